@@ -1,0 +1,21 @@
+"""The one exception that a user is meant to read."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """Something the user can put right: one line that names the field and what is allowed there.
+
+    The command line prints the line and exits with status 2; no other exception of ours reaches a terminal.
+    """
+
+
+def closest(word: str, allowed: Iterable[str]) -> str:
+    """The end of an error line: ``did you mean x? (allowed: x, y, z)``."""
+    names = sorted(allowed)
+    near = difflib.get_close_matches(word, names, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"{hint}(allowed: {', '.join(names)})"

@@ -1,0 +1,23 @@
+"""How often a network is right."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+CHUNK = 1000  # images per forward pass: no gradient is kept, so only the activations of one chunk are
+
+
+@torch.no_grad()
+def class_accuracy(
+    net: torch.nn.Module, images: Float[Tensor, "n c h w"], labels: Int64[Tensor, " n"], classes: int
+) -> tuple[Float[Tensor, ""], Float[Tensor, " classes"]]:
+    """Accuracy on all images, and on those of each class (nan for a class without images), as fractions.
+
+    The network is put into eval mode and left there.
+    """
+    net.eval()
+    right = torch.cat([net(part).argmax(1) for part in images.split(CHUNK)]) == labels
+    hits = torch.zeros(classes, device=labels.device).index_add_(0, labels, right.float())
+    return right.float().mean(), hits / torch.bincount(labels, minlength=classes)

@@ -1,0 +1,23 @@
+"""Every test has a home of its own: cache, runs, terminal and environment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder, a cache of its own, 100 columns without colour, none of our variables."""
+    for name in [name for name in os.environ if name.startswith(("DDSWEEP_", "WANDB_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("DDSWEEP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb")
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    return here

@@ -1,0 +1,56 @@
+"""Files appear whole or not at all."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ddsweep import files
+from ddsweep.errors import UserError
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "value.json"
+    files.write_json(path, {"α": 1})
+    with pytest.raises(RuntimeError), files.atomic(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert files.read_json(path) == {"α": 1}
+    assert [child.name for child in path.parent.iterdir()] == ["value.json"]
+
+
+def test_a_full_or_forbidden_disk_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write"), files.atomic(tmp_path / "file" / "below" / "x"):
+        pass
+    with pytest.raises(UserError, match=r"cannot write .*No space left"), files.atomic(tmp_path / "x") as temporary:
+        temporary.touch()
+        raise OSError(28, "No space left on device")
+
+
+def test_what_is_not_json_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text("{")
+    with pytest.raises(UserError, match=r"x\.json"):
+        files.read_json(tmp_path / "x.json")
+
+
+def test_a_lock_excludes_other_processes_and_dies_with_its_holder(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    holder = (
+        "import sys, time; from pathlib import Path; from ddsweep import files\n"
+        f"with files.lock(Path({str(path)!r})): print('held', flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", holder], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"held\n"
+    from filelock import FileLock, Timeout
+
+    with pytest.raises(Timeout), FileLock(path, timeout=0.1):
+        pass
+    process.kill()
+    process.communicate()
+    with files.lock(path):
+        pass

@@ -1,0 +1,35 @@
+"""Streams: named, independent, reproducible."""
+
+from __future__ import annotations
+
+import torch
+
+from ddsweep.rng import Streams, derive, generator
+
+
+def test_the_same_seed_gives_the_same_numbers() -> None:
+    for name in Streams.names:
+        first, second = (torch.rand(3, generator=getattr(Streams(7), name)) for _ in range(2))
+        assert torch.equal(first, second)
+
+
+def test_streams_and_seeds_differ() -> None:
+    drawn = [torch.rand(3, generator=getattr(Streams(seed), name)) for seed in (0, 1) for name in Streams.names]
+    assert len({tuple(one.tolist()) for one in drawn}) == 2 * len(Streams.names)
+
+
+def test_drawing_from_one_does_not_move_another() -> None:
+    quiet, busy = Streams(0), Streams(0)
+    torch.rand(100, generator=busy.evaluation)
+    assert torch.equal(torch.rand(3, generator=quiet.batch), torch.rand(3, generator=busy.batch))
+
+
+def test_names_are_not_run_together() -> None:
+    assert derive(1, "a", 11) != derive(1, "a1", 1)
+    assert not torch.equal(torch.rand(2, generator=generator(0, "x")), torch.rand(2, generator=generator(0, "y")))
+
+
+def test_the_global_generator_is_left_alone() -> None:
+    before = torch.get_rng_state()
+    torch.rand(5, generator=Streams(3).images)
+    assert torch.equal(before, torch.get_rng_state())
