@@ -6,11 +6,14 @@ import contextlib
 import json
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ddsweep.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @contextlib.contextmanager
@@ -44,6 +47,25 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write tensors of any device as safetensors, whole or not at all; others may read the file as far as umask lets.
+
+    Raises:
+        UserError: it cannot be written, for instance because the disk is full.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    with atomic(path) as temporary:
+        temporary.touch()
+        mode = temporary.stat().st_mode  # safetensors makes files that only their owner can read
+        try:
+            save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, temporary, metadata)
+        except SafetensorError as error:  # how safetensors reports a full disk
+            raise OSError(str(error)) from error
+        temporary.chmod(mode)
+
+
 def read_json(path: Path) -> Any:
     """Read JSON. Raises UserError, naming the file, when it is not JSON."""
     try:
@@ -57,9 +79,16 @@ def lock(path: Path) -> Iterator[None]:
     """Hold an exclusive lock named ``path``; the system frees it when its holder dies, however it dies."""
     from filelock import FileLock  # not needed before something is written
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path):
+    held = FileLock(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        held.acquire()
+    except OSError as error:
+        raise UserError(f"cannot write {path.parent}: {error.strerror or error}") from error
+    try:
         yield
+    finally:
+        held.release()
 
 
 def cache_dir() -> Path:

@@ -6,6 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
+
+torch.set_num_threads(1)  # two workers share two cores; the networks here are too small to gain from more
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,36 @@
+"""Datasets: one table of facts (no torch), and loaders that end in tensors on a device.
+
+The table is imported at once; what needs torch is imported when it is first asked for, so that the control plane
+can read the facts and stay fast.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from ddsweep.data.table import DatasetInfo as DatasetInfo
+from ddsweep.data.table import canonical as canonical
+from ddsweep.data.table import info as info
+from ddsweep.data.table import names as names
+
+if TYPE_CHECKING:
+    from ddsweep.data.dataset import Dataset as Dataset
+    from ddsweep.data.dataset import is_prepared as is_prepared
+    from ddsweep.data.dataset import load as load
+    from ddsweep.data.dataset import prepare as prepare
+    from ddsweep.data.pixels import as_channels as as_channels
+
+_NEEDS_TORCH = {
+    "Dataset": "dataset",
+    "load": "dataset",
+    "prepare": "dataset",
+    "is_prepared": "dataset",
+    "as_channels": "pixels",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NEEDS_TORCH:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_NEEDS_TORCH[name]}"), name)

@@ -1,0 +1,114 @@
+"""Decoded datasets as safetensors files: written once, and verified whenever they are read.
+
+A file holds the tensors of ``Raw`` and, as metadata, what cannot be seen in them. Its *checksum* says whether it is
+intact; its *fingerprint* says what it was decoded from, and so whether it is still wanted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from ddsweep import files
+from ddsweep.data.raw import Raw
+from ddsweep.errors import UserError
+
+TENSORS = ("images", "labels", "test_images", "test_labels")
+
+
+class Damaged(Exception):
+    """A cache file that is not what was written; the message is the reason."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What is known of decoded images besides their pixels.
+
+    Attributes:
+        mean: per-channel mean that normalises them, in units of [0, 1].
+        std: per-channel standard deviation, likewise.
+        fingerprint: of what they were decoded from.
+        origin: where they come from, for people.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    fingerprint: str
+    origin: str
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """The content of a cache file.
+
+    Attributes:
+        raw: the images.
+        header: what is known of them.
+        checksum: SHA-256, in hexadecimal, of classes, mean, std and the tensors.
+    """
+
+    raw: Raw
+    header: Header
+    checksum: str
+
+
+def write(path: Path, raw: Raw, header: Header) -> Stored:
+    """Write the file, whole or not at all.
+
+    Raises:
+        UserError: it cannot be written, for instance because the disk is full.
+    """
+    tensors = {name: getattr(raw, name) for name in TENSORS}
+    checksum = _checksum(raw, header)
+    facts = {
+        "classes": json.dumps(raw.classes),
+        "mean": json.dumps(header.mean),
+        "std": json.dumps(header.std),
+        "fingerprint": header.fingerprint,
+        "origin": header.origin,
+        "checksum": checksum,
+    }
+    files.write_tensors(path, tensors, facts)
+    return Stored(raw, header, checksum)
+
+
+def read(path: Path, fingerprint: str) -> Stored | None:
+    """The verified content of the file; None when there is none, or it was decoded from something else.
+
+    Raises:
+        Damaged: the file is cut short, is no safetensors file, or its content does not have its checksum.
+        UserError: the system does not let us read it.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = file.metadata() or {}
+            if facts["fingerprint"] != fingerprint:
+                return None
+            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in TENSORS}
+        raw = Raw(classes=tuple(json.loads(facts["classes"])), **tensors)
+        mean, std = (tuple(json.loads(facts[name])) for name in ("mean", "std"))
+        header = Header(mean, std, fingerprint, facts["origin"])
+        expected = facts["checksum"]
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise Damaged(f"{type(error).__name__}: {error}") from error
+    if _checksum(raw, header) != expected:
+        raise Damaged("its content does not have its checksum")
+    return Stored(raw, header, expected)
+
+
+def _checksum(raw: Raw, header: Header) -> str:
+    digest = hashlib.sha256(json.dumps([raw.classes, header.mean, header.std]).encode())
+    for name in TENSORS:
+        tensor: Tensor = getattr(raw, name).contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+        digest.update(tensor.numpy().data)
+    return digest.hexdigest()

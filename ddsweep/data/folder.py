@@ -1,0 +1,102 @@
+"""Image folders: from a tree of files to raw pixels, and a fingerprint that notices a changed tree."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Int64, UInt8
+from torch import Tensor
+
+from ddsweep import rng
+from ddsweep.data.raw import Raw
+from ddsweep.data.table import DatasetInfo, FolderTree, folder_tree, held_out
+from ddsweep.errors import UserError
+
+BATCH = 256  # files in one task of the thread pool
+DRAFT = 4  # a JPEG is decoded at no less than this times the size wanted, then resized
+
+Files = dict[str, tuple[Path, ...]]
+
+
+def decode_folder(row: DatasetInfo) -> Raw:
+    """Read every image of the folder as RGB, resized to ``row.size`` without keeping the aspect ratio.
+
+    Pillow's bilinear filter, which antialiases.
+
+    Raises:
+        UserError: the folder's shape (see ``table.folder_tree``), or a file that is not a readable 8-bit image.
+    """
+    train, test = _parts(folder_tree(row.name))
+    return Raw(tuple(train), *_read_all(train, row.size), *_read_all(test, row.size))
+
+
+def fingerprint(spec: str) -> str:
+    """Hash of the folder's listing: split, class, name, size and modification time of every image file.
+
+    Raises:
+        UserError: as ``folder_tree``, or a file that vanishes or is a broken link.
+    """
+    tree, digest = folder_tree(spec), hashlib.sha256()
+    for part in (tree.train, tree.test or {}):
+        for path in (path for paths in part.values() for path in paths):
+            try:
+                stat = path.stat()
+            except OSError as error:
+                raise _unreadable(path, error) from error
+            digest.update(os.fsencode(path) + f"\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
+        digest.update(b"\0")
+    return digest.hexdigest()
+
+
+def _parts(tree: FolderTree) -> tuple[Files, Files]:
+    """Training and test files; one tree is split by a fixed permutation of each class, the same for everybody."""
+    if tree.test is not None:
+        return tree.train, tree.test
+    train: Files = {}
+    test: Files = {}
+    for name, paths in tree.train.items():
+        # ascii(): the name of a folder need not be valid Unicode
+        order = torch.randperm(len(paths), generator=rng.generator(0, "imagefolder", "split", ascii(name)))
+        held = {int(index) for index in order[: held_out(len(paths))]}
+        test[name] = tuple(path for index, path in enumerate(paths) if index in held)
+        train[name] = tuple(path for index, path in enumerate(paths) if index not in held)
+    return train, test
+
+
+def _read_all(part: Files, size: int) -> tuple[UInt8[Tensor, "n 3 size size"], Int64[Tensor, " n"]]:
+    paths = [path for paths in part.values() for path in paths]
+    images = torch.empty((len(paths), 3, size, size), dtype=torch.uint8)
+    pixels = images.numpy()  # the same memory, which the threads fill
+
+    def read(start: int) -> None:
+        for index, path in enumerate(paths[start : start + BATCH], start):
+            pixels[index] = _read(path, size).transpose(2, 0, 1)
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(read, range(0, len(paths), BATCH)))  # the first failure cancels the tasks that have not begun
+    counts = torch.tensor([len(paths) for paths in part.values()])
+    return images, torch.arange(len(counts)).repeat_interleave(counts)
+
+
+def _read(path: Path, size: int) -> np.ndarray:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            image.draft(None, (DRAFT * size, DRAFT * size))
+            if image.mode[0] in "IF":  # converting would clip at 255
+                raise ValueError(f"{image.mode} pixels; convert it to 8 bits a channel")
+            rgb = image if image.mode == "RGB" else image.convert("RGB")
+            return np.asarray(rgb.resize((size, size), Image.Resampling.BILINEAR))
+    except Exception as error:  # a damaged file can raise almost anything inside Pillow
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> UserError:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
+    return UserError(f"imagefolder: cannot read {str(path)!r}: {' '.join(reason.split())}")

@@ -1,0 +1,67 @@
+"""What is done to pixels before they become a dataset, and between datasets."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+from torch.nn import functional
+
+CHUNK = 512  # images resized at once: a float copy of the whole dataset would not fit
+
+
+def resized(images: Tensor, size: int) -> UInt8[Tensor, "n c size size"]:
+    """Resize to size × size: bilinear with antialiasing, in float32, rounded to the nearest of 0…255.
+
+    Args:
+        images: [n, c, h, w], uint8 or float, in 0…255. Enlarged, the filter is the plain bilinear one (pixel centres
+            at ½, ``align_corners=False``).
+        size: height and width in pixels.
+    """
+    out = torch.empty((*images.shape[:2], size, size), dtype=torch.uint8)
+    for source, target in zip(images.split(CHUNK), out.split(CHUNK), strict=True):
+        part = source.to(torch.float32)
+        if part.shape[-2:] != (size, size):
+            part = functional.interpolate(part, (size, size), mode="bilinear", antialias=True)
+        target.copy_(part.round().clamp(0, 255))
+    return out
+
+
+def statistics(images: UInt8[Tensor, "n c h w"]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and population standard deviation of each channel over all images and pixels, in units of [0, 1].
+
+    Computed from the histogram of the 256 values: exact, and without a float copy of the images. A channel of one
+    single value gets standard deviation 1, so that normalising it gives 0 and not NaN.
+    """
+    values = torch.arange(256, dtype=torch.float64) / 255
+    mean, std = [], []
+    for channel in images.unbind(1):
+        histogram = torch.bincount(channel.flatten(), minlength=256).to(torch.float64)
+        weights = histogram / histogram.sum()
+        centre = float(weights @ values)
+        variance = float(weights @ (values - centre) ** 2)
+        constant = bool(histogram.max() == histogram.sum())
+        mean.append(centre)
+        std.append(1.0 if constant else math.sqrt(variance))
+    return tuple(mean), tuple(std)
+
+
+def as_channels(images: Float[Tensor, "n c h w"], channels: int) -> Float[Tensor, "n channels h w"]:
+    """The images with 1 or 3 channels, for a network of another domain; gradients flow through.
+
+    Grey becomes RGB by repetition (a view) and RGB becomes grey by the mean of its channels; images that already have
+    ``channels`` are returned as they are.
+
+    Raises:
+        ValueError: there is no rule between these two numbers of channels.
+    """
+    have = images.shape[1]
+    if have == channels:
+        return images
+    if have == 1:
+        return images.expand(-1, channels, -1, -1)
+    if channels == 1:
+        return images.mean(1, keepdim=True)
+    raise ValueError(f"images of {have} channels cannot become images of {channels}")

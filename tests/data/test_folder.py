@@ -1,0 +1,209 @@
+import logging
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from ddsweep import data
+from ddsweep.data import folder, table
+from ddsweep.data.decoders import decode
+from ddsweep.errors import UserError
+from tests.data.conftest import save_image
+
+
+def spec_of(root):
+    return f"imagefolder:{root}"
+
+
+def decoded(root, size=8):
+    return decode(table.at_size(data.info(spec_of(root)), size))
+
+
+def one_tree(root, counts, seed=0):
+    """CLASS/NNN.png, every image of one value that tells it from all others: value → file."""
+    values = iter(range(256))
+    files = {}
+    for name, count in counts.items():
+        for index in range(count):
+            value, path = next(values), root / name / f"{index:03}.png"
+            save_image(path, np.full((4, 4, 3), value, dtype=np.uint8))
+            files[value] = path
+    return files
+
+
+def values_of(images):
+    return images[:, 0, 0, 0].tolist()
+
+
+def test_every_image_arrives_in_order_with_the_label_of_its_folder(tree):
+    root, pixels = tree
+    raw = decoded(root)
+    assert raw.classes == ("cat", "dog")
+    assert raw.labels.tolist() == [0] * 5 + [1] * 4
+    assert raw.test_labels.tolist() == [0] * 2 + [1] * 3
+    for images, part in ((raw.images, "train"), (raw.test_images, "val")):
+        expected = [array for path, array in sorted(pixels.items()) if part in path.parts]
+        assert torch.equal(images, torch.from_numpy(np.stack(expected)).permute(0, 3, 1, 2))
+
+
+def test_images_of_any_kind_become_rgb_of_one_size(root, rng):
+    array = rng.integers(0, 256, (20, 12, 3), dtype=np.uint8)
+    picture = Image.fromarray(array)
+    (root / "a").mkdir()
+    (root / "b").mkdir()
+    picture.save(root / "a" / "0.bmp")
+    picture.convert("L").save(root / "a" / "1.png")
+    picture.convert("CMYK").save(root / "b" / "0.jpg")
+    picture.quantize(16).save(root / "b" / "1.png")
+    picture.convert("RGBA").save(root / "b" / "2.PNG")
+    raw = decoded(root, 6)
+    assert len(raw.images) + len(raw.test_images) == 5
+    assert raw.images.shape[1:] == raw.test_images.shape[1:] == (3, 6, 6)
+
+
+def test_resizing_takes_the_mean_over_what_a_pixel_covers(root):
+    """Stripes finer than a pixel come out grey: without antialiasing they would come out black or white."""
+    stripes = np.zeros((64, 64, 3), dtype=np.uint8)
+    stripes[:, ::2] = 255
+    for name in ("a/0.png", "a/1.png", "b/0.png", "b/1.png"):
+        save_image(root / name, stripes)
+    images = decoded(root, 8).images.float()
+    assert (images - 127.5).abs().max() < 5
+
+
+@pytest.mark.parametrize(("side", "size"), [(400, 16), (100, 64)])
+def test_a_drafted_jpeg_looks_like_one_decoded_in_full(root, rng, side, size):
+    """A draft smaller than the size wanted would come out blurred."""
+    detail = Image.fromarray(rng.integers(0, 256, (25, 25, 3), dtype=np.uint8))
+    for name in ("a/0", "a/1", "b/0", "b/1"):
+        (root / name).parent.mkdir(exist_ok=True)
+        detail.resize((side, side), Image.Resampling.BICUBIC).save(root / f"{name}.jpg", quality=95)
+    with Image.open(root / "a" / "0.jpg") as full:
+        expected = np.asarray(full.convert("RGB").resize((size, size), Image.Resampling.BILINEAR), dtype=float)
+    image = decoded(root, size).images[0].permute(1, 2, 0).numpy()
+    assert np.abs(image - expected).mean() < 1
+
+
+@pytest.mark.parametrize("kind", ["cut", "empty", "text", "deep", "link", "folder"])
+def test_a_file_that_cannot_be_read_is_named(tree, kind):
+    root, _ = tree
+    victim = root / "train" / "dog" / "2.png"
+    whole = victim.read_bytes()
+    victim.unlink()
+    match kind:
+        case "cut":
+            victim.write_bytes(whole[: len(whole) // 2])
+        case "empty":
+            victim.touch()
+        case "text":
+            victim.write_text("<html>404\nnot found</html>")
+        case "deep":
+            Image.fromarray(np.full((8, 8), 60_000, dtype=np.uint16)).save(victim)
+        case "link":
+            victim.symlink_to(root / "gone.png")
+        case "folder":
+            victim.mkdir()
+    with pytest.raises(UserError, match="cannot read") as caught:
+        data.load(spec_of(root))
+    assert repr(str(victim)) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_one_tree_is_split_without_loss_and_always_alike(root):
+    files = one_tree(root, {"a": 11, "b": 2, "c": 30})
+    raw, again = decoded(root, 4), decoded(root, 4)
+    train, test = values_of(raw.images), values_of(raw.test_images)
+    assert sorted(train + test) == sorted(files)
+    assert [raw.test_labels.tolist().count(label) for label in range(3)] == [2, 1, 6]
+    for values, labels in ((train, raw.labels), (test, raw.test_labels)):
+        assert [raw.classes[label] for label in labels.tolist()] == [files[value].parent.name for value in values]
+    assert torch.equal(raw.images, again.images)
+    assert torch.equal(raw.test_images, again.test_images)
+    assert test[3:] != list(range(13, 19)), (
+        "the first images of a folder are often of one kind: they are not all held out"
+    )
+
+
+def test_a_class_keeps_its_split_when_another_is_added(root):
+    one_tree(root, {"b": 20, "c": 20})
+    before = values_of(decoded(root, 4).test_images)
+    for index in range(5):
+        save_image(root / "a" / f"{index}.png", np.full((4, 4, 3), 255, dtype=np.uint8))
+    assert values_of(decoded(root, 4).test_images)[1:] == before
+
+
+# any name that a file system takes: no slash, no NUL, not hidden; bytes that are not UTF-8 arrive as surrogates
+NAMES = (
+    st.binary(min_size=1, max_size=12).filter(lambda name: not {0, 47} & set(name) and name[0] != 46).map(os.fsdecode)
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(NAMES, min_size=2, max_size=4, unique=True), st.lists(NAMES, min_size=2, max_size=3, unique=True))
+def test_names_may_be_anything_that_a_file_system_takes(classes, images):
+    with tempfile.TemporaryDirectory() as place, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DDSWEEP_CACHE", str(Path(place) / "cache"))
+        root = Path(place) / os.fsdecode(b"odd \xff\n name")
+        expected = {name: {f"{image}.png" for image in images} for name in classes}
+        for name in classes:
+            for image in images:
+                save_image(root / name / f"{image}.png", np.zeros((4, 4, 3), dtype=np.uint8))
+        dataset = data.load(spec_of(root), 4)
+        assert dataset.classes == data.load(spec_of(root), 4).classes == tuple(sorted(classes))
+        assert len(dataset.images) + len(dataset.test_images) == len(classes) * len(images)
+        found = table.folder_tree(spec_of(root)).train
+        assert {name: {path.name for path in paths} for name, paths in found.items()} == expected
+
+
+def change_nothing(root):
+    (root / "train" / "cat" / "0.png").read_bytes()
+
+
+def change_size(root):
+    (root / "train" / "cat" / "0.png").write_bytes((root / "train" / "cat" / "1.png").read_bytes())
+
+
+def change_time(root):
+    os.utime(root / "val" / "cat" / "0.png", (1, 1))
+
+
+def change_name(root):
+    (root / "val" / "dog" / "0.png").rename(root / "val" / "dog" / "00.png")
+
+
+def change_class(root):
+    (root / "train" / "dog" / "0.png").rename(root / "train" / "cat" / "9.png")
+
+
+def change_count(root):
+    (root / "train" / "cat" / "4.png").unlink()
+
+
+@pytest.mark.parametrize("change", [change_size, change_time, change_name, change_class, change_count])
+def test_a_changed_folder_is_decoded_anew_and_an_unchanged_one_is_not(tree, change, caplog):
+    root, _ = tree
+    caplog.set_level(logging.INFO, "ddsweep")
+    spec = spec_of(root)
+    before = folder.fingerprint(spec)
+    path = data.prepare(spec, 8)
+    change_nothing(root)
+    assert data.prepare(spec, 8) == path
+    assert (folder.fingerprint(spec), len(caplog.messages)) == (before, 1)
+    change(root)
+    assert data.prepare(spec, 8) == path, "the old copy is replaced, not kept beside the new one"
+    assert (folder.fingerprint(spec) != before, len(caplog.messages)) == (True, 2)
+
+
+def test_a_changed_image_changes_the_dataset(tree):
+    root, _ = tree
+    before = data.load(spec_of(root), 8)
+    change_size(root)
+    after = data.load(spec_of(root), 8)
+    assert before.checksum != after.checksum
+    assert torch.allclose(after.denormalise(after.images)[0], before.denormalise(before.images)[1], atol=1e-6)
