@@ -13,11 +13,12 @@ CHUNK = 1000  # images per forward pass: no gradient is kept, so only the activa
 def class_accuracy(
     net: torch.nn.Module, images: Float[Tensor, "n c h w"], labels: Int64[Tensor, " n"], classes: int
 ) -> tuple[Float[Tensor, ""], Float[Tensor, " classes"]]:
-    """Accuracy on all images, and on those of each class (nan for a class without images), as fractions.
+    """Accuracy on all images, and on those of each class (nan for a class without images), as fractions on the CPU.
 
     The network is put into eval mode and left there.
     """
     net.eval()
-    right = torch.cat([net(part).argmax(1) for part in images.split(CHUNK)]) == labels
-    hits = torch.zeros(classes, device=labels.device).index_add_(0, labels, right.float())
-    return right.float().mean(), hits / torch.bincount(labels, minlength=classes)
+    predicted = torch.cat([net(part).argmax(1) for part in images.split(CHUNK)])
+    right, labels = (predicted == labels).cpu(), labels.cpu()
+    found, total = (torch.bincount(which, minlength=classes).double() for which in (labels[right], labels))
+    return found.sum() / total.sum(), found / total

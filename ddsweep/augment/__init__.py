@@ -1,0 +1,11 @@
+"""Augmentation, shared by distillation and evaluation: DSA (``siamese``) and DC's own (``per_image``)."""
+
+from ddsweep.augment.per_image import dc as dc
+from ddsweep.augment.siamese import NEUTRAL as NEUTRAL
+from ddsweep.augment.siamese import OPERATIONS as OPERATIONS
+from ddsweep.augment.siamese import Params as Params
+from ddsweep.augment.siamese import apply as apply
+from ddsweep.augment.siamese import batches as batches
+from ddsweep.augment.siamese import draw as draw
+from ddsweep.augment.siamese import independent as independent
+from ddsweep.augment.siamese import operations as operations

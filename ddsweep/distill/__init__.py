@@ -1,0 +1,1 @@
+"""Distillation: matching losses, the guidance of pre-trained models, and the loop that joins them."""

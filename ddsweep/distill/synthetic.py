@@ -1,0 +1,59 @@
+"""The synthetic set: the images that are learnt, and their labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from ddsweep.data.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class Synthetic:
+    """A synthetic set in class-major order: label i is repeated ``ipc`` times.
+
+    Attributes:
+        images: [classes·ipc, c, h, w] in the normalised space of its dataset; never clamped.
+        labels: [classes·ipc] hard labels.
+        ipc: images per class.
+    """
+
+    images: Float[Tensor, "syn c h w"]
+    labels: Int64[Tensor, " syn"]
+    ipc: int
+
+    @property
+    def classes(self) -> int:
+        """How many classes it has."""
+        return len(self.labels) // self.ipc
+
+    def of_class(self, label: int) -> Float[Tensor, "ipc c h w"]:
+        """The images of one class: a view, through which gradients flow."""
+        return self.images[label * self.ipc : (label + 1) * self.ipc]
+
+    def detached(self) -> Synthetic:
+        """The same set without the graph."""
+        return Synthetic(self.images.detach(), self.labels, self.ipc)
+
+
+def initial(dataset: Dataset, ipc: int, init: Literal["noise", "real"], generator: torch.Generator) -> Synthetic:
+    """A new synthetic set: N(0, 1) noise, or distinct real images of each class drawn at random.
+
+    Raises:
+        ValueError: a class has fewer than ``ipc`` images and ``init`` is ``real``.
+    """
+    classes, device = len(dataset.classes), dataset.images.device
+    if init == "noise":
+        shape = (classes * ipc, *dataset.images.shape[1:])
+        images = torch.randn(shape, generator=generator).to(device)
+    else:
+        images = torch.cat([dataset.sample(label, ipc, generator) for label in range(classes)])
+    if len(images) != classes * ipc:
+        raise ValueError(f"ipc: a class of {dataset.name} has fewer than {ipc} images")
+    labels = torch.arange(classes, device=device).repeat_interleave(ipc)
+    return Synthetic(images.clone().requires_grad_(), labels, ipc)
