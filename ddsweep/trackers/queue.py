@@ -1,0 +1,28 @@
+"""Pictures of a trial for the dashboard, through the claim that it runs under."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ddsweep.trackers.null import NullTracker
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from ddsweep.backends import Claim
+
+
+class QueueTracker(NullTracker):
+    """Attaches every picture to the point's page. The names sort by step."""
+
+    def __init__(self, claim: Claim) -> None:
+        self._claim = claim
+
+    def image(self, name: str, picture: Image, step: int) -> None:
+        """Hand the picture over as a file."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"{name}.png"
+            picture.save(path)
+            self._claim.attach(path, f"{name}_{step:06d}.png")

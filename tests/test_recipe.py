@@ -1,0 +1,125 @@
+"""The recipe: defaults that can be seen, one spelling per experiment, one line per mistake."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ddsweep.errors import UserError
+from ddsweep.recipe import LOOPS, Recipe, make
+
+
+def test_the_default_is_a_published_cell() -> None:
+    recipe = make({})
+    assert (recipe.method, recipe.ipc, recipe.iterations, recipe.lr_img, recipe.init) == ("dm", 50, 20000, 1.0, "real")
+    assert (recipe.regularizer, recipe.alpha, recipe.archs, recipe.n_models, recipe.ptm_epoch) == (
+        "clom", 1000.0, "convnet3", 1, 150,
+    )  # fmt: skip
+    assert (recipe.eval_epochs, recipe.eval_batch, recipe.eval_nets) == (1000, 256, 5)
+
+
+@pytest.mark.parametrize(
+    ("method", "ipc", "target", "alpha"),
+    [
+        ("dc", 10, "cifar10", 1000), ("dc", 50, "cifar10", 5000), ("dsa", 10, "cifar10", 5000),
+        ("dsa", 50, "cifar10", 1000),
+        ("dm", 10, "cifar10", 2000), ("dm", 50, "cifar10", 1000), ("dc", 10, "cifar100", 10000),
+        ("dm", 50, "cifar100", 1),
+        ("dsa", 50, "cifar100", 10), ("dm", 10, "digits", 2000),
+    ],
+)  # fmt: skip
+def test_alpha_by_method_and_ipc(method: str, ipc: int, target: str, alpha: float) -> None:
+    assert make({"method": method, "ipc": ipc, "target": target}).alpha == alpha
+
+
+@pytest.mark.parametrize(("ipc", "loops"), LOOPS.items())
+def test_loops_by_ipc(ipc: int, loops: tuple[int, int]) -> None:
+    recipe = make({"method": "dc", "ipc": ipc})
+    assert (recipe.outer_loops, recipe.inner_epochs) == loops
+    assert (recipe.iterations, recipe.lr_img, recipe.init, recipe.dsa_strategy) == (1000, 0.1, "noise", "none")
+
+
+def test_what_has_no_effect_does_not_make_another_experiment() -> None:
+    baseline = make({"alpha": 0})
+    for choices in ({"regularizer": "none"}, {"alpha": 0.0, "n_models": 10}, {"regularizer": "none", "ptm_epoch": 4}):
+        assert make(choices).key() == baseline.key()
+    assert make({"method": "dm", "inner_epochs": 7, "distance": "mse"}).key() == make({"method": "dm"}).key()
+    assert make({"method": "dc", "dsa_strategy": "crop"}).key() == make({"method": "dc"}).key()
+    assert make({"source": "cifar10"}).key() == make({"source": "target"}).key()
+    assert make({"archs": "vgg11+convnet3"}).key() == make({"archs": "convnet3+vgg11"}).key()
+
+
+def test_every_field_that_counts_makes_another_key() -> None:
+    recipe = make({"method": "dsa", "ipc": 10, "target": "digits", "source": "shapes"})
+    others: dict[str, Any] = {
+        "target": "shapes", "method": "dc", "arch": "convnet2", "init": "noise", "dsa_strategy": "crop",
+        "distance": "cos", "regularizer": "none", "source": "cifar10", "archs": "alexnet", "eval_archs": "alexnet",
+        "eval_strategy": "none",
+    }  # fmt: skip
+    keys = {recipe.key()}
+    for field, value in recipe.model_dump().items():
+        keys.add(
+            make(recipe.model_dump() | {field: others.get(field) or value + 1 if field != "ptm_epoch" else 3}).key()
+        )
+    assert len(keys) == 1 + len(Recipe.model_fields)
+
+
+scalars = st.none() | st.booleans() | st.integers(-5, 300) | st.floats() | st.text(max_size=8)
+words = st.sampled_from(
+    ["dc", "dsa", "dm", "none", "clom", "cclom", "digits", "shapes", "target", "convnet3", "vgg11", "noise", "real"]
+)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(Recipe.model_fields)), scalars | words, max_size=6))
+def test_any_choices_make_a_recipe_or_one_line(choices: dict[str, Any]) -> None:
+    try:
+        recipe = make(choices)
+    except UserError as error:
+        assert "\n" not in str(error)
+        return
+    again = make(recipe.model_dump())
+    assert again == recipe
+    assert again.key() == recipe.key()
+
+
+@pytest.mark.parametrize(
+    ("choices", "line"),
+    [
+        ({"alhpa": 1}, "alhpa: no such parameter; did you mean alpha?"),
+        ({"alpha": "1e-3"}, "alpha: '1e-3' is text, not a number; write 0.001"),
+        ({"lr_img": "1e-7"}, "write 1.0e-07"),
+        ({"ipc": "ten"}, "ipc: 'ten' is text, not a whole number"),
+        ({"alpha": -1}, "alpha: -1 is not allowed; input should be greater than or equal to 0"),
+        ({"alpha": float("nan")}, "alpha: nan is not allowed"),
+        ({"method": "dn"}, "method: 'dn' is not allowed; input should be 'dc', 'dsa' or 'dm'"),
+        (
+            {"method": "dc", "ipc": 15},
+            "outer_loops: has no published default for this ipc (known: 1, 10, 20, 30, 40, 50)",
+        ),
+        ({"target": "cfar10"}, "no dataset 'cfar10'; did you mean cifar10?"),
+        ({"arch": "convnet9"}, "arch: no network 'convnet9'"),
+        ({"ipc": 6000}, "ipc: 6000 is more than the 5000 images of a class of cifar10"),
+        ({"source": "cifar100", "regularizer": "clom"}, "source is cifar100; use cclom, or source: target"),
+        ({"target": "digits", "arch": "convnet5"}, "arch: convnet5 needs images of at least 32 pixels, not 16"),
+        ({"size": 3}, "size: 3 is not allowed; input should be greater than or equal to 4"),
+        ({"ptm_epoch": 151}, "ptm_epoch: 151 is after the last epoch (allowed: 1 to 150)"),
+        ({"n_models": 0}, "n_models: 0 is out of range"),
+        ({"eval_strategy": "color_shear"}, "eval_strategy: no operation 'shear'"),
+        ({"target": "imagefolder:/no/such/folder"}, "imagefolder: no folder '/no/such/folder'"),
+    ],
+)
+def test_a_mistake_is_one_line(choices: dict[str, Any], line: str) -> None:
+    with pytest.raises(UserError) as error:
+        make(choices)
+    assert line in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_the_title_says_what_matters() -> None:
+    assert make({"method": "dm", "alpha": 1000, "ptm_epoch": 4}).title() == (
+        "dm · ipc 50 · α 1000 · convnet3 · N_m 1 · epoch 4 · seed 0"
+    )
+    assert make({"alpha": 0}).title() == "dm · ipc 50 · baseline · seed 0"
