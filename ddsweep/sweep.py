@@ -115,8 +115,8 @@ class Sweep:
 
     @property
     def swept(self) -> tuple[str, ...]:
-        """The parameters that vary, in the order of the file."""
-        return tuple(name for name, values in self.parameters.items() if len(values) > 1)
+        """The parameters that vary, in the order of the file; those of the axis even where one value is left."""
+        return tuple(name for name, values in self.parameters.items() if len(values) > 1 or name in self.axis)
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
@@ -140,7 +140,7 @@ class Sweep:
 
     def recipe(self, point: Mapping[str, Scalar | None]) -> Recipe:
         """The experiment at ``point``: the swept values joined with the fixed ones."""
-        fixed = {name: values[0] for name, values in self.parameters.items() if len(values) == 1}
+        fixed = {name: values[0] for name, values in self.parameters.items()}
         return make(fixed | dict(point))
 
     def is_baseline(self, recipe: Recipe) -> bool:

@@ -1,0 +1,164 @@
+"""The null backend: a queue in this process, for tests, for debugging, and as the shortest statement of the rules."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ddsweep.backends import Definition, Lease, Registered, Status, ledger
+from ddsweep.backends.lease import LeasedClaim
+from ddsweep.backends.ledger import Attempt, Phase
+from ddsweep.errors import UserError, closest
+
+
+@dataclass
+class Book:
+    """What the store keeps of one sweep."""
+
+    definition: Definition
+    attempts: dict[int, Attempt] = field(default_factory=dict)
+    beats: dict[int, float] = field(default_factory=dict)
+    holders: dict[int, object] = field(default_factory=dict)
+    files: dict[int, dict[str, bytes]] = field(default_factory=dict)
+
+
+class MemoryStore:
+    """Sweeps in this process (protocol ``backends.Store``); threads may share it."""
+
+    def __init__(self, lease: Lease | None = None) -> None:
+        self.lease, self.lock = lease or Lease(), threading.RLock()
+        self.books: dict[str, Book] = {}
+
+    def names(self) -> list[str]:
+        """The registered sweeps."""
+        return sorted(self.books)
+
+    def book(self, name: str) -> Book:
+        """What is kept of a sweep. Raises UserError when it is not registered."""
+        if name not in self.books:
+            raise UserError(f"no registered sweep {name!r}; {closest(name, self.books)}")
+        return self.books[name]
+
+    def load_definition(self, name: str) -> Definition:
+        """A registered sweep."""
+        return self.book(name).definition
+
+    def sweep(self, name: str) -> MemoryBackend:
+        """The queue of one sweep."""
+        return MemoryBackend(self, name)
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class MemoryBackend:
+    """The queue of one sweep (protocol ``backends.Backend``)."""
+
+    def __init__(self, store: MemoryStore, name: str) -> None:
+        self._store, self.name = store, name
+
+    def register(self, definition: Definition) -> Registered:
+        """Make the grid what ``definition`` says."""
+        with self._store.lock:
+            book = self._store.books.setdefault(self.name, Book(definition))
+            book.definition = definition
+            stale = ledger.obsolete(definition, book.attempts.values())
+            for attempt in stale:
+                book.attempts[attempt.identifier] = replace(attempt, phase=Phase.WITHDRAWN, reason=ledger.WITHDRAWN)
+            kept = ledger.known(definition, book.attempts.values())
+            _queue(book)
+            return Registered(len(definition.points) - kept, kept, len(stale))
+
+    def claim(self, agent: str) -> LeasedClaim | None:
+        """Take the next waiting point, or None."""
+        with self._store.lock:
+            book = self._store.book(self.name)
+            waiting = (one for one in book.attempts.values() if one.phase is Phase.WAITING)
+            attempt = min(waiting, key=lambda one: one.number, default=None)
+            if attempt is None:
+                return None
+            number = 1 + sum(
+                one.phase is Phase.FAILED and one.point.identity == attempt.point.identity
+                for one in book.attempts.values()
+            )
+            desk = MemoryDesk(self._store, book, attempt.identifier)
+            running = replace(attempt, phase=Phase.RUNNING, agent=agent, started=datetime.now(UTC))
+            book.attempts[attempt.identifier] = running
+            book.beats[attempt.identifier] = time.monotonic()
+            book.holders[attempt.identifier] = desk
+            return LeasedClaim(desk, attempt.point, number, self._store.lease.beat)
+
+    def reconcile(self) -> None:
+        """Fail leases whose holder is not heard of, queue failed points that have attempts left."""
+        with self._store.lock:
+            book, grace = self._store.book(self.name), self._store.lease.grace
+            for one in list(book.attempts.values()):
+                if one.phase is Phase.RUNNING and time.monotonic() - book.beats[one.identifier] > grace:
+                    reason = f"lost: {one.agent} was not heard of for {grace:g} s"
+                    book.attempts[one.identifier] = replace(
+                        one, phase=Phase.FAILED, reason=reason, finished=datetime.now(UTC)
+                    )
+            _queue(book)
+
+    def status(self) -> Status:
+        """Every point and how it fares."""
+        with self._store.lock:
+            book = self._store.book(self.name)
+            return Status(self.name, ledger.rows(book.definition, book.attempts.values()))
+
+    def drained(self) -> bool:
+        """Whether every point is complete or given up."""
+        return self.status().drained
+
+
+class MemoryDesk:
+    """Where one claim is answered (protocol ``lease.Desk``)."""
+
+    def __init__(self, store: MemoryStore, book: Book, identifier: int) -> None:
+        self._store, self._book, self._identifier = store, book, identifier
+
+    def beat(self) -> bool:
+        """Note that the holder lives."""
+        with self._store.lock:
+            if self._ours():
+                self._book.beats[self._identifier] = time.monotonic()
+            return self._ours()
+
+    def complete(self, value: float, attributes: Mapping[str, Any]) -> bool:
+        """Running → complete."""
+        return self._settle(phase=Phase.COMPLETE, value=value, attributes=dict(attributes), finished=datetime.now(UTC))
+
+    def fail(self, reason: str) -> bool:
+        """Running → failed."""
+        return self._settle(phase=Phase.FAILED, reason=reason, finished=datetime.now(UTC))
+
+    def release(self) -> bool:
+        """Running → waiting."""
+        return self._settle(phase=Phase.WAITING, agent="", started=None)
+
+    def attach(self, path: Path, name: str) -> None:
+        """Keep a file."""
+        with self._store.lock:
+            self._book.files.setdefault(self._identifier, {})[name] = path.read_bytes()
+
+    def _ours(self) -> bool:
+        running = self._book.attempts[self._identifier].phase is Phase.RUNNING
+        return running and self._book.holders[self._identifier] is self
+
+    def _settle(self, **changes: Any) -> bool:
+        with self._store.lock:
+            ours = self._ours()
+            if ours:
+                self._book.attempts[self._identifier] = replace(self._book.attempts[self._identifier], **changes)
+            return ours
+
+
+def _queue(book: Book) -> None:
+    for point, _ in ledger.missing(book.definition, book.attempts.values()):
+        number = len(book.attempts)
+        book.attempts[number] = Attempt(number, number, point, Phase.WAITING)

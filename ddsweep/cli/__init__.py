@@ -1,0 +1,16 @@
+"""The command line: one file a command; each parses, calls, prints. Nothing imports this package."""
+
+from __future__ import annotations
+
+from ddsweep.cli import agent, dashboard, launch, list, results, run, show, status
+from ddsweep.cli.app import app
+
+# the order of the help screen: what one does first comes first
+for command in (list.list_, show.show, launch.launch, status.status, results.results, dashboard.dashboard, run.run):
+    app.command(command.__name__.rstrip("_"))(command)
+app.command("agent", context_settings={"allow_extra_args": False})(agent.agent)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()

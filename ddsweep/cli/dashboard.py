@@ -1,0 +1,33 @@
+"""``ddsweep dashboard``: all launched sweeps in the browser."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ddsweep.cli.options import RUNS, Runs, Storage
+
+
+def dashboard(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
+    allow_edit: Annotated[
+        bool, typer.Option("--allow-edit", help="Let the browser change and delete studies.")
+    ] = False,
+    runs: Runs = RUNS,
+    storage: Storage = None,
+) -> None:
+    """Serve the dashboard on this machine: studies, notes, image grids, plots. Read-only unless --allow-edit."""
+    from ddsweep import dashboard as server
+    from ddsweep.cli import console, stores
+
+    stores.connect(runs, storage).close()
+    mode = "" if not allow_edit else " (editable)"
+    out = console.stdout()
+    try:
+        server.serve(
+            stores.url(runs, storage), runs / "artifacts", port=port, allow_edit=allow_edit,
+            ready=lambda url: out.print(f"dashboard  {url}{mode}    Ctrl-C ends it"),
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        out.print("stopped")

@@ -1,0 +1,26 @@
+"""``ddsweep list``: what can be launched."""
+
+from __future__ import annotations
+
+import json
+
+import typer
+
+from ddsweep.cli.options import RUNS, Json, Profile, Runs
+
+
+def list_(profile: Profile = None, runs: Runs = RUNS, as_json: Json = False) -> None:
+    """The sweeps: axis, cells, how many are done, and what each asks."""
+    from ddsweep import sweep
+    from ddsweep.cli import console
+
+    rows = []
+    for name in sweep.names():
+        one = sweep.load(name, profile)
+        done = sum((runs / cell.key / "result.json").is_file() for cell in one.cells)
+        asks = one.title + (f" ({one.paper})" if one.paper else "")
+        rows.append({"name": name, "axis": " × ".join(one.axis), "cells": len(one.cells), "done": done, "asks": asks})
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+    else:
+        console.table(rows, heads=("NAME", "AXIS", "CELLS", "DONE", "WHAT IT ASKS"))

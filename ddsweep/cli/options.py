@@ -1,0 +1,88 @@
+"""Options that several commands share, and the parsing of ``key=value``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ddsweep.errors import UserError
+
+
+def complete_sweep(incomplete: str) -> list[tuple[str, str]]:
+    """Sweeps for the shell's completion, with what they ask."""
+    from ddsweep import sweep
+
+    found = []
+    for name in sweep.names():
+        if name.startswith(incomplete):
+            try:
+                found.append((name, sweep.load(name).title))
+            except UserError:
+                found.append((name, "(has an error)"))
+    return found
+
+
+def complete_profile(incomplete: str) -> list[str]:
+    """Profiles for the shell's completion."""
+    from ddsweep import sweep
+
+    return [name for name in sweep.profiles() if name.startswith(incomplete)]
+
+
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME[@PROFILE]", help="A sweep, or the path of a sweep file.", autocompletion=complete_sweep
+    ),
+]
+Profile = Annotated[
+    str | None,
+    typer.Option("--profile", "-p", help="Scale: demo, quick, paper (default).", autocompletion=complete_profile),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", "-s", metavar="KEY=VALUE", help="Override a Recipe field; a,b,c replaces an axis. Repeatable."
+    ),
+]
+Runs = Annotated[Path, typer.Option("--runs", help="Folder of all runs.", envvar="DDSWEEP_RUNS", show_default=True)]
+Storage = Annotated[
+    str | None,
+    typer.Option(
+        "--storage",
+        envvar="DDSWEEP_STORAGE",
+        help="Optuna storage URL; default: SQLite in the runs folder.",
+        show_envvar=True,
+    ),
+]
+Device = Annotated[str, typer.Option("--device", "-d", help="auto, cpu, cuda, cuda:N or mps.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+RUNS = Path("runs")
+
+
+def settings(pairs: list[str] | None) -> dict[str, Any]:
+    """``key=value`` pairs as choices of a recipe; ``a,b,c`` becomes a list.
+
+    Raises:
+        UserError: a pair without ``=``.
+    """
+    chosen: dict[str, Any] = {}
+    for pair in pairs or []:
+        key, equals, text = pair.partition("=")
+        if not equals or not key:
+            raise UserError(f"{pair!r}: write KEY=VALUE")
+        many = "," in text and not text.startswith("imagefolder:")
+        chosen[key] = [scalar(part) for part in text.split(",")] if many else scalar(text)
+    return chosen
+
+
+def scalar(text: str) -> bool | int | float | str:
+    """A value as a shell user writes it; unlike YAML, ``1e-3`` is a number here."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return {"true": True, "false": False}.get(text, text)

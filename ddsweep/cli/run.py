@@ -1,0 +1,53 @@
+"""``ddsweep run``: one trial, here, now. The debugger's door: no backend, no agents."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from ddsweep.cli.options import RUNS, Device, Json, Name, Profile, Runs, settings
+
+Choices = Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE …", help="Choices that leave a single cell.")]
+
+
+def run(
+    name: Name,
+    choices: Choices = None,
+    profile: Profile = None,
+    device: Device = "auto",
+    runs: Runs = RUNS,
+    as_json: Json = False,
+) -> None:
+    """One trial of a sweep, in this process: `ddsweep run ablation-alpha alpha=100 -p demo`."""
+    from dataclasses import asdict
+
+    from ddsweep import device as devices
+    from ddsweep import sweep
+    from ddsweep.cli import console, progress
+    from ddsweep.errors import UserError
+
+    one = sweep.load(name, profile, settings(choices))
+    if len(one.cells) > 1:
+        open_axes = ", ".join(f"{field}={one.parameters[field][-1]}" for field in one.swept)
+        raise UserError(f"{one.full_name} has {len(one.cells)} cells; choose one, for example: {open_axes}")
+    recipe = one.cells[0].recipe
+    slot = devices.slots(device)[0]
+    from ddsweep import trial
+
+    with progress.one_trial(recipe.title()) as tracker:
+        result = trial.run(recipe, tracker, slot, runs)
+    if as_json:
+        typer.echo(
+            json.dumps({"key": recipe.key(), **asdict(result), "recipe": recipe.model_dump()}, ensure_ascii=False)
+        )
+        return
+    out = console.stdout()
+    if result.accuracy is None or result.accuracy_std is None:
+        out.print(f"{recipe.title()}: failed: {result.reason}")
+        raise typer.Exit(1)
+    out.print(
+        f"accuracy  {100 * result.accuracy:.1f} ± {100 * result.accuracy_std:.1f}  ({len(result.headline)} networks)"
+    )
+    out.print(f"files     {runs / recipe.key()}", soft_wrap=True)

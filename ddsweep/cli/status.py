@@ -1,0 +1,82 @@
+"""``ddsweep status``: the queue and the agents."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ddsweep.cli.options import RUNS, Json, Profile, Runs, Storage, complete_sweep
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ddsweep.backends import Store
+
+Optional = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[NAME[@PROFILE]]", help="A launched sweep; without it, all.", autocompletion=complete_sweep
+    ),
+]
+EVERY = 2.0  # seconds between two screens of --watch
+
+
+def status(
+    name: Optional = None,
+    profile: Profile = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Stay and follow until the queue is drained.")] = False,
+    runs: Runs = RUNS,
+    storage: Storage = None,
+    as_json: Json = False,
+) -> None:
+    """How far launched sweeps are: cells, agents, failures with their reasons."""
+    from ddsweep.cli import console, stores
+
+    store = stores.connect(runs, storage)
+    try:
+        names = [stores.launched_name(name, profile)] if name else store.names()
+        if as_json:
+            typer.echo(
+                json.dumps([record(store, one, runs) for one in names], indent=2, ensure_ascii=False, default=str)
+            )
+            return
+        out = console.stdout()
+        while True:
+            views = [view_of(store, one, runs, out.width) for one in names]
+            if watch and out.is_terminal:
+                out.clear()
+            for screen, _ in views:
+                out.print(screen)
+            if not watch or all(drained for _, drained in views):
+                return
+            time.sleep(EVERY)
+    finally:
+        store.close()
+
+
+def view_of(store: Store, name: str, runs: Path, width: int):  # type: ignore[no-untyped-def]
+    """The screen of one sweep, and whether it is drained."""
+    from ddsweep.cli import view
+    from ddsweep.trackers import status as agents
+
+    found = store.sweep(name).status()
+    title = store.load_definition(name).title
+    return view.screen(f"{name} · {title}", found, agents.read_all(agents.folder(runs, name)), "", width), found.drained
+
+
+def record(store: Store, name: str, runs: Path) -> dict[str, object]:
+    """The same for scripts."""
+    from dataclasses import asdict
+
+    from ddsweep.trackers import status as agents
+
+    found = store.sweep(name).status()
+    return {
+        "name": name,
+        "counts": {state.value: count for state, count in found.counts.items()},
+        "cells": [asdict(row) for row in found.rows],
+        "agents": [asdict(agent) for agent in agents.read_all(agents.folder(runs, name))],
+    }

@@ -1,0 +1,51 @@
+"""Launchers start agents and see to it that none outlives them. All of them run the same agent command."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from ddsweep.trackers import status
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every agent of a launch is told.
+
+    Attributes:
+        sweep: ``NAME@PROFILE``, registered in the storage.
+        runs: the folder of all runs.
+        storage: the storage's URL; travels in the environment, for it may hold a password.
+        threads: CPU threads per agent.
+    """
+
+    sweep: str
+    runs: Path
+    storage: str
+    threads: int
+
+    @property
+    def folder(self) -> Path:
+        """Status files and logs of the agents."""
+        return status.folder(self.runs, self.sweep)
+
+
+class Launcher(Protocol):
+    """Keeps one agent alive per slot.
+
+    A slot is a device. An agent that ends with status 0 has found the queue drained; one that dies is replaced, and a
+    slot whose agents keep dying is closed, so that a bad device does not burn the queue.
+    """
+
+    def start(self) -> None:
+        """Start an agent on every slot."""
+
+    def poll(self) -> int:
+        """Replace what died; the number of agents alive."""
+
+    def stop(self) -> None:
+        """Ask every agent to give its cell back and leave; end those that do not."""
+
+    def closed(self) -> list[str]:
+        """Slots that were closed, each with the reason and where to read more."""

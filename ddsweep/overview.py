@@ -1,0 +1,97 @@
+"""What a sweep consists of: cells and their state, the sweeps that share them, the PTMs and data they need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ddsweep import data, sweep
+from ddsweep.errors import UserError
+from ddsweep.pretrained import spec
+from ddsweep.results import result as results
+from ddsweep.sweep import Sweep
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A sweep before, during or after it runs, from files alone.
+
+    Attributes:
+        sweep: the sweep.
+        states: ``done``, ``failed`` or ``waiting`` by key.
+        shared: by key, the other sweeps of this profile that contain the cell.
+        ptms: the PTMs with the epochs that are needed, and those of them that are in the pool.
+        datasets: the datasets, and whether each is decoded in the cache.
+    """
+
+    sweep: Sweep
+    states: dict[str, str]
+    shared: dict[str, list[str]]
+    ptms: dict[spec.Spec, tuple[list[int], list[int]]]
+    datasets: dict[str, bool]
+
+    def cell_rows(self) -> Iterator[dict[str, Any]]:
+        """A record per cell."""
+        for cell in self.sweep.cells:
+            point = {name: "–" if value == "" else value for name, value in cell.point.items()}
+            state = self.states[cell.key]
+            if self.sweep.is_baseline(cell.recipe):
+                state += " (baseline)"
+            yield point | {"state": state, "shared with": ", ".join(self.shared[cell.key]), "key": cell.key}
+
+    def needs_lines(self) -> Iterator[str]:
+        """The PTMs and datasets in words."""
+        for one, (needed, saved) in self.ptms.items():
+            missing = sorted(set(needed) - set(saved))
+            epochs = " ".join(map(str, needed))
+            state = (
+                f"one training, {len(missing)} of {len(needed)} epochs not yet in the pool"
+                if missing
+                else "in the pool"
+            )
+            yield f"PTM   {one.title}, epochs {epochs}: {state}"
+        for name, ready in self.datasets.items():
+            yield f"data  {name}: {'decoded' if ready else f'not decoded yet ({data.info(name).origin})'}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same for scripts."""
+        return {
+            "sweep": self.sweep.definition(),
+            "cells": [
+                {"key": cell.key, "point": cell.point, "state": self.states[cell.key], "shared": self.shared[cell.key]}
+                for cell in self.sweep.cells
+            ],
+            "ptms": [
+                {"ptm": one.title, "folder": str(one.folder), "epochs": needed, "in_pool": saved}
+                for one, (needed, saved) in self.ptms.items()
+            ],
+            "datasets": self.datasets,
+        }
+
+
+def of(one: Sweep, runs: Path) -> Overview:
+    """Look at the files of ``one``."""
+    states = {}
+    for cell in one.cells:
+        result = results.read(runs / cell.key)
+        states[cell.key] = "waiting" if result is None else "done" if result.state == "complete" else "failed"
+    needs = spec.needs(cell.recipe for cell in one.cells)
+    ptms = {ptm: (sorted(epochs), sorted(epochs & ptm.saved())) for ptm, epochs in needs.items()}
+    wanted = {(cell.recipe.target, cell.recipe.size) for cell in one.cells} | {(ptm.source, ptm.size) for ptm in needs}
+    datasets = {name: data.is_prepared(name, size) for name, size in sorted(wanted)}
+    return Overview(one, states, _shared(one), ptms, datasets)
+
+
+def _shared(one: Sweep) -> dict[str, list[str]]:
+    """For every cell, the other sweeps at this scale in which it stands: it is computed once for all of them."""
+    others: dict[str, set[str]] = {}
+    for name in sweep.names():
+        if name == one.name:
+            continue
+        try:
+            others[name] = {cell.key for cell in sweep.load(name, one.profile).cells}
+        except UserError:  # a file with an error shares nothing; `list` names the error
+            continue
+    return {cell.key: [name for name, keys in others.items() if cell.key in keys] for cell in one.cells}

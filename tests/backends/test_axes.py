@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import pytest
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+from ddsweep.backends import Scalar, axes
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([3, 1, 2], IntDistribution(1, 3)),
+        ([1, 0.5], FloatDistribution(0.5, 1.0)),
+        ([0, 10000.0], FloatDistribution(0.0, 10000.0)),
+        ([1.0, 10000.0], FloatDistribution(1.0, 10000.0, log=True)),
+        ([7], IntDistribution(7, 7)),
+        (["b", "a", "b"], CategoricalDistribution(["b", "a"])),
+        ([True, False], CategoricalDistribution([True, False])),
+        ([1, None], CategoricalDistribution([1, None])),
+    ],
+)
+def test_the_distribution_of_an_axis(values: list[Scalar], expected: BaseDistribution) -> None:
+    assert axes.distribution(values) == expected
+
+
+def test_translation_keeps_the_choice() -> None:
+    old, new = CategoricalDistribution(["a", "b"]), CategoricalDistribution(["c", "b", "a"])
+    assert [axes.translate(index, old, new) for index in (0.0, 1.0)] == [2.0, 1.0]
+    assert axes.translate(5.0, IntDistribution(1, 5), CategoricalDistribution(["none", 5])) == 1.0

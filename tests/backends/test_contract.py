@@ -1,0 +1,62 @@
+"""The contract, kept by every implementation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from ddsweep.backends.memory import MemoryStore
+from ddsweep.backends.optuna import OptunaStore
+from tests.backends.conftest import Opener
+from tests.backends.contract import LEASE, Age, BackendContract
+
+
+class TestMemory(BackendContract):
+    @pytest.fixture
+    def store(self) -> MemoryStore:
+        return MemoryStore(LEASE)
+
+    @pytest.fixture
+    def age(self, store: MemoryStore) -> Age:
+        def older(seconds: float) -> None:
+            for book in store.books.values():
+                book.beats = {identifier: beat - seconds for identifier, beat in book.beats.items()}
+
+        return older
+
+
+class TestSqlite(BackendContract):
+    @pytest.fixture
+    def store(self, open_store: Opener, tmp_path: Path) -> OptunaStore:
+        return open_store(tmp_path / "runs of {me} 100%?" / "sweeps.db", LEASE)
+
+    @pytest.fixture
+    def age(self, store: OptunaStore) -> Age:
+        def older(seconds: float) -> None:
+            with store.database.transaction() as session:
+                session.execute(
+                    sa.text("UPDATE trial_heartbeats SET heartbeat = datetime(heartbeat, :ago)"),
+                    {"ago": f"-{seconds:g} seconds"},
+                )
+
+        return older
+
+
+@pytest.mark.postgres
+class TestPostgresql(BackendContract):
+    @pytest.fixture
+    def store(self, open_store: Opener, postgresql: str) -> OptunaStore:
+        return open_store(postgresql, LEASE)
+
+    @pytest.fixture
+    def age(self, store: OptunaStore) -> Age:
+        def older(seconds: float) -> None:
+            with store.database.transaction() as session:
+                session.execute(
+                    sa.text("UPDATE trial_heartbeats SET heartbeat = heartbeat - make_interval(secs => :ago)"),
+                    {"ago": seconds},
+                )
+
+        return older

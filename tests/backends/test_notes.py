@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from optuna_dashboard import get_note
+
+from ddsweep.backends import Definition, Point, Row, Scalar, State, Status, notes
+from ddsweep.backends.optuna import OptunaBackend
+from tests.backends.conftest import Opener
+
+DEFINITION = {"axis": ["alpha"], "baseline": {"alpha": 0.0}, "parameters": {"alpha": [0, 1, 100], "ipc": [10]}}
+
+
+def row(value: float | None, std: float | None = None, **params: Scalar) -> Row:
+    title = " · ".join(f"{name} {one}" for name, one in params.items())
+    state = State.WAITING if value is None else State.COMPLETE
+    attributes = {} if std is None else {"accuracy_std": std}
+    return Row(Point(title, params, "key", title), state, 1, "", value, attributes, "gpu0")
+
+
+STATUS = Status(
+    "ablation-alpha@demo",
+    [
+        row(0.5, alpha=0.0, method="dm"),
+        row(0.625, 0.01, alpha=100.0, method="dm"),
+        row(0.6, 0.02, alpha=1.0, method="dm"),
+        row(0.7, alpha=1.0, method="dc"),
+        row(None, alpha=100.0, method="dc"),
+    ],
+)
+
+
+def test_the_study_note() -> None:
+    assert notes.study_note(STATUS, "How strong should the guidance be?") == (
+        "# ablation-alpha@demo\n"
+        "\n"
+        "How strong should the guidance be?\n"
+        "\n"
+        "**4 of 5 points complete**, 1 waiting.\n"
+        "\n"
+        "| parameter | values (complete/points) |\n"
+        "|---|---|\n"
+        "| alpha | 0 (1/1) · 100 (1/2) · 1 (2/2) |\n"
+        "| method | dm (3/3) · dc (1/2) |\n"
+    )
+
+
+def test_the_note_of_a_trial() -> None:
+    assert notes.trial_note(row(0.6125, 0.0042, alpha=1000.0, source="")) == (
+        "## alpha 1000.0 · source \n"
+        "\n"
+        "**test accuracy 61.25 ± 0.42 %**\n"
+        "\n"
+        "| setting | value |\n"
+        "|---|---|\n"
+        "| alpha | 1000 |\n"
+        "| source | – |\n"
+        "| accuracy_std | 0.0042 |\n"
+        "| key | key |\n"
+        "| attempts | 1 |\n"
+        "| agent | gpu0 |\n"
+    )
+    failed = Row(Point("p", {"a|b": 1}, "k"), State.FAILED, 3, "CUDA\nerror ```x```")
+    assert "## p\n\n**failed**\n\n```\nCUDA\nerror '''x'''\n```\n" in notes.trial_note(failed)
+    assert "| a\\|b | 1 |" in notes.trial_note(failed)
+
+
+def test_the_figure_has_a_trace_per_setting_and_the_baseline_as_a_dotted_line() -> None:
+    chart = notes.figure(STATUS, DEFINITION)
+    traces = {trace.name: trace for trace in chart.data}
+    assert set(traces) == {"method dm", "method dc"}
+    assert list(traces["method dm"].x) == [1.0, 100.0], "in the order of the axis"
+    assert list(traces["method dm"].y) == [60.0, 62.5]
+    assert list(traces["method dm"].error_y.array) == [2.0, 1.0]
+    assert traces["method dc"].error_y.visible is False
+    (line,) = chart.layout.shapes
+    assert (line.y0, line.y1, line.line.dash) == (50.0, 50.0, "dot")
+    assert chart.layout.annotations[0].text == "baseline"
+    assert (chart.layout.xaxis.type, chart.layout.xaxis.title.text) == ("log", "alpha")
+
+
+def test_the_baseline_may_be_among_what_is_fixed() -> None:
+    definition = {"axis": ["archs"], "baseline": {"regularizer": "none"}, "parameters": {"regularizer": ["none"]}}
+    status = Status("s", [row(0.5, archs="vgg11")])
+    assert notes.figure(status, definition).data == ()
+    assert len(notes.figure(status, definition).layout.shapes) == 1
+    assert len(notes.figure(status, {"axis": ["archs"]}).data) == 1
+
+
+def test_a_figure_of_nothing() -> None:
+    assert notes.figure(Status("s", []), {}).data == ()
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [([1, 100], "log"), ([1, 99], "linear"), ([0, 1000], "linear"), (["a", 1], "category"), ([True], "category"),
+     ([], "category")],
+)  # fmt: skip
+def test_the_type_of_an_axis(values: list[Scalar], kind: str) -> None:
+    assert notes.axis_type(values) == kind
+
+
+@pytest.fixture
+def backend(open_store: Opener, tmp_path: Path) -> OptunaBackend:
+    backend = open_store(tmp_path / "sweeps.db").sweep("ablation-alpha@demo")
+    points = [one.point for one in STATUS.rows]
+    backend.register(Definition(backend.name, points, DEFINITION, title="How strong?"))
+    return backend
+
+
+def test_annotate_writes_the_notes(backend: OptunaBackend) -> None:
+    claim = backend.claim("gpu0")
+    assert claim is not None
+    claim.complete(0.5)
+    notes.annotate(backend, claim.point.id)
+    study = backend.study()
+    assert get_note(study).startswith("# ablation-alpha@demo\n\nHow strong?\n\n**1 of 5 points complete**")
+    attributes = study._storage.get_study_system_attrs(study._study_id)
+    first = study.get_trials()[0]._trial_id
+    assert attributes[f"dashboard:{first}:note_str:0"].startswith(
+        "## alpha 0.0 · method dm\n\n**test accuracy 50.00 %**"
+    )
+    assert any(notes.PLOT in key for key in attributes)
+
+
+def test_a_note_that_cannot_be_written_costs_nothing(
+    backend: OptunaBackend, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*args: object) -> str:
+        raise RuntimeError("no ink")
+
+    monkeypatch.setattr(notes, "study_note", broken)
+    notes.annotate(backend)
+    assert "the dashboard's notes were not written (RuntimeError: no ink)" in caplog.text

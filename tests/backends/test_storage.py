@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import importlib.util
+import logging
+import multiprocessing
+import sqlite3
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from ddsweep.backends import storage
+from ddsweep.errors import UserError
+
+
+def error_of(url: str) -> str:
+    with pytest.raises(UserError) as caught:
+        storage.open_database(url)
+    text = str(caught.value)
+    assert "\n" not in text
+    return text
+
+
+@pytest.mark.parametrize(
+    ("given", "drivername", "database"),
+    [
+        ("/data/a b.db", "sqlite", "/data/a b.db"),
+        ("sqlite:////data/x.db", "sqlite", "/data/x.db"),
+        ("postgresql://u@h/d", "postgresql+psycopg", "d"),
+        ("postgres://u@h/d", "postgresql+psycopg", "d"),
+        ("postgresql+psycopg://u@h/d", "postgresql+psycopg", "d"),
+    ],
+)
+def test_what_a_storage_may_be(given: str, drivername: str, database: str) -> None:
+    url = storage.parse(given)
+    assert (url.drivername, url.database) == (drivername, database)
+
+
+@pytest.mark.parametrize(
+    ("given", "start"),
+    [
+        ("mysql://root:hunter2@h/d", "storage: cannot use mysql://"),
+        ("postgresql+asyncpg://u:hunter2@h/d", "storage: cannot use postgresql+asyncpg://"),
+        ("sqlite://", "storage: cannot use sqlite://"),
+        ("sqlite:///:memory:", "storage: cannot use sqlite://"),
+        ("postgresql://u:hunter2@h:port/d", "storage: not a URL"),
+    ],
+)
+def test_what_it_may_not_be(given: str, start: str) -> None:
+    text = error_of(given)
+    assert text.startswith(start)
+    assert text.endswith(storage.ALLOWED)
+    assert "hunter2" not in text
+
+
+def test_an_unreachable_server_is_one_line_without_the_password() -> None:
+    text = error_of("postgresql://me:hunter2@127.0.0.1:9/sweeps?passfile=hunter3")
+    assert text.startswith("storage postgresql+psycopg://me:***@127.0.0.1:9/sweeps?passfile=***: ")
+    assert "refused" in text
+    assert "hunter" not in text
+
+
+def test_a_missing_driver_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert error_of("postgresql://h/d") == "storage: PostgreSQL needs a driver: pip install 'ddsweep[postgres]'"
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    text = error_of(str(tmp_path / "file" / "sweeps.db"))
+    assert text.startswith(f"storage {tmp_path}/file/sweeps.db: ")
+
+
+def test_a_file_that_is_something_else(tmp_path: Path) -> None:
+    (tmp_path / "sweeps.db").write_text("not a database at all " * 100)
+    assert error_of(str(tmp_path / "sweeps.db")) == f"storage {tmp_path}/sweeps.db: file is not a database"
+
+
+@pytest.mark.parametrize("revision", ["v2.6.0.a", "v99.0.0.a"])
+def test_a_database_of_another_version(tmp_path: Path, revision: str) -> None:
+    path = tmp_path / "sweeps.db"
+    storage.open_database(str(path)).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+    connection.close()
+    assert error_of(str(path)).startswith(f"storage {path}: was made by another version of Optuna; ")
+
+
+def test_a_transaction_that_writes_excludes_others_but_not_readers(tmp_path: Path) -> None:
+    database = storage.open_database(str(tmp_path / "sweeps.db"))
+    other = sqlite3.connect(tmp_path / "sweeps.db", timeout=0)
+    with database.transaction() as session:
+        session.execute(sa.text("SELECT 1"))  # only a read so far
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("BEGIN IMMEDIATE")
+        with database.transaction("read") as reader:
+            assert reader.scalar(sa.text("SELECT count(*) FROM trials")) == 0
+    other.close()
+    database.close()
+
+
+def test_optunas_own_reads_do_not_wait_for_writers_when_read_only(tmp_path: Path) -> None:
+    database = storage.open_database(str(tmp_path / "sweeps.db"), read_only=True)
+    other = sqlite3.connect(tmp_path / "sweeps.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert database.rdb.get_all_studies() == []
+    other.close()
+    database.close()
+
+
+def test_an_error_in_a_transaction_leaves_nothing_behind(tmp_path: Path) -> None:
+    database = storage.open_database(str(tmp_path / "sweeps.db"))
+    with pytest.raises(ZeroDivisionError), database.transaction() as session:
+        session.execute(sa.text("INSERT INTO studies (study_name) VALUES ('half')"))
+        raise ZeroDivisionError
+    assert database.rdb.get_all_studies() == []
+    database.close()
+
+
+def _open(url: str) -> None:
+    storage.open_database(url).close()
+
+
+def _open_together(url: str) -> list[int | None]:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.backends.agents", "ddsweep.backends.optuna"])
+    processes = [context.Process(target=_open, args=(url,)) for _ in range(6)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    return [process.exitcode for process in processes]
+
+
+def test_many_processes_may_open_a_new_file_at_once(tmp_path: Path) -> None:
+    assert _open_together(str(tmp_path / "new" / "sweeps.db")) == [0] * 6
+
+
+@pytest.mark.postgres
+def test_many_processes_may_open_a_new_database_at_once(postgresql: str) -> None:
+    assert _open_together(postgresql) == [0] * 6
+
+
+MOUNTS = r"""/dev/sda1 / ext4 rw 0 0
+tmpfs /tmp tmpfs rw 0 0
+server:/home /home nfs4 rw 0 0
+/dev/sdb1 /home/local ext4 rw 0 0
+server:/two /my\040data nfs rw 0 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("/srv/a.db", None), ("/home/me/a.db", "nfs4"), ("/home/local/a.db", None), ("/homes/a.db", None),
+     ("/my data/x/a.db", "nfs")],
+)  # fmt: skip
+def test_which_folders_are_on_the_network(tmp_path: Path, path: str, kind: str | None) -> None:
+    (tmp_path / "mounts").write_text(MOUNTS)
+    assert storage.network_filesystem(Path(path), tmp_path / "mounts") == kind
+
+
+def test_a_network_folder_is_warned_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(storage, "network_filesystem", lambda path: "nfs4")
+    with caplog.at_level(logging.WARNING):
+        database = storage.open_database(str(tmp_path / "sweeps.db"))
+    assert "lies on nfs4: SQLite is safe on local disks only" in caplog.text
+    with database.transaction("read") as session:
+        assert session.scalar(sa.text("PRAGMA journal_mode")) == "delete"
+    database.close()

@@ -1,0 +1,112 @@
+"""The house rules that a reader cannot see in any one file: which way imports run, and what stays out of where."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "ddsweep"
+
+# Arrows point down only, and never sideways between two rooms of one floor.
+FLOORS = {
+    "errors": 0,
+    "files": 1, "rng": 1, "device": 1, "provenance": 1,
+    "nn": 2, "data": 2, "distill.synthetic": 3, "augment": 2, "pictures": 2,
+    "recipe": 3,
+    "sweep": 4, "distill": 4, "evaluate": 4, "pretrained": 4, "results.result": 4,
+    "results": 5, "trackers": 5,
+    "backends": 6, "trial": 6, "overview": 6,
+    "agent": 7, "dashboard": 7,
+    "launchers": 8,
+    "cli": 9,
+}  # fmt: skip
+CONTROL = ("cli", "sweep", "recipe", "backends", "launchers", "agent", "overview", "trackers", "errors", "files")
+DATA = ("distill", "evaluate", "pretrained", "nn", "data", "augment", "trial", "rng", "pictures")
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room(module: str) -> str:
+    """The longest name in FLOORS that contains the module; ``ddsweep`` itself is above everything."""
+    inner = module.removeprefix("ddsweep").lstrip(".")
+    parts = inner.split(".")
+    for length in range(len(parts), 0, -1):
+        if ".".join(parts[:length]) in FLOORS:
+            return ".".join(parts[:length])
+    return parts[0]
+
+
+def imports(path: Path, module_level: bool = False) -> list[tuple[int, str]]:
+    """(line, imported module) of a file, without what stands under TYPE_CHECKING."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    hidden = {
+        child
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+        or (module_level and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+        for child in ast.walk(node)
+    }
+    found = []
+    for node in ast.walk(tree):
+        if node in hidden:
+            continue
+        if isinstance(node, ast.Import):
+            found += [(node.lineno, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found += [(node.lineno, f"{node.module}.{alias.name}") for alias in node.names]
+    return found
+
+
+def name_of(path: Path) -> str:
+    relative = path.relative_to(PACKAGE.parent).with_suffix("")
+    return ".".join(part for part in relative.parts if part != "__init__")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_imports_point_down(path: Path) -> None:
+    own = room(name_of(path))
+    if own in ("", "__main__"):
+        return
+    assert own in FLOORS, f"{path}: {own} has no floor; add it to FLOORS"
+    for line, module in imports(path):
+        if not module.startswith("ddsweep."):
+            continue
+        other = room(module)
+        if other == own or other == "__version__" or own.startswith(f"{other}.") or other.startswith(f"{own}."):
+            continue
+        assert FLOORS[other] < FLOORS[own], f"{path}:{line}: {own} (floor {FLOORS[own]}) imports {module}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_each_plane_keeps_to_itself(path: Path) -> None:
+    own = room(name_of(path)).split(".")[0]
+    for line, module in imports(path):
+        library = module.split(".")[0]
+        if own in DATA:
+            assert library not in ("typer", "optuna", "wandb", "optuna_dashboard"), f"{path}:{line}: imports {library}"
+    for line, module in imports(path, module_level=True):
+        library = module.split(".")[0]
+        if own in CONTROL:
+            assert library not in ("torch", "torchvision", "sklearn"), (
+                f"{path}:{line}: imports {library} at module level"
+            )
+
+
+def test_the_command_line_starts_light() -> None:
+    heavy = {"torch", "torchvision", "optuna", "wandb", "sklearn", "pandas", "sqlalchemy", "PIL", "numpy", "plotly"}
+    code = f"import sys, ddsweep.cli, ddsweep.sweep; print(sorted({heavy!r} & set(sys.modules)))"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"
+
+
+def test_recipe_is_named_only_at_the_door() -> None:
+    allowed = {"recipe", "sweep", "trial", "overview", "agent", "trackers", "results", "results.result", "backends"}
+    for path in MODULES:
+        own = room(name_of(path))
+        if own in allowed or path.name == "loop.py" or path == PACKAGE / "pretrained" / "spec.py":
+            continue
+        names = [module for _, module in imports(path)]
+        assert "ddsweep.recipe.Recipe" not in names, f"{path}: takes a Recipe; below the door it is tensors and numbers"
