@@ -13,6 +13,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,50 +49,99 @@ def name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def work(backend: Backend, sweep: Sweep, runs: Path, on: str, status: StatusTracker) -> None:
-    """Run points until every one is complete or given up.
+class Leaving:
+    """A request to leave (TERM). While a trial runs it is heard at once; else before the next claim.
 
-    An exception in a cell spends one of its attempts, and the agent goes on.
-
-    Raises:
-        Poisoned: the device failed; the attempt is spent.
+    So a cell can never get lost between being claimed and being held, nor an answer be cut short.
     """
-    wanted = spec.needs(cell.recipe for cell in sweep.cells)
-    looked = 0.0
-    while True:
-        claim = backend.claim(name())
-        if claim is not None:
-            run_one(claim, sweep, runs, on, status, wanted)
-            annotate(backend, claim.point.id)
-            continue
-        status.idle()
-        if time.monotonic() - looked > RECONCILE:
-            backend.reconcile()
-            looked = time.monotonic()
-        if backend.drained():
-            return
-        time.sleep(IDLE)
 
+    def __init__(self) -> None:
+        self.asked = False
+        self._at_once = False
 
-def run_one(
-    claim: Claim, sweep: Sweep, runs: Path, on: str, status: StatusTracker, wanted: dict[Spec, set[int]]
-) -> None:
-    """One point, from the claim to its answer."""
-    from ddsweep import trial
+    def hear(self, signum: int, frame: object) -> None:
+        """The signal handler."""
+        self.asked = True
+        if self._at_once:
+            self._at_once = False
+            raise Stopped
 
-    with claim:
+    @contextlib.contextmanager
+    def heard_at_once(self) -> Iterator[None]:
+        """Inside, a request raises ``Stopped``."""
+        self._at_once = True
         try:
-            recipe = sweep.recipe(claim.point.params)
-            if recipe.key() != claim.point.key:
-                raise UserError("the sweep was registered by another version of ddsweep; launch it again")
-            result = trial.run(recipe, FanOut(status, QueueTracker(claim)), on, runs, wanted)
-        except Exception as error:
-            logger.exception("%s failed", claim.point.title)
-            claim.fail(f"{type(error).__name__}: {error}" if not isinstance(error, UserError) else str(error))
-            if is_device_error(error):
-                raise Poisoned(str(error)) from error
-        else:
-            answer(claim, result)
+            if self.asked:
+                raise Stopped
+            yield
+        finally:
+            self._at_once = False
+
+
+@dataclass
+class Agent:
+    """One agent.
+
+    Attributes:
+        backend: whose points it runs.
+        sweep: what they mean.
+        runs: the folder of all runs.
+        on: its device.
+        status: what others see of it.
+        leaving: whether it was asked to leave.
+    """
+
+    backend: Backend
+    sweep: Sweep
+    runs: Path
+    on: str
+    status: StatusTracker
+    leaving: Leaving = field(default_factory=Leaving)
+
+    def work(self) -> None:
+        """Run points until every one is complete or given up, or until asked to leave.
+
+        An exception in a cell spends one of its attempts, and the agent goes on.
+
+        Raises:
+            Poisoned: the device failed; the attempt is spent.
+        """
+        wanted = spec.needs(cell.recipe for cell in self.sweep.cells)
+        looked = 0.0
+        while not self.leaving.asked:
+            claim = self.backend.claim(name())
+            if claim is not None:
+                self._run(claim, wanted)
+                annotate(self.backend, claim.point.id)
+                continue
+            self.status.idle()
+            if time.monotonic() - looked > RECONCILE:
+                self.backend.reconcile()
+                looked = time.monotonic()
+            if self.backend.drained():
+                return
+            time.sleep(IDLE)
+
+    def _run(self, claim: Claim, wanted: dict[Spec, set[int]]) -> None:
+        """One point, from the claim to its answer."""
+        from ddsweep import trial
+
+        with claim:
+            try:
+                recipe = self.sweep.recipe(claim.point.params)
+                if recipe.key() != claim.point.key:
+                    raise UserError("the sweep was registered by another version of ddsweep; launch it again")
+                with self.leaving.heard_at_once():
+                    result = trial.run(recipe, FanOut(self.status, QueueTracker(claim)), self.on, self.runs, wanted)
+            except Stopped:
+                claim.release()
+            except Exception as error:
+                logger.exception("%s failed", claim.point.title)
+                claim.fail(f"{type(error).__name__}: {error}" if not isinstance(error, UserError) else str(error))
+                if is_device_error(error):
+                    raise Poisoned(str(error)) from error
+            else:
+                answer(claim, result)
 
 
 def answer(claim: Claim, result: Result) -> None:
@@ -128,32 +178,17 @@ def main(sweep_name: str, storage: str, runs: Path, on: str, threads: int) -> in
     import torch
 
     torch.set_num_threads(threads)
+    one = Agent(store.sweep(sweep_name), sweep, runs, on, status)
+    before = signal.signal(signal.SIGTERM, one.leaving.hear)
     try:
-        with leaving_on_request():
-            work(store.sweep(sweep_name), sweep, runs, on, status)
-    except Stopped:
-        return 0
+        one.work()
     except Poisoned:
         return POISONED
     finally:
+        signal.signal(signal.SIGTERM, before)
         status.close()
         store.close()
     return 0
-
-
-@contextlib.contextmanager
-def leaving_on_request() -> Iterator[None]:
-    """Turn TERM into ``Stopped`` in the main thread, once: giving the cell back must not be interrupted."""
-
-    def leave(signum: int, frame: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        raise Stopped
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def die_with(parent: int) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,9 @@ def fake(monkeypatch: pytest.MonkeyPatch, outcome: Any) -> list[Recipe]:
     return ran
 
 
-def work(queue: Backend, one: Sweep) -> None:
+def work(queue: Backend, one: Sweep, leaving: agent.Leaving | None = None) -> None:
     tracker = StatusTracker(Path("agents"), AgentStatus(agent.name(), "cpu", one.full_name))
-    agent.work(queue, one, Path("runs"), "cpu", tracker)
+    agent.Agent(queue, one, Path("runs"), "cpu", tracker, leaving or agent.Leaving()).work()
 
 
 def test_every_cell_once_in_order(queue: Backend, one: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,8 +100,16 @@ def test_a_device_error_spends_the_attempt_and_ends_the_process(
     assert "out of memory" in row.reason
 
 
+@pytest.fixture
+def leaving(monkeypatch: pytest.MonkeyPatch) -> Iterator[agent.Leaving]:
+    one = agent.Leaving()
+    before = signal.signal(signal.SIGTERM, one.hear)
+    yield one
+    signal.signal(signal.SIGTERM, before)
+
+
 def test_being_asked_to_leave_gives_the_cell_back_unspent(
-    queue: Backend, one: Sweep, monkeypatch: pytest.MonkeyPatch
+    queue: Backend, one: Sweep, monkeypatch: pytest.MonkeyPatch, leaving: agent.Leaving
 ) -> None:
     def outcome(recipe: Recipe) -> Result:
         threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGTERM)).start()
@@ -108,9 +117,37 @@ def test_being_asked_to_leave_gives_the_cell_back_unspent(
         raise AssertionError("not interrupted")
 
     fake(monkeypatch, outcome)
-    with pytest.raises(agent.Stopped), agent.leaving_on_request():
-        work(queue, one)
+    work(queue, one, leaving)
     assert [(row.state, row.attempts) for row in queue.status().rows] == [(State.WAITING, 0)] * 3
+
+
+@pytest.mark.parametrize("moment", ["claim", "complete", "fail"])
+def test_no_cell_is_lost_however_unlucky_the_moment(
+    queue: Backend, one: Sweep, monkeypatch: pytest.MonkeyPatch, leaving: agent.Leaving, moment: str
+) -> None:
+    """Asked to leave right after the storage has written: the claim is given back, the answer stands."""
+    from ddsweep.backends.lease import LeasedClaim
+
+    owner: Any = type(queue) if moment == "claim" else LeasedClaim
+    real = getattr(owner, moment)
+
+    def interrupted(*arguments: Any) -> Any:
+        answer = real(*arguments)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return answer
+
+    def outcome(recipe: Recipe) -> Result:
+        if moment == "fail":
+            raise ZeroDivisionError
+        return Result(recipe, {"convnet3": [0.5]})
+
+    monkeypatch.setattr(owner, moment, interrupted)
+    fake(monkeypatch, outcome)
+    work(queue, one, leaving)
+    row = queue.status().rows[0]
+    expected = {"claim": (State.WAITING, 0), "complete": (State.COMPLETE, 1), "fail": (State.WAITING, 1)}
+    assert (row.state, row.attempts) == expected[moment] or (moment, row.state) == ("fail", State.FAILED)
+    assert queue.status().count(State.RUNNING) == 0
 
 
 def test_a_cell_of_another_version_is_refused(queue: Backend, one: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:

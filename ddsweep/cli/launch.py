@@ -29,6 +29,8 @@ def launch(
 
     Launching again continues: a finished cell is never repeated. Ctrl-C stops cleanly.
     """
+    import signal
+
     from ddsweep import sweep
     from ddsweep.cli import session, stores
     from ddsweep.launchers import plan
@@ -38,6 +40,7 @@ def launch(
     store = stores.connect(runs, storage, create=True)
     job = plan.job(one.full_name, runs, stores.url(runs, storage), len(slots), in_process=workers == 0)
     launcher = plan.launcher(job, slots, in_process=workers == 0)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's TERM is our Ctrl-C
     try:
         raise typer.Exit(session.Session(one, store, launcher, job, slots).run())
     finally:

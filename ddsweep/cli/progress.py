@@ -26,14 +26,14 @@ class BarTracker(NullTracker):
 
 @contextmanager
 def one_trial(title: str) -> Iterator[NullTracker]:
-    """A bar on stderr while the trial runs; a line instead where there is no terminal."""
+    """A bar on stderr while the trial runs; nothing where there is no terminal."""
     from rich.console import Console
     from rich.progress import Progress
 
     console = Console(stderr=True, highlight=False)
-    console.print(title)
     if not console.is_terminal:
         yield NullTracker()
         return
+    console.print(title)
     with Progress(console=console, transient=True) as progress:
         yield BarTracker(progress)

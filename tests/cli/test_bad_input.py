@@ -1,0 +1,115 @@
+"""Bad input: one line that names the field, exit status 2, nothing lost, never a traceback."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from ddsweep import sweep
+from ddsweep.results.result import Result
+from tests.cli.conftest import Run
+
+SET = ["launch", "ablation-alpha@demo", "--workers", "0", "-d", "cpu", "--set"]
+
+
+def images(root: str, classes: dict[str, int]) -> None:
+    from PIL import Image
+
+    for name, count in classes.items():
+        (Path(root) / name).mkdir(parents=True)
+        for index in range(count):
+            Image.new("RGB", (8, 8), (index, 0, 0)).save(Path(root) / name / f"{index}.png")
+
+
+def refused(result, line: str) -> None:
+    assert result.exit_code == 2, result.output
+    assert line in result.stderr
+    assert [text[:7] for text in result.stderr.splitlines()] == ["error: "], result.stderr
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["launch", "ablation-alpa"], "no sweep 'ablation-alpa'; did you mean ablation-alpha?"),
+        (["show", "ablation-alpha", "-p", "dem"], "no profile 'dem'; did you mean demo?"),
+        (["show", "ablation-alpha@demo", "-p", "paper"], "name two profiles"),
+        ([*SET, "alhpa=1"], "alhpa: no such parameter; did you mean alpha?"),
+        ([*SET, "alpha"], "'alpha': write KEY=VALUE"),
+        ([*SET, "ipc=ten"], "ipc: 'ten' is text, not a whole number"),
+        ([*SET, "ipc=0"], "ipc: 0 is not allowed; input should be greater than or equal to 1"),
+        ([*SET, "ipc=117"], "ipc: 117 is more than the 116 images of a class of digits"),
+        ([*SET, "target=imagefolder:/no/where"], "imagefolder: no folder '/no/where'"),
+        (
+            ["show", "ablation-alpha@demo", "--set", "source=shapes", "--set", "regularizer=clom"],
+            "use cclom, or source: target",
+        ),
+        (["launch", "ablation-alpha@demo", "--device", "gpu"], "device: 'gpu' is no device (allowed: auto, cpu, cuda"),
+        (["launch", "ablation-alpha@demo", "--device", "cuda:7"], "device: this machine has no cuda:7"),
+        (["run", "ablation-alpha@demo"], "has 9 cells; choose one, for example: alpha=10000"),
+        (["status"], "nothing was launched in"),
+        (["results", "ablation-alpha"], "nothing was launched in"),
+        (["dashboard"], "nothing was launched in"),
+        (["agent", "ablation-alpha", "-d", "cpu"], "nothing was launched in"),
+    ],
+)
+def test_one_line(ddsweep: Run, words: list[str], line: str) -> None:
+    refused(ddsweep(*words), line)
+    assert not Path("runs").exists()
+
+
+def test_a_class_without_images(ddsweep: Run) -> None:
+    images("birds", {"jay": 4, "wren": 4, "empty": 0})
+    refused(ddsweep(*SET, "target=imagefolder:birds"), "empty")
+
+
+def test_an_unreadable_image_is_named_before_anything_runs(ddsweep: Run) -> None:
+    images("birds", {"jay": 4, "wren": 4})
+    Path("birds/jay/2.png").write_bytes(b"not a picture")
+    refused(ddsweep(*SET, "target=imagefolder:birds"), "2.png")
+
+
+def test_what_was_never_launched_names_what_was(ddsweep: Run, tiny: list[str]) -> None:
+    assert ddsweep(*SET, "alpha=0", *tiny).exit_code == 0
+    for command in (["results"], ["status"], ["agent", "-d", "cpu"]):
+        refused(ddsweep(*command, "ablation-alpha@paper"), "ablation-alpha@demo")
+
+
+def test_a_run_folder_of_another_version(ddsweep: Run, tiny: list[str]) -> None:
+    settings = [setting for setting in tiny if setting != "--set"]
+    choices = {name: int(value) for name, value in (setting.split("=") for setting in settings)}
+    recipe = sweep.load("ablation-alpha", "demo", choices | {"alpha": 0}).cells[0].recipe
+    folder = Path("runs") / recipe.key()
+    Result(recipe, {"convnet3": [0.5]}).write(folder)
+    stored = json.loads((folder / "result.json").read_text())
+    (folder / "result.json").write_text(json.dumps(stored | {"recipe": {"colour": "red"}}))
+    refused(ddsweep("run", "ablation-alpha@demo", "alpha=0", *settings, "-d", "cpu"), "another version of ddsweep")
+    assert (folder / "result.json").is_file()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:secret@127.0.0.1:1/none",
+        "sqlite:////proc/no/x.db",
+        "nonsense://x",
+    ],
+)
+def test_a_storage_that_cannot_be_reached(ddsweep: Run, url: str) -> None:
+    result = ddsweep("launch", "ablation-alpha@demo", "--storage", url, "-d", "cpu")
+    refused(result, "storage")
+    assert "secret" not in result.output
+
+
+def test_a_folder_that_cannot_be_written(ddsweep: Run) -> None:
+    Path("file").write_text("")
+    refused(ddsweep("launch", "ablation-alpha@demo", "--runs", "file/runs", "-d", "cpu"), "file/runs")
+
+
+def test_a_port_in_use(ddsweep: Run, tiny: list[str]) -> None:
+    assert ddsweep(*SET, "alpha=0", *tiny).exit_code == 0
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        refused(ddsweep("dashboard", "--port", str(taken.getsockname()[1])), "port")

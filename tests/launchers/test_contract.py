@@ -1,0 +1,168 @@
+"""What every launcher keeps to: the queue is drained, nothing is left behind; and what processes add to that."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ddsweep import sweep
+from ddsweep.backends import Backend, Definition, Point, State, connect
+from ddsweep.errors import UserError
+from ddsweep.launchers import Job, Launcher, local, plan
+from ddsweep.launchers.inline import InlineLauncher
+from ddsweep.launchers.local import LocalLauncher
+from ddsweep.sweep import Sweep
+
+TINY: dict[str, Any] = {
+    "iterations": 2, "width": 4, "batch_real": 8, "ptm_epochs": 1, "ptm_batch": 512, "eval_nets": 1, "eval_epochs": 2,
+    "alpha": [0, 10],
+}  # fmt: skip
+
+
+@pytest.fixture
+def one() -> Sweep:
+    return sweep.load("ablation-alpha", "demo", TINY)
+
+
+@pytest.fixture
+def job(one: Sweep) -> Job:
+    Path("runs").mkdir()
+    return plan.job(one.full_name, Path("runs"), f"sqlite:///{Path('runs/ddsweep.db').absolute()}", 2)
+
+
+@pytest.fixture
+def queue(one: Sweep, job: Job) -> Backend:
+    backend = connect(job.storage).sweep(one.full_name)
+    points = [Point(cell.key, dict(cell.point), cell.key, cell.recipe.title()) for cell in one.cells]
+    backend.register(Definition(one.full_name, points, one.definition(), 3))
+    return backend
+
+
+def wait(launcher: Launcher, seconds: float = 90.0) -> None:
+    deadline = time.monotonic() + seconds
+    while launcher.poll():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("kind", [InlineLauncher, LocalLauncher])
+class TestContract:
+    def test_the_queue_is_drained_and_nobody_stays(self, kind: Any, job: Job, queue: Backend) -> None:
+        launcher: Launcher = kind(job, ["cpu"])
+        launcher.start()
+        wait(launcher)
+        assert [row.state for row in queue.status().rows] == [State.COMPLETE] * 2
+        assert launcher.closed() == []
+        launcher.stop()
+        assert launcher.poll() == 0
+
+    def test_stopping_what_does_not_run_is_nothing(self, kind: Any, job: Job) -> None:
+        launcher: Launcher = kind(job, ["cpu"])
+        launcher.stop()
+        assert launcher.poll() == 0
+
+
+def script(path: Path, body: str) -> str:
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return str(path)
+
+
+def test_a_slot_whose_agents_keep_dying_is_closed(job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(
+        local.sys, "executable", script(tmp_path / "agent", 'echo "$@" >> started; echo broken >&2; exit 3')
+    )
+    launcher = LocalLauncher(job, ["cuda:0"])
+    launcher.start()
+    wait(launcher)
+    assert len(Path("started").read_text().splitlines()) == local.MAX_DEATHS
+    (reason,) = launcher.closed()
+    assert "cuda:0: 3 agents died (last status 3)" in reason
+    assert "broken" in (job.folder / "agent-0.log").read_text()
+
+
+def test_agents_are_told_their_job_and_no_password(job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    secret = replace(job, storage="postgresql://me:secret@host/db")
+    monkeypatch.setattr(local.sys, "executable", script(tmp_path / "agent", 'echo "$@" > words; env > environment'))
+    launcher = LocalLauncher(secret, ["cuda:1"])
+    launcher.start()
+    wait(launcher)
+    words = Path("words").read_text()
+    assert "agent ablation-alpha@demo --device cuda:1" in words
+    assert "secret" not in words
+    environment = Path("environment").read_text().splitlines()
+    assert "DDSWEEP_STORAGE=postgresql://me:secret@host/db" in environment
+    assert f"OMP_NUM_THREADS={job.threads}" in environment
+
+
+def test_an_agent_that_will_not_leave_is_ended_with_its_children(
+    job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(local, "PATIENCE", 0.5)
+    body = "trap '' TERM; sleep 60 & echo $! > child; echo $$ > parent; wait; sleep 60"
+    monkeypatch.setattr(local.sys, "executable", script(tmp_path / "agent", body))
+    launcher = LocalLauncher(job, ["cpu"])
+    launcher.start()
+    while not (Path("parent").exists() and Path("parent").read_text().strip()):
+        time.sleep(0.02)
+    launcher.stop()
+    assert launcher.poll() == 0
+    for name in ("child", "parent"):
+        with pytest.raises(ProcessLookupError):
+            deadline = time.monotonic() + 5
+            while time.monotonic() < deadline:
+                os.kill(int(Path(name).read_text()), 0)
+                time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_killed_and_stopped_agents_lose_nothing(one: Sweep, job: Job, queue: Backend) -> None:
+    """An agent killed outright is replaced; one that is stopped gives its cell back; a new launch finishes."""
+    launcher = LocalLauncher(job, ["cpu", "cpu"])
+    launcher.start()
+    time.sleep(2.0)
+    victim = launcher._slots[0].process
+    assert victim is not None
+    os.kill(victim.pid, signal.SIGKILL)
+    victim.wait()
+    assert launcher.poll() == 2
+    launcher.stop()
+    assert launcher.poll() == 0
+    assert not [row for row in queue.status().rows if row.state is State.FAILED]
+    again = LocalLauncher(job, ["cpu"])
+    again.start()
+    time.sleep(1.0)
+    again.stop()
+    running = [row for row in queue.status().rows if row.state is State.RUNNING]
+    assert len(running) <= 1  # the one that was killed; its lease runs out
+
+
+@pytest.mark.parametrize(
+    ("wanted", "workers", "slots"), [("cpu", None, 1), ("cpu", 3, 3), ("auto", 2, 2), ("cpu", 0, 1)]
+)
+def test_slots(wanted: str, workers: int | None, slots: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "cores", lambda: 2)
+    assert len(plan.slots(wanted, workers)) == slots
+
+
+def test_gpus_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    assert plan.slots("auto", None) == ["cuda:0", "cuda:1"]
+    assert plan.slots("cuda", 3) == ["cuda:0", "cuda:1", "cuda:0"]
+    assert plan.slots("cuda:1", None) == ["cuda:1"]
+    with pytest.raises(UserError, match="no cuda:2"):
+        plan.slots("cuda:2", None)
+
+
+def test_cores_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "cores", lambda: 8)
+    assert [plan.job("s", Path(), "x", agents).threads for agents in (1, 3, 16)] == [8, 2, 1]

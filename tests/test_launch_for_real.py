@@ -1,0 +1,71 @@
+"""The whole thing as a process: the demo is interrupted, its launcher killed, and still ends in one table."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ddsweep.backends import State, connect
+
+pytestmark = pytest.mark.slow
+LAUNCH = [sys.executable, "-m", "ddsweep", "launch", "ablation-alpha@demo", "--device", "cpu", "--workers", "2"]
+SMALL = ["--set", "iterations=20", "--set", "width=8", "--set", "eval_epochs=20", "--set", "ptm_epochs=2"]
+
+
+def agents() -> list[int]:
+    """Agents of this test, by the folder they work in."""
+    mine = str(Path.cwd())
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if (entry / "cwd").resolve() == Path(mine) and b"agent" in (entry / "cmdline").read_bytes().split(b"\0"):
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+def wait_for(condition, seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "did not happen"
+        time.sleep(0.1)
+
+
+def done() -> int:
+    if not Path("runs/ddsweep.db").is_file():
+        return 0
+    store = connect("runs/ddsweep.db")
+    try:
+        return store.sweep("ablation-alpha@demo").status().count(State.COMPLETE) if store.names() else 0
+    finally:
+        store.close()
+
+
+@pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_interrupted_anyhow_a_second_launch_goes_on(blow: signal.Signals) -> None:
+    process = subprocess.Popen([*LAUNCH, *SMALL], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    wait_for(lambda: done() >= 2)
+    first = {path: path.stat().st_mtime_ns for path in Path("runs").glob("*/result.json")}
+    os.kill(process.pid, blow)
+    output, _ = process.communicate(timeout=60)
+    wait_for(lambda: not agents(), 40)
+    if blow is not signal.SIGKILL:
+        assert process.returncode == 130
+        assert "Go on with:  ddsweep launch ablation-alpha --profile demo" in output
+        store = connect("runs/ddsweep.db")
+        assert store.sweep("ablation-alpha@demo").status().count(State.RUNNING) == 0
+        store.close()
+    again = subprocess.run([*LAUNCH, *SMALL], capture_output=True, text=True, timeout=120, check=False)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "done 9/9   running 0   failed 0" in again.stdout
+    results = {path: path.stat().st_mtime_ns for path in Path("runs").glob("*/result.json")}
+    assert len(results) == 9
+    assert first.items() <= results.items()
+    assert not agents()
