@@ -42,7 +42,7 @@ class Launcher(Protocol):
         """Start an agent on every slot."""
 
     def poll(self) -> int:
-        """Replace what died; the number of agents alive."""
+        """Replace what died; the number of slots that still have an agent."""
 
     def stop(self) -> None:
         """Ask every agent to give its cell back and leave; end those that do not."""

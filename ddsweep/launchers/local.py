@@ -43,7 +43,7 @@ class LocalLauncher:
             self._spawn(slot)
 
     def poll(self) -> int:
-        """Replace agents that died; the number alive."""
+        """Replace agents that died; the number of slots with one."""
         for slot in self._slots:
             if slot.process is None or slot.ended or slot.closed or (status := slot.process.poll()) is None:
                 continue
@@ -55,7 +55,7 @@ class LocalLauncher:
                 self._spawn(slot)
             else:
                 slot.closed = f"{slot.device}: {slot.deaths} agents died (last status {status}); see {slot.log}"
-        return sum(slot.process is not None and slot.process.poll() is None for slot in self._slots)
+        return sum(slot.process is not None and not slot.ended and not slot.closed for slot in self._slots)
 
     def stop(self) -> None:
         """TERM to every agent, KILL to those still there after a while. Nothing is replaced from now on."""

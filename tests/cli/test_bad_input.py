@@ -67,7 +67,7 @@ def test_a_class_without_images(ddsweep: Run) -> None:
 
 
 def test_an_unreadable_image_is_named_before_anything_runs(ddsweep: Run) -> None:
-    images("birds", {"jay": 4, "wren": 4})
+    images("birds", {"jay": 10, "wren": 10})
     Path("birds/jay/2.png").write_bytes(b"not a picture")
     refused(ddsweep(*SET, "target=imagefolder:birds"), "2.png")
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ddsweep import data, rng
+from ddsweep import data, nn, rng
 from ddsweep.data.dataset import Dataset
 from ddsweep.pretrained import pool, spec, training
 from ddsweep.pretrained.pool import Pool, PretrainedModel
@@ -135,8 +135,9 @@ def test_a_ptm_is_the_same_in_every_recipe_and_seed() -> None:
 
 
 def test_drawing_is_uniform_over_architectures_then_indices() -> None:
-    models = [[object(), object()], [object()], [object(), object(), object()]]
-    one = Pool(models)  # type: ignore[arg-type]  # anything can be drawn
+    net = nn.build("convnet1", width=1)
+    models = [[PretrainedModel(net, 3) for _ in range(count)] for count in (2, 1, 3)]
+    one = Pool(models)
     generator = rng.generator(0, "test")
     drawn = Counter(id(one.draw(generator)) for _ in range(6000))
     for seeds in models:
