@@ -9,8 +9,12 @@ from collections.abc import Iterable
 class UserError(Exception):
     """Something the user can put right: one line that names the field and what is allowed there.
 
-    The command line prints the line and exits with status 2; no other exception of ours reaches a terminal.
+    The command line prints the line and exits with status 2; no other exception of ours reaches a terminal. A name that
+    is quoted in it may hold a line break (YAML allows it in a key): it becomes a space.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.splitlines()))
 
 
 def closest(word: str, allowed: Iterable[str]) -> str:

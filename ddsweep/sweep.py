@@ -2,17 +2,19 @@
 
 A sweep file is a W&B sweep configuration with one block more, ``x-ddsweep``, for what W&B has no word for. A profile is
 a file of overrides that applies to every sweep: ``fields`` are Recipe fields for whatever the sweep does not vary,
-``axes`` replace the ``values`` of what it does vary (a list of one pins it). ``--set`` comes last and wins.
+``axes`` replace the ``values`` of what it does vary (a list of one pins it). Where that does not suit one sweep, the
+``profiles`` of its own ``x-ddsweep`` replace what the profile says. ``--set`` comes last and wins.
 """
 
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -42,6 +44,7 @@ class Extra(BaseModel):
     axis: list[str] = Field(min_length=1)
     baseline: dict[str, Scalar] = Field(default_factory=dict)
     exclude: list[dict[str, Scalar]] = Field(default_factory=list)
+    profiles: dict[str, dict[str, Annotated[list[Scalar], Field(min_length=1)]]] = Field(default_factory=dict)
     max_attempts: int = Field(default=3, ge=1)
 
 
@@ -192,7 +195,8 @@ def load(reference: str, profile: str | None = None, settings: Mapping[str, Any]
     document = _validate(SweepFile, _read(path), path)
     chosen = _validate(Profile, _read(find_profile(profile)), find_profile(profile))
     parameters = {field: _values(field, parameter, path) for field, parameter in document.parameters.items()}
-    for field in (*parameters, *chosen.fields, *chosen.axes, *(settings or {}), *document.extra.axis):
+    own = _own_values(document.extra, profile, path)
+    for field in (*parameters, *chosen.fields, *chosen.axes, *own, *(settings or {}), *document.extra.axis):
         _known(field, path)
     for rule in (document.extra.baseline, *document.extra.exclude):
         for field in rule:
@@ -200,6 +204,7 @@ def load(reference: str, profile: str | None = None, settings: Mapping[str, Any]
     axes = {field for field, parameter in document.parameters.items() if parameter.values is not None}
     parameters |= {field: (value,) for field, value in chosen.fields.items() if field not in axes}
     parameters |= {field: tuple(values) for field, values in chosen.axes.items() if field in axes}
+    parameters |= own
     for field, value in (settings or {}).items():
         parameters[field] = tuple(value) if isinstance(value, list) else (value,)
     extra = document.extra
@@ -246,12 +251,29 @@ def _stems(part: str) -> list[str]:
 
 
 def find(name: str) -> Path:
-    """The file of a sweep: a path to one, or the first ``NAME.yaml`` of ``folders()``."""
+    """The file of a sweep: a path to one, or the first ``NAME.yaml`` of ``folders()``, or the paper's name for one."""
     if name.endswith((".yaml", ".yml")):
         if not Path(name).is_file():
             raise UserError(f"no sweep file {name}")
         return Path(name)
-    return _find("sweep", "", name, names())
+    known = names()
+    return _find("sweep", "", name if name in known else in_paper().get(name, name), known)
+
+
+def in_paper() -> dict[str, str]:
+    """Sweeps by the table or figure of the paper that they are: ``table5`` is ``ablation-n-archs``.
+
+    The other name is for typing only: sweep, study and cells are the same, under the name of the file.
+    """
+    found: dict[str, str] = {}
+    for name in names():
+        try:
+            paper = re.sub(r"\W", "", str(_read(find(name))["x-ddsweep"]["paper"])).lower()
+        except (UserError, KeyError, TypeError):  # a file with an error is nobody's table; loading it names the error
+            continue
+        if paper:
+            found.setdefault(re.sub("^fig(ure)?", "figure", paper), name)
+    return found
 
 
 def find_profile(name: str) -> Path:
@@ -291,6 +313,14 @@ def _validate(model: type[Model], document: Any, path: Path) -> Model:
             hint = f"; {closest(where, fields)}" if len(first["loc"]) == 1 else ""
             raise UserError(f"{path}: {where}: no such key{hint}") from None
         raise UserError(f"{path}: {where or 'the file'}: {first['msg'][0].lower()}{first['msg'][1:]}") from None
+
+
+def _own_values(extra: Extra, profile: str, path: Path) -> dict[str, tuple[Scalar, ...]]:
+    """What the sweep file itself says about this profile."""
+    for name in extra.profiles:
+        if name not in profiles():
+            raise UserError(f"{path}: x-ddsweep.profiles: no profile {name!r}; {closest(name, profiles())}")
+    return {field: tuple(values) for field, values in extra.profiles.get(profile, {}).items()}
 
 
 def _values(field: str, parameter: Parameter, path: Path) -> tuple[Scalar, ...]:

@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
+# on busy cores a first example may take seconds: that says nothing about the code
+settings.register_profile(
+    "ddsweep", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
+settings.load_profile("ddsweep")
 torch.set_num_threads(1)  # two workers share two cores; the networks here are too small to gain from more
 
 

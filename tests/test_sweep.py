@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ddsweep import sweep
@@ -22,6 +22,8 @@ CELLS = {
     "ablation-n-archs": 10,
     "ablation-epoch": 60,
     "ablation-domain": 12,
+    "table1": 48,
+    "table4": 12,
 }
 
 
@@ -63,6 +65,61 @@ def test_cells_are_shared_between_ablations() -> None:
     # the three baselines at IPC 50, and the three cells with the published α, one PTM, the last epoch
     assert len(alpha & epoch) == 6
     assert len(models & epoch) == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "shared"),
+    [
+        ("ablation-alpha", 6),  # IPC 50, per method: the baseline, and (1, 1) with the published α
+        ("ablation-n-models", 9),  # IPC 50, per method: the baseline, (1, 1) and (10, 1)
+        ("ablation-n-archs", 3),  # DC, IPC 50: the baseline, (1, 1) and (1, 4)
+        ("ablation-epoch", 12),  # per method and IPC: the baseline, and the last epoch
+        ("ablation-domain", 6),  # the baselines
+        ("table4", 0),  # it is evaluated on other networks
+    ],
+)
+def test_table_1_shares_its_cells_with_the_ablations(name: str, shared: int) -> None:
+    cells = {cell.key for cell in sweep.load("table1").cells}
+    assert len(cells & {cell.key for cell in sweep.load(name).cells}) == shared
+
+
+@pytest.mark.parametrize(("profile", "epochs"), [("paper", {150, 4}), ("quick", {30, 4}), ("demo", {20, 4})])
+def test_table_4_has_well_trained_and_sub_optimal_ptms_at_every_scale(profile: str, epochs: set[int]) -> None:
+    guided = [cell.recipe for cell in sweep.load("table4", profile).cells if cell.recipe.alpha]
+    assert {recipe.ptm_epoch for recipe in guided} == epochs
+    assert {(recipe.n_archs, recipe.ptm_epoch == recipe.ptm_epochs) for recipe in guided} == {
+        (1, True), (4, True), (4, False),
+    }  # fmt: skip
+    assert {recipe.eval_archs for recipe in guided} == {"convnet3+alexnet+vgg11+resnet18"}
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [("table2", "ablation-domain"), ("table5", "ablation-n-archs"), ("figure2", "ablation-epoch"),
+     ("figure3left", "ablation-alpha"), ("table1", "table1")],
+)  # fmt: skip
+def test_a_table_of_the_paper_is_the_sweep_that_it_is(written: str, name: str) -> None:
+    one, named = sweep.load(f"{written}@demo"), sweep.load(f"{name}@demo")
+    assert one.full_name == named.full_name  # the same study
+    assert one.cells == named.cells
+
+
+def test_a_file_of_that_name_goes_before_a_table_of_the_paper() -> None:
+    Path("sweeps").mkdir()
+    Path("sweeps/table5.yaml").write_text(yaml.safe_dump(minimal()))
+    Path("sweeps/broken.yaml").write_text("- not a sweep")
+    assert sweep.load("table5").name == "table5"
+    assert sweep.load("table2").name == "ablation-domain"
+
+
+def test_a_sweep_says_what_does_not_suit_it_in_a_profile() -> None:
+    document = minimal()
+    document["x-ddsweep"]["profiles"] = {"demo": {"alpha": [0, 7], "width": [8]}}
+    file = write(yaml.safe_dump(document))
+    assert [cell.recipe.alpha for cell in sweep.load(file, "demo").cells] == [0, 7]
+    assert {cell.recipe.width for cell in sweep.load(file, "demo").cells} == {8}
+    assert [cell.recipe.alpha for cell in sweep.load(file, "quick").cells] == [0, 1]
+    assert [cell.recipe.alpha for cell in sweep.load(file, "demo", {"alpha": [0, 9]}).cells] == [0, 9]
 
 
 def write(text: str) -> str:
@@ -126,6 +183,14 @@ def test_exclude_leaves_cells_out() -> None:
         ),
         (yaml.safe_dump(minimal(**{"x-ddsweep": {"axis": []}})), "x-ddsweep.axis: list should have at least 1 item"),
         (yaml.safe_dump(minimal(parameters={"ipc": {"value": 0}})), "ipc: 0 is not allowed"),
+        (
+            yaml.safe_dump(minimal(**{"x-ddsweep": {"axis": ["alpha"], "profiles": {"dmo": {"alpha": [1]}}}})),
+            "x-ddsweep.profiles: no profile 'dmo'; did you mean demo?",
+        ),
+        (
+            yaml.safe_dump(minimal(**{"x-ddsweep": {"axis": ["alpha"], "profiles": {"paper": {"alhpa": [1]}}}})),
+            "alhpa: no such parameter; did you mean alpha?",
+        ),
     ],
 )
 def test_a_wrong_file_is_one_line(text: str, line: str) -> None:
@@ -166,7 +231,6 @@ parameters = st.dictionaries(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(documents | parameters.map(lambda chosen: minimal(parameters=chosen)))
 def test_any_document_loads_or_is_one_line(document: Any) -> None:
     try:
@@ -177,7 +241,6 @@ def test_any_document_loads_or_is_one_line(document: Any) -> None:
     assert one.cells
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 def test_any_bytes_load_or_are_one_line(content: bytes) -> None:
     Path("noise.yaml").write_bytes(content)

@@ -136,6 +136,8 @@ class Session:
             self._out.print(f"closed  {reason}", soft_wrap=True)
         for path in figures.along_axis(self._sweep, self._job.runs):
             self._out.print(f"grids   {shown(path)}", soft_wrap=True)
+        for path in figures.class_accuracy(self._sweep, self._job.runs) if built.eval_archs else []:
+            self._out.print(f"classes {shown(path)}", soft_wrap=True)
         again = "" if status.drained else f"      ddsweep launch {self._reference()}"
         self._out.print(
             f"next    ddsweep dashboard      ddsweep results {self._sweep.full_name} --format markdown{again}"

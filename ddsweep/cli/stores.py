@@ -36,11 +36,15 @@ def connect(runs: Path, storage: str | None, create: bool = False) -> OptunaStor
 
 
 def launched_name(name: str, profile: str | None) -> str:
-    """``NAME@PROFILE`` of a reference, as it was registered; a path of a file stands for its stem."""
+    """``NAME@PROFILE`` of a reference, as it was registered: a path stands for its stem, ``table5`` for its sweep."""
     from ddsweep import sweep
 
     stem, scale = sweep.split(name, profile)
-    return f"{Path(stem).stem if stem.endswith(('.yaml', '.yml')) else stem}@{scale}"
+    if stem.endswith((".yaml", ".yml")):
+        stem = Path(stem).stem
+    elif stem not in sweep.names():
+        stem = sweep.in_paper().get(stem, stem)
+    return f"{stem}@{scale}"
 
 
 def launched(name: str, profile: str | None, runs: Path, storage: str | None) -> Sweep:

@@ -7,26 +7,24 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from ddsweep import rng
+from ddsweep.data import photo
 from ddsweep.data.raw import Raw
-from ddsweep.data.table import DatasetInfo, FolderTree, folder_tree, held_out
+from ddsweep.data.table import DatasetInfo
+from ddsweep.data.tree import FolderTree, folder_tree, held_out
 from ddsweep.errors import UserError
 
 BATCH = 256  # files in one task of the thread pool
-DRAFT = 4  # a JPEG is decoded at no less than this times the size wanted, then resized
 
 Files = dict[str, tuple[Path, ...]]
 
 
 def decode_folder(row: DatasetInfo) -> Raw:
-    """Read every image of the folder as RGB, resized to ``row.size`` without keeping the aspect ratio.
-
-    Pillow's bilinear filter, which antialiases.
+    """Read every image of the folder as RGB, resized to ``row.size`` (``photo.read``).
 
     Raises:
         UserError: the folder's shape (see ``table.folder_tree``), or a file that is not a readable 8-bit image.
@@ -75,7 +73,10 @@ def _read_all(part: Files, size: int) -> tuple[UInt8[Tensor, "n 3 size size"], I
 
     def read(start: int) -> None:
         for index, path in enumerate(paths[start : start + BATCH], start):
-            pixels[index] = _read(path, size).transpose(2, 0, 1)
+            try:
+                pixels[index] = photo.read(path, size)
+            except photo.Unreadable as error:
+                raise _unreadable(path, error) from error
 
     with ThreadPoolExecutor() as pool:
         list(pool.map(read, range(0, len(paths), BATCH)))  # the first failure cancels the tasks that have not begun
@@ -83,20 +84,5 @@ def _read_all(part: Files, size: int) -> tuple[UInt8[Tensor, "n 3 size size"], I
     return images, torch.arange(len(counts)).repeat_interleave(counts)
 
 
-def _read(path: Path, size: int) -> np.ndarray:
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            image.draft(None, (DRAFT * size, DRAFT * size))
-            if image.mode[0] in "IF":  # converting would clip at 255
-                raise ValueError(f"{image.mode} pixels; convert it to 8 bits a channel")
-            rgb = image if image.mode == "RGB" else image.convert("RGB")
-            return np.asarray(rgb.resize((size, size), Image.Resampling.BILINEAR))
-    except Exception as error:  # a damaged file can raise almost anything inside Pillow
-        raise _unreadable(path, error) from error
-
-
 def _unreadable(path: Path, error: Exception) -> UserError:
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
-    return UserError(f"imagefolder: cannot read {str(path)!r}: {' '.join(reason.split())}")
+    return UserError(f"imagefolder: cannot read {str(path)!r}: {photo.reason(error)}")

@@ -9,7 +9,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-CHUNK = 512  # images resized at once: a float copy of the whole dataset would not fit
+CHUNK = 512  # images looked at together: a float (or int64) copy of the whole dataset would not fit
 
 
 def resized(images: Tensor, size: int) -> UInt8[Tensor, "n c size size"]:
@@ -20,6 +20,8 @@ def resized(images: Tensor, size: int) -> UInt8[Tensor, "n c size size"]:
             at ½, ``align_corners=False``).
         size: height and width in pixels.
     """
+    if images.dtype == torch.uint8 and images.shape[-2:] == (size, size):
+        return images.contiguous()  # a large dataset is not held twice
     out = torch.empty((*images.shape[:2], size, size), dtype=torch.uint8)
     for source, target in zip(images.split(CHUNK), out.split(CHUNK), strict=True):
         part = source.to(torch.float32)
@@ -38,7 +40,8 @@ def statistics(images: UInt8[Tensor, "n c h w"]) -> tuple[tuple[float, ...], tup
     values = torch.arange(256, dtype=torch.float64) / 255
     mean, std = [], []
     for channel in images.unbind(1):
-        histogram = torch.bincount(channel.flatten(), minlength=256).to(torch.float64)
+        parts = (torch.bincount(part.flatten(), minlength=256) for part in channel.split(CHUNK))
+        histogram = sum(parts, torch.zeros(256, dtype=torch.int64)).to(torch.float64)
         weights = histogram / histogram.sum()
         centre = float(weights @ values)
         variance = float(weights @ (values - centre) ** 2)

@@ -118,7 +118,7 @@ class _Journal:
         images = len(self._dataset.classes) * (self._recipe.batch_real + self._recipe.ipc)
         metrics = dict(zip(("loss/match", "loss/regularizer"), means, strict=False))
         metrics |= {"steps_per_second": rate, "images_per_second": images * len(self._terms) / elapsed}
-        if self._dataset.images.is_cuda:
+        if self._dataset.images.device.type == "cuda":
             metrics["gpu_memory_gb"] = torch.cuda.max_memory_allocated() / 1e9
         self._tracker.log(metrics, step)
         self._terms.clear()

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Protocol, runtime_checkable
+
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
+
+
+@runtime_checkable
+class Images(Protocol):
+    """Normalised images that can be walked through in batches: a Tensor [n, c, h, w], or images kept as bytes."""
+
+    def split(self, size: int, /) -> Iterable[Float[Tensor, "k c h w"]]:
+        """Batches of ``size`` images, in order."""
+
 
 CHUNK = 1000  # images per forward pass: no gradient is kept, so only the activations of one chunk are
 
 
 @torch.no_grad()
 def class_accuracy(
-    net: torch.nn.Module, images: Float[Tensor, "n c h w"], labels: Int64[Tensor, " n"], classes: int
+    net: torch.nn.Module, images: Images, labels: Int64[Tensor, " n"], classes: int
 ) -> tuple[Float[Tensor, ""], Float[Tensor, " classes"]]:
     """Accuracy on all images, and on those of each class (nan for a class without images), as fractions on the CPU.
 

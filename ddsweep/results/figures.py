@@ -1,18 +1,24 @@
-"""Pictures of a whole sweep: what the axis does to the images of each class, side by side."""
+"""Pictures of a whole sweep: what the axis does to the images of each class, and to its accuracy."""
 
 from __future__ import annotations
 
 import re
+import statistics
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from ddsweep import files, pictures
+from ddsweep import data, files, pictures
+from ddsweep.nn.table import PAPER_NAMES
 from ddsweep.recipe import Recipe
-from ddsweep.results.formats import setting_label
-from ddsweep.results.table import Entry, build, collect, column_label
+from ddsweep.results import bars
+from ddsweep.results.bars import Panel
+from ddsweep.results.layout import setting_label
+from ddsweep.results.result import Result
+from ddsweep.results.table import Row, build, collect, column_label, setting_of
 from ddsweep.sweep import Sweep
 
 
@@ -24,7 +30,7 @@ def along_axis(sweep: Sweep, runs: Path) -> list[Path]:
     """
     table = build(sweep, collect(sweep, runs))
     written = []
-    for row in table.rows:
+    for row, *_ in table.settings:
         label = setting_label(row)
         sets = {
             column: runs / cell.key / "synthetic.safetensors"
@@ -35,19 +41,64 @@ def along_axis(sweep: Sweep, runs: Path) -> list[Path]:
         shown = {column: _first_of_each_class(path) for column, path in sets.items() if path.is_file()}
         if not shown:
             continue
-        name = "-".join(filter(None, [*sweep.axis, re.sub(r"[^\w]+", "-", label)]))
-        path = runs / sweep.full_name / f"{name}.png"
+        path = runs / sweep.full_name / _file_name([*sweep.axis, label])
         classes = next(iter(shown.values()))[1]
         images = torch.stack([images for images, _ in shown.values()], dim=1)
         with files.atomic(path) as temporary:
-            pictures.grid(images, classes, list(shown)).save(temporary)
+            pictures.grid(images, classes, [_drawn(column) for column in shown]).save(temporary)
         written.append(path)
     return written
 
 
-def _belongs(row: dict[str, Entry], recipe: Recipe) -> bool:
-    setting = next(iter(row.values())).setting
-    return all(getattr(recipe, name) == value for name, value in setting.items())
+def class_accuracy(sweep: Sweep, runs: Path) -> list[Path]:
+    """For every setting a picture ``runs/NAME@PROFILE/class-accuracy[-SETTING].png`` (the paper's Fig. 1).
+
+    A chart for each value of the axis that is finished, with the accuracy of every evaluated architecture on every
+    class, over all seeds and networks.
+    """
+    found = collect(sweep, runs)
+    table = build(sweep, found)
+    written = []
+    for row, *_ in table.settings:
+        results = {
+            column: [
+                found[cell.key]
+                for cell in sweep.cells
+                if cell.key in found and column_label(sweep, cell.recipe) == column and _belongs(row, cell.recipe)
+            ]
+            for column in table.columns
+        }
+        panels = [Panel(_drawn(column), values) for column, some in results.items() if (values := _by_arch(some))]
+        if not panels:
+            continue
+        path = runs / sweep.full_name / _file_name(["class-accuracy", setting_label(row)])
+        target = next(iter(row.values())).recipe.target
+        with files.atomic(path) as temporary:
+            bars.chart(panels, data.info(target).classes).save(temporary)
+        written.append(path)
+    return written
+
+
+def _by_arch(results: list[Result]) -> dict[str, list[float]]:
+    """Accuracy per class for each architecture, mean over the seeds."""
+    values: dict[str, list[list[float]]] = {}
+    for result in results:
+        for arch, accuracies in result.class_accuracy.items():
+            values.setdefault(PAPER_NAMES.get(arch, arch), []).append(accuracies)
+    return {arch: [statistics.fmean(seeds) for seeds in zip(*some, strict=True)] for arch, some in values.items()}
+
+
+def _drawn(label: str) -> str:
+    """A label in signs that Pillow's own font has."""
+    return label.replace("×", "x")
+
+
+def _file_name(parts: Iterable[str]) -> str:
+    return "-".join(filter(None, (re.sub(r"[^\w-]+", "-", part) for part in parts))) + ".png"
+
+
+def _belongs(row: Row, recipe: Recipe) -> bool:
+    return all(getattr(recipe, name) == value for name, value in setting_of(row).items())
 
 
 def _first_of_each_class(path: Path) -> tuple[Tensor, list[str]]:

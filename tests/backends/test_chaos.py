@@ -17,6 +17,8 @@ from ddsweep.backends import Definition, Point, State, connect
 from ddsweep.backends.ledger import Phase
 from tests.backends import agents
 
+LONGEST = 10.0  # seconds that anybody stays frozen; a lease is lost after two or three
+
 
 class Crew:
     """Agent processes, and the harm that is done to them."""
@@ -27,7 +29,7 @@ class Crew:
         self._context.set_forkserver_preload(["tests.backends.agents", "ddsweep.backends.optuna"])
         self.processes: list[ForkServerProcess] = []
         self.harmed: Counter[str] = Counter()
-        self._frozen: dict[ForkServerProcess, str] = {}
+        self._frozen: dict[ForkServerProcess, tuple[str, float]] = {}
         for _ in range(size):
             self._hire()
 
@@ -52,7 +54,7 @@ class Crew:
         assert victim.pid is not None
         if sum(self.harmed.values()) % 3 == 2:
             self.harmed["frozen"] += 1
-            self._frozen[victim] = points[victim.pid]
+            self._frozen[victim] = points[victim.pid], time.monotonic()
             os.kill(victim.pid, signal.SIGSTOP)
         else:
             self.harmed["killed"] += 1
@@ -60,11 +62,14 @@ class Crew:
             self._hire()
 
     def wake(self) -> None:
-        """Wake those whose point has become somebody else's: their results come too late."""
+        """Wake those whose point has become somebody else's: their results come too late.
+
+        After a while wake the others too: one that was frozen in the middle of a write keeps SQLite from everybody.
+        """
         busy = _busy(self._orders.log)
-        for process, point in list(self._frozen.items()):
+        for process, (point, since) in list(self._frozen.items()):
             assert process.pid is not None
-            if busy.get(point) != process.pid:
+            if busy.get(point) != process.pid or time.monotonic() - since > LONGEST:
                 del self._frozen[process]
                 os.kill(process.pid, signal.SIGCONT)
 

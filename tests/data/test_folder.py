@@ -12,6 +12,7 @@ from PIL import Image
 
 from ddsweep import data
 from ddsweep.data import folder, table
+from ddsweep.data import tree as trees
 from ddsweep.data.decoders import decode
 from ddsweep.errors import UserError
 from tests.data.conftest import save_image
@@ -157,7 +158,7 @@ def test_names_may_be_anything_that_a_file_system_takes(classes, images):
         dataset = data.load(spec_of(root), 4)
         assert dataset.classes == data.load(spec_of(root), 4).classes == tuple(sorted(classes))
         assert len(dataset.images) + len(dataset.test_images) == len(classes) * len(images)
-        found = table.folder_tree(spec_of(root)).train
+        found = trees.folder_tree(spec_of(root)).train
         assert {name: {path.name for path in paths} for name, paths in found.items()} == expected
 
 
@@ -206,4 +207,4 @@ def test_a_changed_image_changes_the_dataset(tree):
     change_size(root)
     after = data.load(spec_of(root), 8)
     assert before.checksum != after.checksum
-    assert torch.allclose(after.denormalise(after.images)[0], before.denormalise(before.images)[1], atol=1e-6)
+    assert torch.allclose(after.denormalise(after.images[:])[0], before.denormalise(before.images[:])[1], atol=1e-6)

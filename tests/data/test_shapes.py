@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from ddsweep import data, rng
-from ddsweep.data import shapes, table
+from ddsweep.data import classes, shapes
 
 
 def at(name, points):
@@ -28,7 +28,7 @@ INSIDE_AND_OUTSIDE = {
 
 
 def test_the_shapes_are_those_of_the_table():
-    assert list(shapes.FIELDS) == table.SHAPES == list(INSIDE_AND_OUTSIDE)
+    assert list(shapes.FIELDS) == list(classes.SHAPES) == list(INSIDE_AND_OUTSIDE)
 
 
 @pytest.mark.parametrize("name", shapes.FIELDS)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ddsweep import data
-from ddsweep.data import table
+from ddsweep.data import tree as trees
 from ddsweep.errors import UserError
 from tests.data.conftest import save_image
 
@@ -53,7 +53,7 @@ def test_a_folder_with_both_splits(tree):
     root, _ = tree
     row = data.info(f"imagefolder:{root}")
     assert (row.classes, row.smallest_class, row.channels) == (("cat", "dog"), 4, 3)
-    found = table.folder_tree(row.name)
+    found = trees.folder_tree(row.name)
     assert found.test is not None
     assert [path.name for path in found.test["dog"]] == ["0.png", "1.png", "2.png"]
 
@@ -67,7 +67,7 @@ def test_hidden_files_and_other_files_are_passed_over(root):
     spec = grow(root, "a/1.png", "a/2.png", "b/1.PNG", "b/2.png", "a/._1.png", ".cache/1.png")
     (root / "a" / "notes.txt").write_text("not an image")
     (root / "LICENSE").write_text("no class")
-    tree = table.folder_tree(spec)
+    tree = trees.folder_tree(spec)
     assert {name: len(paths) for name, paths in tree.train.items()} == {"a": 2, "b": 2}
 
 
@@ -78,7 +78,7 @@ def test_a_class_may_be_called_train(root):
 
 def test_an_unlabelled_test_folder_leaves_val(root):
     spec = grow(root, *(f"{part}/{name}/1.png" for part in ("train", "val") for name in "ab"), "test/1.png")
-    tree = table.folder_tree(spec)
+    tree = trees.folder_tree(spec)
     assert tree.test is not None
     assert tree.test["a"] == (root / "val" / "a" / "1.png",)
 
@@ -100,5 +100,5 @@ def test_what_is_wrong_with_a_folder_is_said_in_one_line(root):
 @settings(deadline=None)
 @given(st.integers(2, 10_000))
 def test_both_parts_of_a_split_have_images(count):
-    assert 1 <= table.held_out(count) < count
-    assert abs(table.held_out(count) - count / 5) < 1
+    assert 1 <= trees.held_out(count) < count
+    assert abs(trees.held_out(count) - count / 5) < 1

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from ddsweep import sweep
 from ddsweep.errors import UserError
-from ddsweep.results import formats, screen, table
+from ddsweep.results import formats, layout, screen, table
 from ddsweep.results import result as results
 from ddsweep.results.result import Result
 from ddsweep.sweep import Sweep
@@ -26,7 +26,8 @@ def finish(one: Sweep, *, skip: int = 0) -> dict[str, list[float]]:
     written = {}
     for index, cell in enumerate(one.cells[: len(one.cells) - skip]):
         values = [0.5 + 0.01 * index, 0.52 + 0.01 * index]
-        Result(cell.recipe, accuracies={cell.recipe.arch: values}).write(RUNS / cell.key)
+        archs = cell.recipe.eval_archs.split("+")
+        Result(cell.recipe, accuracies=dict.fromkeys(archs, values)).write(RUNS / cell.key)
         written[cell.key] = values
     return written
 
@@ -80,8 +81,8 @@ def test_what_is_missing_or_failed_is_said() -> None:
     assert built.rows[0]["5000"].mean is None
     assert built.rows[0]["10000"].failed == ("the loss is nan at step 7",)
     assert "1 cells not finished" in screen.caption(built)
-    assert formats.plain(built.rows[0]["5000"]) == "–"
-    assert formats.plain(built.rows[0]["10000"]) == "failed"
+    assert layout.plain(built.rows[0]["5000"]) == "–"
+    assert layout.plain(built.rows[0]["10000"]) == "failed"
 
 
 def test_formats_hold_the_same_numbers() -> None:
@@ -122,6 +123,109 @@ def test_the_screen_to_the_letter() -> None:
         " ────────────────────────────────",
         " 0       51.0 ± 1.0             –",
     ]
+
+
+ARCHS = ["convnet3", "alexnet", "vgg11", "resnet18"]
+# table4@demo: a value per cell and architecture; the gains over the baseline are 1, 2, 3, 4 and so on
+REACHED = {
+    "baseline": [0.50, 0.40, 0.30, 0.20],
+    "1 × 20": [0.51, 0.42, 0.33, 0.24],
+    "4 × 20": [0.52, 0.44, 0.36, 0.28],
+    "4 × 4": [0.40, 0.45, 0.35, 0.25],
+}
+
+
+def several_archs(*, skip: str = "") -> table.Table:
+    one = sweep.load("table4", "demo")
+    found = {}
+    for cell in one.cells:
+        column = table.column_label(one, cell.recipe)
+        accuracies = dict(zip(ARCHS, ([value, value] for value in REACHED[column]), strict=True))
+        if column != skip:
+            found[cell.key] = Result(cell.recipe, accuracies=accuracies)
+    return table.build(one, found)
+
+
+def test_every_evaluated_architecture_has_its_own_numbers_and_baseline() -> None:
+    built = several_archs()
+    assert built.eval_archs == ARCHS
+    assert built.columns == list(REACHED)
+    for arch, row in zip(ARCHS, built.rows, strict=True):
+        index = ARCHS.index(arch)
+        for column, entry in row.items():
+            assert (entry.eval_arch, entry.n) == (arch, 2)
+            assert entry.mean == pytest.approx(REACHED[column][index])
+            if column != "baseline":
+                assert entry.difference == pytest.approx(REACHED[column][index] - REACHED["baseline"][index])
+
+
+def test_the_average_gain_is_over_all_architectures_or_is_not_there() -> None:
+    built = several_archs()
+    gains = {column: table.average_gain(built.rows, column) for column in built.columns}
+    assert gains.pop("baseline") is None
+    assert gains == pytest.approx({"1 × 20": 0.025, "4 × 20": 0.05, "4 × 4": 0.0125})
+    assert table.average_gain(several_archs(skip="4 × 20").rows, "4 × 20") is None
+    assert table.average_gain(several_archs(skip="baseline").rows, "4 × 4") is None
+
+
+def test_several_architectures_on_the_screen_to_the_letter() -> None:
+    built = several_archs(skip="4 × 20")
+    assert render(built, 100) == [
+        " n_archs × ptm_epoch     convnet3      alexnet        vgg11     resnet18   average gain",
+        " ──────────────────────────────────────────────────────────────────────────────────────",
+        " baseline              50.0 ± 0.0   40.0 ± 0.0   30.0 ± 0.0   20.0 ± 0.0              –",
+        " 1 × 20                51.0 ± 0.0   42.0 ± 0.0   33.0 ± 0.0   24.0 ± 0.0           +2.5",
+        " 4 × 20                         –            –            –            –              –",
+        " 4 × 4                 40.0 ± 0.0   45.0 ± 0.0   35.0 ± 0.0   25.0 ± 0.0           +1.2",
+    ]
+    assert screen.caption(built).endswith("; n_archs 1: convnet3; n_archs 4: convnet3+alexnet+vgg11+resnet18")
+
+
+def test_several_architectures_in_the_other_formats() -> None:
+    built = several_archs()
+    records = json.loads(formats.as_json(built))
+    assert len(records) == 16
+    assert [record["eval_arch"] for record in records] == [arch for arch in ARCHS for _ in REACHED]
+    # a script gets the fields of the recipe and not the abbreviation that people read
+    assert (records[1]["archs"], records[1]["ptm_epoch"], records[2]["archs"]) == ("convnet3", "20", "+".join(ARCHS))
+    assert [record["average_gain"] for record in records[:2]] == [None, pytest.approx(0.025)]
+    lines = list(csv.DictReader(io.StringIO(formats.as_csv(built))))
+    assert [line["eval_arch"] for line in lines] == [record["eval_arch"] for record in records]
+    assert formats.as_markdown(built).splitlines()[:4] == [
+        "| n_archs × ptm_epoch | convnet3 | alexnet | vgg11 | resnet18 | average gain |",
+        "|---|---|---|---|---|---|",
+        "| baseline | 50.0 ± 0.0 | 40.0 ± 0.0 | 30.0 ± 0.0 | 20.0 ± 0.0 | – |",
+        "| 1 × 20 | 51.0 ± 0.0 | 42.0 ± 0.0 | 33.0 ± 0.0 | 24.0 ± 0.0 | +2.5 |",
+    ]
+
+
+def test_cells_of_one_architecture_each_make_a_plain_table() -> None:
+    one = sweep.load("ablation-alpha", "demo", {"alpha": [0, 5], "eval_archs": ["convnet3", "vgg11"]})
+    finish(one)
+    built = table.build(one, table.collect(one, RUNS))
+    assert built.eval_archs == []
+    assert [(row["5"].setting, row["5"].eval_arch, row["5"].n) for row in built.rows] == [
+        ({"eval_archs": "convnet3"}, "convnet3", 2),
+        ({"eval_archs": "vgg11"}, "vgg11", 2),
+    ]
+
+
+def test_a_cell_has_entries_only_for_what_it_evaluates() -> None:
+    one = sweep.load("ablation-alpha", "demo", {"alpha": [0, 5], "eval_archs": ["convnet3", "convnet3+vgg11"]})
+    finish(one)
+    built = table.build(one, table.collect(one, RUNS))
+    rows = [(row["5"].setting["eval_archs"], row["5"].eval_arch) for row in built.rows]
+    assert rows == [("convnet3", "convnet3"), ("convnet3+vgg11", "convnet3"), ("convnet3+vgg11", "vgg11")]
+    assert all(entry.n == 2 for entry in built.entries)
+
+
+def test_sets_of_architectures_that_are_equally_large_are_written_out() -> None:
+    settings = {"n_models": [1, 2], "archs": ["convnet3", "vgg11"]}
+    one = sweep.load("table1", "demo", settings)
+    built = table.build(one, {})
+    assert built.axis == "n_models × archs"
+    assert built.columns == ["baseline", "1 × convnet3", "1 × vgg11", "2 × convnet3", "2 × vgg11"]
+    assert built.notes == ()
 
 
 @pytest.mark.parametrize("profile", ["demo", "quick", "paper"])

@@ -1,0 +1,77 @@
+"""Where datasets lie in the user's cache, and how much of each is there; no tensor is touched (nor torch imported)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ddsweep import files
+from ddsweep.data.table import TABLE, Archive, DatasetInfo, at_size, info
+from ddsweep.data.tree import FOLDER_PREFIX
+
+
+def decoded(row: DatasetInfo) -> Path:
+    """The file of its decoded images at ``row.size``."""
+    return files.cache_dir() / "data" / f"{_stem(row)}-{row.size}.safetensors"
+
+
+def all_decoded(row: DatasetInfo) -> list[Path]:
+    """The files of its decoded images that exist, smallest size first."""
+    pattern = re.compile(re.escape(_stem(row)) + r"-(\d+)\.safetensors")
+    folder = files.cache_dir() / "data"
+    found = ((pattern.fullmatch(path.name), path) for path in (folder.iterdir() if folder.is_dir() else ()))
+    return [path for _, path in sorted((int(match[1]), path) for match, path in found if match)]
+
+
+def archive(row: DatasetInfo, one: Archive) -> Path:
+    """Where an archive of the dataset lies: a file, or a link to where the user keeps it, packed or unpacked."""
+    return files.cache_dir() / "data" / "archives" / row.name / one.name
+
+
+def is_prepared(spec: str, size: int | None = None) -> bool:
+    """Whether somebody has decoded the dataset before; a folder may have changed since."""
+    row = info(spec)
+    return decoded(row if size is None else at_size(row, size)).is_file()
+
+
+@dataclass(frozen=True)
+class Holding:
+    """What the cache has of one dataset.
+
+    Attributes:
+        row: its facts.
+        state: ``decoded`` (at some size), ``downloaded`` (its archives are there), ``bundled`` (it needs none) or
+            ``missing``.
+        disk: bytes in the cache, tensors and archives; a link to an archive elsewhere counts nothing.
+    """
+
+    row: DatasetInfo
+    state: str
+    disk: int
+
+
+def holdings() -> list[Holding]:
+    """Of every dataset of the table, in its order."""
+    return [_holding(row) for row in TABLE.values()]
+
+
+def _holding(row: DatasetInfo) -> Holding:
+    tensors, archives = all_decoded(row), [archive(row, one) for one in row.archives]
+    if tensors:
+        state = "decoded"
+    elif not archives:
+        state = "bundled"
+    else:
+        state = "downloaded" if all(path.exists() for path in archives) else "missing"
+    own = [path for path in archives if path.is_file() and not path.is_symlink()]
+    return Holding(row, state, sum(path.stat().st_size for path in tensors + own))
+
+
+def _stem(row: DatasetInfo) -> str:
+    if not row.name.startswith(FOLDER_PREFIX):
+        return row.name
+    path = row.name.removeprefix(FOLDER_PREFIX)
+    readable = re.sub(r"[^A-Za-z0-9._-]", "_", Path(path).name)[:40]
+    return f"imagefolder-{readable}-{hashlib.sha256(ascii(path).encode()).hexdigest()[:12]}"

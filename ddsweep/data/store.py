@@ -1,0 +1,156 @@
+"""The store of decoded datasets: decoded once, by one process, however many ask; and looked after."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from ddsweep import files
+from ddsweep.data import archives, cache, places
+from ddsweep.data.decoders import decode
+from ddsweep.data.download import Progress
+from ddsweep.data.folder import fingerprint
+from ddsweep.data.pixels import statistics
+from ddsweep.data.table import DatasetInfo, at_size, info
+from ddsweep.data.tree import FOLDER_PREFIX
+from ddsweep.errors import UserError
+
+log = logging.getLogger(__name__)
+
+VERSION = 1  # of the decoders: raise it when one of them gives other pixels, and nobody keeps the old ones
+
+
+def row(spec: str, size: int | None) -> DatasetInfo:
+    """The facts of a dataset at ``size`` pixels; None: its own."""
+    own = info(spec)
+    return own if size is None else at_size(own, size)
+
+
+def prepare(spec: str, size: int | None = None) -> Path:
+    """Decode a dataset into the user's cache unless it is there, intact and up to date; return the file.
+
+    However many processes ask at once, one of them decodes and the others wait for it.
+
+    Raises:
+        UserError: as ``load``.
+    """
+    one = row(spec, size)
+    stored(one)
+    return places.decoded(one)
+
+
+def fetch(spec: str, source: Path | None = None, tell: Progress = archives.quiet) -> Path:
+    """Get the archives of a dataset, check them, and decode them; return the file of the decoded images.
+
+    Args:
+        spec: the dataset.
+        source: where the user has its archives, packed or unpacked; None: they are downloaded.
+        tell: told how a download goes on.
+
+    Raises:
+        UserError: as ``archives.obtain`` and ``archives.adopt``; what they hold cannot be decoded.
+    """
+    one = info(spec)
+    if source is not None:
+        archives.adopt(one, source)
+    elif one.archives and not places.is_prepared(spec):
+        archives.obtain(one, tell)
+    return prepare(spec)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found of one file.
+
+    Attributes:
+        path: the file.
+        what: which part of the dataset it is.
+        state: ``intact``, ``unpacked`` or ``unchecked`` (there is no checksum to compare with), ``outdated`` (it was
+            decoded from something else, and will be decoded anew), ``damaged`` or ``missing`` (a link to nothing).
+    """
+
+    path: Path
+    what: str
+    state: str
+
+    @property
+    def wrong(self) -> bool:
+        """Whether the user should do something."""
+        return self.state in ("damaged", "missing")
+
+
+def verify(spec: str) -> list[Finding]:
+    """Read every archive and every decoded file of a dataset again, and compare with the checksums.
+
+    Raises:
+        UserError: no such dataset; or the cache has nothing of it.
+    """
+    one = info(spec)
+    found = [_verify_archive(one, index) for index in range(len(one.archives)) if _is_there(one, index)]
+    found += [_verify_tensors(one, path) for path in places.all_decoded(one)]
+    if not found:
+        raise UserError(f"{spec}: the cache has nothing of it to verify; first ddsweep data fetch {spec}")
+    return found
+
+
+def stored(one: DatasetInfo) -> cache.Stored:
+    """The decoded images of a row, from the cache or from the decoder.
+
+    Raises:
+        UserError: as ``decode``.
+    """
+    path, wanted = places.decoded(one), _fingerprint(one)
+    with contextlib.suppress(cache.Damaged):  # looked at again below, under the lock
+        if found := cache.read(path, wanted):
+            return found
+    with files.lock(path.with_suffix(".lock")):
+        try:
+            if found := cache.read(path, wanted):
+                return found
+        except cache.Damaged as error:
+            aside = path.with_suffix(".damaged")
+            path.replace(aside)
+            log.warning("%s is damaged (%s): set aside as %s, and decoded again", path, error, aside.name)
+        log.info("decoding %s at %d×%d into %s", one.name, one.size, one.size, path)
+        raw = decode(one)
+        mean, std = statistics(raw.images) if one.mean is None or one.std is None else (one.mean, one.std)
+        return cache.write(path, raw, cache.Header(mean, std, wanted, one.origin))
+
+
+def _fingerprint(one: DatasetInfo) -> str:
+    """Of everything that decides what decoding a row gives."""
+    listing = fingerprint(one.name) if one.name.startswith(FOLDER_PREFIX) else None
+    facts = [VERSION, ascii(one.name), one.size, one.mean, one.std, listing]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def _is_there(one: DatasetInfo, index: int) -> bool:
+    path = places.archive(one, one.archives[index])
+    return path.exists() or path.is_symlink()
+
+
+def _verify_archive(one: DatasetInfo, index: int) -> Finding:
+    archive = one.archives[index]
+    path = places.archive(one, archive)
+    if not path.exists():
+        state = "missing"
+    elif path.is_dir():
+        state = "unpacked"
+    elif not archive.md5:
+        state = "unchecked"
+    else:
+        state = "intact" if archives.intact(archive, path) else "damaged"
+    return Finding(path, "archive", state)
+
+
+def _verify_tensors(one: DatasetInfo, path: Path) -> Finding:
+    size = int(path.stem.rpartition("-")[2])
+    try:
+        state = "intact" if cache.read(path, _fingerprint(at_size(one, size))) else "outdated"
+    except cache.Damaged:
+        state = "damaged"
+    return Finding(path, f"decoded at {size}×{size}", state)

@@ -1,0 +1,144 @@
+"""A table beside another: the paper's numbers, or another launched sweep.
+
+What the sweep *varies* must be the same on both sides for two numbers to stand on one line; what it holds *fixed* may
+differ, and is then named: a study in reduced steps has the paper's numbers beside its own, and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from ddsweep.recipe import Recipe
+from ddsweep.results import paper
+from ddsweep.results.table import Entry, Table, axis_value
+from ddsweep.sweep import Sweep
+
+PAPER = "paper"
+APART = ("seed", "eval_archs")  # seeds are pooled, and architectures compared one by one
+
+
+@dataclass(frozen=True)
+class Other:
+    """The number on the other side.
+
+    Attributes:
+        mean: accuracy, a fraction.
+        std: likewise; None where none is known.
+        note: what there is to say about it.
+        mark: a key of ``paper.MARKS``, or empty.
+    """
+
+    mean: float
+    std: float | None
+    note: str = ""
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """An entry and what stands against it."""
+
+    entry: Entry
+    other: Other | None
+
+    @property
+    def difference(self) -> float | None:
+        """Ours minus the other."""
+        return None if self.other is None or self.entry.mean is None else self.entry.mean - self.other.mean
+
+    @property
+    def overlap(self) -> bool | None:
+        """Whether the intervals mean ± std have a point in common; None without both intervals."""
+        if self.difference is None or self.other is None or self.other.std is None or self.entry.std is None:
+            return None
+        return abs(self.difference) <= self.entry.std + self.other.std + 1e-12  # intervals that touch do overlap
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A table and what stands against each of its entries.
+
+    Attributes:
+        table: ours.
+        name: ``paper``, or ``NAME@PROFILE`` of the other sweep.
+        lines: one per entry.
+        caveat: which settings differ, in a sentence; empty when none does.
+    """
+
+    table: Table
+    name: str
+    lines: list[Line]
+    caveat: str
+
+
+Match = Callable[[Entry], tuple[Recipe, Other | None] | None]
+
+
+def with_paper(sweep: Sweep, table: Table) -> Comparison:
+    """``table`` beside the paper's numbers. Those of the table that the sweep belongs to go before repetitions."""
+    varied = [name for name in sweep.swept if name not in (*APART, *paper.NAMED)]
+
+    def match(entry: Entry) -> tuple[Recipe, Other | None] | None:
+        twin = paper.twin(entry.recipe)
+        if twin is None or not _agree(entry.recipe, twin, varied):
+            return None
+        found = paper.find(entry.recipe, entry.eval_arch, sweep.paper)
+        if found is None or found.mean is None:
+            return twin, None
+        return twin, Other(found.mean, found.std, found.note, found.mark)
+
+    targets = sorted({entry.recipe.target for entry in table.entries})
+    unknown = [f"target {name} (not in the paper)" for name in targets if paper.plain(name) not in paper.targets()]
+    return _compare(table, PAPER, match, paper.NAMED, unknown)
+
+
+def with_sweep(sweep: Sweep, table: Table, name: str, others: Table) -> Comparison:
+    """``table`` beside the table ``others`` of the sweep called ``name``."""
+    varied = [field for field in sweep.swept if field not in APART]
+
+    def match(entry: Entry) -> tuple[Recipe, Other | None] | None:
+        same = [
+            other
+            for other in others.entries
+            if other.eval_arch == entry.eval_arch and _agree(entry.recipe, other.recipe, varied)
+        ]
+        if len(same) != 1:  # several: the other sweep varies what this one holds fixed, and no one of them is meant
+            return None
+        mean = same[0].mean
+        return same[0].recipe, None if mean is None else Other(mean, same[0].std)
+
+    return _compare(table, name, match)
+
+
+def _compare(table: Table, name: str, match: Match, named: Iterable[str] = (), also: Iterable[str] = ()) -> Comparison:
+    """Match every entry; ``named`` fields are not settings, ``also`` differs in any case."""
+    matched = [(entry, match(entry)) for entry in table.entries]
+    lines = [Line(entry, found[1] if found else None) for entry, found in matched]
+    pairs = [(entry.recipe, found[0]) for entry, found in matched if found]
+    fields = [field for field in Recipe.model_fields if field not in (*APART, *named)]
+    differing = ", ".join([*also, *_differing(pairs, fields)])
+    return Comparison(
+        table, name, lines, f"settings that differ ({name} in brackets): {differing}" if differing else ""
+    )
+
+
+def _agree(ours: Recipe, theirs: Recipe, fields: Iterable[str]) -> bool:
+    return all(_value(ours, field) == _value(theirs, field) for field in fields)
+
+
+def _value(recipe: Recipe, field: str) -> object:
+    """The last epoch of a shorter training stands for that of a longer one: both are well-trained PTMs."""
+    last = field == "ptm_epoch" and recipe.ptm_epoch == recipe.ptm_epochs
+    return paper.LAST if last else getattr(recipe, field)
+
+
+def _differing(pairs: list[tuple[Recipe, Recipe]], fields: Iterable[str]) -> Iterable[str]:
+    """``iterations 500 (1000, 20000)`` for every field that is not the same on both sides of some pair."""
+    for field in fields:
+        unequal = [
+            (axis_value(a, field), axis_value(b, field)) for a, b in pairs if getattr(a, field) != getattr(b, field)
+        ]
+        if unequal:
+            ours, theirs = (", ".join(dict.fromkeys(side)) for side in zip(*unequal, strict=True))
+            yield f"{field} {ours} ({theirs})"

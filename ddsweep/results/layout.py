@@ -1,0 +1,112 @@
+"""A table as lines of text, for whoever draws them: a screen or a markdown file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ddsweep.results.against import PAPER, Comparison, Line
+from ddsweep.results.paper import MARKS
+from ddsweep.results.table import Entry, Row, Table, average_gain, setting_of
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Lines of text under their heads.
+
+    Attributes:
+        heads: a name per column.
+        labels: how many columns name a line; the rest are numbers.
+        lines: the text.
+    """
+
+    heads: list[str]
+    labels: int
+    lines: list[list[str]]
+
+
+def setting_label(row: Row) -> str:
+    """The setting of a row in words: ``dm · ipc 10``."""
+    return " · ".join(
+        str(value) if name in ("method", "target") else f"{name} {value}" for name, value in setting_of(row).items()
+    )
+
+
+def mean_std(mean: float | None, std: float | None, failed: bool = False) -> str:
+    """``88.2 ± 0.4`` in per cent, or why there is no number."""
+    if mean is None:
+        return "failed" if failed else "–"
+    return f"{100 * mean:.1f}" if std is None else f"{100 * mean:.1f} ± {100 * std:.1f}"
+
+
+def plain(entry: Entry) -> str:
+    """``88.2 ± 0.4 (+2.1)``, or why there is no number."""
+    text = mean_std(entry.mean, entry.std, bool(entry.failed))
+    return text if entry.difference is None else f"{text} ({points(entry.difference)})"
+
+
+def points(difference: float | None) -> str:
+    """``+2.1``: a difference in percentage points; nothing where there is none."""
+    # round: a mean of 5.15 is 5.2 as in print, not 5.1 because its float is a hair below
+    return "" if difference is None else f"{round(100 * difference, 6):+.1f}"
+
+
+def by_axis(table: Table) -> Grid:
+    """Values of the axis down the page, settings across; each with the difference to its baseline."""
+    names = [setting_label(row) or "accuracy" for row in table.rows]
+    lines = [[column, *(plain(row[column]) if column in row else "" for row in table.rows)] for column in table.columns]
+    return Grid([table.axis, *names], 1, lines)
+
+
+def by_eval_arch(table: Table) -> Grid:
+    """Settings and values of the axis down the page, evaluated architectures across, and their average gain."""
+    lines = []
+    for rows in table.settings:
+        label = setting_label(rows[0])
+        for column in table.columns:
+            entries = {row[column].eval_arch: row[column] for row in rows if column in row}
+            if not entries:
+                continue
+            numbers = [_ours(entries.get(arch)) for arch in table.eval_archs]
+            lines.append([label, column, *numbers, points(average_gain(rows, column)) or "–"])
+    return _without_empty(Grid(["setting", table.axis, *table.eval_archs, "average gain"], 2, lines))
+
+
+def _ours(entry: Entry | None) -> str:
+    """``88.2 ± 0.4``; nothing where the table has no entry."""
+    return mean_std(entry.mean, entry.std, bool(entry.failed)) if entry else ""
+
+
+def compared(comparison: Comparison) -> Grid:
+    """An entry a line: ours, the other, the difference, and whether the intervals mean ± std overlap."""
+    table = comparison.table
+    heads = ["setting", "evaluated", table.axis, "accuracy", comparison.name, "difference", "overlap"]
+    return _without_empty(Grid(heads, 3, [_compared(line, bool(table.eval_archs)) for line in comparison.lines]))
+
+
+def _compared(line: Line, several: bool) -> list[str]:
+    entry, other = line.entry, line.other
+    return [
+        setting_label({entry.column: entry}),
+        entry.eval_arch if several else "",
+        entry.column,
+        _ours(entry),
+        f"{mean_std(other.mean, other.std)} {other.mark}".rstrip() if other else "",
+        points(line.difference),
+        "" if line.overlap is None else "yes" if line.overlap else "no",
+    ]
+
+
+def _without_empty(grid: Grid) -> Grid:
+    """Leave out the labels that say nothing in any line."""
+    kept = [i for i in range(len(grid.heads)) if i >= grid.labels or any(line[i] for line in grid.lines)]
+    labels = sum(i < grid.labels for i in kept)
+    return Grid([grid.heads[i] for i in kept], labels, [[line[i] for i in kept] for line in grid.lines])
+
+
+def remarks(comparison: Comparison) -> list[str]:
+    """What must be said under a comparison: how much was found, which settings differ, and what the marks mean."""
+    found = [line.other for line in comparison.lines if line.other]
+    where = "the paper" if comparison.name == PAPER else comparison.name
+    count = f"{len(found)} of {len(comparison.lines)} entries have a number in {where}"
+    marks = [f"{mark}: {text}" for mark, text in MARKS.items() if any(other.mark == mark for other in found)]
+    return [count, *filter(None, [comparison.caveat]), *marks]

@@ -1,0 +1,106 @@
+"""``ddsweep data`` through the front door."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+from tests.data import official
+
+EMPTY = """\
+NAME          CLASSES  SIZE  IMAGES         STATE    DISK  LICENCE         SOURCE
+digits             10    16  1201+596       bundled  –     CC BY 4.0       scikit-learn
+shapes             10    16  2000+1000      bundled  –     MIT             ddsweep
+mnist              10    28  60000+10000    missing  –     CC BY-SA 3.0    yann.lecun.com
+fashionmnist       10    28  60000+10000    missing  –     MIT             github.com
+svhn               10    32  73257+26032    missing  –     non-commercial  ufldl.stanford.edu
+cifar10            10    32  50000+10000    missing  –     not stated      cs.toronto.edu
+cifar100          100    32  50000+10000    missing  –     not stated      cs.toronto.edu
+pathmnist           9    28  89996+7180     missing  –     CC BY 4.0       medmnist.com
+tinyimagenet      200    64  100000+10000   missing  –     research only   cs231n.stanford.edu
+imagenet32       1000    32  1281167+50000  missing  –     research only   image-net.org
+imagenette         10   224  9469+3925      missing  –     research only   github.com
+imagefruit         10   224  ?+500          missing  –     research only   image-net.org
+"""
+
+
+@pytest.fixture
+def mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "mine"
+    official.write("mnist", folder)
+    official.expect(monkeypatch, "mnist", folder)
+    return folder
+
+
+def test_list_on_an_empty_cache_to_the_letter(ddsweep: Run) -> None:
+    result = ddsweep("data", "list")
+    assert result.exit_code == 0
+    assert "".join(f"{line.rstrip()}\n" for line in result.stdout.splitlines()) == EMPTY
+
+
+def test_list_for_scripts(ddsweep: Run, mnist: Path) -> None:
+    ddsweep("data", "fetch", "mnist", "--from", str(mnist))
+    rows = {row["name"]: row for row in json.loads(ddsweep("data", "list", "--json").stdout)}
+    assert rows["imagefruit"]["state"] == "missing"
+    size = rows["mnist"].pop("disk_bytes")
+    assert size > 30 * 28 * 28
+    assert rows["mnist"] == {
+        "name": "mnist", "classes": 10, "channels": 1, "size": 28, "train": 60_000, "test": 10_000,
+        "state": "decoded", "licence": "CC BY-SA 3.0",
+        "source": "yann.lecun.com: a mirror of exdb/mnist, 12 MB, downloaded on first use",
+    }  # fmt: skip
+
+
+def test_fetch_and_verify(ddsweep: Run, mnist: Path, tmp_path: Path) -> None:
+    fetched = ddsweep("data", "fetch", "mnist", "--from", str(mnist))
+    decoded = tmp_path / "cache" / "data" / "mnist-28.safetensors"
+    assert (fetched.exit_code, fetched.stdout) == (0, f"mnist: {decoded} (24 kB)\n")
+    assert fetched.stderr.startswith("licence: CC BY-SA 3.0; source: yann.lecun.com")
+    verified = ddsweep("data", "verify", "mnist")
+    assert verified.exit_code == 0
+    lines = [line.split(maxsplit=1) for line in verified.stdout.splitlines()]
+    assert [state for state, _ in lines] == ["intact"] * 5
+    assert lines[-1][1] == f"decoded at 28×28    {decoded}"
+
+
+def test_verify_fails_on_damage(ddsweep: Run, mnist: Path, tmp_path: Path) -> None:
+    ddsweep("data", "fetch", "mnist", "--from", str(mnist))
+    victim = tmp_path / "cache" / "data" / "mnist-28.safetensors"
+    victim.write_bytes(victim.read_bytes()[:-1])
+    result = ddsweep("data", "verify", "mnist")
+    assert result.exit_code == 1
+    assert f"damaged    decoded at 28×28    {victim}" in result.stdout.splitlines()
+    assert result.stderr == "to mend it: ddsweep data fetch mnist\n"
+    ddsweep("data", "fetch", "mnist")
+    assert ddsweep("data", "verify", "mnist").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["fetch", "minst"], "error: no dataset 'minst'; did you mean mnist?"),
+        (["verify", "mnist"], "error: mnist: the cache has nothing of it to verify; first ddsweep data fetch mnist"),
+        (["fetch", "mnist", "--from", "/none"], "error: mnist: no file or folder '/none'"),
+        (["fetch", "imagenet32"], "error: imagenet32: make an account at https://image-net.org/signup"),
+        (["fetch", "imagefruit"], "error: imagefruit: make an account at https://image-net.org/signup"),
+    ],
+)
+def test_what_the_user_can_mend_is_one_line(ddsweep: Run, words: list[str], line: str) -> None:
+    result = ddsweep("data", *words)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(line)
+    assert result.stderr.count("\n") == 1
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "–"), (1, "1 kB"), (25_400, "25 kB"), (9_940_000, "9.9 MB"), (614_400_000, "614 MB"), (3.94e9, "3.9 GB")],
+)
+def test_amounts_are_short(size: int, text: str) -> None:
+    from ddsweep.cli.data import amount
+
+    assert amount(size) == text
