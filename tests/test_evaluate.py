@@ -150,7 +150,7 @@ def test_the_last_test_counts_unless_the_best_is_asked_for(monkeypatch, checks, 
 
 @pytest.mark.parametrize("batch", [1, 4, 512])
 def test_accuracy_is_counted_over_the_whole_test_set(monkeypatch, batch):
-    monkeypatch.setattr(measure, "CHUNK", batch)
+    monkeypatch.setattr(measure, "images_per_pass", lambda size: batch)
     net, data = toys.Net(), toys.dataset()
     uneven = torch.tensor([0, 1, 2, 3, 4, 5, 6, 8, 9, 12, 15, 20])  # 6, 2 and 4 images of the three classes
     data = replace(data, test_images=data.test_images[uneven], test_labels=data.test_labels[uneven])

@@ -11,19 +11,17 @@ from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from ddsweep import augment
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.nn import has_batch_norm
+from ddsweep.nn.measure import images_per_pass
 from ddsweep.rng import Streams
 
 if TYPE_CHECKING:
     from ddsweep.data.dataset import Dataset
     from ddsweep.nn import Network
-
-# Bounds the memory of the pass without a graph: about 2 GiB for a map of 128×32×32. CIFAR-10 (10·256) fits in one pass.
-REAL_PER_FORWARD = 4096
 
 
 @dataclass(frozen=True)
@@ -69,20 +67,14 @@ def episode(
         change = augment.draw(streams.augment, len(images), images.shape[-1], settings.strategy, shared=True)
         real.append(augment.apply(images, change))
         ours.append(augment.apply(synthetic.of_class(label), change))
+    # batch norm must see all classes together; otherwise a pass takes what memory allows, across the bounds of classes
+    chunk = sum(map(len, real)) if has_batch_norm(net) else images_per_pass(dataset.size)
     with torch.no_grad():
-        targets = torch.cat([_class_means(net, group) for group in _groups(net, real)])
-    yield (targets - _class_means(net, ours)).square().sum()
+        targets = _class_means(net, real, chunk)
+    yield (targets - _class_means(net, ours, sum(map(len, ours)))).square().sum()
 
 
-def _class_means(net: Network, classes: Sequence[Float[Tensor, "_n c h w"]]) -> Float[Tensor, "classes d"]:
-    """Mean feature of each batch, all of them in one forward pass."""
-    features = net.embed(torch.cat(list(classes)))
+def _class_means(net: Network, classes: Sequence[Float[Tensor, "_n c h w"]], chunk: int) -> Float[Tensor, "classes d"]:
+    """Mean feature of each batch, ``chunk`` images a forward pass."""
+    features = torch.cat([net.embed(part) for part in torch.cat(list(classes)).split(chunk)])
     return torch.stack([part.mean(dim=0) for part in features.split([len(images) for images in classes])])
-
-
-def _groups(net: nn.Module, classes: Sequence[Tensor]) -> Iterator[Sequence[Tensor]]:
-    """As many classes a pass as memory allows; all of them where batch norm must see them together."""
-    largest = max(len(images) for images in classes)
-    step = len(classes) if has_batch_norm(net) else max(1, REAL_PER_FORWARD // largest)
-    for start in range(0, len(classes), step):
-        yield classes[start : start + step]

@@ -14,11 +14,20 @@ from torch import Tensor
 class Images(Protocol):
     """Normalised images that can be walked through in batches: a Tensor [n, c, h, w], or images kept as bytes."""
 
+    @property
+    def shape(self) -> torch.Size:
+        """[n, c, h, w]."""
+
     def split(self, size: int, /) -> Iterable[Float[Tensor, "k c h w"]]:
         """Batches of ``size`` images, in order."""
 
 
-CHUNK = 1000  # images per forward pass: no gradient is kept, so only the activations of one chunk are
+PIXELS = 1 << 22  # per forward pass without a graph: 4096 images of 32×32, a map of 128 channels of which takes 2 GiB
+
+
+def images_per_pass(size: int) -> int:
+    """How many images of ``size`` × ``size`` pixels go through a network at once where no gradient is kept."""
+    return max(1, PIXELS // size**2)
 
 
 @torch.no_grad()
@@ -30,7 +39,8 @@ def class_accuracy(
     The network is put into eval mode and left there.
     """
     net.eval()
-    predicted = torch.cat([net(part).argmax(1) for part in images.split(CHUNK)])
+    chunk = images_per_pass(images.shape[-1])
+    predicted = torch.cat([net(part).argmax(1) for part in images.split(chunk)])
     right, labels = (predicted == labels).cpu(), labels.cpu()
     found, total = (torch.bincount(which, minlength=classes).double() for which in (labels[right], labels))
     return found.sum() / total.sum(), found / total

@@ -63,7 +63,7 @@ def test_the_size_of_a_pass_does_not_change_the_loss(monkeypatch, limit):
         return only(toys.Net(), toys.synthetic(), toys.dataset(), Streams(7))
 
     expected = value()
-    monkeypatch.setattr(distribution_matching, "REAL_PER_FORWARD", limit)
+    monkeypatch.setattr(distribution_matching, "images_per_pass", lambda size: limit)
     torch.testing.assert_close(value(), expected, rtol=1e-12, atol=0)
 
 
@@ -80,7 +80,7 @@ def test_classes_may_have_fewer_images_than_a_batch():
 def passes(norm: str, limit: int, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, bool]]:
     """Size of every forward pass, and whether it keeps a graph."""
     net, seen = toys.Net(norm=norm), []
-    monkeypatch.setattr(distribution_matching, "REAL_PER_FORWARD", limit)
+    monkeypatch.setattr(distribution_matching, "images_per_pass", lambda size: limit)
     net.conv.register_forward_hook(lambda module, inputs, output: seen.append((len(output), output.requires_grad)))
     only(net, toys.synthetic(), toys.dataset(), Streams(7))
     return seen
@@ -88,7 +88,7 @@ def passes(norm: str, limit: int, monkeypatch: pytest.MonkeyPatch) -> list[tuple
 
 def test_the_real_images_of_several_classes_share_a_pass_without_a_graph(monkeypatch):
     assert passes("group", 4096, monkeypatch) == [(15, False), (6, True)]
-    assert passes("group", 11, monkeypatch) == [(10, False), (5, False), (6, True)]
+    assert passes("group", 11, monkeypatch) == [(11, False), (4, False), (6, True)]
 
 
 def test_batch_norm_sees_all_classes_at_once(monkeypatch):
