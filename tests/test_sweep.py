@@ -21,7 +21,7 @@ CELLS = {
     "ablation-n-models": 21,
     "ablation-n-archs": 10,
     "ablation-epoch": 60,
-    "ablation-domain": 12,
+    "ablation-domain": 36,
     "table1": 48,
     "table4": 12,
 }
