@@ -13,6 +13,8 @@ from ddsweep.cli.options import RUNS, Json, Profile, Runs, Storage, complete_swe
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from rich.console import Group
+
     from ddsweep.backends import Store
 
 Optional = Annotated[
@@ -57,7 +59,7 @@ def status(
         store.close()
 
 
-def view_of(store: Store, name: str, runs: Path, width: int):  # type: ignore[no-untyped-def]
+def view_of(store: Store, name: str, runs: Path, width: int) -> tuple[Group, bool]:
     """The screen of one sweep, and whether it is drained."""
     from ddsweep.cli import view
     from ddsweep.trackers import status as agents
