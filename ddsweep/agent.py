@@ -175,9 +175,10 @@ def main(sweep_name: str, storage: str, runs: Path, on: str, threads: int) -> in
     sweep = Sweep.from_definition(store.load_definition(sweep_name).definition)
     status = StatusTracker(status_folder(runs, sweep_name), AgentStatus(name(), on, sweep_name))
     status.idle()
-    import torch
+    if threads:
+        import torch
 
-    torch.set_num_threads(threads)
+        torch.set_num_threads(threads)
     one = Agent(store.sweep(sweep_name), sweep, runs, on, status)
     before = signal.signal(signal.SIGTERM, one.leaving.hear)
     try:

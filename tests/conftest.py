@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch: threads that wait sleep, see docs/measurements.md
+
 from pathlib import Path
 
 import pytest

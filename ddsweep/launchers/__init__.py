@@ -17,7 +17,7 @@ class Job:
         sweep: ``NAME@PROFILE``, registered in the storage.
         runs: the folder of all runs.
         storage: the storage's URL; travels in the environment, for it may hold a password.
-        threads: CPU threads per agent.
+        threads: CPU threads per agent; 0: what the process has.
     """
 
     sweep: str

@@ -24,8 +24,8 @@ def slots(wanted: str, workers: int | None) -> list[str]:
 
 
 def job(sweep: str, runs: Path, storage: str, agents: int, in_process: bool = False) -> Job:
-    """What the agents are told: the cores are shared out evenly."""
-    return Job(sweep, runs.absolute(), storage, max(1, cores() // (1 if in_process else agents)))
+    """What the agents are told: the cores are shared out evenly; an agent in this process keeps the threads it has."""
+    return Job(sweep, runs.absolute(), storage, 0 if in_process else max(1, cores() // agents))
 
 
 def launcher(job: Job, slots: list[str], in_process: bool = False) -> Launcher:
