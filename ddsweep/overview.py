@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,10 @@ class Overview:
                 if missing
                 else "in the pool"
             )
+            if one.foundation:
+                state = "in the pool" if saved else f"not yet in the pool; ddsweep pretrain {one.source}"
+                yield f"PTM   {one.title}: {state}"
+                continue
             yield f"PTM   {one.title}, epochs {epochs}: {state}"
         for name, ready in self.datasets.items():
             yield f"data  {name}: {'decoded' if ready else f'not decoded yet ({data.info(name).origin})'}"
@@ -79,9 +84,22 @@ def of(one: Sweep, runs: Path) -> Overview:
         states[cell.key] = "waiting" if result is None else "done" if result.state == "complete" else "failed"
     needs = spec.needs(cell.recipe for cell in one.cells)
     ptms = {ptm: (sorted(epochs), sorted(epochs & ptm.saved())) for ptm, epochs in needs.items()}
-    wanted = {(cell.recipe.target, cell.recipe.size) for cell in one.cells} | {(ptm.source, ptm.size) for ptm in needs}
-    datasets = {name: data.is_prepared(name, size) for name, size in sorted(wanted)}
+    wanted = spec.datasets(cell.recipe for cell in one.cells)
+    datasets = {name: data.is_prepared(name, size) for name, size in wanted}
     return Overview(one, states, _shared(one), ptms, datasets)
+
+
+def users() -> dict[spec.Spec, list[str]]:
+    """For every PTM of a sweep that has a name, at every scale: the sweeps, as ``NAME@PROFILE``, that use it."""
+    found: dict[spec.Spec, list[str]] = {}
+    for profile, name in itertools.product(sweep.profiles(), sweep.names()):
+        try:
+            one = sweep.load(name, profile)
+        except UserError:  # a file with an error uses nothing; `list` names the error
+            continue
+        for ptm in spec.needs(cell.recipe for cell in one.cells):
+            found.setdefault(ptm, []).append(one.full_name)
+    return found
 
 
 def _shared(one: Sweep) -> dict[str, list[str]]:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -25,6 +25,8 @@ from ddsweep.recipe import Recipe, make
 Scalar = bool | int | float | str
 Model = TypeVar("Model", bound=BaseModel)
 DEFAULT_PROFILE = "paper"
+Picture = Literal["grid", "classes", "tsne"]
+PICTURES: tuple[Picture, ...] = get_args(Picture)
 
 
 class Parameter(BaseModel):
@@ -46,6 +48,7 @@ class Extra(BaseModel):
     exclude: list[dict[str, Scalar]] = Field(default_factory=list)
     profiles: dict[str, dict[str, Annotated[list[Scalar], Field(min_length=1)]]] = Field(default_factory=dict)
     max_attempts: int = Field(default=3, ge=1)
+    pictures: list[Picture] = Field(default=["grid"], min_length=1)
 
 
 class SweepFile(BaseModel):
@@ -99,6 +102,7 @@ class Sweep:
         exclude: partial points; a cell that agrees with one of them is left out.
         max_attempts: how often a failing cell is tried.
         parameters: every chosen Recipe field with its values; one value: fixed.
+        pictures: the kinds of pictures that are drawn when it is done (``results.gallery``).
     """
 
     name: str
@@ -110,6 +114,7 @@ class Sweep:
     exclude: tuple[dict[str, Scalar], ...]
     max_attempts: int
     parameters: dict[str, tuple[Scalar, ...]]
+    pictures: tuple[Picture, ...] = ("grid",)
 
     @property
     def full_name(self) -> str:
@@ -136,7 +141,10 @@ class Sweep:
             recipe = make(choices)
             key = recipe.key()
             if key not in found:
-                found[key] = Cell({name: getattr(recipe, name) for name in self.swept}, recipe, key)
+                point = {name: getattr(recipe, name) for name in self.swept}
+                if self.recipe(point).key() != key:  # a swept choice went over into a fixed one: one α for every PTM
+                    point = {name: choices[name] for name in self.swept}
+                found[key] = Cell(point, recipe, key)
         if not found:
             raise UserError(f"exclude: leaves no cell of {self.name}")
         return tuple(found.values())
@@ -157,6 +165,7 @@ class Sweep:
             "axis": list(self.axis), "baseline": self.baseline, "exclude": list(self.exclude),
             "max_attempts": self.max_attempts,
             "parameters": {name: list(values) for name, values in self.parameters.items()},
+            "pictures": list(self.pictures),
         }  # fmt: skip
 
     @classmethod
@@ -168,7 +177,9 @@ class Sweep:
         """
         try:
             values = {name: tuple(values) for name, values in definition["parameters"].items()}
-            tuples = {field: tuple(definition[field]) for field in ("axis", "exclude")}
+            tuples = {
+                field: tuple(definition[field]) for field in ("axis", "exclude", "pictures") if field in definition
+            }
             return cls(**{**definition, **tuples, "parameters": values})
         except (KeyError, TypeError, AttributeError) as error:
             raise UserError(f"the registered sweep was written by another version of ddsweep ({error})") from None
@@ -210,7 +221,7 @@ def load(reference: str, profile: str | None = None, settings: Mapping[str, Any]
     extra = document.extra
     sweep = Sweep(
         path.stem, profile, extra.title, extra.paper, tuple(extra.axis), extra.baseline,
-        tuple(extra.exclude), extra.max_attempts, parameters,
+        tuple(extra.exclude), extra.max_attempts, parameters, tuple(extra.pictures),
     )  # fmt: skip
     _ = sweep.cells  # a typo fails here, not on GPU 3 at midnight
     return sweep

@@ -17,9 +17,9 @@ from ddsweep.data.dataset import Dataset
 from ddsweep.distill.loop import Diverged, distill
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.errors import UserError
-from ddsweep.evaluate import Evaluation, Rule, evaluate
+from ddsweep.evaluate import Evaluation, Rule, evaluate, named
+from ddsweep.pretrained import lens, published, spec, training
 from ddsweep.pretrained import pool as ptm_pool
-from ddsweep.pretrained import spec, training
 from ddsweep.recipe import Recipe
 from ddsweep.results import result as results
 from ddsweep.results.result import Result
@@ -108,26 +108,37 @@ def _pool(
     specs = spec.of(recipe)
     if not specs:
         return None
+    if foundation := specs[0][0].foundation:
+        tracker.progress(f"pretrained {foundation.name}", 0, 1)
+        checksums[recipe.source] = published.ensure(foundation)
+        tracker.progress(f"pretrained {foundation.name}", 1, 1)
+        return published.load(foundation, dataset)
     source = dataset if recipe.source == "target" else data.load(recipe.source, device=on)
     checksums[recipe.source_dataset] = source.checksum
     for one in (one for seeds in specs for one in seeds):
         tell = partial(tracker.progress, f"pretrain {one.arch} {one.seed}")
         tell(0, recipe.ptm_epoch)
         training.ensure(one, {recipe.ptm_epoch, *wanted.get(one, ())}, source, tell)
-    return ptm_pool.load(specs, recipe.ptm_epoch, source)
+    view = lens.restated(dataset, source) if recipe.ptm_statistics == "source" else None
+    return ptm_pool.load(specs, recipe.ptm_epoch, source, view)
 
 
 def _evaluate(
     recipe: Recipe, synthetic: Synthetic, dataset: Dataset, generator: torch.Generator, tracker: Tracker
 ) -> dict[str, Evaluation]:
-    rule = Rule(epochs=recipe.eval_epochs, batch=recipe.eval_batch, lr=recipe.eval_lr, strategy=recipe.eval_strategy)
     return {
         arch: evaluate(
-            synthetic, dataset, arch, recipe.eval_nets, generator, rule, width=recipe.width,
+            synthetic, dataset, arch, recipe.eval_nets, generator, rule_for(recipe, arch), width=recipe.width,
             progress=partial(tracker.progress, f"evaluate {arch}"),
         )
         for arch in recipe.eval_archs.split("+")
     }  # fmt: skip
+
+
+def rule_for(recipe: Recipe, arch: str) -> Rule:
+    """How ``arch`` is evaluated: the recipe's rule, with the recipe's numbers in place of the rule's own."""
+    rule = named(recipe.eval_rule, recipe.eval_strategy, recipe.target, arch)
+    return replace(rule, epochs=recipe.eval_epochs or rule.epochs, batch=recipe.eval_batch, lr=recipe.eval_lr)
 
 
 def _show_real(dataset: Dataset, ipc: int, tracker: Tracker) -> None:

@@ -57,7 +57,8 @@ def test_every_field_that_counts_makes_another_key() -> None:
     others: dict[str, Any] = {
         "target": "shapes", "method": "dc", "arch": "convnet2", "init": "noise", "dsa_strategy": "crop",
         "distance": "cos", "regularizer": "none", "source": "cifar10", "archs": "alexnet", "eval_archs": "alexnet",
-        "eval_strategy": "none",
+        "eval_strategy": "none", "eval_rule": "best", "ptm_statistics": "source",
+        "alpha_by_arch": "convnet3:7",
     }  # fmt: skip
     keys = {recipe.key()}
     for field, value in recipe.model_dump().items():
@@ -67,9 +68,104 @@ def test_every_field_that_counts_makes_another_key() -> None:
     assert len(keys) == 1 + len(Recipe.model_fields)
 
 
+def test_a_published_model_guides_as_it_is() -> None:
+    recipe = make({"target": "imagenette", "source": "imagenet", "arch": "convnet6", "ipc": 1})
+    assert (recipe.regularizer, recipe.archs, recipe.n_models, recipe.ptm_statistics) == (
+        "cclom", "resnet18-imagenet", 1, "source",
+    )  # fmt: skip
+    training = ("ptm_epoch", "ptm_epochs", "ptm_lr", "ptm_weight_decay", "ptm_batch")
+    assert not any(getattr(recipe, field) for field in training)
+    for choices in ({"n_models": 10}, {"ptm_epoch": 4}, {"ptm_lr": 0.1}, {"ptm_statistics": "target"}):
+        given = {"target": "imagenette", "source": "imagenet", "arch": "convnet6", "ipc": 1} | choices
+        assert make(given).key() == recipe.key()
+    assert make({"source": "internet"}).archs == "clip-rn50"
+    assert make({"source": "internet"}).title() == "dm · ipc 50 · α 1000 · clip-rn50 · from internet · seed 0"
+    assert recipe.ptm_alphas == {"resnet18-imagenet": 1000}
+
+
+@pytest.mark.parametrize(
+    ("choices", "rule", "epochs", "strategy"),
+    [
+        ({}, "paper", 1000, "color_crop_cutout_flip_scale_rotate"),
+        ({"eval_rule": "best", "eval_strategy": "none"}, "best", 1000, "none"),
+        ({"eval_rule": "evaluate_synset", "eval_strategy": "crop"}, "evaluate_synset", 1000, "crop"),
+        ({"eval_rule": "evaluate_synset", "eval_strategy": "none"}, "plain300", 300, "none"),
+        ({"eval_rule": "plain300", "eval_strategy": "crop"}, "plain300", 300, "none"),
+        ({"eval_rule": "plain300", "eval_epochs": 20}, "plain300", 20, "none"),
+        ({"eval_rule": "dc"}, "dc", 0, "none"),
+        ({"eval_rule": "dc", "eval_epochs": 20}, "dc", 20, "none"),
+    ],
+)
+def test_rules_of_evaluation(choices: dict[str, Any], rule: str, epochs: int, strategy: str) -> None:
+    recipe = make(choices)
+    assert (recipe.eval_rule, recipe.eval_epochs, recipe.eval_strategy) == (rule, epochs, strategy)
+
+
+def test_statistics_matter_only_across_domains() -> None:
+    assert make({"ptm_statistics": "source"}).key() == make({}).key()
+    assert make({"ptm_statistics": "source", "alpha": 0}).key() == make({"alpha": 0}).key()
+    across = {"source": "cifar100"}
+    assert make(across | {"ptm_statistics": "source"}).key() != make(across).key()
+
+
+FOUR = "convnet3+alexnet+vgg11+resnet18"
+
+
+@pytest.mark.parametrize(
+    ("archs", "alpha", "given", "alphas", "spelt"),
+    [
+        (FOUR, 5000, "alexnet:100", [5000, 100, 5000, 5000], "alexnet:100"),
+        (FOUR, 5000, "vgg11:1e1+alexnet:100.0", [5000, 100, 10, 5000], "alexnet:100+vgg11:10"),
+        (FOUR, 5000, "alexnet:0", [5000, 0, 5000, 5000], "alexnet:0"),
+        (FOUR, 5000, "alexnet:5000", [5000, 5000, 5000, 5000], ""),
+        ("convnet3+vgg11", 5000, "alexnet:100", [5000, 5000], ""),  # no such PTM
+        ("convnet3", 5000, "alexnet:100+convnet3:7", [7], ""),  # 5000 has no effect
+        ("convnet3+alexnet", 5000, "alexnet:100+convnet3:0", [0, 100], "convnet3:0"),
+        ("convnet3+alexnet", 5000, "alexnet:2e22", [5000, 2e22], "alexnet:2e22"),
+    ],
+)
+def test_alpha_by_architecture(archs: str, alpha: float, given: str, alphas: list[float], spelt: str) -> None:
+    recipe = make({"archs": archs, "alpha": alpha, "alpha_by_arch": given})
+    order = [arch for arch in FOUR.split("+") if arch in archs]
+    assert [recipe.ptm_alphas[arch] for arch in order] == alphas
+    assert recipe.alpha_by_arch == spelt
+    assert make(recipe.model_dump()) == recipe
+
+
+def test_one_spelling_of_alpha_by_architecture() -> None:
+    assert make({"alpha_by_arch": "convnet3:7"}).key() == make({"alpha": 7}).key()
+    assert make({"alpha_by_arch": "convnet3:0"}).key() == make({"alpha": 0}).key()
+    assert make({"alpha_by_arch": "alexnet:7", "alpha": 0, "archs": FOUR}).key() == make({"alpha": 0}).key()
+    assert make({"archs": FOUR, "alpha": 5000, "alpha_by_arch": "alexnet:100"}).title() == (
+        "dm · ipc 50 · α 5000 (alexnet 100) · convnet3+alexnet+vgg11+resnet18 · N_m 1 · epoch 150 · seed 0"
+    )
+
+
 scalars = st.none() | st.booleans() | st.integers(-5, 300) | st.floats() | st.text(max_size=8)
 words = st.sampled_from(
-    ["dc", "dsa", "dm", "none", "clom", "cclom", "digits", "shapes", "target", "convnet3", "vgg11", "noise", "real"]
+    [
+        "dc",
+        "dsa",
+        "dm",
+        "none",
+        "clom",
+        "cclom",
+        "digits",
+        "shapes",
+        "target",
+        "convnet3",
+        "vgg11",
+        "noise",
+        "real",
+        "imagenet",
+        "source",
+        "best",
+        "plain300",
+        "evaluate_synset",
+        "convnet3+vgg11",
+        "vgg11:3",
+        "vgg11:3+convnet3:0.1",
+    ]
 )
 
 
@@ -107,6 +203,26 @@ def test_any_choices_make_a_recipe_or_one_line(choices: dict[str, Any]) -> None:
         ({"size": 3}, "size: 3 is not allowed; input should be greater than or equal to 4"),
         ({"ptm_epoch": 151}, "ptm_epoch: 151 is after the last epoch (allowed: 1 to 150)"),
         ({"n_models": 0}, "n_models: 0 is out of range"),
+        ({"source": "imagenet", "regularizer": "clom"}, "source is imagenet; use cclom, or source: target"),
+        (
+            {"source": "imagenet", "archs": "convnet3"},
+            "archs: convnet3 is not published for imagenet (allowed: resnet18-",
+        ),
+        ({"source": "imagent"}, "source: no dataset 'imagent'; did you mean imagenet? (allowed: "),
+        ({"archs": "clip-rn50"}, "archs: no network 'clip-rn50'"),
+        ({"eval_archs": "resnet18-imagenet"}, "eval_archs: no network 'resnet18-imagenet'"),
+        (
+            {"eval_rule": "beste"},
+            "eval_rule: 'beste' is not allowed; input should be 'paper', 'best', 'evaluate_synset'",
+        ),
+        ({"eval_epochs": 0}, "eval_epochs: 0 is out of range; at least 1"),
+        ({"ptm_statistics": "own"}, "ptm_statistics: 'own' is not allowed; input should be 'target' or 'source'"),
+        ({"alpha_by_arch": "alexnt:5"}, "alpha_by_arch: no network 'alexnt'; did you mean alexnet?"),
+        ({"alpha_by_arch": "alexnet"}, "alpha_by_arch: '' is no weight for alexnet; write ARCH:NUMBER"),
+        ({"alpha_by_arch": "alexnet:-1"}, "alpha_by_arch: '-1' is no weight for alexnet"),
+        ({"alpha_by_arch": "alexnet:nan"}, "alpha_by_arch: 'nan' is no weight for alexnet"),
+        ({"alpha_by_arch": "alexnet:5+alexnet:6"}, "alpha_by_arch: alexnet is named twice"),
+        ({"alpha_by_arch": 100}, "alpha_by_arch: 100 is not allowed; input should be a valid string"),
         ({"eval_strategy": "color_shear"}, "eval_strategy: no operation 'shear'"),
         ({"target": "imagefolder:/no/such/folder"}, "imagefolder: no folder '/no/such/folder'"),
     ],

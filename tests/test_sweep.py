@@ -24,6 +24,8 @@ CELLS = {
     "ablation-domain": 36,
     "table1": 48,
     "table4": 12,
+    "figure1": 3,
+    "figureA1": 6,
 }
 
 
@@ -91,6 +93,27 @@ def test_table_4_has_well_trained_and_sub_optimal_ptms_at_every_scale(profile: s
         (1, True), (4, True), (4, False),
     }  # fmt: skip
     assert {recipe.eval_archs for recipe in guided} == {"convnet3+alexnet+vgg11+resnet18"}
+
+
+@pytest.mark.parametrize("profile", ["paper", "quick"])
+def test_figures_1_and_a1_are_drawn_from_cells_of_table_4(profile: str) -> None:
+    table, first, a1 = (
+        {cell.key for cell in sweep.load(name, profile).cells} for name in ("table4", "figure1", "figureA1")
+    )
+    assert first < a1 < table
+    assert len(first) == 3  # the baselines of DC, DSA and DM
+    assert len(a1) == 6  # and with each of them its cell of (4, SO)
+
+
+def test_figure_1_shares_what_table_4_has_in_its_demo() -> None:
+    table, first = ({cell.key for cell in sweep.load(name, "demo").cells} for name in ("table4", "figure1"))
+    assert len(first & table) == 1  # DM; other methods table4's demo leaves out
+
+
+def test_a_sweep_says_which_pictures_belong_to_it() -> None:
+    assert {name: sweep.load(name).pictures for name in ("ablation-alpha", "table4", "figure1", "figureA1")} == {
+        "ablation-alpha": ("grid",), "table4": ("grid", "classes"), "figure1": ("classes",), "figureA1": ("tsne",),
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -184,6 +207,10 @@ def test_exclude_leaves_cells_out() -> None:
         (yaml.safe_dump(minimal(**{"x-ddsweep": {"axis": []}})), "x-ddsweep.axis: list should have at least 1 item"),
         (yaml.safe_dump(minimal(parameters={"ipc": {"value": 0}})), "ipc: 0 is not allowed"),
         (
+            yaml.safe_dump(minimal(**{"x-ddsweep": {"axis": ["alpha"], "pictures": ["tnse"]}})),
+            "x-ddsweep.pictures.0: input should be 'grid', 'classes' or 'tsne'",
+        ),
+        (
             yaml.safe_dump(minimal(**{"x-ddsweep": {"axis": ["alpha"], "profiles": {"dmo": {"alpha": [1]}}}})),
             "x-ddsweep.profiles: no profile 'dmo'; did you mean demo?",
         ),
@@ -247,3 +274,19 @@ def test_any_bytes_load_or_are_one_line(content: bytes) -> None:
     with pytest.raises(UserError) as error:
         sweep.load("noise.yaml")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"alpha_by_arch": ["convnet3:7", "convnet3:8"]},  # says the same as alpha, which is not swept
+        {"eval_rule": ["paper", "best", "evaluate_synset", "plain300", "dc"], "eval_strategy": "none"},
+        {"source": ["target", "shapes", "imagenet"], "ptm_statistics": ["target", "source"]},
+    ],
+    ids=["alpha_by_arch", "eval_rule", "source"],
+)
+def test_a_point_makes_its_cell_again_whatever_is_swept(settings: dict[str, Any]) -> None:
+    one = sweep.load("ablation-alpha", "demo", {"alpha": 1.0, **settings})
+    assert len(one.cells) == 4 - ("alpha_by_arch" in settings) * 2
+    for cell in one.cells:
+        assert one.recipe(cell.point).key() == cell.key

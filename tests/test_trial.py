@@ -12,10 +12,14 @@ from PIL import Image
 from safetensors import safe_open
 
 from ddsweep import sweep, trial
+from ddsweep.evaluate import Rule
+from ddsweep.nn.table import FOUNDATIONS
+from ddsweep.pretrained import published
 from ddsweep.recipe import Recipe, make
 from ddsweep.results import figures
 from ddsweep.results.result import Result
 from ddsweep.trackers.null import NullTracker
+from tests import foundations
 
 TINY: dict[str, Any] = {
     "target": "digits", "ipc": 1, "width": 4, "iterations": 3, "batch_real": 8, "outer_loops": 2, "inner_epochs": 1,
@@ -61,6 +65,7 @@ CASES = [
     {"method": "dm"}, {"method": "dm", "alpha": 0.0}, {"method": "dc"}, {"method": "dsa", "regularizer": "cclom"},
     {"method": "dm", "source": "shapes"}, {"method": "dm", "archs": "convnet3+convnet2", "n_models": 2},
     {"method": "dc", "arch": "convnet3-bn"}, {"method": "dm", "arch": "convnet3-bn"},
+    {"method": "dm", "source": "shapes", "ptm_statistics": "source"},
 ]  # fmt: skip
 
 
@@ -92,6 +97,78 @@ def test_the_regularizer_changes_what_is_distilled_and_alpha_its_weight() -> Non
     ]
     assert not torch.equal(sets[0], sets[1])
     assert not torch.equal(sets[1], sets[2])
+
+
+def distilled(**choices: Any) -> torch.Tensor:
+    return trial.load_synthetic(Path("runs") / run(**choices).recipe.key(), 1).images
+
+
+def test_alpha_by_architecture_counts_for_the_drawn_ptm() -> None:
+    """One image step with each of four seeds: α of the architecture that the seed draws, and of no other."""
+    both = {"archs": "convnet2+convnet3", "iterations": 1, "eval_nets": 1, "eval_epochs": 1}
+    drawn = set()
+    for seed in (0, 1, 6, 7):
+        plain, mixed = (distilled(**both, seed=seed, alpha_by_arch=text) for text in ("", "convnet2:1000"))
+        heavy = distilled(**both, seed=seed, alpha=1000.0)
+        assert torch.equal(mixed, plain) != torch.equal(mixed, heavy)
+        drawn.add("convnet3" if torch.equal(mixed, plain) else "convnet2")
+    assert drawn == {"convnet2", "convnet3"}
+
+
+def test_images_reach_ptms_of_another_domain_in_either_statistics() -> None:
+    across = {"source": "shapes", "alpha": 1000.0}
+    assert not torch.equal(distilled(**across), distilled(**across, ptm_statistics="source"))
+
+
+@pytest.mark.parametrize(
+    ("choices", "arch", "rule"),
+    [
+        ({}, "convnet3", Rule(strategy="color_crop_cutout_flip_scale_rotate")),
+        (
+            {"eval_rule": "best", "eval_lr": 0.1},
+            "vgg11",
+            Rule(strategy="color_crop_cutout_flip_scale_rotate", checks=20, lr=0.1),
+        ),
+        ({"eval_rule": "plain300", "eval_batch": 64}, "convnet3", Rule(epochs=300, restart=True, batch=64)),
+        ({"eval_rule": "evaluate_synset", "eval_strategy": "crop"}, "convnet3", Rule(strategy="crop", restart=True)),
+        ({"eval_rule": "dc"}, "convnet3", Rule(epochs=300, restart=True)),
+        ({"eval_rule": "dc"}, "convnet3-bn", Rule(strategy="crop_noise", operations="dc", restart=True)),
+        (
+            {"eval_rule": "dc", "target": "digits"},
+            "vgg11",
+            Rule(strategy="crop_scale_rotate", operations="dc", restart=True),
+        ),
+        (
+            {"eval_rule": "dc", "eval_epochs": 7},
+            "convnet3-bn",
+            Rule(epochs=7, strategy="crop_noise", operations="dc", restart=True),
+        ),
+    ],
+)
+def test_the_rule_of_the_evaluation(choices: dict[str, Any], arch: str, rule: Rule) -> None:
+    assert trial.rule_for(make(choices), arch) == rule
+
+
+def test_a_published_model_guides_a_trial() -> None:
+    row = FOUNDATIONS["imagenet"]
+    torch.save(foundations.resnet18(), "weights.pth")
+    published.adopt(row, Path("weights.pth"))
+    tracker = Recorder()
+    choices = {
+        "source": "imagenet",
+        "iterations": 1,
+        "cclom_batch": 6,
+        "eval_nets": 1,
+        "eval_epochs": 1,
+        "alpha": 1000.0,
+    }
+    result = trial.run(make(TINY | choices), tracker, "cpu", Path("runs"))
+    assert set(result.data) == {"digits", "imagenet"}
+    assert result.data["imagenet"] == published.ensure(row)
+    assert "pretrained resnet18-imagenet" in {call[1] for call in tracker.of("progress")}
+    assert not torch.equal(
+        trial.load_synthetic(Path("runs") / result.recipe.key(), 1).images, distilled(alpha=0.0, iterations=1)
+    )
 
 
 def test_a_run_folder_is_whole() -> None:
@@ -168,3 +245,31 @@ def test_pictures_of_the_whole_sweep() -> None:
     width, height = size_of(path)
     assert height > 10 * 48
     assert width > 2 * 48
+
+
+def test_large_images_go_through_convnet6_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """224 pixels (paper, Table 3): the same set comes out whatever fits through the network at once."""
+    from ddsweep.distill import distribution_matching
+
+    for name, colour in (("tench", (200, 90, 20)), ("church", (20, 60, 180))):
+        for index in range(10):
+            path = Path("photos") / name / f"{index}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.effect_noise((64, 48), 20 + index).convert("RGB").save(path)
+            with Image.open(path) as picture:
+                Image.blend(picture, Image.new("RGB", picture.size, colour), 0.5).save(path)
+    large = {
+        "target": "imagefolder:photos",
+        "size": 224,
+        "arch": "convnet6",
+        "method": "dm",
+        "alpha": 0.0,
+        "iterations": 2,
+    }
+    whole = run("one", **large)
+    monkeypatch.setattr(distribution_matching, "images_per_pass", lambda size: 3)
+    parts = run("two", **large)
+    sets = [trial.load_synthetic(Path(runs) / whole.recipe.key(), 1).images for runs in ("one", "two")]
+    assert sets[0].shape == (2, 3, 224, 224)
+    torch.testing.assert_close(*sets, rtol=1e-4, atol=1e-5)
+    assert parts.state == "complete"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from ddsweep.cli import agent, dashboard, data, launch, list, results, run, show, status
+from ddsweep.cli import agent, dashboard, data, launch, list, plot, pool, pretrain, results, run, show, status
 from ddsweep.cli.app import app
 
 # the order of the help screen: what one does first comes first
-for command in (list.list_, show.show, launch.launch, status.status, results.results, dashboard.dashboard, run.run):
+for command in (
+    list.list_, show.show, launch.launch, status.status, results.results, plot.plot, dashboard.dashboard, run.run,
+):  # fmt: skip
     app.command(command.__name__.rstrip("_"))(command)
 app.add_typer(data.data, name="data")
+app.command("pretrain")(pretrain.pretrain)
+app.command("pool")(pool.pool)
 app.command("agent", context_settings={"allow_extra_args": False})(agent.agent)
 
 

@@ -18,7 +18,7 @@ from ddsweep.distill.synthetic import Synthetic, initial
 
 if TYPE_CHECKING:
     from ddsweep.data.dataset import Dataset
-    from ddsweep.pretrained.pool import Pool
+    from ddsweep.pretrained.pool import Pool, PretrainedModel
     from ddsweep.recipe import Recipe
     from ddsweep.rng import Streams
     from ddsweep.trackers import Tracker
@@ -43,6 +43,7 @@ def distill(recipe: Recipe, dataset: Dataset, pool: Pool | None, streams: Stream
         recipe.arch, channels=dataset.channels, classes=len(dataset.classes), size=dataset.size, width=recipe.width,
         generator=streams.network,
     ).to(dataset.images.device)  # fmt: skip
+    alphas = recipe.ptm_alphas
     journal = _Journal(recipe, dataset, tracker)
     journal.picture(synthetic, 0)
     for step in range(1, recipe.iterations + 1):
@@ -50,8 +51,9 @@ def distill(recipe: Recipe, dataset: Dataset, pool: Pool | None, streams: Stream
         for match in _episode(recipe, net, synthetic, dataset, streams):
             loss = match
             if pool is not None:
-                term = _guidance(recipe, pool, synthetic, dataset, streams.ptm)
-                loss = loss + recipe.alpha * term
+                model = pool.draw(streams.ptm)
+                term = _guidance(recipe, model, synthetic, dataset, streams.ptm)
+                loss = loss + alphas[model.arch] * term
                 journal.add(match, term)
             else:
                 journal.add(match)
@@ -76,15 +78,14 @@ def _episode(
 
 
 def _guidance(
-    recipe: Recipe, pool: Pool, synthetic: Synthetic, dataset: Dataset, generator: torch.Generator
+    recipe: Recipe, model: PretrainedModel, synthetic: Synthetic, dataset: Dataset, generator: torch.Generator
 ) -> Float[Tensor, ""]:
-    """CLoM or CCLoM of one drawn PTM on the clean images of all classes: unweighted, so that it can be read alone."""
-    model = pool.draw(generator)
+    """CLoM or CCLoM of a PTM on the clean images of all classes: unweighted, so that it can be read alone."""
     if recipe.regularizer == "clom":
         return clom(model, synthetic.images, synthetic.labels)
-    chosen = torch.randint(len(dataset.labels), (recipe.cclom_batch,), generator=generator).to(dataset.labels.device)
-    real = model.features(dataset)[chosen]
-    return contrast(model.embed(synthetic.images), synthetic.labels, real, dataset.labels[chosen])
+    chosen = torch.randint(len(dataset.labels), (recipe.cclom_batch,), generator=generator)
+    real, labels = model.features(dataset, chosen), dataset.labels[chosen.to(dataset.labels.device)]
+    return contrast(model.embed(synthetic.images), synthetic.labels, real, labels)
 
 
 class _Journal:

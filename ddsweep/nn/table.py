@@ -1,7 +1,8 @@
 """One table of networks: the facts that a recipe needs, without importing torch.
 
 A new network of a known family is a row here. A new family is also a module beside this one and its line in
-``network.FAMILIES``.
+``network.FAMILIES``. Foundation models are not trained here and not built by ``build``: they have a table of their own,
+by the source that a recipe names, and a line in ``foundation.FORMS``.
 """
 
 from __future__ import annotations
@@ -48,6 +49,35 @@ class Architecture:
         return canvas
 
 
+@dataclass(frozen=True)
+class Foundation:
+    """A published model that guides the distillation of other domains as it is (paper, Sec. 5.3, Table 3).
+
+    Attributes:
+        name: the name of the network in a recipe.
+        paper: its name in the paper's tables.
+        source: the name in a recipe of what it was trained on.
+        features: how many numbers describe an image.
+        size: height and width of the images it was trained on, in pixels.
+        mean: per-channel mean that it expects to be subtracted, in units of [0, 1].
+        std: per-channel standard deviation that it expects to be divided by.
+        url: where its publisher offers the weights.
+        sha256: of that file, or its first digits where no more is published.
+        extra: the extra of this package that brings its library; empty: none is needed.
+    """
+
+    name: str
+    paper: str
+    source: str
+    features: int
+    size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    url: str
+    sha256: str
+    extra: str = ""
+
+
 def _row(name: str, paper: str, family: str, **facts: Any) -> Architecture:
     """A row, whose network has batch norm if its name ends in ``-bn``."""
     options = facts.pop("options", {}) | ({"norm": "batch"} if name.endswith("-bn") else {})
@@ -76,8 +106,26 @@ TABLE: dict[str, Architecture] = {
         _row("resnet18-bn", "ResNet-18-BN", "resnet", **_RESNET18),
     )
 }
-NAMES: tuple[str, ...] = tuple(TABLE)
-PAPER_NAMES = {name: row.paper for name, row in TABLE.items()}
+NAMES: tuple[str, ...] = tuple(TABLE)  # those that `build` makes
+
+FOUNDATIONS: dict[str, Foundation] = {
+    row.source: row
+    for row in (
+        Foundation(
+            "resnet18-imagenet", "ResNet-18 (torchvision)", "imagenet", 512, 224,
+            (0.485, 0.456, 0.406), (0.229, 0.224, 0.225),
+            "https://download.pytorch.org/models/resnet18-f37072fd.pth", "f37072fd",
+        ),
+        # the file of this address is a TorchScript program; open_clip offers the same numbers as tensors
+        Foundation(
+            "clip-rn50", "CLIP-RN50", "internet", 1024, 224,
+            (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711),
+            "https://huggingface.co/timm/resnet50_clip.openai", "", extra="clip",
+        ),
+    )
+}  # fmt: skip
+ALL_NAMES: tuple[str, ...] = (*NAMES, *(row.name for row in FOUNDATIONS.values()))  # those that can be PTMs
+PAPER_NAMES = {row.name: row.paper for row in TABLE.values()} | {row.name: row.paper for row in FOUNDATIONS.values()}
 
 
 def names() -> list[str]:

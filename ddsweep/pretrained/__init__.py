@@ -1,1 +1,5 @@
-"""The pool of pre-trained models: which a recipe needs (``spec``), their training, and drawing from them (``pool``)."""
+"""The pool of pre-trained models (PTMs).
+
+Which a recipe needs (``spec``), their training or the weights that others published (``training``, ``published``), what
+is there (``holdings``), what they see of the target (``lens``), and drawing from them (``pool``).
+"""

@@ -5,21 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from ddsweep import data, files
-from ddsweep.recipe import Recipe
+from ddsweep.errors import UserError, closest
+from ddsweep.nn.table import FOUNDATIONS, NAMES, Foundation
+from ddsweep.recipe import Recipe, make
 
 PREFIX = "epoch"
+CHOICES = ("archs", "n_models", "width", "size", "ptm_epochs", "ptm_lr", "ptm_weight_decay", "ptm_batch")
 
 
 @dataclass(frozen=True)
 class Spec:
     """One training of a PTM: all that determines its weights at every epoch, except the images themselves.
 
-    The seed is the PTM's own: PTM 3 of ConvNet-3 is the same network in every recipe.
+    The seed is the PTM's own: PTM 3 of ConvNet-3 is the same network in every recipe. A published model was trained by
+    others: its numbers are zeros, and so is the one epoch there is of it.
     """
 
     source: str
@@ -33,17 +38,24 @@ class Spec:
     batch: int
 
     @property
+    def foundation(self) -> Foundation | None:
+        """The facts of a published model; None for a PTM that is trained here."""
+        return FOUNDATIONS.get(self.source)
+
+    @property
     def title(self) -> str:
-        """For people: ``convnet3 on cifar10, seed 0``."""
-        return f"{self.arch} on {self.source}, seed {self.seed}"
+        """For people: ``convnet3 on cifar10, seed 0``, ``clip-rn50, published``."""
+        return f"{self.arch}, published" if self.foundation else f"{self.arch} on {self.source}, seed {self.seed}"
 
     @property
     def folder(self) -> Path:
         """Its place in the pool: readable names, then a hash of the settings of the training."""
+        if self.foundation:
+            return pool_dir() / self.source / self.arch / "published"
         settings = json.dumps(asdict(self), sort_keys=True)
         digest = hashlib.blake2b(settings.encode(), digest_size=4).hexdigest()
         source = re.sub(r"[^\w.-]+", "-", self.source).strip("-")
-        return files.cache_dir() / "pool" / source / self.arch / f"seed{self.seed}-{digest}"
+        return pool_dir() / source / self.arch / f"seed{self.seed}-{digest}"
 
     def weights(self, epoch: int) -> Path:
         """The file of its weights after ``epoch`` epochs."""
@@ -51,7 +63,22 @@ class Spec:
 
     def saved(self) -> set[int]:
         """The epochs that are in the pool."""
-        return {int(path.stem.removeprefix(PREFIX)) for path in self.folder.glob(f"{PREFIX}*.safetensors")}
+        return {epoch_of(path) for path in self.folder.glob(f"{PREFIX}*.safetensors")}
+
+
+def pool_dir() -> Path:
+    """The folder of all PTMs, shared by all sweeps and agents."""
+    return files.cache_dir() / "pool"
+
+
+def epoch_of(weights: Path) -> int:
+    """The epoch of a file of weights, from its name."""
+    return int(weights.stem.removeprefix(PREFIX))
+
+
+def published(foundation: Foundation) -> Spec:
+    """A model that was trained by others."""
+    return Spec(foundation.source, foundation.size, foundation.name, 0, 0, 0, 0.0, 0.0, 0)
 
 
 def of(recipe: Recipe) -> list[list[Spec]]:
@@ -60,6 +87,8 @@ def of(recipe: Recipe) -> list[list[Spec]]:
 
 
 def _spec(recipe: Recipe, arch: str, seed: int) -> Spec:
+    if foundation := FOUNDATIONS.get(recipe.source):
+        return published(foundation)
     size = recipe.size if recipe.source == "target" else data.info(recipe.source).size
     return Spec(
         source=recipe.source_dataset, size=size, arch=arch, width=recipe.width, seed=seed, epochs=recipe.ptm_epochs,
@@ -75,3 +104,30 @@ def needs(recipes: Iterable[Recipe]) -> dict[Spec, set[int]]:
             for spec in seeds:
                 wanted.setdefault(spec, set()).add(recipe.ptm_epoch)
     return wanted
+
+
+def ahead(source: str, choices: Mapping[str, Any], epochs: Collection[int]) -> dict[Spec, set[int]]:
+    """The PTMs, with their epochs, that recipes will ask for that have ``source`` as their target or their source.
+
+    Args:
+        source: a dataset.
+        choices: fields of such a recipe, of ``CHOICES``; what is not chosen takes the default of a recipe.
+        epochs: to be kept; none: the last.
+
+    Raises:
+        UserError: a field that has no say in the training of a PTM, or a value that a recipe refuses.
+    """
+    for name in choices:
+        if name not in CHOICES:
+            raise UserError(f"{name}: has no say in the training of a PTM; {closest(name, CHOICES)}")
+    first = str(choices.get("archs") or "convnet3").partition("+")[0]
+    fixed = {"target": source, "ipc": 1, "regularizer": "clom", "arch": first if first in NAMES else "convnet3"}
+    kept: list[dict[str, Any]] = [{"ptm_epoch": epoch} for epoch in sorted(epochs)]
+    return needs(make({**fixed, **choices, **epoch}) for epoch in kept or [{}])
+
+
+def datasets(recipes: Iterable[Recipe]) -> list[tuple[str, int]]:
+    """Every dataset, with its size in pixels, that the recipes distil or train their PTMs on, by name."""
+    recipes = list(recipes)
+    targets = {(recipe.target, recipe.size) for recipe in recipes}
+    return sorted(targets | {(one.source, one.size) for one in needs(recipes) if not one.foundation})

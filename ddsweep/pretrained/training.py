@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -137,7 +138,10 @@ def _train_epoch(state: _State, rate: float, dataset: Dataset, batch: int) -> No
 
 def _save_weights(spec: Spec, state: _State, dataset: Dataset) -> None:
     accuracy = float(class_accuracy(state.net, dataset.test_images, dataset.test_labels, len(dataset.classes))[0])
-    metadata = {"spec": spec.title, "epoch": str(state.epoch), "accuracy": f"{accuracy:.4f}", "data": dataset.checksum}
+    metadata = {
+        "spec": spec.title, "settings": json.dumps(asdict(spec)), "epoch": str(state.epoch),
+        "accuracy": f"{accuracy:.4f}", "data": dataset.checksum,
+    }  # fmt: skip
     files.write_tensors(spec.weights(state.epoch), dict(state.net.state_dict()), metadata)
 
 

@@ -19,8 +19,12 @@ COLOURS = (
 )  # Okabe and Ito's
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 RULE = (225, 225, 225)
-HEIGHT = 100  # pixels from 0 to 100 %, so that a bar is as high as its accuracy in per cent
-LEFT, TOP, HEAD, GAP = 44, 30, 24, 16
+UNIT = "accuracy on each class, in %"
+WIDTH = 1500  # pixels; at least so wide: 300 dots an inch over both columns of a page
+HEIGHT = 300  # pixels from 0 to 100 %, three for each per cent
+LEFT, TOP, HEAD, GAP = 100, 80, 64, 40
+TEXT, NAMES = 34, 30  # heights of fonts
+BAR, THIN = 24, 4  # pixels from one bar to the next; of more than twenty classes
 
 
 @dataclass(frozen=True)
@@ -39,45 +43,49 @@ class Panel:
 def chart(panels: Sequence[Panel], classes: Sequence[str]) -> Image.Image:
     """Panels below each other, with a group of bars for each class and the names of the classes at the bottom."""
     kinds = list(dict.fromkeys(kind for panel in panels for kind in panel.values))
-    font = ImageFont.load_default(13)
-    bar = 10 if len(classes) <= 20 else 4
-    group = len(kinds) * bar + 2 * bar
-    names = [_upright(name, font) for name in classes]
-    legend = LEFT + sum(int(font.getlength(kind)) + 40 for kind in kinds)
+    font = ImageFont.load_default(TEXT)
+    bar = BAR if len(classes) <= 20 else THIN
+    group = max(len(kinds) * bar + 2 * bar, (WIDTH - LEFT - GAP) // len(classes) // bar * bar)
+    small = ImageFont.load_default(min(NAMES, group - 4))
+    names = [_upright(name, small) for name in classes]
+    legend = LEFT + sum(int(font.getlength(kind)) + 96 for kind in [*kinds, UNIT]) + GAP
     width = max(LEFT + len(classes) * group + GAP, legend)
     bottom = TOP + len(panels) * (HEAD + HEIGHT + GAP)
-    picture = Image.new("RGB", (width, bottom + max(name.height for name in names) + 4), PAPER)
+    picture = Image.new("RGB", (width, bottom + max(name.height for name in names) + 12), PAPER)
     draw = ImageDraw.Draw(picture)
     _legend(draw, kinds, font)
     for row, panel in enumerate(panels):
         foot = TOP + row * (HEAD + HEIGHT + GAP) + HEAD + HEIGHT
         draw.text((LEFT, foot - HEIGHT - HEAD / 2), panel.title, INK, font, anchor="lm")
         for percent in (0, 25, 50, 75, 100):
-            draw.line((LEFT, foot - percent, width - GAP, foot - percent), RULE)
+            line = foot - HEIGHT * percent // 100
+            draw.line((LEFT, line, width - GAP, line), RULE, 2)
             if percent % 50 == 0:
-                draw.text((LEFT - 6, foot - percent), str(percent), INK, font, anchor="rm")
+                draw.text((LEFT - 14, line), str(percent), INK, small, anchor="rm")
         for kind, values in panel.values.items():
             for index, value in enumerate(values):
-                left = LEFT + index * group + bar + kinds.index(kind) * bar
+                left = LEFT + index * group + (group - len(kinds) * bar) // 2 + kinds.index(kind) * bar
                 if height := round(HEIGHT * value):
                     draw.rectangle((left, foot - height, left + bar - 2, foot - 1), _colour(kinds.index(kind)))
     for index, name in enumerate(names):
-        picture.paste(name, (LEFT + index * group + (group - name.width) // 2, bottom - GAP + 4))
+        picture.paste(name, (LEFT + index * group + (group - name.width) // 2, bottom - GAP + 12))
     return picture
 
 
 def _legend(draw: ImageDraw.ImageDraw, kinds: Sequence[str], font: Font) -> None:
     left = float(LEFT)
     for index, kind in enumerate(kinds):
-        draw.rectangle((left, TOP / 2 - 5, left + 10, TOP / 2 + 5), _colour(index))
-        draw.text((left + 16, TOP / 2), kind, INK, font, anchor="lm")
-        left += font.getlength(kind) + 40
+        draw.rectangle((left, TOP / 2 - 13, left + 26, TOP / 2 + 13), _colour(index))
+        draw.text((left + 40, TOP / 2), kind, INK, font, anchor="lm")
+        left += font.getlength(kind) + 96
+    draw.text((left, TOP / 2), UNIT, INK, font, anchor="lm")
 
 
 def _upright(name: str, font: Font) -> Image.Image:
     """A name turned to stand below its bars."""
-    text = Image.new("RGB", (int(font.getlength(name)) + 4, 16), PAPER)
-    ImageDraw.Draw(text).text((text.width - 2, 8), name, INK, font, anchor="rm")
+    height = sum(font.getmetrics()) if isinstance(font, ImageFont.FreeTypeFont) else NAMES
+    text = Image.new("RGB", (int(font.getlength(name)) + 4, height), PAPER)
+    ImageDraw.Draw(text).text((text.width - 2, height / 2), name, INK, font, anchor="rm")
     return text.rotate(90, expand=True)
 
 

@@ -22,8 +22,8 @@ from ddsweep.results.table import Row, build, collect, column_label, setting_of
 from ddsweep.sweep import Sweep
 
 
-def along_axis(sweep: Sweep, runs: Path) -> list[Path]:
-    """For every setting a picture ``runs/NAME@PROFILE/AXIS[-SETTING].png``.
+def along_axis(sweep: Sweep, runs: Path, folder: Path | None = None) -> list[Path]:
+    """For every setting a picture ``AXIS[-SETTING].png`` in ``folder``, or in ``runs/NAME@PROFILE``.
 
     Rows are classes; each column shows the same index of the class, its first image, at one value of the axis.
     Cells that are not finished, or failed, have no column.
@@ -41,17 +41,19 @@ def along_axis(sweep: Sweep, runs: Path) -> list[Path]:
         shown = {column: _first_of_each_class(path) for column, path in sets.items() if path.is_file()}
         if not shown:
             continue
-        path = runs / sweep.full_name / _file_name([*sweep.axis, label])
+        path = (folder or runs / sweep.full_name) / file_name([*sweep.axis, label])
         classes = next(iter(shown.values()))[1]
         images = torch.stack([images for images, _ in shown.values()], dim=1)
         with files.atomic(path) as temporary:
-            pictures.grid(images, classes, [_drawn(column) for column in shown]).save(temporary)
+            pictures.grid(images, classes, [heading(sweep, column) for column in shown]).save(temporary)
         written.append(path)
     return written
 
 
-def class_accuracy(sweep: Sweep, runs: Path) -> list[Path]:
-    """For every setting a picture ``runs/NAME@PROFILE/class-accuracy[-SETTING].png`` (the paper's Fig. 1).
+def class_accuracy(sweep: Sweep, runs: Path, folder: Path | None = None) -> list[Path]:
+    """For every setting a picture ``class-accuracy[-SETTING].png`` in ``folder``, or in ``runs/NAME@PROFILE``.
+
+    The paper's Fig. 1.
 
     A chart for each value of the axis that is finished, with the accuracy of every evaluated architecture on every
     class, over all seeds and networks.
@@ -68,10 +70,12 @@ def class_accuracy(sweep: Sweep, runs: Path) -> list[Path]:
             ]
             for column in table.columns
         }
-        panels = [Panel(_drawn(column), values) for column, some in results.items() if (values := _by_arch(some))]
+        panels = [
+            Panel(heading(sweep, column), values) for column, some in results.items() if (values := _by_arch(some))
+        ]
         if not panels:
             continue
-        path = runs / sweep.full_name / _file_name(["class-accuracy", setting_label(row)])
+        path = (folder or runs / sweep.full_name) / file_name(["class-accuracy", setting_label(row)])
         target = next(iter(row.values())).recipe.target
         with files.atomic(path) as temporary:
             bars.chart(panels, data.info(target).classes).save(temporary)
@@ -88,12 +92,13 @@ def _by_arch(results: list[Result]) -> dict[str, list[float]]:
     return {arch: [statistics.fmean(seeds) for seeds in zip(*some, strict=True)] for arch, some in values.items()}
 
 
-def _drawn(label: str) -> str:
-    """A label in signs that Pillow's own font has."""
-    return label.replace("×", "x")
+def heading(sweep: Sweep, column: str) -> str:
+    """The label of a column as a picture shows it: methods as they are written, and signs that Pillow's font has."""
+    return column.upper() if sweep.axis == ("method",) else column.replace("×", "x")
 
 
-def _file_name(parts: Iterable[str]) -> str:
+def file_name(parts: Iterable[str]) -> str:
+    """The words of ``parts`` as the name of a picture."""
     return "-".join(filter(None, (re.sub(r"[^\w-]+", "-", part) for part in parts))) + ".png"
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from ddsweep import augment, nn, rng
 from ddsweep.data import Dataset
 from ddsweep.distill.loop import Diverged, distill
+from ddsweep.pretrained.lens import Lens
 from ddsweep.pretrained.pool import Pool, PretrainedModel
 from ddsweep.recipe import Recipe, make
 from ddsweep.rng import Streams
@@ -45,7 +46,12 @@ def data() -> Dataset:
 @pytest.fixture
 def pool() -> Pool:
     nets = [nn.build("convnet1", **SHAPE, generator=rng.generator(9, "ptm", index)) for index in range(2)]
-    return Pool([[PretrainedModel(net.requires_grad_(False).eval(), 3) for net in nets]])
+    return Pool([[PretrainedModel("convnet1", net.requires_grad_(False).eval(), Lens(3)) for net in nets]])
+
+
+def networks(pool: Pool) -> list[torch.nn.Module]:
+    nets = [model.net for model in pool.models[0]]
+    return [net for net in nets if isinstance(net, torch.nn.Module)]
 
 
 def cosine(a: Tensor, b: Tensor, epsilon: float = 0.0) -> Tensor:
@@ -162,11 +168,12 @@ def test_alpha_scales_the_guidance_linearly(data: Dataset, pool: Pool) -> None:
 
 
 def test_ptms_are_left_as_they_were(data: Dataset, pool: Pool) -> None:
-    before = [{name: value.clone() for name, value in model.net.state_dict().items()} for model in pool.models[0]]
+    before = [{name: value.clone() for name, value in net.state_dict().items()} for net in networks(pool)]
     distill(recipe(method="dm"), data, pool, Streams(1), NullTracker())
-    for model, state in zip(pool.models[0], before, strict=True):
-        assert all(torch.equal(state[name], value) for name, value in model.net.state_dict().items())
-        assert all(parameter.grad is None for parameter in model.net.parameters())
+    assert len(before) == 2
+    for net, state in zip(networks(pool), before, strict=True):
+        assert all(torch.equal(state[name], value) for name, value in net.state_dict().items())
+        assert all(parameter.grad is None for parameter in net.parameters())
 
 
 def test_divergence_is_told_with_the_step(data: Dataset) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from ddsweep import nn
 from ddsweep.errors import UserError
-from ddsweep.nn.table import NAMES, PAPER_NAMES, TABLE, info, join
+from ddsweep.nn.table import ALL_NAMES, FOUNDATIONS, NAMES, PAPER_NAMES, TABLE, info, join
 
 
 def test_the_control_plane_reads_the_table_without_loading_torch():
@@ -20,8 +20,16 @@ def test_a_misspelt_attribute_of_the_package_is_an_attribute_error():
 
 
 def test_names_are_unique_and_all_have_a_paper_name():
-    assert nn.names() == list(NAMES) == list(TABLE) == list(PAPER_NAMES)
-    assert len(set(PAPER_NAMES.values())) == len(NAMES) == 14
+    assert nn.names() == list(NAMES) == list(TABLE)
+    assert list(PAPER_NAMES) == list(ALL_NAMES)
+    assert len(set(PAPER_NAMES.values())) == len(ALL_NAMES) == 16
+
+
+def test_foundation_models_are_no_networks_that_can_be_trained():
+    for source, row in FOUNDATIONS.items():
+        assert source == row.source
+        with pytest.raises(UserError, match=f"no network '{row.name}'"):
+            info(row.name)
 
 
 def test_exactly_the_bn_rows_have_batch_norm():

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from ddsweep import data, nn, rng
+from ddsweep import data
 from ddsweep.data.dataset import Dataset
-from ddsweep.pretrained import pool, spec, training
-from ddsweep.pretrained.pool import Pool, PretrainedModel
+from ddsweep.errors import UserError
+from ddsweep.pretrained import holdings, spec, training
 from ddsweep.pretrained.spec import Spec
 from ddsweep.recipe import make
 
@@ -129,32 +128,41 @@ def test_which_ptms_a_sweep_needs() -> None:
     assert spec.of(make({"alpha": 0})) == []
 
 
+def test_ptms_trained_ahead_are_those_that_recipes_ask_for() -> None:
+    choices = {"archs": "convnet2+vgg11", "n_models": 2, "width": 16, "ptm_epochs": 10}
+    trained = spec.ahead("shapes", choices, {1, 4})
+    for one in ({"target": "shapes", "ipc": 10}, {"target": "cifar10", "source": "shapes", "size": 16}):
+        recipes = [make(one | choices | {"method": "dc", "ipc": 10, "ptm_epoch": epoch}) for epoch in (1, 4)]
+        assert spec.needs(recipes) == trained
+    assert {frozenset(epochs) for epochs in spec.ahead("shapes", choices, ()).values()} == {frozenset({10})}
+    with pytest.raises(UserError, match=r"^alpha: has no say in the training of a PTM"):
+        spec.ahead("shapes", {"alpha": 0}, ())
+
+
+def test_what_the_pool_says_of_itself(digits: Dataset, caplog: pytest.LogCaptureFixture) -> None:
+    training.ensure(TINY, {1, 4}, digits, quiet)
+    (one,) = holdings.holdings()
+    assert (one.folder, one.spec, list(one.accuracy)) == (TINY.folder, TINY, [1, 4])
+    net = training._State.fresh(TINY, digits).net
+    net.load_state_dict(load_file(TINY.weights(4)))
+    right = net(digits.test_images[:]).argmax(1) == digits.test_labels
+    assert one.last == pytest.approx(right.double().mean().item(), abs=1e-4)
+    assert one.disk == sum(path.stat().st_size for path in TINY.folder.iterdir())
+    TINY.weights(4).write_bytes(b"not a file of weights")
+    (one,) = holdings.holdings()
+    assert (one.spec, one.last, one.accuracy[4]) == (None, None, None)
+
+
+def test_datasets_are_those_of_targets_and_of_sources_that_are_datasets() -> None:
+    recipes = [
+        make({"target": "digits", "source": "shapes"}), make({"target": "imagenette", "source": "imagenet", "ipc": 1}),
+    ]  # fmt: skip
+    assert spec.datasets(recipes) == [("digits", 16), ("imagenette", 224), ("shapes", 16)]
+    (one,) = [ptm for ptm in spec.needs(recipes) if ptm.foundation]
+    assert spec.needs(recipes)[one] == {0}
+    assert (one.title, one.saved()) == ("resnet18-imagenet, published", set())
+
+
 def test_a_ptm_is_the_same_in_every_recipe_and_seed() -> None:
     few, many = make({"n_models": 1, "seed": 3}), make({"n_models": 4, "ipc": 10, "method": "dc"})
     assert spec.of(few)[0][0] == spec.of(many)[0][0]
-
-
-def test_drawing_is_uniform_over_architectures_then_indices() -> None:
-    net = nn.build("convnet1", width=1)
-    models = [[PretrainedModel(net, 3) for _ in range(count)] for count in (2, 1, 3)]
-    one = Pool(models)
-    generator = rng.generator(0, "test")
-    drawn = Counter(id(one.draw(generator)) for _ in range(6000))
-    for seeds in models:
-        for model in seeds:
-            expected = 6000 / 3 / len(seeds)
-            assert abs(drawn[id(model)] - expected) < 5 * expected**0.5
-
-
-def test_a_loaded_ptm_is_frozen_and_sees_other_domains(digits: Dataset) -> None:
-    shapes = data.load("shapes")
-    one = Spec("shapes", 16, "convnet3-bn", width=4, seed=0, epochs=1, lr=0.01, weight_decay=0.0, batch=512)
-    training.ensure(one, {1}, shapes, quiet)
-    (model,) = pool.load([[one]], 1, shapes).models[0]
-    assert isinstance(model, PretrainedModel)
-    assert not model.net.training
-    assert not any(parameter.requires_grad for parameter in model.net.parameters())
-    features = model.features(digits)
-    assert features.shape[0] == len(digits.labels)
-    torch.testing.assert_close(features[5:7], model.embed(digits.images[5:7]), rtol=1e-4, atol=1e-5)
-    assert model.features(digits) is features

@@ -33,7 +33,7 @@ def test_a_bar_is_as_high_as_its_accuracy() -> None:
         for x, _ in pixels(picture, colour):
             heights[x] = heights.get(x, 0) + 1
         seen = list(dict.fromkeys(heights[x] for x in sorted(heights)))  # every bar is several pixels wide
-        assert seen == [round(100 * value) for value in values if value]
+        assert seen == [round(300 * value) for value in values if value]
 
 
 def test_panels_do_not_change_each_other() -> None:
@@ -50,7 +50,7 @@ def test_panels_do_not_change_each_other() -> None:
 def test_hundred_classes_and_four_networks_fit_one_picture() -> None:
     values = {name: [0.5] * 100 for name in ("ConvNet-3", "AlexNet", "VGG-11", "ResNet-18")}
     picture = bars.chart([Panel("baseline", values)], [f"class {index}" for index in range(100)])
-    assert picture.width < 3000
+    assert bars.WIDTH <= picture.width < 3000
     for colour in bars.COLOURS[:4]:
         columns = {x for x, _ in pixels(picture, colour)}
         assert len(columns) == 300  # three pixels each, none hidden by its neighbour

@@ -1,0 +1,86 @@
+"""What CCLoM gains from features that are kept: seconds per step without and with them, on the same drawn images.
+
+``python -m benchmarks.cclom_cache [--json] [--steps N] [--width W]``. CPU, the bundled digits guided by a ConvNet-3 of
+shapes. Both kinds take turns at every step, on one thread, so that whatever else the machine does falls on both; their
+losses are compared, so that both times are of the same function.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+
+import torch
+from torch import Tensor
+
+from ddsweep import data, nn, rng
+from ddsweep.data import Dataset
+from ddsweep.distill.clom import cclom, contrast
+from ddsweep.distill.synthetic import Synthetic, initial
+from ddsweep.pretrained.lens import Lens
+from ddsweep.pretrained.pool import PretrainedModel
+
+BATCH, IPC = 512, 5  # of the demo profile
+
+
+def measure(steps: int, width: int) -> dict[str, float]:
+    """Seconds of one CCLoM term with its gradient (medians), looking again at the real images and remembering them."""
+    digits = data.load("digits")
+    net = nn.build("convnet3", channels=3, size=16, width=width, generator=rng.generator(0, "net"))
+    model = PretrainedModel("convnet3", net.requires_grad_(False).eval(), Lens(3))
+    synthetic = initial(digits, IPC, "real", rng.generator(0, "images"))
+    draws = torch.randint(len(digits.labels), (steps, BATCH), generator=rng.generator(0, "ptm"))
+    kinds, difference = (_again, _known), 0.0
+    seconds: tuple[list[float], list[float]] = ([], [])
+    for chosen in draws:
+        losses = []
+        for kind, taken in zip(kinds, seconds, strict=True):
+            began = time.perf_counter()
+            loss = kind(model, synthetic, digits, chosen)
+            torch.autograd.grad(loss, synthetic.images)
+            taken.append(time.perf_counter() - began)
+            losses.append(float(loss.detach()))
+        difference = max(difference, abs(losses[0] - losses[1]) / losses[0])
+    again, known = (statistics.median(taken) for taken in seconds)
+    return {
+        "steps": steps, "width": width, "batch": BATCH, "images": len(digits.labels), "looking_again_s": again,
+        "remembering_s": known, "ratio": again / known, "ratio_of_totals": sum(seconds[0]) / sum(seconds[1]),
+        "difference": difference,
+    }  # fmt: skip
+
+
+def _again(model: PretrainedModel, synthetic: Synthetic, digits: Dataset, chosen: Tensor) -> Tensor:
+    return cclom(model.embed, synthetic.images, synthetic.labels, digits.images[chosen], digits.labels[chosen])
+
+
+def _known(model: PretrainedModel, synthetic: Synthetic, digits: Dataset, chosen: Tensor) -> Tensor:
+    real = model.features(digits, chosen)
+    return contrast(model.embed(synthetic.images), synthetic.labels, real, digits.labels[chosen])
+
+
+def main() -> None:
+    """Print the measurement."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--steps", type=int, default=50, help="steps of each kind")
+    parser.add_argument("--width", type=int, default=32, help="channels of the ConvNet-3")
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    found = measure(asked.steps, asked.width)
+    if asked.json:
+        print(json.dumps(found, indent=2))
+        return
+    print(f"CCLoM term with gradient, {BATCH} of {found['images']} real images, ConvNet-3 of width {asked.width}")
+    print(f"looking again  {1e3 * found['looking_again_s']:8.2f} ms")
+    print(f"remembering    {1e3 * found['remembering_s']:8.2f} ms")
+    print(
+        f"ratio          {found['ratio']:8.1f}      (of medians; of the {asked.steps} steps in all, the first of which"
+    )
+    print(f"                             look at every image once: {found['ratio_of_totals']:.1f})")
+    print(f"difference     {found['difference']:8.0e}      (largest of two losses of one step, of their value)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""``ddsweep pretrain``: PTMs before a sweep asks for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ddsweep.cli.options import Device, Settings, settings
+from ddsweep.errors import UserError
+
+if TYPE_CHECKING:
+    from ddsweep.nn.table import Foundation
+
+
+def complete_source(incomplete: str) -> list[tuple[str, str]]:
+    """Sources for the shell's completion."""
+    from ddsweep.data.table import TABLE
+    from ddsweep.nn.table import FOUNDATIONS
+
+    known = {row.name: row.origin for row in TABLE.values()} | {row.source: row.paper for row in FOUNDATIONS.values()}
+    return [(name, about) for name, about in known.items() if name.startswith(incomplete)]
+
+
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="SOURCE", help="A dataset, imagefolder:PATH, imagenet or internet.", autocompletion=complete_source
+    ),
+]
+Archs = Annotated[str | None, typer.Option(metavar="A+B", help="Architectures, joined by +; default: convnet3.")]
+Models = Annotated[int | None, typer.Option(min=1, help="PTMs of each: seeds 0 … N-1; default: 1.")]
+Epochs = Annotated[str | None, typer.Option(metavar="1,4,150", help="Epochs to keep; default: the last.")]
+Width = Annotated[int | None, typer.Option(min=1, help="Channels of a ConvNet; default: 128.")]
+Weights = Annotated[Path | None, typer.Option(help="imagenet, internet: the file of the published weights.")]
+
+
+def pretrain(
+    source: Source,
+    archs: Archs = None,
+    models: Models = None,
+    epochs: Epochs = None,
+    width: Width = None,
+    set_: Settings = None,
+    weights: Weights = None,
+    device: Device = "auto",
+) -> None:
+    """Fill the pool ahead: train PTMs, or get the weights of a published one."""
+    from ddsweep.nn.table import FOUNDATIONS
+
+    asked = {"archs": archs, "n_models": models, "epochs": epochs, "width": width} | settings(set_)
+    given = {name: value for name, value in asked.items() if value is not None}
+    if foundation := FOUNDATIONS.get(source):
+        if given:
+            raise UserError(f"{source} is published as it is, not trained: {', '.join(given)} cannot be chosen")
+        _publish(foundation, weights)
+    elif weights:
+        raise UserError(f"weights: {source} is trained here (allowed for: {', '.join(FOUNDATIONS)})")
+    else:
+        _train(source, given, device)
+
+
+def _publish(foundation: Foundation, weights: Path | None) -> None:
+    from ddsweep.pretrained import published, spec
+
+    said = published.adopt(foundation, weights) if weights else None
+    published.ensure(foundation)
+    typer.echo(f"{foundation.name}: {spec.published(foundation).weights(0)}{f' ({said})' if said else ''}")
+
+
+def _train(source: str, choices: dict[str, Any], device: str) -> None:
+    from ddsweep import device as devices
+    from ddsweep.cli import progress
+    from ddsweep.pretrained import spec
+
+    epochs = _numbers(choices.pop("epochs", ""))
+    needs = spec.ahead(source, choices, epochs)
+    slot = devices.slots(device)[0]
+    from ddsweep import data
+    from ddsweep.pretrained import holdings, training
+
+    dataset = data.load(source, choices.get("size"), slot)
+    with progress.several(len(needs)) as begin:
+        for one, wanted in needs.items():
+            training.ensure(one, wanted, dataset, begin(one.title))
+            accuracy = holdings.of(one.folder).accuracy
+            shown = (f"{epoch} ({_percent(accuracy[epoch])})" for epoch in sorted(wanted))
+            typer.echo(f"{one.title}: epochs {' '.join(shown)}")
+
+
+def _percent(accuracy: float | None) -> str:
+    return "accuracy unknown" if accuracy is None else f"{100 * accuracy:.1f} %"
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")] if text else []
+    except ValueError:
+        raise UserError(f"epochs: {text!r} is no list of whole numbers; write 1,4,150") from None

@@ -1,0 +1,24 @@
+"""Recipe: every choice that can change an outcome, flat and frozen; and nothing else.
+
+The test for membership: would changing it change the number? Device, folders, backend and trackers would not, so they
+are arguments. Defaults that depend on other fields (learning rate by method, loops by IPC, α by both) are resolved
+when the recipe is made and are visible in it. A choice that has no effect in this recipe (the epoch of the PTMs when
+there are none) is set to its neutral value, so that equal experiments have equal keys however they were written.
+
+================  =================================================================
+paper             field
+================  =================================================================
+α                 ``alpha``; 0 removes the term (then ``regularizer`` is ``none``)
+N_m               ``n_models``: seeds 0 … N_m−1 of each architecture
+N_a               the length of ``archs`` (``"convnet3+vgg11"``)
+training epoch    ``ptm_epoch``
+source domain     ``source``; ``target`` is the dataset being distilled, ``imagenet``
+                  and ``internet`` are published foundation models
+================  =================================================================
+"""
+
+from __future__ import annotations
+
+from ddsweep.recipe.defaults import LOOPS as LOOPS
+from ddsweep.recipe.fields import Recipe as Recipe
+from ddsweep.recipe.fields import make as make

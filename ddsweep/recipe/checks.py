@@ -1,0 +1,73 @@
+"""What no single field of a recipe can say: whether its choices agree with each other and with the dataset."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ddsweep import data, nn
+from ddsweep.errors import UserError, closest
+from ddsweep.nn.table import FOUNDATIONS, NAMES
+
+if TYPE_CHECKING:
+    from ddsweep.recipe import Recipe
+
+OPERATIONS = ("color", "crop", "cutout", "flip", "scale", "rotate")
+
+
+def check(recipe: Recipe) -> None:
+    """Everything that a recipe's fields say together.
+
+    Raises:
+        UserError: fields that contradict each other, or the dataset.
+    """
+    for field in ("dsa_strategy", "eval_strategy"):
+        _check_strategy(field, getattr(recipe, field))
+    for field in ("arch", "eval_archs"):
+        _check_networks(field, getattr(recipe, field), {recipe.size})
+    row = data.info(recipe.target)
+    if recipe.ipc > row.smallest_class:
+        raise UserError(f"ipc: {recipe.ipc} is more than the {row.smallest_class} images of a class of {recipe.target}")
+    if recipe.eval_epochs < 1 and recipe.eval_rule != "dc":
+        raise UserError(f"eval_epochs: {recipe.eval_epochs} is out of range; at least 1 (0 only with eval_rule: dc)")
+    if recipe.regularizer != "none":
+        _check_guidance(recipe)
+
+
+def _check_guidance(recipe: Recipe) -> None:
+    if recipe.regularizer == "clom" and recipe.source != "target":
+        raise UserError(
+            f"regularizer: clom needs PTMs with the labels of {recipe.target}, but source is {recipe.source}; "
+            "use cclom, or source: target"
+        )
+    if recipe.regularizer == "cclom" and recipe.cclom_batch < 1:
+        raise UserError(f"cclom_batch: {recipe.cclom_batch} is out of range; at least 1")
+    if foundation := FOUNDATIONS.get(recipe.source):
+        if recipe.archs != foundation.name:
+            raise UserError(f"archs: {recipe.archs} is not published for {recipe.source} (allowed: {foundation.name})")
+        return
+    own = {recipe.size} if recipe.source == "target" else {recipe.size, data.info(recipe.source).size}
+    _check_networks("archs", recipe.archs, own)
+    for field in ("n_models", "ptm_epochs", "ptm_epoch", "ptm_batch"):
+        if getattr(recipe, field) < 1:
+            raise UserError(
+                f"{field}: {getattr(recipe, field)} is out of range; at least 1 (for the baseline, alpha: 0)"
+            )
+    if recipe.ptm_epoch > recipe.ptm_epochs:
+        raise UserError(f"ptm_epoch: {recipe.ptm_epoch} is after the last epoch (allowed: 1 to {recipe.ptm_epochs})")
+
+
+def _check_networks(field: str, names: str, sizes: set[int]) -> None:
+    """There are such networks, and they can see the images that they will be shown; PTMs also those of their own."""
+    for name in names.split("+"):
+        if name not in NAMES:
+            raise UserError(f"{field}: no network {name!r}; {closest(name, NAMES)}")
+        for size in sizes:
+            nn.info(name).canvas(size)
+
+
+def _check_strategy(field: str, strategy: str) -> None:
+    for operation in strategy.split("_"):
+        if strategy != "none" and operation not in OPERATIONS:
+            raise UserError(
+                f"{field}: no operation {operation!r}; {closest(operation, OPERATIONS)}, joined by _, or none"
+            )

@@ -1,0 +1,135 @@
+"""Defaults that depend on other choices, and the neutral values of choices that have no effect."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ddsweep import data
+from ddsweep.nn.table import FOUNDATIONS, NAMES, join
+from ddsweep.recipe import alphas, sources
+
+# protocols: (outer loops T, inner epochs) of DC and DSA by images per class
+LOOPS = {1: (1, 1), 10: (10, 50), 20: (20, 25), 30: (30, 20), 40: (40, 15), 50: (50, 10)}
+
+# α by method and IPC (10, 50), from the weights that the paper's authors published beside their code
+ALPHA = {
+    "cifar10": {"dc": (1000.0, 5000.0), "dsa": (5000.0, 1000.0), "dm": (2000.0, 1000.0)},
+    "cifar100": {"dc": (10000.0, 1000.0), "dsa": (10000.0, 10.0), "dm": (500.0, 1.0)},
+}
+CCLOM_ALPHA = 1000.0
+
+TRAINING = ("ptm_epoch", "ptm_epochs", "ptm_lr", "ptm_weight_decay", "ptm_batch")
+PTM_TEXTS = ("source", "archs", "alpha_by_arch")
+NEUTRAL: dict[str, Any] = (
+    {"regularizer": "none", "alpha": 0.0, "n_models": 0, "cclom_batch": 0, "ptm_statistics": "target"}
+    | dict.fromkeys(PTM_TEXTS, "")
+    | dict.fromkeys(TRAINING, 0)
+)
+
+
+def resolve(given: dict[str, Any]) -> dict[str, Any]:
+    """Fill the defaults that depend on other fields and neutralise the choices that have no effect.
+
+    Values of a wrong type are left for the type check that follows; only what the defaults need is looked at here.
+
+    Raises:
+        UserError: no such dataset or source, or α by architecture that cannot be read.
+    """
+    chosen = {"target": "cifar10", "method": "dm", "arch": "convnet3", "ipc": 50, **given}
+    if not (isinstance(chosen["target"], str) and isinstance(chosen["ipc"], int)):
+        return chosen
+    row = data.info(chosen["target"])
+    chosen["target"] = row.name
+    method, ipc = chosen["method"], chosen["ipc"]
+    defaults: dict[str, Any] = {
+        "size": row.size,
+        "init": "noise" if method == "dc" else "real",
+        "iterations": 20000 if method == "dm" else 1000,
+        "lr_img": (10.0 if ipc > 125 else 1.0) if method == "dm" else 0.1,
+        "dsa_strategy": row.strategy,
+        "eval_archs": chosen["arch"],
+        "eval_strategy": row.strategy,
+        "batch_train": 256,
+        "lr_net": 0.01,
+        "distance": "rows",
+    }
+    if ipc in LOOPS:
+        defaults |= dict(zip(("outer_loops", "inner_epochs"), LOOPS[ipc], strict=True))
+    chosen = defaults | chosen
+    if method == "dc":
+        chosen["dsa_strategy"] = "none"
+    if method == "dm":
+        chosen |= {"outer_loops": 1, "inner_epochs": 0, "batch_train": 0, "lr_net": 0.0, "distance": "none"}
+    for field in ("archs", "eval_archs"):
+        chosen[field] = _canonical_archs(chosen.get(field))
+    chosen = _resolve_guidance(_resolve_evaluation(chosen))
+    return {name: value for name, value in chosen.items() if value is not None}
+
+
+def _canonical_archs(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    parts = value.split("+")
+    return join(parts) if all(part in NAMES for part in parts) else value
+
+
+def _resolve_evaluation(chosen: dict[str, Any]) -> dict[str, Any]:
+    """Rules that leave nothing to the strategy make it ``none``; two names of one rule become one."""
+    rule = chosen.get("eval_rule", "paper")
+    if rule in ("plain300", "dc"):
+        chosen = chosen | {"eval_strategy": "none"}
+    if rule == "evaluate_synset" and chosen["eval_strategy"] == "none":
+        rule = "plain300"
+    # under dc each evaluated network has the number that goes with its augmentation: 0 stands for that
+    own = {"dc": 0, "plain300": 300}.get(rule, 1000) if isinstance(rule, str) else 1000
+    return {"eval_epochs": own} | chosen | {"eval_rule": rule}
+
+
+def _resolve_guidance(chosen: dict[str, Any]) -> dict[str, Any]:
+    source = sources.canonical(chosen.get("source"), chosen["target"])
+    by_arch = alphas.parse(chosen.get("alpha_by_arch"))
+    # α = 0 and regularizer = none say the same thing: the baseline
+    if chosen.get("regularizer") == "none" or (chosen.get("alpha") == 0 and not isinstance(chosen["alpha"], bool)):
+        return chosen | NEUTRAL
+    regularizer = chosen.get("regularizer") or ("clom" if source == "target" else "cclom")
+    foundation = FOUNDATIONS.get(source) if isinstance(source, str) else None
+    epochs = chosen.get("ptm_epochs") or 150
+    defaults = {
+        "regularizer": regularizer,
+        "alpha": CCLOM_ALPHA if regularizer == "cclom" else _clom_alpha(chosen),
+        "archs": foundation.name if foundation else chosen["arch"],
+        "n_models": 1,
+        "ptm_epochs": epochs,
+        "ptm_epoch": epochs,
+        "ptm_lr": 0.01,
+        "ptm_weight_decay": 0.005,
+        "ptm_batch": 256,
+        "ptm_statistics": "target",
+        "cclom_batch": 8196,
+    }
+    chosen = defaults | {name: value for name, value in chosen.items() if value is not None} | {"source": source}
+    if foundation:  # published as it is: one model, trained once, with a preprocessing of its own
+        chosen |= dict.fromkeys(TRAINING, 0) | {"n_models": 1, "ptm_statistics": "source"}
+    if source == "target" and chosen["ptm_statistics"] == "source":  # the same numbers
+        chosen["ptm_statistics"] = "target"
+    if regularizer == "clom":
+        chosen["cclom_batch"] = 0
+    return _resolve_alphas(chosen, by_arch) if isinstance(chosen["archs"], str) else chosen
+
+
+def _resolve_alphas(chosen: dict[str, Any], by_arch: dict[str, float] | None) -> dict[str, Any]:
+    """Of α by architecture only what differs from α, and only for the PTMs that there are."""
+    if by_arch is None:
+        return {"alpha_by_arch": ""} | chosen
+    own = {arch: by_arch[arch] for arch in chosen["archs"].split("+") if arch in by_arch}
+    if len(own) == len(chosen["archs"].split("+")):
+        if not any(own.values()):
+            return chosen | NEUTRAL
+        chosen = chosen | {"alpha": next(alpha for alpha in own.values() if alpha)}  # it had no effect
+    return chosen | {"alpha_by_arch": alphas.spell({a: alpha for a, alpha in own.items() if alpha != chosen["alpha"]})}
+
+
+def _clom_alpha(chosen: dict[str, Any]) -> float | None:
+    """The published α for this method and IPC; a dataset without its own takes CIFAR-10's."""
+    pair = ALPHA.get(chosen["target"], ALPHA["cifar10"]).get(chosen["method"])
+    return None if pair is None else pair[0] if chosen["ipc"] <= 10 else pair[1]

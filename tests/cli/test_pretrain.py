@@ -1,0 +1,100 @@
+"""``ddsweep pretrain`` and ``ddsweep pool``: the pool filled ahead, and what it says of itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from ddsweep.pretrained import spec
+from ddsweep.sweep import load
+from tests import foundations
+from tests.cli.conftest import Run
+from tests.cli.test_bad_input import refused
+
+SMALL = ["--width", "4", "--set", "ptm_epochs=2", "--set", "ptm_batch=512", "-d", "cpu"]
+
+
+def test_the_pool_is_filled_ahead(ddsweep: Run) -> None:
+    words = ["pretrain", "digits", "--archs", "convnet1+convnet2", "--models", "2", "--epochs", "1,2"]
+    result = ddsweep(*words, *SMALL)
+    lines = result.stdout.splitlines()
+    assert [line.partition(":")[0] for line in lines] == [
+        f"{arch} on digits, seed {seed}" for arch in ("convnet1", "convnet2") for seed in (0, 1)
+    ]
+    records = json.loads(ddsweep("pool", "--json").stdout)
+    assert [(one["arch"], one["spec"]["seed"], list(one["accuracy"])) for one in records] == [
+        (arch, seed, ["1", "2"]) for arch in ("convnet1", "convnet2") for seed in (0, 1)
+    ]
+    for line, one in zip(lines, records, strict=True):
+        shown = (f"{epoch} ({100 * accuracy:.1f} %)" for epoch, accuracy in one["accuracy"].items())
+        assert line.endswith(f": epochs {' '.join(shown)}")
+        assert one["disk_bytes"] == sum(path.stat().st_size for path in Path(one["folder"]).iterdir())
+    assert ddsweep(*words, *SMALL).stdout == result.stdout  # nothing is trained again
+
+
+def test_the_pool_names_the_sweeps_that_use_a_ptm(ddsweep: Run) -> None:
+    settings = ["--set", "ptm_epochs=20", "--set", "ptm_batch=64", "--width", "32"]  # of the demo
+    assert ddsweep("pretrain", "digits", "--epochs", "1", *settings, "-d", "cpu").exit_code == 0
+    (one,) = json.loads(ddsweep("pool", "--json").stdout)
+    assert {"ablation-alpha@demo", "ablation-epoch@demo", "ablation-n-models@demo"} <= set(one["used_by"])
+    assert not [name for name in one["used_by"] if name.endswith("@paper")]
+    (cell, *_) = [cell for cell in load("ablation-epoch@demo").cells if cell.recipe.ptm_epoch == 1]
+    assert [str(ptm.folder) for (ptm,) in spec.of(cell.recipe)] == [one["folder"]]
+    head, row = ddsweep("pool").stdout.splitlines()[:2]
+    assert head.split() == ["PTM", "WIDTH", "EPOCHS", "ACC", "DISK", "USED", "BY"]
+    assert row.startswith("convnet3 on digits, seed 0     32  1")
+
+
+def test_an_empty_pool_says_how_to_fill_it(ddsweep: Run) -> None:
+    result = ddsweep("pool")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "ddsweep pretrain NAME" in result.stderr
+    assert json.loads(ddsweep("pool", "--json").stdout) == []
+
+
+def test_weights_that_the_user_has(ddsweep: Run) -> None:
+    torch.save(foundations.resnet18(), "mine.pth")
+    result = ddsweep("pretrain", "imagenet", "--weights", "mine.pth")
+    assert result.stdout.startswith("resnet18-imagenet: ")
+    assert "not the published f37072fd" in result.stdout
+    (one,) = json.loads(ddsweep("pool", "--json").stdout)
+    assert (one["source"], one["arch"], one["accuracy"]) == ("imagenet", "resnet18-imagenet", {"0": None})
+    assert ddsweep("pool").stdout.splitlines()[1].startswith("resnet18-imagenet, published  –      –       –")
+    assert "resnet18-imagenet, published: in the pool" in ddsweep("show", *ACROSS).stdout
+
+
+ACROSS = ["ablation-domain@demo", "--set", "source=imagenet"]
+
+
+def test_a_sweep_whose_source_is_no_dataset(ddsweep: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = ddsweep("show", *ACROSS).stdout
+    assert "resnet18-imagenet, published: not yet in the pool; ddsweep pretrain imagenet" in shown
+    assert [line.split()[1] for line in shown.splitlines() if line.startswith("data")] == ["digits:"]
+
+    def unreachable(*_: object, **__: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", unreachable)
+    result = ddsweep("launch", *ACROSS, "--workers", "0", "-d", "cpu")
+    refused(result, "could not be downloaded (no network)")
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["digitz"], "no dataset 'digitz'; did you mean digits?"),
+        (["digits", "--archs", "convnt3"], "archs: no network 'convnt3'; did you mean convnet3?"),
+        (["digits", "--epochs", "1;4"], "epochs: '1;4' is no list of whole numbers; write 1,4,150"),
+        (["digits", "--epochs", "151"], "ptm_epoch: 151 is after the last epoch (allowed: 1 to 150)"),
+        (["digits", "--set", "alpha=0"], "alpha: has no say in the training of a PTM"),
+        (["digits", "--weights", "x.pth"], "weights: digits is trained here (allowed for: imagenet, internet)"),
+        (["imagenet", "--models", "3"], "imagenet is published as it is, not trained: n_models cannot be chosen"),
+        (["imagenet", "--weights", "x.pth"], "weights: no file x.pth"),
+        (["digits", "-d", "gpu"], "device: 'gpu' is no device"),
+    ],
+)
+def test_one_line(ddsweep: Run, words: list[str], line: str) -> None:
+    refused(ddsweep("pretrain", *words), line)

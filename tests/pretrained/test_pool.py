@@ -1,0 +1,145 @@
+"""What a step sees of the PTMs: drawn uniformly, frozen, through a lens, with real features computed once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from ddsweep import data, nn, rng
+from ddsweep.data.dataset import Dataset
+from ddsweep.distill.clom import cclom, contrast
+from ddsweep.pretrained import lens, pool, training
+from ddsweep.pretrained.lens import Lens
+from ddsweep.pretrained.pool import Pool, PretrainedModel, Room
+from ddsweep.pretrained.spec import Spec
+from tests import toys
+
+
+class Counting(toys.Net):
+    """Counts the images that it has looked at."""
+
+    looked = 0
+
+    def embed(self, x: Tensor) -> Tensor:
+        self.looked += len(x)
+        return super().embed(x)
+
+
+def model(room: int = 1 << 20, net: toys.Net | None = None) -> PretrainedModel:
+    return PretrainedModel("toy", (net or toys.Net()).requires_grad_(False), Lens(3), room=Room(room))
+
+
+def draw(count: int, seed: int, dataset: Dataset) -> Tensor:
+    return torch.randint(len(dataset.labels), (count,), generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("room", [1 << 20, 0], ids=["kept", "no room"])
+def test_known_features_give_the_loss_and_gradient_of_looking_again(room: int) -> None:
+    """Against ``cclom``, which looks at every real image each time; float64."""
+    dataset, one = toys.dataset(), model(room)
+    for seed in range(4):
+        chosen, synthetic = draw(50, seed, dataset), toys.synthetic()
+        real = one.features(dataset, chosen)
+        loss = contrast(one.embed(synthetic.images), synthetic.labels, real, dataset.labels[chosen])
+        again = cclom(one.embed, synthetic.images, synthetic.labels, dataset.images[chosen], dataset.labels[chosen])
+        gradients = [torch.autograd.grad(term, synthetic.images)[0] for term in (loss, again)]
+        torch.testing.assert_close(loss, again, rtol=1e-13, atol=0)
+        torch.testing.assert_close(*gradients, rtol=1e-11, atol=1e-15)
+        assert not real.requires_grad
+
+
+def test_every_image_is_looked_at_once_and_none_before_it_is_drawn() -> None:
+    dataset, net = toys.dataset(), Counting()
+    one, drawn = model(net=net), set[int]()
+    for seed in range(8):
+        chosen = draw(20, seed, dataset)
+        one.features(dataset, chosen)
+        drawn |= set(chosen.tolist())
+        assert net.looked == len(drawn)
+
+
+def test_features_are_kept_only_as_long_as_there_is_room() -> None:
+    """Three PTMs of 60 × 64 float64 features, and room for two of them."""
+    dataset, nets = toys.dataset(), [Counting(seed=seed) for seed in range(3)]
+    size = 60 * 64 * 8
+    shared = Pool([[model(net=net) for net in nets]], Room(2 * size + 1))
+    (models,) = shared.models
+    for _ in range(3):
+        for one in models:
+            one.features(dataset, torch.arange(60))
+    assert [net.looked for net in nets] == [60, 60, 180]
+    assert models[0].room.left == 1
+
+
+def test_one_trial_keeps_no_more_than_four_gibibytes() -> None:
+    assert Pool([[model()]]).models[0][0].room.left == 4 * 1024**3
+
+
+def test_large_images_are_looked_at_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset, one = toys.dataset(size=8), model()
+    sizes = toys.spy(monkeypatch, one.net, "embed", len)
+    monkeypatch.setattr(pool, "PIXELS", 7 * 8 * 8 + 5)
+    one.features(dataset, torch.arange(20))
+    assert sizes == [7, 7, 6]
+    one.canvas = 16  # what the network makes of them is what takes memory
+    sizes.clear()
+    one.features(replace(dataset, checksum="other"), torch.arange(3))
+    assert sizes == [1, 1, 1]
+
+
+def test_drawing_is_uniform_over_architectures_then_indices() -> None:
+    models = [[model() for _ in range(count)] for count in (2, 1, 3)]
+    one = Pool(models)
+    generator = rng.generator(0, "test")
+    drawn = Counter(id(one.draw(generator)) for _ in range(6000))
+    for seeds in models:
+        for each in seeds:
+            expected = 6000 / 3 / len(seeds)
+            assert abs(drawn[id(each)] - expected) < 5 * expected**0.5
+
+
+def test_a_loaded_ptm_is_frozen_and_sees_other_domains() -> None:
+    digits, shapes = data.load("digits"), data.load("shapes")
+    one = Spec("shapes", 16, "convnet3-bn", width=4, seed=0, epochs=1, lr=0.01, weight_decay=0.0, batch=512)
+    training.ensure(one, {1}, shapes, lambda *_: None)
+    (loaded,) = pool.load([[one]], 1, shapes).models[0]
+    assert isinstance(loaded.net, nn.Network)
+    assert (loaded.arch, loaded.net.training) == ("convnet3-bn", False)
+    assert not any(parameter.requires_grad for parameter in loaded.net.parameters())
+    chosen = torch.tensor([5, 6, 5])
+    expected = loaded.net.embed(digits.images[chosen].repeat(1, 3, 1, 1))
+    torch.testing.assert_close(loaded.features(digits, chosen), expected, rtol=1e-4, atol=1e-5)
+
+
+def domain(channels: int, mean: float, std: float) -> Dataset:
+    means, stds = (tuple(value + 0.01 * c for c in range(channels)) for value in (mean, std))
+    images = toys.noise(4, channels, 8, 8)
+    labels = torch.tensor([0, 1, 0, 1])
+    return Dataset("toy", ("a", "b"), means, stds, images, labels, images, labels, checksum="toy")
+
+
+@pytest.mark.parametrize(("channels", "own"), [(3, 3), (1, 3), (3, 1)])
+def test_the_statistics_of_the_source(channels: int, own: int) -> None:
+    """Pixel by pixel: back to [0, 1] with the target's numbers, to grey or RGB, on with the source's; no clamping."""
+    target, source = domain(channels, 0.5, 0.2), domain(own, 0.3, 0.4)
+    seen = lens.restated(target, source)(target.images[:])
+    for i in range(4):
+        for c in range(own):
+            planes = [target.images[i][k] * target.std[k] + target.mean[k] for k in range(channels)]
+            plane = planes[c] if channels == own else sum(planes) / len(planes)
+            torch.testing.assert_close(seen[i, c], (plane - source.mean[c]) / source.std[c])
+    assert (target.images[:] * 0.2 + 0.5 < 0).any()  # there was something to clamp
+
+
+def test_the_paper_lets_images_of_the_target_through_as_they_are() -> None:
+    images = toys.noise(2, 3, 8, 8)
+    assert Lens(3)(images) is images
+
+
+def test_a_dataset_seen_with_its_own_statistics_does_not_change() -> None:
+    target = domain(3, 0.5, 0.2)
+    torch.testing.assert_close(lens.restated(target, target)(target.images[:]), target.images[:])
