@@ -140,7 +140,7 @@ def evaluate(
     arch: str,
     n: int,
     generator: torch.Generator,
-    rule: Rule,
+    rule: Rule | str = "paper",
     *,
     width: int = 128,
     progress: Callable[[int, int], None] | None = None,
@@ -156,13 +156,16 @@ def evaluate(
         arch: a name of ``nn.names()``.
         n: networks.
         generator: randomness of the evaluation, on the CPU.
-        rule: how to train; ``Rule(strategy=…)`` is the paper's.
+        rule: how to train: one of ``RULES`` by name, with the augmentation that suits the dataset, or numbers of one's
+            own as a ``Rule``.
         width: channels of a ConvNet, see ``nn.build``.
         progress: called with (epochs done, epochs in all) over all networks, every ten epochs or so.
 
     Raises:
-        UserError: an unknown operation or network.
+        UserError: an unknown operation, network or rule.
     """
+    if isinstance(rule, str):
+        rule = named(rule, dataset.strategy, dataset.name, arch)
     seed = int(torch.randint(2**62, (), generator=generator))
     results = []
     for i in range(n):

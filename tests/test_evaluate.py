@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ddsweep import augment, evaluate
 from ddsweep.augment import siamese
-from ddsweep.data.table import FULL_STRATEGY
+from ddsweep.data.table import FULL_STRATEGY, NO_FLIP_STRATEGY
 from ddsweep.errors import UserError
 from ddsweep.evaluate import Evaluation, Rule, Score, named
 from ddsweep.nn import measure
@@ -197,6 +197,24 @@ def test_the_generator_moves_by_the_same_for_any_number_of_networks():
 def test_an_evaluation_repeats_and_another_seed_differs():
     assert run(2) == run(2)
     assert run(2).class_accuracy != run(2, seed=1).class_accuracy
+
+
+@pytest.mark.parametrize("name", evaluate.RULES)
+def test_a_rule_by_name_takes_the_augmentation_of_the_dataset(monkeypatch, name):
+    """The paper's rule is what one gets without asking."""
+    data = replace(toys.dataset(dtype=torch.float32), name="digits")
+    syn = toys.synthetic(dtype=torch.float32)
+    used = []
+
+    def train(net, synthetic, dataset, rule, *_):
+        used.append(rule)
+        return Score(0.5, [0.5] * 3)
+
+    monkeypatch.setattr(evaluate, "train", train)
+    evaluate.evaluate(syn, data, "convnet1", 1, seeded(), name, width=4)
+    assert used == [named(name, NO_FLIP_STRATEGY, "digits", "convnet1")]
+    evaluate.evaluate(syn, replace(data, name="nobody knows"), "convnet1", 1, seeded(), width=4)
+    assert used[1] == Rule(epochs=1000, batch=256, lr=0.01, strategy=FULL_STRATEGY)
 
 
 def test_networks_differ_in_their_initial_weights(monkeypatch):

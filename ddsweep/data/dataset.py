@@ -11,6 +11,8 @@ from torch import Tensor
 
 from ddsweep.data import store
 from ddsweep.data.images import Images, on_device
+from ddsweep.data.table import FULL_STRATEGY, info
+from ddsweep.errors import UserError
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +41,14 @@ class Dataset:
     test_images: Images
     test_labels: Int64[Tensor, " m"]
     checksum: str
+
+    @property
+    def strategy(self) -> str:
+        """Augmentation operations that keep the labels, joined by ``_``; of images that no table knows, all of them."""
+        try:
+            return info(self.name).strategy
+        except UserError:
+            return FULL_STRATEGY
 
     @property
     def channels(self) -> int:
