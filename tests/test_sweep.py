@@ -179,6 +179,20 @@ def test_profile_fields_do_not_touch_an_axis_and_axes_replace_it() -> None:
     assert {cell.recipe.alpha for cell in sweep.load("ablation-epoch", "demo").cells} == {0.0, 100.0}
 
 
+def test_an_agent_may_work_in_another_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from PIL import Image
+
+    for name in ("jay", "wren"):
+        Path("birds", name).mkdir(parents=True)
+        for index in range(10):
+            Image.new("RGB", (16, 16)).save(Path("birds", name, f"{index}.png"))
+    one = sweep.load("ablation-alpha", "demo", {"target": "imagefolder:birds", "size": 16})
+    definition = json.loads(json.dumps(one.definition()))
+    monkeypatch.chdir(tmp_path)
+    again = sweep.Sweep.from_definition(definition)
+    assert [again.recipe(cell.point).key() for cell in one.cells] == [cell.key for cell in one.cells]
+
+
 def test_exclude_leaves_cells_out() -> None:
     document = minimal()
     document["x-ddsweep"]["exclude"] = [{"alpha": 1, "ipc": 10}]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ddsweep import data
 from ddsweep.errors import UserError, closest
 from ddsweep.recipe import Recipe
 from ddsweep.sweep.document import Extra, Parameter, Profile, Scalar, SweepFile, read, validate
@@ -34,9 +35,10 @@ def load(reference: str, profile: str | None = None, settings: Mapping[str, Any]
     own = _own_values(extra, profile, path)
     rules = (field for rule in (extra.baseline, *extra.exclude) for field in rule)
     _known((*document.parameters, *scale.fields, *scale.axes, *own, *(settings or {}), *extra.axis, *rules), path)
+    parameters = _anywhere(_joined(document, scale, path) | own | _set(settings or {}))
     sweep = Sweep(
         path.stem, profile, extra.title, extra.paper, tuple(extra.axis), extra.baseline, tuple(extra.exclude),
-        extra.max_attempts, _joined(document, scale, path) | own | _set(settings or {}), tuple(extra.pictures),
+        extra.max_attempts, parameters, tuple(extra.pictures),
     )  # fmt: skip
     _ = sweep.cells  # a typo fails here, not on GPU 3 at midnight
     return sweep
@@ -49,6 +51,16 @@ def _joined(document: SweepFile, scale: Profile, path: Path) -> Values:
     fields: Values = {field: (value,) for field, value in scale.fields.items() if field not in varied}
     axes: Values = {field: tuple(values) for field, values in scale.axes.items() if field in varied}
     return written | fields | axes
+
+
+def _anywhere(parameters: Values) -> Values:
+    """The same sweep for an agent that works in another folder: paths of image folders are made absolute."""
+    absolute = {
+        field: tuple(data.canonical(value) if isinstance(value, str) else value for value in parameters[field])
+        for field in ("target", "source")
+        if field in parameters
+    }
+    return parameters | absolute
 
 
 def _set(settings: Mapping[str, Any]) -> Values:
