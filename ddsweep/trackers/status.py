@@ -97,7 +97,7 @@ class StatusTracker(NullTracker):
 def read_all(place: Path) -> list[AgentStatus]:
     """Every agent that was heard of lately."""
     found = []
-    for path in sorted(place.glob("*.json")):
+    for path in sorted(place.glob("[!.]*.json")):  # a file that is just being written begins with a dot
         try:
             status = AgentStatus(**files.read_json(path))
         except (UserError, TypeError):  # gone between listing and reading, or another version's

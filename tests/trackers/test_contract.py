@@ -100,6 +100,8 @@ def test_a_silent_agent_and_a_foreign_file_are_not_shown(tmp_path: Path) -> None
     (tmp_path / "old.json").write_text(json.dumps({"agent": "a:1", "slot": "cpu", "sweep": "s", "updated": 5.0}))
     (tmp_path / "foreign.json").write_text('{"colour": "red"}')
     (tmp_path / "half.json").write_text("{")
+    fresh = {"agent": "a:2", "slot": "cpu", "sweep": "s", "updated": time.time()}
+    (tmp_path / ".a-2.json.0123.tmp.json").write_text(json.dumps(fresh))
     assert status.read_all(tmp_path) == []
 
 
