@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from ddsweep import data, device, files, pictures, provenance, rng
 from ddsweep.data.dataset import Dataset
+from ddsweep.data.table import FOLDER_PREFIX
 from ddsweep.distill.loop import Diverged, distill
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.errors import UserError
@@ -52,6 +53,7 @@ def run(recipe: Recipe, tracker: Tracker, on: str, runs: Path, wanted: Wanted | 
     folder = runs / recipe.key()
     with files.lock(runs / ".locks" / f"{recipe.key()}.lock"):
         if (finished := results.read(folder)) is not None:
+            check_images(finished, folder)
             tracker.start(recipe)
             replay(folder, recipe, tracker)
             tracker.finish(finished)
@@ -63,6 +65,20 @@ def run(recipe: Recipe, tracker: Tracker, on: str, runs: Path, wanted: Wanted | 
         telling.finish(result)
         result.write(folder)
         return result
+
+
+def check_images(finished: Result, folder: Path) -> None:
+    """An image folder may have changed since a run was made from it; its path, and so the key, is the same.
+
+    Raises:
+        UserError: it has.
+    """
+    recipe = finished.recipe
+    then = finished.data.get(recipe.target)
+    if not (recipe.target.startswith(FOLDER_PREFIX) and then):
+        return
+    if data.load(recipe.target, recipe.size).checksum != then:
+        raise UserError(f"{folder}: was made from other images of {recipe.target}; move it away")
 
 
 def replay(folder: Path, recipe: Recipe, tracker: Tracker) -> None:

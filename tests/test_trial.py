@@ -12,6 +12,7 @@ from PIL import Image
 from safetensors import safe_open
 
 from ddsweep import sweep, trial
+from ddsweep.errors import UserError
 from ddsweep.evaluate import Rule
 from ddsweep.nn.table import FOUNDATIONS
 from ddsweep.pretrained import published
@@ -216,6 +217,20 @@ def test_a_finished_run_is_returned_not_repeated(monkeypatch: pytest.MonkeyPatch
     tracker = Recorder()
     assert run(tracker=tracker) == first
     assert [call[0] for call in tracker.calls] == ["start", "image", "finish"]
+
+
+def test_a_finished_run_of_other_images_is_not_returned() -> None:
+    for name, colour in (("jay", (0, 0, 200)), ("wren", (120, 80, 40))):
+        for index in range(10):
+            path = Path("birds") / name / f"{index}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (16, 16), tuple(value + index for value in colour)).save(path)
+    birds: dict[str, Any] = {"target": "imagefolder:birds", "size": 16, "alpha": 0.0}
+    first = run(**birds)
+    assert run(**birds) == first
+    Image.new("RGB", (16, 16), "red").save("birds/jay/3.png")
+    with pytest.raises(UserError, match=r"was made from other images of imagefolder:.*birds; move it away"):
+        run(**birds)
 
 
 def test_a_diverging_loss_is_a_finding() -> None:
