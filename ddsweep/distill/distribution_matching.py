@@ -5,6 +5,7 @@ Zhao & Bilen, "Dataset condensation with distribution matching" (WACV 2023).
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -61,17 +62,21 @@ def episode(
         UserError: an unknown operation.
     """
     net.train().requires_grad_(False)
-    real, ours = [], []
+    # batch norm must see all classes together; otherwise a pass takes what memory allows, across the bounds of classes
+    chunk = sys.maxsize if has_batch_norm(net) else images_per_pass(dataset.size)
+    real: list[Tensor] = []
+    ours: list[Tensor] = []
+    targets: list[Tensor] = []
     for label in range(synthetic.classes):
         images = dataset.sample(label, settings.batch_real, streams.batch)
         change = augment.draw(streams.augment, len(images), images.shape[-1], settings.strategy, shared=True)
         real.append(augment.apply(images, change))
         ours.append(augment.apply(synthetic.of_class(label), change))
-    # batch norm must see all classes together; otherwise a pass takes what memory allows, across the bounds of classes
-    chunk = sum(map(len, real)) if has_batch_norm(net) else images_per_pass(dataset.size)
-    with torch.no_grad():
-        targets = _class_means(net, real, chunk)
-    yield (targets - _class_means(net, ours, sum(map(len, ours)))).square().sum()
+        if sum(map(len, real)) >= chunk or label == synthetic.classes - 1:
+            with torch.no_grad():
+                targets.append(_class_means(net, real, chunk))
+            real.clear()  # of large images, no more than a few classes are held at a time
+    yield (torch.cat(targets) - _class_means(net, ours, sys.maxsize)).square().sum()
 
 
 def _class_means(net: Network, classes: Sequence[Float[Tensor, "_n c h w"]], chunk: int) -> Float[Tensor, "classes d"]:
