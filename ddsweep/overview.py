@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,20 +43,12 @@ class Overview:
             yield point | {"state": state, "shared with": ", ".join(self.shared[cell.key]), "key": cell.key}
 
     def needs_lines(self) -> Iterator[str]:
-        """The PTMs and datasets in words."""
+        """The PTMs and datasets in words; PTMs that differ in their seed alone, and are as far, share a line."""
+        alike: dict[tuple[spec.Spec, tuple[int, ...], tuple[int, ...]], list[spec.Spec]] = {}
         for one, (needed, saved) in self.ptms.items():
-            missing = sorted(set(needed) - set(saved))
-            epochs = " ".join(map(str, needed))
-            state = (
-                f"one training, {len(missing)} of {len(needed)} epochs not yet in the pool"
-                if missing
-                else "in the pool"
-            )
-            if one.foundation:
-                state = "in the pool" if saved else f"not yet in the pool; ddsweep pretrain {one.source}"
-                yield f"PTM   {one.title}: {state}"
-                continue
-            yield f"PTM   {one.title}, epochs {epochs}: {state}"
+            alike.setdefault((replace(one, seed=0), tuple(needed), tuple(saved)), []).append(one)
+        for (_, epochs, there), ptms in alike.items():
+            yield f"PTM   {_ptm_line(ptms, epochs, there)}"
         for name, ready in self.datasets.items():
             yield f"data  {name}: {'decoded' if ready else f'not decoded yet ({data.info(name).origin})'}"
 
@@ -74,6 +66,18 @@ class Overview:
             ],
             "datasets": self.datasets,
         }
+
+
+def _ptm_line(ptms: Sequence[spec.Spec], needed: Sequence[int], saved: Sequence[int]) -> str:
+    first, count = ptms[0], len(ptms)
+    if first.foundation:
+        return f"{first.title}: {'in the pool' if saved else f'not yet in the pool; ddsweep pretrain {first.source}'}"
+    seeds = " ".join(str(one.seed) for one in ptms)
+    title = first.title if count == 1 else f"{first.arch} on {first.source}, seeds {seeds}"
+    missing = len(set(needed) - set(saved))
+    trainings = "one training" if count == 1 else f"{count} trainings"
+    state = f"{trainings}, {missing} of {len(needed)} epochs not yet in the pool" if missing else "in the pool"
+    return f"{title}, epochs {' '.join(map(str, needed))}: {state}"
 
 
 def of(one: Sweep, runs: Path) -> Overview:

@@ -54,6 +54,14 @@ def test_show_says_what_a_sweep_needs(ddsweep: Run) -> None:
     assert record["datasets"] == {"digits": False, "shapes": False}
 
 
+def test_ptms_that_differ_in_their_seed_share_a_line(ddsweep: Run) -> None:
+    needs = " ".join(ddsweep("show", "table4").stdout.split("PTM", 1)[1].split())
+    for arch in ("convnet3", "alexnet", "vgg11", "resnet18"):
+        line = f"{arch} on cifar10, seeds 0 1 2 3 4 5 6 7 8 9, epochs 4 150: 10 trainings, 2 of 2 epochs not yet in"
+        assert needs.count(f"{arch} on") == 1
+        assert line in needs
+
+
 def test_run_one_trial_here(ddsweep: Run, tiny: list[str]) -> None:
     settings = [setting for setting in tiny if setting != "--set"]
     result = ddsweep("run", "ablation-alpha", "alpha=10", *settings, "-p", "demo", "--device", "cpu")
