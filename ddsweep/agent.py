@@ -14,10 +14,11 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ddsweep.backends import Backend, Claim, connect
+from ddsweep.backends import Backend, Claim, attach_image, connect
 from ddsweep.errors import UserError
 from ddsweep.pretrained import spec
 from ddsweep.pretrained.spec import Spec
@@ -131,8 +132,9 @@ class Agent:
                 recipe = self.sweep.recipe(claim.point.params)
                 if recipe.key() != claim.point.key:
                     raise UserError("the sweep was registered by another version of ddsweep; launch it again")
+                tracker = FanOut(self.status, QueueTracker(partial(attach_image, claim)))
                 with self.leaving.heard_at_once():
-                    result = trial.run(recipe, FanOut(self.status, QueueTracker(claim)), self.on, self.runs, wanted)
+                    result = trial.run(recipe, tracker, self.on, self.runs, wanted)
             except Stopped:
                 claim.release()
             except Exception as error:

@@ -184,9 +184,14 @@ class Status:
         return {state: self.count(state) for state in State}
 
     @property
+    def ended(self) -> int:
+        """How many points are complete or given up."""
+        return self.count(State.COMPLETE) + self.count(State.FAILED)
+
+    @property
     def drained(self) -> bool:
         """Whether every point is complete or given up."""
-        return self.count(State.COMPLETE) + self.count(State.FAILED) == len(self.rows)
+        return self.ended == len(self.rows)
 
 
 @dataclass(frozen=True)

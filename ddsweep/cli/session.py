@@ -51,7 +51,7 @@ class Session:
         self._prepare_published()
         registered = self._backend.register(definition(self._sweep))
         self._tell_changes(registered)
-        self._done_before = sum(row.state in (State.COMPLETE, State.FAILED) for row in self._backend.status().rows)
+        self._done_before = self._backend.status().ended
         try:
             if self._backend.drained():
                 self._out.print(self._head, soft_wrap=True)
@@ -105,24 +105,25 @@ class Session:
             return
         with Live(console=self._out, auto_refresh=False, transient=True) as live:
             for status, agents in self._looks():
-                since = view.clock(time.monotonic() - self._began) + view.time_left(
-                    status, self._began, self._done_before
-                )
-                live.update(view.screen(self._head, status, agents, since, self._out.width), refresh=True)
+                screen = view.screen(self._head, status, agents, self._since(status), self._out.width)
+                live.update(screen, refresh=True)
         self._out.print(self._head, soft_wrap=True)
 
     def _follow(self, say: Callable[[str], None]) -> None:
         """Plain lines: when a cell ends, and every ten seconds."""
         told, last = -1, 0.0
         for status, agents in self._looks():
-            done = status.count(State.COMPLETE) + status.count(State.FAILED)
-            if done == told and time.monotonic() - last < PLAIN:
+            if status.ended == told and time.monotonic() - last < PLAIN:
                 continue
-            told, last = done, time.monotonic()
-            since = view.clock(time.monotonic() - self._began) + view.time_left(status, self._began, self._done_before)
-            say(f"{view.counts(status)}   {since}")
+            told, last = status.ended, time.monotonic()
+            say(f"{view.counts(status)}   {self._since(status)}")
             for agent in agents:
                 say(view.agent_line(agent))
+
+    def _since(self, status: Status) -> str:
+        """Time since the launch, and about how much is left."""
+        elapsed = view.clock(time.monotonic() - self._began)
+        return elapsed + view.time_left(status, self._began, self._done_before)
 
     def _looks(self) -> Iterator[tuple[Status, list[AgentStatus]]]:
         """(queue, agents) until the agents have left; the storage is asked less often than the files."""

@@ -33,8 +33,7 @@ def clock(seconds: float) -> str:
 
 def time_left(status: Status, began: float, done_before: int) -> str:
     """From the pace since the launch; nothing before the first cell of this launch is done."""
-    done = status.count(State.COMPLETE) + status.count(State.FAILED)
-    fresh, rest = done - done_before, len(status.rows) - done
+    fresh, rest = status.ended - done_before, len(status.rows) - status.ended
     if fresh < 1 or not rest:
         return ""
     return f" · about {clock((time.monotonic() - began) / fresh * rest)} left"
@@ -57,7 +56,7 @@ def screen(head: str, status: Status, agents: Sequence[AgentStatus], since: str,
     from rich.console import Group
     from rich.text import Text
 
-    done = status.count(State.COMPLETE) + status.count(State.FAILED)
+    done = status.ended
     filled = round(BAR * done / max(1, len(status.rows)))
     lines = [Text(head, style="bold", no_wrap=True, overflow="ellipsis")]
     lines.append(Text(f"agents {len(agents)}   {counts(status)}   {since}", no_wrap=True, overflow="ellipsis"))

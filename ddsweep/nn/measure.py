@@ -25,9 +25,9 @@ class Images(Protocol):
 PIXELS = 1 << 22  # per forward pass without a graph: 4096 images of 32×32, a map of 128 channels of which takes 2 GiB
 
 
-def images_per_pass(size: int) -> int:
-    """How many images of ``size`` × ``size`` pixels go through a network at once where no gradient is kept."""
-    return max(1, PIXELS // size**2)
+def images_per_pass(size: int, pixels: int = PIXELS) -> int:
+    """How many images of ``size`` × ``size``, ``pixels`` in all, go through a network where no gradient is kept."""
+    return max(1, pixels // size**2)
 
 
 @torch.no_grad()

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ddsweep import nn
 from ddsweep.data.dataset import Dataset
+from ddsweep.nn.measure import images_per_pass
 from ddsweep.pretrained.lens import Lens
 from ddsweep.pretrained.spec import Spec
 
@@ -112,7 +113,7 @@ class PretrainedModel:
         return known.features[chosen.to(known.features.device)]
 
     def _look(self, dataset: Dataset, chosen: Tensor) -> Tensor:
-        chunk = max(1, PIXELS // max(dataset.size, self.canvas) ** 2)
+        chunk = images_per_pass(max(dataset.size, self.canvas), PIXELS)
         device = dataset.labels.device
         return torch.cat([self.embed(dataset.images[part.to(device)]) for part in chosen.split(chunk)])
 

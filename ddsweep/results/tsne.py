@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ddsweep import data, files, rng
 from ddsweep.data.dataset import Dataset
+from ddsweep.nn.measure import images_per_pass
 from ddsweep.nn.table import PAPER_NAMES
 from ddsweep.pretrained import holdings, pool, spec, training
 from ddsweep.pretrained.pool import PretrainedModel
@@ -46,7 +47,7 @@ class Lens:
     @torch.no_grad()
     def __call__(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
         """Features, on the CPU."""
-        chunk = max(1, pool.PIXELS // images.shape[-1] ** 2)
+        chunk = images_per_pass(images.shape[-1], pool.PIXELS)
         return torch.cat([self.model.embed(part).cpu() for part in images.split(chunk)])
 
 

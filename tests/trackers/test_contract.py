@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from ddsweep.backends import Definition, Lease, Point
+from ddsweep.backends import Definition, Lease, Point, attach_image
 from ddsweep.backends.memory import MemoryStore
 from ddsweep.recipe import make
 from ddsweep.results.result import Result
@@ -36,7 +37,7 @@ MAKERS = {
     "null": lambda place: NullTracker(),
     "disk": lambda place: DiskTracker(place),
     "status": lambda place: StatusTracker(place, AgentStatus("host:1", "cpu", "one@demo")),
-    "queue": lambda place: QueueTracker(claim()),
+    "queue": lambda place: QueueTracker(partial(attach_image, claim())),
     "fan-out": lambda place: FanOut(DiskTracker(place), NullTracker()),
 }
 
