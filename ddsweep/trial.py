@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 
 from ddsweep import data, device, files, pictures, provenance, rng
 from ddsweep.data.dataset import Dataset
@@ -173,15 +172,6 @@ def save(synthetic: Synthetic, recipe: Recipe, dataset: Dataset, folder: Path) -
     }  # fmt: skip
     tensors = {"images": synthetic.images, "labels": synthetic.labels}
     files.write_tensors(folder / "synthetic.safetensors", tensors, metadata)
-
-
-def load_synthetic(folder: Path, ipc: int) -> Synthetic:
-    """The synthetic set of a run folder."""
-    path = folder / "synthetic.safetensors"
-    if not path.is_file():
-        raise UserError(f"{folder}: has no synthetic.safetensors; the run has not finished")
-    tensors = load_file(path)
-    return Synthetic(tensors["images"], tensors["labels"], ipc)
 
 
 class _Clock:

@@ -12,6 +12,7 @@ from PIL import Image
 from safetensors import safe_open
 
 from ddsweep import sweep, trial
+from ddsweep.distill.synthetic import read
 from ddsweep.errors import UserError
 from ddsweep.evaluate import Rule
 from ddsweep.nn.table import FOUNDATIONS
@@ -57,6 +58,10 @@ def run(runs: str = "runs", tracker: Any = None, **choices: Any) -> Result:
     return trial.run(make(TINY | choices), tracker or NullTracker(), "cpu", Path(runs))
 
 
+def stored(folder: Path) -> torch.Tensor:
+    return read(folder / "synthetic.safetensors")[0].images
+
+
 def size_of(path: Path) -> tuple[int, int]:
     with Image.open(path) as picture:
         return picture.size
@@ -75,7 +80,7 @@ def test_the_same_recipe_twice_gives_the_same_bits(choices: dict[str, Any]) -> N
     first, second = (run(runs, **choices) for runs in ("one", "two"))
     assert first.accuracies == second.accuracies
     key = first.recipe.key()
-    sets = [trial.load_synthetic(Path(runs) / key, 1).images for runs in ("one", "two")]
+    sets = [stored(Path(runs) / key) for runs in ("one", "two")]
     assert torch.equal(*sets)
     assert first.state == "complete"
 
@@ -88,20 +93,18 @@ def test_the_global_generator_is_left_alone() -> None:
 
 def test_evaluating_otherwise_does_not_change_what_is_distilled() -> None:
     few, many = run("one"), run("two", eval_nets=3, eval_epochs=6)
-    images = [trial.load_synthetic(Path(runs) / r.recipe.key(), 1).images for runs, r in (("one", few), ("two", many))]
+    images = [stored(Path(runs) / r.recipe.key()) for runs, r in (("one", few), ("two", many))]
     assert torch.equal(*images)
 
 
 def test_the_regularizer_changes_what_is_distilled_and_alpha_its_weight() -> None:
-    sets = [
-        trial.load_synthetic(Path("runs") / run(alpha=alpha).recipe.key(), 1).images for alpha in (0.0, 10.0, 1000.0)
-    ]
+    sets = [stored(Path("runs") / run(alpha=alpha).recipe.key()) for alpha in (0.0, 10.0, 1000.0)]
     assert not torch.equal(sets[0], sets[1])
     assert not torch.equal(sets[1], sets[2])
 
 
 def distilled(**choices: Any) -> torch.Tensor:
-    return trial.load_synthetic(Path("runs") / run(**choices).recipe.key(), 1).images
+    return stored(Path("runs") / run(**choices).recipe.key())
 
 
 def test_alpha_by_architecture_counts_for_the_drawn_ptm() -> None:
@@ -167,9 +170,7 @@ def test_a_published_model_guides_a_trial() -> None:
     assert set(result.data) == {"digits", "imagenet"}
     assert result.data["imagenet"] == published.ensure(row)
     assert "pretrained resnet18-imagenet" in {call[1] for call in tracker.of("progress")}
-    assert not torch.equal(
-        trial.load_synthetic(Path("runs") / result.recipe.key(), 1).images, distilled(alpha=0.0, iterations=1)
-    )
+    assert not torch.equal(stored(Path("runs") / result.recipe.key()), distilled(alpha=0.0, iterations=1))
 
 
 def test_a_run_folder_is_whole() -> None:
@@ -284,7 +285,7 @@ def test_large_images_go_through_convnet6_in_chunks(monkeypatch: pytest.MonkeyPa
     whole = run("one", **large)
     monkeypatch.setattr(distribution_matching, "images_per_pass", lambda size: 3)
     parts = run("two", **large)
-    sets = [trial.load_synthetic(Path(runs) / whole.recipe.key(), 1).images for runs in ("one", "two")]
+    sets = [stored(Path(runs) / whole.recipe.key()) for runs in ("one", "two")]
     assert sets[0].shape == (2, 3, 224, 224)
     torch.testing.assert_close(*sets, rtol=1e-4, atol=1e-5)
     assert parts.state == "complete"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import torch
 from jaxtyping import Float, Int64
+from safetensors import safe_open
 from torch import Tensor
 
 if TYPE_CHECKING:
@@ -39,6 +41,13 @@ class Synthetic:
     def detached(self) -> Synthetic:
         """The same set without the graph."""
         return Synthetic(self.images.detach(), self.labels, self.ipc)
+
+
+def read(path: Path) -> tuple[Synthetic, dict[str, str]]:
+    """A stored set, ``runs/KEY/synthetic.safetensors``, and what is written beside it (``trial.save``)."""
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+        return Synthetic(file.get_tensor("images"), file.get_tensor("labels"), int(metadata["ipc"])), metadata
 
 
 def initial(dataset: Dataset, ipc: int, init: Literal["noise", "real"], generator: torch.Generator) -> Synthetic:

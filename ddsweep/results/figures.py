@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from torch import Tensor
 
 from ddsweep import data, files, pictures
+from ddsweep.distill.synthetic import read
 from ddsweep.nn.table import PAPER_NAMES
 from ddsweep.recipe import Recipe
 from ddsweep.results import bars
@@ -108,10 +108,9 @@ def _belongs(row: Row, recipe: Recipe) -> bool:
 
 def _first_of_each_class(path: Path) -> tuple[Tensor, list[str]]:
     """The first image of every class, in [0, 1], and the names of the classes."""
-    with safe_open(path, "pt") as file:
-        metadata, images = file.metadata(), file.get_tensor("images")
+    synthetic, metadata = read(path)
     mean, std = (
         torch.tensor([float(part) for part in metadata[name].strip("[]").split(",")]) for name in ("mean", "std")
     )
-    first = images[:: int(metadata["ipc"])]
+    first = synthetic.images[:: synthetic.ipc]
     return (first * std[:, None, None] + mean[:, None, None]).clamp(0, 1), metadata["classes"].split("\n")

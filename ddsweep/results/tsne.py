@@ -9,11 +9,11 @@ from pathlib import Path
 import torch
 from jaxtyping import Float, Int64
 from PIL.Image import Image
-from safetensors import safe_open
 from torch import Tensor
 
 from ddsweep import data, files, rng
 from ddsweep.data.dataset import Dataset
+from ddsweep.distill.synthetic import read
 from ddsweep.nn.measure import images_per_pass
 from ddsweep.nn.table import PAPER_NAMES
 from ddsweep.pretrained import holdings, pool, spec, training
@@ -187,7 +187,6 @@ def _real(dataset: Dataset) -> tuple[Float[Tensor, "n c h w"], Int64[Tensor, " n
 
 def _synthetic(path: Path, classes: int) -> tuple[Float[Tensor, "n c h w"], Int64[Tensor, " n"]]:
     """A synthetic set; of a large one the first images of each class."""
-    with safe_open(path, "pt") as file:
-        images, labels, ipc = file.get_tensor("images"), file.get_tensor("labels"), int(file.metadata()["ipc"])
-    kept = torch.arange(len(labels)) % ipc < max(1, SYNTHETIC // classes)
-    return images[kept], labels[kept]
+    synthetic, _ = read(path)
+    kept = torch.arange(len(synthetic.labels)) % synthetic.ipc < max(1, SYNTHETIC // classes)
+    return synthetic.images[kept], synthetic.labels[kept]
