@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ddsweep.backends import Backend, Claim, attach_image, connect
+from ddsweep.backends import Claim, Queue, attach_image, connect
 from ddsweep.errors import UserError
 from ddsweep.pretrained import spec
 from ddsweep.pretrained.spec import Spec
@@ -92,7 +92,7 @@ class Agent:
         leaving: whether it was asked to leave.
     """
 
-    backend: Backend
+    backend: Queue
     sweep: Sweep
     runs: Path
     on: str
@@ -154,7 +154,7 @@ def answer(claim: Claim, result: Result) -> None:
         claim.complete(result.accuracy, {**result.summary(), "device": result.device})
 
 
-def annotate(backend: Backend, point: str) -> None:
+def annotate(backend: Queue, point: str) -> None:
     """Bring the dashboard's notes and plots up to date, where the backend has a dashboard."""
     from ddsweep.backends.optuna import OptunaBackend
 

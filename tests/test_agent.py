@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from ddsweep import agent, sweep, trial
-from ddsweep.backends import Backend, Definition, Lease, Point, State
+from ddsweep.backends import Definition, Lease, Point, Queue, State
 from ddsweep.backends.memory import MemoryStore
 from ddsweep.recipe import Recipe
 from ddsweep.results.result import Result
@@ -31,7 +31,7 @@ def one() -> Sweep:
 
 
 @pytest.fixture
-def queue(one: Sweep) -> Backend:
+def queue(one: Sweep) -> Queue:
     backend = MemoryStore(Lease(1, 60)).sweep(one.full_name)
     points = [Point(cell.key, dict(cell.point), cell.key, cell.recipe.title()) for cell in one.cells]
     backend.register(Definition(one.full_name, points, one.definition(), 2))
@@ -50,12 +50,12 @@ def fake(monkeypatch: pytest.MonkeyPatch, outcome: Any) -> list[Recipe]:
     return ran
 
 
-def work(queue: Backend, one: Sweep, leaving: agent.Leaving | None = None) -> None:
+def work(queue: Queue, one: Sweep, leaving: agent.Leaving | None = None) -> None:
     tracker = StatusTracker(Path("agents"), AgentStatus(agent.name(), "cpu", one.full_name))
     agent.Agent(queue, one, Path("runs"), "cpu", tracker, leaving or agent.Leaving()).work()
 
 
-def test_every_cell_once_in_order(queue: Backend, one: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_cell_once_in_order(queue: Queue, one: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
     ran = fake(monkeypatch, lambda recipe: Result(recipe, {"convnet3": [0.5]}))
     work(queue, one)
     assert [recipe.alpha for recipe in ran] == [0.0, 1.0, 10.0]
@@ -64,7 +64,7 @@ def test_every_cell_once_in_order(queue: Backend, one: Sweep, monkeypatch: pytes
     assert rows[0].attributes["accuracy/convnet3"] == 0.5
 
 
-def test_a_failing_cell_does_not_stop_the_rest(queue: Backend, one: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_cell_does_not_stop_the_rest(queue: Queue, one: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
     def outcome(recipe: Recipe) -> Result:
         if recipe.alpha == 1:
             raise ZeroDivisionError("by design")
@@ -79,7 +79,7 @@ def test_a_failing_cell_does_not_stop_the_rest(queue: Backend, one: Sweep, monke
     assert len(ran) == 4
 
 
-def test_a_diverged_cell_fails_with_its_reason(queue: Backend, one: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_diverged_cell_fails_with_its_reason(queue: Queue, one: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agent, "RECONCILE", 0.0)
     fake(monkeypatch, lambda recipe: Result(recipe, state="failed", reason="the loss is nan"))
     work(queue, one)
@@ -87,7 +87,7 @@ def test_a_diverged_cell_fails_with_its_reason(queue: Backend, one: Sweep, monke
 
 
 def test_a_device_error_spends_the_attempt_and_ends_the_process(
-    queue: Backend, one: Sweep, monkeypatch: pytest.MonkeyPatch
+    queue: Queue, one: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def outcome(recipe: Recipe) -> Result:
         raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB")
@@ -109,7 +109,7 @@ def leaving(monkeypatch: pytest.MonkeyPatch) -> Iterator[agent.Leaving]:
 
 
 def test_being_asked_to_leave_gives_the_cell_back_unspent(
-    queue: Backend, one: Sweep, monkeypatch: pytest.MonkeyPatch, leaving: agent.Leaving
+    queue: Queue, one: Sweep, monkeypatch: pytest.MonkeyPatch, leaving: agent.Leaving
 ) -> None:
     def outcome(recipe: Recipe) -> Result:
         threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGTERM)).start()
@@ -123,7 +123,7 @@ def test_being_asked_to_leave_gives_the_cell_back_unspent(
 
 @pytest.mark.parametrize("moment", ["claim", "complete", "fail"])
 def test_no_cell_is_lost_however_unlucky_the_moment(
-    queue: Backend, one: Sweep, monkeypatch: pytest.MonkeyPatch, leaving: agent.Leaving, moment: str
+    queue: Queue, one: Sweep, monkeypatch: pytest.MonkeyPatch, leaving: agent.Leaving, moment: str
 ) -> None:
     """Asked to leave right after the storage has written: the claim is given back, the answer stands."""
     from ddsweep.backends.lease import LeasedClaim
@@ -150,7 +150,7 @@ def test_no_cell_is_lost_however_unlucky_the_moment(
     assert queue.status().count(State.RUNNING) == 0
 
 
-def test_a_cell_of_another_version_is_refused(queue: Backend, one: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cell_of_another_version_is_refused(queue: Queue, one: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agent, "RECONCILE", 0.0)
     monkeypatch.setattr(Recipe, "key", lambda self: "other")
     fake(monkeypatch, lambda recipe: pytest.fail("was run"))
@@ -186,7 +186,7 @@ def zombie(pid: int) -> bool:
         return True
 
 
-def test_the_status_file_goes_with_the_agent(queue: Backend, one: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_status_file_goes_with_the_agent(queue: Queue, one: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
 
     def outcome(recipe: Recipe) -> Result:

@@ -1,4 +1,4 @@
-"""Backends: who runs which point of a sweep, exactly once. The protocol, and the plain values that cross it.
+"""Backends: who runs which point of a sweep, exactly once. The protocols; ``points`` has the values that cross them.
 
 A grid is a queue of points with leases (``ledger`` has the rules, ``optuna`` and ``memory`` keep the books)::
 
@@ -29,187 +29,25 @@ dropped, because the point belongs to somebody else by then.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from ddsweep.errors import UserError
+from ddsweep.backends.points import Definition as Definition
+from ddsweep.backends.points import Lease as Lease
+from ddsweep.backends.points import Point as Point
+from ddsweep.backends.points import Registered as Registered
+from ddsweep.backends.points import Row as Row
+from ddsweep.backends.points import Scalar as Scalar
+from ddsweep.backends.points import State as State
+from ddsweep.backends.points import Status as Status
 
 if TYPE_CHECKING:
     from ddsweep.backends.optuna import OptunaStore
 
 logger = logging.getLogger(__name__)
-
-Scalar = bool | int | float | str | None
-
-
-@dataclass(frozen=True)
-class Point:
-    """One cell of a sweep as it travels through a backend.
-
-    A point is the same experiment as long as both ``id`` and ``key`` are: registering an id with another key (another
-    scale, another schema) makes it a new experiment, which is run, and leaves the old result in the history.
-
-    Attributes:
-        id: stable id of the cell within its sweep.
-        params: the swept choices.
-        key: the recipe's key.
-        title: the cell in a few words.
-    """
-
-    id: str
-    params: dict[str, Scalar]
-    key: str
-    title: str = ""
-
-    @property
-    def identity(self) -> tuple[str, str]:
-        """What makes two points the same experiment."""
-        return self.id, self.key
-
-
-@dataclass(frozen=True)
-class Definition:
-    """A sweep as it is registered; kept in the storage, so that an agent on another machine needs no file.
-
-    Attributes:
-        name: the sweep and its scale (``ablation-alpha@demo``).
-        points: every cell, in the order in which they are to run.
-        definition: the resolved sweep as JSON (``Sweep.definition()``).
-        max_attempts: how often a failing point is tried.
-        title: what the sweep asks.
-
-    Raises:
-        UserError: two points have one id, or ``max_attempts`` is below 1.
-    """
-
-    name: str
-    points: list[Point]
-    definition: dict[str, Any] = field(default_factory=dict)
-    max_attempts: int = 3
-    title: str = ""
-
-    def __post_init__(self) -> None:
-        twice = [one for one, count in Counter(point.id for point in self.points).items() if count > 1]
-        if twice:
-            raise UserError(f"points: {self.name} has the id {twice[0]!r} more than once")
-        if self.max_attempts < 1:
-            raise UserError(f"max_attempts: must be at least 1, is {self.max_attempts}")
-
-    def to_json(self) -> dict[str, Any]:
-        """The definition as JSON; ``from_json`` is its inverse."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """The definition that ``to_json`` wrote.
-
-        Raises:
-            UserError: it was written by another version of ddsweep.
-        """
-        try:
-            return cls(**{**value, "points": [Point(**point) for point in value["points"]]})
-        except (KeyError, TypeError) as error:
-            raise UserError(f"the registered sweep was written by another version of ddsweep ({error})") from None
-
-
-@dataclass(frozen=True)
-class Registered:
-    """What ``register`` changed: points added, points that were there already, waiting points that were withdrawn."""
-
-    added: int
-    kept: int
-    withdrawn: int
-
-
-class State(StrEnum):
-    """Where a point stands. ``FAILED`` means given up: every attempt is spent."""
-
-    WAITING = "waiting"
-    RUNNING = "running"
-    COMPLETE = "complete"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class Row:
-    """One point of a sweep and how it fares.
-
-    Attributes:
-        point: the cell.
-        state: where it stands.
-        attempts: attempts begun, the running one included; those that were released are not counted.
-        reason: why the last attempt failed; empty when none did.
-        value: the result of a complete point.
-        attributes: what ``complete`` was told beside the value.
-        agent: who runs it, or who ran it last.
-        started: when its last attempt began.
-        finished: when its last attempt ended.
-        number: the number of its last attempt in the storage (Optuna's trial number).
-    """
-
-    point: Point
-    state: State
-    attempts: int = 0
-    reason: str = ""
-    value: float | None = None
-    attributes: dict[str, Any] = field(default_factory=dict)
-    agent: str = ""
-    started: datetime | None = None
-    finished: datetime | None = None
-    number: int | None = None
-
-
-@dataclass(frozen=True)
-class Status:
-    """A sweep at one moment: a row per point, in the order of the definition."""
-
-    name: str
-    rows: list[Row]
-
-    def count(self, state: State) -> int:
-        """How many points are in ``state``."""
-        return sum(row.state is state for row in self.rows)
-
-    @property
-    def counts(self) -> dict[State, int]:
-        """How many points are in each state; the states in order, zeros included."""
-        return {state: self.count(state) for state in State}
-
-    @property
-    def ended(self) -> int:
-        """How many points are complete or given up."""
-        return self.count(State.COMPLETE) + self.count(State.FAILED)
-
-    @property
-    def drained(self) -> bool:
-        """Whether every point is complete or given up."""
-        return self.ended == len(self.rows)
-
-
-@dataclass(frozen=True)
-class Lease:
-    """How long a point stays with an agent that is not heard of.
-
-    Attributes:
-        beat: seconds between two heartbeats.
-        grace: seconds without one after which the point is given to somebody else. The storage's clock is the
-            only one that is read, so clocks of agents may differ.
-    """
-
-    beat: float = 30.0
-    grace: float = 180.0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.beat < self.grace:
-            raise UserError(f"lease: needs 0 < beat < grace, has beat {self.beat:g} and grace {self.grace:g}")
 
 
 class Claim(Protocol):
@@ -254,7 +92,7 @@ class Claim(Protocol):
 
 
 class Backend(Protocol):
-    """The queue of one sweep. Every method may be called by any number of agents, processes and machines at once.
+    """One registered sweep: what it consists of and how far it is. Any process on any machine may ask at any time.
 
     All methods but ``register`` raise UserError, naming the sweeps there are, when this one is not registered.
     """
@@ -271,17 +109,21 @@ class Backend(Protocol):
         points further attempts.
         """
 
-    def claim(self, agent: str) -> Claim | None:
-        """Take the next waiting point (compare-and-set), or None."""
-
-    def reconcile(self) -> None:
-        """Fail leases whose holder is not heard of, queue failed points that have attempts left. Idempotent."""
-
     def status(self) -> Status:
         """Every point and how it fares."""
 
     def drained(self) -> bool:
         """Whether every point is complete or given up."""
+
+
+class Queue(Backend, Protocol):
+    """A backend whose points our own agents take. (W&B gives them to its own agents, and is a ``Backend`` only.)"""
+
+    def claim(self, agent: str) -> Claim | None:
+        """Take the next waiting point (compare-and-set), or None."""
+
+    def reconcile(self) -> None:
+        """Fail leases whose holder is not heard of, queue failed points that have attempts left. Idempotent."""
 
 
 class Store(Protocol):
@@ -294,7 +136,7 @@ class Store(Protocol):
         """A registered sweep. Raises UserError, naming the sweeps there are, when it is not registered."""
 
     def sweep(self, name: str) -> Backend:
-        """The queue of one sweep, registered or about to be."""
+        """One sweep, registered or about to be."""
 
     def close(self) -> None:
         """Let go of connections."""

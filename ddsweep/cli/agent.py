@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ddsweep.cli.options import RUNS, Device, Name, Profile, Runs, Storage
+from ddsweep.cli.options import RUNS, Backend, Device, Entity, Name, Profile, Project, Runs, Storage, Track
 
 
 def agent(
@@ -16,6 +16,10 @@ def agent(
     runs: Runs = RUNS,
     storage: Storage = None,
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0: torch's own choice.")] = 0,
+    backend: Backend = "optuna",
+    track: Track = None,
+    project: Project = None,
+    entity: Entity = None,
     parent: Annotated[int, typer.Option(hidden=True)] = 0,
 ) -> None:
     """One agent for a launched sweep: pulls cells and runs them until none is left. Ctrl-C gives the cell back."""

@@ -59,6 +59,17 @@ Storage = Annotated[
 ]
 Device = Annotated[str, typer.Option("--device", "-d", help="auto, cpu, cuda, cuda:N or mps.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+Backend = Annotated[str, typer.Option("--backend", "-b", help="Whose queue: optuna or wandb.")]
+Track = Annotated[
+    list[str] | None, typer.Option("--track", help="Also tell wandb what the trials do. Works with either queue.")
+]
+Project = Annotated[
+    str | None, typer.Option("--project", envvar="WANDB_PROJECT", help="W&B project; default: ddsweep.")
+]
+Entity = Annotated[
+    str | None,
+    typer.Option("--entity", envvar="WANDB_ENTITY", help="Owner of the W&B project; default: the account's."),
+]
 RUNS = Path("runs")
 
 

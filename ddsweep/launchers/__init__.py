@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -18,17 +19,32 @@ class Job:
         runs: the folder of all runs.
         storage: the storage's URL; travels in the environment, for it may hold a password.
         threads: CPU threads per agent; 0: what the process has.
+        backend: whose queue it is, ``optuna`` or ``wandb``.
+        track: where trials tell what they do beside the queue; ``wandb`` is the only further destination.
+        project: the W&B project, where W&B is one of the two.
+        entity: its owner on W&B; empty: the account's default.
     """
 
     sweep: str
     runs: Path
     storage: str
     threads: int
+    backend: str = "optuna"
+    track: tuple[str, ...] = ()
+    project: str = ""
+    entity: str = ""
 
     @property
     def folder(self) -> Path:
         """Status files and logs of the agents."""
         return status.folder(self.runs, self.sweep)
+
+    def command(self) -> list[str]:
+        """How ``ddsweep agent`` is told all of this, without the device and without the storage (it may be secret)."""
+        words = [sys.executable, "-m", "ddsweep", "agent", self.sweep, "--runs", str(self.runs)]
+        words += ["--threads", str(self.threads), "--backend", self.backend]
+        words += [f"--track={one}" for one in self.track]
+        return words + [f"--{name}={value}" for name in ("project", "entity") if (value := getattr(self, name))]
 
 
 class Launcher(Protocol):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,8 +77,7 @@ class LocalLauncher:
 
     def _spawn(self, slot: _Slot) -> None:
         job = self._job
-        command = [sys.executable, "-m", "ddsweep", "agent", job.sweep, "--device", slot.device]
-        command += ["--runs", str(job.runs), "--threads", str(job.threads), "--parent", str(os.getpid())]
+        command = [*job.command(), "--device", slot.device, "--parent", str(os.getpid())]
         environment = WAITING | os.environ | {"DDSWEEP_STORAGE": job.storage, "OMP_NUM_THREADS": str(job.threads)}
         with slot.log.open("ab") as log:
             slot.process = subprocess.Popen(
