@@ -37,7 +37,7 @@ def serve(
 
     Args:
         storage: path or URL, as for ``backends.connect``.
-        artifacts_dir: folder of the images; None: the one beside an SQLite file.
+        artifacts_dir: folder of the images that lie as files; None: the one beside an SQLite file.
         host: address to listen on.
         port: port to listen on; 0: any free one.
         allow_edit: let the browser change and delete studies.
@@ -54,13 +54,13 @@ def serve(
 def application(storage: str, artifacts_dir: Path | None, *, allow_edit: bool = False) -> WSGIApplication:
     """The dashboard as a WSGI application."""
     import optuna_dashboard
-    from optuna.artifacts import FileSystemArtifactStore
 
+    from ddsweep.backends import artifacts
     from ddsweep.backends.storage import open_database
 
     database = open_database(storage, read_only=not allow_edit)
-    folder = artifacts_dir or (database.path.with_name("artifacts") if database.path else None)
-    store = FileSystemArtifactStore(folder) if folder else None
+    artifacts.prepare(database)
+    store = artifacts.Artifacts(database, artifacts_dir)
     app: WSGIApplication = optuna_dashboard.wsgi(database.rdb, artifact_store=store)
     return app if allow_edit else read_only(app)
 

@@ -36,6 +36,19 @@ def atomic(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def flush(path: Path) -> None:
+    """Wait until what was written to ``path``, if there is such a file, is on the disk."""
+    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def clear_temporaries(folder: Path, name: str = "*") -> None:
+    """Remove what writers of ``folder/name`` that were killed have left; nobody may be writing there now."""
+    for left in folder.glob(f".{name}.*.tmp*"):
+        with contextlib.suppress(OSError):
+            left.unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` to ``path``, whole or not at all."""
     with atomic(path) as temporary:

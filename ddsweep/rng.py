@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
 import torch
 
@@ -43,3 +44,12 @@ class Streams:
         self.network = generator(seed, "network")
         self.ptm = generator(seed, "ptm")
         self.evaluation = generator(seed, "evaluation")
+
+    def states(self) -> dict[str, torch.Tensor]:
+        """Where every generator stands, by name."""
+        return {name: getattr(self, name).get_state() for name in self.names}
+
+    def set_states(self, states: Mapping[str, torch.Tensor]) -> None:
+        """Go on from where ``states`` was taken."""
+        for name in self.names:
+            getattr(self, name).set_state(states[name])

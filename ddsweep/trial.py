@@ -2,39 +2,47 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import replace
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import torch
 
-from ddsweep import data, device, files, pictures, provenance, rng
+from ddsweep import data, device, effort, files, pictures, provenance, rng
+from ddsweep.checkpoints import Checkpoints, FileSlot
+from ddsweep.clock import Clock
 from ddsweep.data.dataset import Dataset
 from ddsweep.data.table import FOLDER_PREFIX
 from ddsweep.distill.loop import Diverged, distill
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.errors import UserError
 from ddsweep.evaluate import Evaluation, Rule, evaluate, named
+from ddsweep.numerics import Choice, Compile
 from ddsweep.pretrained import lens, published, spec, training
 from ddsweep.pretrained import pool as ptm_pool
 from ddsweep.recipe import Recipe
 from ddsweep.results import result as results
 from ddsweep.results.result import Result
 from ddsweep.trackers import Tracker
-from ddsweep.trackers.disk import DiskTracker
+from ddsweep.trackers.disk import DiskTracker, retell
 from ddsweep.trackers.fan_out import FanOut
 
 Wanted = Mapping[spec.Spec, set[int]]
+CHECKPOINT = "checkpoint"  # folder within that of a run, until the run has finished
 
 
-def run(recipe: Recipe, tracker: Tracker, on: str, runs: Path, wanted: Wanted | None = None) -> Result:
+def run(
+    recipe: Recipe, tracker: Tracker, on: str, runs: Path, wanted: Wanted | None = None,
+    checkpoints: Checkpoints | None = None, compile: Compile = "auto",
+) -> Result:  # fmt: skip
     """Train or load the PTMs, distil, evaluate. Given device and versions, a pure function of the recipe.
 
-    A finished run is returned as it is, never computed again; when another process computes the same recipe at this
-    moment, this one waits for it.
+    A finished run is returned as it is, never computed again; one that was cut off goes on from its last checkpoint,
+    and on the CPU ends in the same bits. When another process computes the same recipe at this moment, this one waits.
 
     Args:
         recipe: the experiment.
@@ -42,28 +50,43 @@ def run(recipe: Recipe, tracker: Tracker, on: str, runs: Path, wanted: Wanted | 
         on: the device, as torch spells it.
         runs: the folder of all runs; this one's is ``runs/KEY``.
         wanted: epochs that other cells need of the same PTMs, to be kept in the same training (``spec.needs``).
+        checkpoints: when to save, and whether to leave; default: every five minutes, and never.
+        compile: whether to compile what is computed most often; ``auto``: where the work repays it.
 
     Returns:
         The result; its ``state`` is ``failed`` when the loss diverged.
 
     Raises:
         UserError: data or disk: something that the user can put right.
+        Interrupted: asked to leave; the state is saved.
     """
     folder = runs / recipe.key()
     with files.lock(runs / ".locks" / f"{recipe.key()}.lock"):
         if (finished := results.read(folder)) is not None:
             check_images(finished, folder)
+            _clear(folder)
             tracker.start(recipe)
-            replay(folder, recipe, tracker)
+            retell(folder, recipe, tracker)
             tracker.finish(finished)
             return finished
         telling = FanOut(DiskTracker(folder), tracker)
         telling.start(recipe)
         files.write_json(folder / "recipe.json", recipe.model_dump())
-        result = _run(recipe, telling, on, folder, wanted or spec.needs([recipe]))
+        choice = Choice(recipe.precision, on, compile)
+        result = _Trial.of(recipe, telling, choice, folder, checkpoints or Checkpoints()).run(
+            wanted or spec.needs([recipe])
+        )
         telling.finish(result)
         result.write(folder)
+        _clear(folder)
         return result
+
+
+def _clear(folder: Path) -> None:
+    """Remove what a finished run no longer needs: checkpoints, and what processes that were killed have left."""
+    shutil.rmtree(folder / CHECKPOINT, ignore_errors=True)
+    for place in (folder, folder / "images"):
+        files.clear_temporaries(place)
 
 
 def check_images(finished: Result, folder: Path) -> None:
@@ -80,74 +103,109 @@ def check_images(finished: Result, folder: Path) -> None:
         raise UserError(f"{folder}: was made from other images of {recipe.target}; move it away")
 
 
-def replay(folder: Path, recipe: Recipe, tracker: Tracker) -> None:
-    """Show a tracker the last picture of a run that was computed before."""
-    from PIL import Image
+@dataclass(frozen=True)
+class _Trial:
+    """A trial at work.
 
-    path = folder / "synthetic.png"
-    if path.is_file():
-        with Image.open(path) as picture:
-            tracker.image("synthetic", picture, recipe.iterations)
+    Attributes:
+        recipe: the experiment.
+        tracker: is told what happens.
+        choice: the device, and how it computes.
+        folder: that of the run.
+        checkpoints: when to save.
+        clock: how long it has taken.
+        checksums: of the data that were read so far.
+    """
 
+    recipe: Recipe
+    tracker: Tracker
+    choice: Choice
+    folder: Path
+    checkpoints: Checkpoints
+    clock: Clock
+    checksums: dict[str, str]
 
-def _run(recipe: Recipe, tracker: Tracker, on: str, folder: Path, wanted: Wanted) -> Result:
-    if on.startswith("cuda"):
-        torch.backends.cudnn.allow_tf32 = False  # float32 means float32: the reference for every faster path
-    streams, clock = rng.Streams(recipe.seed), _Clock()
-    dataset = data.load(recipe.target, recipe.size, on)
-    checksums = {recipe.target: dataset.checksum}
-    _show_real(dataset, recipe.ipc, tracker)
-    with clock("pretrain"):
-        pool = _pool(recipe, dataset, on, wanted, tracker, checksums)
-    finding = Result(
-        recipe, device=device.describe(on), versions=provenance.versions(), git=provenance.git(), data=checksums
-    )
-    try:
-        with clock("distill"):
-            synthetic = distill(recipe, dataset, pool, streams, tracker)
-    except Diverged as reason:
-        return replace(finding, seconds=clock.seconds, state="failed", reason=str(reason))
-    save(synthetic, recipe, dataset, folder)
-    with clock("evaluate"):
-        found = _evaluate(recipe, synthetic, dataset, streams.evaluation, tracker)
-    return replace(
-        finding, seconds=clock.seconds,
-        accuracies={arch: evaluation.accuracies for arch, evaluation in found.items()},
-        class_accuracy={arch: evaluation.class_accuracy for arch, evaluation in found.items()},
-    )  # fmt: skip
+    @classmethod
+    def of(cls, recipe: Recipe, tracker: Tracker, choice: Choice, folder: Path, checkpoints: Checkpoints) -> _Trial:
+        """A trial that begins, or goes on."""
+        clock = Clock(folder / CHECKPOINT / "seconds.json")
 
+        def saved() -> None:
+            files.flush(folder / "metrics.jsonl")  # the checkpoint counts on what was logged before it
+            clock.write()
 
-def _pool(
-    recipe: Recipe, dataset: Dataset, on: str, wanted: Wanted, tracker: Tracker, checksums: dict[str, str]
-) -> ptm_pool.Pool | None:
-    specs = spec.of(recipe)
-    if not specs:
-        return None
-    if foundation := specs[0][0].foundation:
-        tracker.progress(f"pretrained {foundation.name}", 0, 1)
-        checksums[recipe.source] = published.ensure(foundation)
-        tracker.progress(f"pretrained {foundation.name}", 1, 1)
-        return published.load(foundation, dataset)
-    source = dataset if recipe.source == "target" else data.load(recipe.source, device=on)
-    checksums[recipe.source_dataset] = source.checksum
-    for one in (one for seeds in specs for one in seeds):
-        tell = partial(tracker.progress, f"pretrain {one.arch} {one.seed}")
-        tell(0, recipe.ptm_epoch)
-        training.ensure(one, {recipe.ptm_epoch, *wanted.get(one, ())}, source, tell)
-    view = lens.restated(dataset, source) if recipe.ptm_statistics == "source" else None
-    return ptm_pool.load(specs, recipe.ptm_epoch, source, view)
+        return cls(recipe, tracker, choice, folder, replace(checkpoints, saved=saved), clock, {})
 
+    def run(self, wanted: Wanted) -> Result:
+        """PTMs, distillation, evaluation."""
+        recipe, clock, on = self.recipe, self.clock, self.choice.device
+        self.choice.set_up()
+        streams = rng.Streams(recipe.seed)
+        dataset = data.load(recipe.target, recipe.size, on)
+        self.checksums[recipe.target] = dataset.checksum
+        _show_real(dataset, recipe.ipc, self.tracker)
+        with clock("pretrain"):
+            pool = self._pool(dataset, wanted)
+        finding = Result(
+            recipe, device=device.describe(on), versions=provenance.versions(), git=provenance.git(),
+            data=self.checksums,
+        )  # fmt: skip
+        try:
+            with clock("distill"):
+                numerics = self.choice.of(effort.distillation(recipe, dataset))
+                synthetic = distill(recipe, dataset, pool, streams, self.tracker, self._slot("distill"), numerics)
+        except Diverged as reason:
+            return replace(finding, seconds=clock.seconds, state="failed", reason=str(reason))
+        save(synthetic, recipe, dataset, self.folder)
+        with clock("evaluate"):
+            found = self._evaluate(synthetic, dataset, streams.evaluation)
+        return replace(
+            finding, seconds=clock.seconds,
+            accuracies={arch: evaluation.accuracies for arch, evaluation in found.items()},
+            class_accuracy={arch: evaluation.class_accuracy for arch, evaluation in found.items()},
+        )  # fmt: skip
 
-def _evaluate(
-    recipe: Recipe, synthetic: Synthetic, dataset: Dataset, generator: torch.Generator, tracker: Tracker
-) -> dict[str, Evaluation]:
-    return {
-        arch: evaluate(
-            synthetic, dataset, arch, recipe.eval_nets, generator, rule_for(recipe, arch), width=recipe.width,
-            progress=partial(tracker.progress, f"evaluate {arch}"),
-        )
-        for arch in recipe.eval_archs.split("+")
-    }  # fmt: skip
+    def _slot(self, name: str, **further: str) -> FileSlot:
+        """Where a part of the trial keeps its checkpoints; they count for this recipe and these data only."""
+        owner = {"key": self.recipe.key(), "data": json.dumps(self.checksums, sort_keys=True), **further}
+        return FileSlot(self.folder / CHECKPOINT / f"{name}.safetensors", owner, self.checkpoints)
+
+    def _network_slot(self, arch: str, judged: str, index: int) -> FileSlot:
+        return self._slot(f"evaluate-{arch}-{index}", judged=judged)
+
+    def _pool(self, dataset: Dataset, wanted: Wanted) -> ptm_pool.Pool | None:
+        recipe, specs = self.recipe, spec.of(self.recipe)
+        if not specs:
+            return None
+        if foundation := specs[0][0].foundation:
+            self.tracker.progress(f"pretrained {foundation.name}", 0, 1)
+            self.checksums[recipe.source] = published.ensure(foundation)
+            self.tracker.progress(f"pretrained {foundation.name}", 1, 1)
+            return published.load(foundation, dataset)
+        source = dataset if recipe.source == "target" else data.load(recipe.source, device=self.choice.device)
+        self.checksums[recipe.source_dataset] = source.checksum
+        for one in (one for seeds in specs for one in seeds):
+            tell = partial(self.tracker.progress, f"pretrain {one.arch} {one.seed}")
+            tell(0, recipe.ptm_epoch)
+            epochs = {recipe.ptm_epoch, *wanted.get(one, ())}
+            numerics = self.choice.of(effort.training(one, max(epochs), source))
+            training.ensure(one, epochs, source, tell, self.checkpoints, numerics)
+        view = lens.restated(dataset, source) if recipe.ptm_statistics == "source" else None
+        return ptm_pool.load(specs, recipe.ptm_epoch, source, view)
+
+    def _evaluate(self, synthetic: Synthetic, dataset: Dataset, generator: torch.Generator) -> dict[str, Evaluation]:
+        recipe = self.recipe
+        judged = hashlib.sha256(synthetic.images.cpu().numpy().tobytes()).hexdigest()[:16]
+        found = {}
+        for arch in recipe.eval_archs.split("+"):
+            rule = rule_for(recipe, arch)
+            found[arch] = evaluate(
+                synthetic, dataset, arch, recipe.eval_nets, generator, rule, width=recipe.width,
+                progress=partial(self.tracker.progress, f"evaluate {arch}"),
+                slots=partial(self._network_slot, arch, judged),
+                numerics=self.choice.of(effort.evaluation(recipe, arch, rule, dataset)),
+            )  # fmt: skip
+        return found
 
 
 def rule_for(recipe: Recipe, arch: str) -> Rule:
@@ -172,16 +230,3 @@ def save(synthetic: Synthetic, recipe: Recipe, dataset: Dataset, folder: Path) -
     }  # fmt: skip
     tensors = {"images": synthetic.images, "labels": synthetic.labels}
     files.write_tensors(folder / "synthetic.safetensors", tensors, metadata)
-
-
-class _Clock:
-    """Seconds by phase."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def __call__(self, phase: str) -> Iterator[None]:
-        began = time.monotonic()
-        yield
-        self.seconds[phase] = round(time.monotonic() - began, 3)

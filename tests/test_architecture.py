@@ -14,18 +14,19 @@ PACKAGE = Path(__file__).parent.parent / "ddsweep"
 # Arrows point down only, and never sideways between two rooms of one floor.
 FLOORS = {
     "errors": 0,
-    "files": 1, "rng": 1, "device": 1, "provenance": 1,
-    "nn": 2, "data": 2, "distill.synthetic": 3, "augment": 2, "pictures": 2,
+    "files": 1, "disk": 1, "expression": 1, "rng": 1, "device": 1, "provenance": 1, "processes": 1,
+    "nn": 2, "numerics": 2, "data": 2, "distill.synthetic": 3, "augment": 2, "pictures": 2,
+    "checkpoints": 2, "clock": 2,
     "recipe": 3,
     "sweep": 4, "distill": 4, "evaluate": 4, "pretrained": 4, "results.result": 4,
     "results": 5, "trackers": 5,
-    "backends": 6, "trial": 6, "overview": 6,
+    "backends": 6, "effort": 5, "trial": 6, "overview": 6,
     "agent": 7, "dashboard": 7,
     "launchers": 8,
     "cli": 9,
 }  # fmt: skip
 CONTROL = ("cli", "sweep", "recipe", "backends", "launchers", "agent", "overview", "trackers", "errors", "files")
-DATA = ("distill", "evaluate", "pretrained", "nn", "data", "augment", "trial", "rng", "pictures")
+DATA = ("distill", "evaluate", "pretrained", "nn", "data", "augment", "trial", "rng", "numerics", "pictures")
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -96,14 +97,37 @@ def test_each_plane_keeps_to_itself(path: Path) -> None:
 
 
 def test_the_command_line_starts_light() -> None:
-    heavy = {"torch", "torchvision", "optuna", "wandb", "sklearn", "pandas", "sqlalchemy", "PIL", "numpy", "plotly"}
+    heavy = {
+        "torch",
+        "torchvision",
+        "optuna",
+        "wandb",
+        "sklearn",
+        "pandas",
+        "sqlalchemy",
+        "PIL",
+        "numpy",
+        "plotly",
+        "matplotlib",
+    }
     code = f"import sys, ddsweep.cli, ddsweep.sweep; print(sorted({heavy!r} & set(sys.modules)))"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
 
 
 def test_recipe_is_named_only_at_the_door() -> None:
-    allowed = {"recipe", "sweep", "trial", "overview", "agent", "trackers", "results", "results.result", "backends"}
+    allowed = {
+        "recipe",
+        "sweep",
+        "trial",
+        "effort",
+        "overview",
+        "agent",
+        "trackers",
+        "results",
+        "results.result",
+        "backends",
+    }
     for path in MODULES:
         own = room(name_of(path))
         if own in allowed or path.name == "loop.py" or path == PACKAGE / "pretrained" / "spec.py":

@@ -1,16 +1,21 @@
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from ddsweep import augment, evaluate
+from ddsweep import augment, evaluate, nn
 from ddsweep.augment import siamese
+from ddsweep.checkpoints import Checkpoints, FileSlot, Interrupted
 from ddsweep.data.table import FULL_STRATEGY, NO_FLIP_STRATEGY
 from ddsweep.errors import UserError
-from ddsweep.evaluate import Evaluation, Rule, Score, named
+from ddsweep.evaluate import Evaluation, Rule, Score, named, trainer
+from ddsweep.evaluate.trainer import Trainer
 from ddsweep.nn import measure
+from ddsweep.numerics import Numerics
 from tests import toys
 
 
@@ -39,7 +44,8 @@ def rates(monkeypatch) -> list[tuple[int, float]]:
 
 
 def train(rule: Rule, generator: torch.Generator | None = None, net: toys.Net | None = None) -> Score:
-    return evaluate.train(net or toys.Net(), toys.synthetic(), toys.dataset(), rule, generator or seeded())
+    one = Trainer(toys.synthetic(), toys.dataset(), rule)
+    return one.train([net or toys.Net()], [generator or seeded()])[0]
 
 
 def test_the_paper_takes_1000_passes_and_a_tenth_of_the_rate_from_500():
@@ -140,7 +146,7 @@ def test_dc_rules_use_dc_operations(monkeypatch):
 @pytest.mark.parametrize(("checks", "expected"), [(1, 0.4), (4, 0.9)])
 def test_the_last_test_counts_unless_the_best_is_asked_for(monkeypatch, checks, expected):
     results = iter([0.4] if checks == 1 else [0.3, 0.9, 0.9, 0.4])
-    monkeypatch.setattr(evaluate, "accuracy", lambda net, data: Score(next(results), [0.0]))
+    monkeypatch.setattr(trainer, "accuracy", lambda net, data: Score(next(results), [0.0]))
     assert train(Rule(epochs=8, checks=checks)).accuracy == expected
     assert not list(results)
 
@@ -157,7 +163,7 @@ def test_accuracy_is_counted_over_the_whole_test_set(monkeypatch, batch):
     hits: dict[int, list[bool]] = {0: [], 1: [], 2: []}
     for image, label in zip(data.test_images[:], data.test_labels.tolist(), strict=True):
         hits[label].append(int(toys.by_hand(list(net.parameters()), image)[1].argmax()) == label)
-    tested = evaluate.accuracy(net, data)
+    tested = trainer.accuracy(net, data)
     assert tested.accuracy == pytest.approx(sum(map(sum, hits.values())) / 12)
     assert tested.by_class == pytest.approx([sum(hits[label]) / len(hits[label]) for label in range(3)])
     assert 0 < tested.accuracy < 1
@@ -206,11 +212,11 @@ def test_a_rule_by_name_takes_the_augmentation_of_the_dataset(monkeypatch, name)
     syn = toys.synthetic(dtype=torch.float32)
     used = []
 
-    def train(net, synthetic, dataset, rule, *_):
-        used.append(rule)
-        return Score(0.5, [0.5] * 3)
+    def train(trainer, *_):
+        used.append(trainer.rule)
+        return [Score(0.5, [0.5] * 3)]
 
-    monkeypatch.setattr(evaluate, "train", train)
+    monkeypatch.setattr(Trainer, "train", train)
     evaluate.evaluate(syn, data, "convnet1", 1, seeded(), name, width=4)
     assert used == [named(name, NO_FLIP_STRATEGY, "digits", "convnet1")]
     evaluate.evaluate(syn, replace(data, name="nobody knows"), "convnet1", 1, seeded(), width=4)
@@ -218,14 +224,16 @@ def test_a_rule_by_name_takes_the_augmentation_of_the_dataset(monkeypatch, name)
 
 
 def test_networks_differ_in_their_initial_weights(monkeypatch):
-    drawn = toys.spy(monkeypatch, evaluate, "train", lambda net, *_: tuple(net.classifier.weight.flatten().tolist()))
+    drawn = toys.spy(
+        monkeypatch, Trainer, "train", lambda _, nets, *__: tuple(nets[0].classifier.weight.flatten().tolist())
+    )
     run(3)
     assert len(set(drawn)) == 3
 
 
 def test_accuracies_are_averaged_over_networks(monkeypatch):
-    results = iter([Score(0.25, [0.5, 0.0]), Score(0.75, [0.5, 1.0]), Score(0.80, [0.8, 0.8])])
-    monkeypatch.setattr(evaluate, "train", lambda *_: next(results))
+    results = iter([[Score(0.25, [0.5, 0.0])], [Score(0.75, [0.5, 1.0])], [Score(0.80, [0.8, 0.8])]])
+    monkeypatch.setattr(Trainer, "train", lambda *_: next(results))
     evaluation = run(3)
     assert evaluation.accuracies == [0.25, 0.75, 0.80]
     assert evaluation.class_accuracy == pytest.approx([0.6, 0.6])
@@ -246,7 +254,7 @@ def test_training_on_real_images_beats_chance_and_noise():
 def test_the_synthetic_set_is_left_alone():
     syn = toys.synthetic()
     before = syn.images.detach().clone()
-    evaluate.train(toys.Net(), syn, toys.dataset(), Rule(epochs=2, strategy=FULL_STRATEGY), seeded())
+    Trainer(syn, toys.dataset(), Rule(epochs=2, strategy=FULL_STRATEGY)).train([toys.Net()], [seeded()])
     assert syn.images.grad is None
     assert torch.equal(syn.images, before)
 
@@ -255,3 +263,45 @@ def test_progress_is_told_every_ten_epochs_of_all_networks():
     calls: list[tuple[int, int]] = []
     run(2, progress=lambda done, total: calls.append((done, total)))
     assert calls == [(10, 24), (12, 24), (22, 24), (24, 24)]
+
+
+# ---- several networks at once
+
+
+@pytest.mark.parametrize("rule", [Rule(epochs=4, strategy=FULL_STRATEGY), Rule(epochs=5, restart=True, checks=3)])
+@pytest.mark.parametrize("arch", ["convnet1", "convnet3-bn"])
+def test_networks_trained_together_are_those_trained_alone(arch, rule):
+    """To rounding, checked on the weights; their tests then agree but for images that lie on a boundary."""
+    data, syn = toys.dataset(), toys.synthetic(ipc=3)
+    alone, together = ([build(arch, seed) for seed in range(3)] for _ in range(2))
+    scores = [Trainer(syn, data, rule).train([net], [seeded(seed)])[0] for seed, net in enumerate(alone)]
+    found = Trainer(syn, data, rule).train(together, [seeded(seed) for seed in range(3)])
+    for one, other in zip(alone, together, strict=True):
+        for ours, theirs in zip(one.state_dict().values(), other.state_dict().values(), strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-12)
+    assert [score.accuracy for score in found] == pytest.approx([score.accuracy for score in scores])
+
+
+def build(arch: str, seed: int) -> nn.Network:
+    return nn.build(arch, channels=3, classes=3, size=8, width=4, generator=seeded(seed)).double()
+
+
+def test_an_evaluation_is_the_same_one_by_one_and_together():
+    ways = [run(3, numerics=Numerics(together=together)) for together in (False, True)]
+    assert ways[0].accuracies == pytest.approx(ways[1].accuracies, abs=0.06)  # 21 test images: one may tip over
+
+
+def test_networks_trained_together_go_on_where_they_were_cut_off(tmp_path):
+    data, syn, rule = toys.dataset(), toys.synthetic(), Rule(epochs=6, strategy=FULL_STRATEGY)
+
+    def train(path: Path, leave: Callable[[], bool]) -> list[Score]:
+        slot = FileSlot(path / "all.safetensors", {"key": "k"}, Checkpoints(leave=leave))
+        return Trainer(syn, data, rule).train(
+            [build("convnet1", seed) for seed in range(2)], [seeded(seed) for seed in range(2)], slot=slot
+        )
+
+    expected = train(tmp_path / "whole", lambda: False)
+    asked = iter([False, False, True])
+    with pytest.raises(Interrupted):
+        train(tmp_path / "cut", lambda: next(asked))
+    assert train(tmp_path / "cut", lambda: False) == expected

@@ -54,3 +54,19 @@ def test_a_lock_excludes_other_processes_and_dies_with_its_holder(tmp_path: Path
     process.communicate()
     with files.lock(path):
         pass
+
+
+def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+    for name in (".a.json.0a1b2c3d.tmp.json", ".b.json.0a1b2c3d.tmp.json", ".hidden.json", "a.json", "a.tmp"):
+        (place / name).write_text("x")
+    files.clear_temporaries(place, "b.json")
+    assert not (place / ".b.json.0a1b2c3d.tmp.json").exists()
+    files.clear_temporaries(place)
+    assert sorted(path.name for path in place.iterdir()) == [".hidden.json", "a.json", "a.tmp"]
+    files.clear_temporaries(place / "no such folder")
+
+
+def test_flushing_a_file_that_is_not_there(tmp_path: Path) -> None:
+    files.flush(tmp_path / "none")

@@ -57,7 +57,7 @@ def test_every_field_that_counts_makes_another_key() -> None:
     others: dict[str, Any] = {
         "target": "shapes", "method": "dc", "arch": "convnet2", "init": "noise", "dsa_strategy": "crop",
         "distance": "cos", "regularizer": "none", "source": "cifar10", "archs": "alexnet", "eval_archs": "alexnet",
-        "eval_strategy": "none", "eval_rule": "best", "ptm_statistics": "source",
+        "eval_strategy": "none", "eval_rule": "best", "ptm_statistics": "source", "precision": "bf16",
         "alpha_by_arch": "convnet3:7",
     }  # fmt: skip
     keys = {recipe.key()}

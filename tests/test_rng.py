@@ -33,3 +33,17 @@ def test_the_global_generator_is_left_alone() -> None:
     before = torch.get_rng_state()
     torch.rand(5, generator=Streams(3).images)
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_streams_go_on_from_where_they_were() -> None:
+    """Every one of them: what is drawn after a state was taken is drawn again."""
+    streams = Streams(3)
+    for name in Streams.names:
+        torch.rand(5, generator=getattr(streams, name))
+    states = streams.states()
+    drawn = [torch.rand(5, generator=getattr(streams, name)) for name in Streams.names]
+    other = Streams(4)
+    other.set_states(states)
+    again = [torch.rand(5, generator=getattr(other, name)) for name in Streams.names]
+    assert all(torch.equal(*pair) for pair in zip(drawn, again, strict=True))
+    assert set(vars(other)) == set(Streams.names)

@@ -199,6 +199,53 @@ def test_exclude_leaves_cells_out() -> None:
     assert len(sweep.load(write(yaml.safe_dump(document))).cells) == 1
 
 
+def test_exclude_takes_conditions_too() -> None:
+    document = minimal()
+    document["x-ddsweep"]["exclude"] = ["alpha > 0 and ipc in [1, 10]"]
+    one = sweep.load(write(yaml.safe_dump(document)))
+    assert len(one.cells) == 1
+    again = sweep.Sweep.from_definition(json.loads(json.dumps(one.definition())))
+    assert again.cells == one.cells
+
+
+@pytest.mark.parametrize(
+    ("rule", "line"),
+    [
+        ("alhpa == 0", "exclude: 'alhpa == 0': no field 'alhpa'; did you mean alpha? (allowed: alpha, ipc"),
+        ("alpha == 'x'", "exclude: \"alpha == 'x'\": alpha is a number, 'x' is a text; they cannot be compared"),
+        ("__import__('os')", "exclude: \"__import__('os')\": \"__import__('os')\" is not allowed here; write fields"),
+        (5, "x-ddsweep.exclude.0: input should be a valid "),
+    ],
+)
+def test_a_wrong_condition_is_one_line(rule: object, line: str) -> None:
+    document = minimal()
+    document["x-ddsweep"]["exclude"] = [rule]
+    with pytest.raises(UserError) as error:
+        sweep.load(write(yaml.safe_dump(document)))
+    assert line in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: &a [1, 2]\n" + "".join(f"{b}: &{b} [{', '.join(['*' + chr(ord(b) - 1)] * 9)}]\n" for b in "bcdefghi"),
+        "a: &a [1, *a]",
+        "a: &a {x: *a}",
+    ],
+    ids=["aliases of aliases", "a list in itself", "a mapping in itself"],
+)
+def test_aliases_that_stand_for_too_much_are_refused(text: str) -> None:
+    with pytest.raises(UserError, match=r"mine\.yaml: holds more than 1000000 values once its aliases are written out"):
+        sweep.load(write(text))
+
+
+def test_aliases_are_welcome() -> None:
+    document = yaml.safe_dump(minimal(parameters=None)).replace("parameters: null", "")
+    text = document + "\nparameters:\n  ipc: {values: &some [1, 10]}\n  alpha: {values: *some}\n"
+    assert len(sweep.load(write(text)).cells) == 4
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [

@@ -217,7 +217,10 @@ def test_a_finished_run_is_returned_not_repeated(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(trial, "distill", lambda *_: pytest.fail("distilled again"))
     tracker = Recorder()
     assert run(tracker=tracker) == first
-    assert [call[0] for call in tracker.calls] == ["start", "image", "finish"]
+    assert [call[0] for call in tracker.calls if call[0] != "image"] == ["start", "log", "log", "log", "finish"]
+    assert [call[1:3] for call in tracker.of("image")] == [
+        ("real", 0), ("synthetic", 0), ("synthetic", 1), ("synthetic", 2), ("synthetic", 3),
+    ]  # fmt: skip
 
 
 def test_a_finished_run_of_other_images_is_not_returned() -> None:

@@ -30,6 +30,7 @@ dropped, because the point belongs to somebody else by then.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -41,6 +42,7 @@ from ddsweep.backends.points import Point as Point
 from ddsweep.backends.points import Registered as Registered
 from ddsweep.backends.points import Row as Row
 from ddsweep.backends.points import Scalar as Scalar
+from ddsweep.backends.points import Seen as Seen
 from ddsweep.backends.points import State as State
 from ddsweep.backends.points import Status as Status
 
@@ -65,6 +67,10 @@ class Claim(Protocol):
         """Which attempt this is, from 1."""
 
     @property
+    def note(self) -> dict[str, Any]:
+        """What the one who held this attempt before left for us when it was released."""
+
+    @property
     def lost(self) -> bool:
         """Whether a heartbeat found that the lease has passed to somebody else; the result will be dropped."""
 
@@ -81,14 +87,27 @@ class Claim(Protocol):
             ValueError: ``value`` is not finite.
         """
 
-    def fail(self, reason: str) -> bool:
-        """Spend this attempt and keep the reason. False if the lease was lost."""
+    def fail(self, reason: str, *, final: bool = False) -> bool:
+        """Spend this attempt and keep the reason. False if the lease was lost.
 
-    def release(self) -> bool:
-        """Give the point back without spending an attempt. False if the lease was lost."""
+        ``final``: another attempt would find the same; the point is given up with this reason.
+        """
+
+    def release(self, note: Mapping[str, Any] | None = None) -> bool:
+        """Give the point back without spending an attempt. False if the lease was lost.
+
+        ``note`` (JSON) is for whoever takes it next (``Claim.note``).
+        """
 
     def attach(self, path: Path, name: str) -> None:
         """Keep a copy of a file with the attempt, under ``name``; see ``attach_image``."""
+
+    def keep(self, contents: Mapping[str, bytes]) -> bool:
+        """Keep the files of the point's result, by name, for hosts that do not share our runs folder; all or none.
+
+        Before ``complete``, so that a complete point can be read everywhere (``results.travel``). They belong to the
+        point's key and take the place of those that are kept there. False if the lease was lost.
+        """
 
 
 class Backend(Protocol):
@@ -125,6 +144,21 @@ class Queue(Backend, Protocol):
     def reconcile(self) -> None:
         """Fail leases whose holder is not heard of, queue failed points that have attempts left. Idempotent."""
 
+    def report(self, agent: str, status: Mapping[str, Any]) -> str:
+        """Note what an agent does at the moment (JSON), whether it holds a point or not; what ``stop_asked`` says."""
+
+    def forget(self, agent: str) -> None:
+        """An agent leaves: list it no longer."""
+
+    def agents(self) -> list[Seen]:
+        """Every agent that reported and did not leave, on whatever host; the reader decides who is too old."""
+
+    def ask_to_stop(self, mode: str) -> None:
+        """Ask every agent to finish its point and leave (``drain``), or to give it back (``now``); ``""``: go on."""
+
+    def stop_asked(self) -> str:
+        """``drain``, ``now`` or ``""``."""
+
 
 class Store(Protocol):
     """A storage with any number of sweeps."""
@@ -142,20 +176,25 @@ class Store(Protocol):
         """Let go of connections."""
 
 
-def connect(storage: str | Path, lease: Lease | None = None, artifacts: Path | None = None) -> OptunaStore:
+def connect(
+    storage: str | Path, lease: Lease | None = None, artifacts: Path | None = None, *, patient: bool = False
+) -> OptunaStore:
     """Open a storage, creating its schema if need be.
 
     Args:
         storage: path of an SQLite file, or a ``sqlite:///`` or ``postgresql://`` URL.
-        lease: heartbeat and grace; default 30 s and 180 s.
-        artifacts: folder of the images that the dashboard shows; default: ``artifacts`` beside an SQLite file.
+        lease: heartbeat and grace; default: ``$DDSWEEP_LEASE``, or 30 s and 180 s.
+        artifacts: folder of the images that the dashboard shows, where they lie as files (``artifacts.Artifacts``);
+            default: ``artifacts`` beside an SQLite file.
+        patient: wait some minutes for a storage that is away, as an agent does; a person would rather know at once.
 
     Raises:
         UserError: the storage cannot be reached, written or understood.
     """
     from ddsweep.backends.optuna import OptunaStore  # Optuna costs 0.2 s, which `ddsweep --help` need not pay
 
-    return OptunaStore.open(str(storage), lease or Lease(), artifacts)
+    lease = lease or Lease.parse(os.environ.get("DDSWEEP_LEASE", ""))
+    return OptunaStore.open(str(storage), lease, artifacts, patient=patient)
 
 
 def attach_image(claim: Claim, png_path: Path, name: str) -> None:

@@ -1,7 +1,7 @@
 """How a swept choice is stored as an Optuna parameter, so that the dashboard can plot over it.
 
 Optuna fixes the distribution of a parameter by its first trial: a categorical one may never get another choice. A
-grid may grow, so ``queue.retype`` re-writes the stored rows of an axis that has changed; here is what they change to.
+grid may grow, so ``books.retype`` re-writes the stored rows of an axis that has changed; here is what they change to.
 Nothing but plots reads these rows: a point's parameters travel as JSON beside them.
 """
 
@@ -31,7 +31,11 @@ def distribution(values: Iterable[Scalar]) -> BaseDistribution:
     return FloatDistribution(float(low), float(high), log=log)
 
 
-def translate(internal: float, old: BaseDistribution, new: BaseDistribution) -> float:
-    """The stored number that means under ``new`` what ``internal`` means under ``old``."""
-    value: Any = old.to_external_repr(internal)
-    return float(new.to_internal_repr(value))
+def translation(numbers: Iterable[float], old: BaseDistribution, new: BaseDistribution) -> dict[float, float]:
+    """The stored numbers that mean another choice under ``new`` than under ``old``, and what they have to become.
+
+    Numbers stand for themselves in every numeric distribution, so an axis of numbers that grows changes none.
+    """
+    meant: dict[float, Any] = {number: old.to_external_repr(number) for number in numbers}
+    translated = {number: float(new.to_internal_repr(value)) for number, value in meant.items()}
+    return {before: after for before, after in translated.items() if before != after}

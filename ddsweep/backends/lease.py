@@ -24,14 +24,17 @@ class Desk(Protocol):
     def complete(self, value: float, attributes: Mapping[str, Any]) -> bool:
         """Running → complete."""
 
-    def fail(self, reason: str) -> bool:
+    def fail(self, reason: str, final: bool) -> bool:
         """Running → failed."""
 
-    def release(self) -> bool:
+    def release(self, note: Mapping[str, Any]) -> bool:
         """Running → waiting."""
 
     def attach(self, path: Path, name: str) -> None:
         """Keep a file."""
+
+    def keep(self, key: str, contents: Mapping[str, bytes]) -> bool:
+        """Keep the files of a result."""
 
 
 class Heart:
@@ -67,10 +70,12 @@ class Heart:
 class LeasedClaim:
     """The Claim of every backend of ours (protocol ``backends.Claim``)."""
 
-    def __init__(self, desk: Desk, point: Point, attempt: int, beat: float) -> None:
+    def __init__(
+        self, desk: Desk, point: Point, attempt: int, beat: float, note: Mapping[str, Any] | None = None
+    ) -> None:
         self._desk, self._answered = desk, False
         self._heart = Heart(desk, beat, point.id)
-        self.point, self.attempt = point, attempt
+        self.point, self.attempt, self.note = point, attempt, dict(note or {})
 
     @property
     def lost(self) -> bool:
@@ -92,23 +97,31 @@ class LeasedClaim:
         else:
             self.release()
 
+    def beat(self) -> bool:
+        """Beat once, without waiting for the heart; False if the lease was lost."""
+        return self._desk.beat()
+
     def complete(self, value: float, attributes: Mapping[str, Any] | None = None) -> bool:
         """Tell the result; False if the lease was lost."""
         if not math.isfinite(value):
             raise ValueError(f"value: must be finite, is {value}")
         return self._answer("result", lambda: self._desk.complete(float(value), attributes or {}))
 
-    def fail(self, reason: str) -> bool:
-        """Spend this attempt; False if the lease was lost."""
-        return self._answer("failure", lambda: self._desk.fail(reason))
+    def fail(self, reason: str, *, final: bool = False) -> bool:
+        """Spend this attempt, or with ``final`` all of them; False if the lease was lost."""
+        return self._answer("failure", lambda: self._desk.fail(reason, final))
 
-    def release(self) -> bool:
-        """Give the point back; False if the lease was lost."""
-        return self._answer("release", self._desk.release)
+    def release(self, note: Mapping[str, Any] | None = None) -> bool:
+        """Give the point back, with a note for whoever takes it next; False if the lease was lost."""
+        return self._answer("release", lambda: self._desk.release(note or {}))
 
     def attach(self, path: Path, name: str) -> None:
         """Keep a copy of a file with the attempt, under ``name``."""
         self._desk.attach(path, name)
+
+    def keep(self, contents: Mapping[str, bytes]) -> bool:
+        """Keep the files of the point's result; False if the lease was lost."""
+        return self._desk.keep(self.point.key, contents)
 
     def _answer(self, what: str, tell: Callable[[], bool]) -> bool:
         self._heart.stop()  # first: a beat after the answer would find the lease gone and say so

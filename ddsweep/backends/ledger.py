@@ -44,6 +44,7 @@ class Attempt:
     reason: str = ""
     started: datetime | None = None
     finished: datetime | None = None
+    final: bool = False  # failed, and another attempt would find the same
 
 
 def grouped(attempts: Iterable[Attempt]) -> dict[tuple[str, str], list[Attempt]]:
@@ -55,13 +56,16 @@ def grouped(attempts: Iterable[Attempt]) -> dict[tuple[str, str], list[Attempt]]
 
 
 def missing(definition: Definition, attempts: Iterable[Attempt]) -> list[tuple[Point, int]]:
-    """The points that need an attempt, and its number (from 1): none live, and fewer than ``max_attempts`` failed."""
+    """The points that need an attempt, and its number (from 1).
+
+    None is live, fewer than ``max_attempts`` have failed, and none of them for good.
+    """
     groups = grouped(attempts)
     wanted = []
     for point in definition.points:
-        phases = [attempt.phase for attempt in groups.get(point.identity, ())]
-        spent = phases.count(Phase.FAILED)
-        if spent < definition.max_attempts and not any(phase in LIVE for phase in phases):
+        tried = groups.get(point.identity, ())
+        spent = sum(attempt.phase is Phase.FAILED for attempt in tried)
+        if spent < definition.max_attempts and not any(one.final or one.phase in LIVE for one in tried):
             wanted.append((point, spent + 1))
     return wanted
 
@@ -70,6 +74,21 @@ def obsolete(definition: Definition, attempts: Iterable[Attempt]) -> list[Attemp
     """The waiting attempts whose point is not in the grid (any more)."""
     identities = {point.identity for point in definition.points}
     return [one for one in attempts if one.phase is Phase.WAITING and one.point.identity not in identities]
+
+
+def settled(definition: Definition, attempts: Iterable[Attempt]) -> list[Attempt]:
+    """The attempts that the sweep does not wait for, once what is ``missing`` has been queued.
+
+    A failed one has its successor or was the last; one that runs or waits does not count if its point has left the
+    grid. So a sweep is drained when every attempt that is neither complete nor withdrawn is settled.
+    """
+    identities = {point.identity for point in definition.points}
+    outside = (Phase.WAITING, Phase.RUNNING)
+    return [
+        one
+        for one in attempts
+        if one.phase is Phase.FAILED or (one.phase in outside and one.point.identity not in identities)
+    ]
 
 
 def known(definition: Definition, attempts: Iterable[Attempt]) -> int:
@@ -89,7 +108,7 @@ def _row(point: Point, attempts: Sequence[Attempt], max_attempts: int) -> Row:
     failed = [one for one in begun if one.phase is Phase.FAILED]
     live = [one for one in attempts if one.phase in LIVE]
     # between a failure and the next reconcile a point waits, though no attempt does
-    idle = State.FAILED if len(failed) >= max_attempts else State.WAITING
+    idle = State.FAILED if len(failed) >= max_attempts or any(one.final for one in failed) else State.WAITING
     state = State(live[-1].phase.value) if live else idle
     last = next((one for one in reversed(live) if one in begun), begun[-1] if begun else None)
     reason = failed[-1].reason if failed else ""
@@ -97,5 +116,5 @@ def _row(point: Point, attempts: Sequence[Attempt], max_attempts: int) -> Row:
         return Row(point, state)
     return Row(
         point, state, len(begun), reason, last.value, last.attributes, last.agent, last.started, last.finished,
-        last.number,
+        last.number, tuple(one.reason for one in failed),
     )  # fmt: skip

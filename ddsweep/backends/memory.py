@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ddsweep.backends import Definition, Lease, Registered, Status, ledger
+from ddsweep.backends import Definition, Lease, Registered, Seen, Status, ledger
 from ddsweep.backends.lease import LeasedClaim
 from ddsweep.backends.ledger import Attempt, Phase
 from ddsweep.errors import UserError, closest
@@ -25,6 +25,9 @@ class Book:
     beats: dict[int, float] = field(default_factory=dict)
     holders: dict[int, object] = field(default_factory=dict)
     files: dict[int, dict[str, bytes]] = field(default_factory=dict)
+    notes: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    agents: dict[str, tuple[dict[str, Any], float]] = field(default_factory=dict)
+    stop: str = ""
 
 
 class MemoryStore:
@@ -33,6 +36,7 @@ class MemoryStore:
     def __init__(self, lease: Lease | None = None) -> None:
         self.lease, self.lock = lease or Lease(), threading.RLock()
         self.books: dict[str, Book] = {}
+        self.results: dict[str, dict[str, bytes]] = {}
 
     def names(self) -> list[str]:
         """The registered sweeps."""
@@ -51,6 +55,14 @@ class MemoryStore:
     def sweep(self, name: str) -> MemoryBackend:
         """The queue of one sweep."""
         return MemoryBackend(self, name)
+
+    def kept(self, keys: Collection[str]) -> set[str]:
+        """Those of these keys whose results were kept."""
+        return set(keys) & set(self.results)
+
+    def load(self, key: str) -> dict[str, bytes]:
+        """The files of a result that was kept."""
+        return dict(self.results.get(key, {}))
 
     def close(self) -> None:
         """Nothing to let go of."""
@@ -91,7 +103,8 @@ class MemoryBackend:
             book.attempts[attempt.identifier] = running
             book.beats[attempt.identifier] = time.monotonic()
             book.holders[attempt.identifier] = desk
-            return LeasedClaim(desk, attempt.point, number, self._store.lease.beat)
+            note = book.notes.get(attempt.identifier)
+            return LeasedClaim(desk, attempt.point, number, self._store.lease.beat, note)
 
     def reconcile(self) -> None:
         """Fail leases whose holder is not heard of, queue failed points that have attempts left."""
@@ -104,6 +117,33 @@ class MemoryBackend:
                         one, phase=Phase.FAILED, reason=reason, finished=datetime.now(UTC)
                     )
             _queue(book)
+
+    def report(self, agent: str, status: Mapping[str, Any]) -> str:
+        """Note what an agent does; what ``stop_asked`` says."""
+        with self._store.lock:
+            book = self._store.book(self.name)
+            book.agents[agent] = dict(status), time.monotonic()
+            return book.stop
+
+    def forget(self, agent: str) -> None:
+        """An agent leaves."""
+        with self._store.lock:
+            self._store.book(self.name).agents.pop(agent, None)
+
+    def agents(self) -> list[Seen]:
+        """Every agent that reported and did not leave."""
+        with self._store.lock:
+            reported, now = self._store.book(self.name).agents, time.monotonic()
+            return [Seen(status, now - when) for _, (status, when) in sorted(reported.items())]
+
+    def ask_to_stop(self, mode: str) -> None:
+        """Ask every agent to stop, or to go on."""
+        with self._store.lock:
+            self._store.book(self.name).stop = mode
+
+    def stop_asked(self) -> str:
+        """``drain``, ``now`` or ``""``."""
+        return self._store.book(self.name).stop
 
     def status(self) -> Status:
         """Every point and how it fares."""
@@ -133,18 +173,30 @@ class MemoryDesk:
         """Running → complete."""
         return self._settle(phase=Phase.COMPLETE, value=value, attributes=dict(attributes), finished=datetime.now(UTC))
 
-    def fail(self, reason: str) -> bool:
+    def fail(self, reason: str, final: bool) -> bool:
         """Running → failed."""
-        return self._settle(phase=Phase.FAILED, reason=reason, finished=datetime.now(UTC))
+        return self._settle(phase=Phase.FAILED, reason=reason, final=final, finished=datetime.now(UTC))
 
-    def release(self) -> bool:
+    def release(self, note: Mapping[str, Any]) -> bool:
         """Running → waiting."""
-        return self._settle(phase=Phase.WAITING, agent="", started=None)
+        with self._store.lock:
+            ours = self._settle(phase=Phase.WAITING, agent="", started=None)
+            if ours:
+                self._book.notes[self._identifier] = note
+            return ours
 
     def attach(self, path: Path, name: str) -> None:
         """Keep a file."""
         with self._store.lock:
             self._book.files.setdefault(self._identifier, {})[name] = path.read_bytes()
+
+    def keep(self, key: str, contents: Mapping[str, bytes]) -> bool:
+        """Keep the files of a result."""
+        with self._store.lock:
+            ours = self._ours()
+            if ours:
+                self._store.results[key] = dict(contents)
+            return ours
 
     def _ours(self) -> bool:
         running = self._book.attempts[self._identifier].phase is Phase.RUNNING

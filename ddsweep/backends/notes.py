@@ -7,6 +7,7 @@ The texts and the figure are pure functions of a ``Status`` and the sweep's defi
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,35 +24,52 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PLOT = "accuracy-over-axis"  # stable: a newer figure takes the place of the older one
+WRITTEN = "ddsweep:notes"  # system attribute of a study: when its note was written last, and how long that took
+QUICK = 0.2  # seconds that may be spent after every result
+SHARE = 0.05  # of the time may be spent on it where it takes longer
+MOST_TALLIES, MOST_LINES = 40, 20  # values of one parameter, baselines in one figure: more is not read
 STD = "accuracy_std"  # the attribute from which error bars are drawn
 
 
 def annotate(backend: OptunaBackend, point: str | None = None) -> None:
-    """Write the study's note and figure, and the note of one point's last attempt; call it after the result is told.
+    """Write the note of one point's last attempt, and the study's note and figure; call it after the result is told.
 
-    One agent at a time: a note is several rows, and the last one to write must be the one who read last.
+    What is of the study takes a second for every 10,000 points. Where it takes long it is not written after every
+    result, but so that all agents together spend a twentieth of the time on it, and when the sweep is drained.
     """
     try:
-        with backend.store.database.mutex("notes"):
-            _annotate(backend, point)
+        from optuna_dashboard import save_note  # 1.3 s, paid once and after the first result
+
+        status, study = backend.status(), backend.study()
+        study.sampler = optuna.samplers.RandomSampler()  # it is never asked, but a Trial object consults it
+        for row in (row for row in status.rows if row.point.id == point and row.number is not None):
+            assert row.number is not None
+            storage = backend.store.database.rdb
+            trial = storage.get_trial_id_from_study_id_trial_number(study._study_id, row.number)
+            save_note(optuna.Trial(study, trial), trial_note(row))
+        if status.drained or _due(study):
+            # one agent at a time: a note is several rows, and the last one to write must be the one who read last
+            with backend.store.database.mutex("notes"):
+                _annotate_study(backend, study)
     except Exception as error:
         logger.warning("%s: the dashboard's notes were not written (%s: %s)", backend.name, type(error).__name__, error)
 
 
-def _annotate(backend: OptunaBackend, point: str | None) -> None:
-    from optuna_dashboard import save_note, save_plotly_graph_object  # 1.3 s, paid once and after the first result
+def _due(study: optuna.Study) -> bool:
+    """Whether the study's note is to be written again. A clock that is off costs a note too many."""
+    written, took = study._storage.get_study_system_attrs(study._study_id).get(WRITTEN, (0.0, 0.0))
+    return took < QUICK or not 0 <= time.time() - written < took / SHARE
 
+
+def _annotate_study(backend: OptunaBackend, study: optuna.Study) -> None:
+    from optuna_dashboard import save_note, save_plotly_graph_object
+
+    began = time.monotonic()
     status, definition = backend.status(), backend.store.load_definition(backend.name)
-    study = backend.study()
-    study.sampler = optuna.samplers.RandomSampler()  # it is never asked, but a Trial object consults it
-    rows = [row for row in status.rows if row.point.id == point and row.number is not None]
-    for row in rows:
-        assert row.number is not None
-        storage = backend.store.database.rdb
-        trial = storage.get_trial_id_from_study_id_trial_number(study._study_id, row.number)
-        save_note(optuna.Trial(study, trial), trial_note(row))
     save_note(study, study_note(status, definition.title))
     save_plotly_graph_object(study, figure(status, definition.definition), graph_object_id=PLOT)
+    took = time.monotonic() - began
+    study._storage.set_study_system_attr(study._study_id, WRITTEN, (time.time(), took))
 
 
 def study_note(status: Status, title: str) -> str:
@@ -71,7 +89,8 @@ def _tallies(rows: Sequence[Row], name: str) -> list[str]:
     for row in rows:
         if name in row.point.params:
             tally.setdefault(row.point.params[name], []).append(row.state is State.COMPLETE)
-    return [f"{_cell(value)} ({sum(done)}/{len(done)})" for value, done in tally.items()]
+    told = [f"{_cell(value)} ({sum(done)}/{len(done)})" for value, done in tally.items()]
+    return told if len(told) <= MOST_TALLIES else [*told[:MOST_TALLIES], f"… and {len(told) - MOST_TALLIES} more"]
 
 
 def trial_note(row: Row) -> str:
@@ -104,15 +123,16 @@ def figure(status: Status, definition: Mapping[str, Any]) -> go.Figure:
 
     axis = str(next(iter(definition.get("axis", ())), ""))
     complete = [row for row in status.rows if row.value is not None]
-    lines = [row for row in complete if is_baseline(row, definition)]
-    traces: dict[str, list[Row]] = {}
+    lines, traces = list[Row](), dict[str, list[Row]]()
     for row in complete:
-        if row not in lines and axis in row.point.params:
+        if is_baseline(row, definition):
+            lines.append(row)
+        elif axis in row.point.params:
             traces.setdefault(_others(row, axis), []).append(row)
     chart = go.Figure(layout={"template": "none", "title": status.name})
     for name, rows in traces.items():
         chart.add_trace(go.Scatter(name=name or axis, mode="lines+markers", **_columns(rows, axis)))
-    for row in lines:
+    for row in lines[:MOST_LINES]:
         label = " · ".join(filter(None, ["baseline", _others(row, axis) if len(lines) > 1 else ""]))
         chart.add_hline(y=100 * (row.value or 0.0), line_dash="dot", annotation_text=label)
     kind = axis_type([row.point.params[axis] for rows in traces.values() for row in rows])

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
+import itertools
 import shutil
 import tempfile
+import time
 import uuid
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import optuna
-from optuna.artifacts import FileSystemArtifactStore, upload_artifact
+from optuna.artifacts import upload_artifact
 from optuna.exceptions import ExperimentalWarning
+from optuna.trial import TrialState
 from sqlalchemy import orm
 
-from ddsweep.backends import Definition, Lease, Registered, Status, ledger, queue, storage
+from ddsweep.backends import Definition, Lease, Registered, Seen, Status, artifacts, books, crew, ledger, queue, storage
 from ddsweep.backends.lease import LeasedClaim
 from ddsweep.backends.ledger import Attempt
 from ddsweep.errors import UserError, closest
@@ -32,33 +35,44 @@ class OptunaStore:
     Attributes:
         database: the open storage.
         lease: heartbeat and grace.
-        artifacts: folder of the images that the dashboard shows; None: there is none.
+        pictures: the images that the dashboard shows.
     """
 
     database: storage.Database
     lease: Lease
-    artifacts: Path | None = None
+    pictures: artifacts.Artifacts
 
     @classmethod
-    def open(cls, url: str, lease: Lease, artifacts: Path | None = None) -> OptunaStore:
-        """Open a storage by path or URL; without ``artifacts`` they lie beside an SQLite file."""
-        database = storage.open_database(url)
-        beside = database.path.with_name("artifacts") if database.path else None
-        return cls(database, lease, artifacts or beside)
+    def open(cls, url: str, lease: Lease, folder: Path | None = None, *, patient: bool = False) -> OptunaStore:
+        """Open a storage by path or URL; ``folder`` is that of ``artifacts.Artifacts``."""
+        database = storage.open_database(url, patient=patient)
+        database.long = lease.beat
+        artifacts.prepare(database)
+        return cls(database, lease, artifacts.Artifacts(database, folder))
 
     def names(self) -> list[str]:
         """The registered sweeps."""
-        with self.database.transaction("read") as session:
-            return queue.names(session)
+        return self.database.run(books.names, "read")
 
     def load_definition(self, name: str) -> Definition:
         """A registered sweep."""
-        with self.database.transaction("read") as session:
-            return find(session, name)[1]
+        return self.database.run(lambda session: books.load_definition(session, find(session, name)), "read")
 
     def sweep(self, name: str) -> OptunaBackend:
         """The queue of one sweep."""
         return OptunaBackend(self, name)
+
+    def lies_in(self, folder: Path) -> bool:
+        """Whether the storage is a file in this folder: whoever has the one then has the other."""
+        return self.database.path is not None and self.database.path.resolve().parent == folder.resolve()
+
+    def kept(self, keys: Collection[str]) -> set[str]:
+        """Those of these keys whose results were kept."""
+        return self.database.run(lambda session: artifacts.kept(session, keys), "read")
+
+    def load(self, key: str) -> dict[str, bytes]:
+        """The files of a result that was kept."""
+        return self.database.run(lambda session: artifacts.load(session, key), "read")
 
     def close(self) -> None:
         """Let go of connections."""
@@ -77,35 +91,48 @@ class OptunaBackend:
         if definition.name != self.name:
             raise ValueError(f"definition: is of {definition.name}, not of {self.name}")
         study = self._create(definition.title)
-        with self.store.database.transaction() as session:
-            queue.lock(session, study)
-            before = queue.attempts(session, study, details=False)
-            queue.store_definition(session, study, definition)
+
+        def work(session: orm.Session) -> Registered:
+            books.lock(session, study)
+            before = books.attempts(session, study, details=False)
+            books.store_definition(session, study, definition)
             obsolete = [one.identifier for one in ledger.obsolete(definition, before)]
-            withdrawn = queue.withdraw(session, obsolete, ledger.WITHDRAWN)
-            queue.enqueue(session, study, ledger.missing(definition, before), definition.points)
-        kept = ledger.known(definition, before)
-        return Registered(len(definition.points) - kept, kept, withdrawn)
+            withdrawn = books.withdraw(session, obsolete, ledger.WITHDRAWN)
+            _queue_missing(session, study, definition, before)
+            kept = ledger.known(definition, before)
+            return Registered(len(definition.points) - kept, kept, withdrawn)
+
+        return self.store.database.run(work)
 
     def claim(self, agent: str) -> LeasedClaim | None:
         """Take the next waiting point, or None."""
-        token = f"{agent}:{uuid.uuid4().hex[:12]}"
-        with self._transaction() as (session, study):
-            claimed = queue.claim(session, study, agent, token)
+        token, again = f"{agent}:{uuid.uuid4().hex[:12]}", itertools.count()
+
+        def work(session: orm.Session) -> queue.Claimed | None:
+            study = self._study(session)
+            held = queue.holding(session, study, token) if next(again) else None
+            return held or queue.claim(session, study, agent, token)
+
+        claimed = self.store.database.run(work)
         if claimed is None:
             return None
-        trial, point, attempt = claimed
-        return LeasedClaim(OptunaDesk(self.store, trial, token), point, attempt, self.store.lease.beat)
+        trial, point, attempt, note = claimed
+        return LeasedClaim(OptunaDesk(self.store, trial, token), point, attempt, self.store.lease.beat, note)
 
     def reconcile(self) -> None:
         """Fail leases whose holder is not heard of, queue failed points that have attempts left."""
-        with self.store.database.transaction() as session:
-            study, definition = find(session, self.name)
-            queue.lock(session, study)
-            queue.expire(session, study, self.store.lease.grace)
-            missing = ledger.missing(definition, queue.attempts(session, study, details=False))
-            if missing:
-                queue.enqueue(session, study, missing, definition.points)
+        self.store.database.run(self._reconcile)
+
+    def _reconcile(self, session: orm.Session) -> None:
+        study, lease = self._study(session), self.store.lease
+        books.lock(session, study)
+        # who was kept from the storage himself cannot blame others for not having been heard of
+        if time.monotonic() - self.store.database.held_up > queue.BEATS * lease.beat:
+            queue.expire(session, study, lease)
+            session.flush()
+        if books.awaited(session, study, TrialState.FAIL):
+            definition = books.load_definition(session, study)
+            _queue_missing(session, study, definition, books.attempts(session, study, details=False))
 
     def status(self) -> Status:
         """Every point and how it fares."""
@@ -113,12 +140,39 @@ class OptunaBackend:
 
     def drained(self) -> bool:
         """Whether every point is complete or given up."""
-        return self._status(details=False).drained
+
+        def waits(session: orm.Session) -> tuple[bool, bool]:
+            study = self._study(session)
+            live = books.awaited(session, study, TrialState.WAITING, TrialState.RUNNING)
+            return live, not live and books.awaited(session, study, TrialState.FAIL)
+
+        live, failed = self.store.database.run(waits, "read")
+        return not live and (not failed or self._status(details=False).drained)
+
+    def report(self, agent: str, status: Mapping[str, Any]) -> str:
+        """Note what an agent does; what ``stop_asked`` says."""
+        return self.store.database.run(lambda session: crew.report(session, self._study(session), agent, status))
+
+    def forget(self, agent: str) -> None:
+        """An agent leaves."""
+        self.store.database.run(lambda session: crew.forget(session, self._study(session), agent))
+
+    def agents(self) -> list[Seen]:
+        """Every agent that reported and did not leave."""
+        return self.store.database.run(lambda session: crew.agents(session, self._study(session)), "read")
+
+    def ask_to_stop(self, mode: str) -> None:
+        """Ask every agent to stop, or to go on."""
+        self.store.database.run(lambda session: crew.ask_to_stop(session, self._study(session), mode))
+
+    def stop_asked(self) -> str:
+        """``drain``, ``now`` or ``""``."""
+        return self.store.database.run(lambda session: crew.stop_asked(session, self._study(session)), "read")
 
     def attempts(self) -> list[Attempt]:
         """Every attempt there was, those of withdrawn points included, oldest first."""
-        with self._transaction("read") as (session, study):
-            return sorted(queue.attempts(session, study), key=lambda one: one.number)
+        found = self.store.database.run(lambda session: books.attempts(session, self._study(session)), "read")
+        return sorted(found, key=lambda one: one.number)
 
     def study(self) -> optuna.Study:
         """The study, for what Optuna documents (notes, plots)."""
@@ -126,9 +180,12 @@ class OptunaBackend:
             return optuna.load_study(study_name=self.name, storage=self.store.database.rdb)
 
     def _status(self, *, details: bool) -> Status:
-        with self.store.database.transaction("read") as session:
-            study, definition = find(session, self.name)
-            return Status(self.name, ledger.rows(definition, queue.attempts(session, study, details=details)))
+        def work(session: orm.Session) -> Status:
+            study = self._study(session)
+            definition = books.load_definition(session, study)
+            return Status(self.name, ledger.rows(definition, books.attempts(session, study, details=details)))
+
+        return self.store.database.run(work, "read")
 
     def _create(self, title: str) -> int:
         with storage.one_line(self.store.database.url):
@@ -142,12 +199,10 @@ class OptunaBackend:
                 study.set_metric_names([METRIC])
             return study._study_id
 
-    @contextlib.contextmanager
-    def _transaction(self, mode: Literal["read", "write"] = "write") -> Iterator[tuple[orm.Session, int]]:
-        with self.store.database.transaction(mode) as session:
-            if self._id is None:  # a study keeps its id: it is looked up once, not with every claim
-                self._id = find(session, self.name)[0]
-            yield session, self._id
+    def _study(self, session: orm.Session) -> int:
+        if self._id is None:  # a study keeps its id: it is looked up once, not with every claim
+            self._id = find(session, self.name)
+        return self._id
 
 
 @dataclass(frozen=True)
@@ -160,42 +215,64 @@ class OptunaDesk:
 
     def beat(self) -> bool:
         """Note that the holder lives."""
-        with self.store.database.transaction() as session:
-            return queue.beat(session, self.trial, self.token)
+        return self.store.database.run(lambda session: queue.beat(session, self.trial, self.token))
 
     def complete(self, value: float, attributes: Mapping[str, Any]) -> bool:
         """Running → complete."""
-        with self.store.database.transaction() as session:
-            return queue.complete(session, self.trial, self.token, value, attributes)
+        return self._answer(partial(queue.complete, value=value, attributes=attributes), TrialState.COMPLETE)
 
-    def fail(self, reason: str) -> bool:
+    def fail(self, reason: str, final: bool) -> bool:
         """Running → failed."""
-        with self.store.database.transaction() as session:
-            return queue.fail(session, self.trial, self.token, reason)
+        return self._answer(partial(queue.fail, reason=reason, final=final), TrialState.FAIL)
 
-    def release(self) -> bool:
+    def release(self, note: Mapping[str, Any]) -> bool:
         """Running → waiting."""
-        with self.store.database.transaction() as session:
-            return queue.release(session, self.trial, self.token)
+        return self._answer(partial(queue.release, note=note), TrialState.WAITING)
+
+    def _answer(self, tell: Callable[[orm.Session, int, str], bool], state: TrialState) -> bool:
+        again = itertools.count()
+
+        def work(session: orm.Session) -> bool:
+            told_before = next(again) > 0 and queue.answered(session, self.trial, self.token, state)
+            return told_before or tell(session, self.trial, self.token)
+
+        return self.store.database.run(work)
 
     def attach(self, path: Path, name: str) -> None:
-        """Copy a file into the folder of artifacts and tie it to the trial; before the claim is answered."""
-        if self.store.artifacts is None:
-            raise UserError("artifacts: no folder for them was given")
-        self.store.artifacts.mkdir(parents=True, exist_ok=True)
+        """Keep a copy of a file and tie it to the trial; before the claim is answered."""
         rdb = self.store.database.rdb
-        with tempfile.TemporaryDirectory() as folder:  # Optuna keeps the name of the file that it is given
+        # Optuna keeps the name of the file that it is given
+        with storage.one_line(self.store.database.url), tempfile.TemporaryDirectory() as folder:
             upload_artifact(
-                artifact_store=FileSystemArtifactStore(self.store.artifacts),
+                artifact_store=self.store.pictures,
                 file_path=str(shutil.copy(path, Path(folder, name))),
                 study_or_trial=rdb.get_trial(self.trial),
                 storage=rdb,
             )
 
+    def keep(self, key: str, contents: Mapping[str, bytes]) -> bool:
+        """Keep the files of a result."""
 
-def find(session: orm.Session, name: str) -> tuple[int, Definition]:
-    """The study of a sweep and its definition. Raises UserError, naming those there are, when it is not registered."""
-    found = queue.find(session, name)
+        def work(session: orm.Session) -> bool:
+            ours = queue.hold(session, self.trial, self.token)
+            if ours:
+                artifacts.keep(session, key, contents)
+            return ours
+
+        return self.store.database.run(work)
+
+
+def find(session: orm.Session, name: str) -> int:
+    """The study of a sweep. Raises UserError, naming those there are, when it is not registered."""
+    found = books.find(session, name)
     if found is None:
-        raise UserError(f"no registered sweep {name!r}; {closest(name, queue.names(session))}")
+        raise UserError(f"no registered sweep {name!r}; {closest(name, books.names(session))}")
     return found
+
+
+def _queue_missing(session: orm.Session, study: int, definition: Definition, before: Sequence[Attempt]) -> None:
+    """Queue what ``ledger`` says is missing, and note what the sweep need not wait for. The caller holds the lock."""
+    missing = ledger.missing(definition, before)
+    if missing:
+        books.enqueue(session, study, missing, definition.points)
+    books.settle(session, study, [one.identifier for one in ledger.settled(definition, before)])

@@ -8,9 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ddsweep.errors import UserError
+
+if TYPE_CHECKING:
+    from ddsweep.sweep import Sweep
 
 Scalar = bool | int | float | str | None
 
@@ -68,6 +71,12 @@ class Definition:
         if self.max_attempts < 1:
             raise UserError(f"max_attempts: must be at least 1, is {self.max_attempts}")
 
+    @classmethod
+    def of(cls, sweep: Sweep) -> Self:
+        """A sweep file's sweep, loaded, as a backend keeps it: a cell's recipe key is its id."""
+        points = [Point(cell.key, dict(cell.point), cell.key, cell.recipe.title()) for cell in sweep.cells]
+        return cls(sweep.full_name, points, sweep.definition(), sweep.max_attempts, sweep.title)
+
     def to_json(self) -> dict[str, Any]:
         """The definition as JSON; ``from_json`` is its inverse."""
         return dataclasses.asdict(self)
@@ -118,6 +127,7 @@ class Row:
         started: when its last attempt began.
         finished: when its last attempt ended.
         number: the number of its last attempt in the storage (Optuna's trial number).
+        reasons: why each failed attempt failed, oldest first.
     """
 
     point: Point
@@ -130,6 +140,20 @@ class Row:
     started: datetime | None = None
     finished: datetime | None = None
     number: int | None = None
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An agent of a sweep as it last reported.
+
+    Attributes:
+        status: what it said: the fields of ``trackers.status.AgentStatus``.
+        age: seconds since then, by the storage's clock alone.
+    """
+
+    status: dict[str, Any]
+    age: float
 
 
 @dataclass(frozen=True)
@@ -175,3 +199,16 @@ class Lease:
     def __post_init__(self) -> None:
         if not 0 < self.beat < self.grace:
             raise UserError(f"lease: needs 0 < beat < grace, has beat {self.beat:g} and grace {self.grace:g}")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """``BEAT,GRACE`` in seconds; empty: the default.
+
+        Raises:
+            UserError: something else.
+        """
+        try:
+            beat, grace = (float(part) for part in text.split(",")) if text else (cls.beat, cls.grace)
+        except ValueError:
+            raise UserError(f"lease: write BEAT,GRACE in seconds (for instance 30,180), not {text!r}") from None
+        return cls(beat, grace)

@@ -6,12 +6,15 @@ import contextlib
 import hashlib
 import importlib.util
 import logging
+import math
 import re
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import optuna
 import sqlalchemy as sa
@@ -19,48 +22,97 @@ from optuna.storages import RDBStorage
 from sqlalchemy import orm
 
 from ddsweep import files
+from ddsweep.backends import patience, tables
+from ddsweep.backends.url import ALLOWED as ALLOWED
+from ddsweep.backends.url import one_line as one_line
+from ddsweep.backends.url import parse as parse
+from ddsweep.backends.url import shown as shown
 from ddsweep.errors import UserError
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
+Mode = Literal["read", "write"]
 
-ALLOWED = "a file, sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
 NETWORK_FILESYSTEMS = {
     "9p", "afs", "beegfs", "ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4",
     "smb3", "smbfs",
 }  # fmt: skip
 BUSY_SECONDS = 60
 CONNECT_SECONDS = 10
+# A link that is cut says nothing. Left to itself, a transaction waits a quarter of an hour for the answer, and the
+# server keeps what a vanished host has locked for over two hours; so both ends ask, and give up in SILENT_SECONDS.
+SILENT_SECONDS = 30
+CLIENT = {
+    "connect_timeout": CONNECT_SECONDS, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4,
+    "tcp_user_timeout": SILENT_SECONDS * 1000,
+}  # fmt: skip
+SERVER = (
+    "SET tcp_keepalives_idle = 10", "SET tcp_keepalives_interval = 5", "SET tcp_keepalives_count = 4",
+    f"SET tcp_user_timeout = '{SILENT_SECONDS}s'",
+)  # fmt: skip
 READ = {"ddsweep_read": True}  # an execution option: the transaction will not write
 
 
-@dataclass(frozen=True)
+@dataclass
 class Database:
     """An open storage.
 
     Attributes:
         url: where it is.
         rdb: Optuna's storage object over the same engine; what the dashboard and the studies use.
+        held_up: when (``time.monotonic``) the last transaction ended that took ``long`` seconds or more, because the
+            storage was away or somebody kept it locked: so it was for everybody.
+        long: see ``held_up``.
     """
 
     url: sa.URL
     rdb: RDBStorage
+    held_up: float = -math.inf
+    long: float = math.inf
 
     @property
     def path(self) -> Path | None:
         """The SQLite file; None for a server."""
         return Path(self.url.database or "") if self.url.get_backend_name() == "sqlite" else None
 
+    def run(self, work: Callable[[orm.Session], T], mode: Mode = "write") -> T:
+        """What ``work`` returns, done in one transaction; done again while the storage is away (``patience``).
+
+        A commit whose confirmation got lost is done again as well: ``work`` must know what was its own doing.
+
+        Raises:
+            UserError: the storage was away for too long, or refuses.
+        """
+
+        def once() -> T:
+            with self._session(mode) as session:
+                return work(session)
+
+        began = time.monotonic()
+        try:
+            with one_line(self.url):
+                return patience.insist(once, shown(self.url))
+        finally:
+            ended = time.monotonic()
+            if ended - began > self.long:
+                self.held_up = ended
+
     @contextlib.contextmanager
-    def transaction(self, mode: Literal["read", "write"] = "write") -> Iterator[orm.Session]:
-        """One transaction: committed at the end of the block, rolled back when it raises.
+    def transaction(self, mode: Mode = "write") -> Iterator[orm.Session]:
+        """One transaction: committed at the end of the block, rolled back when it raises. It is tried once.
 
         On SQLite a writing one has the database to itself; on PostgreSQL lock the rows that you decide upon.
 
         Raises:
             UserError: the storage cannot be reached or is locked for too long.
         """
+        with one_line(self.url), self._session(mode) as session:
+            yield session
+
+    @contextlib.contextmanager
+    def _session(self, mode: Mode) -> Iterator[orm.Session]:
         engine = self.rdb.engine.execution_options(**READ) if mode == "read" else self.rdb.engine
-        with one_line(self.url), orm.Session(engine, expire_on_commit=False) as session, session.begin():
+        with orm.Session(engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     @contextlib.contextmanager
@@ -75,78 +127,23 @@ class Database:
         self.rdb.engine.dispose()
 
 
-def open_database(storage: str, *, read_only: bool = False) -> Database:
+def open_database(storage: str, *, read_only: bool = False, patient: bool = False) -> Database:
     """Open ``storage``, creating its schema if it has none; any number of processes may do so at once.
 
-    ``read_only`` is a promise: Optuna's own reads then do not queue up with the writers of an SQLite file.
+    ``read_only`` is a promise: Optuna's own reads then do not queue up with the writers of an SQLite file. ``patient``
+    waits for a storage that is away, as an agent does that starts while the server restarts; a person asks again.
 
     Raises:
         UserError: a bad URL, a missing driver, a storage that cannot be reached, written or understood.
     """
     url = parse(storage)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    opener = partial(_open_sqlite if url.get_backend_name() == "sqlite" else _open_postgresql, url)
     with one_line(url):
-        database = _open_sqlite(url) if url.get_backend_name() == "sqlite" else _open_postgresql(url)
+        database = patience.insist(opener, shown(url)) if patient else opener()
     if read_only:
         database.rdb.scoped_session.configure(bind=database.rdb.engine.execution_options(**READ))
     return database
-
-
-def parse(storage: str) -> sa.URL:
-    """The URL of ``storage``: a path is an SQLite file, ``postgresql://`` means the driver psycopg.
-
-    Raises:
-        UserError: neither of the two.
-    """
-    if "://" not in storage:
-        return sa.URL.create("sqlite", database=str(Path(storage).expanduser().absolute()))
-    try:
-        url = sa.make_url(storage)
-    except (sa.exc.ArgumentError, ValueError):  # its text may hold the password: say nothing of it
-        raise UserError(f"storage: not a URL; {ALLOWED}") from None
-    backend = url.get_backend_name()
-    if backend == "sqlite" and url.drivername == "sqlite" and url.database and url.database != ":memory:":
-        if url.query:
-            raise UserError(f"storage: {shown(url)}: SQLite takes no ?options here; {ALLOWED}")
-        return url.set(database=str(Path(url.database).expanduser().absolute()))
-    if url.drivername in ("postgresql", "postgres", "postgresql+psycopg"):
-        return url.set(drivername="postgresql+psycopg")
-    raise UserError(f"storage: cannot use {url.drivername}://; {ALLOWED}")
-
-
-def shown(url: sa.URL) -> str:
-    """The URL for people: no password."""
-    if url.get_backend_name() == "sqlite":
-        return str(url.database)
-    hidden = {key: "***" if "pass" in key.lower() else value for key, value in url.query.items()}
-    return url.set(query=hidden).render_as_string(hide_password=True).replace("%2A%2A%2A", "***")
-
-
-@contextlib.contextmanager
-def one_line(url: sa.URL) -> Iterator[None]:
-    """Turn what a database, Optuna and the system raise about a storage into one line, without the password."""
-    try:
-        yield
-    except sa.exc.IntegrityError:
-        raise  # never the storage's fault
-    except (sa.exc.DBAPIError, sa.exc.TimeoutError, OSError) as error:
-        raise UserError(f"storage {shown(url)}: {_reason(error, url)}") from error
-    except optuna.exceptions.StorageInternalError as error:
-        raise UserError(f"storage {shown(url)}: {_reason(error.__cause__ or error, url)}") from error
-    except RuntimeError as error:
-        if "table schema" not in str(error):
-            raise
-        advice = "use a new one, or `optuna storage upgrade --storage URL`"
-        raise UserError(f"storage {shown(url)}: was made by another version of Optuna; {advice}") from error
-
-
-def _reason(error: BaseException, url: sa.URL) -> str:
-    text = " ".join(str(getattr(error, "orig", None) or error).split()) or type(error).__name__
-    secrets = [value for key, value in url.query.items() if "pass" in key.lower()]
-    for secret in (url.password, *secrets):
-        if secret:
-            text = text.replace(str(secret), "***")
-    return text if len(text) <= 300 else f"{text[:300]} …"
 
 
 def _open_sqlite(url: sa.URL) -> Database:
@@ -178,6 +175,8 @@ def _open_sqlite(url: sa.URL) -> Database:
         connection.exec_driver_sql("BEGIN" if read else "BEGIN IMMEDIATE")
 
     rdb.engine.dispose()  # connections from before the listeners
+    with _mutex(url, "schema"):
+        tables.create_index(rdb.engine)
     return Database(url, rdb)
 
 
@@ -186,8 +185,9 @@ def _open_postgresql(url: sa.URL) -> Database:
         raise UserError("storage: PostgreSQL needs a driver: pip install 'ddsweep[postgres]'")
     with _mutex(url, "schema"):
         # pre-ping: a restart of the server costs a connection, not an agent
-        kwargs = {"pool_pre_ping": True, "connect_args": {"connect_timeout": CONNECT_SECONDS}}
+        kwargs = {"pool_pre_ping": True, "connect_args": CLIENT}
         rdb = RDBStorage(url.render_as_string(hide_password=False), engine_kwargs=kwargs)
+        tables.create_index(rdb.engine)
 
     @sa.event.listens_for(rdb.engine, "connect")
     def _connect(connection: Any, record: Any) -> None:
@@ -195,6 +195,8 @@ def _open_postgresql(url: sa.URL) -> Database:
         connection.execute("SET TIME ZONE 'UTC'")
         # an agent that is frozen in the middle of a transaction may not keep the others waiting for ever
         connection.execute(f"SET idle_in_transaction_session_timeout = '{BUSY_SECONDS}s'")
+        for setting in SERVER:
+            connection.execute(setting)
         connection.commit()
 
     rdb.remove_session()
@@ -210,8 +212,10 @@ def _mutex(url: sa.URL, name: str) -> Iterator[None]:
             yield
         return
     number = int.from_bytes(hashlib.blake2b(f"ddsweep:{name}".encode(), digest_size=8).digest(), signed=True)
-    engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args={"connect_timeout": CONNECT_SECONDS})
+    engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args=CLIENT)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        for setting in SERVER:
+            connection.execute(sa.text(setting))
         connection.execute(sa.select(sa.func.pg_advisory_lock(number)))
         yield  # the lock belongs to the session: closing the connection frees it, and so does dying
 

@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
-from ddsweep.cli import agent, dashboard, data, launch, list, plot, pool, pretrain, results, run, show, status
+from ddsweep.cli import (
+    agent,
+    agents,
+    dashboard,
+    data,
+    export,
+    launch,
+    list,
+    plot,
+    pool,
+    pretrain,
+    results,
+    run,
+    show,
+    status,
+    stop,
+    sync,
+    trial,
+)
 from ddsweep.cli.app import app
 
 # the order of the help screen: what one does first comes first
 for command in (
-    list.list_, show.show, launch.launch, status.status, results.results, plot.plot, dashboard.dashboard, run.run,
+    list.list_, show.show, launch.launch, status.status, agents.agents, stop.stop,
+    results.results, plot.plot, dashboard.dashboard, run.run,
 ):  # fmt: skip
     app.command(command.__name__.rstrip("_"))(command)
 app.add_typer(data.data, name="data")
 app.command("pretrain")(pretrain.pretrain)
 app.command("pool")(pool.pool)
 app.command("agent", context_settings={"allow_extra_args": False})(agent.agent)
+app.command("sync")(sync.sync)
+app.command("export")(export.export)
+app.command("trial")(trial.trial)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,6 +21,8 @@ def agent(
     track: Track = None,
     project: Project = None,
     entity: Entity = None,
+    slot: Annotated[str, typer.Option(hidden=True, help="What people call the device.")] = "",
+    streak: Annotated[Path | None, typer.Option(hidden=True, help="File of what failed on this slot.")] = None,
     parent: Annotated[int, typer.Option(hidden=True)] = 0,
 ) -> None:
     """One agent for a launched sweep: pulls cells and runs them until none is left. Ctrl-C gives the cell back."""
@@ -28,13 +31,24 @@ def agent(
 
     from ddsweep import agent as agents
     from ddsweep import device as devices
+    from ddsweep import processes
+    from ddsweep.agent import wandb as wandb_agent
     from ddsweep.cli import stores
+    from ddsweep.cli.account import Account
+    from ddsweep.trackers import choice
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
-    signal.signal(signal.SIGINT, lambda *_: signal.raise_signal(signal.SIGTERM))
+    for other in (signal.SIGINT, signal.SIGUSR2):  # USR2: Slurm's word before it takes the node back
+        signal.signal(other, lambda *_: signal.raise_signal(signal.SIGTERM))
     if parent:
-        agents.die_with(parent)
-    slot = devices.slots(device)[0]
-    stores.launched(name, profile, runs, storage)
+        processes.end_with(parent)
+    on = devices.slots(device)[0]
     full_name = stores.launched_name(name, profile)
-    raise typer.Exit(agents.main(full_name, stores.url(runs, storage), runs, slot, threads))
+    account = Account(backend, tuple(track or ()), project or "", entity or "")
+    post = agents.Post(on, slot, threads, streak)
+    if account.backend == "wandb":
+        path = account.path(full_name)
+        raise typer.Exit(wandb_agent.main(wandb_agent.Hire(full_name, path, runs.absolute(), post)))
+    stores.launched(name, profile, runs, storage)
+    further = choice.further(account.track, full_name, runs.absolute(), account.project, account.entity)
+    raise typer.Exit(agents.main(full_name, stores.url(runs, storage), runs, post, further))

@@ -2,18 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ddsweep.cli.options import RUNS, Device, Name, Profile, Runs, Settings, Storage, settings
+from ddsweep.cli.options import (
+    RUNS,
+    Backend,
+    Device,
+    Entity,
+    Gpus,
+    Name,
+    PerGpu,
+    Profile,
+    Project,
+    Runs,
+    Settings,
+    Storage,
+    Track,
+    Workers,
+    settings,
+)
+from ddsweep.errors import UserError
 
-Workers = Annotated[
-    int | None,
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ddsweep.backends import Store
+    from ddsweep.cli.account import Account
+    from ddsweep.cli.session import Session
+
+Slurm = Annotated[
+    str | None,
     typer.Option(
-        "--workers", "-w", min=0, help="Agents; default: one per GPU, or one per two CPU cores. 0: in this process."
+        "--slurm",
+        metavar="KEY=VALUE,…",
+        help="Submit the agents as a Slurm array: partition=gpu,gpus=8,time=12:00:00.",
     ),
 ]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="With --slurm: print the sbatch script and touch nothing.")]
+Watch = Annotated[bool, typer.Option("--watch", help="With --slurm: stay and watch, as without it.")]
 
 
 def launch(
@@ -22,8 +50,17 @@ def launch(
     set_: Settings = None,
     device: Device = "auto",
     workers: Workers = None,
+    gpus: Gpus = None,
+    per_gpu: PerGpu = None,
     runs: Runs = RUNS,
     storage: Storage = None,
+    slurm: Slurm = None,
+    dry_run: DryRun = False,
+    watch: Watch = False,
+    backend: Backend = "optuna",
+    track: Track = None,
+    project: Project = None,
+    entity: Entity = None,
 ) -> None:
     """Register a sweep, run it with agents on every GPU (or the CPU), and end with its table.
 
@@ -32,16 +69,42 @@ def launch(
     import signal
 
     from ddsweep import sweep
-    from ddsweep.cli import session, stores
+    from ddsweep.cli import stores
+    from ddsweep.cli.account import Account
     from ddsweep.launchers import plan
 
+    account = Account(backend, tuple(track or ()), project or "", entity or "")
     one = sweep.load(name, profile, settings(set_))
-    slots = plan.slots(device, workers)
-    store = stores.connect(runs, storage, create=True)
+    if slurm is not None or dry_run or watch:
+        from ddsweep.cli import submission
+
+        if workers is not None or gpus or per_gpu:
+            raise UserError("slurm: --workers, --gpus, --per-gpu are for this machine; say --slurm gpus=N,per-gpu=K")
+        order = submission.Order(slurm, runs, storage, device, account)
+        raise typer.Exit(submission.dry_run(one, order) if dry_run else submission.launch(one, order, watch, _books))
+    slots = plan.slots(device, workers, gpus, per_gpu)
+    account = account.reached(lambda line: typer.echo(line, err=True))
+    if account.backend == "wandb" and workers == 0:
+        raise UserError("workers: W&B's agents start a process per trial, so that 0 cannot be had with --backend wandb")
+    store, session = _books(account, one.full_name, runs, storage)
     job = plan.job(one.full_name, runs, stores.url(runs, storage), len(slots), in_process=workers == 0)
+    job = account.tell(job)
     launcher = plan.launcher(job, slots, in_process=workers == 0)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's TERM is our Ctrl-C
     try:
-        raise typer.Exit(session.Session(one, store, launcher, job, slots).run())
+        raise typer.Exit(session(one, store, launcher, job, slots).run())
     finally:
         store.close()
+
+
+def _books(account: Account, name: str, runs: Path, storage: str | None) -> tuple[Store, type[Session]]:
+    """Who keeps the books of this launch, and how it is shown. What was launched before elsewhere moves here."""
+    from ddsweep.backends.folders import FolderStore
+    from ddsweep.cli import session, stores
+
+    if account.backend == "wandb":
+        from ddsweep.cli.session_wandb import WandbSession
+
+        return account.store(), WandbSession
+    FolderStore(runs).forget(name)
+    return stores.connect(runs, storage, create=True), session.Session

@@ -58,6 +58,17 @@ Storage = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option("--device", "-d", help="auto, cpu, cuda, cuda:N or mps.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers", "-w", min=0, help="Agents; default: one per GPU, or one per two CPU cores. 0: in this process."
+    ),
+]
+Gpus = Annotated[
+    str | None,
+    typer.Option("--gpus", metavar="LIST", help="GPUs: all, 0-3, 0,2, GPU-… or MIG-… names; as CUDA numbers them."),
+]
+PerGpu = Annotated[int | None, typer.Option("--per-gpu", min=1, help="Agents on each GPU; default: 1.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 Backend = Annotated[str, typer.Option("--backend", "-b", help="Whose queue: optuna or wandb.")]
 Track = Annotated[

@@ -50,7 +50,7 @@ def plot(
     kinds = [one for one in sweep.PICTURES if one == kind]
     if kind is not None and not kinds:
         raise UserError(f"kind: no picture {kind!r}; {closest(kind, sweep.PICTURES)}")
-    launched = stores.launched(name, profile, runs, storage)
+    launched = stores.finished(name, profile, runs, storage)
     on = devices.slots(device)[0]
 
     from ddsweep.results import gallery
@@ -60,6 +60,7 @@ def plot(
         for one in kinds or launched.pictures
         for path in gallery.write(one, launched, runs, output, on, lambda line: typer.echo(line, err=True))
     ]
+    stores.tell_bare(launched, runs)
     if not written:
         raise UserError(f"{launched.full_name}: no cell is finished yet; see: ddsweep status {launched.full_name}")
     for path in written:

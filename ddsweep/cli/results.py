@@ -45,7 +45,7 @@ def results(
     from ddsweep.cli import stores
     from ddsweep.results import formats, table
 
-    one = stores.launched(name, profile, runs, storage)
+    one = stores.finished(name, profile, runs, storage)
     built = table.build(one, table.collect(one, runs))
     compared = _compare(one, built, against, runs, storage) if against else None
     if format_ is Format.table:
@@ -62,7 +62,7 @@ def _compare(one: Sweep, built: Table, against: str, runs: Path, storage: str | 
 
     if against == beside.PAPER:
         return beside.with_paper(one, built)
-    other = stores.launched(against, None if "@" in against else one.profile, runs, storage)
+    other = stores.finished(against, None if "@" in against else one.profile, runs, storage)
     return beside.with_sweep(one, built, other.full_name, table.build(other, table.collect(other, runs)))
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ddsweep.backends import Definition, Point, State
-from ddsweep.cli import console, view
-from ddsweep.trackers import status as agent_status
+from ddsweep.cli import console, crew, view
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from ddsweep.backends import Registered, Status, Store
+    from ddsweep.device import Slot
     from ddsweep.launchers import Job, Launcher
     from ddsweep.sweep import Sweep
     from ddsweep.trackers.status import AgentStatus
@@ -27,35 +28,30 @@ HEADS = {"grid": "grids", "classes": "classes", "tsne": "t-SNE"}  # of the lines
 class Session:
     """Runs a sweep and tells what happens."""
 
-    def __init__(self, sweep: Sweep, store: Store, launcher: Launcher, job: Job, slots: list[str]) -> None:
-        self._sweep, self._launcher, self._job = sweep, launcher, job
+    def __init__(self, sweep: Sweep, store: Store, launcher: Launcher, job: Job, slots: Sequence[Slot]) -> None:
+        from ddsweep.launchers import plan
+
+        self._sweep, self._store, self._launcher, self._job = sweep, store, launcher, job
         self._backend = store.sweep(sweep.full_name)
         self._out = console.stdout()
-        self._head, self._device = self._headline(slots), slots[0]
+        self._head, self._device = self._headline(plan.summary(slots)), slots[0].here or slots[0].device
         self._began = time.monotonic()
 
-    def _headline(self, slots: list[str]) -> str:
+    def _headline(self, devices: list[str]) -> str:
         from ddsweep.pretrained import spec
 
         cells = self._sweep.cells
         needs = spec.needs(cell.recipe for cell in cells)
         train = sum(not epochs <= ptm.saved() for ptm, epochs in needs.items() if not ptm.foundation)
         ptms = f"{train} PTM{'s' * (train != 1)} to train" if train else "PTMs ready"
-        devices = ", ".join(dict.fromkeys(slots))
         count = f"{len(cells)} cell{'s' * (len(cells) != 1)}"
-        return f"{self._sweep.full_name} · {self._sweep.title} · {count} · {ptms} · {devices}"
+        return f"{self._sweep.full_name} · {self._sweep.title} · {count} · {ptms} · {', '.join(devices)}"
 
     def run(self) -> int:
         """The exit status: 0 when every cell is done, 1 when some failed or are left, 130 after Ctrl-C."""
-        self._prepare_data()
-        self._prepare_published()
-        registered = self._backend.register(definition(self._sweep))
-        self._tell_changes(registered)
-        self._done_before = self._backend.status().ended
+        work = self._prepare()
         try:
-            if self._backend.drained():
-                self._out.print(self._head, soft_wrap=True)
-            else:
+            if work:
                 self._launcher.start()
                 self._watch()
         except KeyboardInterrupt:
@@ -67,6 +63,39 @@ class Session:
             self._launcher.stop()
             raise
         return self._conclude()
+
+    def hand_over(self, told: Callable[[], list[str]], watch: bool) -> int:
+        """Like ``run``, with agents that live on without this process: 0 once they are submitted.
+
+        Args:
+            told: what there is to say then.
+            watch: stay until they are done; Ctrl-C ends the watching and nothing else.
+        """
+        if not self._prepare():
+            return self._conclude()
+        self._launcher.start()
+        for line in [self._head, *told()] if not watch else told():
+            self._out.print(line, soft_wrap=True)
+        if not watch:
+            return 0
+        try:
+            self._watch()
+        except KeyboardInterrupt:
+            self._out.print("the agents go on without this screen")
+            return 0
+        return self._conclude()
+
+    def _prepare(self) -> bool:
+        """Everything that agents need is here and the sweep is registered; whether there is work to do."""
+        self._prepare_data()
+        self._prepare_published()
+        registered = self._backend.register(definition(self._sweep))
+        self._tell_changes(registered)
+        crew.ask_to_stop(self._backend, "")  # what was said to an earlier launch
+        self._done_before = self._look().ended
+        if drained := self._backend.drained():
+            self._out.print(self._head, soft_wrap=True)
+        return not drained
 
     def _prepare_data(self) -> None:
         """Decode every dataset now: a missing folder or an unreadable image is told here and not on some GPU."""
@@ -117,8 +146,8 @@ class Session:
                 continue
             told, last = status.ended, time.monotonic()
             say(f"{view.counts(status)}   {self._since(status)}")
-            for agent in agents:
-                say(view.agent_line(agent))
+            for line in view.agent_lines(agents):
+                say(line)
 
     def _since(self, status: Status) -> str:
         """Time since the launch, and about how much is left."""
@@ -127,17 +156,23 @@ class Session:
 
     def _looks(self) -> Iterator[tuple[Status, list[AgentStatus]]]:
         """(queue, agents) until the agents have left; the storage is asked less often than the files."""
-        status, asked = self._backend.status(), time.monotonic()
+        status, reported, asked = self._look(), crew.reported(self._backend), time.monotonic()
         while self._launcher.poll():
             if time.monotonic() - asked > ASK:
-                status, asked = self._backend.status(), time.monotonic()
-            yield status, agent_status.read_all(self._job.folder)
+                status, reported, asked = self._look(), crew.reported(self._backend), time.monotonic()
+            yield status, crew.agents(reported, self._job.folder)
             time.sleep(LOOK)
-        yield self._backend.status(), []
+        yield self._look(), []
+
+    def _look(self) -> Status:
+        """How far the sweep is."""
+        return self._backend.status()
 
     def _conclude(self) -> int:
+        from ddsweep.cli import stores
         from ddsweep.results import screen, table
 
+        stores.gather(self._store, self._sweep, self._job.runs)
         status = self._backend.status()
         built = table.build(self._sweep, table.collect(self._sweep, self._job.runs))
         self._out.print(f"{view.counts(status)}   {view.clock(time.monotonic() - self._began)}")
@@ -148,20 +183,33 @@ class Session:
                 self._out.print(f"failed  {row.point.title}: {row.reason} ({row.attempts} attempts)", soft_wrap=True)
         for reason in self._launcher.closed():
             self._out.print(f"closed  {reason}", soft_wrap=True)
+        if left := crew.left(self._backend, status, self._launcher):
+            self._out.print(left, soft_wrap=True)
         self._draw()
-        again = "" if status.drained else f"      ddsweep launch {self._reference()}"
-        self._out.print(
-            f"next    ddsweep dashboard      ddsweep results {self._sweep.full_name} --format markdown{again}"
-        )
+        again = [f"ddsweep launch {self._reference()}"] if self._goes_on(status) else []
+        self._out.print(f"next    {'      '.join([*self._next(), *again])}", soft_wrap=True)
         return 0 if status.count(State.COMPLETE) == len(status.rows) else 1
 
     def _draw(self) -> None:
         """The pictures that belong to the sweep, on a device that no agent uses any more."""
+        from ddsweep.cli import stores
         from ddsweep.results import gallery
 
+        if self._sweep.pictures:
+            stores.tell_bare(self._sweep, self._job.runs)
         for kind in self._sweep.pictures:
             for path in gallery.write(kind, self._sweep, self._job.runs, device=self._device, say=self._out.print):
                 self._out.print(f"{HEADS[kind]:8}{shown(path)}", soft_wrap=True)
+
+    def _next(self) -> list[str]:
+        """What one does now."""
+        offline = "wandb" in self._job.track and os.environ.get("WANDB_MODE") == "offline"
+        sync = ["ddsweep sync"] if offline else []
+        return [*sync, "ddsweep dashboard", f"ddsweep results {self._sweep.full_name} --format markdown"]
+
+    def _goes_on(self, status: Status) -> bool:
+        """Whether launching again runs something."""
+        return not status.drained
 
     def _reference(self) -> str:
         return f"{self._sweep.name} --profile {self._sweep.profile}"

@@ -37,7 +37,7 @@ def status(
     """How far launched sweeps are: cells, agents, failures with their reasons."""
     from ddsweep.cli import console, stores
 
-    store = stores.connect(runs, storage)
+    store = stores.reading(runs, storage)
     try:
         names = [stores.launched_name(name, profile)] if name else store.names()
         if as_json:
@@ -61,24 +61,34 @@ def status(
 
 def view_of(store: Store, name: str, runs: Path, width: int) -> tuple[Group, bool]:
     """The screen of one sweep, and whether it is drained."""
-    from ddsweep.cli import view
-    from ddsweep.trackers import status as agents
+    from rich.console import Group
+    from rich.text import Text
 
-    found = store.sweep(name).status()
+    from ddsweep.cli import crew, view
+    from ddsweep.launchers.slurm import control
+
+    backend = store.sweep(name)
+    found, seen = backend.status(), crew.of(backend, runs, name)
     title = store.load_definition(name).title
-    return view.screen(f"{name} · {title}", found, agents.read_all(agents.folder(runs, name)), "", width), found.drained
+    screen = view.screen(f"{name} · {title}", found, seen, crew.stopping(backend, seen), width)
+    scheduled = control.joined(control.folder(runs, name), seen)
+    return Group(screen, *(Text(f"  {line}", no_wrap=True, overflow="ellipsis") for line in scheduled)), found.drained
 
 
 def record(store: Store, name: str, runs: Path) -> dict[str, object]:
     """The same for scripts."""
     from dataclasses import asdict
 
-    from ddsweep.trackers import status as agents
+    from ddsweep.cli import crew
+    from ddsweep.launchers.slurm import control
 
-    found = store.sweep(name).status()
+    backend = store.sweep(name)
+    found = backend.status()
     return {
         "name": name,
         "counts": {state.value: count for state, count in found.counts.items()},
         "cells": [asdict(row) for row in found.rows],
-        "agents": [asdict(agent) for agent in agents.read_all(agents.folder(runs, name))],
+        "agents": [asdict(agent) for agent in crew.of(backend, runs, name)],
+        "stopping": crew.stop_asked(backend),
+        "slurm": control.listed(control.folder(runs, name)),
     }

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from ddsweep.trackers.status import AgentStatus
 
 BAR = 52
+MOST_NAME = 30  # characters of an agent's host and slot
+SILENT = 60  # seconds without a word from an agent after which it looks as if it had died; it reports every ten
 
 
 def counts(status: Status) -> str:
@@ -39,16 +41,40 @@ def time_left(status: Status, began: float, done_before: int) -> str:
     return f" · about {clock((time.monotonic() - began) / fresh * rest)} left"
 
 
-def agent_line(agent: AgentStatus, width: int = 100) -> str:
-    """``cpu   dm · ipc 10 · α 500 …   distill 62/100 · 14.2 steps/s``."""
+def agent_lines(agents: Sequence[AgentStatus], width: int = 100) -> list[str]:
+    """A line per agent; the host is named where there are several."""
+    hosts = {agent.host for agent in agents} if len({agent.host for agent in agents}) > 1 else set()
+    names = [f"{agent.host} {agent.slot}" if hosts else agent.slot for agent in agents]
+    names = [f"{name} · {agent.job}" if agent.job else name for agent, name in zip(agents, names, strict=True)]
+    room = min(MOST_NAME, max(map(len, names), default=0))
+    return [agent_line(agent, fitted(name, room), width) for agent, name in zip(agents, names, strict=True)]
+
+
+def agent_line(agent: AgentStatus, name: str = "", width: int = 100) -> str:
+    """``gpu 3   dm · ipc 10 · α 5…   distill 62/100 · 14.2 steps/s · 9100 img/s · 3.1 GB · 12 s ago``."""
+    name = name or agent.slot
     work = agent.phase
     if agent.total:
         work += f" {agent.done}/{agent.total}"
     if agent.rate:
         work += f" · {agent.rate:.1f} steps/s"
-    room = width - len(work) - len(agent.slot) - 8
-    cell = agent.cell if len(agent.cell) <= room else agent.cell[: room - 1] + "…"
-    return f"  {agent.slot}   {cell}   {work}" if cell else f"  {agent.slot}   {work}"
+    if agent.images_per_second and agent.phase == "distill":
+        work += f" · {agent.images_per_second:.0f} img/s"
+    if agent.gpu_memory_gb:
+        work += f" · {agent.gpu_memory_gb:.1f} GB"
+    if agent.age >= SILENT:
+        work += f" · silent for {clock(agent.age)}"
+    elif agent.age >= 1:
+        work += f" · {agent.age:.0f} s ago"
+    work = fitted(work, width - len(name) - 5).rstrip()
+    room = width - len(work) - len(name) - 8
+    cell = fitted(agent.cell, min(room, len(agent.cell)))
+    return f"  {name}   {cell}   {work}" if agent.cell and room > 3 else f"  {name}   {work}"
+
+
+def fitted(text: str, room: int) -> str:
+    """The text in exactly so many characters."""
+    return text.ljust(room) if len(text) <= room else f"{text[: max(0, room - 1)]}…"
 
 
 def screen(head: str, status: Status, agents: Sequence[AgentStatus], since: str, width: int) -> Group:
@@ -60,7 +86,7 @@ def screen(head: str, status: Status, agents: Sequence[AgentStatus], since: str,
     filled = round(BAR * done / max(1, len(status.rows)))
     lines = [Text(head, style="bold", no_wrap=True, overflow="ellipsis")]
     lines.append(Text(f"agents {len(agents)}   {counts(status)}   {since}", no_wrap=True, overflow="ellipsis"))
-    lines += [Text(agent_line(agent, width), no_wrap=True, overflow="ellipsis") for agent in agents]
+    lines += [Text(line, no_wrap=True, overflow="ellipsis") for line in agent_lines(agents, width)]
     bar = Text("  ").append("█" * filled, style="green").append("░" * (BAR - filled), style="dim")
     lines.append(bar.append(f"  {done}/{len(status.rows)}"))
     lines += [Text(f"  failed: {row.point.title}: {row.reason}", style="red", no_wrap=True, overflow="ellipsis")

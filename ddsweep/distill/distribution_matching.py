@@ -18,6 +18,7 @@ from ddsweep import augment
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.nn import has_batch_norm
 from ddsweep.nn.measure import images_per_pass
+from ddsweep.numerics import Numerics
 from ddsweep.rng import Streams
 
 if TYPE_CHECKING:
@@ -38,48 +39,63 @@ class Settings:
     strategy: str = "none"
 
 
-def episode(
-    net: Network, synthetic: Synthetic, dataset: Dataset, streams: Streams, settings: Settings
-) -> Iterator[Float[Tensor, ""]]:
-    """The matching loss of one freshly drawn network, yielded once.
-
-    Σ over classes c of ‖mean f(A(T_c)) - mean f(A(S_c))‖², summed over the features f = ``net.embed``; T_c are
-    ``batch_real`` real images and A one augmentation, drawn per class and applied to both. The real side carries no
-    graph.
-
-    All synthetic images go through the network at once, and the real images of several classes together. For a
-    network without batch norm that is only faster. With batch norm it matters: there the statistics are shared by all
-    classes, in train mode, one pass over all real images and one over all synthetic ones.
+class DistributionMatching:
+    """The matching loss of one network architecture: made once per distillation, used with every network it draws.
 
     Args:
-        net: the network; its parameters are frozen and its mode set to train.
-        synthetic: the set being learnt, of which ``images`` requires gradient.
-        dataset: the real images, on the same device.
-        streams: ``batch`` draws real images, ``augment`` draws augmentations.
+        net: the network, the parameters of which its owner draws anew before each episode; they are frozen here.
         settings: the protocol's numbers.
-
-    Raises:
-        UserError: an unknown operation.
+        numerics: how it is computed.
     """
-    net.train().requires_grad_(False)
-    # batch norm must see all classes together; otherwise a pass takes what memory allows, across the bounds of classes
-    chunk = sys.maxsize if has_batch_norm(net) else images_per_pass(dataset.size)
-    real: list[Tensor] = []
-    ours: list[Tensor] = []
-    targets: list[Tensor] = []
-    for label in range(synthetic.classes):
-        images = dataset.sample(label, settings.batch_real, streams.batch)
-        change = augment.draw(streams.augment, len(images), images.shape[-1], settings.strategy, shared=True)
-        real.append(augment.apply(images, change))
-        ours.append(augment.apply(synthetic.of_class(label), change))
-        if sum(map(len, real)) >= chunk or label == synthetic.classes - 1:
-            with torch.no_grad():
-                targets.append(_class_means(net, real, chunk))
-            real.clear()  # of large images, no more than a few classes are held at a time
-    yield (torch.cat(targets) - _class_means(net, ours, sys.maxsize)).square().sum()
 
+    def __init__(self, net: Network, settings: Settings, numerics: Numerics | None = None) -> None:
+        numerics = numerics or Numerics()
+        self._net, self._settings = net.requires_grad_(False), settings
+        self._embed = numerics.function(net.embed)
 
-def _class_means(net: Network, classes: Sequence[Float[Tensor, "_n c h w"]], chunk: int) -> Float[Tensor, "classes d"]:
-    """Mean feature of each batch, ``chunk`` images a forward pass."""
-    features = torch.cat([net.embed(part) for part in torch.cat(list(classes)).split(chunk)])
-    return torch.stack([part.mean(dim=0) for part in features.split([len(images) for images in classes])])
+    def episode(
+        self, synthetic: Synthetic, dataset: Dataset, streams: Streams, done: int = 0
+    ) -> Iterator[Float[Tensor, ""]]:
+        """The matching loss of one freshly drawn network, yielded once; its mode is set to train.
+
+        Σ over classes c of ‖mean f(A(T_c)) - mean f(A(S_c))‖², summed over the features f = ``net.embed``; T_c are
+        ``batch_real`` real images and A one augmentation, drawn per class and applied to both. The real side carries
+        no graph.
+
+        All synthetic images go through the network at once, and the real images of several classes together. For a
+        network without batch norm that is only faster. With batch norm it matters: there the statistics are shared by
+        all classes, in train mode, one pass over all real images and one over all synthetic ones.
+
+        Args:
+            synthetic: the set being learnt, of which ``images`` requires gradient.
+            dataset: the real images, on the same device.
+            streams: ``batch`` draws real images, ``augment`` draws augmentations.
+            done: image steps that are done already: none, or the only one.
+
+        Raises:
+            UserError: an unknown operation.
+        """
+        if done:
+            return
+        self._net.train()
+        # batch norm must see all classes together; otherwise a pass takes what memory allows, across classes
+        chunk = sys.maxsize if has_batch_norm(self._net) else images_per_pass(dataset.size)
+        real: list[Tensor] = []
+        ours: list[Tensor] = []
+        targets: list[Tensor] = []
+        for label in range(synthetic.classes):
+            images = dataset.sample(label, self._settings.batch_real, streams.batch)
+            change = augment.draw(streams.augment, len(images), images.shape[-1], self._settings.strategy, shared=True)
+            real.append(augment.apply(images, change))
+            ours.append(augment.apply(synthetic.of_class(label), change))
+            if sum(map(len, real)) >= chunk or label == synthetic.classes - 1:
+                with torch.no_grad():
+                    targets.append(self._class_means(real, chunk))
+                real.clear()  # of large images, no more than a few classes are held at a time
+        yield (torch.cat(targets) - self._class_means(ours, sys.maxsize)).square().sum()
+
+    def _class_means(self, classes: Sequence[Float[Tensor, "_n c h w"]], chunk: int) -> Float[Tensor, "classes d"]:
+        """Mean feature of each batch, in the precision of the images, ``chunk`` images a forward pass."""
+        images = torch.cat(list(classes))
+        features = torch.cat([self._embed(part).to(images.dtype) for part in images.split(chunk)])
+        return torch.stack([part.mean(dim=0) for part in features.split([len(images) for images in classes])])

@@ -9,17 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.func import functional_call, grad, grad_and_value, vmap
 from torch.nn import functional as F
 
 from ddsweep import augment
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.errors import UserError, closest
 from ddsweep.nn import has_batch_norm
+from ddsweep.numerics import Numerics
 from ddsweep.rng import Streams
 
 if TYPE_CHECKING:
@@ -82,53 +84,134 @@ def _cosine_distance(a: Float[Tensor, "*rows d"], b: Float[Tensor, "*rows d"]) -
     return 1 - (a * b).sum(-1) / (a.norm(dim=-1) * b.norm(dim=-1) + EPSILON)
 
 
-def episode(
-    net: nn.Module, synthetic: Synthetic, dataset: Dataset, streams: Streams, settings: Settings
-) -> Iterator[Float[Tensor, ""]]:
-    """The matching losses of one freshly drawn network: T of them, one per image step.
-
-    Between two yields the caller steps the images, and then the network is trained on them for ``inner_epochs``; not
-    after the last. The caller must be done with a loss before it asks for the next, because training changes the
-    parameters in place, and does best to ``loss.backward(inputs=[synthetic.images])``: the loss depends on the
-    parameters too, and their gradient is neither needed nor cheap.
-
-    Each loss is Σ over classes c of distance(∇θ CE(net(A(S_c)), c), ∇θ CE(net(A(T_c)), c)), T_c being ``batch_real``
-    real images and A one augmentation, drawn per class and applied to both.
+class GradientMatching:
+    """The matching losses of one network architecture: made once per distillation, used with every network it draws.
 
     Args:
-        net: the network; trained in place and left in whatever mode it ended.
-        synthetic: the set being learnt, of which ``images`` is a leaf that requires gradient.
-        dataset: the real images, on the same device.
-        streams: ``batch`` draws real images and shuffles, ``augment`` draws augmentations.
+        net: the network, the parameters of which its owner draws anew before each episode.
         settings: the protocol's numbers.
+        numerics: how it is computed.
 
     Raises:
-        UserError: an unknown operation or metric.
+        UserError: an unknown metric.
     """
-    optimiser = torch.optim.SGD(net.parameters(), lr=settings.lr_net)
-    net.train()
-    for loop in range(settings.outer_loops):
-        _settle_batch_norm(net, dataset, streams.batch)
-        losses = [_class_loss(net, synthetic, label, dataset, streams, settings) for label in range(synthetic.classes)]
-        yield torch.stack(losses).sum()
-        if loop < settings.outer_loops - 1:
-            _train(net, optimiser, synthetic.detached(), streams, settings)
+
+    def __init__(self, net: nn.Module, settings: Settings, numerics: Numerics | None = None) -> None:
+        if settings.metric not in get_args(Metric):
+            raise UserError(f"metric: no distance {settings.metric!r}; {closest(settings.metric, get_args(Metric))}")
+        numerics = numerics or Numerics()
+        self._net, self._settings, self._batched = net, settings, numerics.batched
+        one = partial(_match, net, settings.metric)
+        self._match = numerics.function(vmap(one, in_dims=(None, 0, 0, 0)) if self._batched else one)
+        self._cross_entropy = numerics.function(partial(_cross_entropy, net))
+
+    def episode(
+        self, synthetic: Synthetic, dataset: Dataset, streams: Streams, done: int = 0
+    ) -> Iterator[Float[Tensor, ""]]:
+        """The matching losses of one freshly drawn network: T of them, one per image step.
+
+        Between two yields the caller steps the images, and then the network is trained on them for ``inner_epochs``;
+        not after the last. Each loss is Σ over classes c of
+        distance(∇θ CE(net(A(S_c)), c), ∇θ CE(net(A(T_c)), c)), T_c being ``batch_real`` real images and A one
+        augmentation, drawn per class and applied to both. Its graph reaches back to the augmented images only: their
+        gradient is computed with the loss, class by class, so that no more than one class's second-order graph is
+        held at a time (on a GPU that of all).
+
+        Args:
+            synthetic: the set being learnt, of which ``images`` is a leaf that requires gradient.
+            dataset: the real images, on the same device.
+            streams: ``batch`` draws real images and shuffles, ``augment`` draws augmentations.
+            done: image steps that are done already: the network, the images and the streams are as they were then.
+
+        Raises:
+            UserError: an unknown operation.
+        """
+        optimiser = torch.optim.SGD(self._net.parameters(), lr=self._settings.lr_net)
+        self._net.train()
+        for loop in range(done, self._settings.outer_loops):
+            if loop:
+                self._train(optimiser, synthetic.detached(), streams)
+            _settle_batch_norm(self._net, dataset, streams.batch)
+            yield self._loss(synthetic, dataset, streams)
+
+    def _loss(self, synthetic: Synthetic, dataset: Dataset, streams: Streams) -> Float[Tensor, ""]:
+        parameters = {name: value.detach() for name, value in self._net.named_parameters()}
+        pairs = (self._pair(synthetic, label, dataset, streams) for label in range(synthetic.classes))
+        if not self._batched:
+            return torch.stack([self._linked(parameters, *pair) for pair in pairs]).sum()
+        losses = []
+        by_size: dict[int, list[_Pair]] = {}  # a class with few images gives fewer
+        for pair in pairs:
+            by_size.setdefault(len(pair.real), []).append(pair)
+        for alike in by_size.values():
+            losses.append(self._linked(parameters, *map(torch.stack, zip(*alike, strict=True))).sum())
+        return torch.stack(losses).sum()
+
+    def _pair(self, synthetic: Synthetic, label: int, dataset: Dataset, streams: Streams) -> _Pair:
+        real = dataset.sample(label, self._settings.batch_real, streams.batch)
+        change = augment.draw(streams.augment, len(real), real.shape[-1], self._settings.strategy, shared=True)
+        real = augment.apply(real, change)
+        ours = augment.apply(synthetic.of_class(label), change)
+        return _Pair(ours, real, torch.full((), label, device=real.device))
+
+    def _linked(self, parameters: dict[str, Tensor], ours: Tensor, real: Tensor, label: Tensor) -> Tensor:
+        loss, gradient = self._match(parameters, ours.detach(), real, label)
+        return _Known.apply(ours, loss, gradient)
+
+    def _train(self, optimiser: torch.optim.Optimizer, synthetic: Synthetic, streams: Streams) -> None:
+        settings = self._settings
+        change = partial(augment.independent, strategy=settings.strategy, generator=streams.augment)
+        self._net.train()
+        for _ in range(settings.inner_epochs):
+            for images, labels in augment.batches(
+                synthetic.images, synthetic.labels, settings.batch_train, streams.batch, change
+            ):
+                optimiser.zero_grad()
+                self._cross_entropy(images, labels).backward()
+                optimiser.step()
 
 
-def _class_loss(
-    net: nn.Module, synthetic: Synthetic, label: int, dataset: Dataset, streams: Streams, settings: Settings
-) -> Float[Tensor, ""]:
-    real = dataset.sample(label, settings.batch_real, streams.batch)
-    change = augment.draw(streams.augment, len(real), real.shape[-1], settings.strategy, shared=True)
-    parameters = list(net.parameters())
+class _Pair(NamedTuple):
+    """What one class compares, augmented alike: synthetic images, real images, the label."""
 
-    def gradient(images: Tensor, create_graph: bool) -> tuple[Tensor, ...]:
-        labels = torch.full((len(images),), label, device=images.device)
-        loss = F.cross_entropy(net(augment.apply(images, change)), labels)
-        return torch.autograd.grad(loss, parameters, create_graph=create_graph)
+    ours: Tensor
+    real: Tensor
+    label: Tensor
 
-    target = gradient(real, create_graph=False)
-    return distance(gradient(synthetic.of_class(label), create_graph=True), target, settings.metric)
+
+class _Known(torch.autograd.Function):
+    """A loss whose gradient to the images is known already."""
+
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, loss: Tensor, gradient: Tensor) -> Tensor:
+        ctx.save_for_backward(gradient)
+        return loss.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *above: Tensor) -> tuple[Tensor, None, None]:
+        (gradient,) = ctx.saved_tensors
+        return above[0].reshape(above[0].shape + (1,) * (gradient.ndim - above[0].ndim)) * gradient, None, None
+
+
+def _match(
+    net: nn.Module, metric: Metric, parameters: dict[str, Tensor], ours: Tensor, real: Tensor, label: Tensor
+) -> tuple[Float[Tensor, ""], Tensor]:
+    """Distance of the gradients on synthetic and real images of one class, and its gradient to the synthetic ones."""
+
+    def loss(values: dict[str, Tensor], images: Tensor) -> Tensor:
+        return F.cross_entropy(functional_call(net, values, (images,)), label.expand(len(images)))
+
+    target = list(grad(loss)(parameters, real).values())
+
+    def apart(images: Tensor) -> Tensor:
+        return distance(list(grad(loss)(parameters, images).values()), target, metric)
+
+    gradient, value = grad_and_value(apart)(ours)
+    return value, gradient
+
+
+def _cross_entropy(net: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+    return F.cross_entropy(net(images), labels)
 
 
 def _settle_batch_norm(net: nn.Module, dataset: Dataset, generator: torch.Generator) -> None:
@@ -145,17 +228,3 @@ def _settle_batch_norm(net: nn.Module, dataset: Dataset, generator: torch.Genera
     for layer in net.modules():
         if isinstance(layer, nn.modules.batchnorm._BatchNorm):
             layer.eval()
-
-
-def _train(
-    net: nn.Module, optimiser: torch.optim.Optimizer, synthetic: Synthetic, streams: Streams, settings: Settings
-) -> None:
-    change = partial(augment.independent, strategy=settings.strategy, generator=streams.augment)
-    net.train()
-    for _ in range(settings.inner_epochs):
-        for images, labels in augment.batches(
-            synthetic.images, synthetic.labels, settings.batch_train, streams.batch, change
-        ):
-            optimiser.zero_grad()
-            F.cross_entropy(net(images), labels).backward()
-            optimiser.step()

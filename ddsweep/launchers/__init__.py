@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -27,7 +27,7 @@ class Job:
 
     sweep: str
     runs: Path
-    storage: str
+    storage: str = field(repr=False)
     threads: int
     backend: str = "optuna"
     track: tuple[str, ...] = ()
@@ -50,8 +50,9 @@ class Job:
 class Launcher(Protocol):
     """Keeps one agent alive per slot.
 
-    A slot is a device. An agent that ends with status 0 has found the queue drained; one that dies is replaced, and a
-    slot whose agents keep dying is closed, so that a bad device does not burn the queue.
+    A slot is a device, or a part of one (``device.Slot``). An agent that ends with status 0 has found the queue drained
+    or was asked to leave; one that dies is replaced. A slot whose agents keep dying, or on which different cells fail
+    one after the other, is closed, so that a bad device does not burn the queue.
     """
 
     def start(self) -> None:

@@ -6,9 +6,13 @@ import os
 import signal
 import subprocess
 import time
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from ddsweep import agent
+from ddsweep.agent.streak import MOST, Streak
+from ddsweep.device import Slot
 from ddsweep.launchers import Job
 
 PATIENCE = 30.0  # seconds an agent has to give its cell back; the longest step we know of takes a few
@@ -19,26 +23,45 @@ MAX_DEATHS = 3  # deaths in a row after which a slot is closed
 
 
 @dataclass
-class _Slot:
-    device: str
+class _Place:
+    """A slot and who works there.
+
+    Attributes:
+        slot: the device.
+        log: output of its agents, one after the other.
+        process: the agent of the moment.
+        deaths: agents that died since a cell ended here.
+        cells: how many cells had ended here when the last agent died.
+        closed: why there is no agent any more.
+        ended: whether the queue was drained, or the agent asked to leave.
+    """
+
+    slot: Slot
     log: Path
     process: subprocess.Popen[bytes] | None = None
     deaths: int = 0
+    cells: int = 0
     closed: str = ""
-    ended: bool = field(default=False)
+    ended: bool = False
+
+    @property
+    def streak(self) -> Path:
+        """What failed here, as the agents tell it."""
+        return self.log.with_suffix(".streak")
 
 
 class LocalLauncher:
     """Starts ``ddsweep agent`` per slot, each in its own session, with its output in a log file."""
 
-    def __init__(self, job: Job, slots: list[str]) -> None:
+    def __init__(self, job: Job, slots: Sequence[Slot], tag: str = "") -> None:
         self._job = job
-        self._slots = [_Slot(device, job.folder / f"agent-{index}.log") for index, device in enumerate(slots)]
+        self._slots = [_Place(slot, job.folder / f"agent-{tag}{index}.log") for index, slot in enumerate(slots)]
 
     def start(self) -> None:
         """Start an agent on every slot."""
         self._job.folder.mkdir(parents=True, exist_ok=True)
         for slot in self._slots:
+            slot.streak.unlink(missing_ok=True)
             self._spawn(slot)
 
     def poll(self) -> int:
@@ -48,12 +71,8 @@ class LocalLauncher:
                 continue
             if status == 0:
                 slot.ended = True
-                continue
-            slot.deaths += 1
-            if slot.deaths < MAX_DEATHS:
-                self._spawn(slot)
             else:
-                slot.closed = f"{slot.device}: {slot.deaths} agents died (last status {status}); see {slot.log}"
+                self._replace(slot, status)
         return sum(slot.process is not None and not slot.ended and not slot.closed for slot in self._slots)
 
     def stop(self) -> None:
@@ -75,10 +94,29 @@ class LocalLauncher:
         """Slots that were closed and why."""
         return [slot.closed for slot in self._slots if slot.closed]
 
-    def _spawn(self, slot: _Slot) -> None:
+    def _replace(self, slot: _Place, status: int) -> None:
+        """A fresh agent after one that died, unless the slot is a bad one."""
+        streak = Streak.read(slot.streak)
+        if streak.ended > slot.cells:  # since the last death a cell has ended here
+            slot.deaths, slot.cells = 0, streak.ended
+        if status == agent.BAD_SLOT:
+            last = " ".join(list(streak.failed.values())[-1:])
+            slot.closed = (
+                f"{slot.slot}: {MOST} different cells in a row failed here, the last with: {last}; see {slot.log}"
+            )
+            return
+        slot.deaths += status != agent.POISONED  # it asks for its successor, and has answered for its cell
+        if slot.deaths < MAX_DEATHS:
+            self._spawn(slot)
+        else:
+            slot.closed = f"{slot.slot}: {slot.deaths} agents died (last status {status}); see {slot.log}"
+
+    def _spawn(self, slot: _Place) -> None:
         job = self._job
-        command = [*job.command(), "--device", slot.device, "--parent", str(os.getpid())]
-        environment = WAITING | os.environ | {"DDSWEEP_STORAGE": job.storage, "OMP_NUM_THREADS": str(job.threads)}
+        command = [*job.command(), "--device", slot.slot.device, "--slot", str(slot.slot)]
+        command += ["--streak", str(slot.streak), "--parent", str(os.getpid())]
+        told = {"DDSWEEP_STORAGE": job.storage, "OMP_NUM_THREADS": str(job.threads)}
+        environment = WAITING | os.environ | told | slot.slot.environment
         with slot.log.open("ab") as log:
             slot.process = subprocess.Popen(
                 command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment,

@@ -1,7 +1,8 @@
 """Networks: one table of facts (no torch), one module a family, and ``build``, which makes them by name.
 
-``nn.build``, ``nn.initialise``, ``nn.has_batch_norm`` and ``nn.Network`` come from ``nn.network``, which is imported
-when one of them is first asked for: the control plane reads the table through this package and never loads torch.
+``nn.build``, ``nn.initialise``, ``nn.has_batch_norm`` and ``nn.Network`` come from ``nn.network``, ``nn.Together`` from
+``nn.together``; both are imported when they are first asked for: the control plane reads the table through this package
+and never loads torch.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ if TYPE_CHECKING:
     from ddsweep.nn.network import build as build
     from ddsweep.nn.network import has_batch_norm as has_batch_norm
     from ddsweep.nn.network import initialise as initialise
+    from ddsweep.nn.together import Together as Together
+
+LAZY = dict.fromkeys(("Network", "build", "has_batch_norm", "initialise"), "network") | {"Together": "together"}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in ("Network", "build", "has_batch_norm", "initialise"):
+    if name not in LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from ddsweep.nn import network
+    import importlib
 
-    return getattr(network, name)
+    return getattr(importlib.import_module(f"{__name__}.{LAZY[name]}"), name)

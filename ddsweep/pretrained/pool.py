@@ -98,19 +98,40 @@ class PretrainedModel:
             dataset: the target.
             chosen: indices of its training images, on the CPU; repetitions are welcome.
         """
-        known = self._known.get(dataset.checksum)
-        if known is not None and known.features is None:
+        if self._has_no_room(dataset):
             return self._look(dataset, chosen)
+        new, found = self._meet(dataset, chosen)
+        kept = self._known[dataset.checksum].features
+        if kept is None:
+            return found[torch.searchsorted(new, chosen).to(found.device)]
+        return kept[chosen.to(kept.device)]
+
+    @torch.no_grad()
+    def remember(self, dataset: Dataset, chosen: Int64[Tensor, " k"]) -> None:
+        """Keep what ``features`` would keep.
+
+        A network's answer depends, in its last bits, on the images that it is asked about together: whoever needs the
+        same features again, to the bit, has to ask for the same images in the same order.
+        """
+        if not self._has_no_room(dataset):
+            self._meet(dataset, chosen)
+
+    def _has_no_room(self, dataset: Dataset) -> bool:
+        known = self._known.get(dataset.checksum)
+        return known is not None and known.features is None
+
+    def _meet(self, dataset: Dataset, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        """Those of ``chosen`` that were not looked at before, and their features, which are kept if there is room."""
+        known = self._known.get(dataset.checksum)
         new = chosen.unique() if known is None else chosen[~known.seen[chosen]].unique()
-        if len(new):
-            found = self._look(dataset, new)
-            known = known or self._begin(dataset, found)
-            if known.features is None:
-                return found[torch.searchsorted(new, chosen).to(found.device)]
+        if known is not None and not len(new):
+            return new, torch.empty(0)
+        found = self._look(dataset, new)
+        known = known or self._begin(dataset, found)
+        if known.features is not None:
             known.features[new.to(found.device)] = found
             known.seen[new] = True
-        assert known is not None and known.features is not None
-        return known.features[chosen.to(known.features.device)]
+        return new, found
 
     def _look(self, dataset: Dataset, chosen: Tensor) -> Tensor:
         chunk = images_per_pass(max(dataset.size, self.canvas), PIXELS)

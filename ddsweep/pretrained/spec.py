@@ -16,7 +16,7 @@ from ddsweep.nn.table import FOUNDATIONS, NAMES, Foundation
 from ddsweep.recipe import Recipe, make
 
 PREFIX = "epoch"
-CHOICES = ("archs", "n_models", "width", "size", "ptm_epochs", "ptm_lr", "ptm_weight_decay", "ptm_batch")
+CHOICES = ("archs", "n_models", "width", "size", "ptm_epochs", "ptm_lr", "ptm_weight_decay", "ptm_batch", "precision")
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Spec:
     lr: float
     weight_decay: float
     batch: int
+    precision: str = "float32"
 
     @property
     def foundation(self) -> Foundation | None:
@@ -92,7 +93,7 @@ def _spec(recipe: Recipe, arch: str, seed: int) -> Spec:
     size = recipe.size if recipe.source == "target" else data.info(recipe.source).size
     return Spec(
         source=recipe.source_dataset, size=size, arch=arch, width=recipe.width, seed=seed, epochs=recipe.ptm_epochs,
-        lr=recipe.ptm_lr, weight_decay=recipe.ptm_weight_decay, batch=recipe.ptm_batch,
+        lr=recipe.ptm_lr, weight_decay=recipe.ptm_weight_decay, batch=recipe.ptm_batch, precision=recipe.precision,
     )  # fmt: skip
 
 

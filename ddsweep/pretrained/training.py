@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from functools import partial
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -14,12 +14,13 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from ddsweep import files, nn, rng
+from ddsweep.checkpoints import Checkpoints, Damaged, FileSlot, Slot, State, into_training, of_training
 from ddsweep.data.dataset import Dataset
 from ddsweep.nn.measure import class_accuracy
+from ddsweep.numerics import Numerics
 from ddsweep.pretrained.spec import Spec
 
 logger = logging.getLogger(__name__)
-CHECKPOINT_EVERY = 60.0  # seconds; an epoch of the demo takes a tenth of one, of ResNet-18 on a CPU many minutes
 
 Progress = Callable[[int, int], None]
 
@@ -29,48 +30,75 @@ def learning_rate(spec: Spec, epoch: int) -> float:
     return spec.lr * 0.1 ** sum(epoch > part * spec.epochs // 3 for part in (1, 2))
 
 
-def ensure(spec: Spec, epochs: Collection[int], dataset: Dataset, progress: Progress) -> None:
+def ensure(
+    spec: Spec,
+    epochs: Collection[int],
+    dataset: Dataset,
+    progress: Progress,
+    checkpoints: Checkpoints | None = None,
+    numerics: Numerics | None = None,
+) -> None:
     """Put the weights of ``spec`` after each of ``epochs`` epochs into the pool, training what is missing.
 
-    One agent trains while the others wait. A training that was cut off goes on from its last checkpoint; the result
-    is the same, because the checkpoint holds weights, momenta and the generator.
+    One agent trains while the others wait. A training that was cut off goes on from its last checkpoint, whoever made
+    it; the result is the same, because the checkpoint holds weights, momenta and the generator.
 
     Args:
         spec: the training.
         epochs: the epochs to keep.
         dataset: the images of ``spec.source``, on the device to train on.
         progress: told (epochs done, epochs wanted).
+        checkpoints: when to save; every batch is a boundary, because an epoch of ResNet-18 takes a CPU half an hour.
+        numerics: how it is computed; default: float32, nothing compiled.
+
+    Raises:
+        Interrupted: asked to leave.
     """
     with files.lock(spec.folder / ".lock"):
         _set_aside_other_data(spec, dataset)
         missing = set(epochs) - spec.saved()
         if missing:
-            _train(spec, missing, dataset, progress)
+            owner = {"settings": json.dumps(asdict(spec), sort_keys=True), "data": dataset.checksum}
+            slot = FileSlot(spec.folder / "training.safetensors", owner, checkpoints or Checkpoints())
+            _train(spec, missing, dataset, progress, slot, numerics or Numerics())
 
 
-def _train(spec: Spec, missing: set[int], dataset: Dataset, progress: Progress) -> None:
-    state = _State.resume(spec, dataset, before=min(missing)) or _State.fresh(spec, dataset)
-    saved_at = time.monotonic()
-    for epoch in range(state.epoch + 1, max(missing) + 1):
-        progress(epoch - 1, max(missing))
-        _train_epoch(state, learning_rate(spec, epoch), dataset, spec.batch)
-        state.epoch = epoch
-        if epoch in missing:
+def _train(spec: Spec, missing: set[int], dataset: Dataset, progress: Progress, slot: Slot, numerics: Numerics) -> None:
+    last = max(missing)
+    state = _State.fresh(spec, dataset)
+    loss = numerics.function(partial(_loss, state.net))
+    slot.resume(partial(state.restore, before=min(missing)))
+    while state.epoch < last:
+        progress(state.epoch, last)
+        _train_epoch(state, learning_rate(spec, state.epoch + 1), dataset, spec.batch, slot, loss)
+        if state.epoch in missing:
             _save_weights(spec, state, dataset)
-        if time.monotonic() - saved_at > CHECKPOINT_EVERY or epoch == max(missing):
-            state.save(spec, dataset)
-            saved_at = time.monotonic()
-    progress(max(missing), max(missing))
+        if state.epoch < last:
+            slot.offer(state.saved)
+    slot.save(state.saved())
+    slot.trim()  # a later epoch goes on from the last; its weights lie in the pool
+    progress(last, last)
 
 
 @dataclass
 class _State:
-    """A training in flight."""
+    """A training in flight.
+
+    Attributes:
+        net: the network.
+        optimizer: its own.
+        generator: shuffles.
+        epoch: epochs that are done.
+        batches: batches of the next one that are done.
+        shuffled: the generator as it was before the next one was shuffled.
+    """
 
     net: torch.nn.Module
     optimizer: torch.optim.SGD
     generator: torch.Generator
     epoch: int = 0
+    batches: int = 0
+    shuffled: torch.Generator = field(default_factory=torch.Generator)
 
     @classmethod
     def fresh(cls, spec: Spec, dataset: Dataset) -> _State:
@@ -82,58 +110,49 @@ class _State:
         optimizer = torch.optim.SGD(net.parameters(), lr=spec.lr, momentum=0.9, weight_decay=spec.weight_decay)
         return cls(net, optimizer, generator)
 
-    @classmethod
-    def resume(cls, spec: Spec, dataset: Dataset, before: int) -> _State | None:
-        """The last checkpoint, if it is whole, of this data, and not already past the first epoch that is wanted."""
-        path = spec.folder / "training.safetensors"
-        if not path.is_file():
+    def saved(self) -> State:
+        """For a checkpoint."""
+        generator = self.shuffled if self.batches else self.generator
+        facts = {"epoch": self.epoch, "batches": self.batches}
+        return State(of_training(self.net, self.optimizer, generator), facts)
+
+    def restore(self, state: State, before: int) -> _State | None:
+        """Go on from there; None when it is already past the first epoch that is wanted.
+
+        Raises:
+            Damaged: something is missing; nothing has changed.
+        """
+        epoch, batches = state.facts.get("epoch"), state.facts.get("batches")
+        if not isinstance(epoch, int) or not isinstance(batches, int):
+            raise Damaged("it does not say how far it is")
+        if epoch >= before:
             return None
-        try:
-            with safe_open(path, "pt") as file:
-                epoch, checksum = int(file.metadata()["epoch"]), file.metadata()["data"]
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-            if checksum != dataset.checksum or epoch >= before:
-                return None
-            state = cls.fresh(spec, dataset)
-            state._restore(tensors)
-        except (SafetensorError, KeyError, TypeError, RuntimeError) as error:
-            logger.warning("%s: the checkpoint of %s is set aside (%s)", path, spec.title, error)
-            path.replace(path.with_suffix(".damaged"))
-            return None
-        state.epoch = epoch
-        return state
-
-    def _restore(self, tensors: dict[str, Tensor]) -> None:
-        self.net.load_state_dict(_part(tensors, "net."))
-        for name, parameter in self.net.named_parameters():
-            self.optimizer.state[parameter]["momentum_buffer"] = tensors[f"momentum.{name}"].to(parameter.device)
-        self.generator.set_state(tensors["generator"])
-
-    def save(self, spec: Spec, dataset: Dataset) -> None:
-        momenta = {
-            f"momentum.{name}": self.optimizer.state[parameter]["momentum_buffer"]
-            for name, parameter in self.net.named_parameters()
-        }
-        weights = {f"net.{name}": value for name, value in self.net.state_dict().items()}
-        tensors = weights | momenta | {"generator": self.generator.get_state()}
-        files.write_tensors(
-            spec.folder / "training.safetensors", tensors, {"epoch": str(self.epoch), "data": dataset.checksum}
-        )
+        into_training(state, self.net, self.optimizer, self.generator)
+        self.epoch, self.batches = epoch, batches
+        return self
 
 
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-
-def _train_epoch(state: _State, rate: float, dataset: Dataset, batch: int) -> None:
+def _train_epoch(
+    state: _State, rate: float, dataset: Dataset, batch: int, slot: Slot, loss: Callable[[Tensor, Tensor], Tensor]
+) -> None:
     for group in state.optimizer.param_groups:
         group["lr"] = rate
     state.net.train()
+    state.shuffled = state.generator.clone_state()
     order = torch.randperm(len(dataset.labels), generator=state.generator).to(dataset.labels.device)
-    for chosen in order.split(batch):
+    batches = order.split(batch)
+    for chosen in batches[state.batches :]:
         state.optimizer.zero_grad()
-        cross_entropy(state.net(dataset.images[chosen]), dataset.labels[chosen]).backward()
+        loss(dataset.images[chosen], dataset.labels[chosen]).backward()
         state.optimizer.step()
+        state.batches += 1
+        if state.batches < len(batches):
+            slot.offer(state.saved)
+    state.epoch, state.batches = state.epoch + 1, 0
+
+
+def _loss(net: torch.nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+    return cross_entropy(net(images), labels)
 
 
 def _save_weights(spec: Spec, state: _State, dataset: Dataset) -> None:

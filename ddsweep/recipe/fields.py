@@ -37,6 +37,10 @@ class Recipe(BaseModel):
     seed: CountOrNone = 0
     """The one seed from which every generator of the trial is derived (``rng.Streams``)."""
 
+    precision: Literal["float32", "tf32", "bf16"] = "float32"
+    """How convolutions and products are computed, PTMs and evaluation included (``numerics.Numerics``); ``float32`` is
+    the reference, ``tf32`` needs an NVIDIA GPU."""
+
     # the method
     method: Literal["dc", "dsa", "dm"] = "dm"
     """Matching loss: gradients (DC), gradients under augmentation (DSA), feature means (DM)."""

@@ -80,9 +80,15 @@ def read(folder: Path) -> Result | None:
         UserError: the file is damaged or was written by another version of ddsweep.
     """
     path = folder / "result.json"
-    if not path.is_file():
-        return None
-    values = files.read_json(path)
+    return parse(files.read_json(path), folder) if path.is_file() else None
+
+
+def parse(values: Any, folder: Path) -> Result:
+    """The result that ``write`` wrote into ``folder``, the name of which is the key.
+
+    Raises:
+        UserError: it was written by another version of ddsweep, or belongs to another folder.
+    """
     try:
         recipe = make(values["recipe"])
         fields = {name: values[name] for name in Result.__dataclass_fields__ if name != "recipe"}

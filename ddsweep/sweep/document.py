@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ddsweep.errors import UserError, closest
 
 Scalar = bool | int | float | str
+Rule = dict[str, Scalar] | str
 Model = TypeVar("Model", bound=BaseModel)
 Picture = Literal["grid", "classes", "tsne"]
 PICTURES: tuple[Picture, ...] = get_args(Picture)
@@ -32,7 +34,7 @@ class Extra(BaseModel):
     paper: str = ""
     axis: list[str] = Field(min_length=1)
     baseline: dict[str, Scalar] = Field(default_factory=dict)
-    exclude: list[dict[str, Scalar]] = Field(default_factory=list)
+    exclude: list[Rule] = Field(default_factory=list)
     profiles: dict[str, dict[str, Annotated[list[Scalar], Field(min_length=1)]]] = Field(default_factory=dict)
     max_attempts: int = Field(default=3, ge=1)
     pictures: list[Picture] = Field(default=["grid"], min_length=1)
@@ -60,10 +62,19 @@ class Profile(BaseModel):
     axes: dict[str, list[Scalar]] = Field(default_factory=dict)
 
 
+MOST_VALUES = 1_000_000  # in one file, written out: nine lines of aliases of aliases may stand for ten to the ninth
+
+
 def read(path: Path) -> Any:
-    """What a YAML file says. Raises UserError, naming file and line, when it is not YAML."""
+    """What a YAML file says. Raises UserError, naming file and line, when it is not YAML, or far too much of it."""
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if _written_out(node, {}) > MOST_VALUES:
+            raise UserError(f"{path}: holds more than {MOST_VALUES} values once its aliases are written out")
+        return loader.construct_document(node)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read ({error})") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date like 2026-13-01
@@ -74,15 +85,30 @@ def read(path: Path) -> Any:
         ) from None
 
 
+def _written_out(node: yaml.Node, known: dict[int, float]) -> float:
+    """How many values ``node`` stands for; infinitely many if it holds itself."""
+    if id(node) not in known:
+        known[id(node)] = math.inf
+        inner = node.value if isinstance(node, yaml.SequenceNode | yaml.MappingNode) else ()
+        parts = [part for one in inner for part in (one if isinstance(one, tuple) else (one,))]
+        known[id(node)] = 1 + sum(_written_out(part, known) for part in parts)
+    return known[id(node)]
+
+
 def validate(model: type[Model], document: Any, path: Path) -> Model:
     """The document in its form. Raises UserError, naming file and key, when it has another."""
     try:
         return model.model_validate(document)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"] if part not in ("bool", "int", "float", "str"))
+        where = ".".join(str(part) for part in first["loc"] if not _is_type(part))
         if first["type"] == "extra_forbidden":
             fields = [field.alias or name for name, field in model.model_fields.items()]
             hint = f"; {closest(where, fields)}" if len(first["loc"]) == 1 else ""
             raise UserError(f"{path}: {where}: no such key{hint}") from None
         raise UserError(f"{path}: {where or 'the file'}: {first['msg'][0].lower()}{first['msg'][1:]}") from None
+
+
+def _is_type(part: str | int) -> bool:
+    """Whether a part of pydantic's path names a member of a union and not a key."""
+    return part in ("bool", "int", "float", "str") or str(part).startswith("dict[")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from ddsweep.errors import UserError
+from ddsweep.expression import Expression
 from ddsweep.recipe import Recipe, make
-from ddsweep.sweep.document import Picture, Scalar
+from ddsweep.sweep.document import Picture, Rule, Scalar
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Sweep:
         paper: the table or figure of the paper that it belongs to.
         axis: the parameters that the ablation is about: the columns of its table.
         baseline: choices that make a cell the one to compare with, within the same row.
-        exclude: partial points; a cell that agrees with one of them is left out.
+        exclude: partial points and conditions (``expression``); a cell that agrees with one of them is left out.
         max_attempts: how often a failing cell is tried.
         parameters: every chosen Recipe field with its values; one value: fixed.
         pictures: the kinds of pictures that are drawn when it is done (``results.gallery``).
@@ -51,7 +52,7 @@ class Sweep:
     paper: str
     axis: tuple[str, ...]
     baseline: dict[str, Scalar]
-    exclude: tuple[dict[str, Scalar], ...]
+    exclude: tuple[Rule, ...]
     max_attempts: int
     parameters: dict[str, tuple[Scalar, ...]]
     pictures: tuple[Picture, ...] = ("grid",)
@@ -74,9 +75,10 @@ class Sweep:
             UserError: a cell is no valid recipe; the line names the field.
         """
         found: dict[str, Cell] = {}
+        rules = [self._condition(rule) for rule in self.exclude]
         for values in itertools.product(*self.parameters.values()):
             choices = dict(zip(self.parameters, values, strict=True))
-            if any(agrees(choices, rule) for rule in self.exclude):
+            if any(leaves_out(choices) for leaves_out in rules):
                 continue
             recipe = make(choices)
             key = recipe.key()
@@ -88,6 +90,17 @@ class Sweep:
         if not found:
             raise UserError(f"exclude: leaves no cell of {self.name}")
         return tuple(found.values())
+
+    def _condition(self, rule: Rule) -> Callable[[Mapping[str, Any]], bool]:
+        """One entry of ``exclude``. A condition is about the choices as they are written, before they are a recipe."""
+        if isinstance(rule, dict):
+            return lambda choices: agrees(choices, rule)
+        try:
+            condition = Expression.parse(rule, self.parameters)
+            condition.holds({name: values[0] for name, values in self.parameters.items()})
+        except UserError as error:
+            raise UserError(f"exclude: {error}") from None
+        return condition.holds
 
     def recipe(self, point: Mapping[str, Scalar | None]) -> Recipe:
         """The experiment at ``point``: the swept values joined with the fixed ones."""

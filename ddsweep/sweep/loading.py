@@ -33,7 +33,8 @@ def load(reference: str, profile: str | None = None, settings: Mapping[str, Any]
     scale = validate(Profile, read(find_profile(profile)), find_profile(profile))
     extra = document.extra
     own = _own_values(extra, profile, path)
-    rules = (field for rule in (extra.baseline, *extra.exclude) for field in rule)
+    points = (rule for rule in (extra.baseline, *extra.exclude) if isinstance(rule, dict))
+    rules = (field for rule in points for field in rule)
     _known((*document.parameters, *scale.fields, *scale.axes, *own, *(settings or {}), *extra.axis, *rules), path)
     parameters = _anywhere(_joined(document, scale, path) | own | _set(settings or {}))
     sweep = Sweep(

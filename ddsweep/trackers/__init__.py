@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Tracker(Protocol):
-    """Where a trial tells what it does. The calls come in this order; all but start and finish repeat.
+    """Where a trial tells what it does. The calls come in this order; progress, log and image repeat.
 
     A tracker may lose what it is told, but it may not raise: a full disk at a dashboard must not end a distillation.
     """
@@ -23,6 +23,9 @@ class Tracker(Protocol):
     def progress(self, phase: str, done: int, total: int) -> None:
         """``phase`` (``pretrain convnet3 0``, ``distill``, ``evaluate``) has done ``done`` of ``total`` steps."""
 
+    def rewind(self, step: int) -> None:
+        """Distillation begins (0) or goes on after ``step``: what an earlier attempt told of later ones comes again."""
+
     def log(self, metrics: dict[str, float], step: int) -> None:
         """Scalars at a distillation step, under the names that are the same everywhere (``loss/match``, …)."""
 
@@ -31,3 +34,6 @@ class Tracker(Protocol):
 
     def finish(self, result: Result) -> None:
         """The trial ended, well or badly."""
+
+    def leave(self, reason: str = "") -> None:
+        """The trial ended without an answer and may come again: ``reason`` was raised, or (none) it was interrupted."""

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ddsweep import disk
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -17,7 +19,10 @@ logger = logging.getLogger(__name__)
 
 
 class FanOut:
-    """Passes every call to each tracker; one that raises is reported once and left out from then on."""
+    """Passes every call to each tracker; one that raises is reported once and left out from then on.
+
+    But for a full disk: the agent pauses until there is room, and nothing is missing from what was told.
+    """
 
     def __init__(self, *trackers: Tracker) -> None:
         self._trackers = list(trackers)
@@ -27,6 +32,8 @@ class FanOut:
             try:
                 call(tracker)
             except Exception as error:
+                if disk.is_full(error):
+                    raise
                 logger.warning("%s stopped: %s", type(tracker).__name__, error)
                 self._trackers.remove(tracker)
 
@@ -37,6 +44,10 @@ class FanOut:
     def progress(self, phase: str, done: int, total: int) -> None:
         """Pass on."""
         self._tell(lambda tracker: tracker.progress(phase, done, total))
+
+    def rewind(self, step: int) -> None:
+        """Pass on."""
+        self._tell(lambda tracker: tracker.rewind(step))
 
     def log(self, metrics: dict[str, float], step: int) -> None:
         """Pass on."""
@@ -49,3 +60,7 @@ class FanOut:
     def finish(self, result: Result) -> None:
         """Pass on."""
         self._tell(lambda tracker: tracker.finish(result))
+
+    def leave(self, reason: str = "") -> None:
+        """Pass on."""
+        self._tell(lambda tracker: tracker.leave(reason))

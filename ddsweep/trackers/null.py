@@ -20,6 +20,9 @@ class NullTracker:
     def progress(self, phase: str, done: int, total: int) -> None:
         """Nothing."""
 
+    def rewind(self, step: int) -> None:
+        """Nothing."""
+
     def log(self, metrics: dict[str, float], step: int) -> None:
         """Nothing."""
 
@@ -27,4 +30,7 @@ class NullTracker:
         """Nothing."""
 
     def finish(self, result: Result) -> None:
+        """Nothing."""
+
+    def leave(self, reason: str = "") -> None:
         """Nothing."""

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ddsweep.backends import Lease, connect
+from ddsweep.backends import Lease, connect, patience, storage
 
 NAME = "chaos"
 LEASE = Lease(beat=0.4, grace=2)  # SQLite's clock counts whole seconds
@@ -21,6 +21,7 @@ class Orders:
     url: str
     log: Path
     pause: float
+    busy: int = 60
 
 
 def work(orders: Orders, agent: str) -> None:
@@ -33,7 +34,8 @@ def work(orders: Orders, agent: str) -> None:
 
 
 def _work(orders: Orders, agent: str) -> None:
-    store = connect(orders.url, LEASE)
+    storage.BUSY_SECONDS, patience.PAUSES = orders.busy, (0.05, 0.2)  # as short, beside the real ones, as the lease
+    store = connect(orders.url, LEASE, patient=True)
     backend = store.sweep(NAME)
     with orders.log.open("a", buffering=1) as log:
         while True:

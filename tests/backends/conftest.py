@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -33,32 +34,83 @@ def open_store() -> Iterator[Opener]:
         store.close()
 
 
+class Server:
+    """A PostgreSQL server on a port of its own."""
+
+    def __init__(self) -> None:
+        programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
+        if not programs:
+            pytest.fail("PostgreSQL is not installed (no /usr/lib/postgresql/*/bin); on Debian: apt install postgresql")
+        self._folder = Path(
+            tempfile.mkdtemp(prefix="ddsweep-pg-")
+        )  # pytest's own folders are closed to the user postgres
+        self._control, self.port, self._prefix = programs[-1], _free_port(), list[str]()
+        if os.geteuid() == 0:  # initdb refuses root
+            shutil.chown(self._folder, "postgres")
+            self._prefix = ["runuser", "-u", "postgres", "--"]
+        self._run("initdb", "-o", "-A trust -U postgres -E UTF8 --no-locale -N")
+
+    @property
+    def url(self) -> str:
+        """Where it is, without a database."""
+        return f"postgresql://postgres@127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self._folder} -c fsync=off"
+        self._run("start", "-l", self._folder / "log", "-w", "-o", options)
+
+    def stop(self) -> None:
+        """End it as a power cut would."""
+        self._run("stop", "-m", "immediate")
+
+    def remove(self) -> None:
+        """Remove its files."""
+        shutil.rmtree(self._folder)
+
+    def trust(self, method: str) -> None:
+        """How clients prove who they are from now on: ``trust`` or ``scram-sha-256``."""
+        (self._folder / "data" / "pg_hba.conf").write_text(f"host all all 127.0.0.1/32 {method}\n")
+        self._run("reload")
+
+    def database(self) -> str:
+        """URL of a new, empty database."""
+        import psycopg
+
+        name = f"test_{uuid.uuid4().hex[:8]}"
+        with psycopg.connect(f"{self.url}/postgres", autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}".encode())
+        return f"{self.url}/{name}"
+
+    def _run(self, *words: str | Path) -> None:
+        command = [*self._prefix, str(self._control), *map(str, words), "-D", str(self._folder / "data")]
+        done = subprocess.run(command, cwd=self._folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{words[0]}: {done.stdout}{done.stderr}"
+
+
+@contextlib.contextmanager
+def _served() -> Iterator[Server]:
+    server = Server()
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+        server.remove()
+
+
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[str]:
     """URL, without a database, of a server that lives as long as the session."""
-    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
-    if not programs:
-        pytest.fail("PostgreSQL is not installed (no /usr/lib/postgresql/*/bin); on Debian: apt install postgresql")
-    folder = Path(tempfile.mkdtemp(prefix="ddsweep-pg-"))  # pytest's own folders are closed to the user postgres
-    data, port = folder / "data", _free_port()
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
-    prefix: list[str] = []
-    if os.geteuid() == 0:  # initdb refuses root
-        shutil.chown(folder, "postgres")
-        prefix = ["runuser", "-u", "postgres", "--"]
+    with _served() as server:
+        yield server.url
 
-    def run(*command: str | Path) -> None:
-        done = subprocess.run([*prefix, *map(str, command)], cwd=folder, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{command[0]}: {done.stdout}{done.stderr}"
 
-    control = programs[-1]
-    run(control, "initdb", "-D", data, "-o", "-A trust -U postgres -E UTF8 --no-locale -N")
-    run(control, "start", "-D", data, "-l", folder / "log", "-w", "-o", options)
-    try:
-        yield f"postgresql://postgres@127.0.0.1:{port}"
-    finally:
-        run(control, "stop", "-D", data, "-m", "immediate")
-        shutil.rmtree(folder)
+@pytest.fixture
+def own_server() -> Iterator[Server]:
+    """A server that a test may stop."""
+    with _served() as server:
+        yield server
 
 
 @pytest.fixture

@@ -1,23 +1,23 @@
-"""What every backend must do, whatever keeps its books. A backend proves itself by giving the two fixtures.
+"""What every queue must do besides, whatever keeps its books. A queue proves itself by giving two fixtures.
 
 ``store``: an empty store with the lease ``LEASE``. ``age``: makes every heartbeat so far look that many seconds older.
 """
 
 from __future__ import annotations
 
-import threading
+import contextlib
+import dataclasses
 import time
-from collections import Counter
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Collection
+from typing import Protocol, cast
 
 import pytest
 
-from ddsweep.backends import Claim, Definition, Lease, Point, Queue, Registered, Scalar, State
+from ddsweep.backends import Backend, Claim, Definition, Lease, Point, Queue, Registered, Scalar, State
 from ddsweep.errors import UserError
+from tests.backends.backend_contract import NAME, BackendContract, Body, Grid, Worker, in_threads
 
 LEASE = Lease(beat=0.05, grace=100)
-NAME = "ablation-alpha@demo"
 Age = Callable[[float], None]
 
 
@@ -30,10 +30,34 @@ class QueueStore(Protocol):
 
     def sweep(self, name: str) -> Queue: ...
 
+    def kept(self, keys: Collection[str]) -> set[str]: ...
+
+    def load(self, key: str) -> dict[str, bytes]: ...
+
 
 def grid(*alphas: float, key: str = "", **changes: int) -> Definition:
     points = [Point(f"alpha={a:g}", {"alpha": a, "arch": "convnet3"}, key or f"key{a:g}", f"α {a:g}") for a in alphas]
     return Definition(NAME, points, {"axis": ["alpha"], "baseline": {"alpha": 0}}, title="How strong?", **changes)
+
+
+def work(backend: Backend, body: Body, agents: int = 1, limit: int | None = None) -> None:
+    """Does points as ``agent.Agent`` does: claims, answers, and looks after those that failed."""
+    queue = cast(Queue, backend)
+
+    def agent(name: str) -> None:
+        done = 0
+        while done != limit:
+            claim = queue.claim(name)
+            if claim is None:
+                queue.reconcile()
+                if queue.drained():
+                    return
+                continue
+            with contextlib.suppress(RuntimeError), claim:
+                claim.complete(body(float(claim.point.params["alpha"] or 0)))
+            done += 1
+
+    in_threads(agent, agents)
 
 
 def take(backend: Queue, agent: str = "gpu0") -> Claim:
@@ -42,10 +66,22 @@ def take(backend: Queue, agent: str = "gpu0") -> Claim:
     return claim
 
 
-class BackendContract:
+class QueueContract(BackendContract):
     @pytest.fixture
     def backend(self, store: QueueStore) -> Queue:
         return store.sweep(NAME)
+
+    @pytest.fixture
+    def grid(self) -> Grid:
+        def build(*alphas: float, name: str = NAME, scale: int = 1, max_attempts: int = 3) -> Definition:
+            key = f"scale{scale}" if scale > 1 else ""
+            return dataclasses.replace(grid(*alphas, key=key, max_attempts=max_attempts), name=name)
+
+        return build
+
+    @pytest.fixture
+    def worker(self) -> Worker:
+        return work
 
     def test_registering_twice_is_registering_once(self, backend: Queue) -> None:
         assert backend.register(grid(0, 1, 2)) == Registered(added=3, kept=0, withdrawn=0)
@@ -53,14 +89,7 @@ class BackendContract:
         assert [take(backend).point.id for _ in range(3)] == ["alpha=0", "alpha=1", "alpha=2"]
         assert backend.claim("gpu0") is None
 
-    def test_a_larger_grid_adds_only_what_is_new(self, backend: Queue) -> None:
-        backend.register(grid(0, 1))
-        take(backend).complete(0.5)
-        assert backend.register(grid(0, 0.5, 1)) == Registered(added=1, kept=2, withdrawn=0)
-        states = [(row.point.id, row.state) for row in backend.status().rows]
-        assert states == [("alpha=0", "complete"), ("alpha=0.5", "waiting"), ("alpha=1", "waiting")]
-
-    def test_a_smaller_grid_withdraws_what_waits_and_nothing_else(self, backend: Queue) -> None:
+    def test_a_smaller_grid_leaves_alone_what_runs(self, backend: Queue) -> None:
         backend.register(grid(0, 1, 2))
         take(backend).complete(0.5)
         running = take(backend)
@@ -71,12 +100,6 @@ class BackendContract:
         assert backend.register(grid(0, 1, 2)) == Registered(added=1, kept=2, withdrawn=0)
         assert [row.value for row in backend.status().rows] == [0.5, 0.6, None]
 
-    def test_another_key_is_another_experiment(self, backend: Queue) -> None:
-        backend.register(grid(0, key="old"))
-        take(backend).complete(0.5)
-        assert backend.register(grid(0, key="new")) == Registered(added=1, kept=0, withdrawn=0)
-        assert take(backend).point.key == "new"
-
     def test_a_point_arrives_as_it_was_registered(self, backend: Queue) -> None:
         params: dict[str, Scalar] = {"flag": True, "count": 1, "rate": 1.0, "word": "a+b", "nothing": None, "empty": ""}
         backend.register(Definition(NAME, [Point("odd × name", dict(params), "k", "τitle")]))
@@ -85,25 +108,6 @@ class BackendContract:
             Point("odd × name", dict(params), "k", "τitle"),
             [type(value) for value in params.values()],
         )
-
-    def test_many_agents_run_each_point_exactly_once(self, backend: Queue) -> None:
-        backend.register(grid(*range(40)))
-        ran: list[str] = []
-
-        def agent(name: str) -> None:
-            while claim := backend.claim(name):
-                with claim:
-                    ran.append(claim.point.id)
-                    assert claim.complete(float(claim.point.params["alpha"] or 0) / 100)
-
-        threads = [threading.Thread(target=agent, args=(f"gpu{i}",)) for i in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert Counter(ran) == {f"alpha={i}": 1 for i in range(40)}
-        assert [row.value for row in backend.status().rows] == [i / 100 for i in range(40)]
-        assert backend.drained()
 
     def test_a_raising_point_is_retried_and_does_not_stop_the_rest(self, backend: Queue) -> None:
         backend.register(grid(0, 1, 2, max_attempts=3))
@@ -178,6 +182,29 @@ class BackendContract:
         row = backend.status().rows[0]
         assert (row.state, row.value, row.attempts) == ("complete", 0.9, 2)
 
+    def test_results_are_kept_by_key_for_every_sweep(self, store: QueueStore, backend: Queue) -> None:
+        backend.register(grid(0, 1))
+        claim = take(backend)
+        assert claim.keep({"result.json": b"half"})
+        assert claim.keep({"result.json": b"whole", "synthetic.png": bytes(3_000_000)})
+        claim.complete(0.5)
+        assert store.kept(["key0", "key1"]) == {"key0"}
+        assert store.load("key0") == {"result.json": b"whole", "synthetic.png": bytes(3_000_000)}
+        assert store.load("key1") == {}
+
+    def test_results_after_the_lease_are_not_kept(self, store: QueueStore, backend: Queue, age: Age) -> None:
+        backend.register(grid(0))
+        late = take(backend)
+        age(LEASE.grace + 2)
+        backend.reconcile()
+        assert late.keep({"result.json": b"late"}) is False
+        again = take(backend)
+        assert late.keep({"result.json": b"late"}) is False
+        assert again.keep({"result.json": b"in time"})
+        again.complete(0.5)
+        assert late.keep({"result.json": b"late"}) is False
+        assert store.load("key0") == {"result.json": b"in time"}
+
     def test_a_heart_notices_that_the_lease_is_gone(self, backend: Queue, age: Age) -> None:
         backend.register(grid(0))
         claim = take(backend)
@@ -199,6 +226,84 @@ class BackendContract:
         assert first.release() is False
         assert again.complete(0.5)
 
+    def test_a_note_goes_with_the_point_to_whoever_takes_it_next(self, backend: Queue) -> None:
+        backend.register(grid(0, 1, max_attempts=2))
+        first = take(backend, "gpu0")
+        assert first.note == {}
+        assert first.release({"out of memory": "20 GiB"})
+        again = take(backend, "gpu1")
+        assert (again.point.id, again.attempt, again.note) == ("alpha=0", 1, {"out of memory": "20 GiB"})
+        assert take(backend).note == {}
+        again.release()
+        assert take(backend).note == {}, "a note is for the next one only"
+
+    def test_what_would_fail_again_is_given_up_at_once(self, backend: Queue) -> None:
+        backend.register(grid(0, 1, max_attempts=3))
+        assert take(backend).fail("no luck")
+        assert take(backend).fail("the loss is nan", final=True)
+        backend.reconcile()
+        first, second = backend.status().rows
+        assert (first.state, first.reasons) == (State.WAITING, ("no luck",))
+        assert (second.state, second.attempts, second.reason) == (State.FAILED, 1, "the loss is nan")
+        take(backend).complete(0.5)
+        assert backend.claim("gpu0") is None
+        assert backend.drained()
+        assert backend.register(grid(0, 1, max_attempts=9)) == Registered(added=0, kept=2, withdrawn=0)
+        assert backend.claim("gpu0") is None, "a larger max_attempts changes nothing about it"
+
+    def test_every_reason_is_kept(self, backend: Queue) -> None:
+        backend.register(grid(0, max_attempts=3))
+        for reason in ("first", "second", "third"):
+            assert take(backend).fail(reason)
+            backend.reconcile()
+        assert backend.status().rows[0].reasons == ("first", "second", "third")
+
+    def test_agents_are_listed_from_their_first_report_until_they_leave(self, backend: Queue) -> None:
+        backend.register(grid(0))
+        assert backend.agents() == []
+        for agent, step in (("b:2", 1), ("a:1", 5), ("b:2", 7)):
+            assert backend.report(agent, {"agent": agent, "done": step}) == ""
+        seen = backend.agents()
+        assert [one.status for one in seen] == [{"agent": "a:1", "done": 5}, {"agent": "b:2", "done": 7}]
+        assert all(0 <= one.age < 60 for one in seen)
+        backend.forget("a:1")
+        backend.forget("never there")
+        assert [one.status["agent"] for one in backend.agents()] == ["b:2"]
+        assert backend.status().rows[0].state is State.WAITING
+
+    def test_the_age_of_a_report_is_the_storages_to_tell(self, backend: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A host whose clock is a day ahead reports; nobody takes it for young or old because of that."""
+        backend.register(grid(0))
+        real = time.time
+        with monkeypatch.context() as skewed:
+            skewed.setattr(time, "time", lambda: real() + 86400)
+            backend.report("ahead:1", {"agent": "ahead:1"})
+        backend.report("here:1", {"agent": "here:1"})
+        assert all(0 <= one.age < 60 for one in backend.agents())
+
+    def test_a_host_with_a_wrong_clock_keeps_its_lease_and_takes_nobodys(
+        self, backend: Queue, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        backend.register(grid(0, 1))
+        real, held = time.time, []
+        for agent, skew in (("ahead", 86400), ("behind", -86400)):
+            with monkeypatch.context() as skewed:
+                skewed.setattr(time, "time", lambda skew=skew: real() + skew)
+                held.append(take(backend, agent))
+                backend.reconcile()
+            backend.reconcile()
+        assert [row.state for row in backend.status().rows] == [State.RUNNING] * 2
+        assert all(claim.complete(0.5) for claim in held)
+
+    def test_being_asked_to_stop(self, store: QueueStore, backend: Queue) -> None:
+        backend.register(grid(0))
+        store.sweep("other").register(Definition("other", [Point("a", {"alpha": 1}, "k")]))
+        assert backend.stop_asked() == ""
+        for mode in ("drain", "now", ""):
+            backend.ask_to_stop(mode)
+            assert (backend.stop_asked(), backend.report("a:1", {})) == (mode, mode)
+            assert store.sweep("other").stop_asked() == "", "that was for one sweep"
+
     def test_leaving_the_block_without_an_answer(self, backend: Queue) -> None:
         backend.register(grid(0, 1))
         with take(backend):
@@ -216,23 +321,8 @@ class BackendContract:
         with pytest.raises(ValueError, match="must be finite, is nan"):
             take(backend).complete(float("nan"))
 
-    def test_a_definition_comes_back(self, store: QueueStore, backend: Queue) -> None:
-        definition = grid(0, 1, max_attempts=7)
-        backend.register(grid(0))
-        backend.register(definition)
-        assert store.load_definition(NAME) == definition
-        assert store.names() == [NAME]
-
-    def test_sweeps_of_one_store_do_not_meet(self, store: QueueStore, backend: Queue) -> None:
-        other = Definition("other", [Point("a", {"alpha": "strong"}, "k")])
-        backend.register(grid(0))
-        store.sweep("other").register(other)
-        take(store.sweep("other")).complete(0.25)
-        assert store.names() == [NAME, "other"]
-        assert [store.sweep("other").drained(), backend.drained()] == [True, False]
-
-    @pytest.mark.parametrize("method", ["status", "drained", "reconcile"])
-    def test_an_unknown_sweep_names_those_there_are(self, store: QueueStore, backend: Queue, method: str) -> None:
+    @pytest.mark.parametrize("method", ["status", "drained", "reconcile", "agents", "stop_asked"])
+    def test_an_unknown_sweep_is_one_line_for_agents_too(self, store: QueueStore, backend: Queue, method: str) -> None:
         backend.register(grid(0))
         expected = f"no registered sweep 'ablation-alpha'; did you mean {NAME}? (allowed: {NAME})"
         unknown = store.sweep("ablation-alpha")

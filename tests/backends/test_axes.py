@@ -25,5 +25,10 @@ def test_the_distribution_of_an_axis(values: list[Scalar], expected: BaseDistrib
 
 def test_translation_keeps_the_choice() -> None:
     old, new = CategoricalDistribution(["a", "b"]), CategoricalDistribution(["c", "b", "a"])
-    assert [axes.translate(index, old, new) for index in (0.0, 1.0)] == [2.0, 1.0]
-    assert axes.translate(5.0, IntDistribution(1, 5), CategoricalDistribution(["none", 5])) == 1.0
+    assert axes.translation([0.0, 1.0], old, new) == {0.0: 2.0}, "b stays where it was"
+    assert axes.translation([5.0], IntDistribution(1, 5), CategoricalDistribution(["none", 5])) == {5.0: 1.0}
+
+
+def test_numbers_stand_for_themselves() -> None:
+    new = FloatDistribution(0.5, 5000.0, log=True)
+    assert axes.translation([1.0, 2.0, 5.0], IntDistribution(1, 5), new) == {}

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import random
 import signal
+import sqlite3
 import time
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
@@ -16,6 +20,7 @@ import pytest
 from ddsweep.backends import Definition, Point, State, connect
 from ddsweep.backends.ledger import Phase
 from tests.backends import agents
+from tests.backends.conftest import Server
 
 LONGEST = 10.0  # seconds that anybody stays frozen; a lease is lost after two or three
 
@@ -79,44 +84,73 @@ class Crew:
             process.join()
 
 
-def survive(url: str, log: Path, crew_size: int, points: int, harms: int, pause: float) -> None:
-    store = connect(url, agents.LEASE)
+@dataclass(frozen=True)
+class Disaster:
+    """What befalls the storage itself, so many times, spread over the sweep; every agent has to sit it out."""
+
+    strike: Callable[[], object]
+    times: int
+
+
+CALM = Disaster(lambda: None, 0)
+
+
+@dataclass(frozen=True)
+class Toll:
+    """What it cost: executions beyond one per point, and results that came too late."""
+
+    repeated: int
+    dropped: int
+
+
+def survive(orders: agents.Orders, crew_size: int, points: int, harms: int = 0, disaster: Disaster = CALM) -> Toll:
+    """Run a sweep through all of it; every point is complete exactly once, and no agent has left by itself."""
+    store = connect(orders.url, agents.LEASE)
     backend = store.sweep(agents.NAME)
     grid = [Point(f"p{n}", {"n": n}, f"key{n}") for n in range(points)]
     backend.register(Definition(agents.NAME, grid, max_attempts=100))
-    dice, begin = random.Random(0), time.monotonic()
-    log.touch()
-    crew = Crew(agents.Orders(url, log, pause), crew_size)
+    begin = time.monotonic()
+    orders.log.touch()
+    crew = Crew(orders, crew_size)
     try:
-        while not _executed(log):
+        while not _executed(orders.log):
             assert crew.alive, "no agent ever started"
             time.sleep(0.05)
-        gap = points * pause / crew_size / (harms + 1)
-        while crew.alive:
-            if sum(crew.harmed.values()) < harms:
-                crew.harm(dice)
-            crew.wake()
-            time.sleep(gap)
-            assert time.monotonic() - begin < 120, f"not drained: {backend.status().counts}"
+        struck = _through(crew, orders, points, harms, disaster)
     finally:
         crew.dismiss()
-    seconds = time.monotonic() - begin
     completions = Counter(one.point.id for one in backend.attempts() if one.phase is Phase.COMPLETE)
-    executions = _executed(log)
+    toll = Toll(_executed(orders.log) - points, _dropped(orders.log))
     print(
-        f"\n{store.database.url.get_backend_name()}: {crew_size} agents, {points} points, {dict(crew.harmed)}: "
-        f"{executions} executions, {len(completions)} points with {set(completions.values())} completions, "
-        f"{_dropped(log)} late results dropped, {seconds:.1f} s"
+        f"\n{store.database.url.get_backend_name()}: {crew_size} agents, {points} points, {dict(crew.harmed)}, storage "
+        f"struck {struck} times: {points + toll.repeated} executions, {len(completions)} points with "
+        f"{set(completions.values())} completions, {toll.dropped} late results dropped, "
+        f"{time.monotonic() - begin:.1f} s"
     )
     rows = backend.status().rows
     store.close()
     assert completions == {point.id: 1 for point in grid}
     assert [row.value for row in rows] == [n / 1000 for n in range(points)]
     assert all(row.state is State.COMPLETE for row in rows)
-    assert sum(crew.harmed.values()) == harms, "the chaos came too late"
+    assert (sum(crew.harmed.values()), struck) == (harms, disaster.times), "the chaos came too late"
     assert {process.exitcode for process in crew.processes} <= {0, -signal.SIGKILL}, "an agent crashed by itself"
-    assert executions > points, "no point was ever lost, so nothing was tested"
-    assert _dropped(log) > 0, "nobody ever woke up too late, so nothing was tested"
+    return toll
+
+
+def _through(crew: Crew, orders: agents.Orders, points: int, harms: int, disaster: Disaster) -> int:
+    """Harm and strike until everybody has left; how often the storage was struck."""
+    dice, begin, struck = random.Random(0), time.monotonic(), 0
+    gap = points * orders.pause / len(crew.processes) / (harms + 1)
+    while crew.alive:
+        if sum(crew.harmed.values()) < harms:
+            crew.harm(dice)
+        if struck < disaster.times and _executed(orders.log) > points * (struck + 1) // (disaster.times + 2):
+            disaster.strike()
+            struck += 1
+        crew.wake()
+        time.sleep(min(gap, 0.5))
+        assert time.monotonic() - begin < 180, f"not drained: {len(crew.alive)} agents are at it"
+    return struck
 
 
 def _executed(log: Path) -> int:
@@ -144,14 +178,59 @@ def _lines(log: Path) -> list[str]:
 
 
 def test_four_agents_on_sqlite(tmp_path: Path) -> None:
-    survive(str(tmp_path / "sweeps.db"), tmp_path / "log", crew_size=4, points=40, harms=6, pause=0.2)
+    orders = agents.Orders(str(tmp_path / "sweeps.db"), tmp_path / "log", pause=0.2)
+    toll = survive(orders, crew_size=4, points=40, harms=6)
+    assert toll.repeated > 0, "no point was ever lost, so nothing was tested"
+    assert toll.dropped > 0, "nobody ever woke up too late, so nothing was tested"
 
 
 @pytest.mark.slow
 def test_eight_agents_on_sqlite(tmp_path: Path) -> None:
-    survive(str(tmp_path / "sweeps.db"), tmp_path / "log", crew_size=8, points=200, harms=18, pause=0.2)
+    orders = agents.Orders(str(tmp_path / "sweeps.db"), tmp_path / "log", pause=0.2)
+    toll = survive(orders, crew_size=8, points=200, harms=18)
+    assert toll.repeated > 0 and toll.dropped > 0
 
 
 @pytest.mark.postgres
 def test_eight_agents_on_postgresql(postgresql: str, tmp_path: Path) -> None:
-    survive(postgresql, tmp_path / "log", crew_size=8, points=200, harms=18, pause=0.2)
+    toll = survive(agents.Orders(postgresql, tmp_path / "log", pause=0.2), crew_size=8, points=200, harms=18)
+    assert toll.repeated > 0 and toll.dropped > 0
+
+
+@pytest.mark.slow
+def test_a_frozen_writer_keeps_an_sqlite_file_for_longer_than_leases_last(tmp_path: Path) -> None:
+    path = tmp_path / "sweeps.db"
+
+    def freeze() -> None:
+        """What an agent does that is stopped in the middle of a write, and woken much later."""
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as writer:
+            writer.execute("BEGIN IMMEDIATE")
+            time.sleep(3 * agents.LEASE.grace)
+            writer.execute("ROLLBACK")
+
+    orders = agents.Orders(str(path), tmp_path / "log", pause=0.2, busy=1)
+    toll = survive(orders, crew_size=4, points=60, disaster=Disaster(freeze, 2))
+    assert toll == Toll(0, 0), "nobody died, and nobody was taken for dead"
+
+
+@pytest.mark.postgres
+def test_a_server_that_is_away_for_longer_than_leases_last(own_server: Server, tmp_path: Path) -> None:
+    def outage() -> None:
+        own_server.stop()
+        time.sleep(3 * agents.LEASE.grace)
+        own_server.start()
+
+    orders = agents.Orders(own_server.database(), tmp_path / "log", pause=0.2)
+    toll = survive(orders, crew_size=6, points=90, disaster=Disaster(outage, 2))
+    assert toll == Toll(0, 0), "nobody died, and nobody was taken for dead"
+
+
+@pytest.mark.postgres
+def test_a_server_that_is_restarted_while_agents_die(own_server: Server, tmp_path: Path) -> None:
+    def restart() -> None:
+        own_server.stop()
+        own_server.start()
+
+    orders = agents.Orders(own_server.database(), tmp_path / "log", pause=0.2)
+    toll = survive(orders, crew_size=8, points=200, harms=12, disaster=Disaster(restart, 4))
+    assert toll.repeated > 0 and toll.dropped > 0

@@ -10,10 +10,10 @@ import sqlalchemy as sa
 from ddsweep.backends.memory import MemoryStore
 from ddsweep.backends.optuna import OptunaStore
 from tests.backends.conftest import Opener
-from tests.backends.contract import LEASE, Age, BackendContract
+from tests.backends.contract import LEASE, Age, QueueContract
 
 
-class TestMemory(BackendContract):
+class TestMemory(QueueContract):
     @pytest.fixture
     def store(self) -> MemoryStore:
         return MemoryStore(LEASE)
@@ -27,7 +27,7 @@ class TestMemory(BackendContract):
         return older
 
 
-class TestSqlite(BackendContract):
+class TestSqlite(QueueContract):
     @pytest.fixture
     def store(self, open_store: Opener, tmp_path: Path) -> OptunaStore:
         return open_store(tmp_path / "runs of {me} 100%?" / "sweeps.db", LEASE)
@@ -45,7 +45,7 @@ class TestSqlite(BackendContract):
 
 
 @pytest.mark.postgres
-class TestPostgresql(BackendContract):
+class TestPostgresql(QueueContract):
     @pytest.fixture
     def store(self, open_store: Opener, postgresql: str) -> OptunaStore:
         return open_store(postgresql, LEASE)

@@ -133,3 +133,24 @@ def test_a_note_that_cannot_be_written_costs_nothing(
     monkeypatch.setattr(notes, "study_note", broken)
     notes.annotate(backend)
     assert "the dashboard's notes were not written (RuntimeError: no ink)" in caplog.text
+
+
+def test_what_takes_long_is_not_written_after_every_result(
+    backend: OptunaBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notes, "QUICK", 0.0)
+    monkeypatch.setattr(notes, "SHARE", 1e-9)
+    written: list[int] = []
+    original = notes.study_note
+
+    def study_note(status: Status, title: str) -> str:
+        written.append(status.count(State.COMPLETE))
+        return original(status, title)
+
+    monkeypatch.setattr(notes, "study_note", study_note)
+    before = backend.status().count(State.COMPLETE)
+    while (claim := backend.claim("gpu0")) is not None:
+        claim.complete(0.5)
+        notes.annotate(backend, claim.point.id)
+    points = len(backend.status().rows)
+    assert written == [before + 1, points], "at first, and when all is done"

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from optuna.artifacts import get_all_artifact_meta
 from optuna.trial import TrialState
 
-from ddsweep.backends import Definition, Lease, Point, Scalar, attach_image, queue
+from ddsweep.backends import Definition, Lease, Point, Scalar, attach_image, tables
 from ddsweep.backends.optuna import OptunaBackend, OptunaStore
 from ddsweep.errors import UserError
 from tests.backends.conftest import Opener
@@ -95,15 +95,69 @@ def test_registering_is_linear_in_the_grid(store: OptunaStore) -> None:
     assert statements(400) / 400 <= statements(20) / 20
 
 
+def test_the_next_waiting_trial_is_found_by_an_index(store: OptunaStore) -> None:
+    query = "SELECT trial_id FROM trials WHERE study_id = 1 AND state = 'WAITING' ORDER BY number LIMIT 1"
+    with store.database.transaction("read") as session:
+        plan = " ".join(row.detail for row in session.execute(sa.text(f"EXPLAIN QUERY PLAN {query}")))
+    assert tables.INDEX in plan
+    assert "TEMP B-TREE" not in plan, "nothing is sorted"
+
+
+def test_the_index_is_added_to_a_storage_that_has_none(open_store: Opener, tmp_path: Path) -> None:
+    with open_store(tmp_path / "sweeps.db").database.transaction() as session:
+        session.execute(sa.text(f"DROP INDEX {tables.INDEX}"))
+    again = open_store(tmp_path / "sweeps.db")
+    assert tables.INDEX in {index["name"] for index in sa.inspect(again.database.rdb.engine).get_indexes("trials")}
+
+
+@pytest.mark.parametrize("ask", ["drained", "reconcile", "claim"])
+def test_what_agents_ask_all_the_time_reads_a_few_rows(store: OptunaStore, ask: str) -> None:
+    def fetched(points: int) -> int:
+        sweep = store.sweep(f"grid-{points}")
+        sweep.register(Definition(sweep.name, [Point(f"p{i}", {"n": i}, f"k{i}") for i in range(points)]))
+        failed = sweep.claim("gpu0")
+        assert failed is not None
+        failed.fail("a failure, which is queued again")
+        sweep.reconcile()
+        counted: list[int] = []
+        listener = (
+            store.database.rdb.engine,
+            "before_cursor_execute",
+            lambda *a: counted.append("definition" in str(a)),
+        )
+        sa.event.listen(*listener)
+        getattr(sweep, ask)(*(["gpu0"] if ask == "claim" else []))
+        sa.event.remove(*listener)
+        assert not any(counted), "the definition, which has every point, is not read"
+        return len(counted)
+
+    assert fetched(5) == fetched(100)
+
+
+def test_a_point_that_has_left_the_grid_is_not_waited_for(backend: OptunaBackend) -> None:
+    backend.register(grid("alpha", 0, 1))
+    finish(backend, 0.5)
+    running = backend.claim("gpu0")
+    backend.register(grid("alpha", 0))
+    assert backend.drained()
+    backend.register(grid("alpha", 0, 1))
+    assert not backend.drained(), "it is back"
+    assert running is not None and running.fail("no")
+    assert not backend.drained(), "it has attempts left"
+    backend.reconcile()
+    finish(backend, 0.5)
+    assert backend.drained()
+
+
 def test_an_agents_clock_does_not_matter(backend: OptunaBackend, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = queue._now()
+    now = tables.now()
     backend.register(grid("alpha", 0, 1))
     for ahead, value in ((timedelta(days=1), 0.1), (timedelta(days=-1), 0.2)):
 
         def skewed(ahead: timedelta = ahead) -> datetime:
             return now + ahead
 
-        monkeypatch.setattr(queue, "_now", skewed)
+        monkeypatch.setattr(tables, "now", skewed)
         claim = backend.claim("gpu0")
         assert claim is not None
         backend.reconcile()

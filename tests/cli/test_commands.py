@@ -129,7 +129,7 @@ def test_a_cell_of_another_sweep_is_not_computed_again(launched: Run, tiny: list
 def test_a_failing_cell_is_reported_and_the_exit_status_says_so(
     ddsweep: Run, tiny: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ddsweep import agent, trial
+    from ddsweep import trial
 
     real = trial.run
 
@@ -139,7 +139,7 @@ def test_a_failing_cell_is_reported_and_the_exit_status_says_so(
         return real(recipe, *rest)
 
     monkeypatch.setattr(trial, "run", run)
-    monkeypatch.setattr(agent, "RECONCILE", 0.0)
+    monkeypatch.setattr("ddsweep.agent.work.RECONCILE", 0.0)
     result = ddsweep("launch", "ablation-alpha@demo", "--set", "alpha=0,10", *tiny, "--workers", "0", "-d", "cpu")
     assert result.exit_code == 1
     assert "done 1/2   running 0   failed 1" in result.stdout

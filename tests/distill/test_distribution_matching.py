@@ -8,7 +8,7 @@ from ddsweep import augment
 from ddsweep.data import Dataset
 from ddsweep.data.table import FULL_STRATEGY
 from ddsweep.distill import distribution_matching
-from ddsweep.distill.distribution_matching import Settings, episode
+from ddsweep.distill.distribution_matching import DistributionMatching, Settings
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.rng import Streams
 from tests import toys
@@ -17,7 +17,7 @@ DM = Settings(batch_real=5, strategy=FULL_STRATEGY)
 
 
 def only(net: torch.nn.Module, syn: Synthetic, data: Dataset, streams: Streams, settings: Settings = DM) -> Tensor:
-    (loss,) = episode(net, syn, data, streams, settings)  # type: ignore[arg-type]
+    (loss,) = DistributionMatching(net, settings).episode(syn, data, streams)  # type: ignore[arg-type]
     return loss
 
 

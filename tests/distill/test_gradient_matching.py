@@ -1,5 +1,6 @@
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -9,11 +10,16 @@ from ddsweep import augment, nn
 from ddsweep.data import Dataset
 from ddsweep.data.table import FULL_STRATEGY
 from ddsweep.distill import gradient_matching
-from ddsweep.distill.gradient_matching import Settings, distance, episode
+from ddsweep.distill.gradient_matching import GradientMatching, Settings, distance
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.errors import UserError
 from ddsweep.rng import Streams
 from tests import toys
+
+
+def episode(net: Any, synthetic: Synthetic, data: Dataset, streams: Streams, settings: Settings) -> Iterator[Tensor]:
+    return GradientMatching(net, settings).episode(synthetic, data, streams)
+
 
 # ---- the distance
 

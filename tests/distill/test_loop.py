@@ -6,6 +6,7 @@ has tests of its own) and the named streams.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +14,11 @@ import torch
 from torch import Tensor
 
 from ddsweep import augment, nn, rng
+from ddsweep.checkpoints import Checkpoints, FileSlot, Interrupted
 from ddsweep.data import Dataset
 from ddsweep.distill.loop import Diverged, distill
 from ddsweep.pretrained.lens import Lens
-from ddsweep.pretrained.pool import Pool, PretrainedModel
+from ddsweep.pretrained.pool import Pool, PretrainedModel, Room
 from ddsweep.recipe import Recipe, make
 from ddsweep.rng import Streams
 from ddsweep.trackers.null import NullTracker
@@ -179,3 +181,39 @@ def test_ptms_are_left_as_they_were(data: Dataset, pool: Pool) -> None:
 def test_divergence_is_told_with_the_step(data: Dataset) -> None:
     with pytest.raises(Diverged, match=r"the loss is (nan|inf) at step \d+ of 5"):
         distill(recipe(method="dm", alpha=0.0, lr_img=1e30), data, None, Streams(1), NullTracker())
+
+
+class Moody:
+    """A network whose answer to one image depends on those it sees with it, as the last bits of any network do."""
+
+    def __init__(self, net: nn.Network) -> None:
+        self.net = net
+
+    def embed(self, images: Tensor) -> Tensor:
+        return self.net.embed(images) * (1 + images.mean())
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return self.net(images)
+
+
+@pytest.mark.parametrize("room", [10**6, 12_000, 0])
+@pytest.mark.parametrize("boundary", [1, 2, 3, 4])
+def test_after_an_interruption_real_images_are_looked_at_in_the_same_company(
+    data: Dataset, boundary: int, room: int
+) -> None:
+    """With room for the features of both PTMs, of the one that is drawn first, and of none."""
+    one = recipe(method="dm", regularizer="cclom", alpha=50.0, n_models=2, seed=3)
+
+    def run(checkpoints: Checkpoints) -> Tensor:
+        nets = [nn.build("convnet1", **SHAPE, generator=rng.generator(9, "ptm", index)) for index in range(2)]
+        frozen = [Moody(net.requires_grad_(False).eval()) for net in nets]
+        pool = Pool([[PretrainedModel("convnet1", net, Lens(3)) for net in frozen]], Room(room))
+        slot = FileSlot(Path("distill.safetensors"), {}, checkpoints)
+        return distill(one, data, pool, Streams(one.seed), NullTracker(), slot).images
+
+    whole = run(Checkpoints())
+    Path("distill.safetensors").unlink()
+    asks = iter(range(1, boundary + 1))
+    with pytest.raises(Interrupted):
+        run(Checkpoints(leave=lambda: next(asks) == boundary))
+    assert torch.equal(run(Checkpoints()), whole)

@@ -13,6 +13,7 @@ import pytest
 
 from ddsweep import launchers, sweep
 from ddsweep.backends import Backend, Definition, Point, State, connect
+from ddsweep.device import Slot
 from ddsweep.errors import UserError
 from ddsweep.launchers import Job, Launcher, local, plan
 from ddsweep.launchers.inline import InlineLauncher
@@ -54,7 +55,7 @@ def wait(launcher: Launcher, seconds: float = 90.0) -> None:
 @pytest.mark.parametrize("kind", [InlineLauncher, LocalLauncher])
 class TestContract:
     def test_the_queue_is_drained_and_nobody_stays(self, kind: Any, job: Job, queue: Backend) -> None:
-        launcher: Launcher = kind(job, ["cpu"])
+        launcher: Launcher = kind(job, [Slot("cpu")])
         launcher.start()
         wait(launcher)
         assert [row.state for row in queue.status().rows] == [State.COMPLETE] * 2
@@ -63,7 +64,7 @@ class TestContract:
         assert launcher.poll() == 0
 
     def test_stopping_what_does_not_run_is_nothing(self, kind: Any, job: Job) -> None:
-        launcher: Launcher = kind(job, ["cpu"])
+        launcher: Launcher = kind(job, [Slot("cpu")])
         launcher.stop()
         assert launcher.poll() == 0
 
@@ -78,13 +79,53 @@ def test_a_slot_whose_agents_keep_dying_is_closed(job: Job, monkeypatch: pytest.
     monkeypatch.setattr(
         launchers.sys, "executable", script(tmp_path / "agent", 'echo "$@" >> started; echo broken >&2; exit 3')
     )
-    launcher = LocalLauncher(job, ["cuda:0"])
+    launcher = LocalLauncher(job, [Slot("cuda:0", "gpu 3", "3")])
     launcher.start()
     wait(launcher)
     assert len(Path("started").read_text().splitlines()) == local.MAX_DEATHS
     (reason,) = launcher.closed()
-    assert "cuda:0: 3 agents died (last status 3)" in reason
+    assert "gpu 3: 3 agents died (last status 3)" in reason
     assert "broken" in (job.folder / "agent-0.log").read_text()
+
+
+def test_a_slot_on_which_different_cells_fail_is_closed_at_once(
+    job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    told = '{"ended": 0, "failed": {"a": "no disk", "b": "no disk", "c": "no such folder"}}'
+    body = f"echo x >> started; mkdir -p {job.folder}; echo '{told}' > {job.folder}/agent-0.streak; exit 76"
+    monkeypatch.setattr(launchers.sys, "executable", script(tmp_path / "agent", body))
+    launcher = LocalLauncher(job, [Slot("cpu")])
+    launcher.start()
+    wait(launcher)
+    assert len(Path("started").read_text().splitlines()) == 1
+    (reason,) = launcher.closed()
+    assert "cpu: 3 different cells in a row failed here, the last with: no such folder; see" in reason
+
+
+def test_deaths_are_counted_from_the_last_cell_that_ended(
+    job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Two agents die, the next ends a cell and dies, then two more: three in a row."""
+    body = f"""echo x >> started
+    [ $(wc -l < started) = 3 ] && echo '{{"ended": 1, "failed": {{}}}}' > {job.folder}/agent-0.streak
+    exit 9"""
+    monkeypatch.setattr(launchers.sys, "executable", script(tmp_path / "agent", body))
+    launcher = LocalLauncher(job, [Slot("cpu")])
+    launcher.start()
+    wait(launcher)
+    assert len(Path("started").read_text().splitlines()) == 5
+    assert "cpu: 3 agents died (last status 9)" in launcher.closed()[0]
+
+
+def test_an_agent_that_asks_for_a_fresh_process_gets_one(
+    job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    body = "echo x >> started; [ $(wc -l < started) = 6 ] && exit 0; exit 75"
+    monkeypatch.setattr(launchers.sys, "executable", script(tmp_path / "agent", body))
+    launcher = LocalLauncher(job, [Slot("cpu")])
+    launcher.start()
+    wait(launcher)
+    assert (len(Path("started").read_text().splitlines()), launcher.closed()) == (6, [])
 
 
 def test_agents_are_told_their_job_and_no_password(job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -92,15 +133,16 @@ def test_agents_are_told_their_job_and_no_password(job: Job, monkeypatch: pytest
 
     secret = replace(job, storage="postgresql://me:secret@host/db")
     monkeypatch.setattr(launchers.sys, "executable", script(tmp_path / "agent", 'echo "$@" > words; env > environment'))
-    launcher = LocalLauncher(secret, ["cuda:1"])
+    launcher = LocalLauncher(secret, [Slot("cuda:0", "gpu 1 · 2", "GPU-5d5b")])
     launcher.start()
     wait(launcher)
     words = Path("words").read_text()
-    assert "agent ablation-alpha@demo" in words and "--device cuda:1" in words
+    assert "agent ablation-alpha@demo" in words and "--device cuda:0 --slot gpu 1 · 2" in words
     assert "secret" not in words
     environment = Path("environment").read_text().splitlines()
     assert "DDSWEEP_STORAGE=postgresql://me:secret@host/db" in environment
     assert f"OMP_NUM_THREADS={job.threads}" in environment
+    assert "CUDA_VISIBLE_DEVICES=GPU-5d5b" in environment
 
 
 def test_an_agent_that_will_not_leave_is_ended_with_its_children(
@@ -109,7 +151,7 @@ def test_an_agent_that_will_not_leave_is_ended_with_its_children(
     monkeypatch.setattr(local, "PATIENCE", 0.5)
     body = "trap '' TERM; sleep 60 & echo $! > child; echo $$ > parent; wait; sleep 60"
     monkeypatch.setattr(launchers.sys, "executable", script(tmp_path / "agent", body))
-    launcher = LocalLauncher(job, ["cpu"])
+    launcher = LocalLauncher(job, [Slot("cpu")])
     launcher.start()
     while not (Path("parent").exists() and Path("parent").read_text().strip()):
         time.sleep(0.02)
@@ -126,7 +168,7 @@ def test_an_agent_that_will_not_leave_is_ended_with_its_children(
 @pytest.mark.slow
 def test_killed_and_stopped_agents_lose_nothing(one: Sweep, job: Job, queue: Backend) -> None:
     """An agent killed outright is replaced; one that is stopped gives its cell back; a new launch finishes."""
-    launcher = LocalLauncher(job, ["cpu", "cpu"])
+    launcher = LocalLauncher(job, [Slot("cpu"), Slot("cpu", "cpu · 2")])
     launcher.start()
     time.sleep(2.0)
     victim = launcher._slots[0].process
@@ -137,7 +179,7 @@ def test_killed_and_stopped_agents_lose_nothing(one: Sweep, job: Job, queue: Bac
     launcher.stop()
     assert launcher.poll() == 0
     assert not [row for row in queue.status().rows if row.state is State.FAILED]
-    again = LocalLauncher(job, ["cpu"])
+    again = LocalLauncher(job, [Slot("cpu")])
     again.start()
     time.sleep(1.0)
     again.stop()
@@ -153,14 +195,42 @@ def test_slots(wanted: str, workers: int | None, slots: int, monkeypatch: pytest
     assert len(plan.slots(wanted, workers)) == slots
 
 
-def test_gpus_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
-    assert plan.slots("auto", None) == ["cuda:0", "cuda:1"]
-    assert plan.slots("cuda", 3) == ["cuda:0", "cuda:1", "cuda:0"]
-    assert plan.slots("cuda:1", None) == ["cuda:1"]
+
+
+def test_gpus_are_shared_out(two_gpus: None) -> None:
+    def names(*words: Any) -> list[tuple[str, str]]:
+        return [(str(slot), slot.gpu) for slot in plan.slots(*words)]
+
+    first, second = ("gpu 0", "0"), ("gpu 1", "1")
+    assert names("auto", None) == [first, second]
+    assert names("cuda", 3) == [first, second, ("gpu 0 · 2", "0")]
+    assert names("cuda:1", None) == [second]
+    assert names("auto", None, "1") == [second]
+    assert names("auto", None, "all", 2) == [first, second, ("gpu 0 · 2", "0"), ("gpu 1 · 2", "1")]
+    assert names("cuda", 0) == [("cuda:0", "")], "this process sees what it sees"
+    assert plan.summary(plan.slots("auto", 3)) == ["gpu 0 × 2", "gpu 1"]
     with pytest.raises(UserError, match="no cuda:2"):
         plan.slots("cuda:2", None)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("cpu", None, "0", None), "gpus: cannot go with --device cpu"),
+        (("auto", 0, "0", None), "workers: 0 works in this process, on --device cuda:N and not on --gpus"),
+        (("auto", 4, None, 2), "per-gpu: says how many agents there are, and so does --workers; give one of them"),
+        (("cpu", None, None, 2), "per-gpu: cpu is no GPU; agents beside each other there are --workers"),
+    ],
+)
+def test_contradictions(two_gpus: None, words: Any, line: str) -> None:
+    with pytest.raises(UserError) as caught:
+        plan.slots(*words)
+    assert str(caught.value) == line
 
 
 def test_cores_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from ddsweep import data
+from ddsweep.checkpoints import Checkpoints
 from ddsweep.data.dataset import Dataset
 from ddsweep.errors import UserError
 from ddsweep.pretrained import holdings, spec, training
@@ -64,14 +67,13 @@ def test_a_training_that_was_cut_off_ends_in_the_same_weights(
     training.ensure(TINY, {3, 6}, digits, quiet)
     whole = load_file(TINY.weights(6))
     monkeypatch.setenv("DDSWEEP_CACHE", str(tmp_path / "other"))
-    monkeypatch.setattr(training, "CHECKPOINT_EVERY", 0.0)
 
     def power_cut(done: int, total: int) -> None:
         if done == 4:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        training.ensure(TINY, {3, 6}, digits, power_cut)
+        training.ensure(TINY, {3, 6}, digits, power_cut, Checkpoints(every=0))
     assert TINY.saved() == {3}
     seen: list[int] = []
     training.ensure(TINY, {3, 6}, digits, lambda done, total: seen.append(done))
@@ -91,6 +93,44 @@ def test_a_damaged_checkpoint_is_set_aside(
     assert "set aside" in caplog.text
 
 
+@pytest.mark.parametrize(("kind", "first"), [("whole", 4), ("truncated", 3), ("of other settings", 3)])
+def test_a_training_goes_on_from_the_last_checkpoint_that_is_its_own(digits: Dataset, kind: str, first: int) -> None:
+    def power_cut(done: int, total: int) -> None:
+        if done == 4:
+            raise KeyboardInterrupt
+
+    for one in (TINY, replace(TINY, lr=0.02)):
+        with pytest.raises(KeyboardInterrupt):
+            training.ensure(one, {6}, digits, power_cut, Checkpoints(every=0))
+    checkpoint = TINY.folder / "training.safetensors"
+    if kind == "truncated":
+        checkpoint.write_bytes(checkpoint.read_bytes()[:-9])
+    if kind == "of other settings":
+        shutil.copy(replace(TINY, lr=0.02).folder / checkpoint.name, checkpoint)
+    seen: list[int] = []
+    training.ensure(TINY, {6}, digits, lambda done, total: seen.append(done))
+    assert seen[0] == first
+    assert not list(TINY.folder.glob("*previous.safetensors"))
+
+
+def test_an_earlier_epoch_goes_on_from_the_checkpoint_before_the_last(digits: Dataset) -> None:
+    """Cut off after epoch 4, and then epoch 4 itself is asked for: the last checkpoint is past it."""
+    training.ensure(TINY, {4}, digits, quiet)
+    weights = load_file(TINY.weights(4))
+    shutil.rmtree(TINY.folder)
+
+    def power_cut(done: int, total: int) -> None:
+        if done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        training.ensure(TINY, {6}, digits, power_cut, Checkpoints(every=0))
+    seen: list[int] = []
+    training.ensure(TINY, {4}, digits, lambda done, total: seen.append(done))
+    assert seen[0] == 3
+    assert all(torch.equal(weights[name], value) for name, value in load_file(TINY.weights(4)).items())
+
+
 def test_a_later_epoch_goes_on_an_earlier_one_starts_again(digits: Dataset) -> None:
     training.ensure(TINY, {4}, digits, quiet)
     seen: list[int] = []
@@ -105,8 +145,6 @@ def test_a_later_epoch_goes_on_an_earlier_one_starts_again(digits: Dataset) -> N
 
 def test_ptms_of_changed_images_are_trained_anew(digits: Dataset) -> None:
     training.ensure(TINY, {1}, digits, quiet)
-    from dataclasses import replace
-
     other = replace(digits, checksum="0" * 64)
     seen: list[int] = []
     training.ensure(TINY, {1}, other, lambda done, total: seen.append(done))

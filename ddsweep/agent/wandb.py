@@ -1,0 +1,134 @@
+"""One of W&B's own agents on one slot, looked after: what it starts leaves with it, and a bad slot is given up.
+
+``wandb agent`` asks the server for points and starts ``ddsweep trial`` for each; so pause, resume, stop and cancel are
+W&B's. This process gives it its device, ends it, and sees to it that it is not left alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ddsweep import agent, device, processes
+from ddsweep.agent import BAD_SLOT, Leaving, Post
+from ddsweep.agent.wandb_trial import Place, Record
+from ddsweep.trackers import status
+
+logger = logging.getLogger(__name__)
+LOOK = 0.5  # seconds between two looks at the agent
+# Seconds after each interrupt, as W&B's agent understands them: wait for the trial, end it (TERM), kill it. A trial
+# takes up to 12 to save and 15 to tell W&B; launchers wait for 30.
+PATIENCE = (1.0, 27.5, 1.0)
+OURS = "WANDB_SERVICE"  # a helper process of W&B's client; it ends with the process that started it
+
+
+@dataclass(frozen=True)
+class Hire:
+    """What one of W&B's agents is told.
+
+    Attributes:
+        sweep: ``NAME@PROFILE``.
+        path: the sweep on W&B, ``ENTITY/PROJECT/ID``.
+        runs: the folder of all runs, absolute.
+        post: where it works.
+    """
+
+    sweep: str
+    path: str
+    runs: Path
+    post: Post
+
+    @property
+    def streak(self) -> Path:
+        """What failed on this slot, as its trials tell it."""
+        own = status.folder(self.runs, self.sweep) / f"{agent.name().replace(':', '-')}.streak"
+        return self.post.streak or own
+
+    def environment(self) -> dict[str, str]:
+        """The agent's environment, which its trials inherit: the device, the folders, and where ``ddsweep`` is.
+
+        W&B's agent ends after a few failures by default. A grid may hold many for reasons of its own, so that
+        ``Record`` decides. The key stays where W&B looks for it.
+        """
+        told = {
+            "PATH": os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)]),
+            "WANDB_DIR": str(self.runs), "WANDB_AGENT_DISABLE_FLAPPING": "true",
+            "WANDB_AGENT_MAX_INITIAL_FAILURES": str(sys.maxsize),
+            "DDSWEEP_RUNS": str(self.runs), "DDSWEEP_SLOT": self.post.slot or self.post.on,
+            "DDSWEEP_AGENT": agent.name(), "DDSWEEP_STREAK": str(self.streak),
+        }  # fmt: skip
+        if self.post.threads:
+            told["OMP_NUM_THREADS"] = str(self.post.threads)
+        inherited = {name: value for name, value in os.environ.items() if name != OURS}
+        return inherited | told | alone(self.post.on)
+
+
+def alone(on: str) -> dict[str, str]:
+    """The variables under which a process sees this device and no other GPU."""
+    kind, _, number = on.partition(":")
+    if kind != "cuda":
+        return {"DDSWEEP_DEVICE": on}
+    (slot,) = device.gpus(number or "0")
+    return {"DDSWEEP_DEVICE": slot.device} | slot.environment
+
+
+def main(hire: Hire) -> int:
+    """The body of ``ddsweep agent --backend wandb``.
+
+    Returns:
+        0 when W&B has no more points, or after a request to leave (TERM); 1 when W&B's agent died, which its log
+        explains; ``BAD_SLOT`` when different trials in a row failed here.
+    """
+    leaving, post = Leaving(), hire.post
+    before = signal.signal(signal.SIGTERM, leaving.hear)
+    try:
+        with Place(hire.sweep, hire.runs, post.on, post.slot).shown() as shown:
+            shown.idle()
+            return _look_after(_start(hire), leaving, hire.streak)
+    finally:
+        if post.streak is None:
+            hire.streak.unlink(missing_ok=True)
+        signal.signal(signal.SIGTERM, before)
+
+
+def _start(hire: Hire) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "wandb", "agent", hire.path],
+        env=hire.environment(), stdin=subprocess.DEVNULL, preexec_fn=processes.tie,
+        process_group=0,  # the terminal's Ctrl-C is ours to pass on
+    )  # fmt: skip
+
+
+def _look_after(process: subprocess.Popen[bytes], leaving: Leaving, streak: Path) -> int:
+    """Until W&B's agent ends, by itself or by us; see ``main``."""
+    try:
+        while (ended := process.poll()) is None:
+            if leaving.asked:
+                return 0
+            if Record(streak).bad:
+                logger.error("different trials failed here one after the other; this slot takes no more")
+                return BAD_SLOT
+            time.sleep(LOOK)
+        return 0 if ended == 0 else 1
+    finally:
+        _dismiss(process)
+
+
+def _dismiss(process: subprocess.Popen[bytes]) -> None:
+    """End W&B's agent as Ctrl-C does: its trial is asked first. An orphaned one leaves by itself."""
+    for patience in PATIENCE:
+        if process.poll() is not None:
+            return
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(patience)
+    process.kill()
+    process.wait()

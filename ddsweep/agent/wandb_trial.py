@@ -1,0 +1,202 @@
+"""One trial for an agent of W&B: one process, one run on W&B, and an answer or a stated reason at its end."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ddsweep import agent, disk, files, sweep
+from ddsweep.agent import Leaving, Stopped
+from ddsweep.agent.streak import MOST, Streak
+from ddsweep.backends.folders import FolderStore
+from ddsweep.errors import UserError
+from ddsweep.pretrained import spec
+from ddsweep.trackers import Tracker, status
+from ddsweep.trackers.fan_out import FanOut
+from ddsweep.trackers.status import AgentStatus, StatusTracker
+
+if TYPE_CHECKING:
+    from ddsweep.checkpoints import Checkpoints
+    from ddsweep.recipe import Recipe
+    from ddsweep.results.result import Result
+    from ddsweep.sweep import Sweep
+    from ddsweep.trackers.wandb import WandbTracker
+
+logger = logging.getLogger(__name__)
+ATTEMPTS = 3  # where the sweep is not known on this machine
+FAILED = 1  # exit status: the run on W&B is marked failed and says why
+LEFT, STOPPED = 128 + signal.SIGTERM, 128 + signal.SIGINT
+DIED = "died"
+PAUSE = 15.0  # seconds between two looks whether a full disk has room again
+
+
+class Spent(Exception):
+    """Every attempt failed: the reasons, one after the other."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a trial runs, and for whom.
+
+    Attributes:
+        sweep: ``NAME@PROFILE``.
+        runs: the folder of all runs.
+        on: the device, as torch spells it here.
+        slot: the device for people; empty: ``on``.
+        agent: HOST:PID of the ``ddsweep agent`` that it runs for; empty: this process answers for itself.
+        streak: file of what failed on this slot before; None: nobody keeps it.
+    """
+
+    sweep: str
+    runs: Path
+    on: str
+    slot: str = ""
+    agent: str = ""
+    streak: Path | None = None
+
+    @contextlib.contextmanager
+    def shown(self) -> Iterator[StatusTracker]:
+        """What ``ddsweep status`` reads: a file per agent, which its trials keep up to date one after the other."""
+        about = AgentStatus(self.agent or agent.name(), self.slot or self.on, self.sweep)
+        tracker = StatusTracker(status.folder(self.runs, self.sweep), about)
+        try:
+            yield tracker
+        finally:
+            tracker.idle() if self.agent else tracker.close()
+
+
+class Record:
+    """What a slot's trials leave behind for its agent: which of them failed in a row, those that died included.
+
+    W&B's agent counts diverged trials too, which say nothing about a device, and not those that a signal killed. So a
+    trial that begins counts as one that died, until it says otherwise.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._streak = Streak.read(path)
+
+    def begin(self, cell: str) -> None:
+        """A trial begins."""
+        self._streak.fail(cell, DIED)
+
+    def fail(self, cell: str, reason: str) -> None:
+        """It failed."""
+        self._streak.fail(cell, reason)
+
+    def end(self) -> None:
+        """It came to its end: complete, or diverged."""
+        self._streak.end()
+
+    def leave(self, cell: str) -> None:
+        """It was asked to leave: that says nothing."""
+        self._streak.forget(cell)
+
+    @property
+    def bad(self) -> bool:
+        """Whether the slot has to be closed; the latest, if it has not said how it ended, may still be at work."""
+        reasons = list(self._streak.failed.values())
+        return len(reasons) - (reasons[-1:] == [DIED]) >= MOST
+
+
+def main(recipe: Recipe, place: Place, tracker: WandbTracker) -> int:
+    """The body of ``ddsweep trial``; the exit status.
+
+    TERM: leaves, and W&B gives the point to another agent where it can. An interrupt (how W&B's Stop button reaches a
+    process): leaves, and the run stays stopped.
+    """
+    record, leaving, cell = Record(place.streak), Leaving(), recipe.title()
+    before = signal.signal(signal.SIGTERM, leaving.hear)
+    record.begin(cell)
+    try:
+        with place.shown() as shown, leaving.heard():
+            result = attempts(recipe, place, FanOut(shown, tracker), leaving.checkpoints)
+    except Stopped:
+        record.leave(cell)
+        tracker.leave()
+        return LEFT
+    except KeyboardInterrupt:
+        record.leave(cell)
+        tracker.leave("stopped")
+        return STOPPED
+    except Spent as reasons:
+        record.fail(cell, str(reasons))
+        tracker.leave(str(reasons))
+        return failed(cell, str(reasons))
+    else:
+        record.end()
+        return 0 if result.accuracy is not None else failed(cell, result.reason or "no accuracy")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def failed(cell: str, reason: str) -> int:
+    """Say why on stderr, in one line; the exit status."""
+    print(f"failed: {cell}: {' '.join(reason.split())}", file=sys.stderr)  # noqa: T201
+    return FAILED
+
+
+def attempts(recipe: Recipe, place: Place, tracker: Tracker, checkpoints: Checkpoints) -> Result:
+    """Try until there is a result. W&B never repeats a point of a grid, so a trial repeats itself.
+
+    Raises:
+        Spent: all attempts failed; or one failed in a way that this process cannot mend: on its device, or for a
+            reason that is the user's to put right.
+        Interrupted: asked to leave; the state is saved.
+    """
+    from ddsweep import trial
+
+    cells = known(place)
+    wanted = spec.needs(cell.recipe for cell in cells.cells) if cells else None
+    most = cells.max_attempts if cells else ATTEMPTS
+    reasons: list[str] = []
+    while True:
+        try:
+            return trial.run(recipe, tracker, place.on, place.runs, wanted, checkpoints)
+        except Exception as error:
+            if disk.is_full(error):
+                wait_for_room(place, tracker, error)
+                continue
+            hopeless = isinstance(error, UserError) or agent.is_device_error(error)
+            logger.error("attempt %d of %d failed", len(reasons) + 1, most, exc_info=not isinstance(error, UserError))
+            reasons.append(str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}")
+            if hopeless or len(reasons) >= most:
+                raise Spent(told(reasons)) from None
+
+
+def told(reasons: Sequence[str]) -> str:
+    """The reasons of all attempts in one text."""
+    numbered = (f"attempt {number}: {reason}" for number, reason in enumerate(reasons, 1))
+    return reasons[0] if len(reasons) == 1 else "; ".join(numbered)
+
+
+def wait_for_room(place: Place, tracker: Tracker, error: Exception) -> None:
+    """Wait until the disk that was full has room; being asked to leave ends the waiting."""
+    folders = (place.runs, files.cache_dir(), Path(tempfile.gettempdir()))
+    full = [folder for folder in folders if not disk.has_room(folder)] or [place.runs]
+    logger.warning("paused: disk full at %s (%s)", full[0], error)
+    tracker.progress(f"paused: disk full at {full[0]}", 0, 0)
+    time.sleep(PAUSE)
+    while not all(disk.has_room(folder) for folder in full):
+        time.sleep(PAUSE)
+
+
+def known(place: Place) -> Sweep | None:
+    """The trial's sweep as it was launched from this runs folder, or as this machine has a file of it, if it does.
+
+    Its other cells may need other epochs of the same PTMs, which are then kept; no number depends on it.
+    """
+    launched = FolderStore(place.runs)
+    try:
+        if place.sweep in launched.names():
+            return sweep.Sweep.from_definition(launched.load_definition(place.sweep).definition)
+        return sweep.load(place.sweep)
+    except UserError:
+        return None

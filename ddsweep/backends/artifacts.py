@@ -1,0 +1,157 @@
+"""Files kept in the storage itself, so that what one host makes can be seen on every other without a shared folder.
+
+Two things are kept: pictures, each tied to a trial (Optuna's artifacts, which the dashboard shows), and the results of
+finished recipes, by key: a run folder for those who do not share one. ``results.travel`` says which files these are.
+Both are small, a few MB at most, and are read and written whole; they are stored in parts so that no row is large.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+import sqlalchemy as sa
+from optuna.artifacts import FileSystemArtifactStore
+from optuna.artifacts.exceptions import ArtifactNotFound
+from sqlalchemy import orm
+
+from ddsweep.backends import tables
+from ddsweep.backends.storage import Database, one_line
+from ddsweep.results.travel import Damaged
+
+PART = 2**20  # bytes in a row
+
+TABLES = sa.MetaData()
+HEADS = sa.Table(
+    "ddsweep_artifacts",
+    TABLES,
+    sa.Column("artifact_id", sa.String(200), primary_key=True),
+    sa.Column("owner", sa.String(64), index=True),  # the key of the recipe; null for a picture of a trial
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False),
+)
+PARTS = sa.Table(
+    "ddsweep_artifact_parts",
+    TABLES,
+    sa.Column("artifact_id", sa.String(200), primary_key=True),
+    sa.Column("part", sa.Integer, primary_key=True),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+)
+
+
+class Artifacts:
+    """Optuna's artifact store (``optuna.artifacts``) for the pictures of a storage.
+
+    New ones go into the folder where there is an SQLite file, which lies on the same machine, and into the database
+    where there is a server. Both are looked into, so that pictures from before there was this class stay in sight.
+
+    Args:
+        database: the storage.
+        folder: where they lie, or may lie, as files; default: ``artifacts`` beside an SQLite file.
+    """
+
+    def __init__(self, database: Database, folder: Path | None = None) -> None:
+        beside = database.path.with_name("artifacts") if database.path else None
+        self._database, self._folder = database, folder or beside
+        self._files = FileSystemArtifactStore(self._folder) if self._folder else None
+
+    def open_reader(self, artifact_id: str) -> BinaryIO:
+        """The content. Raises ArtifactNotFound."""
+        with self._database.transaction("read") as session:
+            body = get(session, artifact_id)
+        if body is not None:
+            return io.BytesIO(body)
+        if self._files is None:
+            raise ArtifactNotFound("not found")
+        return self._files.open_reader(artifact_id)
+
+    def write(self, artifact_id: str, content_body: BinaryIO) -> None:
+        """Keep the content."""
+        if self._folder and self._files and self._database.path:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._files.write(artifact_id, content_body)
+            return
+        body = content_body.read()
+        with self._database.transaction() as session:
+            put(session, artifact_id, body)
+
+    def remove(self, artifact_id: str) -> None:
+        """Forget it, as the dashboard does when a study is deleted. Raises ArtifactNotFound."""
+        with self._database.transaction() as session:
+            there = drop(session, [artifact_id])
+        if there:
+            return
+        if self._files is None:
+            raise ArtifactNotFound("not found")
+        self._files.remove(artifact_id)
+
+
+def prepare(database: Database) -> None:
+    """Create the tables where they are not there yet; any number of processes may do so at once."""
+    with one_line(database.url):
+        if sa.inspect(database.rdb.engine).has_table(PARTS.name):
+            return
+        with database.mutex("schema"):
+            TABLES.create_all(database.rdb.engine)
+
+
+def keep(session: orm.Session, key: str, contents: Mapping[str, bytes]) -> None:
+    """Keep the files of a finished recipe, by name, in place of those there may be."""
+    drop(session, list(session.scalars(sa.select(HEADS.c.artifact_id).where(HEADS.c.owner == key))))
+    for name, body in contents.items():
+        put(session, f"{key}/{name}", body, owner=key)
+
+
+def kept(session: orm.Session, keys: Collection[str]) -> set[str]:
+    """Those of ``keys`` whose files are kept. They come in one transaction, so whoever has one has all."""
+    query = sa.select(HEADS.c.owner).distinct()
+    return {owner for some in tables.chunks(keys) for owner in session.scalars(query.where(HEADS.c.owner.in_(some)))}
+
+
+def load(session: orm.Session, key: str) -> dict[str, bytes]:
+    """The files of a finished recipe by name; none if it is not kept.
+
+    Raises:
+        Damaged: one is not what was kept.
+    """
+    names = session.scalars(sa.select(HEADS.c.artifact_id).where(HEADS.c.owner == key)).all()
+    return {name.removeprefix(f"{key}/"): get(session, name) or b"" for name in names}
+
+
+def put(session: orm.Session, artifact_id: str, body: bytes, owner: str | None = None) -> None:
+    """Keep one artifact."""
+    head = {"artifact_id": artifact_id, "owner": owner, "size": len(body), "sha256": _sha256(body)}
+    session.execute(sa.insert(HEADS).values(head))
+    for part, first in enumerate(range(0, len(body), PART)):
+        row = {"artifact_id": artifact_id, "part": part, "body": body[first : first + PART]}
+        session.execute(sa.insert(PARTS).values(row))
+
+
+def get(session: orm.Session, artifact_id: str) -> bytes | None:
+    """One artifact, or None.
+
+    Raises:
+        Damaged: what is stored is not what was kept.
+    """
+    head = session.execute(sa.select(HEADS.c.size, HEADS.c.sha256).where(HEADS.c.artifact_id == artifact_id)).first()
+    if head is None:
+        return None
+    parts = sa.select(PARTS.c.body).where(PARTS.c.artifact_id == artifact_id).order_by(PARTS.c.part)
+    body = b"".join(session.scalars(parts))
+    if (len(body), _sha256(body)) != tuple(head):
+        raise Damaged(f"{artifact_id} is damaged in the storage: {len(body)} bytes of {head.size}, or other ones")
+    return body
+
+
+def drop(session: orm.Session, artifact_ids: Collection[str]) -> bool:
+    """Forget artifacts; whether any of them was there."""
+    session.execute(sa.delete(PARTS).where(PARTS.c.artifact_id.in_(artifact_ids)))
+    gone = session.execute(sa.delete(HEADS).where(HEADS.c.artifact_id.in_(artifact_ids)))
+    return bool(gone.rowcount)  # type: ignore[attr-defined]
+
+
+def _sha256(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()

@@ -1,0 +1,202 @@
+"""The grid of a sweep in Optuna's tables: registering it, and reading how it fares.
+
+Every function takes the session of a transaction that the caller opened (``storage.Database``), so that registering
+100,000 points, which takes Optuna several transactions each, is one. Whoever adds attempts holds ``lock``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC
+from typing import Any
+
+import sqlalchemy as sa
+from optuna import distributions
+from optuna.storages._rdb import models as m
+from optuna.trial import TrialState
+from sqlalchemy import orm
+
+from ddsweep.backends import Definition, Point, axes, tables
+from ddsweep.backends.ledger import Attempt
+
+
+def names(session: orm.Session) -> list[str]:
+    """The registered sweeps."""
+    query = sa.select(m.StudyModel.study_name).join(m.StudySystemAttributeModel)
+    return list(
+        session.scalars(query.where(m.StudySystemAttributeModel.key == tables.DEFINITION).order_by("study_name"))
+    )
+
+
+def find(session: orm.Session, name: str) -> int | None:
+    """The study of a sweep; None if it is not registered."""
+    query = sa.select(m.StudyModel.study_id).join(m.StudySystemAttributeModel)
+    return session.scalar(
+        query.where(m.StudyModel.study_name == name, m.StudySystemAttributeModel.key == tables.DEFINITION)
+    )
+
+
+def load_definition(session: orm.Session, study: int) -> Definition:
+    """The definition of a registered sweep."""
+    table = m.StudySystemAttributeModel
+    text = session.scalar(sa.select(table.value_json).where(table.study_id == study, table.key == tables.DEFINITION))
+    return Definition.from_json(json.loads(text or "{}"))
+
+
+def store_definition(session: orm.Session, study: int, definition: Definition) -> None:
+    """Keep the definition with the study."""
+    table, text = m.StudySystemAttributeModel, json.dumps(definition.to_json())
+    session.execute(sa.delete(table).where(table.study_id == study, table.key == tables.DEFINITION))
+    session.add(table(study_id=study, key=tables.DEFINITION, value_json=text))
+
+
+def lock(session: orm.Session, study: int) -> None:
+    """Be the only one who adds attempts to this study until the transaction ends."""
+    session.execute(sa.select(m.StudyModel.study_id).where(m.StudyModel.study_id == study).with_for_update())
+
+
+def attempts(session: orm.Session, study: int, *, details: bool = True) -> list[Attempt]:
+    """Every attempt of a study. Without ``details`` only what the rules of the ledger look at: a third of the time."""
+    trial, value = m.TrialModel, m.TrialValueModel
+    point = orm.aliased(m.TrialSystemAttributeModel)
+    query = (
+        sa.select(
+            point.value_json, trial.trial_id, trial.number, trial.state, trial._datetime_start_utc,
+            trial._datetime_complete_utc, value.value,
+        )
+        .join(point, (point.trial_id == trial.trial_id) & (point.key == tables.POINT))
+        .outerjoin(value, value.trial_id == trial.trial_id)
+        .where(trial.study_id == study)
+    )  # fmt: skip
+    rows = session.execute(query).all()
+    points = tables.loads(row[0] for row in rows)
+    user = _user_attributes(session, study) if details else {}
+    return [_attempt(point, row[1:], user.get(row[1], {})) for point, row in zip(points, rows, strict=True)]
+
+
+def _user_attributes(session: orm.Session, study: int) -> dict[int, dict[str, Any]]:
+    table = m.TrialUserAttributeModel
+    query = sa.select(table.trial_id, table.key, table.value_json).join(m.TrialModel)
+    # what every attempt's point says already is a third of the rows
+    rows = session.execute(query.where(m.TrialModel.study_id == study, table.key.not_in(tables.OURS[:4]))).all()
+    found: dict[int, dict[str, Any]] = defaultdict(dict)
+    for (trial, key, _), value in zip(rows, tables.loads(row[2] for row in rows), strict=True):
+        found[trial][key] = value
+    return found
+
+
+def _attempt(point: Mapping[str, Any], row: Sequence[Any], user: Mapping[str, Any]) -> Attempt:
+    identifier, number, state, started, finished, value = row
+    told = {key: value for key, value in user.items() if key not in tables.OURS}
+    final = tables.FINAL in point
+    if final:
+        point = {key: value for key, value in point.items() if key != tables.FINAL}
+    return Attempt(
+        identifier, number, Point(**point), tables.PHASES[state], value, told, user.get("agent", ""),
+        user.get("reason", ""), started and started.replace(tzinfo=UTC), finished and finished.replace(tzinfo=UTC),
+        final,
+    )  # fmt: skip
+
+
+def enqueue(session: orm.Session, study: int, wanted: Sequence[tuple[Point, int]], points: Iterable[Point]) -> None:
+    """Add waiting attempts to a grid of ``points``. The caller holds ``lock``, so the numbers are ours to give."""
+    trial, kinds = m.TrialModel, retype(session, study, points)
+    spelled = {name: distributions.distribution_to_json(kind) for name, kind in kinds.items()}
+    first = session.scalar(sa.select(sa.func.count()).where(trial.study_id == study)) or 0
+    numbers = range(first, first + len(wanted))
+    tables.insert(
+        session, trial, [{"study_id": study, "number": number, "state": TrialState.WAITING} for number in numbers]
+    )
+    query = sa.select(trial.trial_id).where(trial.study_id == study, trial.number >= first).order_by(trial.number)
+    params, shown, whole = [], [], []
+    for identifier, (point, attempt) in zip(session.scalars(query).all(), wanted, strict=True):
+        words = {"point": point.id, "key": point.key, "title": point.title, "attempt": attempt}
+        shown += [{"trial_id": identifier, "key": key, "value_json": json.dumps(word)} for key, word in words.items()]
+        travels = {"id": point.id, "params": point.params, "key": point.key, "title": point.title}
+        whole.append({"trial_id": identifier, "key": tables.POINT, "value_json": json.dumps(travels)})
+        params += [
+            {
+                "trial_id": identifier, "param_name": name, "param_value": kinds[name].to_internal_repr(value),
+                "distribution_json": spelled[name],
+            }
+            for name, value in point.params.items()
+        ]  # fmt: skip
+    tables.insert(session, m.TrialParamModel, params)
+    tables.insert(session, m.TrialUserAttributeModel, shown)
+    tables.insert(session, m.TrialSystemAttributeModel, whole)
+    if len(wanted) >= tables.CHUNK:
+        tables.analyze(session)
+
+
+def retype(session: orm.Session, study: int, points: Iterable[Point]) -> dict[str, distributions.BaseDistribution]:
+    """The distribution of every axis over all its values, stored and new; stored rows of other ones are re-written.
+
+    The number in a row means a choice only together with its distribution, so both change in one statement.
+    """
+    table = m.TrialParamModel
+    query = sa.select(table.param_name, table.distribution_json, table.param_value).distinct().join(m.TrialModel)
+    stored: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for name, text, internal in session.execute(query.where(m.TrialModel.study_id == study)):
+        stored[name, text].append(internal)
+    old = {text: distributions.json_to_distribution(text) for _, text in stored}
+    values: dict[str, list[Any]] = defaultdict(list)
+    for point in points:
+        for name, value in point.params.items():
+            values[name].append(value)
+    for (name, text), numbers in stored.items():
+        values[name] += [old[text].to_external_repr(number) for number in numbers]
+    kinds = {name: axes.distribution(taken) for name, taken in values.items()}
+    for (name, text), numbers in stored.items():
+        if distributions.distribution_to_json(kinds[name]) != text:
+            _rewrite(session, study, name, text, axes.translation(numbers, old[text], kinds[name]), kinds[name])
+    return kinds
+
+
+def _rewrite(
+    session: orm.Session, study: int, name: str, text: str, changed: Mapping[float, float],
+    kind: distributions.BaseDistribution,
+) -> None:  # fmt: skip
+    """Give the rows of one axis another distribution: all that keep their number at once, the others one by one."""
+    table, new = m.TrialParamModel, distributions.distribution_to_json(kind)
+    ours = sa.select(m.TrialModel.trial_id).where(m.TrialModel.study_id == study)
+    rows = sa.update(table).where(table.param_name == name, table.distribution_json == text, table.trial_id.in_(ours))
+    rows = rows.execution_options(synchronize_session=False)
+    for before, after in changed.items():
+        session.execute(rows.where(table.param_value == before).values(distribution_json=new, param_value=after))
+    session.execute(rows.values(distribution_json=new))
+
+
+def withdraw(session: orm.Session, waiting: Iterable[int], reason: str) -> int:
+    """Waiting → withdrawn (Optuna's PRUNED); how many there were. One that was claimed meanwhile is left alone."""
+    trial, user, count = m.TrialModel, m.TrialUserAttributeModel, 0
+    for some in tables.chunks(waiting):
+        query = sa.select(trial.trial_id).where(trial.trial_id.in_(some), trial.state == TrialState.WAITING)
+        found = session.scalars(query.with_for_update()).all()
+        ended = {"state": TrialState.PRUNED, "_datetime_complete_utc": tables.now()}
+        session.execute(sa.update(trial).where(trial.trial_id.in_(found)).values(ended))
+        session.execute(sa.delete(user).where(user.trial_id.in_(found), user.key == "reason"))
+        text = tables.dumps(reason)
+        tables.insert(session, user, [{"trial_id": one, "key": "reason", "value_json": text} for one in found])
+        count += len(found)
+    return count
+
+
+def settle(session: orm.Session, study: int, identifiers: Iterable[int]) -> None:
+    """Say which attempts the sweep does not wait for; all others it does. The caller holds ``lock``."""
+    table = m.TrialSystemAttributeModel
+    ours = sa.select(m.TrialModel.trial_id).where(m.TrialModel.study_id == study)
+    marks = sa.delete(table).where(table.key == tables.SETTLED, table.trial_id.in_(ours))
+    session.execute(marks.execution_options(synchronize_session=False))
+    tables.insert(
+        session, table, [{"trial_id": one, "key": tables.SETTLED, "value_json": "true"} for one in identifiers]
+    )
+
+
+def awaited(session: orm.Session, study: int, *states: TrialState) -> bool:
+    """Whether an attempt is in one of ``states`` that the sweep waits for. A look into indices, however large it is."""
+    trial, mark = m.TrialModel, m.TrialSystemAttributeModel
+    settled = sa.exists().where(mark.trial_id == trial.trial_id, mark.key == tables.SETTLED)
+    query = sa.select(trial.trial_id).where(trial.study_id == study, trial.state.in_(states), ~settled)
+    return session.scalar(query.limit(1)) is not None

@@ -1,0 +1,72 @@
+"""The agents of a sweep in Optuna's tables: what each does, and whether they were asked to stop.
+
+Both are system attributes of the study, which Optuna hands on and does not read. Times are the database's: the clocks
+of agents and of those who look may differ by hours.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from optuna.storages._rdb import models as m
+from sqlalchemy import orm
+
+from ddsweep.backends import Seen, tables
+
+TABLE = m.StudySystemAttributeModel
+GONE = timedelta(days=1)  # an agent that was killed did not take its leave; the next one to report does it
+
+
+def report(session: orm.Session, study: int, agent: str, status: Mapping[str, Any]) -> str:
+    """Replace what is kept of an agent; what ``stop_asked`` says."""
+    _put(session, study, tables.AGENT + agent, {"at": _now(session), "status": dict(status)})
+    return stop_asked(session, study)
+
+
+def forget(session: orm.Session, study: int, agent: str) -> None:
+    """Drop what is kept of an agent, and of those that were not heard of for a day."""
+    _drop(session, study, tables.AGENT + agent)
+    for one in agents(session, study):
+        if one.age > GONE.total_seconds():
+            _drop(session, study, f"{tables.AGENT}{one.status['agent']}")
+
+
+def agents(session: orm.Session, study: int) -> list[Seen]:
+    """What is kept, by the agents' names."""
+    query = sa.select(TABLE.value_json).where(TABLE.study_id == study, TABLE.key.startswith(tables.AGENT))
+    rows, now = tables.loads(session.scalars(query.order_by(TABLE.key)).all()), _now(session)
+    return [Seen(row["status"], max(0.0, now - row["at"])) for row in rows]
+
+
+def ask_to_stop(session: orm.Session, study: int, mode: str) -> None:
+    """Keep what the agents are asked for; nothing if ``mode`` is empty."""
+    if mode:
+        _put(session, study, tables.STOP, mode)
+    else:
+        _drop(session, study, tables.STOP)
+
+
+def stop_asked(session: orm.Session, study: int) -> str:
+    """What the agents are asked for."""
+    text = session.scalar(sa.select(TABLE.value_json).where(TABLE.study_id == study, TABLE.key == tables.STOP))
+    return json.loads(text) if text else ""
+
+
+def _now(session: orm.Session) -> float:
+    """Seconds since the epoch by the database's clock."""
+    sqlite = session.get_bind().dialect.name == "sqlite"
+    seconds = "(julianday('now') - 2440587.5) * 86400.0" if sqlite else "extract(epoch from clock_timestamp())"
+    return float(session.scalar(sa.text(f"SELECT {seconds}")) or 0.0)
+
+
+def _put(session: orm.Session, study: int, key: str, value: Any) -> None:
+    _drop(session, study, key)
+    session.execute(sa.insert(TABLE).values(study_id=study, key=key, value_json=tables.dumps(value)))
+
+
+def _drop(session: orm.Session, study: int, key: str) -> None:
+    session.execute(sa.delete(TABLE).where(TABLE.study_id == study, TABLE.key == key))

@@ -1,0 +1,40 @@
+"""The state of any training with momentum."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from ddsweep.checkpoints.state import State
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
+
+
+class Drawing(Protocol):
+    """A generator, or several as one."""
+
+    def get_state(self) -> Tensor:
+        """Where it stands."""
+
+    def set_state(self, state: Tensor, /) -> object:
+        """Go on from there."""
+
+
+def of_training(net: nn.Module, optimizer: Optimizer, generator: Drawing) -> dict[str, Tensor]:
+    """Tensors of a training with momentum that has taken a step: weights, buffers, momenta, generator."""
+    tensors = {f"net.{name}": value for name, value in net.state_dict().items()}
+    for name, parameter in net.named_parameters():
+        tensors[f"momentum.{name}"] = optimizer.state[parameter]["momentum_buffer"]
+    return tensors | {"generator": generator.get_state()}
+
+
+def into_training(state: State, net: nn.Module, optimizer: Optimizer, generator: Drawing) -> None:
+    """Put ``of_training`` back. Raises Damaged, and has changed nothing, when something is missing."""
+    weights, parameters = state.part("net", net.state_dict()), dict(net.named_parameters())
+    momenta = state.part("momentum", parameters)
+    drawn = state.tensor("generator", generator.get_state())
+    net.load_state_dict(weights)
+    for name, parameter in parameters.items():
+        optimizer.state[parameter]["momentum_buffer"] = momenta[name]
+    generator.set_state(drawn)

@@ -1,0 +1,82 @@
+"""``ddsweep agents``: more agents for a launched sweep, from another shell or another machine."""
+
+from __future__ import annotations
+
+import time
+
+import typer
+
+from ddsweep.cli.options import (
+    RUNS,
+    Device,
+    Entity,
+    Gpus,
+    Name,
+    PerGpu,
+    Profile,
+    Project,
+    Runs,
+    Storage,
+    Track,
+    Workers,
+)
+from ddsweep.cli.session import Session
+
+
+def agents(
+    name: Name,
+    profile: Profile = None,
+    device: Device = "auto",
+    workers: Workers = None,
+    gpus: Gpus = None,
+    per_gpu: PerGpu = None,
+    runs: Runs = RUNS,
+    storage: Storage = None,
+    track: Track = None,
+    project: Project = None,
+    entity: Entity = None,
+) -> None:
+    """Attach more agents to a launched sweep, here, until its queue is drained. Ctrl-C gives their cells back."""
+    import signal
+
+    from ddsweep.cli import stores
+    from ddsweep.cli.account import Account
+    from ddsweep.launchers import plan
+
+    account = Account("optuna", tuple(track or ()), project or "", entity or "")
+    one = stores.launched(name, profile, runs, storage)
+    slots = plan.slots(device, workers, gpus, per_gpu)
+    account = account.reached(lambda line: typer.echo(line, err=True))
+    here = workers == 0
+    job = account.tell(plan.job(one.full_name, runs, stores.url(runs, storage), len(slots), in_process=here))
+    store = stores.connect(runs, storage)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's TERM is our Ctrl-C
+    try:
+        raise typer.Exit(Attached(one, store, plan.launcher(job, slots, here, beside=True), job, slots).run())
+    finally:
+        store.close()
+
+
+class Attached(Session):
+    """A launch without its beginning and its end: what is registered stands, and tables are for who launched."""
+
+    def _prepare(self) -> bool:
+        from ddsweep.cli import crew
+
+        self._prepare_data()
+        self._prepare_published()
+        crew.ask_to_stop(self._backend, "")
+        self._done_before = self._backend.status().ended
+        return not self._backend.drained()
+
+    def _conclude(self) -> int:
+        from ddsweep.cli import crew, view
+
+        status = self._backend.status()
+        self._out.print(f"{view.counts(status)}   {view.clock(time.monotonic() - self._began)}")
+        for reason in self._launcher.closed():
+            self._out.print(f"closed  {reason}", soft_wrap=True)
+        if left := crew.left(self._backend, status, self._launcher):
+            self._out.print(left, soft_wrap=True)
+        self._out.print(f"next    ddsweep results {self._sweep.full_name}")
+        return 1 if self._launcher.closed() and not status.drained else 0

@@ -1,0 +1,40 @@
+"""``ddsweep stop``: ask the agents of a sweep to leave, wherever they are."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ddsweep.cli.options import RUNS, Name, Profile, Runs, Storage
+from ddsweep.errors import UserError
+
+
+def stop(
+    name: Name,
+    profile: Profile = None,
+    now: Annotated[
+        bool, typer.Option("--now", help="Do not finish the cells in hand: give them back, unspent.")
+    ] = False,
+    runs: Runs = RUNS,
+    storage: Storage = None,
+) -> None:
+    """Ask every agent of a sweep, on every host, to finish its cell and leave. Launching again goes on."""
+    from ddsweep.cli import crew, stores, view
+
+    full_name = stores.launched_name(name, profile)
+    store = stores.reading(runs, storage)
+    try:
+        backend = store.sweep(full_name)
+        status = backend.status()
+        if not crew.ask_to_stop(backend, "now" if now else "drain"):
+            raise UserError(f"{full_name}: W&B deals its points; stop it on its page, or with: wandb sweep --stop")
+        agents = crew.of(backend, runs, full_name)
+    finally:
+        store.close()
+    how = "give their cells back and leave" if now else "finish their cells and leave"
+    asked = f"asked {len(agents)} agent{'s' * (len(agents) != 1)} to {how}" if agents else "no agent is at work"
+    typer.echo(f"{full_name}: {asked}; {view.counts(status)}")
+    for line in view.agent_lines(agents):
+        typer.echo(line)
+    typer.echo(f"go on with  ddsweep launch {full_name}   or   ddsweep agents {full_name}")

@@ -1,0 +1,88 @@
+"""``ddsweep sync``: upload to W&B what was written while it was out of reach."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ddsweep.cli.options import RUNS, Profile, Runs, complete_sweep
+from ddsweep.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ddsweep.trackers.wandb_pieces import Piece
+
+Name = Annotated[
+    str | None,
+    typer.Argument(metavar="[NAME[@PROFILE]]", help="Only runs of this sweep.", autocompletion=complete_sweep),
+]
+
+
+def sync(name: Name = None, profile: Profile = None, runs: Runs = RUNS) -> None:
+    """Upload W&B runs that were made offline, or that were cut off. Doing it twice is doing it once.
+
+    The project is the one that the runs were made for; the account is that of `wandb login`.
+    """
+    from filelock import FileLock, Timeout
+
+    from ddsweep.trackers import wandb_pieces
+
+    sweep = f"{name}@{profile}" if name and profile and "@" not in name else name or ""
+    if not wandb_pieces.waiting(runs, sweep):
+        typer.echo("nothing to sync")
+        return
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(FileLock(wandb_pieces.folder(runs) / "sync.lock", timeout=0))
+        except Timeout:
+            raise UserError(f"another `ddsweep sync` is at work in {runs}") from None
+        done = Uploads()
+        for pieces in _by_run(wandb_pieces.waiting(runs, sweep)):
+            done.upload(pieces)
+    raise typer.Exit(1 if done.failed else 0)
+
+
+def _by_run(pieces: list[Piece]) -> Iterator[list[Piece]]:
+    """The pieces of one run together, runs and pieces in the order in which they were begun."""
+    runs: dict[str, list[Piece]] = {}
+    for piece in pieces:
+        runs.setdefault(piece.id, []).append(piece)
+    yield from runs.values()
+
+
+@dataclass
+class Uploads:
+    """What became of the runs, a line each.
+
+    Attributes:
+        failed: how many could not be uploaded.
+        away: why no other can be uploaded either, once that is known.
+    """
+
+    failed: int = 0
+    away: str = ""
+
+    def upload(self, pieces: list[Piece]) -> None:
+        """Upload one run, unless somebody is writing it."""
+        title = pieces[-1].note.title
+        with contextlib.ExitStack() as stack:
+            if all(stack.enter_context(piece.at_rest()) for piece in pieces):
+                self._say(title, pieces)
+            else:
+                typer.echo(f"running  {title}: is still being written")
+
+    def _say(self, title: str, pieces: list[Piece]) -> None:
+        from ddsweep.trackers import wandb_upload
+
+        try:
+            if self.away:
+                raise UserError(self.away)
+            typer.echo(f"synced   {title}   {wandb_upload.upload(pieces)}".rstrip())
+        except UserError as error:
+            self.away = str(error) if isinstance(error, wandb_upload.Away) else self.away
+            self.failed += 1
+            typer.echo(f"failed   {title}: {error}", err=True)

@@ -1,0 +1,63 @@
+"""``ddsweep trial``: what an agent of W&B starts, once per point."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ddsweep.cli.options import RUNS, Entity, Project, Runs
+
+Point = Annotated[str, typer.Argument(metavar="JSON", help="Recipe fields, as W&B's ${args_json} gives them.")]
+Device = Annotated[str, typer.Option("--device", "-d", envvar="DDSWEEP_DEVICE", help="auto, cpu, cuda, cuda:N or mps.")]
+
+
+def trial(
+    name: Annotated[str, typer.Argument(metavar="NAME@PROFILE", help="The sweep; its file need not be here.")],
+    point: Point,
+    device: Device = "auto",
+    runs: Runs = RUNS,
+    project: Project = None,
+    entity: Entity = None,
+    slot: Annotated[str, typer.Option(hidden=True, envvar="DDSWEEP_SLOT")] = "",
+    agent: Annotated[str, typer.Option(hidden=True, envvar="DDSWEEP_AGENT")] = "",
+    streak: Annotated[Path | None, typer.Option(hidden=True, envvar="DDSWEEP_STREAK")] = None,
+) -> None:
+    """One cell of a W&B sweep, told to W&B. `wandb agent` runs this; you need not.
+
+    Status 0: complete; 1: failed, and the run on W&B says why.
+    """
+    import logging
+    import os
+
+    from ddsweep import device as devices
+    from ddsweep import processes, recipe
+    from ddsweep.agent import wandb_trial
+    from ddsweep.sweep import wandb as wandb_sweep
+    from ddsweep.trackers.wandb import WandbTracker
+
+    processes.end_with(os.getppid())
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
+    chosen = recipe.make(wandb_sweep.choices(fields(point)))
+    place = wandb_trial.Place(name, runs.absolute(), devices.slots(device)[0], slot, agent, streak)
+    tracker = WandbTracker(name, place.runs, project or "", entity or "")
+    raise typer.Exit(wandb_trial.main(chosen, place, tracker))
+
+
+def fields(text: str) -> dict[str, Any]:
+    """The JSON object of the command line.
+
+    Raises:
+        UserError: it is none.
+    """
+    from ddsweep.errors import UserError
+
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise UserError(f"JSON: cannot be parsed ({error})") from None
+    if not isinstance(found, dict):
+        raise UserError('JSON: must be an object of Recipe fields, like {"method": "dm", "ipc": 1, "alpha": 100}')
+    return found

@@ -1,0 +1,44 @@
+"""How long the phases of a trial have taken, over all its attempts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ddsweep import files
+from ddsweep.errors import UserError
+
+
+class Clock:
+    """Seconds by phase, those before an interruption included, as far as they were written."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.seconds: dict[str, float] = _seconds(path)
+        self._phase, self._began = "", 0.0
+
+    @contextmanager
+    def __call__(self, phase: str) -> Iterator[None]:
+        """The phase that lasts as long as the block."""
+        self._phase, self._began = phase, time.monotonic()
+        yield
+        self._count()
+
+    def write(self) -> None:
+        """Write the seconds so far: a checkpoint was just saved."""
+        self._count()
+        files.write_json(self._path, self.seconds)
+
+    def _count(self) -> None:
+        now = time.monotonic()
+        self.seconds[self._phase] = round(self.seconds.get(self._phase, 0.0) + now - self._began, 3)
+        self._began = now
+
+
+def _seconds(path: Path) -> dict[str, float]:
+    try:
+        return {str(phase): float(seconds) for phase, seconds in files.read_json(path).items()}
+    except (UserError, AttributeError, TypeError, ValueError):  # none yet, or damaged: no more than a matter of record
+        return {}

@@ -1,0 +1,86 @@
+"""What a distillation tells its tracker, and the sums that it has not told yet."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ddsweep import pictures
+from ddsweep.checkpoints import Damaged, State
+from ddsweep.distill.synthetic import Synthetic
+
+if TYPE_CHECKING:
+    from ddsweep.data.dataset import Dataset
+    from ddsweep.recipe import Recipe
+    from ddsweep.trackers import Tracker
+
+
+class Diverged(Exception):
+    """The loss is no longer a number: a finding about the recipe, not an accident."""
+
+
+class Journal:
+    """Tells the tracker, without making the device wait: sums stay on it until they are logged."""
+
+    def __init__(self, recipe: Recipe, dataset: Dataset, tracker: Tracker) -> None:
+        self._recipe, self._dataset, self._tracker = recipe, dataset, tracker
+        self._every = max(1, recipe.iterations // 100)
+        self._shown = {math.ceil(recipe.iterations * part / 4) for part in range(5)}
+        self._terms: list[Tensor] = []
+        self._began, self._begun_at = time.monotonic(), 0
+
+    def state(self) -> State:
+        """What was not logged yet."""
+        tensors = {"terms": torch.stack(self._terms)} if self._terms else {}
+        facts = {"terms": len(self._terms), "begun_at": self._begun_at, "seconds": time.monotonic() - self._began}
+        return State(tensors, facts)
+
+    def restore(self, state: State) -> None:
+        """Put it back. Raises Damaged, and has changed nothing, when it is not there."""
+        try:
+            count, begun_at, seconds = (state.facts[name] for name in ("terms", "begun_at", "seconds"))
+            terms = state.tensors["terms"] if count else torch.empty(0)
+        except KeyError as missing:
+            raise Damaged(f"it has no {missing}") from None
+        self._terms = list(terms.to(self._dataset.images.device, copy=True))
+        self._began, self._begun_at = time.monotonic() - seconds, begun_at
+
+    def rewind(self, step: int) -> None:
+        """The distillation begins, or goes on after ``step`` iterations: what was told of later ones comes again."""
+        self._tracker.rewind(step)
+
+    def show(self, synthetic: Synthetic, step: int) -> None:
+        """Show the set if it is worth a picture after ``step`` iterations."""
+        if step in self._shown:
+            images = pictures.by_class(self._dataset.denormalise(synthetic.images.detach()), synthetic.ipc)
+            self._tracker.image("synthetic", pictures.grid(images, self._dataset.classes), step)
+
+    def add(self, *terms: Tensor) -> None:
+        """One image step: the matching loss, and the unweighted term of the PTM if there is one."""
+        self._terms.append(torch.stack([term.detach() for term in terms]))
+
+    def step(self, synthetic: Synthetic, step: int) -> None:
+        """One iteration is done. Raises Diverged when a loss that is logged now is no number."""
+        self._tracker.progress("distill", step, self._recipe.iterations)
+        if step % self._every == 0 or step == self._recipe.iterations:
+            self._log(step)
+        self.show(synthetic, step)
+
+    def _log(self, step: int) -> None:
+        means = torch.stack(self._terms).mean(0).tolist()  # the one place where the host waits
+        if not all(math.isfinite(mean) for mean in means):
+            raise Diverged(f"the loss is {means[0]} at step {step} of {self._recipe.iterations}")
+        elapsed = max(time.monotonic() - self._began, 1e-9)
+        rate = (step - self._begun_at) / elapsed
+        images = len(self._dataset.classes) * (self._recipe.batch_real + self._recipe.ipc)
+        metrics = dict(zip(("loss/match", "loss/regularizer"), means, strict=False))
+        metrics |= {"steps_per_second": rate, "images_per_second": images * len(self._terms) / elapsed}
+        if self._dataset.images.device.type == "cuda":
+            metrics["gpu_memory_gb"] = torch.cuda.max_memory_allocated() / 1e9
+        self._tracker.log(metrics, step)
+        self._terms.clear()
+        self._began, self._begun_at = time.monotonic(), step

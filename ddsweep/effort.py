@@ -1,0 +1,53 @@
+"""The work that a trial plans, in floating-point operations: what decides whether compiling it pays."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from ddsweep import nn
+
+if TYPE_CHECKING:
+    from ddsweep.data.dataset import Dataset
+    from ddsweep.evaluate import Rule
+    from ddsweep.pretrained.spec import Spec
+    from ddsweep.recipe import Recipe
+
+BACKWARD = 2  # a backward pass takes about twice the operations of its forward pass
+
+
+@lru_cache(maxsize=64)
+def forward(arch: str, channels: int, classes: int, size: int, width: int) -> float:
+    """Operations (an addition and a multiplication are two) of one image through one network; counted by torch."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    net = nn.build(arch, channels=channels, classes=classes, size=size, width=width, generator=torch.Generator())
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        net(torch.zeros(1, channels, size, size))
+    return float(counter.get_total_flops())
+
+
+def distillation(recipe: Recipe, dataset: Dataset) -> float:
+    """Operations of the matching loss over all image steps, without the guidance."""
+    classes, train = len(dataset.classes), 1 + BACKWARD
+    if recipe.method == "dm":
+        images = classes * (recipe.batch_real + train * recipe.ipc) * recipe.iterations
+    else:  # the gradient of the synthetic images is itself differentiated: twice the work of a training step
+        step = classes * (train * recipe.batch_real + 2 * train * recipe.ipc)
+        images = recipe.outer_loops * recipe.iterations * step
+        images += recipe.iterations * (recipe.outer_loops - 1) * recipe.inner_epochs * train * classes * recipe.ipc
+    return images * forward(recipe.arch, dataset.channels, classes, dataset.size, recipe.width)
+
+
+def evaluation(recipe: Recipe, arch: str, rule: Rule, dataset: Dataset) -> float:
+    """Operations of the training of all networks of one architecture, without their tests."""
+    classes = len(dataset.classes)
+    images = recipe.eval_nets * rule.passes * (1 + BACKWARD) * classes * recipe.ipc
+    return images * forward(arch, dataset.channels, classes, dataset.size, recipe.width)
+
+
+def training(spec: Spec, epochs: int, dataset: Dataset) -> float:
+    """Operations of so many epochs of a PTM."""
+    one = forward(spec.arch, dataset.channels, len(dataset.classes), dataset.size, spec.width)
+    return epochs * (1 + BACKWARD) * len(dataset.labels) * one

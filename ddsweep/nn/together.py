@@ -1,0 +1,59 @@
+"""Several networks of one architecture as one module, so that a GPU works on all of them at once."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+
+
+class Together(nn.Module):
+    """``k`` networks that are trained side by side: ``forward(x)[i] = networks[i](x[i])``.
+
+    Parameters and buffers are those of the networks, stacked along a new first dimension. Optimisers that work element
+    by element (SGD with momentum, Adam) treat each network as if it were alone.
+
+    Args:
+        networks: of one architecture, on one device; they are copied.
+    """
+
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
+        super().__init__()
+        parameters, buffers = stack_module_state(list(networks))
+        self._names = list(parameters)
+        for name, value in parameters.items():
+            self.register_parameter(_flat(name), nn.Parameter(value.detach().clone()))
+        self._buffer_names = list(buffers)
+        for name, value in buffers.items():
+            self.register_buffer(_flat(name), value.detach().clone())
+        # not a submodule: its own parameters are placeholders and must not be trained, moved or saved
+        self.__dict__["_template"] = copy.deepcopy(networks[0]).to("meta")
+        self.count = len(networks)
+
+    def _values(self, names: Sequence[str]) -> dict[str, Tensor]:
+        return {name: getattr(self, _flat(name)) for name in names}
+
+    def forward(self, x: Float[Tensor, "k n c h w"]) -> Float[Tensor, "k n classes"]:
+        """Logits of each network for its own images."""
+        template: nn.Module = self.__dict__["_template"]
+        template.train(self.training)
+
+        def one(parameters: dict[str, Tensor], buffers: dict[str, Tensor], images: Tensor) -> Tensor:
+            return functional_call(template, (parameters, buffers), (images,))
+
+        return vmap(one)(self._values(self._names), self._values(self._buffer_names), x)
+
+    @torch.no_grad()
+    def write_back(self, networks: Sequence[nn.Module]) -> None:
+        """Copy every network's state into ``networks``."""
+        state = self._values(self._names) | self._values(self._buffer_names)
+        for index, network in enumerate(networks):
+            network.load_state_dict({name: value[index] for name, value in state.items()})
+
+
+def _flat(name: str) -> str:
+    return name.replace(".", "__")

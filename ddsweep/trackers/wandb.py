@@ -1,0 +1,168 @@
+"""Weights & Biases: every trial is a run there, and nothing that happens there costs a trial."""
+
+from __future__ import annotations
+
+import logging
+import statistics
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ddsweep import data
+from ddsweep.errors import UserError
+from ddsweep.recipe import Recipe, make
+from ddsweep.sweep.wandb import choices
+from ddsweep.trackers import wandb_artifacts, wandb_session
+from ddsweep.trackers.null import NullTracker
+from ddsweep.trackers.wandb_session import Open, Session, reachable, reason
+
+if TYPE_CHECKING:
+    import wandb
+    from PIL.Image import Image
+
+    from ddsweep.results.result import Result
+
+logger = logging.getLogger(__name__)
+ROWS = 20  # classes that a caption names
+
+
+class WandbTracker(NullTracker):
+    """Tells W&B. One open run at a time; any number of trials one after the other.
+
+    Works without account or network: the runs are then written below ``runs/wandb`` and uploaded by ``ddsweep sync``.
+    ``WANDB_MODE`` (``offline``, ``disabled``) is heeded. Under an agent of W&B, the run is the one that it gave.
+
+    Args:
+        sweep: ``NAME@PROFILE``.
+        runs: the folder of all runs.
+        project: W&B project; empty: ``ddsweep``.
+        entity: its owner; empty: the account's default.
+    """
+
+    def __init__(self, sweep: str, runs: Path, project: str, entity: str) -> None:
+        self._runs, self._session = runs, Session(sweep, runs, project, entity)
+        self._open: Open | None = None
+
+    def start(self, recipe: Recipe) -> None:
+        """Begin the cell's run; a cell that is tried again goes on in it."""
+        if self._open is not None and self._open.recipe == recipe:
+            return
+        self.leave()
+        try:
+            self._open = self._session.open(recipe)
+        except Exception as error:
+            logger.warning("W&B: %s is not told: %s", recipe.title(), reason(error))
+
+    def log(self, metrics: dict[str, float], step: int) -> None:
+        """The terms of the loss apart, α beside them, and the speed."""
+        self._tell(lambda told: told.log(metrics | _weight(told.recipe), step))
+
+    def image(self, name: str, picture: Image, step: int) -> None:
+        """A grid, with a caption that says what each row is."""
+        import wandb
+
+        self._tell(lambda told: told.log({name: wandb.Image(picture, caption=caption(name, told.recipe, step))}, step))
+
+    def finish(self, result: Result) -> None:
+        """The accuracies, the table of classes, the artifacts and the provenance; then the run ends."""
+        self._tell(lambda told: self._report(told, result))
+        self._end(0 if result.state == "complete" else 1)
+
+    def leave(self, reason: str = "") -> None:
+        """The run ends as failed, with the reason; without one, W&B gives the point to another agent where it can."""
+        failed = {"state": "failed", "reason": reason}
+        self._tell(lambda told: told.run.summary.update(failed) if reason else told.run.mark_preempting())
+        self._end(1)
+
+    def _tell(self, what: Callable[[Open], None]) -> None:
+        """Tell the open run; go on offline when the service does not take it, and in silence when the disk does not."""
+        if self._open is None:
+            return
+        try:
+            what(self._open)
+        except Exception as error:
+            told, self._open = self._open, None
+            try:
+                self._open = self._session.offline(told, error)
+                if self._open is not None:
+                    what(self._open)
+            except Exception as second:
+                logger.warning("W&B: the rest of %s is not told: %s", told.note.title, reason(second))
+                self._end(1)
+
+    def _end(self, exit_code: int) -> None:
+        told, self._open = self._open, None
+        if told is not None:
+            try:
+                self._session.close(told, exit_code)
+            except Exception as error:
+                logger.warning("W&B: %s did not end well: %s", told.note.title, reason(error))
+
+    def _report(self, told: Open, result: Result) -> None:
+        run, recipe = told.run, result.recipe
+        if not run.offline and not reachable(run.settings.base_url):
+            raise ConnectionError(f"{run.settings.base_url} does not answer")
+        run.config.update({"provenance": provenance(result)}, allow_val_change=True)
+        run.summary.update({"state": result.state, "reason": result.reason or "", **result.summary()})
+        if result.reason:
+            run.notes = result.reason
+        if result.accuracy is not None:
+            last = max(recipe.iterations, told.note.step, told.known + 1)
+            told.log(accuracies(result) | {"class_accuracy": class_table(result)}, last)
+            wandb_artifacts.declare(run, result, self._runs / recipe.key(), wandb_session.FINISH)
+
+
+def recipe_of(config: Mapping[str, Any]) -> Recipe:
+    """The recipe of a run, from its config as W&B's API returns it (``0.0`` comes back as ``0``).
+
+    Raises:
+        UserError: the run was not ddsweep's.
+    """
+    return make(choices({name: value for name, value in config.items() if name in Recipe.model_fields}))
+
+
+def caption(name: str, recipe: Recipe, step: int) -> str:
+    """``step 50 · rows from the top: airplane, automobile, …``."""
+    names = classes(recipe)
+    more = f", … ({len(names)} in all)" if len(names) > ROWS else ""
+    head = "real images" if name == "real" else f"step {step} of {recipe.iterations}"
+    return f"{head} · rows from the top: {', '.join(names[:ROWS])}{more}" if names else head
+
+
+def classes(recipe: Recipe) -> tuple[str, ...]:
+    """The names of the classes; none when an image folder is not on this machine."""
+    try:
+        return data.info(recipe.target).classes
+    except UserError:
+        return ()
+
+
+def accuracies(result: Result) -> dict[str, float]:
+    """Mean and std, and the mean of each evaluated architecture."""
+    return {name: value for name, value in result.summary().items() if name.startswith("accuracy")}
+
+
+def class_table(result: Result) -> wandb.Table:
+    """A row per class, a column per evaluated architecture."""
+    import wandb
+
+    columns = list(result.class_accuracy)
+    count = len(result.class_accuracy[columns[0]]) if columns else 0
+    names = classes(result.recipe) or tuple(str(index) for index in range(count))
+    rows = [
+        [name, *(result.class_accuracy[arch][index] for arch in columns)] for index, name in enumerate(names[:count])
+    ]
+    return wandb.Table(columns=["class", *columns], data=rows)
+
+
+def provenance(result: Result) -> dict[str, Any]:
+    """What the numbers were made with."""
+    return {
+        "device": result.device, "versions": result.versions, "git": result.git, "data": result.data,
+        "key": result.recipe.key(),
+    }  # fmt: skip
+
+
+def _weight(recipe: Recipe) -> dict[str, float]:
+    """α of the regulariser: the mean over the architectures of the PTMs where each has its own."""
+    return {"alpha": statistics.fmean(recipe.ptm_alphas.values())} if recipe.ptm_alphas else {}

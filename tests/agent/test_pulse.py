@@ -1,0 +1,55 @@
+"""What an agent tells the storage while it does something else."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from ddsweep.agent.leaving import Leaving
+from ddsweep.agent.pulse import pulse
+from ddsweep.backends import Definition, Point
+from ddsweep.backends.memory import MemoryBackend, MemoryStore
+from ddsweep.trackers.status import AgentStatus
+
+
+@pytest.fixture
+def backend() -> MemoryBackend:
+    one = MemoryStore().sweep("s")
+    one.register(Definition("s", [Point("a", {}, "k")]))
+    return one
+
+
+def until(condition: Any) -> None:
+    for _ in range(6000):
+        if condition():
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError("did not happen within a minute")
+
+
+def test_an_agent_is_listed_while_it_works_and_hears_that_it_should_stop(backend: MemoryBackend) -> None:
+    status, leaving = AgentStatus("host:1", "gpu 3", "s"), Leaving()
+    with pulse(backend, status, leaving, 0.01):
+        status.phase = "distill"
+        until(lambda: [one.status["phase"] for one in backend.agents()] == ["distill"])
+        assert not leaving.soon
+        backend.ask_to_stop("drain")
+        until(lambda: leaving.draining)
+        assert not leaving.asked, "the cell in hand may be finished"
+    assert backend.agents() == []
+
+
+def test_a_storage_that_is_away_costs_nothing(backend: MemoryBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    def away(*words: Any) -> str:
+        calls.append("report")
+        raise OSError("no route to host")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(MemoryBackend, "report", away)
+        broken.setattr(MemoryBackend, "forget", away)
+        with pulse(backend, AgentStatus("host:1", "cpu", "s"), Leaving(), 0.01):
+            until(lambda: len(calls) > 2)

@@ -1,0 +1,214 @@
+"""``ddsweep trial`` without W&B: attempts, reasons, ways to leave, and the marks by which a bad device is known."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import torch
+
+from ddsweep import disk, sweep, trial
+from ddsweep.agent import leaving, wandb_trial
+from ddsweep.agent.streak import Streak
+from ddsweep.agent.wandb_trial import Place, Record
+from ddsweep.backends import Definition
+from ddsweep.backends.folders import FolderStore
+from ddsweep.checkpoints import Checkpoints, Interrupted
+from ddsweep.errors import UserError
+from ddsweep.recipe import Recipe
+from ddsweep.results.result import Result
+from ddsweep.trackers import status
+from ddsweep.trackers.null import NullTracker
+
+SWEEP = "ablation-alpha@demo"
+RECIPE = sweep.load(SWEEP).cells[1].recipe
+STREAK = Path("agent.streak")
+LOOPS: list[Checkpoints] = []  # what trials were given
+AGENT = Place(SWEEP, Path("runs"), "cpu", "gpu 3", "host:1", STREAK)
+
+
+class Told(NullTracker):
+    """Remembers how the run on W&B ended."""
+
+    def __init__(self) -> None:
+        self.ended: list[Result | str] = []
+
+    def finish(self, result: Result) -> None:
+        self.ended.append(result)
+
+    def leave(self, reason: str = "") -> None:
+        self.ended.append(reason or "left")
+
+
+def ran(monkeypatch: pytest.MonkeyPatch, *outcomes: Callable[[], Result], place: Place = AGENT) -> tuple[int, Told]:
+    """Exit status and what W&B was told when the trial's attempts turn out like this, one after the other."""
+    told, left = Told(), iter(outcomes)
+
+    def run(recipe: Recipe, tracker: Any, on: str, runs: Path, wanted: Any, checkpoints: Checkpoints) -> Result:
+        LOOPS.append(checkpoints)
+        tracker.start(recipe)
+        assert (on, runs) == ("cpu", Path("runs"))
+        result = next(left)()
+        tracker.finish(result)
+        return result
+
+    monkeypatch.setattr(trial, "run", run)
+    code = wandb_trial.main(RECIPE, place, cast("Any", told))
+    assert next(left, None) is None, "not every attempt was made"
+    return code, told
+
+
+def failures() -> int:
+    return len(Streak.read(STREAK).failed)
+
+
+def complete() -> Result:
+    return Result(RECIPE, {"convnet3": [0.5]})
+
+
+def diverged() -> Result:
+    return Result(RECIPE, state="failed", reason="the loss is nan\nat step 3")
+
+
+def raises(error: BaseException) -> Callable[[], Result]:
+    def outcome() -> Result:
+        raise error
+
+    return outcome
+
+
+def test_a_complete_trial(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    code, told = ran(monkeypatch, complete)
+    assert (code, told.ended, failures()) == (0, [complete()], 0)
+    assert capsys.readouterr() == ("", "")
+    (shown,) = status.read_all(status.folder(Path("runs"), SWEEP))
+    assert (shown.agent, shown.slot, shown.phase, shown.cell) == ("host:1", "gpu 3", "waiting", "")
+
+
+def test_a_diverged_trial_says_why_in_a_line_and_is_no_strike(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, told = ran(monkeypatch, diverged)
+    assert (code, told.ended, failures()) == (1, [diverged()], 0)
+    assert capsys.readouterr().err == f"failed: {RECIPE.title()}: the loss is nan at step 3\n"
+
+
+def test_an_exception_is_tried_again_in_the_same_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    code, told = ran(monkeypatch, raises(OSError("a hiccup")), raises(OSError("another")), complete)
+    assert (code, told.ended, failures()) == (0, [complete()], 0)
+
+
+def test_the_reasons_of_all_attempts_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    code, told = ran(monkeypatch, *[raises(ZeroDivisionError(word)) for word in ("one", "two", "three")])
+    assert told.ended == [
+        "attempt 1: ZeroDivisionError: one; attempt 2: ZeroDivisionError: two; attempt 3: ZeroDivisionError: three"
+    ]
+    assert (code, failures()) == (1, 1)
+
+
+@pytest.mark.parametrize("error", [torch.cuda.OutOfMemoryError("CUDA out of memory"), UserError("the disk is full")])
+def test_what_this_process_cannot_mend_is_not_tried_again(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, told = ran(monkeypatch, raises(error))
+    (reason,) = told.ended
+    assert str(error) in str(reason)
+    assert (code, failures()) == (1, 1)
+
+
+def test_a_full_disk_is_waited_for_and_costs_no_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wandb_trial, "PAUSE", 0.01)
+    room = iter([False, True, True, False, True])
+    monkeypatch.setattr(disk, "has_room", lambda folder: next(room, True))
+    full = raises(OSError(errno.ENOSPC, "No space left on device"))
+    code, told = ran(monkeypatch, full, full, full, full, complete)
+    assert (code, told.ended) == (0, [complete()])
+    assert next(room, "asked") == "asked"
+
+
+def asked() -> Result:
+    """TERM arrives, and nothing looks whether it did."""
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(20)
+    raise AssertionError("not interrupted")
+
+
+def test_asked_to_leave_it_leaves_unanswered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leaving, "PATIENCE", 0.05)
+    before = signal.getsignal(signal.SIGTERM)
+    code, told = ran(monkeypatch, asked)
+    assert (code, told.ended, failures()) == (128 + signal.SIGTERM, ["left"], 0)
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def test_asked_to_leave_it_saves_its_state_where_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    def at_a_boundary() -> Result:
+        assert not LOOPS[-1].leave()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert LOOPS[-1].leave()
+        raise Interrupted
+
+    code, told = ran(monkeypatch, at_a_boundary)
+    assert (code, told.ended, failures()) == (128 + signal.SIGTERM, ["left"], 0)
+
+
+def test_a_second_request_does_not_cut_the_farewell_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    def leave(self: Told, reason: str = "") -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        self.ended.append("left")
+
+    monkeypatch.setattr(Told, "leave", leave)
+    code, told = ran(monkeypatch, raises(Interrupted()))
+    assert (code, told.ended) == (128 + signal.SIGTERM, ["left"])
+
+
+def test_the_stop_button_leaves_the_run_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    code, told = ran(monkeypatch, raises(KeyboardInterrupt()))
+    assert (code, told.ended) == (128 + signal.SIGINT, ["stopped"])
+
+
+def test_nobody_s_trial_leaves_nothing_beside_the_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran(monkeypatch, raises(UserError("by design")), place=Place(SWEEP, Path("runs"), "cpu"))
+    assert [path for path in Path("runs").rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize(
+    ("story", "bad"),
+    [
+        ("", False), ("begin", False), ("fail fail", False), ("fail fail fail", True), ("fail fail begin", False),
+        ("begin begin begin", False), ("begin begin begin begin", True), ("fail fail begin leave", False),
+        ("fail begin fail end fail begin", False), ("fail fail end fail", False), ("fail fail begin leave fail", True),
+    ],
+)  # fmt: skip
+def test_a_slot_is_bad_when_three_in_a_row_failed_or_died(story: str, bad: bool) -> None:
+    """Each event in a process of its own; a trial that fails has begun before."""
+    cell = 0
+    for event in story.split():
+        if event in ("begin", "fail"):
+            cell += 1
+            Record(STREAK).begin(str(cell))
+        if event in ("fail", "leave", "end"):
+            getattr(Record(STREAK), event)(*{"fail": (str(cell), "why"), "leave": (str(cell),), "end": ()}[event])
+    assert Record(STREAK).bad is bad
+
+
+def test_a_sweep_that_is_known_here_names_the_epochs_to_keep(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[Any] = []
+
+    def run(*given: Any) -> Result:
+        kept.append(given[4] and {epoch for epochs in given[4].values() for epoch in epochs})
+        return complete()
+
+    monkeypatch.setattr(trial, "run", run)
+    mine = sweep.load("ablation-epoch@demo", settings={"ptm_epoch": [1, 3]})
+    FolderStore(Path("runs")).remember(replace(Definition.of(mine), name="mine@demo"))
+    for name in ("ablation-epoch@demo", "mine@demo", "elsewhere@demo"):
+        wandb_trial.main(mine.cells[-1].recipe, Place(name, Path("runs"), "cpu"), cast("Any", Told()))
+    asked = {cell.recipe.ptm_epoch for cell in sweep.load("ablation-epoch@demo").cells if cell.recipe.ptm_archs}
+    assert kept == [asked, {1, 3}, None]

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ddsweep.errors import UserError
+from ddsweep.launchers.slurm import control
+from ddsweep.trackers.status import AgentStatus
+from tests.launchers.slurm.conftest import Desk
+
+
+def agent(job: str, cell: str = "dm · α 10") -> AgentStatus:
+    return AgentStatus("vm:1", "gpu 0", "sweep", cell=cell, job=job)
+
+
+def test_without_slurm_the_line_says_where_to_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(UserError, match="this machine has no squeue; work on a login node"):
+        control.scheduled(["1"])
+
+
+def test_a_job_that_is_gone_has_no_tasks(desk: Desk) -> None:
+    desk._program("squeue", "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1")
+    assert control.scheduled(["4711"]) == []
+    desk._program("squeue", "echo 'slurm_load_jobs error: Unable to contact slurm controller' >&2; exit 1")
+    with pytest.raises(UserError, match="squeue: Unable to contact slurm controller"):
+        control.scheduled(["4711"])
+
+
+def test_what_a_sweep_was_submitted_as_is_remembered(tmp_path: Path) -> None:
+    assert control.remembered(tmp_path) == []
+    for job in ("999", "1000"):
+        control.remember(tmp_path, job, 8)
+    assert control.remembered(tmp_path) == ["999", "1000"]
+
+
+def test_slurms_tasks_and_our_leases_are_joined(desk: Desk, tmp_path: Path) -> None:
+    assert control.joined(tmp_path, [agent("4711_0")]) == []
+    control.remember(tmp_path, "4711", 4)
+    desk.queue.write_text("4711_0|RUNNING|None\n4711_2|PENDING|Resources\n4711_3|PENDING|Resources\n")
+    (tmp_path / "4711_1.closed").write_text("gpu 0: 3 agents died\n")
+    seen = [agent("4711_0"), agent("4711_1"), agent("4711_1", cell=""), agent("12_1"), agent("")]
+    assert control.joined(tmp_path, seen) == [
+        "slurm 4711   1 running, 2 pending (Resources)",
+        "slurm 4711_1   has ended; its cell waits for the end of its lease: dm · α 10",
+        "closed  4711_1 gpu 0: 3 agents died",
+    ]
+    assert control.listed(tmp_path) == [
+        {"id": "4711_0", "state": "RUNNING", "reason": "None"},
+        {"id": "4711_2", "state": "PENDING", "reason": "Resources"},
+        {"id": "4711_3", "state": "PENDING", "reason": "Resources"},
+    ]
+
+
+def test_status_goes_on_where_slurm_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    control.remember(tmp_path, "4711", 1)
+    monkeypatch.setenv("PATH", "")
+    assert control.joined(tmp_path, []) == ["slurm: this machine has no squeue; work on a login node of the cluster"]
+    assert control.listed(tmp_path) is None
+
+
+@pytest.mark.parametrize(("state", "running"), [("RUNNING", True), ("COMPLETING", False), ("", False)])
+def test_whether_slurm_goes_on_with_us(state: str, running: bool, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "4712")
+    desk.queue.write_text(f"{state}\n")
+    assert control.still_running() is running
+    assert desk.told == ["squeue --noheader --jobs=4712 --format=%T"]
