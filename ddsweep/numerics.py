@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, cast, get_args
 
 import torch
 
 from ddsweep import files
-from ddsweep.errors import UserError
+from ddsweep.errors import UserError, closest
 
 Precision = Literal["float32", "tf32", "bf16"]
 Compile = Literal["auto", "on", "off"]
@@ -58,6 +59,23 @@ class Numerics:
         return torch.compile(body, dynamic=False) if self.compile else body  # type: ignore[return-value]
 
 
+def compiler() -> str | None:
+    """The C++ compiler that ``torch.compile`` would use."""
+    return next((path for name in (os.environ.get("CXX", ""), "g++", "clang++") if (path := shutil.which(name))), None)
+
+
+def wanted() -> Compile:
+    """``$DDSWEEP_COMPILE``: it changes how, and the result by no more than rounding, so that it may come from there.
+
+    Raises:
+        UserError: it is none of auto, on, off.
+    """
+    said = os.environ.get("DDSWEEP_COMPILE") or "auto"
+    if said not in get_args(Compile):
+        raise UserError(f"compile: {said!r} is not allowed; {closest(said, get_args(Compile))}")
+    return cast(Compile, said)
+
+
 def _autocast(body: Function, kind: str) -> Function:
     def rounded(*args: Any) -> Any:
         with torch.autocast(kind, dtype=torch.bfloat16):
@@ -83,15 +101,17 @@ class Choice:
 
     def of(self, operations: float) -> Numerics:
         """For a part of so many floating-point operations."""
-        repays = operations > WORTH.get(self.device.partition(":")[0], float("inf"))
+        repays = operations > WORTH.get(self.device.partition(":")[0], float("inf")) and compiler() is not None
         return Numerics(self.precision, repays if self.compile == "auto" else self.compile == "on", self.device)
 
     def set_up(self) -> None:
         """Tell torch what float32 means, and where compiled kernels are kept for all agents; once per trial.
 
         Raises:
-            UserError: the device has no such precision.
+            UserError: the device has no such precision, or there is no compiler.
         """
+        if self.compile == "on" and compiler() is None:
+            raise UserError("compile: on needs a C++ compiler, g++ or clang++ (allowed here: auto, off)")
         on_gpu = self.device.startswith("cuda")
         if self.precision == "tf32" and not on_gpu:
             raise UserError(f"precision: tf32 needs an NVIDIA GPU; {self.device} has float32, bf16")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from ddsweep import data, device, effort, files, pictures, provenance, rng
+from ddsweep import data, device, effort, files, numerics, pictures, provenance, rng
 from ddsweep.checkpoints import Checkpoints, FileSlot
 from ddsweep.clock import Clock
 from ddsweep.data.dataset import Dataset
@@ -37,7 +37,7 @@ CHECKPOINT = "checkpoint"  # folder within that of a run, until the run has fini
 
 def run(
     recipe: Recipe, tracker: Tracker, on: str, runs: Path, wanted: Wanted | None = None,
-    checkpoints: Checkpoints | None = None, compile: Compile = "auto",
+    checkpoints: Checkpoints | None = None, compile: Compile | None = None,
 ) -> Result:  # fmt: skip
     """Train or load the PTMs, distil, evaluate. Given device and versions, a pure function of the recipe.
 
@@ -51,7 +51,8 @@ def run(
         runs: the folder of all runs; this one's is ``runs/KEY``.
         wanted: epochs that other cells need of the same PTMs, to be kept in the same training (``spec.needs``).
         checkpoints: when to save, and whether to leave; default: every five minutes, and never.
-        compile: whether to compile what is computed most often; ``auto``: where the work repays it.
+        compile: whether to compile what is computed most often; ``auto``: where the work repays it. Default:
+            ``numerics.wanted``.
 
     Returns:
         The result; its ``state`` is ``failed`` when the loss diverged.
@@ -72,7 +73,7 @@ def run(
         telling = FanOut(DiskTracker(folder), tracker)
         telling.start(recipe)
         files.write_json(folder / "recipe.json", recipe.model_dump())
-        choice = Choice(recipe.precision, on, compile)
+        choice = Choice(recipe.precision, on, compile or numerics.wanted())
         result = _Trial.of(recipe, telling, choice, folder, checkpoints or Checkpoints()).run(
             wanted or spec.needs([recipe])
         )
@@ -152,8 +153,8 @@ class _Trial:
         )  # fmt: skip
         try:
             with clock("distill"):
-                numerics = self.choice.of(effort.distillation(recipe, dataset))
-                synthetic = distill(recipe, dataset, pool, streams, self.tracker, self._slot("distill"), numerics)
+                numbers = self.choice.of(effort.distillation(recipe, dataset))
+                synthetic = distill(recipe, dataset, pool, streams, self.tracker, self._slot("distill"), numbers)
         except Diverged as reason:
             return replace(finding, seconds=clock.seconds, state="failed", reason=str(reason))
         save(synthetic, recipe, dataset, self.folder)
@@ -188,8 +189,8 @@ class _Trial:
             tell = partial(self.tracker.progress, f"pretrain {one.arch} {one.seed}")
             tell(0, recipe.ptm_epoch)
             epochs = {recipe.ptm_epoch, *wanted.get(one, ())}
-            numerics = self.choice.of(effort.training(one, max(epochs), source))
-            training.ensure(one, epochs, source, tell, self.checkpoints, numerics)
+            numbers = self.choice.of(effort.training(one, max(epochs), source))
+            training.ensure(one, epochs, source, tell, self.checkpoints, numbers)
         view = lens.restated(dataset, source) if recipe.ptm_statistics == "source" else None
         return ptm_pool.load(specs, recipe.ptm_epoch, source, view)
 

@@ -20,13 +20,27 @@ FLOORS = {
     "recipe": 3,
     "sweep": 4, "distill": 4, "evaluate": 4, "pretrained": 4, "results.result": 4,
     "results": 5, "trackers": 5,
-    "backends": 6, "effort": 5, "trial": 6, "overview": 6,
-    "agent": 7, "dashboard": 7,
+    "backends": 6, "exchange": 6, "effort": 5, "trial": 6, "overview": 6,
+    "agent": 7, "dashboard": 7, "report": 7,
     "launchers": 8,
     "cli": 9,
 }  # fmt: skip
-CONTROL = ("cli", "sweep", "recipe", "backends", "launchers", "agent", "overview", "trackers", "errors", "files")
-DATA = ("distill", "evaluate", "pretrained", "nn", "data", "augment", "trial", "rng", "numerics", "pictures")
+CONTROL = (
+    "cli", "report", "sweep", "recipe", "backends", "launchers", "agent", "overview", "trackers", "errors", "files",
+)  # fmt: skip
+DATA = (
+    "distill",
+    "evaluate",
+    "exchange",
+    "pretrained",
+    "nn",
+    "data",
+    "augment",
+    "trial",
+    "rng",
+    "numerics",
+    "pictures",
+)
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

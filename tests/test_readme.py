@@ -47,6 +47,7 @@ def test_every_command(ddsweep: Run, monkeypatch: pytest.MonkeyPatch) -> None:  
             continue
         smaller = {"launch": [f"--set={setting}" for setting in TINY] + ["--workers=0", "--device=cpu"], "run": TINY}
         smaller["pretrain"] = ["--width=4", "--device=cpu"]
+        smaller["estimate"] = [*smaller["launch"], "--seconds=0.01"]
         extra = [word for word in smaller.get(words[1], []) if not ("ablation-epoch" in words and "ptm_epoch" in word)]
         if "ablation-epoch" in words and words[1] == "launch":
             extra.append("--set=ptm_epoch=1,2")

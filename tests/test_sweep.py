@@ -269,7 +269,7 @@ def test_aliases_are_welcome() -> None:
         (yaml.safe_dump(minimal(parameters={"ipc": {"value": 0}})), "ipc: 0 is not allowed"),
         (
             yaml.safe_dump(minimal(**{"x-ddsweep": {"axis": ["alpha"], "pictures": ["tnse"]}})),
-            "x-ddsweep.pictures.0: input should be 'grid', 'classes' or 'tsne'",
+            "x-ddsweep.pictures.0: input should be 'grid', 'classes', 'tsne' or 'accuracy'",
         ),
         (
             yaml.safe_dump(minimal(**{"x-ddsweep": {"axis": ["alpha"], "profiles": {"dmo": {"alpha": [1]}}}})),

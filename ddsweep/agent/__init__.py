@@ -33,7 +33,7 @@ from ddsweep.backends import connect
 from ddsweep.sweep import Sweep
 from ddsweep.trackers import Tracker
 from ddsweep.trackers.fan_out import FanOut
-from ddsweep.trackers.status import AgentStatus, StatusTracker
+from ddsweep.trackers.status import AgentStatus, StatusTracker, clear
 from ddsweep.trackers.status import folder as status_folder
 
 logger = logging.getLogger(__name__)
@@ -68,6 +68,7 @@ def main(sweep_name: str, storage: str, runs: Path, post: Post, further: Sequenc
     """
     store = connect(storage, artifacts=runs / "artifacts", patient=True)
     backend, sweep = store.sweep(sweep_name), Sweep.from_definition(store.load_definition(sweep_name).definition)
+    clear(status_folder(runs, sweep_name))
     status = StatusTracker(status_folder(runs, sweep_name), AgentStatus(name(), post.slot or post.on, sweep_name))
     status.idle()
     if post.threads:

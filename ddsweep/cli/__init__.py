@@ -7,12 +7,14 @@ from ddsweep.cli import (
     agents,
     dashboard,
     data,
+    evaluate,
     export,
     launch,
     list,
     plot,
     pool,
     pretrain,
+    report,
     results,
     run,
     show,
@@ -26,7 +28,7 @@ from ddsweep.cli.app import app
 # the order of the help screen: what one does first comes first
 for command in (
     list.list_, show.show, launch.launch, status.status, agents.agents, stop.stop,
-    results.results, plot.plot, dashboard.dashboard, run.run,
+    results.results, plot.plot, report.report, dashboard.dashboard, run.run,
 ):  # fmt: skip
     app.command(command.__name__.rstrip("_"))(command)
 app.add_typer(data.data, name="data")
@@ -35,6 +37,7 @@ app.command("pool")(pool.pool)
 app.command("agent", context_settings={"allow_extra_args": False})(agent.agent)
 app.command("sync")(sync.sync)
 app.command("export")(export.export)
+app.command("evaluate")(evaluate.evaluate)
 app.command("trial")(trial.trial)
 
 

@@ -8,6 +8,7 @@ import typer
 
 from ddsweep.cli.options import (
     RUNS,
+    Compile,
     Device,
     Entity,
     Gpus,
@@ -31,6 +32,7 @@ def agents(
     gpus: Gpus = None,
     per_gpu: PerGpu = None,
     runs: Runs = RUNS,
+    compile_: Compile = "auto",
     storage: Storage = None,
     track: Track = None,
     project: Project = None,

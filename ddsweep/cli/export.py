@@ -3,23 +3,66 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ddsweep.cli.options import Name, Profile, Settings, settings
-from ddsweep.errors import UserError
+from ddsweep.cli.options import RUNS, Profile, Runs, Settings, Storage, complete_sweep, settings
+from ddsweep.errors import UserError, closest
 
+if TYPE_CHECKING:
+    from ddsweep.exchange import Writer
+
+FORMATS = ("pt", "vico", "folder", "hf")
+
+What = Annotated[
+    str,
+    typer.Argument(
+        metavar="KEY|NAME[@PROFILE][:A=1,B=2]",
+        help="A finished run by its key or the first digits of it, or the cell of a sweep.",
+        autocompletion=complete_sweep,
+    ),
+]
+To = Annotated[
+    str | None,
+    typer.Option(metavar="|".join(FORMATS), help="A synthetic set: MTT's tensors, DC's dictionary, PNG, Hugging Face."),
+]
+Space = Annotated[
+    str,
+    typer.Option(metavar="pixels|DATASET", help="pt, vico: normalise with other statistics.", show_default=False),
+]
 Wandb = Annotated[bool, typer.Option("--wandb", help="The sweep as a configuration for `wandb sweep`.")]
-Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="PATH", help="Default: standard output.")]
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="PATH", help="Default: exports/KEY-FORMAT; with --wandb: standard output."),
+]
 
 
 def export(
-    name: Name, profile: Profile = None, set_: Settings = None, wandb: Wandb = False, output: Output = None
+    name: What,
+    profile: Profile = None,
+    set_: Settings = None,
+    to: To = None,
+    space: Space = "",
+    wandb: Wandb = False,
+    output: Output = None,
+    runs: Runs = RUNS,
+    storage: Storage = None,
 ) -> None:
-    """Write a sweep (--wandb) for other programs: `wandb sweep FILE` registers it, and its agents run it."""
+    """Write a synthetic set (--to), or a sweep (--wandb), for other programs.
+
+    `ddsweep export ablation-alpha@demo:alpha=100 --to pt` writes images.pt, labels.pt, and ddsweep.json, which says how
+    they are normalised, what the labels mean, and how they were made. --wandb is for `wandb sweep FILE`, whose agents
+    then run the sweep by themselves.
+    """
+    if wandb and to:
+        raise UserError("export: --wandb writes a sweep, --to a synthetic set; choose one")
+    if to:
+        _write_set(_run(name, profile, set_, runs, storage), to, space, output)
+        return
     if not wandb:
-        raise UserError(f"export: say what {name} is to become: --wandb (a file for `wandb sweep`)")
+        possible = f"--to {'|'.join(FORMATS)} (its images) or --wandb (a file for `wandb sweep`)"
+        raise UserError(f"export: say what {name} is to become: {possible}")
     text = for_wandb(name, profile, set_)
     if output is None:
         typer.echo(text, nl=False)
@@ -38,3 +81,62 @@ def for_wandb(name: str, profile: str | None, set_: list[str] | None) -> str:
     cells = len(one.cells)
     head = f"# {one.full_name}, {cells} cell{'s' * (cells != 1)}, written by ddsweep export --wandb\n"
     return head + configurations.text(configurations.configuration(one))
+
+
+def _run(name: str, profile: str | None, set_: list[str] | None, runs: Path, storage: str | None) -> Path:
+    """The folder of the run that is meant: by key, or as the one cell of a launched sweep with these choices."""
+    from ddsweep.exchange import collect
+
+    sweep, _, cell = name.partition(":")
+    if collect.KEY.fullmatch(name) and not (profile or set_):
+        return collect.run_folder(name, runs)
+    return runs / _key(sweep, profile, [*(part for part in cell.split(",") if part), *(set_ or [])], runs, storage)
+
+
+def _key(name: str, profile: str | None, pairs: list[str], runs: Path, storage: str | None) -> str:
+    from ddsweep.cli import stores
+
+    one, wanted = stores.finished(name, profile, runs, storage), settings(pairs)
+    fields = one.cells[0].recipe.model_dump()
+    for field in wanted:
+        if field not in fields:
+            raise UserError(f"{field}: no such parameter; {closest(field, fields)}")
+    found = [cell for cell in one.cells if all(getattr(cell.recipe, field) == value for field, value in wanted.items())]
+    if len(found) == 1:
+        return found[0].key
+    cells = f"{len(found) or 'none'} of the {len(one.cells)} cells of {one.full_name}"
+    if not found:
+        axes = "; ".join(f"{field}: {', '.join(map(str, one.parameters[field]))}" for field in one.swept)
+        raise UserError(f"export: {cells} has these choices ({axes})")
+    differ = [field for field in one.swept if len({getattr(cell.recipe, field) for cell in found}) > 1]
+    example = ",".join(f"{field}={_shown(getattr(found[-1].recipe, field))}" for field in differ)
+    raise UserError(f"export: {cells} are meant; choose one, for example: {one.full_name}:{example}")
+
+
+def _shown(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _write_set(run: Path, to: str, space: str, output: Path | None) -> None:
+    from ddsweep import exchange
+    from ddsweep.cli import session
+    from ddsweep.exchange import collect
+    from ddsweep.exchange import space as spaces
+    from ddsweep.exchange.folder import loss
+
+    writer: Writer | None = exchange.WRITERS.get(to)
+    if writer is None:
+        raise UserError(f"to: no format {to!r}; {closest(to, exchange.WRITERS)}")
+    one = collect.collect(run)
+    channels = one.images.shape[1]
+    if writer.pixels and space not in ("", "pixels"):
+        raise UserError(f"space: {to} holds 8-bit pixels, which are not normalised (allowed: pixels)")
+    if writer.pixels or space:
+        one = spaces.restated(one, spaces.named(space or "pixels", channels))
+    folder = output or Path("exports", f"{run.name}-{to}")
+    if folder.is_file() or (writer.pixels and folder.is_dir() and any(folder.iterdir())):
+        raise UserError(f"output: {folder} is there already; name a new folder")
+    written = writer.write(one, folder)
+    clipped = f" ({100 * loss(one)['clipped_share']:.1f} % of the values clipped to [0, 1])" if writer.pixels else ""
+    typer.echo(f"{one.facts.origin['title']}: {len(one.images)} images as {writer.about}{clipped}", err=True)
+    typer.echo(session.shown(written))

@@ -9,6 +9,7 @@ import typer
 from ddsweep.cli.options import (
     RUNS,
     Backend,
+    Compile,
     Device,
     Entity,
     Gpus,
@@ -53,6 +54,7 @@ def launch(
     gpus: Gpus = None,
     per_gpu: PerGpu = None,
     runs: Runs = RUNS,
+    compile_: Compile = "auto",
     storage: Storage = None,
     slurm: Slurm = None,
     dry_run: DryRun = False,

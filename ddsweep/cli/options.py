@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from ddsweep.errors import UserError
+from ddsweep.errors import UserError, closest
 
 
 def complete_sweep(incomplete: str) -> list[tuple[str, str]]:
@@ -80,6 +81,25 @@ Project = Annotated[
 Entity = Annotated[
     str | None,
     typer.Option("--entity", envvar="WANDB_ENTITY", help="Owner of the W&B project; default: the account's."),
+]
+
+
+def _tell_agents(value: str) -> str:
+    if value not in ("auto", "on", "off"):
+        raise UserError(f"compile: {value!r} is not allowed; {closest(value, ('auto', 'on', 'off'))}")
+    os.environ["DDSWEEP_COMPILE"] = value  # reaches every trial, whoever starts it
+    return value
+
+
+Compile = Annotated[
+    str,
+    typer.Option(
+        "--compile",
+        envvar="DDSWEEP_COMPILE",
+        callback=_tell_agents,
+        metavar="auto|on|off",
+        help="Compile what is computed most often; auto: where the work repays it.",
+    ),
 ]
 RUNS = Path("runs")
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ddsweep.cli.options import RUNS, Device, Name, Profile, Runs, Storage
 from ddsweep.errors import UserError, closest
+
+if TYPE_CHECKING:
+    from ddsweep.sweep import Picture
 
 
 def complete_kind(incomplete: str) -> list[str]:
@@ -23,13 +26,19 @@ Kind = Annotated[
     typer.Option(
         "--kind",
         "-k",
-        metavar="grid|classes|tsne",
-        help="Only these: images along the axis, accuracy by class, or t-SNE. Default: those of the sweep file.",
+        metavar="accuracy|grid|classes|tsne",
+        help="Only this: accuracy or images along the axis, accuracy by class, t-SNE. Default: what suits the sweep.",
         autocompletion=complete_kind,
     ),
 ]
 Output = Annotated[
-    Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Where to; default: RUNS/NAME@PROFILE.")
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FOLDER|FILE",
+        help="A folder (default: RUNS/NAME@PROFILE), or a file that ends in .png, .pdf or .svg: then one kind.",
+    ),
 ]
 
 
@@ -42,26 +51,38 @@ def plot(
     runs: Runs = RUNS,
     storage: Storage = None,
 ) -> None:
-    """Draw the pictures of a launched sweep again, from what is finished, and print their paths."""
+    """Draw the figures of a launched sweep from what is finished, and print their paths."""
     from ddsweep import device as devices
-    from ddsweep import sweep
     from ddsweep.cli import session, stores
 
-    kinds = [one for one in sweep.PICTURES if one == kind]
-    if kind is not None and not kinds:
-        raise UserError(f"kind: no picture {kind!r}; {closest(kind, sweep.PICTURES)}")
+    chosen = _kind(kind) if kind is not None else None
     launched = stores.finished(name, profile, runs, storage)
     on = devices.slots(device)[0]
 
     from ddsweep.results import gallery
+    from ddsweep.results.output import Output
 
+    where = Output.of(output) if output else None
+    kinds = [chosen] if chosen else gallery.kinds(launched)
+    if where and where.stem:  # one file, one figure
+        kinds = kinds[:1]
+    if set(kinds) & {"grid", "tsne"}:
+        stores.tell_bare(launched, runs)
     written = [
         path
-        for one in kinds or launched.pictures
-        for path in gallery.write(one, launched, runs, output, on, lambda line: typer.echo(line, err=True))
+        for one in kinds
+        for path in gallery.write(one, launched, runs, where, on, lambda line: typer.echo(line, err=True))
     ]
-    stores.tell_bare(launched, runs)
     if not written:
         raise UserError(f"{launched.full_name}: no cell is finished yet; see: ddsweep status {launched.full_name}")
     for path in written:
         typer.echo(session.shown(path))
+
+
+def _kind(name: str) -> Picture:
+    from ddsweep import sweep
+
+    for kind in sweep.PICTURES:
+        if kind == name:
+            return kind
+    raise UserError(f"kind: no picture {name!r}; {closest(name, sweep.PICTURES)}")

@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ddsweep.cli.options import RUNS, Name, Profile, Runs, Storage
+from ddsweep.cli.options import RUNS, Profile, Runs, Storage, complete_sweep
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
     from ddsweep.results.against import Comparison
+    from ddsweep.results.joined import Part
     from ddsweep.results.table import Table
     from ddsweep.sweep import Sweep
 
@@ -23,55 +28,106 @@ class Format(StrEnum):
     csv = "csv"
     json = "json"
     markdown = "markdown"
+    latex = "latex"
 
 
+Names = Annotated[
+    list[str],
+    typer.Argument(metavar="NAME[@PROFILE]…", help="Launched sweeps; several stand together.",
+                   autocompletion=complete_sweep),
+]  # fmt: skip
 Against = Annotated[
     str | None,
-    typer.Option(metavar="paper|NAME[@PROFILE]", help="Beside each entry the paper's number, or another sweep's."),
+    typer.Option(
+        metavar="paper|NAME[@PROFILE]|FILE",
+        help="Beside each entry the paper's number, another sweep's, or that of a .csv or .json written here.",
+    ),
+]
+Where = Annotated[
+    str | None,
+    typer.Option(metavar="CONDITION", help="Only these cells: \"method == 'dm' and ipc <= 10\". Baselines stay."),
 ]
 
 
 def results(
-    name: Name,
+    names: Names,
     profile: Profile = None,
     format_: Annotated[
         Format, typer.Option("--format", "-f", help="Files hold fractions, screens per cent.")
     ] = Format.table,
     against: Against = None,
+    where: Where = None,
     runs: Runs = RUNS,
     storage: Storage = None,
 ) -> None:
-    """The table of a launched sweep: mean ± std over seeds and networks, and the difference to the baseline."""
+    """The table of launched sweeps: mean ± std over seeds and networks, and the difference to the baseline, tested."""
+    parts = [_part(name, profile, against, where, runs, storage) for name in dict.fromkeys(names)]
+    if format_ is Format.table:
+        _show(parts)
+    else:
+        typer.echo(_text(parts, format_))
+
+
+def _part(
+    name: str, profile: str | None, against: str | None, where: str | None, runs: Path, storage: str | None
+) -> Part:
     from ddsweep.cli import stores
-    from ddsweep.results import formats, table
+    from ddsweep.results import joined, select, table
 
     one = stores.finished(name, profile, runs, storage)
-    built = table.build(one, table.collect(one, runs))
-    compared = _compare(one, built, against, runs, storage) if against else None
-    if format_ is Format.table:
-        _show(one, built, compared)
-    else:
-        write = {Format.csv: formats.as_csv, Format.json: formats.as_json, Format.markdown: formats.as_markdown}
-        typer.echo(write[format_](compared or built))
+    built = table.build(one, table.collect(one, runs), select.where(one, where) if where else None)
+    return joined.Part(one, built, compare(one, built, against, runs, storage) if against else None)
 
 
-def _compare(one: Sweep, built: Table, against: str, runs: Path, storage: str | None) -> Comparison:
+def compare(one: Sweep, built: Table, against: str, runs: Path, storage: str | None) -> Comparison:
+    """What ``--against`` names beside a table."""
     from ddsweep.cli import stores
     from ddsweep.results import against as beside
-    from ddsweep.results import table
+    from ddsweep.results import stored, table
 
     if against == beside.PAPER:
         return beside.with_paper(one, built)
+    if against.endswith(stored.SUFFIXES):
+        return stored.compare(built, Path(against))
     other = stores.finished(against, None if "@" in against else one.profile, runs, storage)
     return beside.with_sweep(one, built, other.full_name, table.build(other, table.collect(other, runs)))
 
 
-def _show(one: Sweep, built: Table, compared: Comparison | None) -> None:
+def _text(parts: Sequence[Part], format_: Format) -> str:
+    from ddsweep.results import formats, joined, latex
+
+    if format_ is Format.latex:
+        return "\n\n".join(latex.as_latex(part) for part in parts)
+    if format_ is Format.markdown:
+        return joined.as_markdown(parts)
+    write = {Format.csv: formats.as_csv, Format.json: formats.as_json}
+    return write[format_](joined.records(parts))
+
+
+def _show(parts: Sequence[Part]) -> None:
     from ddsweep.cli import console
-    from ddsweep.results import layout, screen
+    from ddsweep.results import joined, screen
 
     out = console.stdout()
-    out.print(screen.render(compared or built, out.width))
-    out.print(f"{screen.caption(built)} · {one.full_name}", style="dim")
-    for remark in layout.remarks(compared) if compared else []:
-        out.print(remark, style="dim", soft_wrap=True)
+    together = joined.grid(parts)
+    if joined.fits(parts) and screen.fits(together, out.width):
+        out.print(screen.grid(together))
+        for remark in joined.remarks(parts):
+            out.print(remark, style="dim")
+        return
+    for part in parts:
+        _show_one(out, part)
+
+
+def _show_one(out: Console, part: Part) -> None:
+    from ddsweep.results import layout, screen
+
+    about, *tests = screen.caption(part.table).split("\n")
+    out.print(screen.render(part.shown, out.width))
+    out.print(f"{about} · {part.sweep.full_name}", style="dim")
+    if part.compared:
+        for remark in layout.remarks(part.compared):
+            out.print(remark, style="dim", soft_wrap=True)
+    else:
+        for test in tests:
+            out.print(test, style="dim")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ddsweep.cli.options import RUNS, Device, Json, Name, Profile, Runs, settings
+from ddsweep.cli.options import RUNS, Compile, Device, Json, Name, Profile, Runs, settings
 
 Choices = Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE …", help="Choices that leave a single cell.")]
 
@@ -18,6 +18,7 @@ def run(
     profile: Profile = None,
     device: Device = "auto",
     runs: Runs = RUNS,
+    compile_: Compile = "auto",
     as_json: Json = False,
 ) -> None:
     """One trial of a sweep, in this process: `ddsweep run ablation-alpha alpha=100 -p demo`."""

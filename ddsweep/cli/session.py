@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 LOOK = 0.5  # seconds between two looks at the agents
 ASK = 2.0  # seconds between two reads of the storage
 PLAIN = 10.0  # seconds between two lines where there is no terminal
-HEADS = {"grid": "grids", "classes": "classes", "tsne": "t-SNE"}  # of the lines that name pictures
+HEADS = {
+    "grid": "grids",
+    "classes": "classes",
+    "tsne": "t-SNE",
+    "accuracy": "figure",
+}  # of the lines that name pictures
 
 
 class Session:
@@ -205,7 +210,7 @@ class Session:
         """What one does now."""
         offline = "wandb" in self._job.track and os.environ.get("WANDB_MODE") == "offline"
         sync = ["ddsweep sync"] if offline else []
-        return [*sync, "ddsweep dashboard", f"ddsweep results {self._sweep.full_name} --format markdown"]
+        return [*sync, "ddsweep dashboard", f"ddsweep report {self._sweep.full_name}"]
 
     def _goes_on(self, status: Status) -> bool:
         """Whether launching again runs something."""

@@ -108,6 +108,7 @@ def stored(one: DatasetInfo) -> cache.Stored:
         if found := cache.read(path, wanted):
             return found
     with files.lock(path.with_suffix(".lock")):
+        files.clear_temporaries(path.parent, path.name)
         try:
             if found := cache.read(path, wanted):
                 return found

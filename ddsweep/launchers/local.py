@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ddsweep import agent
+from ddsweep import agent, files
 from ddsweep.agent.streak import MOST, Streak
 from ddsweep.device import Slot
 from ddsweep.launchers import Job
@@ -113,6 +113,7 @@ class LocalLauncher:
 
     def _spawn(self, slot: _Place) -> None:
         job = self._job
+        files.clear_temporaries(slot.streak.parent, slot.streak.name)  # of an agent that was killed while it wrote
         command = [*job.command(), "--device", slot.slot.device, "--slot", str(slot.slot)]
         command += ["--streak", str(slot.streak), "--parent", str(os.getpid())]
         told = {"DDSWEEP_STORAGE": job.storage, "OMP_NUM_THREADS": str(job.threads)}

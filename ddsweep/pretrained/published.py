@@ -108,6 +108,7 @@ def _keep(row: Foundation, path: Path) -> str:
     kept = one.weights(0)
     if kept.is_file() and _metadata(kept)["data"] != own:
         raise UserError(f"weights: the pool has other weights of {row.name}; to replace them, first remove {kept}")
+    files.clear_temporaries(one.folder)
     files.write_tensors(kept, weights, {"spec": one.title, "file": path.name, "sha256": digest, "data": own})
     return digest
 

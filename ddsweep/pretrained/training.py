@@ -55,6 +55,7 @@ def ensure(
         Interrupted: asked to leave.
     """
     with files.lock(spec.folder / ".lock"):
+        files.clear_temporaries(spec.folder)
         _set_aside_other_data(spec, dataset)
         missing = set(epochs) - spec.saved()
         if missing:

@@ -90,7 +90,7 @@ def with_paper(sweep: Sweep, table: Table) -> Comparison:
 
     targets = sorted({entry.recipe.target for entry in table.entries})
     unknown = [f"target {name} (not in the paper)" for name in targets if paper.plain(name) not in paper.targets()]
-    return _compare(table, PAPER, match, paper.NAMED, unknown)
+    return beside(table, PAPER, match, paper.NAMED, unknown)
 
 
 def with_sweep(sweep: Sweep, table: Table, name: str, others: Table) -> Comparison:
@@ -108,10 +108,10 @@ def with_sweep(sweep: Sweep, table: Table, name: str, others: Table) -> Comparis
         mean = same[0].mean
         return same[0].recipe, None if mean is None else Other(mean, same[0].std)
 
-    return _compare(table, name, match)
+    return beside(table, name, match)
 
 
-def _compare(table: Table, name: str, match: Match, named: Iterable[str] = (), also: Iterable[str] = ()) -> Comparison:
+def beside(table: Table, name: str, match: Match, named: Iterable[str] = (), also: Iterable[str] = ()) -> Comparison:
     """Match every entry; ``named`` fields are not settings, ``also`` differs in any case."""
     matched = [(entry, match(entry)) for entry in table.entries]
     lines = [Line(entry, found[1] if found else None) for entry, found in matched]

@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-import re
 import statistics
-from collections.abc import Iterable
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from ddsweep import data, files, pictures
 from ddsweep.distill.synthetic import read
 from ddsweep.nn.table import PAPER_NAMES
 from ddsweep.recipe import Recipe
-from ddsweep.results import bars
+from ddsweep.results import bars, drawing, tiles
 from ddsweep.results.bars import Panel
-from ddsweep.results.layout import setting_label
+from ddsweep.results.output import Output
 from ddsweep.results.result import Result
 from ddsweep.results.table import Row, build, collect, column_label, setting_of
 from ddsweep.sweep import Sweep
 
 
-def along_axis(sweep: Sweep, runs: Path, folder: Path | None = None) -> list[Path]:
-    """For every setting a picture ``AXIS[-SETTING].png`` in ``folder``, or in ``runs/NAME@PROFILE``.
+def along_axis(sweep: Sweep, runs: Path, output: Output | None = None) -> list[Path]:
+    """For every setting a picture ``AXIS[-SETTING].png`` in ``output``, or in ``runs/NAME@PROFILE``.
 
     Rows are classes; each column shows the same index of the class, its first image, at one value of the axis.
-    Cells that are not finished, or failed, have no column.
+    Cells that are not finished, or failed, have no column. A PNG is made for screens, pixel by pixel; a PDF or SVG for
+    print, with letters of print.
     """
+    output = output or Output(runs / sweep.full_name)
     table = build(sweep, collect(sweep, runs))
     written = []
     for row, *_ in table.settings:
-        label = setting_label(row)
         sets = {
             column: runs / cell.key / "synthetic.safetensors"
             for column in table.columns
@@ -41,17 +41,25 @@ def along_axis(sweep: Sweep, runs: Path, folder: Path | None = None) -> list[Pat
         shown = {column: _first_of_each_class(path) for column, path in sets.items() if path.is_file()}
         if not shown:
             continue
-        path = (folder or runs / sweep.full_name) / file_name([*sweep.axis, label])
         classes = next(iter(shown.values()))[1]
         images = torch.stack([images for images, _ in shown.values()], dim=1)
-        with files.atomic(path) as temporary:
-            pictures.grid(images, classes, [heading(sweep, column) for column in shown]).save(temporary)
+        path = output.path("-".join(sweep.axis), _slug(row))
+        _grid(path, images, classes, [heading(sweep, column) for column in shown])
         written.append(path)
     return written
 
 
-def class_accuracy(sweep: Sweep, runs: Path, folder: Path | None = None) -> list[Path]:
-    """For every setting a picture ``class-accuracy[-SETTING].png`` in ``folder``, or in ``runs/NAME@PROFILE``.
+def _grid(path: Path, images: Float[Tensor, "rows columns c h w"], rows: list[str], columns: list[str]) -> None:
+    if path.suffix == ".png":
+        with files.atomic(path) as temporary:
+            pictures.grid(images, rows, columns).save(temporary)
+        return
+    with drawing.page(path, *tiles.size(len(columns), columns, rows)) as figure:
+        tiles.draw(figure, images, rows, columns)
+
+
+def class_accuracy(sweep: Sweep, runs: Path, output: Output | None = None) -> list[Path]:
+    """For every setting a picture ``class-accuracy[-SETTING].png`` in ``output``, or in ``runs/NAME@PROFILE``.
 
     The paper's Fig. 1.
 
@@ -75,10 +83,10 @@ def class_accuracy(sweep: Sweep, runs: Path, folder: Path | None = None) -> list
         ]
         if not panels:
             continue
-        path = (folder or runs / sweep.full_name) / file_name(["class-accuracy", setting_label(row)])
-        target = next(iter(row.values())).recipe.target
-        with files.atomic(path) as temporary:
-            bars.chart(panels, data.info(target).classes).save(temporary)
+        path = (output or Output(runs / sweep.full_name)).path("class-accuracy", _slug(row))
+        classes = data.info(next(iter(row.values())).recipe.target).classes
+        with drawing.page(path, *bars.size(panels, classes)) as figure:
+            bars.draw(figure, panels, classes)
         written.append(path)
     return written
 
@@ -97,9 +105,10 @@ def heading(sweep: Sweep, column: str) -> str:
     return column.upper() if sweep.axis == ("method",) else column.replace("×", "x")
 
 
-def file_name(parts: Iterable[str]) -> str:
-    """The words of ``parts`` as the name of a picture."""
-    return "-".join(filter(None, (re.sub(r"[^\w-]+", "-", part) for part in parts))) + ".png"
+def _slug(row: Row) -> str:
+    """The setting of a row as part of a file's name, in the names of the recipe."""
+    spoken = ("method", "target")
+    return "-".join(str(value) if name in spoken else f"{name}-{value}" for name, value in setting_of(row).items())
 
 
 def _belongs(row: Row, recipe: Recipe) -> bool:

@@ -1,18 +1,28 @@
-"""A table, alone or against another, as csv, json or markdown. Files hold fractions, what people read per cent."""
+"""A table, alone or against another, as records for csv and json, or as markdown.
+
+Files for scripts hold fractions, under the names of the recipe; what people read is in per cent.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from ddsweep.results import layout
 from ddsweep.results.against import Comparison, Line
 from ddsweep.results.layout import Grid
+from ddsweep.results.significance import Verdict
 from ddsweep.results.table import BASELINE, Entry, Table, average_gain, axis_value
 
 Record = dict[str, Any]
+NUMBERS = {
+    "accuracy", "accuracy_std", "baseline", "n", "difference", "cells", "done", "failed", "seeds", "test", "paired_by",
+    "pairs", "p", "p_holm", "average_gain",
+}  # fmt: skip
+"""Names in a record that are not its ``identity``; those that begin with ``against`` are not either."""
 
 
 def records(shown: Table | Comparison) -> list[Record]:
@@ -22,16 +32,16 @@ def records(shown: Table | Comparison) -> list[Record]:
     return [_record(shown.table, line.entry) | _against(shown.name, line) for line in shown.lines]
 
 
-def as_json(shown: Table | Comparison) -> str:
+def as_json(lines: Sequence[Record]) -> str:
     """A list of records."""
-    return json.dumps(records(shown), indent=2, ensure_ascii=False)
+    return json.dumps(lines, indent=2, ensure_ascii=False)
 
 
-def as_csv(shown: Table | Comparison) -> str:
-    """A line per record under a line of names."""
-    lines = records(shown)
+def as_csv(lines: Sequence[Record]) -> str:
+    """A line per record under a line of all their names; a record leaves empty what it does not have."""
     out = io.StringIO()
-    writer = csv.DictWriter(out, fieldnames=list(lines[0]), lineterminator="\n")
+    names = list(dict.fromkeys(name for line in lines for name in line))
+    writer = csv.DictWriter(out, fieldnames=names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(lines)
     return out.getvalue().rstrip("\n")
@@ -40,26 +50,43 @@ def as_csv(shown: Table | Comparison) -> str:
 def as_markdown(shown: Table | Comparison) -> str:
     """Mean ± std and differences in per cent; under a comparison, what is not equal on both sides."""
     if isinstance(shown, Table):
-        return _pipes(layout.by_eval_arch(shown) if shown.eval_archs else layout.by_axis(shown))
-    return "\n\n".join([_pipes(layout.compared(shown)), *layout.remarks(shown)])
+        grid = layout.by_eval_arch(shown) if shown.eval_archs else layout.by_axis(shown)
+        return "\n\n".join(filter(None, [pipes(grid), layout.statement(shown).replace("*", "\\*")]))
+    return "\n\n".join([pipes(layout.compared(shown)), *layout.remarks(shown)])
 
 
-def _pipes(grid: Grid) -> str:
+def pipes(grid: Grid) -> str:
+    """A grid as a table of markdown."""
     head = [f"| {' | '.join(grid.heads)} |", f"|{'---|' * len(grid.heads)}"]
     return "\n".join(head + [f"| {' | '.join(line)} |" for line in grid.lines])
 
 
-def _record(table: Table, entry: Entry) -> Record:
+def identity(table: Table, entry: Entry) -> Record:
+    """What tells a record from the others of its table: setting, axis and evaluated architecture."""
     evaluated: Record = {"eval_arch": entry.eval_arch} if table.eval_archs else {}
-    numbers = {
+    return entry.setting | _place(table, entry) | evaluated
+
+
+def _record(table: Table, entry: Entry) -> Record:
+    numbers: Record = {
         "accuracy": entry.mean, "accuracy_std": entry.std, "baseline": entry.baseline, "n": entry.n,
         "difference": entry.difference, "cells": entry.cells, "done": entry.done, "failed": "; ".join(entry.failed),
+        "seeds": len(entry.samples),
     }  # fmt: skip
     gain: Record = {}
     if table.eval_archs:  # of the whole setting, so it is the same in each of its architectures
         rows = next(rows for rows in table.settings if any(entry in row.values() for row in rows))
         gain = {"average_gain": average_gain(rows, entry.column)}
-    return entry.setting | _place(table, entry) | evaluated | numbers | gain
+    return identity(table, entry) | numbers | _tested(entry.verdict) | gain
+
+
+def _tested(verdict: Verdict | None) -> Record:
+    if verdict is None:
+        return {"test": "", "paired_by": "", "pairs": 0, "p": None, "p_holm": None}
+    return {
+        "test": verdict.test, "paired_by": verdict.unit, "pairs": verdict.n, "p": verdict.p,
+        "p_holm": verdict.corrected,
+    }  # fmt: skip
 
 
 def _place(table: Table, entry: Entry) -> Record:

@@ -4,30 +4,42 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ddsweep.results import figures, tsne
+from ddsweep.results import accuracy, figures, tsne
+from ddsweep.results.output import Output
 from ddsweep.results.tsne import Say
 from ddsweep.sweep import Picture, Sweep
+
+DRAWN = {"accuracy": accuracy.along_axis, "grid": figures.along_axis, "classes": figures.class_accuracy}
+
+
+def kinds(sweep: Sweep) -> list[Picture]:
+    """What ``plot`` draws of a sweep without being told: the pictures of its file, the one of its numbers first.
+
+    A sweep that has no image grid is itself a figure of the paper, and says in its file which one.
+    """
+    own = list(sweep.pictures)
+    return ["accuracy", *own] if "grid" in own and "accuracy" not in own else own
 
 
 def write(
     kind: Picture,
     sweep: Sweep,
     runs: Path,
-    folder: Path | None = None,
+    output: Output | None = None,
     device: str = "cpu",
     say: Say = lambda line: None,
 ) -> list[Path]:
     """Draw one kind of picture of what is finished; without a finished cell there is none.
 
     Args:
-        kind: ``grid`` (``figures.along_axis``), ``classes`` (``figures.class_accuracy``), ``tsne``
-            (``tsne.feature_maps``).
+        kind: ``accuracy`` (``accuracy.along_axis``), ``grid`` (``figures.along_axis``), ``classes``
+            (``figures.class_accuracy``), ``tsne`` (``tsne.feature_maps``).
         sweep: whose.
         runs: the folder of all runs.
-        folder: where to; default: ``runs/NAME@PROFILE``.
+        output: where to, and in which format; default: PNG in ``runs/NAME@PROFILE``.
         device: for what has to be computed.
         say: is told before something takes long.
     """
     if kind == "tsne":
-        return tsne.feature_maps(sweep, runs, folder, device, say)
-    return {"grid": figures.along_axis, "classes": figures.class_accuracy}[kind](sweep, runs, folder)
+        return tsne.feature_maps(sweep, runs, output, device, say)
+    return DRAWN[kind](sweep, runs, output)

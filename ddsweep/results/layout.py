@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from ddsweep.results import naming, significance
 from ddsweep.results.against import PAPER, Comparison, Line
 from ddsweep.results.paper import MARKS
 from ddsweep.results.table import Entry, Row, Table, average_gain, setting_of
@@ -25,10 +28,14 @@ class Grid:
 
 
 def setting_label(row: Row) -> str:
-    """The setting of a row in words: ``dm · ipc 10``."""
-    return " · ".join(
-        str(value) if name in ("method", "target") else f"{name} {value}" for name, value in setting_of(row).items()
-    )
+    """The setting of a row in words: ``dm · IPC 10``."""
+    return words(setting_of(row))
+
+
+def words(setting: Mapping[str, Any]) -> str:
+    """The values of fields, each with the paper's name of its field where it needs one."""
+    texts = {name: f"{value:g}" if isinstance(value, float) else str(value) for name, value in setting.items()}
+    return " · ".join(text if name in naming.SPOKEN else f"{naming.field(name)} {text}" for name, text in texts.items())
 
 
 def mean_std(mean: float | None, std: float | None, failed: bool = False) -> str:
@@ -39,22 +46,27 @@ def mean_std(mean: float | None, std: float | None, failed: bool = False) -> str
 
 
 def plain(entry: Entry) -> str:
-    """``88.2 ± 0.4 (+2.1)``, or why there is no number."""
+    """``88.2 ± 0.4 (+2.1*)``, or why there is no number."""
     text = mean_std(entry.mean, entry.std, bool(entry.failed))
-    return text if entry.difference is None else f"{text} ({points(entry.difference)})"
+    return text if entry.difference is None else f"{text} ({points(entry.difference)}{mark(entry)})"
+
+
+def mark(entry: Entry) -> str:
+    """``*`` or ``**`` for a difference that is more than luck (``significance``)."""
+    return entry.verdict.mark if entry.verdict else ""
 
 
 def points(difference: float | None) -> str:
     """``+2.1``: a difference in percentage points; nothing where there is none."""
     # round: a mean of 5.15 is 5.2 as in print, not 5.1 because its float is a hair below
-    return "" if difference is None else f"{round(100 * difference, 6):+.1f}"
+    return "" if difference is None else f"{round(100 * difference, 6):+.1f}".replace("-0.0", "+0.0")
 
 
 def by_axis(table: Table) -> Grid:
     """Values of the axis down the page, settings across; each with the difference to its baseline."""
     names = [setting_label(row) or "accuracy" for row in table.rows]
     lines = [[column, *(plain(row[column]) if column in row else "" for row in table.rows)] for column in table.columns]
-    return Grid([table.axis, *names], 1, lines)
+    return Grid([naming.field(table.axis), *names], 1, lines)
 
 
 def by_eval_arch(table: Table) -> Grid:
@@ -66,9 +78,10 @@ def by_eval_arch(table: Table) -> Grid:
             entries = {row[column].eval_arch: row[column] for row in rows if column in row}
             if not entries:
                 continue
-            numbers = [_ours(entries.get(arch)) for arch in table.eval_archs]
+            numbers = [_marked(entries.get(arch)) for arch in table.eval_archs]
             lines.append([label, column, *numbers, points(average_gain(rows, column)) or "–"])
-    return _without_empty(Grid(["setting", table.axis, *table.eval_archs, "average gain"], 2, lines))
+    heads = ["setting", naming.field(table.axis), *table.eval_archs, "average gain"]
+    return without_empty(Grid(heads, 2, lines))
 
 
 def _ours(entry: Entry | None) -> str:
@@ -76,11 +89,20 @@ def _ours(entry: Entry | None) -> str:
     return mean_std(entry.mean, entry.std, bool(entry.failed)) if entry else ""
 
 
+def _marked(entry: Entry | None) -> str:
+    return _ours(entry) + mark(entry) if entry else ""
+
+
+def statement(table: Table) -> str:
+    """The test behind the marks of a table, and n."""
+    return significance.statement(table.verdicts)
+
+
 def compared(comparison: Comparison) -> Grid:
     """An entry a line: ours, the other, the difference, and whether the intervals mean ± std overlap."""
     table = comparison.table
-    heads = ["setting", "evaluated", table.axis, "accuracy", comparison.name, "difference", "overlap"]
-    return _without_empty(Grid(heads, 3, [_compared(line, bool(table.eval_archs)) for line in comparison.lines]))
+    heads = ["setting", "evaluated", naming.field(table.axis), "accuracy", comparison.name, "difference", "overlap"]
+    return without_empty(Grid(heads, 3, [_compared(line, bool(table.eval_archs)) for line in comparison.lines]))
 
 
 def _compared(line: Line, several: bool) -> list[str]:
@@ -96,7 +118,7 @@ def _compared(line: Line, several: bool) -> list[str]:
     ]
 
 
-def _without_empty(grid: Grid) -> Grid:
+def without_empty(grid: Grid) -> Grid:
     """Leave out the labels that say nothing in any line."""
     kept = [i for i in range(len(grid.heads)) if i >= grid.labels or any(line[i] for line in grid.lines)]
     labels = sum(i < grid.labels for i in kept)

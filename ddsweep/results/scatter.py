@@ -1,35 +1,35 @@
-"""Scatter plots side by side, drawn with Pillow: real images as dots, synthetic ones as stars, a colour a class."""
+"""Scatter plots side by side: real images as dots, synthetic ones as stars, a colour a class."""
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float, Int64
-from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from ddsweep.pictures import INK, PAPER
+from ddsweep.results import drawing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # M. A. Petroff's ten colours, found by a search that kept them apart for colour-blind readers too (arXiv:2107.02270)
 COLOURS = (
-    (63, 144, 218), (255, 169, 14), (189, 31, 1), (148, 164, 162), (131, 45, 182),
-    (169, 107, 89), (231, 99, 0), (185, 172, 112), (113, 117, 129), (146, 218, 221),
+    "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
 )  # fmt: skip
-WIDTH = 1500  # pixels; at least so wide: 300 dots an inch over both columns of a page
-SIDE, GAP, EDGE = 560, 16, 24  # of a panel; between two; from its frame to its outermost point
-DOT, STAR = 4.0, 9.5  # radii in pixels
+DOT, STAR = 2.2, 5.5  # diameters in points
 OPACITY = 0.5  # of a dot
-OUTLINE = 1.2
-FRAME = (150, 150, 150)
-HEAD, TEXT, SMALL = 34, 27, 23  # heights of fonts
-FINER = 8  # marks are drawn so many times larger, then reduced: Pillow has no smooth edges of its own
+MARGIN = 0.04  # of the width, from the outermost point to the frame
+LARGEST = 3.3  # inches: side of a panel
+HEAD, LEGEND, CAPTION = 0.3, 0.16, 0.13  # inches: height of a title, of a line of the legend, of the caption
+LETTER = 0.058  # inches: width of a small letter, about
 
-Colour = tuple[int, int, int]
+Key = tuple[str, str]
+"""A panel by the names of its row and its column."""
 
 
 @dataclass(frozen=True)
@@ -45,145 +45,116 @@ class Points:
     labels: Int64[Tensor, " n"]
 
 
-Key = tuple[str, str]
-"""A panel by the names of its row and its column."""
+@dataclass(frozen=True)
+class Scene:
+    """What one picture shows.
+
+    Attributes:
+        real: the same images in each panel.
+        panels: the synthetic images of those panels that have some.
+        rows: of panels, by name.
+        columns: likewise.
+        classes: by label.
+        caption: what the reader must know.
+    """
+
+    real: Points
+    panels: Mapping[Key, Points]
+    rows: Sequence[str]
+    columns: Sequence[str]
+    classes: Sequence[str]
+    caption: str
+
+    @property
+    def lying(self) -> Scene:
+        """Rows and columns change places where there is only one column: a page is wider than a panel."""
+        if not len(self.columns) == 1 < len(self.rows):
+            return self
+        panels = {(column, row): points for (row, column), points in self.panels.items()}
+        return Scene(self.real, panels, self.columns, self.rows, self.classes, self.caption)
 
 
-def plot(
-    real: Points,
-    panels: Mapping[Key, Points],
-    rows: Sequence[str],
-    columns: Sequence[str],
-    classes: Sequence[str],
-    caption: str,
-) -> Image.Image:
+def size(scene: Scene) -> tuple[float, float]:
+    """Inches: as wide as a page; a single column of panels is narrower."""
+    rows, columns = len(scene.lying.rows), len(scene.lying.columns)
+    width = min(drawing.PAGE, columns * LARGEST + HEAD)
+    legend = LEGEND * (1 + sum(len(name) + 6 for name in _legend_names(scene)) * LETTER // width)
+    caption = CAPTION * (1 + len(scene.caption) * LETTER // width)
+    return width, rows * (width - HEAD) / columns + HEAD + legend + caption + 0.2
+
+
+def draw(figure: Figure, scene: Scene) -> None:
     """A panel for each row and column, all of one scale, with the same real images in each; legend and caption below.
 
-    A place without synthetic images says so. Rows and columns change places where there is only one column.
+    A place without synthetic images says so.
     """
-    if len(columns) == 1 < len(rows):
-        panels = {(column, row): points for (row, column), points in panels.items()}
-        rows, columns = columns, rows
-    side = max(SIDE, math.ceil((WIDTH - 2 * GAP - HEAD) / len(columns)) - GAP)
-    view = _View.of([real, *panels.values()], side)
-    left, top = GAP + (2 * HEAD if any(rows) else 0), GAP + (2 * HEAD if any(columns) else 0)
-    width = left + len(columns) * (side + GAP)
-    foot = _foot(classes, caption, width - left - GAP)
-    body = Image.new("RGB", (width, top + len(rows) * (side + GAP) + foot.height), PAPER)
-    draw, font = ImageDraw.Draw(body), ImageFont.load_default(HEAD)
-    backdrop = view.backdrop(real)
-    for j, column in enumerate(columns):
-        draw.text((left + j * (side + GAP) + side / 2, top / 2), column, INK, font, anchor="mm")
-    for i, row in enumerate(rows):
-        if row:
-            name = _upright(row, font)
-            body.paste(name, ((left - name.width) // 2, top + i * (side + GAP) + (side - name.height) // 2))
-        for j, column in enumerate(columns):
-            panel = view.panel(backdrop, panels.get((row, column)))
-            body.paste(panel, (left + j * (side + GAP), top + i * (side + GAP)))
-    body.paste(foot, (left, body.height - foot.height))
-    return body
+    scene = scene.lying
+    grid = figure.subplots(len(scene.rows), len(scene.columns), squeeze=False, sharex=True, sharey=True)
+    low, high = _view([scene.real, *scene.panels.values()])
+    for i, row in enumerate(scene.rows):
+        for j, column in enumerate(scene.columns):
+            axes = grid[i, j]
+            axes.set(aspect="equal", xticks=[], yticks=[], xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+            axes.spines[:].set(visible=True, color="#969696")
+            axes.set_title(column if i == 0 else "")
+            axes.set_ylabel(row if j == 0 else "")
+            _dots(axes, scene.real)
+            _stars(axes, scene.panels.get((row, column)))
+    _legend(figure, scene)
+    letters = int(figure.get_figwidth() / LETTER)
+    figure.supxlabel("\n".join(textwrap.wrap(scene.caption, letters)), fontsize=drawing.SMALL, x=0.01, ha="left")
 
 
-@dataclass(frozen=True)
-class _View:
-    """From the plane to the pixels of a panel: one scale for both directions, because distances are what counts."""
-
-    centre: Tensor
-    scale: float
-    side: int
-
-    @classmethod
-    def of(cls, clouds: Sequence[Points], side: int) -> _View:
-        every = torch.cat([cloud.places for cloud in clouds])
-        low, high = every.amin(dim=0), every.amax(dim=0)
-        widest = float((high - low).max()) or 1.0
-        return cls((low + high) / 2, (side - 2 * EDGE) / widest, side)
-
-    def backdrop(self, real: Points) -> Image.Image:
-        """What all panels have in common."""
-        picture = Image.new("RGBA", (self.side, self.side), (*PAPER, 255))
-        self._draw(picture, real, star=False)
-        return picture
-
-    def panel(self, backdrop: Image.Image, synthetic: Points | None) -> Image.Image:
-        picture = backdrop.copy()
-        if synthetic is not None:
-            self._draw(picture, synthetic, star=True)
-        draw = ImageDraw.Draw(picture)
-        if synthetic is None:
-            middle = (self.side / 2, self.side / 2)
-            font = ImageFont.load_default(TEXT)
-            draw.text(middle, "not finished", INK, font, anchor="mm", stroke_width=4, stroke_fill=PAPER)
-        draw.rectangle((0, 0, self.side - 1, self.side - 1), outline=FRAME, width=2)
-        return picture.convert("RGB")
-
-    def _draw(self, picture: Image.Image, points: Points, star: bool) -> None:
-        """One point of each class in turn: no class lies on top of the others."""
-        places = (points.places - self.centre) * self.scale * torch.tensor([1.0, -1.0]) + self.side / 2
-        turn: dict[int, int] = {}
-        order = []
-        for index, label in enumerate(points.labels.tolist()):
-            turn[label] = turn.get(label, 0) + 1
-            order.append((turn[label], label, index))
-        for _, label, index in sorted(order):
-            mark = _mark(COLOURS[label % len(COLOURS)], star)
-            x, y = places[index].round().int().tolist()
-            picture.alpha_composite(mark, (x - mark.width // 2, y - mark.height // 2))
+def _view(clouds: Sequence[Points]) -> tuple[list[float], list[float]]:
+    """The corners of the square that all points lie in: one scale for both directions, distances are what counts."""
+    every = torch.cat([cloud.places for cloud in clouds])
+    middle = (every.amin(dim=0) + every.amax(dim=0)) / 2
+    half = (0.5 + MARGIN) * (float((every.amax(dim=0) - every.amin(dim=0)).max()) or 1.0)
+    return (middle - half).tolist(), (middle + half).tolist()
 
 
-@lru_cache(maxsize=2 * len(COLOURS))
-def _mark(colour: Colour, star: bool) -> Image.Image:
-    """A translucent dot, or a star with an outline, with smooth edges."""
-    radius = STAR if star else DOT
-    size = 2 * math.ceil(radius + OUTLINE) + 1
-    picture = Image.new("RGBA", (size * FINER, size * FINER), (*(INK if star else colour), 0))
-    draw, middle = ImageDraw.Draw(picture), size * FINER / 2
-    if star:
-        draw.polygon(_star(middle, (radius + OUTLINE) * FINER), (*INK, 255))
-        draw.polygon(_star(middle, (radius - OUTLINE) * FINER), (*colour, 255))
-    else:
-        box = (middle - radius * FINER, middle - radius * FINER, middle + radius * FINER, middle + radius * FINER)
-        draw.ellipse(box, (*colour, round(255 * OPACITY)))
-    return picture.resize((size, size), Image.Resampling.BOX)
+def _dots(axes: Axes, real: Points) -> None:
+    places, colours = _in_turn(real)
+    # pixels also in a PDF: thousands of dots, the same in each panel, are nothing to scale or edit
+    x, y = places.T.tolist()
+    axes.scatter(x, y, s=DOT**2, c=colours, alpha=OPACITY, linewidths=0, rasterized=True)
 
 
-def _star(middle: float, radius: float) -> list[tuple[float, float]]:
-    """The ten corners of a five-pointed star."""
-    corners = []
-    for corner in range(10):
-        angle, length = math.pi * (corner / 5 - 0.5), radius * (0.5 if corner % 2 else 1.0)
-        corners.append((middle + length * math.cos(angle), middle + length * math.sin(angle)))
-    return corners
+def _stars(axes: Axes, synthetic: Points | None) -> None:
+    if synthetic is None:
+        box = {"boxstyle": "square,pad=0.3", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
+        axes.text(0.5, 0.5, "not finished", transform=axes.transAxes, ha="center", va="center", bbox=box)
+        return
+    places, colours = _in_turn(synthetic)
+    x, y = places.T.tolist()
+    axes.scatter(x, y, s=STAR**2, c=colours, marker="*", linewidths=0.4, edgecolors=drawing.INK, zorder=3)
 
 
-def _foot(classes: Sequence[str], caption: str, width: int) -> Image.Image:
-    """The legend and, below it, the caption in lines that fit."""
-    font, small = ImageFont.load_default(TEXT), ImageFont.load_default(SMALL)
-    entries = [("real image", (INK, False)), ("synthetic image", (INK, True))]
-    entries += [(name, (COLOURS[label % len(COLOURS)], True)) for label, name in enumerate(classes)]
-    places, x, y = [], 0.0, 0
-    for name, _ in entries:
-        room = font.getlength(name) + 60
-        if x and x + room - 26 > width:
-            x, y = 0.0, y + 2 * SMALL
-        places.append((int(x), y))
-        x += room
-    lines = textwrap.wrap(caption, int(width / (small.getlength("e" * 50) / 50)))
-    legend = y + 2 * SMALL
-    picture = Image.new("RGB", (width, legend + len(lines) * (SMALL + 10) + 2 * GAP), PAPER)
-    draw = ImageDraw.Draw(picture)
-    for (name, (colour, star)), (left, top) in zip(entries, places, strict=True):
-        mark = _mark(colour, star)
-        picture.paste(mark, (left + 14 - mark.width // 2, top + SMALL - mark.height // 2), mark)
-        draw.text((left + 34, top + SMALL), name, INK, font, anchor="lm")
-    for index, line in enumerate(lines):
-        draw.text((0, legend + GAP + index * (SMALL + 10)), line, INK, small)
-    return picture
+def _in_turn(points: Points) -> tuple[Tensor, list[str]]:
+    """Places and colours, one point of each class in turn: no class lies on top of the others."""
+    turn: dict[int, int] = {}
+    order = []
+    for index, label in enumerate(points.labels.tolist()):
+        turn[label] = turn.get(label, 0) + 1
+        order.append((turn[label], label, index))
+    order.sort()
+    return points.places[[index for *_, index in order]], [COLOURS[label % len(COLOURS)] for _, label, _ in order]
 
 
-def _upright(name: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> Image.Image:
-    """A name turned to be read from below."""
-    text = Image.new("RGB", (int(font.getlength(name)) + 4, 2 * HEAD), PAPER)
-    ImageDraw.Draw(text).text((text.width / 2, HEAD), name, INK, font, anchor="mm")
-    return text.rotate(90, expand=True)
+def _legend_names(scene: Scene) -> list[str]:
+    return ["real image", "synthetic image", *scene.classes]
+
+
+def _legend(figure: Figure, scene: Scene) -> None:
+    from matplotlib.lines import Line2D
+
+    star: dict[str, Any] = {"marker": "*", "markersize": STAR + 1, "linestyle": "", "markeredgewidth": 0.4}
+    handles = [
+        Line2D([], [], marker="o", markersize=DOT + 1, linestyle="", color=drawing.INK, alpha=OPACITY),
+        Line2D([], [], color=drawing.INK, **star),
+        *(
+            Line2D([], [], color=COLOURS[label % len(COLOURS)], markeredgecolor=drawing.INK, **star)
+            for label in range(len(scene.classes))
+        ),
+    ]
+    drawing.legend(figure, handles, _legend_names(scene))

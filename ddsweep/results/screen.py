@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from ddsweep.results import layout
+from ddsweep.results import layout, naming, significance
 from ddsweep.results.against import Comparison
 from ddsweep.results.layout import Grid, setting_label
 from ddsweep.results.table import Entry, Table
@@ -18,21 +19,33 @@ LINES = ("accuracy", "± std", "vs baseline")
 def render(shown: Table | Comparison, width: int) -> RichTable:
     """A table, alone or against another, in at most ``width`` columns if that can be."""
     if isinstance(shown, Comparison):
-        return _grid(layout.compared(shown))
-    return _grid(layout.by_eval_arch(shown)) if shown.eval_archs else _by_axis(shown, width)
+        return grid(layout.compared(shown))
+    return grid(layout.by_eval_arch(shown)) if shown.eval_archs else _by_axis(shown, width)
 
 
-def _grid(grid: Grid) -> RichTable:
+def fits(lines: Grid, width: int) -> bool:
+    """Whether ``grid`` takes at most ``width`` columns of a terminal."""
+    return _room(zip(lines.heads, *lines.lines, strict=True)) <= width
+
+
+def _room(columns: Iterable[Sequence[str]]) -> int:
+    """What columns of texts take, with Rich's gaps between them."""
+    return sum(3 + max(map(len, column)) for column in columns) - 1
+
+
+def grid(lines: Grid) -> RichTable:
     """Lines of text, one group for each setting; a label that repeats the line above is left out."""
     screen = _empty()
-    for index, head in enumerate(grid.heads):
-        screen.add_column(head, justify="left" if index < grid.labels else "right", no_wrap=True)
+    for index, head in enumerate(lines.heads):
+        # texts that end in spaces are aligned already, and Rich would strip them
+        left = index < lines.labels or any(line[index].endswith(" ") for line in lines.lines)
+        screen.add_column(head, justify="left" if left else "right", no_wrap=True)
     above: list[str] = []
-    for texts in grid.lines:
+    for texts in lines.lines:
         equal = 0  # leading labels, never the last
-        while above and equal < grid.labels - 1 and texts[equal] == above[equal]:
+        while above and equal < lines.labels - 1 and texts[equal] == above[equal]:
             equal += 1
-        if above and grid.labels > 1 and equal == 0:
+        if above and lines.labels > 1 and equal == 0:
             screen.add_section()
         screen.add_row(*[""] * equal, *texts[equal:])
         above = texts
@@ -47,36 +60,68 @@ def _empty() -> RichTable:
 
 
 def _by_axis(table: Table, width: int) -> RichTable:
-    """The axis across the screen where it fits into ``width`` columns, else down the screen."""
+    """The axis across the screen where it fits into ``width`` columns, else down the screen, else an entry a line."""
     labels = [setting_label(row) for row in table.rows]
-    first = max((len(label) for label in [*labels, table.axis, "accuracy"]), default=0) + 14
-    across = first + sum(max(len(column), 5) + 2 for column in table.columns) <= width
-    screen = _empty()
-    screen.add_column(table.axis, no_wrap=True)
-    if not across:
-        for label in labels:
-            screen.add_column(label or "accuracy", justify="right", no_wrap=True)
-            screen.add_column("vs baseline", justify="right", style="dim")
-        for column in table.columns:
-            places = [row.get(column) for row in table.rows]
-            screen.add_row(column, *(text for entry in places for text in (_mean_std(entry), line(entry, 2))))
-        return screen
+    stars = max((len(layout.mark(entry)) for entry in table.entries), default=0)
+    heads = [f"{label}  {name}" if label and name == LINES[0] else name for label in labels for name in LINES]
+    columns = [[naming.field(table.axis), *heads]]
     for column in table.columns:
-        screen.add_column(column, justify="right", no_wrap=True)
-    for label, row in zip(labels, table.rows, strict=True):
-        for index, name in enumerate(LINES):
-            head = f"{label}  {name}" if label and index == 0 else name
-            style = "bold" if index == 0 else "dim"
-            screen.add_row(head, *(line(row.get(column), index) for column in table.columns), style=style)
+        texts = [line(row.get(column), index) for row in table.rows for index in range(len(LINES))]
+        columns.append(_below([column, *texts], stars))
+    if _room(columns) <= width:
+        return _axis_across(columns)
+    below = _settings_across(table, labels, stars)
+    return grid(below if fits(below, width) else _entry_a_line(table, labels, stars))
+
+
+def _axis_across(columns: Sequence[Sequence[str]]) -> RichTable:
+    """Columns of texts, head first, that are aligned already; every first of three lines stands out."""
+    screen = _empty()
+    for head, *_ in columns:
+        screen.add_column(head, no_wrap=True)
+    for index, texts in enumerate(zip(*(column[1:] for column in columns), strict=True)):
+        screen.add_row(*texts, style="dim" if index % len(LINES) else "bold")
     return screen
 
 
+def _settings_across(table: Table, labels: list[str], stars: int) -> Grid:
+    heads, columns = [naming.field(table.axis)], [table.columns]
+    for label, row in zip(labels, table.rows, strict=True):
+        entries = [row.get(column) for column in table.columns]
+        head, *differences = _below(["vs baseline", *(line(entry, 2) for entry in entries)], stars)
+        heads += [label or "accuracy", head]
+        columns += [[_mean_std(entry) for entry in entries], differences]
+    return Grid(heads, 1, [list(texts) for texts in zip(*columns, strict=True)])
+
+
+def _entry_a_line(table: Table, labels: list[str], stars: int) -> Grid:
+    places = [
+        (label, column, row[column])
+        for label, row in zip(labels, table.rows, strict=True)
+        for column in table.columns
+        if column in row
+    ]
+    head, *differences = _below(["vs baseline", *(line(entry, 2) for *_, entry in places)], stars)
+    lines = [
+        [label, column, _mean_std(entry), difference]
+        for (label, column, entry), difference in zip(places, differences, strict=True)
+    ]
+    return Grid(["setting", naming.field(table.axis), "accuracy", head], 2, lines)
+
+
 def line(entry: Entry | None, index: int) -> str:
-    """One of the three lines of an entry: mean, std, difference to the baseline; per cent."""
+    """One of the three ``LINES`` of an entry: mean, std, difference to the baseline with its mark; per cent."""
     if entry is None or entry.mean is None or entry.std is None:
         return "failed" if index == 0 and entry is not None and entry.failed else "·"
-    difference = "–" if entry.difference is None else f"{100 * entry.difference:+.1f}"
+    difference = f"{layout.points(entry.difference) or '–'}{layout.mark(entry)}"
     return (f"{100 * entry.mean:.1f}", f"{100 * entry.std:.1f}", difference)[index]
+
+
+def _below(texts: list[str], stars: int) -> list[str]:
+    """Texts of one width, to the right, with their marks outside: digits stay below digits."""
+    padded = [text + " " * (stars - (len(text) - len(text.rstrip("*")))) for text in texts]
+    width = max(map(len, padded))
+    return [text.rjust(width) for text in padded]
 
 
 def _mean_std(entry: Entry | None) -> str:
@@ -85,10 +130,11 @@ def _mean_std(entry: Entry | None) -> str:
 
 
 def caption(table: Table) -> str:
-    """What the numbers are: ``mean ± std over 3 networks``."""
+    """What the numbers are, ``mean ± std over 3 networks``, and below it what their marks mean."""
     counts = sorted({entry.n for entry in table.entries if entry.n})
     networks = "–".join(str(count) for count in ([counts[0], counts[-1]] if len(counts) > 1 else counts)) or "no"
     waiting = sum(entry.cells - entry.done for entry in table.entries)
     rest = f"; {waiting} cells not finished" if waiting else ""
     notes = "".join(f"; {note}" for note in table.notes)
-    return f"test accuracy in per cent, mean ± std over {networks} networks a column{rest}{notes}"
+    about = f"test accuracy in per cent, mean ± std over {networks} networks a column{rest}{notes}"
+    return "\n".join(filter(None, [about, layout.statement(table), significance.advice(table.verdicts)]))

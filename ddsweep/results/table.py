@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import itertools
 import statistics
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ddsweep.recipe import Recipe
+from ddsweep.results import labels, significance
 from ddsweep.results import result as results
+from ddsweep.results.labels import BASELINE as BASELINE
+from ddsweep.results.labels import axis_value as axis_value
+from ddsweep.results.labels import column_label as column_label
 from ddsweep.results.result import Result
+from ddsweep.results.significance import Verdict
 from ddsweep.sweep import Cell, Sweep
-
-BASELINE = "baseline"
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class Entry:
         cells: how many cells belong here (seeds).
         done: how many of them are finished.
         failed: the reasons of those that failed.
+        samples: the accuracies of the networks, by seed.
+        verdict: whether the difference is more than luck; None where there is no baseline to pair with.
     """
 
     recipe: Recipe
@@ -52,6 +57,8 @@ class Entry:
     cells: int
     done: int
     failed: tuple[str, ...] = ()
+    samples: Mapping[int, Sequence[float]] = field(default_factory=dict)
+    verdict: Verdict | None = None
 
 
 Row = dict[str, Entry]
@@ -83,6 +90,11 @@ class Table:
         return [row[column] for row in self.rows for column in self.columns if column in row]
 
     @property
+    def verdicts(self) -> list[Verdict]:
+        """Of all entries that were compared with a baseline."""
+        return [entry.verdict for entry in self.entries if entry.verdict]
+
+    @property
     def settings(self) -> list[list[Row]]:
         """The rows of each setting: one for each evaluated architecture."""
         groups: dict[str, list[Row]] = {}
@@ -109,55 +121,35 @@ def collect(sweep: Sweep, runs: Path) -> dict[str, Result]:
     return {key: result for key, result in found.items() if result is not None}
 
 
-def build(sweep: Sweep, found: Mapping[str, Result]) -> Table:
-    """Arrange results in the table of ``sweep``; what is not finished has an entry without a number."""
+def build(sweep: Sweep, found: Mapping[str, Result], cells: Sequence[Cell] | None = None) -> Table:
+    """Arrange results in the table of ``sweep``; what is not finished has an entry without a number.
+
+    Args:
+        sweep: the sweep.
+        found: its finished runs, by key.
+        cells: those to show (``select.where``); default: all.
+    """
+    chosen = sweep.cells if cells is None else cells
     names = [name for name in sweep.swept if name not in (*sweep.axis, *sweep.baseline, "seed")]
     groups: dict[tuple[Any, ...], dict[str, list[Cell]]] = {}
     columns: dict[str, None] = {}
-    for cell in sorted(sweep.cells, key=lambda cell: not sweep.is_baseline(cell.recipe)):
+    for cell in sorted(chosen, key=lambda cell: not sweep.is_baseline(cell.recipe)):
         row = groups.setdefault(tuple(getattr(cell.recipe, name) for name in names), {})
         label = column_label(sweep, cell.recipe)
         columns[label] = None
         row.setdefault(label, []).append(cell)
-    eval_archs = _eval_archs(sweep)
+    eval_archs = _eval_archs(chosen)
     rows = [
         _row(sweep, dict(zip(names, values, strict=True)), row, found, arch)
-        for values, row in sorted(groups.items(), key=lambda item: [str(value) for value in item[0]])
+        for values, row in groups.items()
         for arch in eval_archs or [""]
     ]
-    axis = ["n_archs" if name == "archs" and _counted(sweep) else name for name in sweep.axis]
-    return Table(sweep.axis, " × ".join(axis), list(columns), [row for row in rows if row], eval_archs, _notes(sweep))
+    rows = _corrected([row for row in rows if row])
+    return Table(sweep.axis, labels.axis(sweep), list(columns), rows, eval_archs, labels.notes(sweep))
 
 
-def column_label(sweep: Sweep, recipe: Recipe) -> str:
-    """The values of the axis in words; the baseline of a sweep that does not vary its own axis is ``baseline``."""
-    if sweep.is_baseline(recipe) and not set(sweep.axis) <= set(sweep.baseline):
-        return BASELINE
-    counted = _counted(sweep)
-    return " × ".join(
-        str(recipe.n_archs) if name == "archs" and counted else axis_value(recipe, name) for name in sweep.axis
-    )
-
-
-def axis_value(recipe: Recipe, name: str) -> str:
-    """A field as people read it."""
-    value = recipe.source_dataset if name == "source" else getattr(recipe, name)
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _counted(sweep: Sweep) -> bool:
-    """Beside another axis a set of architectures is written as its length, N_a, if that tells all sets apart."""
-    sets = {cell.recipe.archs for cell in sweep.cells if not sweep.is_baseline(cell.recipe)}
-    return len(sweep.axis) > 1 and "archs" in sweep.axis and len(sets) == len({len(one.split("+")) for one in sets})
-
-
-def _notes(sweep: Sweep) -> tuple[str, ...]:
-    sets = {cell.recipe.archs: cell.recipe.n_archs for cell in sweep.cells if cell.recipe.archs}
-    return tuple(f"n_archs {count}: {archs}" for archs, count in sets.items()) if _counted(sweep) else ()
-
-
-def _eval_archs(sweep: Sweep) -> list[str]:
-    archs = [cell.recipe.eval_archs.split("+") for cell in sweep.cells]
+def _eval_archs(cells: Sequence[Cell]) -> list[str]:
+    archs = [cell.recipe.eval_archs.split("+") for cell in cells]
     return list(dict.fromkeys(itertools.chain(*archs))) if max(map(len, archs)) > 1 else []
 
 
@@ -166,20 +158,53 @@ def _row(
 ) -> Row:
     """One row, of what ``arch`` reached; without one, of what the only architecture of each cell reached."""
     entries: Row = {}
-    reference: float | None = None
+    reference: Entry | None = None
     for column, cells in row.items():  # the baseline comes first
         recipe, done = cells[0].recipe, [found[cell.key] for cell in cells if cell.key in found]
         if arch and arch not in recipe.eval_archs.split("+"):
             continue
         evaluated = arch or recipe.eval_archs
-        values = [accuracy for result in done for accuracy in result.accuracies.get(evaluated, [])]
-        mean = statistics.fmean(values) if values else None
-        baseline = sweep.is_baseline(recipe)
-        reference = mean if baseline else reference
+        samples = _samples(done, evaluated)
+        values = [accuracy for networks in samples.values() for accuracy in networks]
         entries[column] = Entry(
-            recipe=recipe, setting=setting, column=column, eval_arch=evaluated, baseline=baseline,
-            mean=mean, std=statistics.pstdev(values) if values else None, n=len(values),
-            difference=None if baseline or mean is None or reference is None else mean - reference,
-            cells=len(cells), done=len(done), failed=tuple(result.reason for result in done if result.reason),
+            recipe=recipe, setting=setting, column=column, eval_arch=evaluated, baseline=sweep.is_baseline(recipe),
+            mean=statistics.fmean(values) if values else None, std=statistics.pstdev(values) if values else None,
+            n=len(values), difference=None, cells=len(cells), done=len(done),
+            failed=tuple(result.reason for result in done if result.reason), samples=samples,
         )  # fmt: skip
+        if entries[column].baseline:
+            reference = entries[column]
+        elif reference:
+            entries[column] = _against(entries[column], reference)
     return entries
+
+
+def _samples(done: Iterable[Result], evaluated: str) -> dict[int, list[float]]:
+    samples: dict[int, list[float]] = {}
+    for result in done:
+        if accuracies := result.accuracies.get(evaluated):
+            samples.setdefault(result.recipe.seed, []).extend(accuracies)
+    return samples
+
+
+def _against(entry: Entry, reference: Entry) -> Entry:
+    """An entry, compared with the baseline of its row as far as both are there."""
+    if entry.mean is None or reference.mean is None:
+        return entry
+    verdict = significance.compare(entry.samples, reference.samples)
+    return replace(entry, difference=entry.mean - reference.mean, verdict=verdict)
+
+
+def _corrected(rows: list[Row]) -> list[Row]:
+    """The rows with p values that know how many comparisons the table makes."""
+    tested = [entry.verdict.p for row in rows for entry in row.values() if entry.verdict]
+    corrected = iter(significance.holm(tested))
+    return [
+        {
+            column: replace(entry, verdict=replace(entry.verdict, corrected=next(corrected)))
+            if entry.verdict
+            else entry
+            for column, entry in row.items()
+        }
+        for row in rows
+    ]

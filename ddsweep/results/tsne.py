@@ -8,10 +8,9 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float, Int64
-from PIL.Image import Image
 from torch import Tensor
 
-from ddsweep import data, files, rng
+from ddsweep import data, rng
 from ddsweep.data.dataset import Dataset
 from ddsweep.distill.synthetic import read
 from ddsweep.nn.measure import images_per_pass
@@ -19,10 +18,11 @@ from ddsweep.nn.table import PAPER_NAMES
 from ddsweep.pretrained import holdings, pool, spec, training
 from ddsweep.pretrained.pool import PretrainedModel
 from ddsweep.recipe import Recipe
-from ddsweep.results import scatter
-from ddsweep.results.figures import file_name, heading
-from ddsweep.results.scatter import Points
-from ddsweep.results.table import column_label
+from ddsweep.results import drawing, scatter
+from ddsweep.results.figures import heading
+from ddsweep.results.labels import column_label
+from ddsweep.results.output import Output
+from ddsweep.results.scatter import Points, Scene
 from ddsweep.sweep import Scalar, Sweep
 
 REAL, SYNTHETIC = 2000, 500  # at most so many points in a panel, equally many of each class
@@ -52,7 +52,7 @@ class Lens:
 
 
 def feature_maps(
-    sweep: Sweep, runs: Path, folder: Path | None = None, device: str = "cpu", say: Say = lambda line: None
+    sweep: Sweep, runs: Path, output: Output | None = None, device: str = "cpu", say: Say = lambda line: None
 ) -> list[Path]:
     """For every setting but the method a picture ``tsne[-SETTING].png``; nothing where no cell is finished.
 
@@ -67,7 +67,7 @@ def feature_maps(
     Args:
         sweep: its finished cells are drawn; of several seeds the first.
         runs: the folder of all runs.
-        folder: where to; default: ``runs/NAME@PROFILE``.
+        output: where to; default: PNG in ``runs/NAME@PROFILE``.
         device: where features are computed. The picture is the same every time, on one kind of device.
         say: is told before a PTM is trained.
     """
@@ -77,10 +77,10 @@ def feature_maps(
             continue
         dataset = data.load(setting.recipe.target, setting.recipe.size, device)
         lens = lens_of(well_trained(sweep, setting.recipe), dataset, say)
-        picture = _picture(dataset, lens, setting.sets)
-        path = (folder or runs / sweep.full_name) / file_name(["tsne", label])
-        with files.atomic(path) as temporary:
-            picture.save(temporary)
+        path = (output or Output(runs / sweep.full_name)).path("tsne", label)
+        scene = _scene(dataset, lens, setting.sets)
+        with drawing.page(path, *scatter.size(scene)) as figure:
+            scatter.draw(figure, scene)
         written.append(path)
     return written
 
@@ -161,7 +161,7 @@ def _place(sweep: Sweep, recipe: Recipe) -> scatter.Key:
     return heading(sweep, label), "" if "method" in sweep.axis else recipe.method.upper()
 
 
-def _picture(dataset: Dataset, lens: Lens, paths: Mapping[scatter.Key, Path | None]) -> Image:
+def _scene(dataset: Dataset, lens: Lens, paths: Mapping[scatter.Key, Path | None]) -> Scene:
     """Every synthetic set in its panel."""
     images, labels = _real(dataset)
     sets = {key: _synthetic(path, len(dataset.classes)) for key, path in paths.items() if path is not None}
@@ -174,7 +174,7 @@ def _picture(dataset: Dataset, lens: Lens, paths: Mapping[scatter.Key, Path | No
         f"Dots: {len(labels)} real training images of {dataset.name}, the same in each panel."
     )
     rows, columns = (list(dict.fromkeys(names)) for names in zip(*paths, strict=True))
-    return scatter.plot(real, panels, rows, columns, dataset.classes, caption)
+    return Scene(real, panels, rows, columns, dataset.classes, caption)
 
 
 def _real(dataset: Dataset) -> tuple[Float[Tensor, "n c h w"], Int64[Tensor, " n"]]:

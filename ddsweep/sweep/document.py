@@ -14,7 +14,7 @@ from ddsweep.errors import UserError, closest
 Scalar = bool | int | float | str
 Rule = dict[str, Scalar] | str
 Model = TypeVar("Model", bound=BaseModel)
-Picture = Literal["grid", "classes", "tsne"]
+Picture = Literal["grid", "classes", "tsne", "accuracy"]
 PICTURES: tuple[Picture, ...] = get_args(Picture)
 
 

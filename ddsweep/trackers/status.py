@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import time
 from collections.abc import Iterable, Mapping
@@ -132,6 +133,26 @@ class StatusTracker(NullTracker):
         self._written, status.updated = now, time.time()
         with contextlib.suppress(UserError):
             files.write_json(self._path, asdict(status))
+
+
+def clear(place: Path) -> None:
+    """Remove the files of agents of this host that were killed, and what they had not finished writing."""
+    ours = re.compile(rf"\.?{re.escape(socket.gethostname())}-(\d+)\.json")
+    for path in place.glob("*.json"):
+        found = ours.match(path.name)
+        if found and not _alive(int(found[1])):
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        pass
+    return True
 
 
 def read_all(place: Path) -> list[AgentStatus]:

@@ -69,7 +69,11 @@ def test_any_kind_into_any_folder(ddsweep: Run, one: sweep.Sweep, kind: str, nam
         (["figureA1@demo", "-d", "cpu"], "figureA1@demo: no cell is finished yet; see: ddsweep status figureA1@demo"),
         (
             ["figureA1@demo", "--kind", "tnse"],
-            "kind: no picture 'tnse'; did you mean tsne? (allowed: classes, grid, tsne)",
+            "kind: no picture 'tnse'; did you mean tsne? (allowed: accuracy, classes, grid, tsne)",
+        ),
+        (
+            ["figureA1@demo", "-o", "fig.eps"],
+            "--output fig.eps: no such format (allowed: .png, .pdf, .svg; or a folder)",
         ),
         (["figureA1@quick"], "figureA1@demo"),  # what was launched instead
         (["table4"], "table4@paper"),
@@ -81,6 +85,31 @@ def test_what_cannot_be_drawn_is_one_line(ddsweep: Run, one: sweep.Sweep, words:
     assert line in result.stderr
     assert result.stderr.count("\n") == 1
     assert not list(RUNS.rglob("*.png"))
+
+
+def test_a_file_is_one_figure(ddsweep: Run, one: sweep.Sweep) -> None:
+    finish(one)
+    for ending, head in ((".pdf", b"%PDF"), (".svg", b"<?xml"), (".png", b"\x89PNG")):
+        for kind in ([], ["--kind", "accuracy"], ["--kind", "grid"], ["--kind", "classes"]):
+            words = ["plot", "figureA1@demo", "-d", "cpu", "-o", f"figures/a1{ending}", *kind]
+            result = ddsweep(*words)
+            assert result.stdout.splitlines() == [f"figures/a1{ending}"], result.output
+            assert Path(f"figures/a1{ending}").read_bytes().startswith(head)
+
+
+def test_a_sweep_with_a_grid_has_the_figure_of_its_numbers_too(ddsweep: Run) -> None:
+    found = sweep.load("ablation-alpha", "demo", SMALL | {"method": ["dm", "dsa"], "alpha": [0, 5]})
+    store = stores.connect(RUNS, None, create=True)
+    store.sweep(found.full_name).register(session.definition(found))
+    store.close()
+    finish(found)
+    folder = "runs/ablation-alpha@demo"
+    assert ddsweep("plot", "ablation-alpha@demo").stdout.splitlines() == [
+        f"{folder}/accuracy.png", f"{folder}/alpha-dm.png", f"{folder}/alpha-dsa.png",
+    ]  # fmt: skip
+    assert ddsweep("plot", "ablation-alpha@demo", "-o", "fig3.pdf").stdout == "fig3.pdf\n"
+    grids = ddsweep("plot", "ablation-alpha@demo", "-k", "grid", "-o", "fig.pdf").stdout.splitlines()
+    assert grids == ["fig-dm.pdf", "fig-dsa.pdf"]
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(ddsweep: Run, one: sweep.Sweep) -> None:

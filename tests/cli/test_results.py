@@ -50,6 +50,54 @@ def test_against_another_scale(ddsweep: Run) -> None:
     assert caveat.startswith("settings that differ (ablation-n-archs@paper in brackets): ipc 10 (50), iterations 500 (")
 
 
+def test_against_a_file_of_an_earlier_day(ddsweep: Run) -> None:
+    finish("ablation-n-archs", 0.57)
+    for format_ in ("csv", "json"):
+        Path(f"old.{format_}").write_text(ddsweep("results", "ablation-n-archs", "-f", format_).stdout)
+    finish("ablation-n-archs", 0.58)
+    for format_ in ("csv", "json"):
+        screen = ddsweep("results", "ablation-n-archs", "--against", f"old.{format_}").stdout
+        assert "baseline 58.0 ± 0.0 57.0 ± 0.0 +1.0 no" in words(screen)
+        assert f"10 of 10 entries have a number in old.{format_}" in screen
+    result = ddsweep("results", "ablation-n-archs", "--against", "older.csv")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: --against older.csv: cannot be read")
+
+
+def test_some_cells(ddsweep: Run) -> None:
+    finish("table5", 0.58)
+    lines = ddsweep("results", "table5", "--where", "n_archs == 2", "-f", "csv").stdout.splitlines()
+    assert [line.split(",")[0] for line in lines] == ["archs", "baseline", "convnet3+vgg11"]
+    result = ddsweep("results", "table5", "--where", "n_arch == 2")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: --where: 'n_arch == 2': no field 'n_arch'; did you mean n_archs?")
+
+
+def test_several_sweeps_side_by_side(ddsweep: Run) -> None:
+    finish("ablation-alpha@demo", 0.5)
+    finish("ablation-epoch@demo", 0.6)
+    names = ["ablation-alpha@demo", "ablation-epoch@demo"]
+    screen = words(ddsweep("results", *names).stdout)
+    assert "ablation-alpha α 0 60.0 ± 0.0 α 1 50.0 ± 0.0 (-10.0)" in screen  # its baseline is a cell of the other
+    assert "ablation-epoch baseline 60.0 ± 0.0 PTM epoch 1 60.0 ± 0.0 (+0.0)" in screen
+    records = json.loads(ddsweep("results", *names, "-f", "json").stdout)
+    assert {record["sweep"] for record in records} == set(names)
+    assert ddsweep("results", *names, "-f", "markdown").stdout.startswith("| sweep | value | accuracy |")
+    latex = ddsweep("results", *names, "-f", "latex").stdout
+    assert [latex.count(f"tab:{name.replace('@', '-')}") for name in names] == [1, 1]
+    beside = ddsweep("results", *names, "--against", "paper").stdout
+    assert beside.count("entries have a number in the paper") == 2
+
+
+def test_a_screen_that_is_too_narrow_has_one_table_after_the_other(ddsweep: Run) -> None:
+    finish("ablation-epoch", 0.5)
+    finish("ablation-n-models", 0.5)
+    screen = ddsweep("results", "ablation-epoch", "ablation-n-models").stdout
+    assert "…" not in screen
+    assert max(map(len, screen.splitlines())) <= 100
+    assert screen.count("test accuracy in per cent") == 2
+
+
 def test_against_what_was_never_launched_is_one_line(ddsweep: Run) -> None:
     finish("ablation-n-archs", 0.58)
     result = ddsweep("results", "ablation-n-archs", "--against", "table1")

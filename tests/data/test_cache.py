@@ -199,6 +199,13 @@ def test_processes_that_ask_at_once_decode_once(cache, root):
     assert sum(err.count("decoding shapes") for _, err in outputs) == 1
 
 
+def test_what_a_killed_process_was_decoding_does_not_stay(cache):
+    cache.mkdir(parents=True, exist_ok=True)
+    (cache / ".shapes-16.safetensors.0123abcd.tmp.safetensors").write_bytes(b"half")
+    data.load("shapes")
+    assert not list(cache.glob("*.tmp*"))
+
+
 def test_an_error_while_decoding_leaves_the_cache_usable(monkeypatch, counted):
     with monkeypatch.context() as patch:
         patch.setattr(loader, "decode", lambda row: (_ for _ in ()).throw(UserError("no luck")))

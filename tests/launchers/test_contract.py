@@ -128,6 +128,17 @@ def test_an_agent_that_asks_for_a_fresh_process_gets_one(
     assert (len(Path("started").read_text().splitlines()), launcher.closed()) == (6, [])
 
 
+def test_what_a_killed_agent_was_writing_does_not_stay(
+    job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    body = f"echo x >> started; [ $(wc -l < started) = 2 ] && exit 0; touch {job.folder}/.agent-0.streak.01.tmp; exit 9"
+    monkeypatch.setattr(launchers.sys, "executable", script(tmp_path / "agent", body))
+    launcher = LocalLauncher(job, [Slot("cpu")])
+    launcher.start()
+    wait(launcher)
+    assert [path.name for path in job.folder.iterdir()] == ["agent-0.log"]
+
+
 def test_agents_are_told_their_job_and_no_password(job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from dataclasses import replace
 

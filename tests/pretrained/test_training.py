@@ -152,6 +152,15 @@ def test_ptms_of_changed_images_are_trained_anew(digits: Dataset) -> None:
     assert list(TINY.folder.glob("*.other"))
 
 
+def test_what_a_killed_process_was_writing_does_not_stay(digits: Dataset) -> None:
+    half = TINY.folder / ".epoch0001.safetensors.0123abcd.tmp.safetensors"
+    half.parent.mkdir(parents=True)
+    half.write_bytes(b"half")
+    training.ensure(TINY, {1}, digits, quiet)
+    assert not half.exists()
+    assert TINY.saved() == {1}
+
+
 def test_which_ptms_a_sweep_needs() -> None:
     base = {"target": "digits", "ipc": 1, "archs": "convnet2+convnet3", "n_models": 2, "ptm_epochs": 10}
     recipes = [make(base | {"ptm_epoch": epoch}) for epoch in (1, 4)] + [make(base | {"alpha": 0})]

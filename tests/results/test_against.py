@@ -156,7 +156,7 @@ def test_every_comparison_fits_the_screen(name: str, profile: str) -> None:
 def test_the_screen_to_the_letter() -> None:
     compared = compare("table5", 0.01, archs=["convnet3", "vgg11", "convnet3+resnet18"])
     assert lines_of(compared) == [
-        " archs                 accuracy          paper   difference   overlap",
+        " PTMs                  accuracy          paper   difference   overlap",
         " ────────────────────────────────────────────────────────────────────",
         " baseline            58.5 ± 0.1     57.5 ± 0.2         +1.0        no",
         " convnet3            58.8 ± 0.1     57.8 ± 0.3         +1.0        no",
@@ -171,7 +171,7 @@ def test_the_screen_to_the_letter() -> None:
 
 def test_formats_hold_the_same_comparison() -> None:
     compared = compare("table4", 0.002)
-    records = json.loads(formats.as_json(compared))
+    records = json.loads(formats.as_json(formats.records(compared)))
     at = {(record["method"], record["archs"], record["ptm_epoch"], record["eval_arch"]): record for record in records}
     assert len(at) == 48
     record = at["dsa", "convnet3+alexnet+vgg11+resnet18", "4", "alexnet"]
@@ -182,10 +182,10 @@ def test_formats_hold_the_same_comparison() -> None:
     assert record["against_overlap"] is True
     assert record["against_note"].startswith("sub-optimal")
     assert record["average_gain"] == pytest.approx(0.1065)
-    lines = list(csv.DictReader(io.StringIO(formats.as_csv(compared))))
+    lines = list(csv.DictReader(io.StringIO(formats.as_csv(formats.records(compared)))))
     assert [float(line["against_accuracy"]) for line in lines] == [record["against_accuracy"] for record in records]
     markdown = formats.as_markdown(compared).splitlines()
-    assert markdown[0] == ("| setting | evaluated | n_archs × ptm_epoch | accuracy | paper | difference | overlap |")
+    assert markdown[0] == ("| setting | evaluated | N_a × PTM epoch | accuracy | paper | difference | overlap |")
     assert "| dm | vgg11 | 4 × 4 | 62.3 ± 0.1 | 62.1 ± 0.6 * | +0.2 | yes |" in markdown
     assert markdown[-1].startswith("*: sub-optimal PTMs")
 
@@ -197,5 +197,5 @@ def entries(compared: Comparison) -> list[Entry]:
 def test_every_format_has_every_entry() -> None:
     compared = compare("table1@quick")
     assert entries(compared) == compared.table.entries
-    assert len(formats.as_csv(compared).splitlines()) == 1 + 24
+    assert len(formats.as_csv(formats.records(compared)).splitlines()) == 1 + 24
     assert formats.as_markdown(compared).count("\n| ") == 24

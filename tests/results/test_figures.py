@@ -1,62 +1,61 @@
-"""Charts: what is drawn is what was measured."""
+"""Charts and grids of a sweep: what is drawn is what was measured."""
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+import torch
+from matplotlib.colors import to_hex
 from PIL import Image
 
 from ddsweep import sweep
-from ddsweep.results import bars, figures
+from ddsweep.results import bars, drawing, figures, tiles
 from ddsweep.results.bars import Panel
 from ddsweep.results.result import Result
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 RUNS = Path("runs")
 
 
-def pixels(picture: Image.Image, colour: tuple[int, int, int]) -> set[tuple[int, int]]:
-    """Where the picture has exactly this colour, below the legend."""
-    return {
-        (x, y)
-        for x in range(picture.width)
-        for y in range(bars.TOP, picture.height)
-        if picture.getpixel((x, y)) == colour
-    }
+def chart(panels: list[Panel], classes: list[str]) -> Figure:
+    with drawing.page(Path("chart.svg"), *bars.size(panels, classes)) as figure:
+        bars.draw(figure, panels, classes)
+    return figure
 
 
 def test_a_bar_is_as_high_as_its_accuracy() -> None:
     first, second = [0.0, 0.25, 1.0], [0.5, 0.1, 0.333]
-    picture = bars.chart([Panel("one", {"A": first, "B": second})], ["cat", "dog", "ship"])
-    for colour, values in zip(bars.COLOURS, (first, second), strict=False):
-        heights: dict[int, int] = {}
-        for x, _ in pixels(picture, colour):
-            heights[x] = heights.get(x, 0) + 1
-        seen = list(dict.fromkeys(heights[x] for x in sorted(heights)))  # every bar is several pixels wide
-        assert seen == [round(300 * value) for value in values if value]
+    (axes,) = chart([Panel("one", {"A": first, "B": second})], ["cat", "dog", "ship"]).axes
+    for colour, values in zip(drawing.COLOURS, (first, second), strict=False):
+        own = [bar for bar in axes.patches if to_hex(bar.get_facecolor()) == colour]
+        assert [bar.get_height() for bar in own] == pytest.approx([100 * value for value in values])  # type: ignore[attr-defined]
+        assert [round(bar.get_x() + bar.get_width() / 2) for bar in own] == [0, 1, 2]  # type: ignore[attr-defined]
+    assert axes.get_ylim() == (0, 100)
 
 
-def test_panels_do_not_change_each_other() -> None:
-    low, high = Panel("low", {"A": [0.2, 0.2]}), Panel("high", {"A": [0.9, 0.9]})
-    together = bars.chart([low, high], ["cat", "dog"])
-    for index, panel in enumerate((low, high)):
-        alone = bars.chart([panel], ["cat", "dog"])
-        step = bars.HEAD + bars.HEIGHT + bars.GAP
-        box = (0, bars.TOP, alone.width, bars.TOP + bars.HEAD + bars.HEIGHT)
-        moved = (box[0], box[1] + index * step, box[2], box[3] + index * step)
-        assert together.crop(moved).tobytes() == alone.crop(box).tobytes()
+def test_a_kind_looks_the_same_in_every_panel() -> None:
+    figure = chart([Panel("one", {"A": [0.2], "B": [0.3]}), Panel("two", {"B": [0.4]})], ["cat"])
+    one, two = ([(to_hex(bar.get_facecolor()), bar.get_hatch()) for bar in axes.patches] for axes in figure.axes)
+    assert one[1:] == two
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["A", "B"]
 
 
 def test_hundred_classes_and_four_networks_fit_one_picture() -> None:
-    values = {name: [0.5] * 100 for name in ("ConvNet-3", "AlexNet", "VGG-11", "ResNet-18")}
-    picture = bars.chart([Panel("baseline", values)], [f"class {index}" for index in range(100)])
-    assert bars.WIDTH <= picture.width < 3000
-    for colour in bars.COLOURS[:4]:
-        columns = {x for x, _ in pixels(picture, colour)}
-        assert len(columns) == 300  # three pixels each, none hidden by its neighbour
+    names = ("ConvNet-3", "AlexNet", "VGG-11", "ResNet-18")
+    figure = chart([Panel("baseline", {name: [0.5] * 100 for name in names})], [f"class {i}" for i in range(100)])
+    (axes,) = figure.axes
+    assert drawing.PAGE < figure.get_figwidth() < 2 * drawing.PAGE
+    assert min(bar.get_window_extent().width for bar in axes.patches) / figure.dpi * 72 > 1  # points
+    labels = [label.get_window_extent() for label in axes.get_xticklabels()]
+    assert not any(one.overlaps(other) for one, other in itertools.pairwise(labels))
 
 
-def test_class_accuracy_has_a_chart_for_each_finished_value(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_class_accuracy_has_a_chart_for_each_finished_value(figures_drawn: list[list[Panel]]) -> None:
     one = sweep.load("table4", "demo", {"seed": [0, 1]})
     archs = one.cells[0].recipe.eval_archs.split("+")
     for cell in one.cells:
@@ -68,24 +67,51 @@ def test_class_accuracy_has_a_chart_for_each_finished_value(monkeypatch: pytest.
             accuracies={arch: [level] for arch in archs},
             class_accuracy={arch: [level] * 10 for arch in archs},
         ).write(RUNS / cell.key)
-    drawn: list[Panel] = []
-    chart = bars.chart
-
-    def watched(panels: list[Panel], classes: list[str]) -> Image.Image:
-        drawn.extend(panels)
-        return chart(panels, classes)
-
-    monkeypatch.setattr(bars, "chart", watched)
     (path,) = figures.class_accuracy(one, RUNS)
     assert path == RUNS / "table4@demo" / "class-accuracy.png"
     with Image.open(path) as picture:
-        picture.load()
+        assert picture.width == round(drawing.PAGE * 300)
+    (drawn,) = figures_drawn
     assert [panel.title for panel in drawn] == ["baseline", "1 x 20"]
     for panel in drawn:
         assert list(panel.values) == ["ConvNet-3", "AlexNet", "VGG-11", "ResNet-18"]
         assert all(values == pytest.approx([0.4] * 10) for values in panel.values.values())  # mean over the two seeds
 
 
+@pytest.fixture
+def figures_drawn(monkeypatch: pytest.MonkeyPatch) -> list[list[Panel]]:
+    drawn: list[list[Panel]] = []
+    draw = bars.draw
+
+    def watched(figure: Figure, panels: list[Panel], classes: list[str]) -> None:
+        drawn.append(list(panels))
+        draw(figure, panels, classes)
+
+    monkeypatch.setattr(bars, "draw", watched)
+    return drawn
+
+
 def test_a_sweep_without_a_finished_cell_has_no_picture() -> None:
     assert figures.class_accuracy(sweep.load("table4", "demo"), RUNS) == []
     assert not RUNS.exists()
+
+
+@pytest.mark.parametrize("size", [8, 32, 224])
+def test_every_learnt_pixel_is_in_the_printed_grid(size: int) -> None:
+    images = torch.linspace(0, 1, 2 * 3 * size * size).reshape(2, 3, 1, size, size)
+    rows, columns = ["cat", "dog"], ["0", "10", "10000"]
+    width, height = tiles.size(3, columns, rows)
+    with drawing.page(Path("grid.pdf"), width, height) as figure:
+        tiles.draw(figure, images, rows, columns)
+    (axes,) = figure.axes
+    (shown,) = axes.images
+    mosaic = torch.as_tensor(shown.get_array().copy())[..., 0] / 255  # type: ignore[union-attr]
+    factor = max(1, tiles.FINEST // size)
+    step = size * factor + max(1, round(tiles.GAP * size * factor))
+    for row in range(2):
+        for column in range(3):
+            tile = mosaic[row * step :, column * step :][: size * factor : factor, : size * factor : factor]
+            assert torch.allclose(tile, images[row, column, 0], atol=0.003)
+    assert [label.get_text() for label in axes.get_xticklabels()] == columns
+    assert [label.get_text() for label in axes.get_yticklabels()] == rows
+    assert width <= drawing.PAGE + 1e-9

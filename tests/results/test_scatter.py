@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import pytest
 import torch
-from PIL import Image, ImageChops
+from matplotlib.colors import to_hex
 
-from ddsweep.pictures import PAPER
-from ddsweep.results import scatter
-from ddsweep.results.scatter import COLOURS, EDGE, GAP, HEAD, Points
+from ddsweep.results import drawing, scatter
+from ddsweep.results.scatter import COLOURS, Points, Scene
 
-LEFT, TOP = GAP + 2 * HEAD, GAP + 2 * HEAD  # where the first panel begins when rows and columns have names
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 NAMES = ["cat", "dog", "ship"]
 
 
@@ -18,83 +23,81 @@ def points(*triples: tuple[float, float, int]) -> Points:
     return Points(torch.tensor([[x, y] for x, y, _ in triples]), torch.tensor([label for *_, label in triples]))
 
 
-def plot(real: Points, panels: dict[tuple[str, str], Points], columns: str = "ABC") -> Image.Image:
-    return scatter.plot(real, panels, ["without", "with"], list(columns), NAMES, "a caption " * 40)
+def draw(scene: Scene) -> Figure:
+    with drawing.page(Path("scene.svg"), *scatter.size(scene)) as figure:
+        scatter.draw(figure, scene)
+    return figure
 
 
-def corner(row: int, column: int) -> tuple[int, int]:
-    return LEFT + column * (scatter.SIDE + GAP), TOP + row * (scatter.SIDE + GAP)
+def plot(real: Points, panels: dict[tuple[str, str], Points], columns: str = "ABC") -> Figure:
+    return draw(Scene(real, panels, ["without", "with"], list(columns), NAMES, "a caption " * 40))
 
 
-def panel(picture: Image.Image, row: int, column: int) -> Image.Image:
-    left, top = corner(row, column)
-    return picture.crop((left, top, left + scatter.SIDE, top + scatter.SIDE))
-
-
-def colours(picture: Image.Image) -> set[object]:
-    return {colour for _, colour in picture.getcolors(1 << 24) or []}
+def marks(axes: Axes, index: int) -> list[tuple[float, float, str]]:
+    """What a panel shows, 0: as dots, 1: as stars."""
+    cloud: Any = axes.collections[index]
+    places = [(float(x), float(y)) for x, y in cloud.get_offsets()]
+    return [(*place, to_hex(colour)) for place, colour in zip(places, cloud.get_facecolors(), strict=True)]
 
 
 def test_a_star_is_where_its_point_is() -> None:
-    real = points((0, 0, 0), (10, 10, 0))  # the scale: 10 units between the margins
-    picture = plot(real, {("with", "B"): points((5, 5, 1), (10, 2.5, 2), (0, 10, 0))})
-    left, top = corner(1, 1)
-    room = scatter.SIDE - 2 * EDGE
-    assert picture.getpixel((left + EDGE + room // 2, top + EDGE + room // 2)) == COLOURS[1]
-    assert picture.getpixel((left + EDGE + room, top + EDGE + round(0.75 * room))) == COLOURS[2]
-    assert picture.getpixel((left + EDGE, top + EDGE)) == COLOURS[0]  # y grows upwards
+    figure = plot(points((0, 0, 0), (10, 10, 0)), {("with", "B"): points((5, 5, 1), (10, 2.5, 2), (0, 10, 0))})
+    panel = figure.axes[4]  # second row, second column
+    assert sorted(marks(panel, 1)) == [(0, 10, COLOURS[0]), (5, 5, COLOURS[1]), (10, 2.5, COLOURS[2])]
+    left, right = panel.get_xlim()
+    assert left < 0 < 10 < right
+    assert panel.get_ylim() == pytest.approx((left, right))  # one scale for both directions
 
 
 def test_a_real_image_has_the_same_place_in_every_panel_and_is_half_as_strong() -> None:
-    real = points((0, 0, 0), (10, 10, 1))
     star = {(row, column): points((5, 5, 2)) for row in ("without", "with") for column in "ABC"}
-    picture = plot(real, star)
-    first = panel(picture, 0, 0)
-    for row, column in ((0, 1), (0, 2), (1, 0), (1, 2)):
-        assert panel(picture, row, column).tobytes() == first.tobytes()
-    dot = first.getpixel((EDGE, scatter.SIDE - EDGE))
-    mixed = tuple((ink + paper) / 2 for ink, paper in zip(COLOURS[0], PAPER, strict=True))
-    assert dot == pytest.approx(mixed, abs=2)
+    figure = plot(points((0, 0, 0), (10, 10, 1)), star)
+    assert [marks(axes, 0) for axes in figure.axes] == 6 * [[(0, 0, COLOURS[0]), (10, 10, COLOURS[1])]]
+    assert {axes.get_xlim() for axes in figure.axes} == {figure.axes[0].get_xlim()}
+    assert {axes.collections[0].get_alpha() for axes in figure.axes} == {scatter.OPACITY}
 
 
 def test_a_panel_without_a_set_says_so() -> None:
-    real = points((0, 0, 0), (10, 10, 1))
-    one = {("without", "A"): points((0, 10, 2))}
-    picture = plot(real, one)
-    empty, full = panel(picture, 1, 1), panel(picture, 0, 0)
-    assert empty.tobytes() == panel(picture, 0, 2).tobytes()
-    box = ImageChops.difference(empty, full).getbbox()
-    assert box is not None
-    assert box[1] < 2 * EDGE < scatter.SIDE / 2 < box[3]  # they differ in the star above and in the words in the middle
+    figure = plot(points((0, 0, 0), (10, 10, 1)), {("without", "A"): points((0, 10, 2))})
+    said = [[text.get_text() for text in axes.texts] for axes in figure.axes]
+    assert said == [[], *5 * [["not finished"]]]
+    assert [axes.get_title() for axes in figure.axes] == ["A", "B", "C", "", "", ""]
+    assert [axes.get_ylabel() for axes in figure.axes] == ["without", "", "", "with", "", ""]
 
 
 @pytest.mark.parametrize("columns", ["A", "AB", "ABC"])
-def test_wide_enough_for_print(columns: str) -> None:
-    picture = plot(points((0, 0, 0), (1, 1, 1)), {("with", "A"): points((0, 1, 2))}, columns)
-    assert scatter.WIDTH <= picture.width < 2 * scatter.WIDTH
+def test_as_wide_as_a_page_and_all_on_it(columns: str) -> None:
+    figure = plot(points((0, 0, 0), (1, 1, 1)), {("with", "A"): points((0, 1, 2))}, columns)
+    assert figure.get_figwidth() == pytest.approx(drawing.PAGE, abs=0.1)
+    parts = [*figure.axes, *figure.legends, figure.texts[0]]
+    boxes = [part.get_window_extent() for part in parts]
+    assert all(figure.bbox.padded(1).contains(x, y) for box in boxes for x, y in box.corners())
+    panels, (legend, caption) = boxes[:-2], boxes[-2:]
+    assert not any(legend.overlaps(panel) or caption.overlaps(panel) for panel in panels)
+    assert min(panel.width for panel in panels) > 1.5 * figure.dpi
 
 
 def test_rows_of_one_column_stand_beside_each_other() -> None:
     real, sets = points((0, 0, 0), (1, 1, 1)), {("with", ""): points((0.5, 0.5, 2))}
-    picture = scatter.plot(real, sets, ["without", "with"], [""], NAMES, "")
-    assert picture.width > picture.height
-    side = (picture.width - GAP) // 2
-    middle = (GAP + 2 * HEAD) + (side - GAP) // 2
-    assert picture.getpixel((GAP + side + (side - GAP) // 2, middle)) == COLOURS[2]
+    figure = draw(Scene(real, sets, ["without", "with"], [""], NAMES, ""))
+    without, with_ = figure.axes
+    assert without.get_window_extent().y0 == pytest.approx(with_.get_window_extent().y0)
+    assert marks(with_, 1) == [(0.5, 0.5, COLOURS[2])]
+    assert [text.get_text() for text in without.texts] == ["not finished"]
 
 
 def test_a_hundred_classes_have_a_legend_of_several_lines() -> None:
-    real = points((0, 0, 0), (1, 1, 99))
     names = [f"class number {index}" for index in range(100)]
-    picture = scatter.plot(real, {}, ["without", "with"], ["A", "B", "C"], names, "")
-    legend = picture.crop((0, TOP + 2 * (scatter.SIDE + GAP), picture.width, picture.height))
-    assert set(COLOURS) <= colours(legend)
-    margin = legend.crop((legend.width - GAP, 0, legend.width, legend.height))
-    assert colours(margin) == {PAPER}  # nothing is cut off
+    figure = draw(Scene(points((0, 0, 0), (1, 1, 99)), {}, ["without", "with"], ["A", "B", "C"], names, ""))
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["real image", "synthetic image", *names]
+    box = legend.get_window_extent()
+    assert all(figure.bbox.padded(1).contains(x, y) for x, y in box.corners())  # nothing is cut off
+    assert min(axes.get_window_extent().width for axes in figure.axes) > 1.5 * figure.dpi
 
 
 def test_no_class_lies_on_top_of_all_others() -> None:
-    places = [(float(x), 5.0) for x in range(0, 101, 10)]
-    many = points(*((x, y, label) for label in (0, 1) for x, y in (places if label else places[::-1])))
-    picture = plot(points((0, 0, 2), (100, 100, 2)), {("without", "A"): many})
-    assert {COLOURS[0], COLOURS[1]} <= colours(panel(picture, 0, 0))  # class by class, the first would be hidden
+    many = points(*((float(x), 5.0, label) for label in (0, 1) for x in range(4)))
+    figure = plot(points((0, 0, 2), (100, 100, 2)), {("without", "A"): many})
+    drawn = [colour for *_, colour in marks(figure.axes[0], 1)]
+    assert drawn == 4 * [COLOURS[0], COLOURS[1]]  # one of each in turn; class by class, the first would be hidden

@@ -89,14 +89,15 @@ def test_formats_hold_the_same_numbers() -> None:
     one = sweep.load("ablation-alpha", "demo", {"alpha": [0, 5]})
     finish(one)
     built = table.build(one, table.collect(one, RUNS))
-    records = json.loads(formats.as_json(built))
+    records = json.loads(formats.as_json(formats.records(built)))
     assert [record["alpha"] for record in records] == ["0", "5"]
     assert records[1]["accuracy"] == pytest.approx(0.52)
     assert records[1]["difference"] == pytest.approx(0.01)
-    lines = list(csv.DictReader(io.StringIO(formats.as_csv(built))))
+    lines = list(csv.DictReader(io.StringIO(formats.as_csv(formats.records(built)))))
     assert [float(line["accuracy"]) for line in lines] == [record["accuracy"] for record in records]
     assert formats.as_markdown(built) == (
-        "| alpha | accuracy |\n|---|---|\n| 0 | 51.0 ± 1.0 |\n| 5 | 52.0 ± 1.0 (+1.0) |"
+        "| α | accuracy |\n|---|---|\n| 0 | 51.0 ± 1.0 |\n| 5 | 52.0 ± 1.0 (+1.0) |\n\n"
+        "vs baseline: n = 2 networks of one seed: too few to test, no p below 0.5 is possible"
     )
 
 
@@ -112,16 +113,16 @@ def test_the_screen_to_the_letter() -> None:
     finish(one, skip=1)
     built = table.build(one, table.collect(one, RUNS))
     assert render(built, 100) == [
-        " alpha            0      1   5",
+        " α                0      1   5",
         " ─────────────────────────────",
         " accuracy      51.0   52.0   ·",
         " ± std          1.0    1.0   ·",
         " vs baseline      –   +1.0   ·",
     ]
-    assert render(built, 36)[:3] == [
-        " alpha     accuracy   vs baseline",
-        " ────────────────────────────────",
-        " 0       51.0 ± 1.0             –",
+    assert render(built, 30)[:3] == [
+        " α     accuracy   vs baseline",
+        " ────────────────────────────",
+        " 0   51.0 ± 1.0             –",
     ]
 
 
@@ -171,28 +172,31 @@ def test_the_average_gain_is_over_all_architectures_or_is_not_there() -> None:
 def test_several_architectures_on_the_screen_to_the_letter() -> None:
     built = several_archs(skip="4 × 20")
     assert render(built, 100) == [
-        " n_archs × ptm_epoch     convnet3      alexnet        vgg11     resnet18   average gain",
-        " ──────────────────────────────────────────────────────────────────────────────────────",
-        " baseline              50.0 ± 0.0   40.0 ± 0.0   30.0 ± 0.0   20.0 ± 0.0              –",
-        " 1 × 20                51.0 ± 0.0   42.0 ± 0.0   33.0 ± 0.0   24.0 ± 0.0           +2.5",
-        " 4 × 20                         –            –            –            –              –",
-        " 4 × 4                 40.0 ± 0.0   45.0 ± 0.0   35.0 ± 0.0   25.0 ± 0.0           +1.2",
+        " N_a × PTM epoch     convnet3      alexnet        vgg11     resnet18   average gain",
+        " ──────────────────────────────────────────────────────────────────────────────────",
+        " baseline          50.0 ± 0.0   40.0 ± 0.0   30.0 ± 0.0   20.0 ± 0.0              –",
+        " 1 × 20            51.0 ± 0.0   42.0 ± 0.0   33.0 ± 0.0   24.0 ± 0.0           +2.5",
+        " 4 × 20                     –            –            –            –              –",
+        " 4 × 4             40.0 ± 0.0   45.0 ± 0.0   35.0 ± 0.0   25.0 ± 0.0           +1.2",
     ]
-    assert screen.caption(built).endswith("; n_archs 1: convnet3; n_archs 4: convnet3+alexnet+vgg11+resnet18")
+    about, test, advice = screen.caption(built).splitlines()
+    assert about.endswith("; N_a 1: convnet3; N_a 4: convnet3+alexnet+vgg11+resnet18")
+    assert test.startswith("vs baseline: n = 2 networks of one seed: too few to test")
+    assert advice.startswith("6 seeds are enough")
 
 
 def test_several_architectures_in_the_other_formats() -> None:
     built = several_archs()
-    records = json.loads(formats.as_json(built))
+    records = json.loads(formats.as_json(formats.records(built)))
     assert len(records) == 16
     assert [record["eval_arch"] for record in records] == [arch for arch in ARCHS for _ in REACHED]
     # a script gets the fields of the recipe and not the abbreviation that people read
     assert (records[1]["archs"], records[1]["ptm_epoch"], records[2]["archs"]) == ("convnet3", "20", "+".join(ARCHS))
     assert [record["average_gain"] for record in records[:2]] == [None, pytest.approx(0.025)]
-    lines = list(csv.DictReader(io.StringIO(formats.as_csv(built))))
+    lines = list(csv.DictReader(io.StringIO(formats.as_csv(formats.records(built)))))
     assert [line["eval_arch"] for line in lines] == [record["eval_arch"] for record in records]
     assert formats.as_markdown(built).splitlines()[:4] == [
-        "| n_archs × ptm_epoch | convnet3 | alexnet | vgg11 | resnet18 | average gain |",
+        "| N_a × PTM epoch | convnet3 | alexnet | vgg11 | resnet18 | average gain |",
         "|---|---|---|---|---|---|",
         "| baseline | 50.0 ± 0.0 | 40.0 ± 0.0 | 30.0 ± 0.0 | 20.0 ± 0.0 | – |",
         "| 1 × 20 | 51.0 ± 0.0 | 42.0 ± 0.0 | 33.0 ± 0.0 | 24.0 ± 0.0 | +2.5 |",
@@ -234,7 +238,9 @@ def test_every_table_fits_the_screen(name: str, profile: str) -> None:
     one = sweep.load(name, profile)
     finish(one)
     built = table.build(one, table.collect(one, RUNS))
-    assert max(len(line) for line in render(built, 100)) <= 100
+    lines = render(built, 100)
+    assert max(map(len, lines)) <= 100
+    assert not any("…" in line for line in lines)
 
 
 def test_a_result_survives_the_disk_and_knows_its_folder() -> None:

@@ -15,6 +15,7 @@ from ddsweep.data import Dataset
 from ddsweep.distill import synthetic
 from ddsweep.pretrained import spec
 from ddsweep.results import scatter, tsne
+from ddsweep.results.output import Output
 from ddsweep.sweep import Sweep
 from tests.toys import noise, spy
 
@@ -81,7 +82,7 @@ def finish(one: Sweep, dataset: Dataset, *unfinished: int) -> None:
 def test_figure_a1_as_a_whole(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tsne, "REAL", 60)
     monkeypatch.setattr(tsne, "SYNTHETIC", 20)
-    plots = spy(monkeypatch, scatter, "plot", lambda *arguments: arguments)
+    plots = spy(monkeypatch, scatter, "draw", lambda figure, scene: scene)
     one = small()
     told: list[str] = []
     finish(one, dataset, 3)
@@ -89,22 +90,25 @@ def test_figure_a1_as_a_whole(dataset: Dataset, monkeypatch: pytest.MonkeyPatch)
     assert path == RUNS / "figureA1@demo" / "tsne.png"
     with Image.open(path) as picture:
         assert picture.width >= 1500
-    ((real, panels, rows, columns, classes, caption),) = plots
-    assert (rows, columns) == (["without CLoM", "with CLoM"], ["DC", "DM"])
+    (scene,) = plots
+    real, panels = scene.real, scene.panels
+    assert (scene.rows, scene.columns) == (["without CLoM", "with CLoM"], ["DC", "DM"])
     assert set(panels) == {("without CLoM", "DC"), ("without CLoM", "DM"), ("with CLoM", "DC")}  # one is not finished
     assert real.labels.bincount().tolist() == [6] * 10
     assert all(points.labels.bincount().tolist() == [2] * 10 for points in panels.values())  # of three, the first two
     assert all(points.places.shape == (20, 2) for points in panels.values())
-    assert classes == dataset.classes
+    assert scene.classes == dataset.classes
     assert told == ["training convnet3 on digits, seed 0, 2 epochs: it makes the features"]
     ((ptm,),) = spec.of(tsne.well_trained(one, one.cells[0].recipe))
-    assert "ConvNet-3 after 2 epochs on all 1201 images (test accuracy " in caption
+    assert "ConvNet-3 after 2 epochs on all 1201 images (test accuracy " in scene.caption
     assert ptm.saved() == {2}
 
     again = path.read_bytes()
-    (path,) = tsne.feature_maps(one, RUNS, Path("elsewhere"), say=told.append)
+    (path,) = tsne.feature_maps(one, RUNS, Output(Path("elsewhere")), say=told.append)
     assert path == Path("elsewhere/tsne.png")
     assert path.read_bytes() == again
+    (path,) = tsne.feature_maps(one, RUNS, Output(Path("elsewhere"), "a1", ".pdf"), say=told.append)
+    assert path.read_bytes().startswith(b"%PDF")
     assert len(told) == 1  # the PTM is in the pool
 
 
@@ -113,16 +117,16 @@ def test_equal_images_are_neighbours_whichever_set_they_are_in(
 ) -> None:
     """One embedding for all panels: two sets with the same images look the same."""
     monkeypatch.setattr(tsne, "REAL", 100)
-    plots = spy(monkeypatch, scatter, "plot", lambda real, panels, *rest: (real, panels))
+    plots = spy(monkeypatch, scatter, "draw", lambda figure, scene: scene)
     one = small(method="dm")
     same = synthetic.initial(dataset, 3, "real", rng.generator(0, "test"))
     for cell in one.cells:
         trial.save(same, cell.recipe, dataset, RUNS / cell.key)
     tsne.feature_maps(one, RUNS)
-    ((real, panels),) = plots
-    without, with_ = (points.places for points in panels.values())
+    (scene,) = plots
+    without, with_ = (points.places for points in scene.panels.values())
     apart = (without - with_).norm(dim=1)
-    others = torch.cdist(without, real.places).mean(dim=1)
+    others = torch.cdist(without, scene.real.places).mean(dim=1)
     assert float((apart / others).median()) < 0.1
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import errno
 import json
 import logging
+import os
+import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -147,6 +150,19 @@ def test_a_silent_agent_and_a_foreign_file_are_not_shown(tmp_path: Path) -> None
     fresh = {"agent": "a:2", "slot": "cpu", "sweep": "s", "updated": time.time()}
     (tmp_path / ".a-2.json.0123.tmp.json").write_text(json.dumps(fresh))
     assert status.read_all(tmp_path) == []
+
+
+def test_what_killed_agents_of_this_host_have_left_is_removed(tmp_path: Path) -> None:
+    with subprocess.Popen(["true"]) as dead:
+        pass
+    host = socket.gethostname()
+    left = [f"{host}-{dead.pid}.json", f".{host}-{dead.pid}.json.0123abcd.tmp.json"]
+    others = [f"{host}-{os.getpid()}.json", f"far-{dead.pid}.json", "agent-0.log", f".far-{dead.pid}.json.0.tmp.json"]
+    (tmp_path / "agents").mkdir()
+    for name in (*left, *others):
+        (tmp_path / "agents" / name).write_text("{}")
+    status.clear(tmp_path / "agents")
+    assert sorted(path.name for path in (tmp_path / "agents").iterdir()) == sorted(others)
 
 
 def test_images_and_memory_are_shown_as_they_are_logged(tmp_path: Path) -> None:

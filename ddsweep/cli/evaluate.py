@@ -1,0 +1,195 @@
+"""``ddsweep evaluate``: a synthetic set from anywhere, judged as a trial judges its own."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ddsweep.cli.options import Device, Json, settings
+from ddsweep.errors import UserError, closest
+
+if TYPE_CHECKING:
+    from ddsweep.cli.judging import Job, Judged
+    from ddsweep.exchange import ImageSet
+    from ddsweep.exchange.prepare import Prepared
+
+FIELDS = ("eval_epochs", "eval_batch", "eval_lr", "eval_strategy", "width", "precision", "ptm_epochs")
+KEPT = (
+    "eval_rule",
+    "eval_archs",
+    "eval_nets",
+    "eval_epochs",
+    "eval_batch",
+    "eval_lr",
+    "eval_strategy",
+    "width",
+    "precision",
+    "seed",
+)
+
+
+class Metric(StrEnum):
+    """What to compute."""
+
+    accuracy = "accuracy"
+    lrs = "lrs"
+
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A file, or a folder with a set in it.", show_default=False)]
+Dataset = Annotated[str | None, typer.Option(metavar="NAME", help="Whose test images count; default: as FILE says.")]
+Arch = Annotated[str | None, typer.Option("--arch", "-a", metavar="A+B", help="Networks to train; default: convnet3.")]
+Rule = Annotated[str | None, typer.Option(help="paper (default), best, evaluate_synset, plain300 or dc.")]
+Nets = Annotated[int | None, typer.Option("--nets", "-n", min=1, help="Networks of each; default: 5.")]
+Ipc = Annotated[int, typer.Option(min=0, help="Insist on so many images per class.", show_default=False)]
+Seed = Annotated[int | None, typer.Option(min=0, help="Of networks, shuffling and augmentation; default: 0.")]
+Space = Annotated[
+    str,
+    typer.Option(metavar="pixels|DATASET", help="In [0, 1], or normalised with whose statistics.", show_default=False),
+]
+Factor = Annotated[
+    int, typer.Option(min=0, max=16, help="IDC: images along each side of an image.", show_default=False)
+]
+Experiment = Annotated[int, typer.Option(help="DC, DSA, DM: which set in the file; -1: the last.")]
+Hard = Annotated[bool, typer.Option("--hard-labels", help="Of learnt labels, take the largest.")]
+Metrics = Annotated[Metric, typer.Option(help="lrs: also DD-Ranking's label-robust score, which trains far more.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", "-s", metavar="KEY=VALUE", help=f"{', '.join(FIELDS)} (the last for lrs). Repeatable."),
+]
+
+
+def evaluate(
+    file: File,
+    dataset: Dataset = None,
+    arch: Arch = None,
+    rule: Rule = None,
+    nets: Nets = None,
+    ipc: Ipc = 0,
+    seed: Seed = None,
+    space: Space = "",
+    factor: Factor = 0,
+    experiment: Experiment = -1,
+    hard_labels: Hard = False,
+    metric: Metrics = Metric.accuracy,
+    set_: Set = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Train networks on a synthetic set made anywhere: `ddsweep evaluate images_best.pt --dataset cifar10`.
+
+    Reads sets of DC, DSA, DM, DDInterpreter, MTT, IDC, DREAM, DC-bench, DD-Ranking, KIP, image folders and our own.
+    """
+    from ddsweep import device as devices
+    from ddsweep import exchange
+    from ddsweep.cli import judging, progress
+    from ddsweep.exchange.prepare import Choices
+
+    given = {"eval_archs": arch, "eval_rule": rule, "eval_nets": nets, "seed": seed} | _chosen(set_)
+    on = devices.slots(device)[0]
+    found = exchange.read(file, experiment)
+    choices = {name: value for name, value in given.items() if value is not None}
+    job = judging.Job(_target(file, dataset, found), _kept(found, dataset) | choices, on, metric is Metric.lrs)
+    prepared, loaded = job.prepare(found, file, Choices(space, factor, ipc, hard_labels))
+    for warning in prepared.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    understood = _understood(found, prepared, job)
+    if not as_json:
+        typer.echo("\n".join([f"{file}: {understood[0]}", *understood[1:]]))
+    with progress.one_trial(f"{file.name} on {job.dataset}") as tracker:
+        judged = job.judge(prepared.synthetic, loaded, tracker)
+    if as_json:
+        _print_json(file, found, prepared, judged)
+    else:
+        _print(judged, job.choices.get("eval_rule", "paper"))
+
+
+def _chosen(set_: list[str] | None) -> dict[str, Any]:
+    chosen = settings(set_)
+    for name in chosen:
+        if name not in FIELDS:
+            raise UserError(f"{name}: is nothing that evaluate sets so; {closest(name, FIELDS)}")
+    return chosen
+
+
+def _target(file: Path, dataset: str | None, found: ImageSet) -> str:
+    from ddsweep import data
+
+    if dataset or found.facts.dataset:
+        return data.info(dataset or found.facts.dataset).name
+    raise UserError(
+        f"dataset: {file} does not say which it was distilled from; --dataset NAME ({', '.join(data.names())})"
+    )
+
+
+def _kept(found: ImageSet, dataset: str | None) -> dict[str, Any]:
+    """How a set of ours was judged in its trial, so that without options the same numbers come out."""
+    if dataset not in (None, found.facts.dataset):
+        return {}
+    return {name: found.facts.recipe[name] for name in KEPT if name in found.facts.recipe}
+
+
+def _understood(found: ImageSet, prepared: Prepared, job: Job) -> list[str]:
+    """What the file was taken for, in the lines that a user would check."""
+    channels, size = found.images.shape[1:3]
+    synthetic, facts = prepared.synthetic, found.facts
+    cells = f", each cut into {prepared.factor}x{prepared.factor}" if prepared.factor > 1 else ""
+    lines = [
+        f"format {found.format}, {len(found.images)} images of {channels}x{size}x{size}{cells}",
+        f"{synthetic.ipc} per class, {synthetic.classes} classes of {job.dataset}",
+    ]
+    if prepared.space.pixels:
+        lines.append("pixels in [0, 1], normalised here for the networks")
+    else:
+        mean, std = (
+            ", ".join(f"{value:.4g}" for value in values) for values in (prepared.space.mean, prepared.space.std)
+        )
+        lines.append(f"normalised with the statistics of {prepared.space.name}: mean {mean}; std {std}")
+    if facts.dataset and facts.dataset != job.dataset:
+        lines.append(f"its name or notes say {facts.dataset}; tested on {job.dataset} as asked")
+    if facts.lr is not None and "eval_lr" not in job.choices:
+        lines.append(f"a learning rate was learnt with it, and is not used: --set eval_lr={facts.lr:.6g}")
+    if job.dataset == "cifar100" and not facts.mean and not prepared.space.pixels and prepared.space.name != "cifar10":
+        lines.append("MTT, IDC and DD-Ranking normalise cifar100 with the statistics of cifar10: --space cifar10")
+    return [*lines, *found.remarks, *prepared.remarks]
+
+
+def _print(judged: list[Judged], name: str) -> None:
+    from ddsweep.cli import console
+
+    rows = []
+    for one in judged:
+        accuracy = f"{100 * one.evaluation.mean:.1f} ± {100 * one.evaluation.std:.1f}"
+        row: dict[str, Any] = {"network": one.arch, "accuracy": accuracy, "networks": len(one.evaluation.accuracies)}
+        if one.score:
+            score = one.score
+            row |= {"LRS %": round(100 * score.value, 1), "random": f"{100 * score.random:.1f}"}
+            row |= {"full": f"{100 * score.full:.1f}"}
+        rows.append(row)
+    console.table(rows, list(rows[0]))
+    out = console.stdout()
+    out.print("test accuracy in per cent", style="dim")
+    for rule in dict.fromkeys(one.rule for one in judged):
+        numbers = f"{rule.epochs} epochs, batch {rule.batch}, lr {rule.lr:g}, augmentation {rule.strategy}"
+        out.print(f"rule {name}: {numbers}", style="dim", soft_wrap=True)
+    if any(one.score for one in judged):
+        out.print(
+            "LRS = (e^a - 1/e) / (e - 1/e) with a = (IOR - HLR) / 2, IOR = accuracy - random, HLR = full - accuracy, "
+            "as fractions; random: real images at the best of 5 learning rates; full: a PTM on all of them",
+            style="dim", soft_wrap=True,
+        )  # fmt: skip
+
+
+def _print_json(file: Path, found: ImageSet, prepared: Prepared, judged: list[Judged]) -> None:
+    import json
+    from dataclasses import asdict
+
+    record = {
+        "file": str(file), "format": found.format, "images": len(found.images), "ipc": prepared.synthetic.ipc,
+        "classes": prepared.synthetic.classes, "factor": prepared.factor, "space": asdict(prepared.space),
+        "warnings": list(prepared.warnings), "remarks": [*found.remarks, *prepared.remarks],
+        "networks": [one.record() for one in judged],
+    }  # fmt: skip
+    typer.echo(json.dumps(record, ensure_ascii=False))

@@ -1,0 +1,121 @@
+"""The work behind ``ddsweep evaluate``: a recipe's evaluation without the rest of the recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ddsweep.data import Dataset
+    from ddsweep.distill.synthetic import Synthetic
+    from ddsweep.evaluate import Evaluation, Rule
+    from ddsweep.exchange import ImageSet
+    from ddsweep.exchange.prepare import Choices, Prepared
+    from ddsweep.exchange.robustness import Score
+    from ddsweep.recipe import Recipe
+    from ddsweep.trackers import Tracker
+
+PTM = ("width", "ptm_epochs")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What networks of one architecture made of a set.
+
+    Attributes:
+        arch: the architecture.
+        rule: how they were trained.
+        evaluation: their accuracies.
+        score: the label-robust score, if it was asked for.
+    """
+
+    arch: str
+    rule: Rule
+    evaluation: Evaluation
+    score: Score | None
+
+    def record(self) -> dict[str, Any]:
+        """For scripts; accuracies and the score are fractions."""
+        found = self.evaluation
+        scored = asdict(self.score) | {"value": self.score.value} if self.score else None
+        numbers = {"accuracy": found.mean, "accuracy_std": found.std, **asdict(found)}
+        return {"arch": self.arch, **numbers, "rule": asdict(self.rule), "lrs": scored}
+
+
+@dataclass(frozen=True)
+class Job:
+    """An evaluation that was asked for.
+
+    Attributes:
+        dataset: whose test images count.
+        choices: fields of a recipe: those of its evaluation, and its seed.
+        on: the device.
+        scored: whether the label-robust score is wanted.
+    """
+
+    dataset: str
+    choices: Mapping[str, Any]
+    on: str
+    scored: bool
+
+    def recipe(self, size: int, ipc: int = 1) -> Recipe:
+        """A recipe that is evaluated so. Raises UserError: a choice that a recipe refuses."""
+        from ddsweep import data
+        from ddsweep.recipe import make
+
+        own = {name: value for name, value in self.choices.items() if name != "ptm_epochs"}
+        arch = str(own.get("eval_archs", "convnet3")).partition("+")[0]
+        most = data.info(self.dataset).smallest_class  # a recipe distils no more than there are; a file may hold more
+        return make({"target": self.dataset, "size": size, "ipc": min(ipc, most), "alpha": 0, "arch": arch, **own})
+
+    def prepare(self, found: ImageSet, path: Path, choices: Choices) -> tuple[Prepared, Dataset]:
+        """The set in the space of the dataset, which is loaded at the set's size. Raises UserError: see ``prepare``."""
+        from ddsweep import data
+        from ddsweep.exchange import prepare
+
+        size = found.images.shape[-1]
+        self.recipe(size)  # a typo is told before a dataset is downloaded
+        dataset = data.load(self.dataset, size, self.on)
+        return prepare.prepare(found, dataset, path, choices), dataset
+
+    def judge(self, synthetic: Synthetic, dataset: Dataset, tracker: Tracker) -> list[Judged]:
+        """Networks of every architecture, from the same generator as in a trial of this seed."""
+        from ddsweep import effort, rng, trial
+        from ddsweep.evaluate import evaluate
+        from ddsweep.numerics import Choice
+
+        recipe = self.recipe(dataset.size, synthetic.ipc)
+        choice = Choice(recipe.precision, self.on)
+        choice.set_up()
+        generator, judged = rng.Streams(recipe.seed).evaluation, []
+        for arch in recipe.eval_archs.split("+"):
+            rule = trial.rule_for(recipe, arch)
+            train = partial(
+                evaluate, dataset=dataset, arch=arch, n=recipe.eval_nets, width=recipe.width,
+                progress=partial(tracker.progress, f"evaluate {arch}"),
+                numerics=choice.of(effort.evaluation(recipe, arch, rule, dataset)),
+            )  # fmt: skip
+            found = train(synthetic, generator=generator, rule=rule)
+            score = self._score(train, found.mean, recipe, tracker) if self.scored else None
+            judged.append(Judged(arch, rule, found, score))
+        return judged
+
+    def _score(self, train: partial[Evaluation], accuracy: float, recipe: Recipe, tracker: Tracker) -> Score:
+        """Against random real images, and against all of them. Shares the pool: a PTM is trained once."""
+        from ddsweep import rng, trial
+        from ddsweep.exchange import robustness
+        from ddsweep.pretrained import holdings, spec, training
+
+        arch, dataset = train.keywords["arch"], train.keywords["dataset"]
+        own, progress = rng.generator(recipe.seed, "lrs", arch), partial(tracker.progress, f"all images {arch}")
+        random = robustness.random_subset(dataset, recipe.ipc, trial.rule_for(recipe, arch), own, train)
+        chosen = {name: self.choices[name] for name in PTM if name in self.choices}
+        needs = spec.ahead(self.dataset, {"archs": arch, "size": dataset.size, **chosen}, [])
+        ((ptm, wanted),) = needs.items()
+        training.ensure(ptm, wanted, dataset, progress)
+        full = holdings.of(ptm.folder).accuracy[max(wanted)]
+        assert full is not None  # it was trained, or verified, just now
+        return robustness.Score(accuracy, random, full)

@@ -1,0 +1,66 @@
+"""``ddsweep report``: the sweep as one HTML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ddsweep.cli.options import RUNS, Name, Profile, Runs, Storage
+
+if TYPE_CHECKING:
+    from ddsweep.backends import Status
+    from ddsweep.results.against import Comparison
+    from ddsweep.sweep import Sweep
+
+Against = Annotated[
+    str | None,
+    typer.Option(
+        metavar="paper|NAME[@PROFILE]|FILE", help="What stands beside our numbers; default: the paper's, if any."
+    ),
+]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Default: RUNS/NAME@PROFILE/report.html.")
+]
+Open = Annotated[bool, typer.Option("--open", help="Show it in the browser.")]
+
+
+def report(
+    name: Name,
+    profile: Profile = None,
+    against: Against = None,
+    output: Output = None,
+    open_: Open = False,
+    runs: Runs = RUNS,
+    storage: Storage = None,
+) -> None:
+    """Write a launched sweep as one HTML file to send around: table, plots, images, failures, cost, provenance."""
+    from ddsweep import report as reports
+    from ddsweep.cli import session, stores
+
+    one = stores.finished(name, profile, runs, storage)
+    compared = _compare(one, against, runs, storage) if against else None
+    material = reports.Material.of(one, runs, _status(one, runs, storage), compared)
+    path = output or runs / one.full_name / "report.html"
+    reports.write(material, path)
+    typer.echo(session.shown(path))
+    if open_:
+        typer.launch(path.absolute().as_uri())
+
+
+def _compare(one: Sweep, against: str, runs: Path, storage: str | None) -> Comparison:
+    from ddsweep.cli import results
+    from ddsweep.results import table
+
+    return results.compare(one, table.build(one, table.collect(one, runs)), against, runs, storage)
+
+
+def _status(one: Sweep, runs: Path, storage: str | None) -> Status:
+    from ddsweep.cli import stores
+
+    store = stores.reading(runs, storage)
+    try:
+        return store.sweep(one.full_name).status()
+    finally:
+        store.close()

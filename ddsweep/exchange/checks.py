@@ -1,0 +1,89 @@
+"""What a file may get wrong, each in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ddsweep.data.table import MIN_SIZE
+from ddsweep.errors import UserError
+from ddsweep.exchange import source
+from ddsweep.exchange.image_set import ImageSet
+
+FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+WHOLE = (torch.int64, torch.int32, torch.int16, torch.uint8, torch.int8)
+
+
+def images(one: ImageSet, path: Path) -> None:
+    """Images that can be images: dense, square, finite numbers, of one or three channels.
+
+    Raises:
+        UserError: they cannot.
+    """
+    found = one.images
+    if found.layout is not torch.strided or found.is_quantized or found.dtype not in (*FLOATS, torch.uint8):
+        kind = str(found.dtype).removeprefix("torch.")
+        dense = "" if found.layout is torch.strided else "sparse "
+        raise UserError(f"{path}: images are {dense}{kind} (allowed: float32 and other floats, uint8)")
+    shape = "x".join(map(str, found.shape))
+    if found.ndim != 4 or found.shape[1] not in (1, 3) or found.shape[2] != found.shape[3]:
+        raise UserError(f"{path}: images are {shape}, not n x 1 or 3 channels x size x size")
+    if not len(found) or found.shape[2] < MIN_SIZE:
+        raise UserError(f"{path}: images are {shape}; at least one, of {MIN_SIZE} pixels or more, is needed")
+    source.check_weight(found.numel() * 8, path)  # a small file can claim a huge tensor
+    if not torch.isfinite(found.float()).all():
+        bad = int((~torch.isfinite(found.float())).flatten(1).any(1).sum())
+        raise UserError(f"{path}: {bad} of {len(found)} images have values that are NaN or infinite")
+
+
+def labels(one: ImageSet, classes: int, hard: bool, path: Path) -> Tensor:
+    """The label of each image: as it is given, class-major if it is not, or the class of the largest weight.
+
+    Raises:
+        UserError: no label for each image, or labels that are no classes; learnt weights, unless ``hard``.
+    """
+    n, found = len(one.images), one.labels
+    if found is None:
+        if n % classes:
+            raise UserError(f"{path}: has no labels, and {n} images are no multiple of {classes} classes")
+        return torch.arange(classes).repeat_interleave(n // classes)
+    if found.layout is not torch.strided or len(found) != n:
+        raise UserError(f"{path}: {n} images, but labels for {len(found)}")
+    if found.ndim == 2 and found.shape[1] > 1:
+        return _hardened(found, classes, hard, path)
+    if found.dtype not in WHOLE or found.ndim > 2:
+        kind = str(found.dtype).removeprefix("torch.")
+        raise UserError(f"{path}: labels are {kind} of {found.ndim} axes, not whole numbers of classes")
+    flat = found.reshape(-1).long()
+    if int(flat.min()) < 0 or int(flat.max()) >= classes:
+        low, high = int(flat.min()), int(flat.max())
+        raise UserError(
+            f"{path}: labels are {low} to {high}, but the dataset has {classes} classes, 0 to {classes - 1}"
+        )
+    return flat
+
+
+def _hardened(weights: Tensor, classes: int, hard: bool, path: Path) -> Tensor:
+    if weights.shape[1] != classes:
+        raise UserError(f"{path}: labels weigh {weights.shape[1]} classes, but the dataset has {classes}")
+    if not torch.isfinite(weights.float()).all():
+        raise UserError(f"{path}: labels have values that are NaN or infinite")
+    one_hot = bool(((weights == weights.amax(1, keepdim=True)).sum(1) == 1).all()) and len(weights.unique()) == 2
+    if not (one_hot or hard):
+        allowed = "--hard-labels takes the class of the largest weight"
+        raise UserError(
+            f"{path}: labels are learnt weights of the classes, on which no network is trained here; {allowed}"
+        )
+    return weights.argmax(1)
+
+
+def per_class(labels: Tensor, names: tuple[str, ...], path: Path) -> int:
+    """Images per class. Raises UserError when classes have different numbers of images."""
+    counts = torch.bincount(labels, minlength=len(names))
+    usual = int(counts.median())
+    if (counts != usual).any():
+        odd = int((counts != usual).nonzero()[0])
+        raise UserError(f"{path}: class {odd} ({names[odd]}) has {int(counts[odd])} images, others {usual}")
+    return usual

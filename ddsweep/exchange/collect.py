@@ -1,0 +1,62 @@
+"""A finished run as a set that can be handed out."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ddsweep.distill import synthetic
+from ddsweep.errors import UserError
+from ddsweep.exchange.image_set import NORMALISED, Facts, ImageSet
+from ddsweep.exchange.own import recipe_beside
+from ddsweep.results import result as results
+from ddsweep.results.travel import SET
+
+KEY = re.compile(r"[0-9a-f]{4,16}")
+
+
+def run_folder(prefix: str, runs: Path) -> Path:
+    """The folder of the finished run whose key begins with ``prefix``.
+
+    Raises:
+        UserError: there is none, or there are several.
+    """
+    found = sorted(path for path in runs.glob(f"{prefix}*") if (path / "result.json").is_file())
+    if len(found) > 1:
+        keys = ", ".join(path.name for path in found[:3])
+        raise UserError(
+            f"{prefix}: means {len(found)} runs ({keys}{', …' if len(found) > 3 else ''}); write more of it"
+        )
+    if not found:
+        raise UserError(
+            f"{prefix}: no finished run in {runs} has a key that begins so; ddsweep status NAME has the keys"
+        )
+    return found[0]
+
+
+def collect(folder: Path) -> ImageSet:
+    """The set of a finished run, with everything that is known of it.
+
+    Raises:
+        UserError: the run has not finished, has failed, or its set is not here.
+    """
+    result = results.read(folder)
+    if result is None:
+        raise UserError(f"{folder.name}: has not finished")
+    if result.state == "failed":
+        raise UserError(f"{folder.name}: failed and has no synthetic set: {result.reason}")
+    path = folder / SET
+    if not path.is_file():
+        raise UserError(f"{folder.name}: its {SET} is not in {folder.parent}, only where it was computed")
+    found, header = synthetic.read(path)
+    recipe = result.recipe
+    mean, std = (tuple(float(part) for part in header[name].strip("[]").split(",")) for name in ("mean", "std"))
+    origin = {
+        "key": recipe.key(), "title": recipe.title(), "accuracies": result.accuracies, "device": result.device,
+        "versions": result.versions, "git": result.git, "data": result.data,
+    }  # fmt: skip
+    facts = Facts(
+        recipe.target, tuple(header["classes"].split("\n")), NORMALISED, mean, std, False, 1, recipe.ipc, recipe.method,
+        recipe=recipe_beside(path), origin=origin,
+    )  # fmt: skip
+    return ImageSet(found.images, found.labels, facts, "safetensors")

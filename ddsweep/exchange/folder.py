@@ -1,0 +1,122 @@
+"""Image folders: a folder a class, 8 bits a channel, as torchvision's ImageFolder and DD-Ranking read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ddsweep import files
+from ddsweep.data import photo
+from ddsweep.data.tree import IMAGE_SUFFIXES
+from ddsweep.errors import UserError
+from ddsweep.exchange import source as sources
+from ddsweep.exchange.image_set import PIXELS, Facts, ImageSet
+from ddsweep.exchange.source import Source
+from ddsweep.exchange.writing import told
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+NAME = "{:05d}"  # DD-Ranking's 00000/00000.jpg; ours are PNG, which loses nothing
+
+
+class Folder:
+    """``00000/00000.png``: label, then number within the class."""
+
+    name = "folder"
+    about = "a folder a class, 8-bit images (torchvision's ImageFolder, DD-Ranking)"
+    files: tuple[str, ...] = ()
+    pixels = True
+
+    def read(self, source: Source) -> ImageSet | None:
+        """Labels follow the sorted names of the folders; numbers are sorted as numbers."""
+        if not source.path.is_dir():
+            return None
+        folders = sorted((one for one in source.path.iterdir() if one.is_dir() and one.name[0] not in "._"), key=_order)
+        found = [sorted(path for path in one.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES) for one in folders]
+        if not any(found):
+            return None
+        for folder, paths in zip(folders, found, strict=True):
+            if not paths:
+                raise UserError(f"{folder}: has no images ({' '.join(sorted(IMAGE_SUFFIXES))})")
+        counts = torch.tensor([len(paths) for paths in found])
+        names = tuple(folder.name for folder in folders)
+        facts = source.facts or Facts(classes=() if all(map(str.isdecimal, names)) else names, space=PIXELS, factor=1)
+        labels = torch.arange(len(found)).repeat_interleave(counts)
+        if all(map(str.isdecimal, names)):
+            labels = torch.tensor([int(name) for name in names])[labels]
+        return ImageSet(read_all([path for paths in found for path in paths]), labels, facts, self.name)
+
+    def write(self, one: ImageSet, folder: Path) -> Path:
+        """Returns ``folder``."""
+        write_all(one, folder)
+        files.write_json(folder / sources.NOTE, told(one, ".", **loss(one)))
+        return folder
+
+
+def write_all(one: ImageSet, folder: Path) -> list[tuple[Path, int]]:
+    """Every image as ``LABEL/NUMBER.png`` below ``folder``; the files and their labels, in the order of the images."""
+    assert one.labels is not None
+    seen: dict[int, int] = {}
+    written = []
+    for image, label in zip(one.images, one.labels.tolist(), strict=True):
+        number = seen[label] = seen.get(label, -1) + 1
+        path = folder / NAME.format(label) / f"{NAME.format(number)}.png"
+        with files.atomic(path) as temporary:
+            _picture(image).save(temporary)
+        written.append((path, label))
+    return written
+
+
+def loss(one: ImageSet) -> dict[str, Any]:
+    """What 8 bits cannot keep, for the record beside them."""
+    outside = float(((one.images < 0) | (one.images > 1)).double().mean())
+    return {"bits": 8, "rounded_to": 1 / 255, "clipped_share": round(outside, 6)}
+
+
+def read_all(paths: Sequence[Path]) -> Tensor:
+    """Images of one size as [n, c, h, w] in [0, 1]; grey if all of them are.
+
+    Raises:
+        UserError: a file that is no 8-bit image, or of another size than the first; more than memory allows.
+    """
+    from PIL import Image
+
+    images: list[np.ndarray] = []
+    shape = (0, 0)
+    for path in paths:
+        try:
+            with Image.open(path) as image:
+                if not images:
+                    shape = image.size
+                    sources.check_weight(len(paths) * 3 * 4 * image.width * image.height, path.parent)
+                if image.size != shape:
+                    width, height = image.size
+                    raise UserError(f"{path}: is {width}x{height}, the first image {shape[0]}x{shape[1]}")
+                if image.mode[0] in "IF":
+                    raise UserError(f"{path}: has {image.mode} pixels; convert it to 8 bits a channel")
+                grey = image.mode in ("1", "L", "LA")
+                images.append(np.atleast_3d(np.asarray(image.convert("L" if grey else "RGB"))))
+        except UserError:
+            raise
+        except Exception as error:  # a damaged file can raise almost anything inside Pillow
+            raise UserError(f"{path}: cannot be read as an image ({photo.reason(error)})") from None
+    channels = max(image.shape[2] for image in images)
+    stacked = np.stack([np.broadcast_to(image, (*image.shape[:2], channels)) for image in images])
+    return torch.from_numpy(stacked).permute(0, 3, 1, 2).float().div_(255)
+
+
+def _picture(image: Tensor) -> Image:
+    from PIL import Image
+
+    pixels = (image.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+    return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+
+
+def _order(folder: Path) -> tuple[int, int, str]:
+    return (0, int(folder.name), "") if folder.name.isdecimal() else (1, 0, folder.name)

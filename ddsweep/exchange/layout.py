@@ -1,0 +1,54 @@
+"""What the names of files and folders say in the conventions of DC's code and of DC-bench."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from ddsweep import data
+
+DATASETS = {
+    "MNIST": "mnist", "FashionMNIST": "fashionmnist", "SVHN": "svhn", "CIFAR10": "cifar10", "CIFAR100": "cifar100",
+    "TinyImageNet": "tinyimagenet", "tinyimagenet": "tinyimagenet",
+}  # fmt: skip
+NETWORKS = {
+    "convnet3": "ConvNet", "convnet3-bn": "ConvNetBN", "alexnet": "AlexNet", "alexnet-bn": "AlexNetBN",
+    "vgg11": "VGG11", "vgg11-bn": "VGG11BN", "resnet18": "ResNet18", "resnet18-bn": "ResNet18BN",
+    "resnet18-ap": "ResNet18_AP", **{f"convnet{depth}": f"ConvNetD{depth}" for depth in (1, 2, 4, 5, 6)},
+}  # fmt: skip
+RESULT = re.compile(r"res_(?P<method>[^_]+)_(?P<dataset>[^_]+)_(?P<network>.+)_(?P<ipc>\d+)ipc\.pt")
+PAIR = re.compile(r"(?P<dataset>[^_]+)_IPC(?P<ipc>\d+)_.*images\.pt")
+
+
+def dataset_name(name: str) -> str:
+    """Theirs of one of our datasets; of one that they do not have, its own in capitals."""
+    theirs = next((other for other, ours in DATASETS.items() if ours == name), "")
+    return theirs or re.sub(r"[^A-Z0-9]+", "-", Path(name.removeprefix(data.table.FOLDER_PREFIX)).name.upper())
+
+
+def result_file(method: str, dataset: str, network: str, ipc: int) -> Path:
+    """``METHOD/DATASET/IPCk/res_METHOD_DATASET_NETWORK_kipc.pt``, as below DC-bench's ``distilled_results``."""
+    name, theirs = dataset_name(dataset), NETWORKS.get(network, network)
+    return Path(method.upper(), name, f"IPC{ipc}", f"res_{method.upper()}_{name}_{theirs}_{ipc}ipc.pt")
+
+
+def claims(path: Path) -> dict[str, Any]:
+    """``dataset``, ``ipc`` and ``method`` as far as the name of a file, or those of its folders, tell."""
+    found: dict[str, str] = {}
+    *_, method, dataset, folder = ("", "", "", *path.absolute().parent.parts)
+    if count := re.fullmatch(r"IPC(\d+)", folder):
+        found = {"method": method, "dataset": dataset, "ipc": count[1]}
+    for pattern in (RESULT, PAIR):
+        if match := pattern.fullmatch(path.name):
+            found |= match.groupdict()
+    found.pop("network", None)
+    said: dict[str, Any] = dict(found)
+    if "dataset" in said:
+        ours = DATASETS.get(found["dataset"], found["dataset"].lower())
+        said["dataset"] = ours if ours in data.names() else ""
+    if "ipc" in said:
+        said["ipc"] = int(found["ipc"])
+    if "method" in said:
+        said["method"] = found["method"].lower()
+    return said

@@ -1,0 +1,59 @@
+"""ddsweep's own ``synthetic.safetensors``, as it lies in a run's folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from ddsweep import files
+from ddsweep.errors import UserError
+from ddsweep.exchange.image_set import MARK, NORMALISED, ImageSet, parse
+from ddsweep.exchange.source import Source
+
+LISTS = ("mean", "std")
+
+
+class Own:
+    """``images`` and ``labels``, and in the header what a reader needs to know of them."""
+
+    name = "safetensors"
+    about = "synthetic.safetensors of a run, float32, normalised (ddsweep)"
+    files: tuple[str, ...] = ("synthetic.safetensors",)
+
+    def read(self, source: Source) -> ImageSet | None:
+        """The tensors, the header, and the recipe in the same folder if it is the one that made them."""
+        path = source.path
+        if path.suffix != ".safetensors":
+            return None
+        try:
+            with safe_open(path, "pt") as file:
+                header = file.metadata() or {}
+                missing = {"images", "labels"} - set(file.keys())
+                if missing:
+                    raise UserError(f"{path}: has no tensor called {min(missing)}")
+                images, labels = file.get_tensor("images"), file.get_tensor("labels")
+            recipe = recipe_beside(path) if header.get("key") == path.absolute().parent.name else {}
+            facts = parse({**_known(header), "recipe": recipe}, path)
+        except (SafetensorError, ValueError) as error:
+            raise UserError(f"{path}: is damaged ({' '.join(str(error).split())})") from None
+        return ImageSet(images, labels, facts, self.name)
+
+
+def _known(header: dict[str, str]) -> dict[str, Any]:
+    known: dict[str, Any] = {name: header[name] for name in ("dataset", "method") if name in header}
+    known |= {name: json.loads(header[name]) for name in LISTS if name in header}
+    if "classes" in header:
+        known["classes"] = header["classes"].split("\n")
+    if "ipc" in header:
+        known["ipc"] = int(header["ipc"])
+    return {MARK: 1, "factor": 1, "space": NORMALISED if set(LISTS) <= set(header) else "", **known}
+
+
+def recipe_beside(path: Path) -> dict[str, Any]:
+    """The recipe of the run whose set ``path`` is; empty when it lies elsewhere."""
+    place = path.with_name("recipe.json")
+    record = files.read_json(place) if place.is_file() else {}
+    return record if isinstance(record, dict) else {}

@@ -1,0 +1,67 @@
+"""Two tensors in two files: MTT's ``images_best.pt`` and ``labels_best.pt``, as DD-Ranking and DC-bench read them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from torch import Tensor
+
+from ddsweep import files
+from ddsweep.errors import UserError
+from ddsweep.exchange import layout
+from ddsweep.exchange import source as sources
+from ddsweep.exchange.image_set import NORMALISED, Facts, ImageSet
+from ddsweep.exchange.source import Source
+from ddsweep.exchange.writing import tensors, told
+
+
+class Pair:
+    """``images.pt`` [n, c, h, w] float32, normalised; ``labels.pt`` [n] int64; ``lr.pt`` where one was learnt."""
+
+    name = "pt"
+    about = "images.pt + labels.pt, float32, normalised (MTT, DD-Ranking, DC-bench)"
+    files: tuple[str, ...] = ("images.pt", "images_best.pt", "*_images.pt")
+    pixels = False
+
+    def read(self, source: Source) -> ImageSet | None:
+        """A tensor, its labels beside it, and a learning rate. The images may be pixels: their range will tell."""
+        images, path = source.content, source.path
+        if not isinstance(images, Tensor):
+            return None
+        if images.ndim != 4:
+            shape = "x".join(map(str, images.shape)) or "one number"
+            raise UserError(f"{path}: holds a tensor of {shape}; images are n x channels x height x width")
+        labels = _beside(path, "labels")
+        facts = source.facts or Facts(**layout.claims(path), factor=1)
+        if "_normalize_" in path.name and not facts.space:
+            facts = replace(facts, space=NORMALISED)
+        rate = _beside(path, "lr")
+        if rate is not None and rate.numel() == 1:
+            facts = replace(facts, lr=float(rate))
+        return ImageSet(images, labels, facts, self.name)
+
+    def write(self, one: ImageSet, folder: Path) -> Path:
+        """Returns the file of the images."""
+        path = folder / "images.pt"
+        tensors(path, one.images)
+        tensors(folder / "labels.pt", one.labels)
+        if one.facts.lr is not None:
+            tensors(folder / "lr.pt", one.facts.lr)
+        files.write_json(folder / sources.NOTE, told(one, path.name))
+        return path
+
+
+def _beside(path: Path, what: str) -> Tensor | None:
+    names = [path.name.replace("images", what), path.name.replace("normalize_images", what)]
+    if what == "lr":
+        names.append("lr.pt")
+    for place in (path.with_name(name) for name in names if name != path.name):
+        if place.is_file():
+            found = sources.content(place)
+            if isinstance(found, int | float):
+                return Tensor([found])
+            if not isinstance(found, Tensor):
+                raise UserError(f"{place}: holds no tensor but a {type(found).__name__}")
+            return found
+    return None

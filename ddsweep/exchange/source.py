@@ -1,0 +1,148 @@
+"""Files that others made, opened without running anything that is in them."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import struct
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ddsweep import files
+from ddsweep.errors import UserError
+from ddsweep.exchange.image_set import MARK, Facts, parse
+
+NOTE = "ddsweep.json"  # what we know of a set, in its folder
+SHARE = 2  # a file may fill one part in this many of the memory: it is copied when it is converted
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file or folder that was opened.
+
+    Attributes:
+        path: it.
+        content: of a torch file, whatever was saved; of an npz file, its arrays by name; otherwise None.
+        facts: what our own JSON file beside it says; None without one.
+        experiment: which of several sets in the file is wanted, as a Python index.
+    """
+
+    path: Path
+    content: Any
+    facts: Facts | None
+    experiment: int = -1
+
+
+def opened(path: Path, experiment: int = -1) -> Source:
+    """Read a file, or only look at a folder.
+
+    Raises:
+        UserError: nothing is there; it is larger than memory allows, damaged, or would have to run code to be read.
+    """
+    if not path.exists():
+        raise UserError(f"{path}: there is no such file or folder")
+    return Source(path, None if path.is_dir() else content(path), note(path), experiment)
+
+
+def content(path: Path) -> Any:
+    """What a file holds, by the kind its name says. Raises UserError as ``opened``."""
+    try:
+        check_weight(_weight(path), path)
+        if path.suffix in (".pt", ".pth"):
+            return _torch(path)
+        return _arrays(path) if path.suffix == ".npz" else None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+def check_weight(weight: int, path: Path) -> None:
+    """Raises UserError when ``weight`` bytes are too many for this machine."""
+    if weight > memory() // SHARE:
+        allowed = f"{memory() / SHARE / 2**30:.1f} GiB"
+        raise UserError(f"{path}: holds {weight / 2**30:.1f} GiB; this machine has memory for {allowed} at most")
+
+
+def memory() -> int:
+    """Bytes of memory of this machine; where the system does not tell, as if there were no end."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return 2**62
+
+
+def note(path: Path) -> Facts | None:
+    """The facts in our JSON file beside ``path`` (or in it, if it is a folder), if that file is about ``path``."""
+    places = [path / NOTE] if path.is_dir() else [path.with_suffix(".json"), path.parent / NOTE]
+    for place in (place for place in places if place.is_file()):
+        record = files.read_json(place)
+        about = "." if path.is_dir() else path.name
+        if isinstance(record, dict) and record.get(MARK) and record.get("file") == about:
+            return parse(record, place)
+    return None
+
+
+def _weight(path: Path) -> int:
+    """Bytes on disk, or unpacked: a zip file, which a torch file is too, says how large its content is."""
+    if path.suffix != ".safetensors" and zipfile.is_zipfile(path):
+        try:
+            with zipfile.ZipFile(path) as file:
+                return sum(one.file_size for one in file.infolist())
+        except zipfile.BadZipFile as error:
+            raise UserError(f"{path}: is damaged ({error})") from None
+    return path.stat().st_size
+
+
+class _Dtype:
+    """``numpy.dtype`` of a pickled number."""
+
+    def __init__(self, code: str, *_: Any) -> None:
+        self.code = code
+
+    def __setstate__(self, state: Any) -> None:
+        self.code = {">": ">"}.get(state[1], "<") + self.code
+
+
+def _scalar(dtype: _Dtype, content: bytes | str) -> float:
+    """A number that NumPy pickled, read by us: NumPy's own reader is not called on what a file says."""
+    kind = {"f8": "d", "f4": "f", "i8": "q", "i4": "i"}[dtype.code[-2:]]
+    order = dtype.code[0] if dtype.code[0] in "<>" else "<"
+    raw = content.encode("latin1") if isinstance(content, str) else content
+    return float(struct.unpack(order + kind, raw)[0])
+
+
+# The accuracies in the dictionaries of DC, DSA and DM are NumPy's numbers: torch refuses them, though they run nothing.
+_NUMBERS: list[Any] = [
+    (_scalar, "numpy.core.multiarray.scalar"), (_scalar, "numpy._core.multiarray.scalar"), (_Dtype, "numpy.dtype"),
+]  # fmt: skip
+
+
+def _torch(path: Path) -> Any:
+    try:
+        with torch.serialization.safe_globals(_NUMBERS):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        named = re.search(r"GLOBAL (\S+)", str(error))
+        if named is None:
+            raise UserError(f"{path}: is damaged, or no file of torch.save") from None
+        cure = "where you trust it, load it and torch.save the tensors alone, as images.pt and labels.pt"
+        raise UserError(f"{path}: holds {named[1]}, and reading that could run code; {cure}") from None
+    except (OSError, MemoryError):
+        raise
+    except Exception:  # a damaged file can raise almost anything inside torch
+        raise UserError(f"{path}: is damaged, or no file of torch.save") from None
+
+
+def _arrays(path: Path) -> dict[str, Tensor]:
+    try:
+        with path.open("rb") as binary, np.load(binary, allow_pickle=False) as file:
+            return {name: torch.from_numpy(np.ascontiguousarray(file[name])) for name in file.files}
+    except (ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        reason = "pickled objects" if "pickle" in str(error) else "something else than numbers"
+        raise UserError(f"{path}: is damaged, or holds {reason}; np.savez images and labels as plain arrays") from None

@@ -1,0 +1,54 @@
+"""What the code of DC, DSA, DM and DDInterpreter saves: the dictionary ``res_METHOD_DATASET_NETWORK_kipc.pt``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from torch import Tensor
+
+from ddsweep import files
+from ddsweep.errors import UserError
+from ddsweep.exchange import layout
+from ddsweep.exchange.image_set import NORMALISED, Facts, ImageSet
+from ddsweep.exchange.source import Source
+from ddsweep.exchange.writing import tensors, told
+
+
+class Vico:
+    """``{"data": [[images, labels], …], "accs_all_exps": {network: [accuracy, …]}}``, an entry per experiment."""
+
+    name = "vico"
+    about = "res_METHOD_DATASET_NETWORK_kipc.pt, float32, normalised (DC, DSA, DM, DDInterpreter, DC-bench)"
+    files: tuple[str, ...] = ("res_*ipc.pt",)
+    pixels = False
+
+    def read(self, source: Source) -> ImageSet | None:
+        """One experiment of a dictionary; the last unless another is asked for, as DC-bench takes it."""
+        if not (isinstance(source.content, dict) and "data" in source.content):
+            return None
+        path, sets = source.path, source.content["data"]
+        if not (isinstance(sets, list) and sets and all(_is_set(one) for one in sets)):
+            raise UserError(f"{path}: its 'data' is no list of [images, labels]")
+        if not -len(sets) <= source.experiment < len(sets):
+            raise UserError(f"experiment: {path} holds {len(sets)} (allowed: 0 to {len(sets) - 1})")
+        images, labels = sets[source.experiment]
+        facts = source.facts or Facts(**layout.claims(path), factor=1)
+        chosen = source.experiment % len(sets)
+        several = (f"experiment {chosen} of 0 to {len(sets) - 1} (--experiment)",) if len(sets) > 1 else ()
+        return ImageSet(images, labels, replace(facts, space=facts.space or NORMALISED), self.name, several)
+
+    def write(self, one: ImageSet, folder: Path) -> Path:
+        """Returns the file, which lies below ``folder`` as in DC-bench's ``distilled_results``."""
+        facts = one.facts
+        network = str(facts.recipe.get("arch", "unknown"))
+        path = folder / layout.result_file(facts.method or "unknown", facts.dataset, network, facts.ipc)
+        accuracies = facts.origin.get("accuracies", {})
+        named = {layout.NETWORKS.get(arch, arch): list(values) for arch, values in accuracies.items()}
+        tensors(path, {"data": [[one.images, one.labels]], "accs_all_exps": named})
+        files.write_json(path.with_suffix(".json"), told(one, path.name))
+        return path
+
+
+def _is_set(one: object) -> bool:
+    return isinstance(one, list | tuple) and len(one) == 2 and all(isinstance(part, Tensor) for part in one)

@@ -1,0 +1,96 @@
+"""What is known of a sweep: its table, its finished runs, and what became of the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ddsweep.backends.points import Row, State, Status
+from ddsweep.results import labels, naming, table
+
+if TYPE_CHECKING:
+    from ddsweep.results.against import Comparison
+    from ddsweep.results.result import Result
+    from ddsweep.results.table import Table
+    from ddsweep.sweep import Cell, Sweep
+
+Cells = dict[str, "list[Cell]"]
+
+
+@dataclass(frozen=True)
+class Absence:
+    """Why a cell has no result: its state in words, and for one that failed the reason."""
+
+    state: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Material:
+    """A sweep at one moment.
+
+    Attributes:
+        sweep: as it was launched.
+        runs: the folder of all runs.
+        status: of its cells, from the storage.
+        found: its finished runs, by key.
+        table: of these.
+        against: the table beside another; None: there is none.
+    """
+
+    sweep: Sweep
+    runs: Path
+    status: Status
+    found: dict[str, Result]
+    table: Table
+    against: Comparison | None = None
+
+    @classmethod
+    def of(cls, sweep: Sweep, runs: Path, status: Status, against: Comparison | None = None) -> Material:
+        """Read the run folders. Without ``against`` the paper's numbers stand beside ours, where it has any."""
+        from ddsweep.results import against as beside
+
+        found = table.collect(sweep, runs)
+        built = table.build(sweep, found)
+        if against is None:
+            paper = beside.with_paper(sweep, built)
+            against = paper if any(line.other for line in paper.lines) else None
+        return cls(sweep, runs, status, found, built, against)
+
+    @property
+    def settings(self) -> dict[str, Cells]:
+        """Every setting of the table, in words, and its cells by column."""
+        settings: dict[str, Cells] = {}
+        for row, *_ in self.table.settings:
+            chosen = table.setting_of(row)
+            places = settings.setdefault(words(chosen), {})
+            for cell in self.sweep.cells:
+                if all(getattr(cell.recipe, name) == value for name, value in chosen.items()):
+                    places.setdefault(labels.column_label(self.sweep, cell.recipe), []).append(cell)
+        return settings
+
+    @property
+    def rows(self) -> dict[str, Row]:
+        """What the storage says of every cell, by key."""
+        return {row.point.key: row for row in self.status.rows}
+
+    def absence(self, cell: Cell) -> Absence | None:
+        """Why there is nothing of a cell to show; None if it has finished well."""
+        result, row = self.found.get(cell.key), self.rows.get(cell.key)
+        if result is not None:
+            return Absence("failed", result.reason or "") if result.state == "failed" else None
+        if row is None:
+            return Absence("not in the queue")
+        if row.state is State.COMPLETE:
+            return Absence("its files are on another machine")
+        return Absence(row.state.value, row.reason if row.state is State.FAILED else "")
+
+
+def words(setting: Mapping[str, Any]) -> str:
+    """A setting as the paper writes it: ``DM · IPC 10``; what says itself what it is goes without its field."""
+    return " · ".join(
+        text if name in naming.SPOKEN else f"{naming.field(name)} {text}"
+        for name, text in ((name, naming.value(name, str(value))) for name, value in setting.items())
+    )

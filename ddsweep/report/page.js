@@ -1,0 +1,100 @@
+// What the reader has chosen, and what follows from it: one setting, one column of the table, one step.
+
+const DATA = JSON.parse(document.getElementById("data").textContent);
+const chosen = { gallery: 0, column: 0, step: 0 };
+const narrow = matchMedia("(max-width: 640px)");
+const PLACES = places();
+
+// --- pictures -----------------------------------------------------------------------------------------------------
+
+function column() {
+  return DATA.columns[chosen.column] === "baseline" ? "baseline" : `${DATA.axis} ${DATA.columns[chosen.column]}`;
+}
+
+function gallery(host, about) {
+  const slider = host.querySelector(".along"), steps = host.querySelector(".over");
+  const said = host.querySelector(".said"), at = host.querySelector(".at");
+  slider?.addEventListener("input", () => choose({ column: Number(slider.value) }));
+  steps?.addEventListener("input", () => choose({ step: Number(steps.value) }));
+  for (const head of host.querySelectorAll("[data-pick]"))
+    head.addEventListener("click", () => choose({ column: Number(head.dataset.pick) }));
+  return () => {
+    const step = about.steps[Math.min(chosen.step, about.steps.length - 1)];
+    const sheets = [...host.querySelectorAll(".synthetic img")];
+    const own = sheets.filter((one) => Number(one.dataset.column) === chosen.column);
+    const shown = own.find((one) => Number(one.dataset.step) === step) || own.at(-1);
+    for (const sheet of sheets) sheet.hidden = sheet !== shown;
+    const why = DATA.missing[about.label][chosen.column];
+    host.querySelector(".nothing").hidden = Boolean(shown);
+    host.querySelector(".nothing").textContent = shown ? "" : `No picture at ${column()}: ${why || "none was kept"}.`;
+    host.querySelector(".synthetic .names").classList.toggle("empty", !shown);
+    said.textContent = column();
+    if (slider) {
+      slider.value = chosen.column;
+      slider.setAttribute("aria-valuetext", column());
+    }
+    if (steps) {
+      steps.value = about.steps.indexOf(step);
+      steps.setAttribute("aria-valuetext", `iteration ${step}`);
+      at.textContent = `iteration ${step}`;
+    }
+    for (const head of host.querySelectorAll("[data-pick]"))
+      head.setAttribute("aria-current", String(Number(head.dataset.pick) === chosen.column));
+    rates(host, about.label);
+  };
+}
+
+// Beside each class what networks trained on these images reach on it, and how that differs from the baseline.
+function rates(host, label) {
+  const own = DATA.classes[label][chosen.column] || [];
+  const panel = DATA.panels.flatMap((one) => one.series).find((one) => one.points.some((two) => two?.baseline));
+  const index = panel ? panel.points.findIndex((one) => one?.baseline) : -1;
+  const base = index >= 0 && index !== chosen.column ? DATA.classes[label][index] || [] : [];
+  host.querySelectorAll(".synthetic .rate").forEach((node, row) => {
+    node.replaceChildren();
+    if (own[row] === undefined) return;
+    node.append(own[row].toFixed(0));
+    if (base[row] === undefined) return;
+    const gain = own[row] - base[row];
+    const sign = gain > 0.05 ? "up" : gain < -0.05 ? "down" : "same";
+    element("em", { class: sign }, node, `${gain < 0 ? "−" : "+"}${Math.abs(gain).toFixed(1)}`);
+  });
+}
+
+// --- together -----------------------------------------------------------------------------------------------------
+
+const redraw = [];
+
+function choose(change) {
+  Object.assign(chosen, change);
+  for (const said of document.querySelectorAll(".said-again")) said.textContent = column();
+  for (const one of redraw) one();
+}
+
+function start() {
+  const first = DATA.galleries[0];
+  if (first) {
+    chosen.column = first.columns.includes(0) ? 0 : first.columns[0];
+    chosen.step = Math.max(...DATA.galleries.map((one) => one.steps.length)) - 1;
+  }
+  document.querySelectorAll("#numbers .panel").forEach((host, index) => redraw.push(accuracies(DATA.panels[index], host)));
+  document.querySelectorAll(".gallery").forEach((host, index) => redraw.push(gallery(host, DATA.galleries[index])));
+  document.querySelectorAll(".loss").forEach((host) =>
+    redraw.push(losses(DATA.curves[host.dataset.setting].terms[host.dataset.term], host.querySelector(".canvas"))));
+  const settings = document.querySelectorAll("select.setting");
+  const pick = () => {
+    for (const one of document.querySelectorAll("[data-group]")) one.hidden = Number(one.dataset.group) !== chosen.gallery;
+    for (const one of settings) one.value = chosen.gallery;
+  };
+  for (const select of settings) select.addEventListener("change", () => {
+    chosen.gallery = Number(select.value);
+    pick();
+    choose({});
+  });
+  pick();
+  choose({});
+  let width = innerWidth;
+  addEventListener("resize", () => innerWidth !== width && ((width = innerWidth), choose({})));
+}
+
+start();

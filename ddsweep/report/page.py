@@ -1,0 +1,116 @@
+"""The page: everything is escaped, and a content security policy keeps it from fetching or running anything else."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ddsweep import __version__, files
+from ddsweep.report import curves, facts, numbers, origin, pictures
+from ddsweep.results import formats, naming
+
+if TYPE_CHECKING:
+    from ddsweep.report.material import Material
+    from ddsweep.sweep import Cell
+
+HERE = Path(__file__).parent
+SCRIPTS = ("charts.js", "plots.js", "page.js")
+
+
+def write(material: Material, path: Path, now: datetime | None = None) -> None:
+    """Write the report to ``path``, whole or not at all. Raises UserError when it cannot be written."""
+    files.write_text(path, render(material, now))
+
+
+def render(material: Material, now: datetime | None = None) -> str:
+    """The report as HTML.
+
+    Args:
+        material: what it says.
+        now: the time on it; default: of the clock.
+    """
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    style, script = _source("page.css"), "".join(_source(name) for name in SCRIPTS)
+    return environment.get_template("page.html").render(
+        **_contents(material),
+        style=style, script=script, policy=_policy(style, script), version=__version__,
+        now=(now or datetime.now().astimezone()).strftime("%Y-%m-%d %H:%M"),
+    )  # fmt: skip
+
+
+def _contents(material: Material) -> dict[str, Any]:
+    varied, rest = facts.settings(material)
+    shown, fell = pictures.galleries(material), curves.of(material)
+    table = formats.as_csv(formats.records(material.against or material.table))
+    accuracies = numbers.panels(material)
+    return {
+        "sweep": material.sweep, "axis": naming.field(material.table.axis),
+        "counts": facts.counts(material), "answers": facts.answers(material), "baseline": facts.baseline(material),
+        "varied": varied, "rest": rest, "view": numbers.view(material), "galleries": shown,
+        "long": any(len(naming.label(material.table.axis, one)) > 8 for one in material.table.columns),
+        "columns": [naming.label(material.table.axis, column) for column in material.table.columns],
+        "settings": fell, "curved": any(one["terms"] for one in fell), "plotted": bool(facts.answers(material)),
+        "definition": json.dumps(material.sweep.definition(), indent=2, ensure_ascii=False),
+        "troubles": facts.troubles(material), "retried": facts.retried(material), "cost": origin.cost(material),
+        "provenance": origin.provenance(material), "cells": origin.cells(material),
+        "csv": "data:text/csv;base64," + base64.b64encode(table.encode()).decode(),
+        "data": {
+            **accuracies, "curves": fell, "missing": _missing(material),
+            "classes": _class_accuracy(material), "galleries": [_positions(one) for one in shown],
+        },
+    }  # fmt: skip
+
+
+def _positions(gallery: pictures.Gallery) -> dict[str, Any]:
+    return {"label": gallery.label, "columns": gallery.columns, "steps": gallery.steps}
+
+
+def _class_accuracy(material: Material) -> dict[str, list[list[float] | None]]:
+    """For every setting and column the accuracy on each class in per cent, of the first seed's headline network."""
+    found: dict[str, list[list[float] | None]] = {}
+    for label, cells in material.settings.items():
+        results = [
+            next((material.found[cell.key] for cell in cells.get(column, []) if cell.key in material.found), None)
+            for column in material.table.columns
+        ]
+        found[label] = [
+            [round(100 * value, 1) for value in result.class_accuracy.get(result.recipe.arch, [])] if result else None
+            for result in results
+        ]
+    return found
+
+
+def _missing(material: Material) -> dict[str, list[str]]:
+    """For every setting and column why there is nothing to see."""
+
+    def reason(cells: list[Cell]) -> str:
+        for absence in filter(None, map(material.absence, cells)):
+            return ": ".join(filter(None, [absence.state, absence.reason]))
+        return "no picture was kept" if cells else "it is not part of the sweep"
+
+    return {
+        label: [reason(cells.get(column, [])) for column in material.table.columns]
+        for label, cells in material.settings.items()
+    }
+
+
+def _source(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")
+
+
+def _policy(style: str, script: str) -> str:
+    """Nothing but what is written in the file: the hashes name our own style and script, and no other one runs."""
+    style, script = (
+        "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'" for text in (style, script)
+    )
+    own = f"img-src data:; style-src {style}; script-src {script}"
+    return f"default-src 'none'; {own}; base-uri 'none'; form-action 'none'"

@@ -1,0 +1,198 @@
+"""The images of run folders as pictures to embed: which of them, how many, how large."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ddsweep.report.tiles import ENLARGED, GAP, MOST, Tiles, cut
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from ddsweep.recipe import Recipe
+    from ddsweep.report.material import Cells, Material
+
+THUMB = 64  # pixels: larger images are reduced to this
+SHOWN = 48  # pixels at most, on the page, of an image
+ACROSS = 360  # pixels at most, on the page, of a sheet
+CLASSES = 20  # at most, of a dataset with many
+PIXELS = 700_000  # of all embedded images together: at most three bytes each (measured), so about 2.5 MB as text
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One embedded picture.
+
+    Attributes:
+        uri: the picture.
+        width: on the page, in pixels; there may be less room.
+        height: likewise.
+        alt: what it shows.
+        column: which column of the table, counted from 0.
+        step: after how many iterations.
+    """
+
+    uri: str
+    width: int
+    height: int
+    alt: str
+    column: int = 0
+    step: int = 0
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The pictures of one setting.
+
+    Attributes:
+        group: which setting, counted from 0.
+        label: the setting.
+        classes: the names of the rows.
+        more: how many classes are left out.
+        real: real images; None where no run has kept them.
+        sheets: synthetic images of every column, at the kept steps.
+        strip: the first image of each class at every column that has one.
+        columns: those columns.
+        steps: iterations with a picture, in order; the last is the end.
+        reduced: the size of the images in pixels before they were reduced; 0: they are as they were.
+    """
+
+    group: int
+    label: str
+    classes: list[str]
+    more: int
+    real: Sheet | None
+    sheets: list[Sheet]
+    strip: Sheet | None
+    columns: list[int]
+    steps: list[int]
+    reduced: int
+
+
+@dataclass(frozen=True)
+class _Run:
+    """The pictures of one run: the real images, and the synthetic ones after some steps."""
+
+    recipe: Recipe
+    real: Tiles
+    steps: dict[int, Tiles]
+
+
+def galleries(material: Material) -> list[Gallery]:
+    """The pictures of every setting that has any."""
+    taken = {label: _taken(material, cells) for label, cells in material.settings.items()}
+    runs = [run for runs in taken.values() for run in runs.values()]
+    if not runs:
+        return []
+    several = sum(len(run.steps) for run in runs) + len(taken)
+    with_steps = _affordable(runs, several) >= min(3, max(run.recipe.ipc for run in runs))
+    each = _affordable(runs, several if with_steps else len(runs) + len(taken))
+    return [
+        _gallery(material, group, label, {column: _kept(run, each, with_steps) for column, run in runs.items()})
+        for group, (label, runs) in enumerate(taken.items())
+        if runs
+    ]
+
+
+def _taken(material: Material, cells: Cells) -> dict[int, _Run]:
+    """For every column the run with pictures: of several seeds the first that has some."""
+    found: dict[int, _Run] = {}
+    for column, name in enumerate(material.table.columns):
+        for cell in sorted(cells.get(name, []), key=lambda cell: cell.recipe.seed):
+            result = material.found.get(cell.key)
+            if result and result.state == "complete" and (run := _read(cell.recipe, material.runs / cell.key)):
+                found[column] = run
+                break
+    return found
+
+
+def _read(recipe: Recipe, folder: Path) -> _Run | None:
+    last, margin = cut(folder / "synthetic.png", recipe.size, min(MOST, recipe.ipc))
+    if not last:
+        return None
+    steps = {}
+    for path in sorted((folder / "images").glob("synthetic_*.png")):
+        number = path.stem.removeprefix("synthetic_")
+        if number.isdecimal() and (tiles := cut(path, recipe.size, min(MOST, recipe.ipc))[0]):
+            steps[int(number)] = tiles
+    return _Run(recipe, cut(folder / "real.png", recipe.size, margin=margin)[0], steps | {recipe.iterations: last})
+
+
+def _affordable(runs: list[_Run], sheets: int) -> int:
+    """How many images of each class a sheet may have."""
+    classes = max(min(CLASSES, len(run.real) or CLASSES) for run in runs)
+    pixels = max(min(THUMB, run.recipe.size) ** 2 for run in runs)
+    return max(1, min(MOST, PIXELS // (sheets * classes * pixels)))
+
+
+def _kept(run: _Run, each: int, with_steps: bool) -> _Run:
+    """The part of a run's pictures that is embedded."""
+    steps = run.steps if with_steps else {max(run.steps): run.steps[max(run.steps)]}
+    return _Run(run.recipe, _some(run.real, each), {step: _some(tiles, each) for step, tiles in steps.items()})
+
+
+def _some(tiles: Tiles, each: int) -> Tiles:
+    return [[_thumb(one) for one in row[:each]] for row in tiles[:CLASSES]]
+
+
+def _thumb(image: Image) -> Image:
+    from PIL import Image as images
+
+    return image if image.width <= THUMB else image.resize((THUMB, THUMB), images.Resampling.BOX)
+
+
+def _gallery(material: Material, group: int, label: str, runs: dict[int, _Run]) -> Gallery:
+    from ddsweep.results import naming
+
+    table = material.table
+    heads = {column: naming.label(table.axis, table.columns[column]) for column in runs}
+    names, first = _classes(next(iter(runs.values()))), next(iter(runs.values()))
+    sheets = [
+        _sheet(tiles, f"Synthetic images at {naming.field(table.axis)} {heads[column]}, step {step}", column, step)
+        for column, run in runs.items()
+        for step, tiles in run.steps.items()
+    ]
+    ends = [run.steps[max(run.steps)] for run in runs.values()]
+    strip = [[tiles[row][0] for tiles in ends] for row in range(min(len(names), CLASSES))]
+    return Gallery(
+        group=group, label=label, classes=names[:CLASSES], more=max(0, len(names) - CLASSES),
+        real=_sheet(first.real, f"Real images of {first.recipe.target}, a row for each class") if first.real else None,
+        sheets=sheets, columns=list(runs), steps=sorted({step for run in runs.values() for step in run.steps}),
+        strip=_sheet(strip, f"The first image of each class along {naming.field(table.axis)}", across=760),
+        reduced=first.recipe.size if first.recipe.size > THUMB else 0,
+    )  # fmt: skip
+
+
+def _classes(run: _Run) -> list[str]:
+    """The names of the classes; numbers where the dataset cannot be asked any more."""
+    from ddsweep import data
+    from ddsweep.errors import UserError
+
+    rows = len(run.real) or len(run.steps[max(run.steps)])
+    try:
+        names = list(data.info(run.recipe.target).classes)
+    except UserError:  # an image folder that is not on this machine
+        names = []
+    return names if len(names) >= rows else [str(number) for number in range(rows)]
+
+
+def _sheet(tiles: Tiles, alt: str, column: int = 0, step: int = 0, across: int = ACROSS) -> Sheet:
+    """Tiles beside each other, with a transparent gap to the right of and below each, so that all rows are equal."""
+    from PIL import Image
+
+    count, size = max(map(len, tiles)), tiles[0][0].width
+    factor = max(1, ENLARGED // size)
+    cell = size * factor + GAP
+    picture = Image.new("RGBA", (count * cell, len(tiles) * cell))
+    for row, images in enumerate(tiles):
+        for index, image in enumerate(images):
+            picture.paste(image.resize((size * factor,) * 2, Image.Resampling.NEAREST), (index * cell, row * cell))
+    out = io.BytesIO()
+    picture.save(out, "WEBP", lossless=True, quality=60, method=4)
+    shown = max(1, min(SHOWN, across // count))
+    uri = "data:image/webp;base64," + base64.b64encode(out.getvalue()).decode()
+    return Sheet(uri, count * shown, len(tiles) * shown, alt, column, step)

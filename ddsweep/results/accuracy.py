@@ -1,0 +1,29 @@
+"""Accuracy along the axis of a sweep, as the paper draws it: Fig. 2 (PTM epoch) and Fig. 3 (α, N_m).
+
+Numbers become lines with a band of ± std and a dotted baseline, words become bars.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ddsweep.results import categories, drawing, lines, series
+from ddsweep.results.output import Output
+from ddsweep.results.table import build, collect
+from ddsweep.sweep import Sweep
+
+
+def along_axis(sweep: Sweep, runs: Path, output: Output | None = None) -> list[Path]:
+    """The picture ``accuracy.png`` in ``output``, or in ``runs/NAME@PROFILE``; none where nothing is finished.
+
+    Mean over seeds and networks, and ± one standard deviation; cells that are not finished, or failed, are left out.
+    """
+    table = build(sweep, collect(sweep, runs))
+    found = series.panels(table)
+    if not any(one.entries for panel in found for one in panel.series):
+        return []
+    kind = lines if series.numeric(table) else categories
+    path = (output or Output(runs / sweep.full_name)).path("accuracy")
+    with drawing.page(path, *kind.size(found, table)) as figure:
+        kind.draw(figure, found, table)
+    return [path]

@@ -1,0 +1,184 @@
+r"""A table as LaTeX (package booktabs): ``\input`` it, or paste it.
+
+A row is a setting and a column a value of the axis, as in the paper; with several evaluated architectures they are the
+columns, as in its Table 4. The best of those that are compared with one baseline is bold, as printed: what is equal to
+a tenth is equally good. ``--`` marks a cell that is not finished.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ddsweep.results import layout, naming
+from ddsweep.results.against import Comparison
+from ddsweep.results.joined import Part
+from ddsweep.results.table import Entry, Row, Table, average_gain, setting_of
+
+WIDE, DENSE = 5, 7  # numbers in a row above which it spans both columns of a page; above which its text is smaller
+SIGNS = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#", "$": r"\$",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$", "|": "$|$",
+    "α": r"$\alpha$", "×": r"$\times$", "·": r"$\cdot$", "±": r"$\pm$", "–": "--", "…": r"\dots{}", "−": "$-$",
+}  # fmt: skip
+SYMBOLS = re.compile(r"\b[A-Z]_[a-z]\b|\*+")  # N_m, N_a; marks
+
+
+@dataclass(frozen=True)
+class Tabular:
+    """The inside of a table, in LaTeX already.
+
+    Attributes:
+        heads: of the columns.
+        labels: how many columns name a row; the rest are numbers.
+        groups: rows between two rules.
+        over: what the heads of the numbers are values of; empty: they say so themselves.
+    """
+
+    heads: list[str]
+    labels: int
+    groups: list[list[list[str]]]
+    over: str = ""
+
+
+def as_latex(part: Part) -> str:
+    """A float with caption and label ``tab:NAME-PROFILE``."""
+    one = part.sweep
+    name = re.sub(r"[^A-Za-z0-9-]+", "-", f"{one.name}-{one.profile}")
+    if part.compared:
+        return _float(_compared(part.compared), _caption(part, layout.remarks(part.compared)), name)
+    inside = _by_eval_arch(part.table) if part.table.eval_archs else _by_setting(part.table)
+    return _float(inside, _caption(part, [layout.statement(part.table)]), name)
+
+
+def escape(text: str) -> str:
+    """Plain text as LaTeX prints it, with the paper's symbols in mathematics."""
+    symbols = [f"$^{{{one}}}$" if one.startswith("*") else f"${one}$" for one in SYMBOLS.findall(text)]
+    plain = ["".join(SIGNS.get(sign, sign) for sign in part) for part in SYMBOLS.split(text)]
+    return "".join(piece for pair in zip(plain, [*symbols, ""], strict=True) for piece in pair)
+
+
+def _float(inside: Tabular, caption: str, name: str) -> str:
+    numbers = len(inside.heads) - inside.labels
+    kind = "table*" if numbers > WIDE else "table"
+    dense = ["  \\footnotesize", "  \\setlength{\\tabcolsep}{3pt}"] if numbers > DENSE else []
+    span = f"\\cmidrule(lr){{{inside.labels + 1}-{len(inside.heads)}}}"
+    title = f"    {'& ' * inside.labels}\\multicolumn{{{numbers}}}{{c}}{{{inside.over}}} \\\\"
+    over = [title, f"    {span}"] if inside.over else []
+    groups = [[f"    {' & '.join(line)} \\\\" for line in group] for group in inside.groups]
+    body = [line for index, group in enumerate(groups) for line in (["    \\midrule"] if index else []) + group]
+    return "\n".join([
+        "% needs \\usepackage{booktabs}", f"\\begin{{{kind}}}[t]", "  \\centering", *dense,
+        f"  \\caption{{{caption}}}", f"  \\label{{tab:{name}}}",
+        f"  \\begin{{tabular}}{{{'l' * inside.labels}{'c' * numbers}}}", "    \\toprule", *over,
+        f"    {' & '.join(inside.heads)} \\\\", "    \\midrule", *body, "    \\bottomrule", "  \\end{tabular}",
+        f"\\end{{{kind}}}",
+    ])  # fmt: skip
+
+
+def _caption(part: Part, remarks: Sequence[str]) -> str:
+    table = part.table
+    entries = table.entries
+    counts = sorted({entry.n for entry in entries if entry.n})
+    seeds = max((len(entry.samples) for entry in entries), default=0)
+    over = "–".join(dict.fromkeys(map(str, (counts[0], counts[-1])))) if counts else "no"
+    networks = f"{over} networks" + (f" of {seeds} seeds" if seeds > 1 else "")
+    missing = sum(entry.mean is None for entry in entries)
+    sentences = [
+        part.sweep.title.rstrip(".") or part.sweep.name,
+        f"Test accuracy in %, mean ± std (ddof 0) over {networks}; the best is bold" if not part.compared
+        else f"Test accuracy in %, mean ± std (ddof 0) over {networks}",
+        f"–: no result yet ({missing} of {len(entries)})" if missing else "",
+        *(_note(note) for note in table.notes), *remarks,
+    ]  # fmt: skip
+    ended = (text if text.endswith(("?", ".", "!")) else f"{text}." for text in sentences if text)
+    return escape(" ".join(f"{text[0].upper()}{text[1:]}" for text in ended))
+
+
+def _note(note: str) -> str:
+    """``N_a 1: ConvNet-3``."""
+    count, _, archs = note.partition(": ")
+    return f"{count}: {naming.value('archs', archs)}"
+
+
+def _by_setting(table: Table) -> Tabular:
+    names = list(setting_of(table.rows[0]))
+    heads = [_field(name) for name in names] or [""]
+    columns = [escape(naming.label(table.axis, column)) for column in table.columns]
+    lines = [[*_setting(row, "accuracy"), *_numbers(row, table.columns)] for row in table.rows]
+    groups: dict[str, list[list[str]]] = {}
+    for line in lines:
+        groups.setdefault(line[0], []).append(line)
+    blanked = [_blank(group) for group in groups.values()]
+    return Tabular([*heads, *columns], len(heads), blanked, _field(table.axis))
+
+
+def _by_eval_arch(table: Table) -> Tabular:
+    names = list(setting_of(table.rows[0]))
+    heads = [*(_field(name) for name in names), _field(table.axis)]
+    groups = []
+    for rows in table.settings:
+        best = {id(row): _numbers(row, table.columns) for row in rows}
+        lines = []
+        for index, column in enumerate(table.columns):
+            by_arch = {row[column].eval_arch: best[id(row)][index] for row in rows if column in row}
+            if by_arch:
+                numbers = [by_arch.get(arch, "") for arch in table.eval_archs]
+                gain = layout.points(average_gain(rows, column)) or "–"
+                label = escape(naming.label(table.axis, column))
+                lines.append([*_setting(rows[0], ""), label, *numbers, _signed(gain)])
+        groups.append(_blank(lines, len(names)))
+    archs = [escape(naming.network(arch)) for arch in table.eval_archs]
+    return Tabular([*heads, *archs, "avg. gain"], len(heads), groups)
+
+
+def _compared(comparison: Comparison) -> Tabular:
+    grid = layout.compared(comparison)
+    lines = [[escape(text) for text in line] for line in grid.lines]
+    return Tabular([escape(head) for head in grid.heads], grid.labels, [lines])
+
+
+def _numbers(row: Row, columns: Sequence[str]) -> list[str]:
+    """The entries of a row, the best of them bold; nothing where the table has no entry."""
+    printed = {column: _rounded(row[column]) for column in columns if column in row}
+    best = max((mean for mean in printed.values() if mean is not None), default=None)
+    return [_number(row[column], printed[column] == best) if column in row else "" for column in columns]
+
+
+def _number(entry: Entry, best: bool) -> str:
+    text = escape(layout.mean_std(entry.mean, entry.std, bool(entry.failed)))
+    if entry.mean is None:
+        return text
+    stars = f"$^{{{mark}}}$" if (mark := layout.mark(entry)) else ""
+    return (f"\\textbf{{{text}}}" if best else text) + stars
+
+
+def _rounded(entry: Entry) -> float | None:
+    return None if entry.mean is None else float(f"{100 * entry.mean:.1f}")
+
+
+def _setting(row: Row, without: str) -> list[str]:
+    setting = setting_of(row)
+    found = [escape(naming.value(name, str(value))) for name, value in setting.items()]
+    return found or ([without] if without else [])
+
+
+def _blank(group: list[list[str]], labels: int = 1) -> list[list[str]]:
+    """The first ``labels`` texts of a line are left out where they repeat the line above."""
+    shown = [list(line) for line in group]
+    for above, line in zip(group, shown[1:], strict=False):
+        for index in range(labels):
+            if above[index] != line[index]:
+                break
+            line[index] = ""
+    return shown
+
+
+def _field(name: str) -> str:
+    text = naming.field(name)
+    return escape(text[0].upper() + text[1:] if text.isalpha() and text.isascii() else text)
+
+
+def _signed(text: str) -> str:
+    return f"${text}$" if text[0] in "+-" else escape(text)

@@ -1,0 +1,99 @@
+"""A table beside a file that ``ddsweep results --format csv`` (or ``json``) wrote, here or elsewhere."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ddsweep.errors import UserError
+from ddsweep.results import against, formats
+from ddsweep.results.against import Comparison, Other
+from ddsweep.results.formats import Record
+from ddsweep.results.table import BASELINE, Entry, Table, axis_value
+
+SUFFIXES = (".csv", ".json")
+NEEDED = ("accuracy", "accuracy_std", "n")
+
+
+def read(path: Path) -> list[Record]:
+    """The records of a file; what was empty in it is not there.
+
+    Raises:
+        UserError: it cannot be read, or was not written by ``ddsweep results``.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        found = json.loads(text) if path.suffix == ".json" else list(csv.DictReader(text.splitlines(), strict=True))
+    except (OSError, ValueError, csv.Error) as error:
+        raise UserError(f"--against {path}: cannot be read ({error})") from None
+    how = "write it with: ddsweep results NAME --format csv (or json)"
+    if not isinstance(found, list) or not found:
+        raise UserError(f"--against {path}: holds no list of records; {how}")
+    for number, record in enumerate(found, start=1):
+        lacking = [name for name in NEEDED if not isinstance(record, dict) or name not in record]
+        if lacking:
+            raise UserError(f"--against {path}: record {number} has no {lacking[0]}; {how}")
+        for name in ("accuracy", "accuracy_std"):
+            if record[name] not in ("", None) and _number(record[name]) is None:
+                raise UserError(f"--against {path}: record {number}: {name} is no number ({record[name]!r})")
+    return [{name: value for name, value in record.items() if value not in ("", None)} for record in found]
+
+
+def compare(table: Table, path: Path) -> Comparison:
+    """``table`` beside the records of a file.
+
+    A record stands beside an entry when every field that tells the entries of either side apart is the same: what the
+    table varies and the file does not name is unknown there, and matches nothing.
+
+    Raises:
+        UserError: the file cannot be read, or was not written by ``ddsweep results``.
+    """
+    records = read(path)
+
+    def match(entry: Entry) -> tuple[Any, Other | None] | None:
+        same = [record for record in records if _agrees(table, entry, record)]
+        if len(same) != 1:  # several: the file varies what it does not say, or holds the experiment twice
+            return None
+        mean, std = (_number(same[0].get(name)) for name in ("accuracy", "accuracy_std"))
+        return entry.recipe, None if mean is None else Other(mean, std)
+
+    found = against.beside(table, path.name, match)
+    return replace(found, caveat=f"{path.name} names only what it varies: other settings may differ")
+
+
+def _agrees(table: Table, entry: Entry, record: Mapping[str, Any]) -> bool:
+    ours = formats.identity(table, entry)
+    theirs = {
+        name: value
+        for name, value in record.items()
+        if name not in formats.NUMBERS and not name.startswith("against") and name != "sweep"
+    }
+    return set(ours) <= set(theirs) and all(
+        _same(ours[name], value) if name in ours else _fixed(entry, name, value) for name, value in theirs.items()
+    )
+
+
+def _fixed(entry: Entry, name: str, value: Any) -> bool:
+    """Whether an entry has the ``value`` of a field that its table does not vary."""
+    if name == "eval_arch":
+        return entry.eval_arch == value
+    if value == BASELINE:
+        return entry.baseline
+    return hasattr(entry.recipe, name) and _same(axis_value(entry.recipe, name), value)
+
+
+def _same(ours: Any, theirs: Any) -> bool:
+    """Equal as numbers or else as texts: a csv file has nothing but texts."""
+    one, other = _number(ours), _number(theirs)
+    return str(ours) == str(theirs) if one is None or other is None else one == other
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return None if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,109 @@
+"""``ddsweep export --to`` and ``ddsweep evaluate``, by the front door."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.cli.conftest import Run
+
+SWEEP = "ablation-alpha"
+
+
+@pytest.fixture
+def key(ddsweep: Run, tiny: list[str]) -> str:
+    """A finished run; the sweep has two cells, the other of which has α = 10."""
+    cells = ["--set", "alpha=0,10", "--set", "ipc=2", *tiny]
+    assert ddsweep("launch", SWEEP, "-p", "demo", *cells, "--workers", "0").exit_code == 0
+    found = [path.parent for path in Path("runs").glob("*/result.json")]
+    (baseline,) = [path.name for path in found if json.loads((path / "recipe.json").read_text())["alpha"] == 0]
+    return baseline
+
+
+def test_our_own_sets_come_out_as_in_their_trial(ddsweep: Run, key: str) -> None:
+    then = json.loads(Path("runs", key, "result.json").read_text())
+    for to in ("pt", "vico"):
+        file = ddsweep("export", key[:8], "--to", to).stdout.strip()
+        judged = json.loads(ddsweep("evaluate", file, "--json", "--device", "cpu").stdout)
+        assert {one["arch"]: one["accuracies"] for one in judged["networks"]} == then["accuracies"]
+        assert judged["warnings"] == []
+    for to in ("folder", "hf"):
+        file = ddsweep("export", f"{SWEEP}@demo:alpha=0", "--to", to, "-o", to).stdout.strip()
+        judged = json.loads(ddsweep("evaluate", file, "--json", "--device", "cpu").stdout)
+        assert (judged["format"], judged["ipc"], judged["classes"]) == (to, 2, 10)
+
+
+def test_other_statistics(ddsweep: Run, key: str) -> None:
+    ddsweep("export", key, "--to", "pt", "--space", "mnist", "-o", "theirs")
+    ddsweep("export", key, "--to", "pt", "-o", "ours")
+    there, here = (torch.load(f"{name}/images.pt", weights_only=True) for name in ("theirs", "ours"))
+    note = json.loads(Path("ours/ddsweep.json").read_text())
+    expected = (here * note["std"][0] + note["mean"][0] - 0.1307) / 0.3081
+    torch.testing.assert_close(there, expected, rtol=0, atol=1e-5)
+    told = ddsweep("evaluate", "theirs", "--nets", "1", "--set", "eval_epochs=1").stdout
+    assert "mean 0.1307; std 0.3081" in told
+
+
+def test_a_set_from_elsewhere(ddsweep: Run, tmp_path: Path) -> None:
+    torch.save(torch.rand(20, 1, 16, 16, generator=torch.Generator().manual_seed(0)), "images_best.pt")
+    torch.save(torch.arange(10).repeat_interleave(2), "labels_best.pt")
+    torch.save(torch.tensor(0.5), "lr.pt")
+    small = ["--set", "eval_epochs=2", "--set", "width=4", "--device", "cpu"]
+    words = ["evaluate", "images_best.pt", "--dataset", "digits", "--arch", "convnet1+convnet2", "--nets", "2", *small]
+    result = ddsweep(*words)
+    lines = result.stdout.splitlines()
+    assert lines[0] == "images_best.pt: format pt, 20 images of 1x16x16"
+    assert lines[1:4] == [
+        "2 per class, 10 classes of digits",
+        "pixels in [0, 1], normalised here for the networks",
+        "a learning rate was learnt with it, and is not used: --set eval_lr=0.5",
+    ]
+    assert lines[5].split()[0] == "convnet1"
+    assert lines[6].split()[0] == "convnet2"
+    assert "rule paper: 2 epochs, batch 256, lr 0.01, augmentation color_crop_cutout_scale_rotate" in result.stdout
+    assert ddsweep(*words).stdout == result.stdout
+    assert ddsweep(*words, "--seed", "1").stdout != result.stdout
+    missing = ddsweep("evaluate", "images_best.pt")
+    assert missing.exit_code == 2
+    assert missing.stderr.startswith(
+        "error: dataset: images_best.pt does not say which it was distilled from; --dataset"
+    )
+
+
+def test_label_robust_score(ddsweep: Run, key: str) -> None:
+    small = ["--nets", "1", "--set", "ptm_epochs=1", "--device", "cpu"]
+    judged = ddsweep("evaluate", f"runs/{key}", "--metric", "lrs", "--json", *small)
+    (one,) = json.loads(judged.stdout)["networks"]
+    assert one["lrs"]["synthetic"] == one["accuracy"]
+    assert 0 < one["lrs"]["value"] < 1
+    pool = json.loads(ddsweep("pool", "--json").stdout)
+    assert one["lrs"]["full"] in [accuracy for ptm in pool for accuracy in ptm["accuracy"].values()]
+
+
+MISTAKES = [
+    (["export", "KEY", "--to", "zip"], "to: no format 'zip'; (allowed: folder, hf, pt, vico)"),
+    (["export", "KEY", "--to", "hf", "--space", "mnist"], "space: hf holds 8-bit pixels, which are not normalised"),
+    (["export", "KEY", "--to", "folder", "-o", "runs"], "output: runs is there already; name a new folder"),
+    (["export", "KEY", "--to", "pt", "--wandb"], "export: --wandb writes a sweep, --to a synthetic set"),
+    (["export", "ffff", "--to", "pt"], "ffff: no finished run in runs has a key that begins so"),
+    (["export", f"{SWEEP}@demo", "--to", "pt"], "export: 2 of the 2 cells of ablation-alpha@demo are meant"),
+    (["export", f"{SWEEP}@demo:alpha=3", "--to", "pt"], "export: none of the 2 cells of ablation-alpha@demo has"),
+    (["export", f"{SWEEP}@demo:alpa=3", "--to", "pt"], "alpa: no such parameter; did you mean alpha?"),
+    (["evaluate", "runs/KEY", "--arch", "convnet9"], "arch: no network 'convnet9'"),
+    (["evaluate", "runs/KEY", "--rule", "best1"], "eval_rule: 'best1' is not allowed"),
+    (["evaluate", "runs/KEY", "--dataset", "digts"], "no dataset 'digts'; did you mean digits?"),
+    (["evaluate", "runs/KEY", "--ipc", "3"], "ipc: runs/KEY has 2 images per class, not 3"),
+    (["evaluate", "runs/KEY", "--set", "alpha=3"], "alpha: is nothing that evaluate sets so"),
+    (["evaluate", "nowhere.pt"], "nowhere.pt: there is no such file or folder"),
+]
+
+
+def test_a_mistake_is_one_line(ddsweep: Run, key: str) -> None:
+    for words, line in MISTAKES:
+        result = ddsweep(*(word.replace("KEY", key) for word in words))
+        assert result.exit_code == 2
+        assert result.stderr.startswith(f"error: {line.replace('KEY', key)}")
+        assert result.stderr.count("\n") == 1

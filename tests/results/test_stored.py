@@ -1,0 +1,99 @@
+"""A table beside a file of an earlier day."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ddsweep import sweep
+from ddsweep.errors import UserError
+from ddsweep.results import formats, joined, stored, table
+from ddsweep.results.result import Result
+from ddsweep.results.table import Table
+
+WRITE = {".csv": formats.as_csv, ".json": formats.as_json}
+
+
+def built(reference: str, shift: float = 0.0, **settings: Any) -> Table:
+    one = sweep.load(reference, None, settings)
+    found = {}
+    for index, cell in enumerate(one.cells):
+        archs = cell.recipe.eval_archs.split("+")
+        found[cell.key] = Result(
+            cell.recipe,
+            accuracies={arch: [0.3 + 0.001 * index + 0.01 * at + shift] * 2 for at, arch in enumerate(archs)},
+        )
+    return table.build(one, found)
+
+
+@pytest.mark.parametrize("suffix", stored.SUFFIXES)
+@pytest.mark.parametrize(
+    "name", ["ablation-alpha@demo", "ablation-epoch@quick", "table1", "table4", "ablation-n-archs"]
+)
+def test_what_was_written_is_found_again_entry_by_entry(name: str, suffix: str) -> None:
+    path = Path(f"old{suffix}")
+    path.write_text(WRITE[suffix](formats.records(built(name))))
+    compared = stored.compare(built(name, shift=0.02), path)
+    assert compared.name == path.name
+    assert len(compared.lines) == len(built(name).entries)
+    for line in compared.lines:
+        assert line.difference == pytest.approx(0.02)
+        assert line.other is not None and line.other.std == pytest.approx(0.0)
+    assert "names only what it varies" in compared.caveat
+
+
+def test_what_the_file_varies_must_be_what_is_fixed_here() -> None:
+    Path("both.csv").write_text(formats.as_csv(formats.records(built("ablation-alpha", ipc=[10, 50]))))
+    for ipc in (10, 50):
+        one = built("ablation-alpha", ipc=[ipc])
+        expected = {
+            (entry.setting["method"], entry.column): entry.mean
+            for entry in built("ablation-alpha", ipc=[10, 50]).entries
+            if entry.setting["ipc"] == ipc
+        }
+        for line in stored.compare(one, Path("both.csv")).lines:
+            assert line.other is not None
+            assert line.other.mean == pytest.approx(expected[line.entry.setting["method"], line.entry.column])
+
+
+def test_what_is_varied_here_and_not_named_there_matches_nothing() -> None:
+    Path("one.json").write_text(formats.as_json(formats.records(built("ablation-alpha", method=["dm"]))))
+    compared = stored.compare(built("ablation-alpha"), Path("one.json"))
+    assert not any(line.other for line in compared.lines)
+
+
+def test_several_sweeps_in_one_file() -> None:
+    names = ("ablation-alpha@demo", "ablation-epoch@demo")
+    parts = [joined.Part(sweep.load(name), built(name)) for name in names]
+    Path("all.csv").write_text(formats.as_csv(joined.records(parts)))
+    compared = stored.compare(built("ablation-epoch@demo"), Path("all.csv"))
+    assert all(line.difference == pytest.approx(0) for line in compared.lines)
+
+
+def test_an_unfinished_entry_of_the_file_has_no_number() -> None:
+    one = sweep.load("ablation-alpha@demo")
+    Path("none.csv").write_text(formats.as_csv(formats.records(table.build(one, {}))))
+    assert not any(line.other for line in stored.compare(built("ablation-alpha@demo"), Path("none.csv")).lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "line"),
+    [
+        ("absent.csv", None, "--against absent.csv: cannot be read"),
+        ("broken.json", "{", "--against broken.json: cannot be read"),
+        ("object.json", "{}", "holds no list of records; write it with: ddsweep results NAME --format csv"),
+        ("empty.csv", "", "holds no list of records"),
+        ("other.csv", "a,b\n1,2\n", "record 1 has no accuracy"),
+        ("words.csv", "alpha,accuracy,accuracy_std,n\n5,good,0.1,3\n", "record 1: accuracy is no number ('good')"),
+        ("text.json", json.dumps(["accuracy"]), "record 1 has no accuracy"),
+    ],
+)
+def test_a_file_that_is_none_of_ours_is_one_line(name: str, text: str | None, line: str) -> None:
+    if text is not None:
+        Path(name).write_text(text)
+    with pytest.raises(UserError) as error:
+        stored.compare(built("ablation-alpha@demo"), Path(name))
+    assert line in str(error.value)
