@@ -57,11 +57,11 @@ def ensure(
     with files.lock(spec.folder / ".lock"):
         files.clear_temporaries(spec.folder)
         _set_aside_other_data(spec, dataset)
-        missing = set(epochs) - spec.saved()
-        if missing:
-            owner = {"settings": json.dumps(asdict(spec), sort_keys=True), "data": dataset.checksum}
-            slot = FileSlot(spec.folder / "training.safetensors", owner, checkpoints or Checkpoints())
+        owner = {"settings": json.dumps(asdict(spec), sort_keys=True), "data": dataset.checksum}
+        slot = FileSlot(spec.folder / "training.safetensors", owner, checkpoints or Checkpoints())
+        if missing := set(epochs) - spec.saved():
             _train(spec, missing, dataset, progress, slot, numerics or Numerics())
+        slot.trim()  # a later epoch goes on from the last; the weights lie in the pool
 
 
 def _train(spec: Spec, missing: set[int], dataset: Dataset, progress: Progress, slot: Slot, numerics: Numerics) -> None:
@@ -77,7 +77,6 @@ def _train(spec: Spec, missing: set[int], dataset: Dataset, progress: Progress, 
         if state.epoch < last:
             slot.offer(state.saved)
     slot.save(state.saved())
-    slot.trim()  # a later epoch goes on from the last; its weights lie in the pool
     progress(last, last)
 
 

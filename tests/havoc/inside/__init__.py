@@ -1,0 +1,1 @@
+"""The folder that goes into the PYTHONPATH of agents, for its ``sitecustomize``."""
