@@ -21,7 +21,7 @@ FLOORS = {
     "sweep": 4, "distill": 4, "evaluate": 4, "pretrained": 4, "results.result": 4,
     "results": 5, "trackers": 5,
     "backends": 6, "exchange": 6, "effort": 5, "trial": 6, "overview": 6,
-    "agent": 7, "dashboard": 7, "report": 7,
+    "agent": 7, "dashboard": 7, "report": 7, "estimate": 7,
     "launchers": 8,
     "cli": 9,
 }  # fmt: skip
@@ -136,6 +136,7 @@ def test_recipe_is_named_only_at_the_door() -> None:
         "trial",
         "effort",
         "overview",
+        "estimate",
         "agent",
         "trackers",
         "results",

@@ -7,6 +7,7 @@ from ddsweep.cli import (
     agents,
     dashboard,
     data,
+    estimate,
     evaluate,
     export,
     launch,
@@ -27,7 +28,7 @@ from ddsweep.cli.app import app
 
 # the order of the help screen: what one does first comes first
 for command in (
-    list.list_, show.show, launch.launch, status.status, agents.agents, stop.stop,
+    list.list_, show.show, estimate.estimate, launch.launch, status.status, agents.agents, stop.stop,
     results.results, plot.plot, report.report, dashboard.dashboard, run.run,
 ):  # fmt: skip
     app.command(command.__name__.rstrip("_"))(command)

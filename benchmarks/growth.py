@@ -1,0 +1,157 @@
+"""What the package's steps cost as the work grows: images per class, classes, pixels, PTMs, agents that share a GPU.
+
+``python -m benchmarks.speed --growth``. One thing grows at a time, from 10 images per class, 10 classes, 32 pixels.
+Rows that would take longer than allowed, judged by the rows before, are named and not run.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+
+from benchmarks import crowd, machine
+from benchmarks.steps import Stop, Work, fast
+from ddsweep import nn, rng
+from ddsweep.checkpoints import Interrupted
+from ddsweep.distill.loop import distill
+from ddsweep.numerics import Numerics
+from ddsweep.pretrained.lens import Lens
+from ddsweep.pretrained.pool import Pool, PretrainedModel
+from ddsweep.recipe import make
+from ddsweep.trackers.null import NullTracker
+
+SIZES: dict[str, tuple[int, ...]] = {"ipc": (1, 10, 50), "classes": (10, 100), "size": (32, 64, 224)}
+POOLS = {1: (1, "convnet3"), 4: (4, "convnet3"), 40: (10, "convnet3+alexnet+vgg11+resnet18")}  # N_m, architectures
+WARM = 2  # steps, at first
+ROOM = 4 << 30  # bytes of real images on a CPU; a GPU lends half of what it has
+
+
+@dataclass
+class Pace:
+    """Times steps of the package's loop; the first two are warm-up.
+
+    Attributes:
+        device: where.
+        repeats: steps that count.
+        seconds: one after which no further step is begun.
+    """
+
+    device: str
+    repeats: int
+    seconds: float
+    found: list[float] = field(default_factory=list)
+
+    def begin(self) -> None:
+        """Now."""
+        if self.device.startswith("cuda"):
+            torch.cuda.reset_peak_memory_stats(self.device)
+        machine.synchronise(self.device)
+        self._began = self._last = time.perf_counter()
+
+    def __call__(self) -> bool:
+        """A step has ended. True: that was the last."""
+        machine.synchronise(self.device)
+        now = time.perf_counter()
+        self.found.append(now - self._last)
+        self._last = now
+        counted = len(self.found) - WARM
+        return counted >= self.repeats or (counted > 0 and now - self._began > self.seconds)
+
+    def row(self, images: int) -> dict[str, float]:
+        """What was found."""
+        step = statistics.median(self.found[WARM:])
+        memory = torch.cuda.max_memory_allocated(self.device) if self.device.startswith("cuda") else 0
+        return {"step_s": step, "images_per_s": images / step, "bytes": memory, "counted": len(self.found) - WARM}
+
+
+def rows(works: Sequence[Work], numerics: Numerics, repeats: int, seconds: float) -> list[dict[str, Any]]:
+    """Every row, for each of the kinds of work: ``{method, axis, value, step_s …}``, or ``{…, skipped: why}``."""
+    machine.set_up(numerics.precision, numerics.device)
+    found: list[dict[str, Any]] = []
+    for base in works:
+        known: dict[Work, float] = {}
+        for axis, value in _axes(base):
+            work = replace(base, **{axis: value})  # type: ignore[arg-type]
+            row = {"method": base.method, "axis": axis, "value": value}
+            if work not in known:
+                if why := _too_much(work, known, seconds):
+                    found.append(row | {"skipped": why})
+                    continue
+                measured = _paced(work, numerics, repeats, seconds)
+                known[work] = measured["step_s"]
+            found.append(row | measured)
+    if any(work.method == "dm" for work in works):
+        dm = next(work for work in works if work.method == "dm")
+        found += [{"method": "dm with CLoM", "axis": "N_m × N_a"} | _guided(dm, count, numerics) for count in POOLS]
+        found += crowd.rows(dm, numerics, repeats) if dm.device.startswith("cuda") else []
+    return found
+
+
+def _axes(base: Work) -> Iterator[tuple[str, int]]:
+    for axis, values in SIZES.items():
+        if base.method == "ptm" and axis == "ipc":
+            continue
+        yield from ((axis, value) for value in values if base.size >= 32 or axis != "size" or value == base.size)
+
+
+def _too_much(work: Work, known: dict[Work, float], seconds: float) -> str:
+    """Why ``work`` is not run; empty: it is."""
+    real = work.dataset_bytes
+    room = ROOM
+    if work.device.startswith("cuda"):
+        room = torch.cuda.get_device_properties(work.device).total_memory // 2
+    if real > room:
+        return f"{real / 2**30:.0f} GiB of real images for one step"
+    expected = max((step * work.cost / other.cost for other, step in known.items()), default=0.0)
+    if expected * (WARM + 1) > seconds:
+        return f"a step would take about {expected:.0f} s"
+    return ""
+
+
+def _paced(work: Work, numerics: Numerics, repeats: int, seconds: float) -> dict[str, float]:
+    torch.compiler.reset()
+    pace = Pace(work.device, repeats, seconds)
+    pace.begin()
+    fast(work, numerics, pace)
+    return pace.row(work.images)
+
+
+def _guided(work: Work, count: int, numerics: Numerics, repeats: int = 5) -> dict[str, Any]:
+    """A step of DM guided by a pool of ``count`` untrained PTMs: each step asks one of them."""
+    torch.compiler.reset()
+    per_arch, archs = POOLS[count]
+    shape = {"channels": 3, "classes": work.classes, "size": work.size, "width": work.width}
+
+    def model(arch: str, index: int) -> PretrainedModel:
+        net = nn.build(arch, **shape, generator=rng.generator(index, "ptm")).to(work.device)
+        return PretrainedModel(arch, net.requires_grad_(False).eval(), Lens(3))
+
+    pool = Pool([[model(arch, index) for index in range(per_arch)] for arch in archs.split("+")])
+    recipe = make({
+        "target": "cifar10", "method": "dm", "ipc": work.ipc, "width": work.width, "batch_real": work.batch,
+        "archs": archs, "n_models": per_arch, "alpha": 1.0, "init": "noise",
+    })  # fmt: skip
+    pace = Pace(work.device, repeats * min(count, 4), 60.0)
+    pace.begin()
+    with suppress(Interrupted):
+        distill(recipe, work.dataset(), pool, rng.Streams(0), NullTracker(), Stop(pace), numerics)
+    return {"value": count} | pace.row(work.images)
+
+
+def table(found: Iterable[dict[str, Any]]) -> str:
+    """As Markdown."""
+    lines = ["| step | what grows | value | ms a step | images/s | GiB |", "| --- | --- | ---: | ---: | ---: | ---: |"]
+    for row in found:
+        start = f"| {row['method']} | {row['axis']} | {row['value']} |"
+        if "skipped" in row:
+            lines.append(f"{start} not run: {row['skipped']} | | |")
+            continue
+        memory = f"{row['bytes'] / 2**30:.2f}" if row["bytes"] else "–"
+        lines.append(f"{start} {1e3 * row['step_s']:.3g} | {row['images_per_s']:.0f} | {memory} |")
+    return "\n".join(lines)

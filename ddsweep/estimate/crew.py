@@ -1,0 +1,152 @@
+"""Measuring as agents work: in processes of their own, as many beside each other as on one device."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import IO, Any
+
+from ddsweep.errors import UserError
+from ddsweep.estimate import findings, kinds
+from ddsweep.estimate.findings import Finding
+
+Found = dict[kinds.Kind, Finding]
+Tell = Callable[[int, str], None]
+PATIENCE = 5.0  # seconds that a process has to leave
+
+
+@dataclass(frozen=True)
+class Order:
+    """How to measure.
+
+    Attributes:
+        device: as torch spells it inside the processes.
+        seconds: for each kind of work.
+        agents: processes that measure the same beside each other; 0: this one.
+        threads: CPU threads of each; 0: torch's own choice.
+        environment: what the processes need beside ours.
+    """
+
+    device: str
+    seconds: float
+    agents: int = 0
+    threads: int = 0
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def measure(wanted: Sequence[kinds.Kind], order: Order, tell: Tell = lambda index, title: None) -> tuple[Found, float]:
+    """What each kind of work costs, and the seconds that a process takes to start (0: none was started).
+
+    Args:
+        wanted: kinds of work.
+        order: how.
+        tell: told of each before it is measured.
+
+    Raises:
+        UserError: data cannot be read, or a process ended before its time; the line says with what.
+    """
+    if not order.agents:
+        found: Found = {}
+        for index, (kind, finding) in enumerate(each(wanted, order)):
+            found[kind] = finding
+            tell(index + 1, kind.title)
+        return found, 0.0
+    return _beside(wanted, order, tell)
+
+
+def each(wanted: Sequence[kinds.Kind], order: Order) -> Any:
+    """(kind, finding) of one after the other, in this process."""
+    from ddsweep.estimate.probe import Bench
+
+    bench = Bench(order.device, order.seconds, _per_class(wanted))
+    return ((kind, bench.measure(kind)) for kind in wanted)
+
+
+def _per_class(wanted: Sequence[kinds.Kind]) -> int:
+    """Images of a class that some step needs."""
+    recipes = [kind.recipe for kind in wanted if isinstance(kind, kinds.Distilling | kinds.Evaluating)]
+    return max((max(recipe.batch_real, recipe.ipc) for recipe in recipes), default=1)
+
+
+def _beside(wanted: Sequence[kinds.Kind], order: Order, tell: Tell) -> tuple[Found, float]:
+    began = time.perf_counter()
+    crew = [_process(wanted, order) for _ in range(order.agents)]
+    try:
+        for one in crew:
+            _read(one)
+        start, found = time.perf_counter() - began, {}
+        for index, kind in enumerate(wanted):
+            tell(index, kind.title)
+            found[kind] = findings.mean([findings.from_json(_read(one)) for one in crew])
+        return found, start
+    finally:
+        for one in crew:
+            _end(one)
+
+
+def _process(wanted: Sequence[kinds.Kind], order: Order) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ddsweep.estimate"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, env={**os.environ, **order.environment},
+    )  # fmt: skip
+    said = {**asdict(order), "environment": {}, "agents": 0, "parent": os.getpid()}
+    assert process.stdin is not None
+    json.dump({"order": said, "kinds": [kinds.as_json(kind) for kind in wanted]}, process.stdin)
+    process.stdin.close()
+    return process
+
+
+def _read(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """The next line of a process."""
+    assert process.stdout is not None and process.stderr is not None
+    line = process.stdout.readline()
+    if not line:
+        last = (process.stderr.read().strip().splitlines() or [f"status {process.wait()}"])[-1]
+        raise UserError(f"estimate: measuring ended with: {last}")
+    values = json.loads(line)
+    if "error" in values:
+        raise UserError(values["error"])
+    return values
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for stream in (process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()
+
+
+def serve(asked: IO[str], answers: IO[str]) -> None:
+    """The body of such a process: what to do comes as JSON, what was found goes out line by line."""
+    said = json.load(asked)
+    parent = said["order"].pop("parent")
+    order, wanted = Order(**said["order"]), [kinds.from_json(one) for one in said["kinds"]]
+    from ddsweep import processes
+
+    processes.end_with(parent)
+    import torch
+
+    if order.threads:
+        torch.set_num_threads(order.threads)
+    torch.zeros(1, device=order.device)
+
+    def answer(values: dict[str, Any]) -> None:
+        print(json.dumps(values), file=answers, flush=True)
+
+    try:
+        work = each(wanted, order)
+        answer({"ready": True})
+        for _, finding in work:
+            answer(findings.as_json(finding))
+    except UserError as error:
+        answer({"error": str(error)})

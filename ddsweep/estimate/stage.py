@@ -1,0 +1,143 @@
+"""What is measured on: the real dataset where it is decoded, else noise of the same shape; PTMs without training."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ddsweep import data, nn, rng
+from ddsweep.data import Dataset
+from ddsweep.data.images import on_device
+from ddsweep.data.places import decoded
+from ddsweep.data.table import FOLDER_PREFIX, at_size, info
+from ddsweep.data.tree import folder_tree, held_out
+from ddsweep.distill.synthetic import Synthetic, initial
+from ddsweep.estimate.kinds import is_at_hand
+from ddsweep.nn import foundation
+from ddsweep.nn.table import FOUNDATIONS, Foundation
+from ddsweep.pretrained.lens import Lens, pixels, restated
+from ddsweep.pretrained.pool import Pool, PretrainedModel
+from ddsweep.recipe import Recipe
+
+TESTED = 4096  # generated test images
+CHECKED = 1e9  # bytes a second that are read and checked where nothing could be measured: SHA-256 on one core
+AGAIN = 3.0  # seconds: a dataset that is read in less is read twice, because the first time also starts the device
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """A dataset to measure on, and what is known of the one that it stands for.
+
+    Attributes:
+        dataset: the images; of a dataset that is not decoded, noise.
+        images: how many for training there really are.
+        test_images: how many for testing.
+        seconds: to read it.
+        size: bytes of the decoded file.
+    """
+
+    dataset: Dataset
+    images: int
+    test_images: int
+    seconds: float
+    size: int
+
+    @classmethod
+    def of(cls, name: str, size: int, on: str, per_class: int) -> Stage:
+        """The stage for a dataset at ``size`` pixels, on a device; of generated images, so many of each class."""
+        return _real(name, size, on) if is_at_hand(name, size) else _generated(name, size, on, per_class)
+
+
+def _real(name: str, size: int, on: str) -> Stage:
+    for _ in range(2):
+        began = time.perf_counter()
+        dataset = data.load(name, size, on)
+        seconds = time.perf_counter() - began
+        if seconds > AGAIN:
+            break
+    stored = decoded(at_size(info(name), size)).stat().st_size
+    return Stage(dataset, len(dataset.labels), len(dataset.test_labels), seconds, stored)
+
+
+def _generated(name: str, size: int, on: str, per_class: int) -> Stage:
+    row, (images, tests) = info(name), _counts(name)
+    classes, generator = len(row.classes), rng.generator(0, "estimate", name)
+
+    def noise(count: int) -> tuple[Tensor, Tensor]:
+        labels = torch.arange(count) % classes
+        shape = (count, row.channels, size, size)
+        return torch.randint(256, shape, generator=generator, dtype=torch.uint8), labels
+
+    mean, std = row.mean or (0.5,) * row.channels, row.std or (0.25,) * row.channels
+    train, labels = noise(classes * min(per_class, max(1, images // classes)))
+    test, test_labels = noise(min(tests, TESTED))
+    dataset = Dataset(
+        row.name, row.classes, mean, std, on_device(train, mean, std, on), labels.to(on),
+        on_device(test, mean, std, on), test_labels.to(on), checksum="generated",
+    )  # fmt: skip
+    stored = (images + tests) * (row.channels * size**2 + labels.itemsize)
+    return Stage(dataset, images, tests, stored / CHECKED, stored)
+
+
+def _counts(name: str) -> tuple[int, int]:
+    """Images for training and for testing of a dataset that is not decoded."""
+    row = info(name)
+    if name.startswith(FOLDER_PREFIX):
+        tree = folder_tree(name)
+        total = sum(map(len, tree.train.values()))
+        if tree.test is not None:
+            return total, sum(map(len, tree.test.values()))
+        held = sum(held_out(len(images)) for images in tree.train.values())
+        return total - held, held
+    return row.images[0] or row.smallest_class * len(row.classes), row.images[1]
+
+
+def part(dataset: Dataset, classes: int, per_class: int | None = None, tests: int | None = None) -> Dataset:
+    """The first images of the first classes, and the first test images; None: all of them."""
+    if classes == len(dataset.classes) and per_class is tests is None:
+        return dataset
+    changed: dict[str, object] = {}
+    if classes < len(dataset.classes) or per_class is not None:
+        chosen = torch.cat([dataset.per_class[label][:per_class] for label in range(classes)])
+        changed = {"images": dataset.images[chosen], "labels": dataset.labels[chosen]}
+    if tests is not None:
+        changed |= {"test_images": dataset.test_images[:tests], "test_labels": dataset.test_labels[:tests] % classes}
+    return replace(dataset, classes=dataset.classes[:classes], checksum=f"{dataset.checksum} in part", **changed)  # type: ignore[arg-type]
+
+
+def synthetic(dataset: Dataset, ipc: int) -> Synthetic:
+    """A synthetic set that nobody has distilled: real images."""
+    return initial(dataset, ipc, "real", rng.generator(0, "estimate")).detached()
+
+
+def guide(recipe: Recipe, target: Dataset, source: Dataset | None) -> Pool | None:
+    """A PTM of the recipe's one architecture that nobody has trained: it costs as much as any other.
+
+    Args:
+        recipe: which.
+        target: what it looks at.
+        source: what it would have been trained on; None for a foundation model.
+    """
+    if not recipe.archs:
+        return None
+    if row := FOUNDATIONS.get(recipe.source):
+        return Pool([[PretrainedModel(row.name, _foundation(row).to(target.labels.device), pixels(target), row.size)]])
+    assert source is not None
+    net = nn.build(
+        recipe.archs, channels=source.channels, classes=len(source.classes), size=source.size, width=recipe.width,
+        generator=rng.generator(0, "estimate"),
+    ).to(target.labels.device)  # fmt: skip
+    lens = restated(target, source) if recipe.ptm_statistics == "source" else Lens(source.channels)
+    return Pool([[PretrainedModel(recipe.archs, net.requires_grad_(False).eval(), lens)]])
+
+
+def _foundation(row: Foundation) -> foundation.FoundationModel:
+    generator = rng.generator(0, "estimate")
+    with torch.device("meta"):
+        shapes = foundation.FORMS[row.name].make().state_dict()
+    names = [name for name in shapes if not name.endswith(foundation.COUNTERS)]
+    weights = {name: 0.02 * torch.rand(shapes[name].shape, generator=generator) for name in names}
+    return foundation.build(row, {**weights, **{name: torch.zeros(()) for name in shapes if name not in weights}})

@@ -1,0 +1,76 @@
+"""What costs the same is measured once; what may cost something else is not taken for the same."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from ddsweep import sweep
+from ddsweep.estimate import kinds
+from ddsweep.recipe import Recipe, make
+
+DEMO: dict[str, Any] = {"target": "digits", "ipc": 5, "method": "dm", "width": 8, "iterations": 20}
+
+
+def titles(*recipes: Recipe) -> list[str]:
+    return [kind.title for kind in kinds.of_all(recipes)]
+
+
+def test_a_sweep_over_alpha_and_seeds_has_few_kinds() -> None:
+    cells = sweep.load("ablation-alpha", "demo", {"seed": [0, 1, 2]}).cells
+    assert len(cells) == 27
+    assert titles(*(cell.recipe for cell in cells)) == [
+        "data digits",
+        "dm · digits · ipc 5",
+        "evaluation convnet3 · digits · ipc 5",
+        "PTM convnet3 · digits",
+        "dm · digits · ipc 5 · clom convnet3",
+    ]
+
+
+def test_architectures_of_ptms_are_measured_alone() -> None:
+    many = make({**DEMO, "archs": "convnet3+vgg11+alexnet", "n_models": 10})
+    one = make({**DEMO, "archs": "vgg11"})
+    both = titles(many, one)
+    assert both == titles(many)
+    assert [title for title in both if "clom" in title] == [
+        f"dm · digits · ipc 5 · clom {arch}" for arch in ("convnet3", "alexnet", "vgg11")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("ipc", 6), ("width", 4), ("batch_real", 9), ("arch", "convnet2"), ("dsa_strategy", "flip"), ("iterations", 21)],
+)
+def test_what_a_step_depends_on_makes_another_kind(field: str, value: Any) -> None:
+    assert kinds.Distilling.of(make(DEMO), "") != kinds.Distilling.of(make({**DEMO, field: value}), "")
+
+
+@pytest.mark.parametrize(
+    "choices", [{"seed": 3}, {"eval_nets": 2}, {"eval_archs": "vgg11"}, {"alpha": 7.0}, {"ptm_epoch": 2}]
+)
+def test_what_it_does_not_depend_on_does_not(choices: dict[str, Any]) -> None:
+    guided = {**DEMO, "archs": "convnet3"}
+    ours, theirs = (kinds.Distilling.of(make(one), "convnet3") for one in (guided, guided | choices))
+    assert ours == theirs
+
+
+def test_an_evaluation_does_not_depend_on_the_method() -> None:
+    dc = {**DEMO, "method": "dc", "outer_loops": 2, "inner_epochs": 1, "alpha": 10.0}
+    ours, theirs, other = (kinds.Evaluating.of(make(one), "convnet3") for one in (DEMO, dc, {**DEMO, "eval_batch": 3}))
+    assert ours == theirs != other
+
+
+def test_a_field_that_nobody_has_thought_of_counts() -> None:
+    named = kinds._ANY | kinds._TRAINING | kinds._JUDGING | kinds._METHOD
+    assert set(named) <= set(Recipe.model_fields)
+    for values in (kinds._ANY, kinds._TRAINING, kinds._JUDGING, kinds._METHOD):
+        assert not {"target", "size", "ipc", "width"} & set(values)
+
+
+def test_every_kind_survives_the_way_to_another_process() -> None:
+    cells = sweep.load("ablation-domain", "demo").cells
+    for kind in kinds.of_all(cell.recipe for cell in cells):
+        assert kinds.from_json(json.loads(json.dumps(kinds.as_json(kind)))) == kind

@@ -1,0 +1,116 @@
+"""The measurement calls what a trial calls, finds the numbers that a trial has, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import astuple, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ddsweep import trial
+from ddsweep.errors import UserError
+from ddsweep.estimate import crew, footprint, kinds
+from ddsweep.estimate.crew import Order
+from ddsweep.estimate.findings import Read
+from ddsweep.estimate.prices import Prices, trainings
+from ddsweep.recipe import Recipe, make
+from ddsweep.trackers.null import NullTracker
+from tests.cli.conftest import TINY
+
+HERE = Order("cpu", seconds=0.01)
+
+
+def tiny(**choices: Any) -> Recipe:
+    small = dict(setting.split("=") for setting in TINY)
+    fields = {name: int(value) for name, value in small.items()}
+    fields |= {"outer_loops": 2, "inner_epochs": 1}
+    return make({"target": "digits", "ipc": 2, "method": "dm", **fields, **choices})
+
+
+def measured(*recipes: Recipe, seconds: float = HERE.seconds) -> Prices:
+    return Prices(crew.measure(kinds.of_all(recipes), replace(HERE, seconds=seconds))[0])
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {"regularizer": "none"},
+        {"method": "dc", "regularizer": "none"},
+        {"method": "dsa", "archs": "convnet3+alexnet", "n_models": 2},
+        {"source": "shapes", "ptm_statistics": "source"},
+        {"target": "shapes", "regularizer": "none", "eval_rule": "best", "eval_archs": "convnet2+alexnet-bn"},
+        {"regularizer": "none", "iterations": 1, "eval_epochs": 1},
+        {"regularizer": "none", "lr_img": 1e30},  # diverges at the first step that is logged
+    ],
+)
+def test_every_kind_of_work_is_measured(choices: dict[str, Any], isolated: Path) -> None:
+    recipe = tiny(**choices)
+    price = measured(recipe)
+    for finding in price.found.values():
+        assert all(value >= 0 for value in astuple(finding))
+        assert isinstance(finding, Read) or finding.step > 0
+    assert price.read(recipe.target, recipe.size).images == {"digits": 1201, "shapes": 2000}[recipe.target]
+    assert price.job(recipe).after > 0
+    assert not list(isolated.iterdir())
+    assert {path.name for path in Path(os.environ["DDSWEEP_CACHE"]).iterdir()} == {"data"}  # no PTM, no lock of one
+
+
+def test_images_are_made_up_where_nothing_is_decoded(isolated: Path) -> None:
+    recipe = tiny(target="cifar10", regularizer="none")
+    price = measured(recipe)
+    assert price.read("cifar10", 32).images == 50_000
+    assert price.read("cifar10", 32).size == 60_000 * (3 * 32 * 32 + 8)
+    assert price.distilling(recipe) > 0
+    assert not Path(os.environ["DDSWEEP_CACHE"]).exists()
+
+
+def test_a_published_model_needs_no_weights_to_be_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ddsweep.nn import foundation
+
+    def no_network(*_: object) -> Path:
+        raise AssertionError("downloads")
+
+    monkeypatch.setattr(foundation, "download", no_network)
+    recipe = tiny(source="imagenet", cclom_batch=2)
+    found = measured(recipe).distilled(recipe)
+    assert found.look > 0
+    assert found.features == 4 * 512
+
+
+@pytest.mark.parametrize("choices", [{"regularizer": "none", "iterations": 8}, {"archs": "convnet3", "alpha": 1.0}])
+def test_bytes_are_those_of_real_files(choices: dict[str, Any], tmp_path: Path) -> None:
+    recipe = tiny(**choices)
+    price = measured(recipe, seconds=0.3)  # enough for whole pictures
+    trial.run(recipe, NullTracker(), "cpu", tmp_path)
+    folder = tmp_path / recipe.key()
+    pictures = sum(path.stat().st_size for path in (folder / "images").iterdir())  # the dashboard has copies of them
+    real = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) + pictures
+    assert footprint.cell(recipe, price) - footprint.BOOKS == pytest.approx(real, rel=0.05)
+    for one in trainings(recipe):
+        pool = sum(path.stat().st_size for path in one.folder.iterdir())
+        assert footprint.ptm(one, {recipe.ptm_epoch}, price) == pytest.approx(pool, rel=0.5)
+
+
+def test_agents_beside_each_other() -> None:
+    recipe = tiny(regularizer="none")
+    wanted, told = kinds.of_all([recipe]), []
+    order = Order("cpu", 0.01, agents=2, threads=1, environment={"OMP_NUM_THREADS": "1"})
+    found, start = crew.measure(wanted, order, lambda index, title: told.append((index, title)))
+    assert list(found) == wanted
+    assert told == [(index, kind.title) for index, kind in enumerate(wanted)]
+    assert start > 0
+    assert Prices(found).distilling(recipe) > 0
+
+
+def test_what_is_wrong_with_the_data_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = [kinds.Loading("digits", 1)]
+    with pytest.raises(UserError, match="size: 1 is out of range"):
+        crew.measure(wanted, Order("cpu", 0.01, agents=1))
+
+
+def test_a_process_that_dies_is_said_in_one_line() -> None:
+    with pytest.raises(UserError, match=r"estimate: measuring ended with: .*no-such-device") as raised:
+        crew.measure([], Order("no-such-device", 0.01, agents=1))
+    assert "\n" not in str(raised.value)

@@ -1,0 +1,100 @@
+"""The watch, by a clock that the test turns."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from ddsweep.estimate import watch as module
+from ddsweep.estimate.watch import PATIENCE, Pace, Watch, affordable, pace
+
+
+class Clock:
+    """Shows what it is told to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 100.0
+        monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: self.now))
+
+    def run(self, watch: Watch, steps: list[float]) -> list[bool]:
+        found = []
+        for seconds in steps:
+            self.now += seconds
+            found.append(watch.tick())
+        return found
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+def test_the_first_step_and_hiccups_do_not_count(clock: Clock) -> None:
+    watch = Watch(10.0, lambda: None)
+    ends = clock.run(watch, [62.0, 2.0, 2.0, 9.0, 2.0, 2.0, 2.0])
+    assert ends == [False] * 4 + [False, True, True]  # ten seconds after the first; not while 9 is followed by 2
+    assert watch.pace.steps == (pytest.approx(2.0),)
+    assert watch.pace.warm_up == pytest.approx(60.0)
+
+
+def test_compiling_in_the_second_step_too(clock: Clock) -> None:
+    watch = Watch(1.0, lambda: None)
+    ends = clock.run(watch, [30.0, 12.0, 0.5, 0.5, 0.5, 0.5, 0.5])
+    assert ends.index(True) == 3
+    assert watch.pace.steps == (pytest.approx(0.5),)
+    assert watch.pace.warm_up == pytest.approx(30 + 12 - 2 * 0.5)
+
+
+def test_steps_that_never_settle_end_it_too(clock: Clock) -> None:
+    watch = Watch(1.0, lambda: None)
+    assert clock.run(watch, [1.0, 3.0] * 4).index(True) == PATIENCE - 1
+
+
+def test_short_steps_are_taken_together_and_the_device_waits_once_for_them(clock: Clock) -> None:
+    waits = []
+    watch = Watch(0.2, lambda: waits.append(clock.now))
+    clock.run(watch, [0.01] * 40)
+    assert len(waits) <= 1 + 40 // 5
+    assert watch.pace.steps == (pytest.approx(0.01),)
+
+
+def test_first_and_later_steps_take_turns(clock: Clock) -> None:
+    watch = Watch(20.0, lambda: None, cycle=2)
+    clock.run(watch, [9.0, 5.0, 1.0, 5.0, 1.0, 5.0])
+    assert watch.pace.steps == (pytest.approx(1.0), pytest.approx(5.0))
+    assert watch.pace.warm_up == pytest.approx(8.0)
+
+
+def test_a_loop_that_ends_by_itself_counts_what_it_did(clock: Clock) -> None:
+    watch = Watch(0.0, lambda: None)
+    for _ in range(3):
+        watch.start()
+        clock.run(watch, [0.004, 0.004])
+        assert not watch.enough or watch.pace.steps == (pytest.approx(0.004),)
+        watch.flush()
+    assert watch.enough
+
+
+def test_one_interval_is_all_there_is() -> None:
+    assert pace([(4, 2.0)]) == (0.5, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("whole", "seconds", "runs"),
+    [
+        (10, 100.0, [(2, 0.0), (10, 100.0)]),  # all of it fits
+        (100, 60.0, [(2, 0.0), (15, 60.0)]),  # two seconds for each unit: two rounds of 15 fill a minute
+        (100, 1.0, [(2, 0.0), (2, 1.0)]),  # nothing does; the least is all there is
+        (2, 1.0, [(2, 1.0)]),
+    ],
+)
+def test_as_much_as_fits(whole: int, seconds: float, runs: list[tuple[int, float]]) -> None:
+    asked = []
+
+    def run(size: int, wanted: float) -> Pace:
+        asked.append((size, wanted))
+        return Pace((0.5 * size, 1.5 * size), 3.0)
+
+    assert affordable(run, whole, 2, seconds) == Pace((0.5 * whole, 1.5 * whole), 3.0)
+    assert asked == runs
