@@ -51,8 +51,8 @@ def now(device: str, busy: bool = False) -> float:
     """Seconds by the clock on the wall, once the device has done what it was given.
 
     Busy: by this process's processor time, a part for each thread: on a CPU that others use too, what the work takes
-    without them. Only with one thread is that right: oneDNN's threads wait for each other awake, whatever
-    OMP_WAIT_POLICY says, and while one of two was off its core a backward convolution in bf16 counted ninefold.
+    without them. Only with one thread is that right: two seem to wait for each other awake inside oneDNN, whatever
+    OMP_WAIT_POLICY says, and a backward convolution in bf16 then counted up to ten times.
     """
     synchronise(device)
     return time.process_time() / torch.get_num_threads() if busy else time.perf_counter()
