@@ -89,6 +89,7 @@ def struck(launch: Launch, blows: list[str], restart: Restart) -> Outcome:
         adversary = Adversary(launch, backend, restart)
         adversary.await_cut()
         adversary.befall(blows)
+        launch.spare()
         status = backend.status()
         adversary.see_it_end()
         pictures = intact.on_the_dashboard(backend)

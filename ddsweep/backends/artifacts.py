@@ -18,8 +18,8 @@ from optuna.artifacts import FileSystemArtifactStore
 from optuna.artifacts.exceptions import ArtifactNotFound
 from sqlalchemy import orm
 
-from ddsweep.backends import tables
-from ddsweep.backends.storage import Database, one_line
+from ddsweep.backends import patience, tables
+from ddsweep.backends.storage import Database, one_line, shown
 from ddsweep.results.travel import Damaged
 
 PART = 2**20  # bytes in a row
@@ -91,11 +91,15 @@ class Artifacts:
 
 def prepare(database: Database) -> None:
     """Create the tables where they are not there yet; any number of processes may do so at once."""
-    with one_line(database.url):
+
+    def create() -> None:
         if sa.inspect(database.rdb.engine).has_table(PARTS.name):
             return
         with database.mutex("schema"):
             TABLES.create_all(database.rdb.engine)
+
+    with one_line(database.url):
+        patience.insist(create, shown(database.url))
 
 
 def keep(session: orm.Session, key: str, contents: Mapping[str, bytes]) -> None:

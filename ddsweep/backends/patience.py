@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import sqlalchemy as sa
+from optuna.exceptions import StorageInternalError
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -26,9 +27,9 @@ def insist(work: Callable[[], T], where: str) -> T:
     while True:
         try:
             return work()
-        except sa.exc.DBAPIError as error:
-            waited = time.monotonic() - since
-            if not passing(error) or waited > SECONDS:
+        except (sa.exc.DBAPIError, StorageInternalError) as error:  # Optuna's own calls wrap what the database said
+            cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+            if not isinstance(cause, sa.exc.DBAPIError) or not passing(cause) or time.monotonic() - since > SECONDS:
                 raise
         if pause == PAUSES[0]:
             logger.warning("storage %s is away or busy; trying again for %.0f s", where, SECONDS)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ddsweep.cli.options import RUNS, Device, Json, Name, PerGpu, Profile, Runs, Settings, Workers, settings
+from ddsweep.cli.options import RUNS, Compile, Device, Json, Name, PerGpu, Profile, Runs, Settings, Workers, settings
 from ddsweep.errors import UserError
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def estimate(
     gpus: HowMany = None,
     per_gpu: PerGpu = None,
     runs: Runs = RUNS,
+    compile_: Compile = "auto",
     seconds: Seconds = 5.0,
     as_json: Json = False,
 ) -> None:

@@ -21,7 +21,7 @@ from ddsweep.estimate.findings import Distilled, Evaluated, Finding, Read, Train
 from ddsweep.estimate.seams import PassBoundaries, aside
 from ddsweep.estimate.watch import Pace, Watch, affordable
 from ddsweep.nn.measure import class_accuracy
-from ddsweep.numerics import Choice, Numerics, Precision
+from ddsweep.numerics import Choice, Numerics, Precision, wanted
 from ddsweep.pretrained import spec, training
 from ddsweep.pretrained.pool import KEPT
 from ddsweep.pretrained.spec import Spec
@@ -69,7 +69,7 @@ class Bench:
 
     def _numerics(self, precision: str, operations: float) -> Numerics:
         """As a trial chooses them, for as much work as there really is."""
-        choice = Choice(cast(Precision, precision), self._on)
+        choice = Choice(cast(Precision, precision), self._on, wanted())
         choice.set_up()
         return choice.of(operations)
 

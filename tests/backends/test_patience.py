@@ -7,10 +7,12 @@ import logging
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import psycopg
 import pytest
 import sqlalchemy as sa
+from optuna.exceptions import StorageInternalError
 from sqlalchemy import orm
 
 from ddsweep.backends import Claim, Definition, Lease, Point, State, patience
@@ -117,6 +119,20 @@ def test_patience_ends(backend: OptunaBackend, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(patience, "SECONDS", 0.05)
     with pytest.raises(sa.exc.OperationalError):
         patience.insist(away, "here")
+
+
+def test_what_optuna_wraps_is_known_again() -> None:
+    tries = iter([cut(), cut()])
+
+    def away_at_first() -> str:
+        if (error := next(tries, None)) is not None:
+            raise StorageInternalError("…") from error
+        return "there"
+
+    assert patience.insist(away_at_first, "here") == "there"
+    with pytest.raises(StorageInternalError):
+        patience.insist(broken := Mock(side_effect=StorageInternalError("of its own")), "here")
+    assert broken.call_count == 1
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,7 @@ def test_what_was_run_is_no_longer_counted(ddsweep: Run, tiny: list[str]) -> Non
     [
         (["nope"], "no sweep 'nope'"),
         (["ablation-alpha", "--set", "alpha"], "write KEY=VALUE"),
+        (["ablation-alpha", "--compile", "maybe"], "compile: 'maybe' is not allowed"),
         (["ablation-alpha", "--gpus", "0"], "at least 1"),
         (["ablation-alpha", "--gpus", "2", "--workers", "2"], "give one of them"),
         (["ablation-alpha", "--gpus", "3-x"], "gpus: "),

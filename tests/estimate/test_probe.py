@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from dataclasses import astuple, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from ddsweep import trial
 from ddsweep.errors import UserError
-from ddsweep.estimate import crew, footprint, kinds
+from ddsweep.estimate import crew, footprint, kinds, watch
 from ddsweep.estimate.crew import Order
-from ddsweep.estimate.findings import Read
+from ddsweep.estimate.findings import Distilled, Read
 from ddsweep.estimate.prices import Prices, trainings
 from ddsweep.recipe import Recipe, make
 from ddsweep.trackers.null import NullTracker
@@ -91,6 +94,31 @@ def test_bytes_are_those_of_real_files(choices: dict[str, Any], tmp_path: Path) 
     for one in trainings(recipe):
         pool = sum(path.stat().st_size for path in one.folder.iterdir())
         assert footprint.ptm(one, {recipe.ptm_epoch}, price) == pytest.approx(pool, rel=0.5)
+
+
+def test_what_compiling_takes_is_not_part_of_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for the compiler takes 40,000 s at a function's first call; later, in another trial, 10,000 s."""
+    waits, real = iter([40_000.0]), time.perf_counter
+    late = 0.0
+
+    def compiler(body: Callable[..., Any], **_: Any) -> Callable[..., Any]:
+        ready = False
+
+        def slow_at_first(*args: Any) -> Any:
+            nonlocal late, ready
+            late, ready = late + (0.0 if ready else next(waits, 10_000.0)), True
+            return body(*args)
+
+        return slow_at_first
+
+    monkeypatch.setattr("torch.compile", compiler)
+    monkeypatch.setattr(watch, "time", SimpleNamespace(perf_counter=lambda: real() + late))
+    monkeypatch.setenv("DDSWEEP_COMPILE", "on")
+    found = measured(recipe := tiny(regularizer="none")).found[kinds.Distilling.of(recipe, "")]
+    assert isinstance(found, Distilled)
+    assert found.step < 1_000
+    assert found.warm_up == pytest.approx(10_000, rel=0.1)
+    assert found.cold == pytest.approx(30_000, rel=0.1)
 
 
 def test_agents_beside_each_other() -> None:

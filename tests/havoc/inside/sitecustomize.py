@@ -2,7 +2,8 @@
 
 Python imports this before ``ddsweep agent`` begins, because its folder is in PYTHONPATH. ``$DDSWEEP_HAVOC`` is a
 folder with the diary, and with a file ``cut`` while the power is about to fail: it holds a pattern, and the first agent
-that has written a file and would now give it such a name loses half of it and dies.
+that has written a file and would now give it such a name loses half of it and dies. While there is a file ``striking``
+a cell takes its time, however fast the machine is: otherwise the sweep is over before all blows have been struck.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from fnmatch import fnmatch
 from pathlib import Path
@@ -18,6 +20,7 @@ from typing import Any
 
 HERE = os.environ.get("DDSWEEP_HAVOC", "")
 EVERY = 0.5  # seconds between two checkpoints, so that seconds of work have some
+PACE = 0.03  # seconds between two boundaries while blows are struck: a cell has about 500 of them
 
 
 def note(*words: object) -> None:
@@ -55,6 +58,19 @@ def save_often() -> None:
     FileSlot.resume = resumed  # type: ignore[method-assign]
 
 
+def take_time() -> None:
+    from ddsweep.checkpoints.slot import FileSlot
+
+    offer = FileSlot.offer
+
+    def offered(self: FileSlot, state: Callable[[], Any]) -> None:
+        if Path(HERE, "striking").exists():
+            time.sleep(PACE)
+        offer(self, state)
+
+    FileSlot.offer = offered  # type: ignore[method-assign]
+
+
 def note_full_disks() -> None:
     from ddsweep import disk
 
@@ -72,4 +88,5 @@ def note_full_disks() -> None:
 if HERE and "agent" in sys.orig_argv:
     fail_before_renaming()
     save_often()
+    take_time()
     note_full_disks()
