@@ -73,7 +73,7 @@ class Crew:
 
         After a while wake the others too.
         """
-        busy, longest = _busy(self._orders.log), LONGEST[self._orders.url.partition(":")[0]]
+        busy, longest = _busy(self._orders.log), LONGEST["postgresql" if "://" in self._orders.url else "sqlite"]
         for process, (point, since) in list(self._frozen.items()):
             assert process.pid is not None
             if busy.get(point) != process.pid or time.monotonic() - since > longest:
