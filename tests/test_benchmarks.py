@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import cclom_cache, checkpoints, crowd, gpu, queue, speed
+from benchmarks import cclom_cache, checkpoints, crowd, gpu, queue, speed, surroundings
 from benchmarks.steps import METHODS, Work
 from benchmarks.turns import Conditions, compare
 from ddsweep.numerics import Numerics
@@ -51,6 +51,14 @@ def test_speed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
         assert row["ratio"] == statistics.median(plain / fast for plain, fast in turns)
         share = row["operations"] / min(row["fast_s"]) / found["peaks"]["float32"]
         assert row["fast_share"] == pytest.approx(share)
+
+
+def test_surroundings(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(surroundings, "elsewhere", lambda words, surrounded: 2.0 if surrounded else 5.0)
+    monkeypatch.setattr(sys, "argv", ["surroundings", "--method", "dm", "--turns", "1"])
+    surroundings.main()
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| dm")]
+    assert rows[0] == "| dm | float32 | off | 5e+03 | 2e+03 | 2.50 |" and len(rows) == 4
 
 
 def test_operations_are_those_of_the_convolutions() -> None:

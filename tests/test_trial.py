@@ -286,7 +286,7 @@ def test_large_images_go_through_convnet6_in_chunks(monkeypatch: pytest.MonkeyPa
         "iterations": 2,
     }
     whole = run("one", **large)
-    monkeypatch.setattr(distribution_matching, "images_per_pass", lambda size: 3)
+    monkeypatch.setattr(distribution_matching, "images_per_pass", lambda size, pixels=0: 3)
     parts = run("two", **large)
     sets = [stored(Path(runs) / whole.recipe.key()) for runs in ("one", "two")]
     assert sets[0].shape == (2, 3, 224, 224)

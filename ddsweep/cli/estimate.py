@@ -92,13 +92,13 @@ def order(slot: Slot, agents: Crew, seconds: float, in_process: bool) -> Order:
     from ddsweep import device as devices
     from ddsweep.estimate.crew import Order
     from ddsweep.launchers import plan
-    from ddsweep.launchers.local import WAITING
+    from ddsweep.launchers.local import SURROUNDINGS
 
     if in_process:
         return Order(slot.here or slot.device, seconds)
     here = min(agents.devices, len(devices.visible())) if slot.device.startswith("cuda") else 1
     threads = max(1, plan.cores() // (here * agents.per_device))
-    environment = {**WAITING, "OMP_NUM_THREADS": str(threads), **slot.environment}
+    environment = {**SURROUNDINGS, "OMP_NUM_THREADS": str(threads), **slot.environment}
     return Order(slot.device, seconds, agents.per_device, threads, environment)
 
 

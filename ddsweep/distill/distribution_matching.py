@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from ddsweep.data.dataset import Dataset
     from ddsweep.nn import Network
 
+# Of the real images that go through a network at once. On a CPU, compiled, 256 images of 32×32 a pass took 5 %
+# (float32) to 14 % (bf16) less time than all 2560 of ten classes.
+PIXELS = {"cpu": 2**18, "cuda": 2**22}
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -78,8 +82,9 @@ class DistributionMatching:
         if done:
             return
         self._net.train()
-        # batch norm must see all classes together; otherwise a pass takes what memory allows, across classes
-        chunk = sys.maxsize if has_batch_norm(self._net) else images_per_pass(dataset.size)
+        # batch norm must see all classes together; otherwise a pass takes what suits the device, across classes
+        fitting = images_per_pass(dataset.size, PIXELS.get(synthetic.images.device.type, PIXELS["cuda"]))
+        chunk = sys.maxsize if has_batch_norm(self._net) else fitting
         real: list[Tensor] = []
         ours: list[Tensor] = []
         targets: list[Tensor] = []

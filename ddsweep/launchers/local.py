@@ -16,9 +16,14 @@ from ddsweep.device import Slot
 from ddsweep.launchers import Job
 
 PATIENCE = 30.0  # seconds an agent has to give its cell back; the longest step we know of takes a few
-# Threads that wait for work sleep instead of spinning. Alone on two cores the demo's cell takes the same 2.7 s either
-# way; beside another job on the same cores 4 s instead of 10.
-WAITING = {"OMP_WAIT_POLICY": "passive"}
+# Threads that wait for work sleep instead of spinning: alone on two cores the demo's cell takes the same 2.7 s either
+# way; beside another job on the same cores 4 s instead of 10. Feature maps lie in huge pages (torch's switch) and are
+# not given back to the system between two steps (glibc's), which then need not be zeroed again: `python -m
+# benchmarks.surroundings` measures that. Whoever sets one of them keeps his own.
+SURROUNDINGS = {
+    "OMP_WAIT_POLICY": "passive", "THP_MEM_ALLOC_ENABLE": "1", "MALLOC_MMAP_THRESHOLD_": str(2**25),
+    "MALLOC_TRIM_THRESHOLD_": str(2**30),
+}  # fmt: skip
 MAX_DEATHS = 3  # deaths in a row after which a slot is closed
 
 
@@ -117,7 +122,7 @@ class LocalLauncher:
         command = [*job.command(), "--device", slot.slot.device, "--slot", str(slot.slot)]
         command += ["--streak", str(slot.streak), "--parent", str(os.getpid())]
         told = {"DDSWEEP_STORAGE": job.storage, "OMP_NUM_THREADS": str(job.threads)}
-        environment = WAITING | os.environ | told | slot.slot.environment
+        environment = SURROUNDINGS | os.environ | told | slot.slot.environment
         with slot.log.open("ab") as log:
             slot.process = subprocess.Popen(
                 command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment,

@@ -63,7 +63,7 @@ def test_the_size_of_a_pass_does_not_change_the_loss(monkeypatch, limit):
         return only(toys.Net(), toys.synthetic(), toys.dataset(), Streams(7))
 
     expected = value()
-    monkeypatch.setattr(distribution_matching, "images_per_pass", lambda size: limit)
+    monkeypatch.setattr(distribution_matching, "images_per_pass", lambda size, pixels=0: limit)
     torch.testing.assert_close(value(), expected, rtol=1e-12, atol=0)
 
 
@@ -80,7 +80,7 @@ def test_classes_may_have_fewer_images_than_a_batch():
 def passes(norm: str, limit: int, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, bool]]:
     """Size of every forward pass, and whether it keeps a graph."""
     net, seen = toys.Net(norm=norm), []
-    monkeypatch.setattr(distribution_matching, "images_per_pass", lambda size: limit)
+    monkeypatch.setattr(distribution_matching, "images_per_pass", lambda size, pixels=0: limit)
     net.conv.register_forward_hook(lambda module, inputs, output: seen.append((len(output), output.requires_grad)))
     only(net, toys.synthetic(), toys.dataset(), Streams(7))
     return seen

@@ -1,0 +1,77 @@
+"""What the environment that a launcher gives its agents is worth on a CPU: steps in processes with and without it.
+
+``python -m benchmarks.surroundings [--method dm,dc,evaluation,ptm] [--precision float32,bf16] [--compile on,off]
+[--threads N] [--turns 3]``. Every turn is two fresh processes, one after the other; the ratio is the median of the
+turns'. Seconds are those of processor time, see ``machine.now``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+from itertools import product
+
+import torch
+
+from benchmarks import machine
+from benchmarks.steps import Work, fast
+from ddsweep.launchers.local import SURROUNDINGS
+from ddsweep.numerics import PRECISIONS, Numerics
+
+STEPS = 4  # of a process, after one that does not count; the median of them
+METHODS = ("dm", "dc", "evaluation", "ptm")
+
+
+def seconds(method: str, precision: str, compiled: str, threads: int) -> float:
+    """Of a step, here and now."""
+    torch.set_num_threads(threads)
+    took: list[float] = []
+    began = machine.now("cpu", busy=True)
+
+    def boundary() -> bool:
+        nonlocal began
+        ended = machine.now("cpu", busy=True)
+        took.append(ended - began)
+        began = ended
+        return len(took) > STEPS
+
+    fast(Work(method, classes=2), Numerics(precision, compiled == "on"), boundary)  # type: ignore[arg-type]
+    return statistics.median(took[1:])
+
+
+def elsewhere(words: list[str], surrounded: bool) -> float:
+    """The same in a process of its own."""
+    plain = {name: value for name, value in os.environ.items() if name not in SURROUNDINGS}
+    told = plain | (SURROUNDINGS if surrounded else {"OMP_WAIT_POLICY": SURROUNDINGS["OMP_WAIT_POLICY"]})
+    command = [sys.executable, "-m", "benchmarks.surroundings", "--child", *words]
+    return float(subprocess.run(command, env=told, check=True, capture_output=True, text=True).stdout)
+
+
+def main() -> None:
+    """The table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--method", default=",".join(METHODS))
+    parser.add_argument("--precision", default="float32,bf16", help=f"of {', '.join(PRECISIONS)}")
+    parser.add_argument("--compile", default="off,on")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.child:
+        print(seconds(*asked.child, asked.threads))
+        return
+    print(", ".join(f"{name} {value}" for name, value in machine.describe("cpu").items()), flush=True)
+    print("| step | precision | compiled | without ms | with ms | ratio |\n|---|---|---|---:|---:|---:|")
+    for words in product(*(listed.split(",") for listed in (asked.method, asked.precision, asked.compile))):
+        command = [*words, "--threads", str(asked.threads)]
+        turns = [(elsewhere(command, False), elsewhere(command, True)) for _ in range(asked.turns)]
+        without, within = (1e3 * statistics.median(times) for times in zip(*turns, strict=True))
+        ratio = statistics.median(slow / quick for slow, quick in turns)
+        print(f"| {' | '.join(words)} | {without:.3g} | {within:.3g} | {ratio:.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
