@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ddsweep import nn
+from ddsweep.distill.table import METHODS
 
 if TYPE_CHECKING:
     from ddsweep.data.dataset import Dataset
@@ -30,13 +31,10 @@ def forward(arch: str, channels: int, classes: int, size: int, width: int) -> fl
 
 def distillation(recipe: Recipe, dataset: Dataset) -> float:
     """Operations of the matching loss over all image steps, without the guidance."""
-    classes, train = len(dataset.classes), 1 + BACKWARD
-    if recipe.method == "dm":
-        images = classes * (recipe.batch_real + train * recipe.ipc) * recipe.iterations
-    else:  # the gradient of the synthetic images is itself differentiated: twice the work of a training step
-        step = classes * (train * recipe.batch_real + 2 * train * recipe.ipc)
-        images = recipe.outer_loops * recipe.iterations * step
-        images += recipe.iterations * (recipe.outer_loops - 1) * recipe.inner_epochs * train * classes * recipe.ipc
+    classes, (real, ours) = len(dataset.classes), METHODS[recipe.method].passes
+    images = recipe.outer_loops * classes * (real * recipe.batch_real + ours * recipe.ipc)
+    images += (recipe.outer_loops - 1) * recipe.inner_epochs * (1 + BACKWARD) * classes * recipe.ipc
+    images *= recipe.iterations
     return images * forward(recipe.arch, dataset.channels, classes, dataset.size, recipe.width)
 
 

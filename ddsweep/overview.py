@@ -42,6 +42,21 @@ class Overview:
                 state += " (baseline)"
             yield point | {"state": state, "shared with": ", ".join(self.shared[cell.key]), "key": cell.key}
 
+    def search_lines(self) -> Iterator[str]:
+        """How a search draws its points, in words."""
+        search = self.sweep.search
+        if search is None:
+            return
+        yield f"{search.method} draws {search.run_cap} points when agents ask for them"
+        for name in self.sweep.swept:
+            yield f"      {name}: {self.sweep.offer(name)}"
+        if search.early:
+            bands = " and ".join(map(str, search.early.bands))
+            parts = f"{bands} of {search.early.iterations} parts"
+            yield f"      at {parts} of a distillation the best 1/{search.early.eta} go on"
+        if len(search.objectives) > 1:
+            yield f"      maximises {', '.join(search.objectives)}: results marks the front"
+
     def needs_lines(self) -> Iterator[str]:
         """The PTMs and datasets in words; PTMs that differ in their seed alone, and are as far, share a line."""
         alike: dict[tuple[spec.Spec, tuple[int, ...], tuple[int, ...]], list[spec.Spec]] = {}
@@ -56,6 +71,7 @@ class Overview:
         """The same for scripts."""
         return {
             "sweep": self.sweep.definition(),
+            "size": self.sweep.size,
             "cells": [
                 {"key": cell.key, "point": cell.point, "state": self.states[cell.key], "shared": self.shared[cell.key]}
                 for cell in self.sweep.cells
@@ -86,9 +102,9 @@ def of(one: Sweep, runs: Path) -> Overview:
     for cell in one.cells:
         result = results.read(runs / cell.key)
         states[cell.key] = "waiting" if result is None else "done" if result.state == "complete" else "failed"
-    needs = spec.needs(cell.recipe for cell in one.cells)
+    needs = spec.needs(one.recipes)
     ptms = {ptm: (sorted(epochs), sorted(epochs & ptm.saved())) for ptm, epochs in needs.items()}
-    wanted = spec.datasets(cell.recipe for cell in one.cells)
+    wanted = spec.datasets(one.recipes)
     datasets = {name: data.is_prepared(name, size) for name, size in wanted}
     return Overview(one, states, _shared(one), ptms, datasets)
 
@@ -101,7 +117,7 @@ def users() -> dict[spec.Spec, list[str]]:
             one = sweep.load(name, profile)
         except UserError:  # a file with an error uses nothing; `list` names the error
             continue
-        for ptm in spec.needs(cell.recipe for cell in one.cells):
+        for ptm in spec.needs(one.recipes):
             found.setdefault(ptm, []).append(one.full_name)
     return found
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 
-from ddsweep import data, device, effort, files, numerics, pictures, provenance, rng
-from ddsweep.checkpoints import Checkpoints, FileSlot
+from ddsweep import data, device, effort, files, numerics, pictures, plugins, provenance, rng
+from ddsweep.checkpoints import Checkpoints, FileSlot, Slot
 from ddsweep.clock import Clock
 from ddsweep.data.dataset import Dataset
 from ddsweep.data.table import FOLDER_PREFIX
@@ -21,10 +21,12 @@ from ddsweep.distill.loop import Diverged, distill
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.errors import UserError
 from ddsweep.evaluate import Evaluation, Rule, evaluate, named
+from ddsweep.looks import Looks, WatchedSlot
+from ddsweep.looks import Pruned as Pruned
 from ddsweep.numerics import Choice, Compile
 from ddsweep.pretrained import lens, published, spec, training
 from ddsweep.pretrained import pool as ptm_pool
-from ddsweep.recipe import Recipe
+from ddsweep.recipe import Recipe, verify
 from ddsweep.results import result as results
 from ddsweep.results.result import Result
 from ddsweep.trackers import Tracker
@@ -37,7 +39,7 @@ CHECKPOINT = "checkpoint"  # folder within that of a run, until the run has fini
 
 def run(
     recipe: Recipe, tracker: Tracker, on: str, runs: Path, wanted: Wanted | None = None,
-    checkpoints: Checkpoints | None = None, compile: Compile | None = None,
+    checkpoints: Checkpoints | None = None, compile: Compile | None = None, *, looks: Looks | None = None,
 ) -> Result:  # fmt: skip
     """Train or load the PTMs, distil, evaluate. Given device and versions, a pure function of the recipe.
 
@@ -53,13 +55,15 @@ def run(
         checkpoints: when to save, and whether to leave; default: every five minutes, and never.
         compile: whether to compile what is computed most often; ``auto``: where the work repays it. Default:
             ``numerics.wanted``.
+        looks: when the distillation is looked at on its way, and who may end it there; default: never.
 
     Returns:
         The result; its ``state`` is ``failed`` when the loss diverged.
 
     Raises:
-        UserError: data or disk: something that the user can put right.
+        UserError: data, disk, a plugin of another version: something that the user can put right.
         Interrupted: asked to leave; the state is saved.
+        Pruned: ended on its way by who is told of ``looks``; the state is saved.
     """
     folder = runs / recipe.key()
     with files.lock(runs / ".locks" / f"{recipe.key()}.lock"):
@@ -70,13 +74,13 @@ def run(
             retell(folder, recipe, tracker)
             tracker.finish(finished)
             return finished
+        verify([recipe])
         telling = FanOut(DiskTracker(folder), tracker)
         telling.start(recipe)
         files.write_json(folder / "recipe.json", recipe.model_dump())
         choice = Choice(recipe.precision, on, compile or numerics.wanted())
-        result = _Trial.of(recipe, telling, choice, folder, checkpoints or Checkpoints()).run(
-            wanted or spec.needs([recipe])
-        )
+        one = _Trial.of(recipe, telling, choice, folder, checkpoints or Checkpoints())
+        result = replace(one, looks=looks).run(wanted or spec.needs([recipe]))
         telling.finish(result)
         result.write(folder)
         _clear(folder)
@@ -116,6 +120,7 @@ class _Trial:
         checkpoints: when to save.
         clock: how long it has taken.
         checksums: of the data that were read so far.
+        looks: at the distillation on its way.
     """
 
     recipe: Recipe
@@ -125,6 +130,7 @@ class _Trial:
     checkpoints: Checkpoints
     clock: Clock
     checksums: dict[str, str]
+    looks: Looks | None = None
 
     @classmethod
     def of(cls, recipe: Recipe, tracker: Tracker, choice: Choice, folder: Path, checkpoints: Checkpoints) -> _Trial:
@@ -148,13 +154,13 @@ class _Trial:
         with clock("pretrain"):
             pool = self._pool(dataset, wanted)
         finding = Result(
-            recipe, device=device.describe(on), versions=provenance.versions(), git=provenance.git(),
-            data=self.checksums,
+            recipe, device=device.describe(on), versions=provenance.versions() | plugins.versions(recipe.plugins),
+            git=provenance.git(), data=self.checksums,
         )  # fmt: skip
         try:
             with clock("distill"):
                 numbers = self.choice.of(effort.distillation(recipe, dataset))
-                synthetic = distill(recipe, dataset, pool, streams, self.tracker, self._slot("distill"), numbers)
+                synthetic = distill(recipe, dataset, pool, streams, self.tracker, self._watched(dataset), numbers)
         except Diverged as reason:
             return replace(finding, seconds=clock.seconds, state="failed", reason=str(reason))
         save(synthetic, recipe, dataset, self.folder)
@@ -170,6 +176,30 @@ class _Trial:
         """Where a part of the trial keeps its checkpoints; they count for this recipe and these data only."""
         owner = {"key": self.recipe.key(), "data": json.dumps(self.checksums, sort_keys=True), **further}
         return FileSlot(self.folder / CHECKPOINT / f"{name}.safetensors", owner, self.checkpoints)
+
+    def _watched(self, dataset: Dataset) -> Slot:
+        """The slot of the distillation, with the looks that are wanted."""
+        slot = self._slot("distill")
+        if self.looks is None:
+            return slot
+        record = self.folder / CHECKPOINT / "looks.json"
+        return WatchedSlot(slot, self.looks, partial(self._measure, dataset), record)
+
+    def _measure(self, dataset: Dataset, images: torch.Tensor, step: int) -> float:
+        """The accuracy on the set as it is after ``step``: of one network, trained by the rule of the recipe.
+
+        With a quarter of the epochs an α of 1000 looked better than the 100 that was better in the end.
+        """
+        recipe, evaluated = self.recipe, self.recipe.eval_archs.split("+")
+        arch = recipe.arch if recipe.arch in evaluated else evaluated[0]
+        labels = torch.arange(len(dataset.classes), device=images.device).repeat_interleave(recipe.ipc)
+        found = evaluate(
+            Synthetic(images, labels, recipe.ipc), dataset, arch, 1, rng.generator(recipe.seed, "look", step),
+            rule_for(recipe, arch), width=recipe.width, numerics=self.choice.of(0),
+            progress=partial(self.tracker.progress, f"look {arch}"),
+        )  # fmt: skip
+        self.tracker.log({"accuracy_so_far": found.mean}, step)
+        return found.mean
 
     def _network_slot(self, arch: str, judged: str, index: int) -> FileSlot:
         return self._slot(f"evaluate-{arch}-{index}", judged=judged)

@@ -14,24 +14,27 @@ PACKAGE = Path(__file__).parent.parent / "ddsweep"
 # Arrows point down only, and never sideways between two rooms of one floor.
 FLOORS = {
     "errors": 0,
-    "files": 1, "disk": 1, "expression": 1, "rng": 1, "device": 1, "provenance": 1, "processes": 1,
-    "nn": 2, "numerics": 2, "data": 2, "distill.synthetic": 3, "augment": 2, "pictures": 2,
+    "files": 1, "disk": 1, "expression": 1, "rng": 1, "device": 1, "provenance": 1, "processes": 1, "plugins": 1,
+    "distill.table": 2, "nn": 2, "numerics": 2, "data": 2, "distill.synthetic": 3, "augment": 2, "pictures": 2,
     "checkpoints": 2, "clock": 2,
     "recipe": 3,
     "sweep": 4, "distill": 4, "evaluate": 4, "pretrained": 4, "results.result": 4,
     "results": 5, "trackers": 5,
-    "backends": 6, "exchange": 6, "effort": 5, "trial": 6, "overview": 6,
-    "agent": 7, "dashboard": 7, "report": 7, "estimate": 7,
-    "launchers": 8,
-    "cli": 9,
+    "backends": 6, "exchange": 6, "effort": 5, "trial": 6, "overview": 6, "looks": 5,
+    "agent": 7, "dashboard": 7, "report": 7, "estimate": 7, "testing": 7,
+    "launchers": 8, "housekeeping": 6,
+    "doctor": 9,
+    "cli": 10,
 }  # fmt: skip
 CONTROL = (
     "cli", "report", "sweep", "recipe", "backends", "launchers", "agent", "overview", "trackers", "errors", "files",
+    "plugins",
 )  # fmt: skip
 DATA = (
     "distill",
     "evaluate",
     "exchange",
+    "looks",
     "pretrained",
     "nn",
     "data",
@@ -136,12 +139,14 @@ def test_recipe_is_named_only_at_the_door() -> None:
         "trial",
         "effort",
         "overview",
+        "housekeeping",
         "estimate",
         "agent",
         "trackers",
         "results",
         "results.result",
         "backends",
+        "testing",
     }
     for path in MODULES:
         own = room(name_of(path))

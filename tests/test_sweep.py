@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddsweep import sweep
+from ddsweep.backends import search
 from ddsweep.errors import UserError
 
 FIVE = {"ablation-alpha", "ablation-n-models", "ablation-n-archs", "ablation-epoch", "ablation-domain"}
@@ -40,11 +41,12 @@ def test_the_five_ablations_are_there() -> None:
 @pytest.mark.parametrize("profile", ["demo", "quick", "paper"])
 @pytest.mark.parametrize("path", files(), ids=lambda path: path.stem)
 def test_every_file_loads_at_every_scale(path: Path, profile: str) -> None:
-    one = sweep.load(path.stem, profile)
+    one = search.sketch(sweep.load(path.stem, profile))
     assert one.title
     assert one.full_name == f"{path.stem}@{profile}"
     assert any(one.is_baseline(cell.recipe) for cell in one.cells)
     assert any(not one.is_baseline(cell.recipe) for cell in one.cells)
+    assert len(one.cells) == one.size
     if profile == "paper":
         assert len(one.cells) == CELLS.get(path.stem, len(one.cells))
     if profile == "demo":
@@ -53,9 +55,9 @@ def test_every_file_loads_at_every_scale(path: Path, profile: str) -> None:
 
 @pytest.mark.parametrize("path", files(), ids=lambda path: path.stem)
 def test_a_sweep_survives_the_journey_to_an_agent(path: Path) -> None:
-    one = sweep.load(path.stem)
+    one = search.sketch(sweep.load(path.stem))
     again = sweep.Sweep.from_definition(json.loads(json.dumps(one.definition())))
-    assert again.cells == one.cells
+    assert again.with_points(json.loads(json.dumps(one.drawn))).cells == one.cells
     for cell in one.cells:
         assert again.recipe(json.loads(json.dumps(cell.point))) == cell.recipe
 
@@ -252,14 +254,18 @@ def test_aliases_are_welcome() -> None:
         ("method: grid\n  bad: [", "mine.yaml, line 2: is not YAML"),
         ("- a\n- b", "the file: input should be a valid dictionary"),
         (yaml.safe_dump(minimal(methd="grid")), "methd: no such key; did you mean method?"),
-        (yaml.safe_dump(minimal(method="bayes")), "method: input should be 'grid'"),
+        (
+            yaml.safe_dump(minimal() | {"x-ddsweep": {"axis": ["alpha"], "excldue": []}}),
+            "x-ddsweep.excldue: no such key; did you mean exclude?",
+        ),
+        (yaml.safe_dump(minimal(method="best")), "method: input should be 'grid', 'random' or 'bayes'"),
         (yaml.safe_dump(minimal(parameters={"alhpa": {"value": 1}})), "alhpa: no such parameter; did you mean alpha?"),
         (
             yaml.safe_dump(minimal(parameters={"alpha": {"values": []}})),
             "parameters.alpha.values: list should have at least",
         ),
         (yaml.safe_dump(minimal(parameters={"alpha": {}})), "parameters.alpha: needs exactly one of value and values"),
-        (yaml.safe_dump(minimal(parameters={"alpha": {"min": 0}})), "parameters.alpha.min: no such key"),
+        (yaml.safe_dump(minimal(parameters={"alpha": {"mni": 0}})), "parameters.alpha.mni: no such key"),
         ("method: grid\nparameters: {alpha: {values: [0, 1e-3]}}\nx-ddsweep: {axis: [alpha]}", "write 0.001"),
         (
             yaml.safe_dump(minimal(**{"x-ddsweep": {"axis": ["alpah"]}})),
@@ -314,12 +320,18 @@ keys = st.sampled_from(
 documents = st.dictionaries(keys | st.text(max_size=6), json_like, max_size=5)
 parameters = st.dictionaries(
     st.sampled_from(["alpha", "ipc", "method", "target", "source", "archs", "seed"]) | st.text(max_size=4),
-    st.dictionaries(st.sampled_from(["value", "values", "min"]), json_like, max_size=2),
+    st.dictionaries(st.sampled_from(["value", "values", "min", "max", "distribution", "q"]), json_like, max_size=3),
     max_size=3,
 )
 
 
-@given(documents | parameters.map(lambda chosen: minimal(parameters=chosen)))
+searches = st.builds(
+    lambda chosen, method, cap, early: minimal(parameters=chosen, method=method, run_cap=cap, early_terminate=early),
+    parameters, st.sampled_from(["random", "bayes"]), json_like | st.just(3), json_like | st.none(),
+)  # fmt: skip
+
+
+@given(documents | parameters.map(lambda chosen: minimal(parameters=chosen)) | searches)
 def test_any_document_loads_or_is_one_line(document: Any) -> None:
     try:
         one = sweep.load(write(yaml.safe_dump(document, allow_unicode=True)), "demo")

@@ -21,9 +21,10 @@ from ddsweep.backends.ledger import Phase
 from ddsweep.backends.optuna import OptunaBackend, OptunaStore
 from ddsweep.cli import options, session
 from tests.cli.conftest import TINY
+from tests.docs.page import page
 from tests.lab import PASSWORD, Host, Lab, lab
 
-GUIDE = Path(__file__).parent.parent / "docs" / "clusters.md"
+GUIDE = page("docs/clusters.md")
 NAME = "ablation-alpha"
 CELL = [setting for setting in TINY if "iterations" not in setting] + ["iterations=300"]  # two seconds
 ALPHAS = list(range(24))
@@ -150,12 +151,11 @@ def pictures(store: OptunaStore, backend: OptunaBackend) -> int:
 @pytest.mark.postgres
 def test_the_walk_through(network: Lab) -> None:
     """Every `ddsweep` command of docs/clusters.md, on the host that its prompt names, in its order."""
-    commands = re.findall(r"^(red|blue)\$ ddsweep (.*)$", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
-    assert {words.split()[0] for _, words in commands} == {"launch", "agents", "status", "results", "plot"}
+    commands = [(command.host, command.words[1:]) for command in GUIDE.commands if command.host]
+    assert {words[0] for _, words in commands} == {"launch", "agents", "status", "results", "plot"}
     chosen = [f"--set={setting}" for setting in [*TINY, "alpha=0,1"]]
     smaller = {"launch": [*chosen, "--workers=1", "--device=cpu"], "agents": ["--workers=1", "--device=cpu"]}
-    for name, words in commands:
-        command = words.split()
+    for name, command in commands:
         done = network.hosts[name].run(*command, *smaller.get(command[0], []))
-        assert (done.returncode, PASSWORD in done.stdout + done.stderr) == (0, False), f"{words}\n{done.stderr}"
+        assert (done.returncode, PASSWORD in done.stdout + done.stderr) == (0, False), f"{command}\n{done.stderr}"
     assert len(list((network.hosts["blue"].home / "runs").glob("*/result.json"))) == 2

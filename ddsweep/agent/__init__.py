@@ -30,6 +30,7 @@ from ddsweep.agent.work import Agent as Agent
 from ddsweep.agent.work import BadSlot as BadSlot
 from ddsweep.agent.work import Poisoned as Poisoned
 from ddsweep.backends import connect
+from ddsweep.recipe import verify
 from ddsweep.sweep import Sweep
 from ddsweep.trackers import Tracker
 from ddsweep.trackers.fan_out import FanOut
@@ -65,9 +66,13 @@ def main(sweep_name: str, storage: str, runs: Path, post: Post, further: Sequenc
     Returns:
         0: the queue is drained, or the agent was asked to leave; ``POISONED``: start a fresh process on this slot;
         ``BAD_SLOT``: do not.
+
+    Raises:
+        UserError: no such storage or sweep; or this host lacks the plugins that the sweep was launched with.
     """
     store = connect(storage, artifacts=runs / "artifacts", patient=True)
     backend, sweep = store.sweep(sweep_name), Sweep.from_definition(store.load_definition(sweep_name).definition)
+    verify(sweep.recipes)
     clear(status_folder(runs, sweep_name))
     status = StatusTracker(status_folder(runs, sweep_name), AgentStatus(name(), post.slot or post.on, sweep_name))
     status.idle()

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 from ddsweep import agent, disk, files, sweep
 from ddsweep.agent import Leaving, Stopped
 from ddsweep.agent.streak import MOST, Streak
+from ddsweep.agent.watched import Watched
 from ddsweep.backends.folders import FolderStore
 from ddsweep.errors import UserError
+from ddsweep.looks import Looks
 from ddsweep.pretrained import spec
 from ddsweep.trackers import Tracker, status
 from ddsweep.trackers.fan_out import FanOut
@@ -113,19 +115,21 @@ def main(recipe: Recipe, place: Place, tracker: WandbTracker) -> int:
     process): leaves, and the run stays stopped.
     """
     record, leaving, cell = Record(place.streak), Leaving(), recipe.title()
+    watched = Watched(recipe, place.sweep, place.runs, known(place))
     before = signal.signal(signal.SIGTERM, leaving.hear)
     record.begin(cell)
     try:
         with place.shown() as shown, leaving.heard():
-            result = attempts(recipe, place, FanOut(shown, tracker), leaving.checkpoints)
-    except Stopped:
+            result = attempts(recipe, place, FanOut(shown, tracker), leaving.checkpoints, watched.looks)
+    except (Stopped, KeyboardInterrupt) as asked:
+        if watched.last and tracker.stopped():
+            record.end()
+            tracker.prune(watched.prune())
+            return 0
         record.leave(cell)
-        tracker.leave()
-        return LEFT
-    except KeyboardInterrupt:
-        record.leave(cell)
-        tracker.leave("stopped")
-        return STOPPED
+        stopped = isinstance(asked, KeyboardInterrupt)
+        tracker.leave("stopped" if stopped else "")
+        return STOPPED if stopped else LEFT
     except Spent as reasons:
         record.fail(cell, str(reasons))
         tracker.leave(str(reasons))
@@ -143,7 +147,9 @@ def failed(cell: str, reason: str) -> int:
     return FAILED
 
 
-def attempts(recipe: Recipe, place: Place, tracker: Tracker, checkpoints: Checkpoints) -> Result:
+def attempts(
+    recipe: Recipe, place: Place, tracker: Tracker, checkpoints: Checkpoints, looks: Looks | None = None
+) -> Result:  # fmt: skip
     """Try until there is a result. W&B never repeats a point of a grid, so a trial repeats itself.
 
     Raises:
@@ -154,12 +160,12 @@ def attempts(recipe: Recipe, place: Place, tracker: Tracker, checkpoints: Checkp
     from ddsweep import trial
 
     cells = known(place)
-    wanted = spec.needs(cell.recipe for cell in cells.cells) if cells else None
+    wanted = spec.needs(cells.recipes) if cells else None
     most = cells.max_attempts if cells else ATTEMPTS
     reasons: list[str] = []
     while True:
         try:
-            return trial.run(recipe, tracker, place.on, place.runs, wanted, checkpoints)
+            return trial.run(recipe, tracker, place.on, place.runs, wanted, checkpoints, looks=looks)
         except Exception as error:
             if disk.is_full(error):
                 wait_for_room(place, tracker, error)

@@ -18,6 +18,7 @@ from ddsweep.agent.trouble import is_device_error, out_of_memory
 from ddsweep.agent.turns import Turns
 from ddsweep.backends import Claim, Queue, attach_image
 from ddsweep.errors import UserError
+from ddsweep.looks import Looks, Pruned
 from ddsweep.pretrained import spec
 from ddsweep.pretrained.spec import Spec
 from ddsweep.results import travel
@@ -29,6 +30,7 @@ from ddsweep.trackers.queue import QueueTracker
 from ddsweep.trackers.status import StatusTracker
 
 if TYPE_CHECKING:
+    from ddsweep.recipe import Recipe
     from ddsweep.results.result import Result
 
 logger = logging.getLogger(__name__)
@@ -42,6 +44,10 @@ Wanted = dict[Spec, set[int]]
 
 class Poisoned(BaseException):
     """A device error after which nothing in this process can be trusted."""
+
+
+class NoRecipe(Exception):
+    """A search has drawn a point that is no recipe: a finding about its ranges, and not tried again."""
 
 
 class BadSlot(BaseException):
@@ -83,7 +89,7 @@ class Agent:
             Poisoned: the device failed; the attempt is spent, unless the device's memory was too small.
             BadSlot: different points in a row failed here.
         """
-        wanted = spec.needs(cell.recipe for cell in self.sweep.cells)
+        wanted = spec.needs(self.sweep.recipes)
         looked = 0.0
         while not self.leaving.soon:
             try:
@@ -132,17 +138,26 @@ class Agent:
 
         self.status.show("starting", claim.point.title)
         try:
-            recipe = self.sweep.recipe(claim.point.params)
+            recipe = self._recipe(claim)
             if recipe.key() != claim.point.key:
                 raise UserError("the sweep was registered by another version of ddsweep; launch it again")
             tracker = FanOut(self.status, QueueTracker(partial(attach_image, claim)), self.further)
             with self.leaving.heard():
                 if self.shelf:
                     travel.bring(self.shelf, [recipe.key()], self.runs)
-                result = trial.run(recipe, tracker, self.on, self.runs, wanted, self.leaving.checkpoints)
+                looks = looks_at(self.sweep, recipe, claim.look)
+                result = trial.run(recipe, tracker, self.on, self.runs, wanted, self.leaving.checkpoints, looks=looks)
         except Stopped:
             self.further.leave()
             claim.release(claim.note)
+        except Pruned as reason:
+            step, accuracy = reason.step, reason.accuracy
+            self.further.leave(str(reason))
+            self.streak.end()
+            self._insist(lambda: claim.prune(step, accuracy))
+        except NoRecipe as reason:
+            told = str(reason)
+            self._insist(lambda: claim.fail(told, final=True))
         except Exception as error:
             logger.exception("%s failed", claim.point.title)
             self.further.leave(f"{type(error).__name__}: {error}")
@@ -151,6 +166,15 @@ class Agent:
             self.streak.end()
             if self._delivered(claim):
                 self._insist(lambda: answer(claim, result))
+
+    def _recipe(self, claim: Claim) -> Recipe:
+        """The experiment at a point. Raises NoRecipe when a search has drawn choices that contradict each other."""
+        try:
+            return self.sweep.recipe(claim.point.params)
+        except UserError as error:
+            if self.sweep.search is None:
+                raise
+            raise NoRecipe(str(error)) from None
 
     def _failed(self, claim: Claim, error: Exception) -> None:
         """Answer for a trial that raised, as the head of this package says."""
@@ -209,6 +233,14 @@ class Agent:
             if all(disk.has_room(folder) for folder in full):
                 return
             looked = time.monotonic()
+
+
+def looks_at(sweep: Sweep, recipe: Recipe, tell: Callable[[int, float], bool]) -> Looks | None:
+    """When a trial is looked at, if the sweep wants that; a baseline is never ended on its way."""
+    early = sweep.search.early if sweep.search else None
+    if early is None or sweep.is_baseline(recipe):
+        return None
+    return Looks(tuple(early.step(band, recipe.iterations) for band in early.bands), tell)
 
 
 def answer(claim: Claim, result: Result) -> None:

@@ -93,6 +93,16 @@ class Claim(Protocol):
         ``final``: another attempt would find the same; the point is given up with this reason.
         """
 
+    def look(self, step: int, accuracy: float) -> bool:
+        """Tell an accuracy on the way, at a step of the distillation; whether the trial is worth going on.
+
+        Telling it again, as a trial does that goes on from an earlier step, is telling it once. True if the lease was
+        lost, for then somebody else decides.
+        """
+
+    def prune(self, step: int, accuracy: float) -> bool:
+        """End the point here: others are better. It is not tried again. False if the lease was lost."""
+
     def release(self, note: Mapping[str, Any] | None = None) -> bool:
         """Give the point back without spending an attempt. False if the lease was lost.
 
@@ -125,21 +135,21 @@ class Backend(Protocol):
 
         New points are queued; points that are no longer in the grid are withdrawn if they wait, and are left alone if
         they run or have finished. Registering twice is registering once. A larger ``max_attempts`` gives failed
-        points further attempts.
+        points further attempts. A search keeps the points that it has drawn as long as they lie in it.
         """
 
     def status(self) -> Status:
         """Every point and how it fares."""
 
     def drained(self) -> bool:
-        """Whether every point is complete or given up."""
+        """Whether every point is complete, pruned or given up, and a search has drawn all of its own."""
 
 
 class Queue(Backend, Protocol):
     """A backend whose points our own agents take. (W&B gives them to its own agents, and is a ``Backend`` only.)"""
 
     def claim(self, agent: str) -> Claim | None:
-        """Take the next waiting point (compare-and-set), or None."""
+        """Take the next waiting point (compare-and-set), or None. Where none waits, a search draws one."""
 
     def reconcile(self) -> None:
         """Fail leases whose holder is not heard of, queue failed points that have attempts left. Idempotent."""

@@ -19,7 +19,9 @@ from optuna.trial import TrialState
 from sqlalchemy import orm
 
 from ddsweep.backends import Definition, Point, axes, tables
-from ddsweep.backends.ledger import Attempt
+from ddsweep.backends.ledger import Attempt, Phase
+from ddsweep.backends.space import Space, contains
+from ddsweep.errors import UserError
 
 
 def names(session: orm.Session) -> list[str]:
@@ -45,11 +47,34 @@ def load_definition(session: orm.Session, study: int) -> Definition:
     return Definition.from_json(json.loads(text or "{}"))
 
 
+def stored(session: orm.Session, study: int) -> Definition | None:
+    """The definition of a study that may not be registered yet, or not by this version."""
+    try:
+        return load_definition(session, study)
+    except UserError:
+        return None
+
+
+def study_of(session: orm.Session, trial: int) -> int:
+    """The study of a trial."""
+    return session.scalars(sa.select(m.TrialModel.study_id).where(m.TrialModel.trial_id == trial)).one()
+
+
 def store_definition(session: orm.Session, study: int, definition: Definition) -> None:
-    """Keep the definition with the study."""
-    table, text = m.StudySystemAttributeModel, json.dumps(definition.to_json())
-    session.execute(sa.delete(table).where(table.study_id == study, table.key == tables.DEFINITION))
-    session.add(table(study_id=study, key=tables.DEFINITION, value_json=text))
+    """Keep the definition with the study; and what an agent looks for that has found no waiting point."""
+    table, kept = m.StudySystemAttributeModel, {tables.DEFINITION: definition.to_json()}
+    if definition.to_draw:
+        kept[tables.SEARCH] = {"to_draw": definition.to_draw}
+    names = (tables.DEFINITION, tables.SEARCH)
+    session.execute(sa.delete(table).where(table.study_id == study, table.key.in_(names)))
+    session.add_all([table(study_id=study, key=key, value_json=json.dumps(value)) for key, value in kept.items()])
+
+
+def to_draw(session: orm.Session, study: int) -> bool:
+    """Whether a search has further points; a look into an index, for idle agents ask for it all the time."""
+    table = m.StudySystemAttributeModel
+    query = sa.select(table.study_id).where(table.study_id == study, table.key == tables.SEARCH)
+    return session.scalar(query) is not None
 
 
 def lock(session: orm.Session, study: int) -> None:
@@ -67,13 +92,27 @@ def attempts(session: orm.Session, study: int, *, details: bool = True) -> list[
             trial._datetime_complete_utc, value.value,
         )
         .join(point, (point.trial_id == trial.trial_id) & (point.key == tables.POINT))
-        .outerjoin(value, value.trial_id == trial.trial_id)
+        .outerjoin(value, (value.trial_id == trial.trial_id) & (value.objective == 0))
         .where(trial.study_id == study)
     )  # fmt: skip
     rows = session.execute(query).all()
     points = tables.loads(row[0] for row in rows)
     user = _user_attributes(session, study) if details else {}
-    return [_attempt(point, row[1:], user.get(row[1], {})) for point, row in zip(points, rows, strict=True)]
+    seen = looks(session, study)
+    return [
+        _attempt(point, row[1:], user.get(row[1], {}), seen.get(row[1], {}))
+        for point, row in zip(points, rows, strict=True)
+    ]
+
+
+def looks(session: orm.Session, study: int) -> dict[int, dict[int, float]]:
+    """The accuracies that trials told on their way, by trial and step."""
+    table = m.TrialIntermediateValueModel
+    query = sa.select(table.trial_id, table.step, table.intermediate_value).join(m.TrialModel)
+    found: dict[int, dict[int, float]] = defaultdict(dict)
+    for trial, step, value in session.execute(query.where(m.TrialModel.study_id == study)):
+        found[trial][step] = value
+    return found
 
 
 def _user_attributes(session: orm.Session, study: int) -> dict[int, dict[str, Any]]:
@@ -87,22 +126,23 @@ def _user_attributes(session: orm.Session, study: int) -> dict[int, dict[str, An
     return found
 
 
-def _attempt(point: Mapping[str, Any], row: Sequence[Any], user: Mapping[str, Any]) -> Attempt:
+def _attempt(point: Mapping[str, Any], row: Sequence[Any], user: Mapping[str, Any], looks: dict[int, float]) -> Attempt:
     identifier, number, state, started, finished, value = row
     told = {key: value for key, value in user.items() if key not in tables.OURS}
-    final = tables.FINAL in point
-    if final:
-        point = {key: value for key, value in point.items() if key != tables.FINAL}
+    marks = {key for key in (tables.FINAL, tables.PRUNED) if key in point}
+    if marks:
+        point = {key: value for key, value in point.items() if key not in marks}
     return Attempt(
-        identifier, number, Point(**point), tables.PHASES[state], value, told, user.get("agent", ""),
-        user.get("reason", ""), started and started.replace(tzinfo=UTC), finished and finished.replace(tzinfo=UTC),
-        final,
+        identifier, number, Point(**point), Phase.PRUNED if tables.PRUNED in marks else tables.PHASES[state], value,
+        told, user.get("agent", ""), user.get("reason", ""), started and started.replace(tzinfo=UTC),
+        finished and finished.replace(tzinfo=UTC), tables.FINAL in marks, looks,
     )  # fmt: skip
 
 
-def enqueue(session: orm.Session, study: int, wanted: Sequence[tuple[Point, int]], points: Iterable[Point]) -> None:
-    """Add waiting attempts to a grid of ``points``. The caller holds ``lock``, so the numbers are ours to give."""
-    trial, kinds = m.TrialModel, retype(session, study, points)
+def enqueue(session: orm.Session, study: int, wanted: Sequence[tuple[Point, int]], definition: Definition) -> None:
+    """Add waiting attempts of a sweep. The caller holds ``lock``, so the numbers are ours to give."""
+    searched = Space.of(definition.definition).ranges if definition.cap is not None else {}
+    trial, kinds = m.TrialModel, retype(session, study, definition.points, searched)
     spelled = {name: distributions.distribution_to_json(kind) for name, kind in kinds.items()}
     first = session.scalar(sa.select(sa.func.count()).where(trial.study_id == study)) or 0
     numbers = range(first, first + len(wanted))
@@ -122,6 +162,7 @@ def enqueue(session: orm.Session, study: int, wanted: Sequence[tuple[Point, int]
                 "distribution_json": spelled[name],
             }
             for name, value in point.params.items()
+            if name not in searched or contains(kinds[name], value)
         ]  # fmt: skip
     tables.insert(session, m.TrialParamModel, params)
     tables.insert(session, m.TrialUserAttributeModel, shown)
@@ -130,10 +171,14 @@ def enqueue(session: orm.Session, study: int, wanted: Sequence[tuple[Point, int]
         tables.analyze(session)
 
 
-def retype(session: orm.Session, study: int, points: Iterable[Point]) -> dict[str, distributions.BaseDistribution]:
+def retype(
+    session: orm.Session, study: int, points: Iterable[Point],
+    searched: Mapping[str, distributions.BaseDistribution] | None = None,
+) -> dict[str, distributions.BaseDistribution]:  # fmt: skip
     """The distribution of every axis over all its values, stored and new; stored rows of other ones are re-written.
 
-    The number in a row means a choice only together with its distribution, so both change in one statement.
+    The number in a row means a choice only together with its distribution, so both change in one statement. A range
+    of a search has the distribution that is ``searched``.
     """
     table = m.TrialParamModel
     query = sa.select(table.param_name, table.distribution_json, table.param_value).distinct().join(m.TrialModel)
@@ -147,7 +192,7 @@ def retype(session: orm.Session, study: int, points: Iterable[Point]) -> dict[st
             values[name].append(value)
     for (name, text), numbers in stored.items():
         values[name] += [old[text].to_external_repr(number) for number in numbers]
-    kinds = {name: axes.distribution(taken) for name, taken in values.items()}
+    kinds = {name: axes.distribution(taken) for name, taken in values.items()} | dict(searched or {})
     for (name, text), numbers in stored.items():
         if distributions.distribution_to_json(kinds[name]) != text:
             _rewrite(session, study, name, text, axes.translation(numbers, old[text], kinds[name]), kinds[name])

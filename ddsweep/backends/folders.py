@@ -6,6 +6,7 @@ Sweeps on W&B are remembered here when they are launched, so that ``status``, ``
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ddsweep.backends.optuna import OptunaStore
 
 FILE = "wandb.json"
+POINTS = "points"  # folder beside it: what W&B has drawn for trials of this runs folder
 
 
 class FolderStore:
@@ -40,7 +42,10 @@ class FolderStore:
         """
         if name not in self.names():
             raise UserError(f"no remembered sweep {name!r}; {closest(name, self.names())}")
-        return Definition.from_json(files.read_json(self._path(name)))
+        known = Definition.from_json(files.read_json(self._path(name)))
+        there = {point.key for point in known.points}
+        noted = [one for one, _ in self.noted(name) if known.cap is not None and one.key not in there]
+        return replace(known, points=[*known.points, *noted])
 
     def sweep(self, name: str) -> FolderBackend:
         """One sweep, remembered or about to be."""
@@ -52,6 +57,15 @@ class FolderStore:
     def remember(self, definition: Definition) -> None:
         """Keep a sweep, in the place of what was kept under its name."""
         files.write_json(self._path(definition.name), definition.to_json())
+
+    def note(self, name: str, point: Point, pruned: str = "") -> None:
+        """A point of a search was drawn elsewhere and runs here; ``pruned``: why it has ended on its way."""
+        files.write_json(self.runs / name / POINTS / f"{point.key}.json", {"point": asdict(point), "pruned": pruned})
+
+    def noted(self, name: str) -> list[tuple[Point, str]]:
+        """The points that were noted, in the order in which they came, and why they were pruned."""
+        paths = sorted((self.runs / name / POINTS).glob("*.json"), key=lambda path: (path.stat().st_mtime_ns, path))
+        return [(Point(**one["point"]), one["pruned"]) for one in map(files.read_json, paths)]
 
     def forget(self, name: str) -> None:
         """It is in somebody else's books from now on."""
@@ -114,13 +128,17 @@ class FolderBackend:
 
     def status(self) -> Status:
         """Complete and diverged cells have a result; those that an agent of this runs folder has in hand run."""
-        points = self._store.load_definition(self.name).points
+        definition = self._store.load_definition(self.name)
+        pruned = {point.key: reason for point, reason in self._store.noted(self.name) if reason}
         working = {one.cell: one.agent for one in agents.read_all(agents.folder(self._store.runs, self.name))}
         rows = []
-        for point in points:
+        for point in definition.points:
             state = State.RUNNING if point.title in working else State.WAITING
-            rows.append(self._result(Row(point, state, agent=working.get(point.title, ""))))
-        return Status(self.name, rows)
+            if state is State.WAITING and point.key in pruned:
+                state = State.PRUNED
+            row = Row(point, state, agent=working.get(point.title, ""), reason=pruned.get(point.key, ""))
+            rows.append(self._result(row))
+        return Status(self.name, rows, definition.to_draw)
 
     def drained(self) -> bool:
         """Whether every cell has a result."""

@@ -27,6 +27,12 @@ class Desk(Protocol):
     def fail(self, reason: str, final: bool) -> bool:
         """Running → failed."""
 
+    def look(self, step: int, accuracy: float) -> bool:
+        """Keep an accuracy on the way; False if the trial is to be pruned, and only then."""
+
+    def prune(self, step: int, accuracy: float) -> bool:
+        """Running → pruned."""
+
     def release(self, note: Mapping[str, Any]) -> bool:
         """Running → waiting."""
 
@@ -110,6 +116,14 @@ class LeasedClaim:
     def fail(self, reason: str, *, final: bool = False) -> bool:
         """Spend this attempt, or with ``final`` all of them; False if the lease was lost."""
         return self._answer("failure", lambda: self._desk.fail(reason, final))
+
+    def look(self, step: int, accuracy: float) -> bool:
+        """Tell an accuracy on the way; whether the trial is worth going on."""
+        return self._desk.look(step, float(accuracy))
+
+    def prune(self, step: int, accuracy: float) -> bool:
+        """End the point here; False if the lease was lost."""
+        return self._answer("pruning", lambda: self._desk.prune(step, float(accuracy)))
 
     def release(self, note: Mapping[str, Any] | None = None) -> bool:
         """Give the point back, with a note for whoever takes it next; False if the lease was lost."""

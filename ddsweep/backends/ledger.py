@@ -18,16 +18,17 @@ WITHDRAWN = "withdrawn: no longer in the grid"
 
 
 class Phase(StrEnum):
-    """The life of one attempt: waiting → running → complete or failed; or waiting → withdrawn."""
+    """The life of one attempt: waiting → running → complete, pruned or failed; or waiting → withdrawn."""
 
     WAITING = "waiting"
     RUNNING = "running"
     COMPLETE = "complete"
     FAILED = "failed"
+    PRUNED = "pruned"
     WITHDRAWN = "withdrawn"
 
 
-LIVE = (Phase.WAITING, Phase.RUNNING, Phase.COMPLETE)  # one of these, and the point needs no new attempt
+LIVE = (Phase.WAITING, Phase.RUNNING, Phase.COMPLETE, Phase.PRUNED)  # one of these, and the point needs no new attempt
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Attempt:
     started: datetime | None = None
     finished: datetime | None = None
     final: bool = False  # failed, and another attempt would find the same
+    looks: dict[int, float] = field(default_factory=dict)  # accuracies on the way, by distillation step
 
 
 def grouped(attempts: Iterable[Attempt]) -> dict[tuple[str, str], list[Attempt]]:
@@ -80,7 +82,7 @@ def settled(definition: Definition, attempts: Iterable[Attempt]) -> list[Attempt
     """The attempts that the sweep does not wait for, once what is ``missing`` has been queued.
 
     A failed one has its successor or was the last; one that runs or waits does not count if its point has left the
-    grid. So a sweep is drained when every attempt that is neither complete nor withdrawn is settled.
+    grid. So a sweep is drained when every attempt that is neither complete, pruned nor withdrawn is settled.
     """
     identities = {point.identity for point in definition.points}
     outside = (Phase.WAITING, Phase.RUNNING)
@@ -97,6 +99,11 @@ def known(definition: Definition, attempts: Iterable[Attempt]) -> int:
     return sum(point.identity in seen for point in definition.points)
 
 
+def pruned(step: int, accuracy: float) -> str:
+    """The reason of a pruned attempt."""
+    return f"pruned at step {step} with accuracy {100 * accuracy:.1f} %"
+
+
 def rows(definition: Definition, attempts: Iterable[Attempt]) -> list[Row]:
     """A row per point, in the order of the definition."""
     groups = grouped(attempts)
@@ -104,7 +111,7 @@ def rows(definition: Definition, attempts: Iterable[Attempt]) -> list[Row]:
 
 
 def _row(point: Point, attempts: Sequence[Attempt], max_attempts: int) -> Row:
-    begun = [one for one in attempts if one.phase in (Phase.RUNNING, Phase.COMPLETE, Phase.FAILED)]
+    begun = [one for one in attempts if one.phase in (Phase.RUNNING, Phase.COMPLETE, Phase.FAILED, Phase.PRUNED)]
     failed = [one for one in begun if one.phase is Phase.FAILED]
     live = [one for one in attempts if one.phase in LIVE]
     # between a failure and the next reconcile a point waits, though no attempt does
@@ -114,6 +121,8 @@ def _row(point: Point, attempts: Sequence[Attempt], max_attempts: int) -> Row:
     reason = failed[-1].reason if failed else ""
     if last is None:
         return Row(point, state)
+    if last.phase is Phase.PRUNED:
+        reason = last.reason
     return Row(
         point, state, len(begun), reason, last.value, last.attributes, last.agent, last.started, last.finished,
         last.number, tuple(one.reason for one in failed),

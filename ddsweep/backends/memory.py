@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ddsweep.backends import Definition, Lease, Registered, Seen, Status, ledger
+from ddsweep.backends import Definition, Lease, Point, Registered, Seen, Status, ledger, search
 from ddsweep.backends.lease import LeasedClaim
 from ddsweep.backends.ledger import Attempt, Phase
+from ddsweep.backends.space import Space
 from ddsweep.errors import UserError, closest
 
 
@@ -78,20 +79,19 @@ class MemoryBackend:
         """Make the grid what ``definition`` says."""
         with self._store.lock:
             book = self._store.books.setdefault(self.name, Book(definition))
-            book.definition = definition
+            book.definition = definition = search.continued(definition, book.definition)
             stale = ledger.obsolete(definition, book.attempts.values())
             for attempt in stale:
                 book.attempts[attempt.identifier] = replace(attempt, phase=Phase.WITHDRAWN, reason=ledger.WITHDRAWN)
             kept = ledger.known(definition, book.attempts.values())
             _queue(book)
-            return Registered(len(definition.points) - kept, kept, len(stale))
+            return Registered(definition.size - kept, kept, len(stale))
 
     def claim(self, agent: str) -> LeasedClaim | None:
         """Take the next waiting point, or None."""
         with self._store.lock:
             book = self._store.book(self.name)
-            waiting = (one for one in book.attempts.values() if one.phase is Phase.WAITING)
-            attempt = min(waiting, key=lambda one: one.number, default=None)
+            attempt = _first_waiting(book) or (_first_waiting(book) if _draw(book) else None)
             if attempt is None:
                 return None
             number = 1 + sum(
@@ -149,7 +149,7 @@ class MemoryBackend:
         """Every point and how it fares."""
         with self._store.lock:
             book = self._store.book(self.name)
-            return Status(self.name, ledger.rows(book.definition, book.attempts.values()))
+            return Status(self.name, ledger.rows(book.definition, book.attempts.values()), book.definition.to_draw)
 
     def drained(self) -> bool:
         """Whether every point is complete or given up."""
@@ -176,6 +176,19 @@ class MemoryDesk:
     def fail(self, reason: str, final: bool) -> bool:
         """Running → failed."""
         return self._settle(phase=Phase.FAILED, reason=reason, final=final, finished=datetime.now(UTC))
+
+    def look(self, step: int, accuracy: float) -> bool:
+        """Keep an accuracy on the way; False if the trial is to be pruned."""
+        with self._store.lock:
+            attempts, mine = self._book.attempts, self._identifier
+            if not self._settle(looks={**attempts[mine].looks, step: accuracy}):
+                return True
+            early = Space.of(self._book.definition.definition).search.early
+            return early is None or search.goes_on(early, attempts.values(), mine, step)
+
+    def prune(self, step: int, accuracy: float) -> bool:
+        """Running → pruned."""
+        return self._settle(phase=Phase.PRUNED, reason=ledger.pruned(step, accuracy), finished=datetime.now(UTC))
 
     def release(self, note: Mapping[str, Any]) -> bool:
         """Running → waiting."""
@@ -212,5 +225,28 @@ class MemoryDesk:
 
 def _queue(book: Book) -> None:
     for point, _ in ledger.missing(book.definition, book.attempts.values()):
-        number = len(book.attempts)
-        book.attempts[number] = Attempt(number, number, point, Phase.WAITING)
+        _enqueue(book, point)
+
+
+def _enqueue(book: Book, point: Point) -> None:
+    number = len(book.attempts)
+    book.attempts[number] = Attempt(number, number, point, Phase.WAITING)
+
+
+def _first_waiting(book: Book) -> Attempt | None:
+    waiting = (one for one in book.attempts.values() if one.phase is Phase.WAITING)
+    return min(waiting, key=lambda one: one.number, default=None)
+
+
+def _draw(book: Book) -> bool:
+    """Queue the next point of a search; False when it has no further one."""
+    if not book.definition.to_draw:
+        return False
+    point = search.draw(book.definition, list(book.attempts.values()))
+    known = book.definition.points
+    if point is None:
+        book.definition = replace(book.definition, cap=len(known))
+        return False
+    book.definition = replace(book.definition, points=[*known, point])
+    _enqueue(book, point)
+    return True

@@ -76,7 +76,7 @@ def study_note(status: Status, title: str) -> str:
     """Markdown: the question, how far it is, and for every value of every axis how many of its points are complete."""
     done = status.count(State.COMPLETE)
     parts = [f"{count} {state}" for state, count in status.counts.items() if count and state is not State.COMPLETE]
-    summary = ", ".join([f"**{done} of {len(status.rows)} points complete**", *parts])
+    summary = ", ".join([f"**{done} of {status.size} points complete**", *parts])
     lines = [f"# {status.name}", "", *([title, ""] if title else []), f"{summary}.", ""]
     lines += ["| parameter | values (complete/points) |", "|---|---|"]
     for name in dict.fromkeys(name for row in status.rows for name in row.point.params):
@@ -100,6 +100,8 @@ def trial_note(row: Row) -> str:
         std = row.attributes.get(STD)
         spread = f" ± {100 * std:.2f}" if isinstance(std, int | float) else ""
         lines += [f"**test accuracy {100 * row.value:.2f}{spread} %**", ""]
+    elif row.state is State.PRUNED:
+        lines += [f"**{row.reason}**", ""]
     elif row.reason:
         lines += ["**failed**", "", "```", row.reason.replace("```", "'''"), "```", ""]
     lines += ["| setting | value |", "|---|---|"]
@@ -129,9 +131,10 @@ def figure(status: Status, definition: Mapping[str, Any]) -> go.Figure:
             lines.append(row)
         elif axis in row.point.params:
             traces.setdefault(_others(row, axis), []).append(row)
+    mode = "markers" if definition.get("search") else "lines+markers"
     chart = go.Figure(layout={"template": "none", "title": status.name})
     for name, rows in traces.items():
-        chart.add_trace(go.Scatter(name=name or axis, mode="lines+markers", **_columns(rows, axis)))
+        chart.add_trace(go.Scatter(name=name or axis, mode=mode, **_columns(rows, axis)))
     for row in lines[:MOST_LINES]:
         label = " · ".join(filter(None, ["baseline", _others(row, axis) if len(lines) > 1 else ""]))
         chart.add_hline(y=100 * (row.value or 0.0), line_dash="dot", annotation_text=label)

@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import itertools
-import shutil
-import tempfile
 import time
 import uuid
 import warnings
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.artifacts import upload_artifact
 from optuna.exceptions import ExperimentalWarning
 from optuna.trial import TrialState
 from sqlalchemy import orm
 
-from ddsweep.backends import Definition, Lease, Registered, Seen, Status, artifacts, books, crew, ledger, queue, storage
+from ddsweep.backends import (
+    Definition,
+    Lease,
+    Registered,
+    Seen,
+    Status,
+    artifacts,
+    books,
+    crew,
+    ledger,
+    queue,
+    search,
+    storage,
+)
 from ddsweep.backends.lease import LeasedClaim
 from ddsweep.backends.ledger import Attempt
+from ddsweep.backends.optuna_desk import OptunaDesk
 from ddsweep.errors import UserError, closest
 
 METRIC = "test accuracy"
@@ -90,17 +100,18 @@ class OptunaBackend:
         """Make the grid what ``definition`` says, in one transaction: all of it or nothing."""
         if definition.name != self.name:
             raise ValueError(f"definition: is of {definition.name}, not of {self.name}")
-        study = self._create(definition.title)
+        study = self._create(definition)
 
         def work(session: orm.Session) -> Registered:
             books.lock(session, study)
             before = books.attempts(session, study, details=False)
-            books.store_definition(session, study, definition)
-            obsolete = [one.identifier for one in ledger.obsolete(definition, before)]
+            wanted = search.continued(definition, books.stored(session, study)) if definition.cap else definition
+            books.store_definition(session, study, wanted)
+            obsolete = [one.identifier for one in ledger.obsolete(wanted, before)]
             withdrawn = books.withdraw(session, obsolete, ledger.WITHDRAWN)
-            _queue_missing(session, study, definition, before)
-            kept = ledger.known(definition, before)
-            return Registered(len(definition.points) - kept, kept, withdrawn)
+            _queue_missing(session, study, wanted, before)
+            kept = ledger.known(wanted, before)
+            return Registered(wanted.size - kept, kept, withdrawn)
 
         return self.store.database.run(work)
 
@@ -111,7 +122,9 @@ class OptunaBackend:
         def work(session: orm.Session) -> queue.Claimed | None:
             study = self._study(session)
             held = queue.holding(session, study, token) if next(again) else None
-            return held or queue.claim(session, study, agent, token)
+            if taken := held or queue.claim(session, study, agent, token):
+                return taken
+            return queue.claim(session, study, agent, token) if _draw(session, study) else None
 
         claimed = self.store.database.run(work)
         if claimed is None:
@@ -143,7 +156,9 @@ class OptunaBackend:
 
         def waits(session: orm.Session) -> tuple[bool, bool]:
             study = self._study(session)
-            live = books.awaited(session, study, TrialState.WAITING, TrialState.RUNNING)
+            live = books.awaited(session, study, TrialState.WAITING, TrialState.RUNNING) or books.to_draw(
+                session, study
+            )
             return live, not live and books.awaited(session, study, TrialState.FAIL)
 
         live, failed = self.store.database.run(waits, "read")
@@ -183,83 +198,35 @@ class OptunaBackend:
         def work(session: orm.Session) -> Status:
             study = self._study(session)
             definition = books.load_definition(session, study)
-            return Status(self.name, ledger.rows(definition, books.attempts(session, study, details=details)))
+            rows = ledger.rows(definition, books.attempts(session, study, details=details))
+            return Status(self.name, rows, definition.to_draw)
 
         return self.store.database.run(work, "read")
 
-    def _create(self, title: str) -> int:
+    def _create(self, definition: Definition) -> int:
+        objectives = (definition.definition.get("search") or {}).get("objectives", [])
+        names = objectives if len(objectives) > 1 else [METRIC]
         with storage.one_line(self.store.database.url):
             study = optuna.create_study(
-                study_name=self.name, storage=self.store.database.rdb, direction="maximize", load_if_exists=True
-            )
-            if study.user_attrs.get("title") != title:
-                study.set_user_attr("title", title)
+                study_name=self.name, storage=self.store.database.rdb, directions=["maximize"] * len(names),
+                load_if_exists=True,
+            )  # fmt: skip
+            if len(study.directions) != len(names):
+                raise UserError(
+                    f"x-ddsweep.objectives: {self.name} was launched with {len(study.directions)} of them, which its "
+                    "study keeps; give the file another name"
+                )
+            if study.user_attrs.get("title") != definition.title:
+                study.set_user_attr("title", definition.title)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ExperimentalWarning)
-                study.set_metric_names([METRIC])
+                study.set_metric_names(names)
             return study._study_id
 
     def _study(self, session: orm.Session) -> int:
         if self._id is None:  # a study keeps its id: it is looked up once, not with every claim
             self._id = find(session, self.name)
         return self._id
-
-
-@dataclass(frozen=True)
-class OptunaDesk:
-    """Where one claim is answered (protocol ``lease.Desk``)."""
-
-    store: OptunaStore
-    trial: int
-    token: str
-
-    def beat(self) -> bool:
-        """Note that the holder lives."""
-        return self.store.database.run(lambda session: queue.beat(session, self.trial, self.token))
-
-    def complete(self, value: float, attributes: Mapping[str, Any]) -> bool:
-        """Running → complete."""
-        return self._answer(partial(queue.complete, value=value, attributes=attributes), TrialState.COMPLETE)
-
-    def fail(self, reason: str, final: bool) -> bool:
-        """Running → failed."""
-        return self._answer(partial(queue.fail, reason=reason, final=final), TrialState.FAIL)
-
-    def release(self, note: Mapping[str, Any]) -> bool:
-        """Running → waiting."""
-        return self._answer(partial(queue.release, note=note), TrialState.WAITING)
-
-    def _answer(self, tell: Callable[[orm.Session, int, str], bool], state: TrialState) -> bool:
-        again = itertools.count()
-
-        def work(session: orm.Session) -> bool:
-            told_before = next(again) > 0 and queue.answered(session, self.trial, self.token, state)
-            return told_before or tell(session, self.trial, self.token)
-
-        return self.store.database.run(work)
-
-    def attach(self, path: Path, name: str) -> None:
-        """Keep a copy of a file and tie it to the trial; before the claim is answered."""
-        rdb = self.store.database.rdb
-        # Optuna keeps the name of the file that it is given
-        with storage.one_line(self.store.database.url), tempfile.TemporaryDirectory() as folder:
-            upload_artifact(
-                artifact_store=self.store.pictures,
-                file_path=str(shutil.copy(path, Path(folder, name))),
-                study_or_trial=rdb.get_trial(self.trial),
-                storage=rdb,
-            )
-
-    def keep(self, key: str, contents: Mapping[str, bytes]) -> bool:
-        """Keep the files of a result."""
-
-        def work(session: orm.Session) -> bool:
-            ours = queue.hold(session, self.trial, self.token)
-            if ours:
-                artifacts.keep(session, key, contents)
-            return ours
-
-        return self.store.database.run(work)
 
 
 def find(session: orm.Session, name: str) -> int:
@@ -274,5 +241,24 @@ def _queue_missing(session: orm.Session, study: int, definition: Definition, bef
     """Queue what ``ledger`` says is missing, and note what the sweep need not wait for. The caller holds the lock."""
     missing = ledger.missing(definition, before)
     if missing:
-        books.enqueue(session, study, missing, definition.points)
+        books.enqueue(session, study, missing, definition)
     books.settle(session, study, [one.identifier for one in ledger.settled(definition, before)])
+
+
+def _draw(session: orm.Session, study: int) -> bool:
+    """Queue the next point of a search; False when it has no further one."""
+    if not books.to_draw(session, study):
+        return False
+    books.lock(session, study)
+    definition = books.load_definition(session, study)
+    if not definition.to_draw:  # others have drawn the last ones while we waited for the lock
+        return False
+    point = search.draw(definition, books.attempts(session, study))
+    if point is None:
+        books.store_definition(session, study, replace(definition, cap=len(definition.points)))
+        return False
+    definition = replace(definition, points=[*definition.points, point])
+    books.store_definition(session, study, definition)
+    books.enqueue(session, study, [(point, 1)], definition)
+    session.flush()
+    return True

@@ -53,6 +53,8 @@ class Definition:
         definition: the resolved sweep as JSON (``Sweep.definition()``).
         max_attempts: how often a failing point is tried.
         title: what the sweep asks.
+        cap: how many points there will be; those that are not in ``points`` yet are drawn when an agent asks for work
+            (``backends.search``). None: a grid has the points that it has.
 
     Raises:
         UserError: two points have one id, or ``max_attempts`` is below 1.
@@ -63,6 +65,7 @@ class Definition:
     definition: dict[str, Any] = field(default_factory=dict)
     max_attempts: int = 3
     title: str = ""
+    cap: int | None = None
 
     def __post_init__(self) -> None:
         twice = [one for one, count in Counter(point.id for point in self.points).items() if count > 1]
@@ -75,7 +78,18 @@ class Definition:
     def of(cls, sweep: Sweep) -> Self:
         """A sweep file's sweep, loaded, as a backend keeps it: a cell's recipe key is its id."""
         points = [Point(cell.key, dict(cell.point), cell.key, cell.recipe.title()) for cell in sweep.cells]
-        return cls(sweep.full_name, points, sweep.definition(), sweep.max_attempts, sweep.title)
+        cap = sweep.size if sweep.search else None
+        return cls(sweep.full_name, points, sweep.definition(), sweep.max_attempts, sweep.title, cap)
+
+    @property
+    def to_draw(self) -> int:
+        """How many points are still to be drawn."""
+        return max(0, (self.cap or 0) - len(self.points))
+
+    @property
+    def size(self) -> int:
+        """How many points there are, or will be."""
+        return len(self.points) + self.to_draw
 
     def to_json(self) -> dict[str, Any]:
         """The definition as JSON; ``from_json`` is its inverse."""
@@ -104,12 +118,16 @@ class Registered:
 
 
 class State(StrEnum):
-    """Where a point stands. ``FAILED`` means given up: every attempt is spent."""
+    """Where a point stands.
+
+    ``FAILED`` means given up: every attempt is spent. ``PRUNED`` means that others are better: it was ended on its way.
+    """
 
     WAITING = "waiting"
     RUNNING = "running"
     COMPLETE = "complete"
     FAILED = "failed"
+    PRUNED = "pruned"
 
 
 @dataclass(frozen=True)
@@ -120,7 +138,7 @@ class Row:
         point: the cell.
         state: where it stands.
         attempts: attempts begun, the running one included; those that were released are not counted.
-        reason: why the last attempt failed; empty when none did.
+        reason: why the last attempt failed, or the point was pruned; empty when neither is so.
         value: the result of a complete point.
         attributes: what ``complete`` was told beside the value.
         agent: who runs it, or who ran it last.
@@ -158,10 +176,22 @@ class Seen:
 
 @dataclass(frozen=True)
 class Status:
-    """A sweep at one moment: a row per point, in the order of the definition."""
+    """A sweep at one moment: a row per point, in the order of the definition.
+
+    Attributes:
+        name: the sweep.
+        rows: its points.
+        to_draw: how many further points a search will have.
+    """
 
     name: str
     rows: list[Row]
+    to_draw: int = 0
+
+    @property
+    def size(self) -> int:
+        """How many points there are, or will be."""
+        return len(self.rows) + self.to_draw
 
     def count(self, state: State) -> int:
         """How many points are in ``state``."""
@@ -174,13 +204,18 @@ class Status:
 
     @property
     def ended(self) -> int:
-        """How many points are complete or given up."""
-        return self.count(State.COMPLETE) + self.count(State.FAILED)
+        """How many points are complete, pruned or given up."""
+        return self.done + self.count(State.FAILED)
+
+    @property
+    def done(self) -> int:
+        """How many points are complete or pruned: nothing is wrong with them."""
+        return self.count(State.COMPLETE) + self.count(State.PRUNED)
 
     @property
     def drained(self) -> bool:
-        """Whether every point is complete or given up."""
-        return self.ended == len(self.rows)
+        """Whether every point is complete, pruned or given up, and none is to come."""
+        return self.ended == self.size
 
 
 @dataclass(frozen=True)

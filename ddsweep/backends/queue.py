@@ -21,9 +21,10 @@ from optuna.storages._rdb import models as m
 from optuna.trial import TrialState
 from sqlalchemy import orm
 
-from ddsweep.backends import Lease, Point, tables
+from ddsweep.backends import Lease, Point, ledger, tables
 
 Claimed = tuple[int, Point, int, dict[str, Any]]  # the trial, its point, which attempt it is, the note left with it
+METRIC_NAMES = "study:metric_names"  # Optuna's system attribute of a study
 BEATS = 2  # as many beats long nobody is declared dead after the storage was away for all
 
 
@@ -91,15 +92,51 @@ def answered(session: orm.Session, trial: int, token: str, state: TrialState) ->
 
 
 def complete(session: orm.Session, trial: int, token: str, value: float, attributes: Mapping[str, Any]) -> bool:
-    """Running → complete, with value and attributes. False if the lease is not the holder's any more."""
+    """Running → complete, with value and attributes. False if the lease is not the holder's any more.
+
+    Where the study has several objectives, they are attributes by these names, and ``value`` is not among them.
+    """
     held = session.scalar(_held(trial, token).with_for_update(of=m.TrialModel))
     if held is None:
         return False
     told = {key: value for key, value in attributes.items() if key not in tables.OURS}
     tables.put(session, m.TrialUserAttributeModel, trial, told)
-    stored, kind = m.TrialValueModel.value_to_stored_repr(value)
-    session.add(m.TrialValueModel(trial_id=trial, objective=0, value=stored, value_type=kind))
+    names = objectives(session, held.study_id)
+    for index, one in enumerate([attributes[name] for name in names] if len(names) > 1 else [value]):
+        stored, kind = m.TrialValueModel.value_to_stored_repr(float(one))
+        session.add(m.TrialValueModel(trial_id=trial, objective=index, value=stored, value_type=kind))
     held.state, held._datetime_complete_utc = TrialState.COMPLETE, tables.now()
+    return True
+
+
+def objectives(session: orm.Session, study: int) -> list[str]:
+    """What a study maximises, by the names that Optuna keeps for its dashboard."""
+    table = m.StudySystemAttributeModel
+    text = session.scalar(sa.select(table.value_json).where(table.study_id == study, table.key == METRIC_NAMES))
+    return list(json.loads(text)) if text else []
+
+
+def look(session: orm.Session, trial: int, token: str, step: int, accuracy: float) -> bool:
+    """Keep an accuracy on the way. False if the lease is not the holder's any more."""
+    if not hold(session, trial, token):
+        return False
+    table = m.TrialIntermediateValueModel
+    session.execute(sa.delete(table).where(table.trial_id == trial, table.step == step))
+    stored, kind = table.intermediate_value_to_stored_repr(accuracy)
+    row = {"trial_id": trial, "step": step, "intermediate_value": stored, "intermediate_value_type": kind}
+    tables.insert(session, table, [row])
+    return True
+
+
+def prune(session: orm.Session, trial: int, token: str, step: int, accuracy: float) -> bool:
+    """Running → pruned. False if the lease is not the holder's any more."""
+    held = session.scalar(_held(trial, token).with_for_update(of=m.TrialModel))
+    if held is None:
+        return False
+    held.state, held._datetime_complete_utc = TrialState.PRUNED, tables.now()
+    tables.put(session, m.TrialUserAttributeModel, trial, {"reason": ledger.pruned(step, accuracy)})
+    point = tables.get(session, m.TrialSystemAttributeModel, trial, tables.POINT)
+    tables.put(session, m.TrialSystemAttributeModel, trial, {tables.POINT: {**point, tables.PRUNED: True}})
     return True
 
 

@@ -22,6 +22,8 @@ NOTE = "ddsweep:note"  # system attribute of a trial: what the one who released 
 AGENT = "ddsweep:agent:"  # how system attributes of a study begin that say what an agent does
 STOP = "ddsweep:stop"  # system attribute of a study: drain or now
 FINAL = "final"  # in POINT: the attempt failed, and another one would find the same
+SEARCH = "ddsweep:search"  # system attribute of a study: how many points are still to be drawn
+PRUNED = "pruned"  # in POINT: the attempt was ended on its way; Optuna's PRUNED without it was withdrawn
 SETTLED = "ddsweep:settled"  # system attribute of a trial: the sweep does not wait for it (``ledger.settled``)
 OURS = ("point", "key", "title", "attempt", "agent", "reason")  # user attributes: what people read in the dashboard
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ddsweep.backends import Definition, Point, Registered, Row, State, Status
+from ddsweep.backends import Definition, Point, Registered, Row, State, Status, wandb_search
 from ddsweep.backends.wandb_rows import Book
 from ddsweep.backends.wandb_service import Registration, Service
 from ddsweep.errors import UserError, closest
@@ -49,7 +49,7 @@ class WandbStore:
 
     def load_definition(self, name: str) -> Definition:
         """A registered sweep. Raises UserError, naming the sweeps there are, when it is not registered."""
-        return Definition.of(self.family(name)[0].plan)
+        return wandb_search.dealt(self.family(name)[0].plan)
 
     def sweep(self, name: str) -> WandbBackend:
         """One sweep, registered or about to be."""
@@ -151,6 +151,8 @@ class WandbBackend:
         plan = Sweep.from_definition(definition.definition)
         family = self._store.relatives(self.name)
         self._changes, self._notices = [], []
+        if plan.search:
+            return self._register_search(plan, family)
         if not family:
             self._create(plan)
             return Registered(len(definition.points), 0, 0)
@@ -177,6 +179,9 @@ class WandbBackend:
         """
         try:
             family = self._store.family(self.name)
+            if family[0].plan.search:
+                self._last = self._searched(wandb_search.same(family)).status
+                return self._last
             self._last = Status(self.name, [*self._rows(family[0].points, family).values()])
         except UserError as error:
             if self._last is None:
@@ -192,17 +197,41 @@ class WandbBackend:
     def _current(self) -> Registration:
         return self._store.family(self.name)[0].registration
 
-    def _replace(self, old: Member, plan: Sweep, left: set[str]) -> None:
+    def _register_search(self, plan: Sweep, family: list[Member]) -> Registered:
+        """Find the search, or register it, or register as many points as are left of it."""
+        assert plan.search is not None
+        self._notices += filter(None, [wandb_search.advice(plan)])
+        if not family:
+            self._create(plan)
+            return Registered(plan.search.run_cap, 0, 0)
+        newest = family[0]
+        self._changes = configurations.changes(newest.plan, plan)
+        if self._changes:
+            self._replace(newest, plan, plan.search.run_cap)
+            return Registered(plan.search.run_cap, 0, 0)
+        known = self._searched(wandb_search.same(family))
+        left = replace(known, cap=plan.search.run_cap).left
+        if left and (newest.plan.search != plan.search or not newest.open):
+            self._replace(newest, plan, left)
+        return Registered(max(0, plan.search.run_cap - known.cap), len(known.rows), 0)
+
+    def _searched(self, family: list[Member]) -> wandb_search.Count:
+        trials = self._service.trials(member.registration.id for member in family)
+        return wandb_search.Count.of(self.name, family, trials, self._book)
+
+    def _replace(self, old: Member, plan: Sweep, left: set[str] | int) -> None:
         """Register what is left; where nothing is, the whole, so that the new definition can be read."""
         if old.open:
             self._service.stop(old.registration)
         new = self._create(plan, left or None)
         ended = "stopped" if old.open else old.registration.state.lower()
-        count = f"{len(left)} cell{'s' * (len(left) != 1)} left" if left else "no cell left to run"
+        number = left if isinstance(left, int) else len(left)
+        count = f"{number} cell{'s' * (number != 1)} left" if left else "no cell left to run"
         self._notices.append(f"W&B sweep {old.registration.id} is {ended}; with {count}, it goes on as {new}")
 
-    def _create(self, plan: Sweep, keys: set[str] | None = None) -> str:
-        return self._service.create(configurations.text(configurations.configuration(plan, keys)))
+    def _create(self, plan: Sweep, left: set[str] | int | None = None) -> str:
+        keys, run_cap = (None, left) if isinstance(left, int) else (left, None)
+        return self._service.create(configurations.text(configurations.configuration(plan, keys, run_cap)))
 
     def _rows(self, points: Iterable[Point], family: list[Member]) -> dict[str, Row]:
         """How points fare, by the recipe's key."""

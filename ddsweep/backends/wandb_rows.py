@@ -21,6 +21,7 @@ REASONS = {
     "finished": "its run ended without a result",
 }
 OURS = {configurations.METRIC, "state", "reason"}  # of a run's summary: the row has them by other names
+PRUNED = "pruned"  # the state in a run's summary
 KNOWN = {*Recipe.model_fields, configurations.CELL}
 
 
@@ -28,7 +29,7 @@ class Book:
     """Finds the point of a run by its config; remembers, since a sweep is asked for its status every few seconds."""
 
     def __init__(self) -> None:
-        self._keys: dict[str, str] = {}
+        self._recipes: dict[str, Recipe] = {}
 
     def rows(self, points: Iterable[Point], trials: Iterable[Trial], current: str) -> dict[str, Row]:
         """A row per point, by its key and in the order of the points.
@@ -40,36 +41,39 @@ class Book:
         """
         found: dict[str, list[Trial]] = defaultdict(list)
         for trial in trials:
-            found[self._key(trial)].append(trial)
+            recipe = self.recipe(trial)
+            found[recipe.key() if recipe else ""].append(trial)
         return {point.key: row(point, found[point.key], current) for point in points}
 
-    def _key(self, trial: Trial) -> str:
-        """The recipe's key of a run; empty while its config has not arrived, or if it is no recipe."""
-        if trial.id not in self._keys:
+    def recipe(self, trial: Trial) -> Recipe | None:
+        """The recipe of a run; None while its config has not arrived, or if it is none."""
+        if trial.id not in self._recipes:
             fields = {name: value for name, value in trial.config.items() if name in KNOWN}
             try:
-                key = make(configurations.choices(fields)).key() if fields else ""
+                if not fields:
+                    return None
+                self._recipes[trial.id] = make(configurations.choices(fields))
             except UserError:
-                key = ""
-            if not key:
-                return ""
-            self._keys[trial.id] = key
-        return self._keys[trial.id]
+                return None
+        return self._recipes[trial.id]
 
 
 def row(point: Point, trials: list[Trial], current: str) -> Row:
     """A point from its runs, oldest first: complete if one is; what failed in an earlier sweep waits in this one."""
     ended = {trial.id: _reason(trial) for trial in trials if trial.state not in (*RUNNING, *WAITING)}
+    pruned = [trial for trial in trials if trial.id in ended and trial.summary.get("state") == PRUNED]
     complete = [trial for trial in trials if ended.get(trial.id) == ""]
     running = [trial for trial in trials if trial.state in RUNNING]
-    failed = [trial for trial in trials if ended.get(trial.id)]
+    failed = [trial for trial in trials if ended.get(trial.id) and trial not in pruned]
     reasons = tuple(ended[trial.id] for trial in failed)
-    begun = len(complete) + len(running) + len(failed)
+    begun = len(complete) + len(running) + len(failed) + len(pruned)
     waiting = Row(point, State.WAITING, begun, reasons[-1] if reasons else "", reasons=reasons)
     if complete:
         return _told(replace(waiting, state=State.COMPLETE), complete[-1])
     if running:
         return _told(replace(waiting, state=State.RUNNING), running[-1])
+    if pruned:
+        return _told(replace(waiting, state=State.PRUNED, reason=ended[pruned[-1].id]), pruned[-1])
     if failed and failed[-1].sweep == current:
         return _told(replace(waiting, state=State.FAILED), failed[-1])
     return waiting
@@ -89,7 +93,9 @@ def _told(found: Row, trial: Trial) -> Row:
 
 
 def _reason(trial: Trial) -> str:
-    """Why an ended run has no result; empty if it has one."""
+    """Why an ended run has no result; empty if it has one. One that was pruned has an accuracy, but of its way."""
+    if trial.summary.get("state") == PRUNED:
+        return str(trial.summary.get("reason") or PRUNED)
     if trial.state == "finished" and isinstance(trial.summary.get(configurations.METRIC), int | float):
         return ""
     return str(trial.summary.get("reason") or REASONS.get(trial.state) or f"W&B says: {trial.state}")

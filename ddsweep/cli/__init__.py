@@ -5,14 +5,18 @@ from __future__ import annotations
 from ddsweep.cli import (
     agent,
     agents,
+    clean,
+    copy,
     dashboard,
     data,
+    doctor,
     estimate,
     evaluate,
     export,
     launch,
     list,
     plot,
+    plugins,
     pool,
     pretrain,
     report,
@@ -28,13 +32,15 @@ from ddsweep.cli.app import app
 
 # the order of the help screen: what one does first comes first
 for command in (
-    list.list_, show.show, estimate.estimate, launch.launch, status.status, agents.agents, stop.stop,
-    results.results, plot.plot, report.report, dashboard.dashboard, run.run,
+    doctor.doctor, list.list_, show.show, copy.copy, estimate.estimate, launch.launch, status.status, agents.agents,
+    stop.stop, results.results, plot.plot, report.report, dashboard.dashboard, run.run,
 ):  # fmt: skip
     app.command(command.__name__.rstrip("_"))(command)
 app.add_typer(data.data, name="data")
 app.command("pretrain")(pretrain.pretrain)
 app.command("pool")(pool.pool)
+app.command("clean")(clean.clean)
+app.command("plugins")(plugins.plugins)
 app.command("agent", context_settings={"allow_extra_args": False})(agent.agent)
 app.command("sync")(sync.sync)
 app.command("export")(export.export)

@@ -75,7 +75,7 @@ def left(backend: Backend, status: Status, launcher: Launcher) -> str:
     """Why a launch ends before its queue is drained, in a line; empty if it is."""
     if status.drained:
         return ""
-    rest, running = len(status.rows) - status.ended, status.count(State.RUNNING)
+    rest, running = status.size - status.ended, status.count(State.RUNNING)
     cells = f"{rest} cell{'s' * (rest != 1)} left, {running} of them with agents elsewhere"
     if stop_asked(backend):
         return f"stopped as asked: {cells}"

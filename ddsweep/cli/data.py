@@ -21,10 +21,10 @@ data = typer.Typer(no_args_is_help=True, help="The datasets: what there is, and 
 
 
 def complete_dataset(incomplete: str) -> list[tuple[str, str]]:
-    """Datasets for the shell's completion, with where they come from."""
+    """Datasets for the shell's completion, with where they come from; plugins are not imported for it."""
     from ddsweep.data import table
 
-    return [(row.name, row.origin) for row in table.TABLE.values() if row.name.startswith(incomplete)]
+    return [(row.name, row.origin) for row in table.TABLE.rows.values() if row.name.startswith(incomplete)]
 
 
 Dataset = Annotated[

@@ -19,7 +19,7 @@ def list_(profile: Profile = None, runs: Runs = RUNS, as_json: Json = False) -> 
         one = sweep.load(name, profile)
         done = sum((runs / cell.key / "result.json").is_file() for cell in one.cells)
         asks = one.title + (f" ({one.paper})" if one.paper else "")
-        rows.append({"name": name, "axis": " × ".join(one.axis), "cells": len(one.cells), "done": done, "asks": asks})
+        rows.append({"name": name, "axis": " × ".join(one.axis), "cells": one.size, "done": done, "asks": asks})
     if as_json:
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
     else:

@@ -19,7 +19,9 @@ def complete_source(incomplete: str) -> list[tuple[str, str]]:
     from ddsweep.data.table import TABLE
     from ddsweep.nn.table import FOUNDATIONS
 
-    known = {row.name: row.origin for row in TABLE.values()} | {row.source: row.paper for row in FOUNDATIONS.values()}
+    known = {row.name: row.origin for row in TABLE.rows.values()} | {
+        row.source: row.paper for row in FOUNDATIONS.values()
+    }
     return [(name, about) for name, about in known.items() if name.startswith(incomplete)]
 
 
@@ -71,7 +73,7 @@ def _publish(foundation: Foundation, weights: Path | None) -> None:
 
 def _train(source: str, choices: dict[str, Any], device: str) -> None:
     from ddsweep import device as devices
-    from ddsweep.cli import progress
+    from ddsweep.cli import interrupt, progress
     from ddsweep.pretrained import spec
 
     epochs = _numbers(choices.pop("epochs", ""))
@@ -81,9 +83,9 @@ def _train(source: str, choices: dict[str, Any], device: str) -> None:
     from ddsweep.pretrained import holdings, training
 
     dataset = data.load(source, choices.get("size"), slot)
-    with progress.several(len(needs)) as begin:
+    with interrupt.saving() as checkpoints, progress.several(len(needs)) as begin:
         for one, wanted in needs.items():
-            training.ensure(one, wanted, dataset, begin(one.title))
+            training.ensure(one, wanted, dataset, begin(one.title), checkpoints)
             accuracy = holdings.of(one.folder).accuracy
             shown = (f"{epoch} ({_percent(accuracy[epoch])})" for epoch in sorted(wanted))
             typer.echo(f"{one.title}: epochs {' '.join(shown)}")

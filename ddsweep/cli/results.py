@@ -61,20 +61,22 @@ def results(
     storage: Storage = None,
 ) -> None:
     """The table of launched sweeps: mean ± std over seeds and networks, and the difference to the baseline, tested."""
-    parts = [_part(name, profile, against, where, runs, storage) for name in dict.fromkeys(names)]
+    from ddsweep.cli import searched, stores
+
+    sweeps = [stores.finished(name, profile, runs, storage) for name in dict.fromkeys(names)]
+    if len(sweeps) == 1 and sweeps[0].search and not against:
+        searched.show(sweeps[0], runs, where, format_)
+        return
+    parts = [_part(one, against, where, runs, storage) for one in sweeps]
     if format_ is Format.table:
         _show(parts)
     else:
         typer.echo(_text(parts, format_))
 
 
-def _part(
-    name: str, profile: str | None, against: str | None, where: str | None, runs: Path, storage: str | None
-) -> Part:
-    from ddsweep.cli import stores
+def _part(one: Sweep, against: str | None, where: str | None, runs: Path, storage: str | None) -> Part:
     from ddsweep.results import joined, select, table
 
-    one = stores.finished(name, profile, runs, storage)
     built = table.build(one, table.collect(one, runs), select.where(one, where) if where else None)
     return joined.Part(one, built, compare(one, built, against, runs, storage) if against else None)
 

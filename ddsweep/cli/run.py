@@ -26,19 +26,20 @@ def run(
 
     from ddsweep import device as devices
     from ddsweep import sweep
-    from ddsweep.cli import console, progress
+    from ddsweep.cli import console, interrupt, progress
     from ddsweep.errors import UserError
 
     one = sweep.load(name, profile, settings(choices))
-    if len(one.cells) > 1:
-        open_axes = ", ".join(f"{field}={one.parameters[field][-1]}" for field in one.swept)
-        raise UserError(f"{one.full_name} has {len(one.cells)} cells; choose one, for example: {open_axes}")
+    if len(one.cells) > 1 or one.search:
+        open_axes = ", ".join(f"{field}={one.example(field)}" for field in one.swept)
+        has = "is a search" if one.search else f"has {len(one.cells)} cells"
+        raise UserError(f"{one.full_name} {has}; choose one, for example: {open_axes}")
     recipe = one.cells[0].recipe
     slot = devices.slots(device)[0]
     from ddsweep import trial
 
-    with progress.one_trial(recipe.title()) as tracker:
-        result = trial.run(recipe, tracker, slot, runs)
+    with interrupt.saving() as checkpoints, progress.one_trial(recipe.title()) as tracker:
+        result = trial.run(recipe, tracker, slot, runs, checkpoints=checkpoints)
     if as_json:
         typer.echo(
             json.dumps({"key": recipe.key(), **asdict(result), "recipe": recipe.model_dump()}, ensure_ascii=False)

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ddsweep.backends import Definition, Point, State
+from ddsweep.backends import Definition, State
 from ddsweep.cli import console, crew, view
 
 if TYPE_CHECKING:
@@ -45,11 +45,12 @@ class Session:
     def _headline(self, devices: list[str]) -> str:
         from ddsweep.pretrained import spec
 
-        cells = self._sweep.cells
-        needs = spec.needs(cell.recipe for cell in cells)
+        needs = spec.needs(self._sweep.recipes)
         train = sum(not epochs <= ptm.saved() for ptm, epochs in needs.items() if not ptm.foundation)
         ptms = f"{train} PTM{'s' * (train != 1)} to train" if train else "PTMs ready"
-        count = f"{len(cells)} cell{'s' * (len(cells) != 1)}"
+        cells = self._sweep.size
+        known = sum((self._job.runs / cell.key / "result.json").is_file() for cell in self._sweep.cells)
+        count = f"{cells} cell{'s' * (cells != 1)}" + (f", {known} computed before" if known else "")
         return f"{self._sweep.full_name} · {self._sweep.title} · {count} · {ptms} · {', '.join(devices)}"
 
     def run(self) -> int:
@@ -103,11 +104,12 @@ class Session:
         return not drained
 
     def _prepare_data(self) -> None:
-        """Decode every dataset now: a missing folder or an unreadable image is told here and not on some GPU."""
-        from ddsweep import data
+        """Decode every dataset now: a missing folder, image or plugin is told here and not on some GPU."""
+        from ddsweep import data, recipe
         from ddsweep.pretrained import spec
 
-        for name, size in spec.datasets(cell.recipe for cell in self._sweep.cells):
+        recipe.verify(self._sweep.recipes)
+        for name, size in spec.datasets(self._sweep.recipes):
             if not data.is_prepared(name, size):
                 self._out.print(f"data: preparing {name} ({data.info(name).origin})", soft_wrap=True)
             data.prepare(name, size)
@@ -116,7 +118,7 @@ class Session:
         """Get the weights of foundation models now, for the same reason."""
         from ddsweep.pretrained import spec
 
-        for ptm in spec.needs(cell.recipe for cell in self._sweep.cells):
+        for ptm in spec.needs(self._sweep.recipes):
             if ptm.foundation:
                 from ddsweep.pretrained import published  # loads torch, which other sweeps leave to the agents
 
@@ -175,14 +177,12 @@ class Session:
 
     def _conclude(self) -> int:
         from ddsweep.cli import stores
-        from ddsweep.results import screen, table
 
-        stores.gather(self._store, self._sweep, self._job.runs)
         status = self._backend.status()
-        built = table.build(self._sweep, table.collect(self._sweep, self._job.runs))
+        self._sweep = self._sweep.with_points(row.point.params for row in status.rows)
+        stores.gather(self._store, self._sweep, self._job.runs)
         self._out.print(f"{view.counts(status)}   {view.clock(time.monotonic() - self._began)}")
-        self._out.print(screen.render(built, self._out.width))
-        self._out.print(screen.caption(built), style="dim", soft_wrap=True)
+        self._show_table()
         for row in status.rows:
             if row.state is State.FAILED:
                 self._out.print(f"failed  {row.point.title}: {row.reason} ({row.attempts} attempts)", soft_wrap=True)
@@ -193,7 +193,21 @@ class Session:
         self._draw()
         again = [f"ddsweep launch {self._reference()}"] if self._goes_on(status) else []
         self._out.print(f"next    {'      '.join([*self._next(), *again])}", soft_wrap=True)
-        return 0 if status.count(State.COMPLETE) == len(status.rows) else 1
+        return 0 if status.done == status.size else 1
+
+    def _show_table(self) -> None:
+        """The table of what is finished; of a search its trials."""
+        from ddsweep.results import ranking, screen, table
+
+        found = table.collect(self._sweep, self._job.runs)
+        if self._sweep.search:
+            from ddsweep.cli import searched
+
+            searched.screen(self._out, ranking.build(self._sweep, found, self._job.runs))
+            return
+        built = table.build(self._sweep, found)
+        self._out.print(screen.render(built, self._out.width))
+        self._out.print(screen.caption(built), style="dim", soft_wrap=True)
 
     def _draw(self) -> None:
         """The pictures that belong to the sweep, on a device that no agent uses any more."""
@@ -228,5 +242,4 @@ def shown(path: Path) -> str:
 
 def definition(sweep: Sweep) -> Definition:
     """The sweep as a backend keeps it."""
-    points = [Point(cell.key, dict(cell.point), cell.key, cell.recipe.title()) for cell in sweep.cells]
-    return Definition(sweep.full_name, points, sweep.definition(), sweep.max_attempts, sweep.title)
+    return Definition.of(sweep)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, cast
 
-from ddsweep.backends import Definition, State, Status
+from ddsweep.backends import State, Status, wandb_search
 from ddsweep.backends.folders import FolderStore
 from ddsweep.cli.session import Session
 
@@ -29,7 +29,7 @@ class WandbSession(Session):
         self._url = backend.url
         self._out.print(f"W&B     {self._url}", soft_wrap=True)
         here = FolderStore(self._job.runs)
-        here.remember(Definition.of(self._sweep))
+        here.remember(wandb_search.dealt(self._sweep))
         self._here, self._asked = here.sweep(self._sweep.full_name), -ASK
 
     def _look(self) -> Status:
@@ -38,13 +38,15 @@ class WandbSession(Session):
         here = {row.point.key: row for row in self._here.status().rows}
         waits = (State.WAITING, State.RUNNING)
         rows = [
-            mine if row.state in waits and (mine := here[row.point.key]).state is not State.WAITING else row
+            mine if row.state in waits and (mine := here.get(row.point.key, row)).state is not State.WAITING else row
             for row in self._known.rows
         ]
-        return Status(self._known.name, rows)
+        asked = {row.point.key for row in rows}
+        new = [row for key, row in here.items() if key not in asked]  # dealt by a search since W&B was asked
+        return Status(self._known.name, rows + new, max(0, self._known.to_draw - len(new)))
 
     def _goes_on(self, status: Status) -> bool:
-        return status.count(State.COMPLETE) < len(status.rows)  # what failed is registered anew
+        return status.done < status.size  # what failed is registered anew
 
     def _reference(self) -> str:
         project = f" --project {self._job.project}" if self._job.project else ""

@@ -20,8 +20,10 @@ def show(name: Name, profile: Profile = None, set_: Settings = None, runs: Runs 
         typer.echo(json.dumps(view.as_dict(), indent=2, ensure_ascii=False))
         return
     out = console.stdout()
-    out.print(f"[bold]{one.full_name}[/bold] · {one.title} · {len(one.cells)} cells")
+    out.print(f"[bold]{one.full_name}[/bold] · {one.title} · {one.size} cells")
     console.table([*view.cell_rows()], heads=(*one.swept, "state", "shared with", "key"))
     out.print()
+    for line in view.search_lines():
+        out.print(line, soft_wrap=True)
     for line in view.needs_lines():
         out.print(line)

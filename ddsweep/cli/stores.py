@@ -122,6 +122,7 @@ def launched(name: str, profile: str | None, runs: Path, storage: str | None) ->
 
     store = reading(runs, storage)
     try:
-        return Sweep.from_definition(store.load_definition(launched_name(name, profile)).definition)
+        definition = store.load_definition(launched_name(name, profile))
+        return Sweep.from_definition(definition.definition).with_points(point.params for point in definition.points)
     finally:
         store.close()

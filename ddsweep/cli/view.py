@@ -23,7 +23,8 @@ SILENT = 60  # seconds without a word from an agent after which it looks as if i
 def counts(status: Status) -> str:
     """``done 4/9   running 1   failed 0``."""
     done, failed = status.count(State.COMPLETE), status.count(State.FAILED)
-    return f"done {done}/{len(status.rows)}   running {status.count(State.RUNNING)}   failed {failed}"
+    pruned = f"pruned {status.count(State.PRUNED)}   " if status.count(State.PRUNED) else ""
+    return f"done {done}/{status.size}   {pruned}running {status.count(State.RUNNING)}   failed {failed}"
 
 
 def clock(seconds: float) -> str:
@@ -35,7 +36,7 @@ def clock(seconds: float) -> str:
 
 def time_left(status: Status, began: float, done_before: int) -> str:
     """From the pace since the launch; nothing before the first cell of this launch is done."""
-    fresh, rest = status.ended - done_before, len(status.rows) - status.ended
+    fresh, rest = status.ended - done_before, status.size - status.ended
     if fresh < 1 or not rest:
         return ""
     return f" · about {clock((time.monotonic() - began) / fresh * rest)} left"
@@ -83,12 +84,12 @@ def screen(head: str, status: Status, agents: Sequence[AgentStatus], since: str,
     from rich.text import Text
 
     done = status.ended
-    filled = round(BAR * done / max(1, len(status.rows)))
+    filled = round(BAR * done / max(1, status.size))
     lines = [Text(head, style="bold", no_wrap=True, overflow="ellipsis")]
     lines.append(Text(f"agents {len(agents)}   {counts(status)}   {since}", no_wrap=True, overflow="ellipsis"))
     lines += [Text(line, no_wrap=True, overflow="ellipsis") for line in agent_lines(agents, width)]
     bar = Text("  ").append("█" * filled, style="green").append("░" * (BAR - filled), style="dim")
-    lines.append(bar.append(f"  {done}/{len(status.rows)}"))
+    lines.append(bar.append(f"  {done}/{status.size}"))
     lines += [Text(f"  failed: {row.point.title}: {row.reason}", style="red", no_wrap=True, overflow="ellipsis")
               for row in status.rows if row.state is State.FAILED]  # fmt: skip
     return Group(*lines)

@@ -1,4 +1,4 @@
-"""From a row of the table to raw pixels: one function a dataset, listed in ``DECODERS``.
+"""From a row of the table to raw pixels: one function a dataset, which the row names.
 
 A decoder is called once; what it returns is kept in the user's cache (``data/store.py``). Those of downloaded sets take
 the paths of the archives, in the order of the row, and read them as their publishers wrote them.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import tarfile
+import traceback
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
@@ -15,19 +16,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Int64
-from torch import Tensor
 
 from ddsweep import rng
-from ddsweep.data import archives, bundle, photo, photos, shapes, unpickle
-from ddsweep.data.folder import decode_folder
+from ddsweep.data import archives, bundle, photo, shapes, unpickle
 from ddsweep.data.pixels import resized
-from ddsweep.data.raw import Raw
-from ddsweep.data.table import DatasetInfo
-from ddsweep.data.tree import FOLDER_PREFIX
+from ddsweep.data.raw import Parts, Raw, assembled
+from ddsweep.data.table import TABLE, DatasetInfo
 from ddsweep.errors import UserError
+from ddsweep.plugins import Code, resolve
 
-Decoder = Callable[[DatasetInfo, Sequence[Path]], Raw]
+Decoder = Callable[[DatasetInfo, Sequence[Path]], Raw | Parts]
+"""From a row and the paths of its archives to the images, at ``row.size`` pixels or (``Parts``) as they are."""
 
 SHAPES_TRAIN, SHAPES_TEST = 200, 100  # images of each class
 IDX_BYTES = 8  # the type code of unsigned bytes in an IDX file
@@ -42,21 +41,30 @@ def decode(row: DatasetInfo) -> Raw:
     """Decode the dataset of ``row`` at ``row.size`` pixels.
 
     Raises:
-        UserError: images that cannot be read, or downloaded.
+        UserError: images that cannot be read, or downloaded, or a plugin's that are not what its row says.
     """
-    if row.name.startswith(FOLDER_PREFIX):
-        return decode_folder(row)
     paths = archives.obtain(row) if row.archives else []
     try:
-        return DECODERS[row.name](row, paths)
-    except DAMAGE as error:
-        if not paths:
+        return assembled(row, resolve(row.source)(row, paths))
+    except UserError:
+        raise
+    except Exception as error:
+        if code := TABLE.code(row.name):
+            raise UserError(f"{row.name} of the plugin {code.name}: {_told(error, code)}") from error
+        if not (paths and isinstance(error, DAMAGE)):
             raise
         where = paths[0] if len(paths) == 1 else paths[0].parent
         raise UserError(f"{row.name}: cannot read {str(where)!r}: {photo.reason(error)}") from error
 
 
-def _digits(row: DatasetInfo, paths: Sequence[Path]) -> Raw:
+def _told(error: Exception, code: Code) -> str:
+    """What went wrong in a plugin, with the innermost line of it."""
+    lines = [one for one in traceback.extract_tb(error.__traceback__) if Path(one.filename).is_relative_to(code.path)]
+    where = f" ({Path(lines[-1].filename).name} line {lines[-1].lineno})" if lines else ""
+    return f"{error}{where}" if type(error) is ValueError else f"{type(error).__name__}: {error}{where}"
+
+
+def digits(row: DatasetInfo, paths: Sequence[Path]) -> Raw:
     """8×8 pixels of 0…16, enlarged; of each class every third image, in dataset order, is held out."""
     from sklearn.datasets import load_digits
 
@@ -69,15 +77,17 @@ def _digits(row: DatasetInfo, paths: Sequence[Path]) -> Raw:
     return Raw(row.classes, images[~held_out], labels[~held_out], images[held_out], labels[held_out])
 
 
-def _shapes(row: DatasetInfo, paths: Sequence[Path]) -> Raw:
+def drawn_shapes(row: DatasetInfo, paths: Sequence[Path]) -> Raw:
+    """As many of each shape as the row says, drawn at the size that is wanted."""
     train = shapes.draw(SHAPES_TRAIN, row.size, rng.generator(0, "shapes", "train"))
     test = shapes.draw(SHAPES_TEST, row.size, rng.generator(0, "shapes", "test"))
     return Raw(row.classes, *train, *test)
 
 
-def _mnist(row: DatasetInfo, paths: Sequence[Path]) -> Raw:
+def mnist(row: DatasetInfo, paths: Sequence[Path]) -> Raw:
+    """MNIST, and what was published in its format."""
     images, labels, test_images, test_labels = map(_read_idx, paths)
-    return _raw(row, images[:, None], labels, test_images[:, None], test_labels)
+    return assembled(row, (images[:, None], labels, test_images[:, None], test_labels))
 
 
 def _read_idx(path: Path) -> np.ndarray:
@@ -91,7 +101,7 @@ def _read_idx(path: Path) -> np.ndarray:
     return np.frombuffer(bytearray(content), np.uint8, offset=4 + 4 * axes).reshape(shape)
 
 
-def _svhn(row: DatasetInfo, paths: Sequence[Path]) -> Raw:
+def svhn(row: DatasetInfo, paths: Sequence[Path]) -> Raw:
     """MATLAB files: X [32, 32, 3, n], y [n, 1] in which the digit 0 is called 10."""
     from scipy.io import loadmat  # type: ignore[import-untyped]
 
@@ -99,28 +109,30 @@ def _svhn(row: DatasetInfo, paths: Sequence[Path]) -> Raw:
     for path in paths:
         content = loadmat(path, variable_names=("X", "y"))
         parts += [content["X"].transpose(3, 2, 0, 1), content["y"].flatten() % 10]
-    return _raw(row, *parts)
+    return assembled(row, parts)
 
 
-def _pathmnist(row: DatasetInfo, paths: Sequence[Path]) -> Raw:
+def pathmnist(row: DatasetInfo, paths: Sequence[Path]) -> Raw:
     """MedMNIST's npz; its validation images are not used, as in the paper's code."""
     with paths[0].open("rb") as file, np.load(file, allow_pickle=False) as content:
         train, train_labels, test, test_labels = (
             content[f"{part}_{kind}"] for part in ("train", "test") for kind in ("images", "labels")
         )
-    return _raw(row, train.transpose(0, 3, 1, 2), train_labels, test.transpose(0, 3, 1, 2), test_labels)
+    return assembled(row, (train.transpose(0, 3, 1, 2), train_labels, test.transpose(0, 3, 1, 2), test_labels))
 
 
-def _cifar10(row: DatasetInfo, paths: Sequence[Path]) -> Raw:
+def cifar10(row: DatasetInfo, paths: Sequence[Path]) -> Raw:
+    """Five pickled batches and one of test images."""
     train = [(paths[0], f"data_batch_{number}") for number in range(1, 6)]
     return _pickled(row, train, [(paths[0], "test_batch")], "labels")
 
 
-def _cifar100(row: DatasetInfo, paths: Sequence[Path]) -> Raw:
+def cifar100(row: DatasetInfo, paths: Sequence[Path]) -> Raw:
+    """One pickled batch and one of test images, under their fine labels."""
     return _pickled(row, [(paths[0], "train")], [(paths[0], "test")], "fine_labels")
 
 
-def _imagenet32(row: DatasetInfo, paths: Sequence[Path]) -> Raw:
+def imagenet32(row: DatasetInfo, paths: Sequence[Path]) -> Raw:
     """Ten pickled batches and one of the validation images; their labels count from 1."""
     train = [(paths[0], f"train_data_batch_{number}") for number in range(1, 11)]
     return _pickled(row, train, [(paths[1], "val_data")], "labels", first=1)
@@ -145,41 +157,4 @@ def _pickled(
             if len(images[-1]) != len(labels[-1]):
                 raise ValueError(f"{name} has {len(images[-1])} images and {len(labels[-1])} labels")
         parts += [np.concatenate(images), np.concatenate(labels)]  # twice the pixels, for a moment
-    return _raw(row, *parts)
-
-
-def _raw(
-    row: DatasetInfo, images: np.ndarray, labels: np.ndarray, test_images: np.ndarray, test_labels: np.ndarray
-) -> Raw:
-    """At the size of the row. Raises ValueError for a label without a class, and for anything that is no such image."""
-    return Raw(row.classes, _images(row, images), _labels(row, labels), _images(row, test_images),
-               _labels(row, test_labels))  # fmt: skip
-
-
-def _images(row: DatasetInfo, pixels: np.ndarray) -> Tensor:
-    if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1] != row.channels:
-        raise ValueError(f"its images are {pixels.dtype} {pixels.shape}")
-    return resized(torch.from_numpy(pixels), row.size)
-
-
-def _labels(row: DatasetInfo, labels: np.ndarray) -> Int64[Tensor, " n"]:
-    flat = torch.from_numpy(labels.astype(np.int64).flatten())
-    if len(flat) == 0 or flat.min() < 0 or flat.max() >= len(row.classes):
-        raise ValueError(f"its labels are not those of {len(row.classes)} classes")
-    return flat
-
-
-DECODERS: dict[str, Decoder] = {
-    "digits": _digits,
-    "shapes": _shapes,
-    "mnist": _mnist,
-    "fashionmnist": _mnist,
-    "svhn": _svhn,
-    "cifar10": _cifar10,
-    "cifar100": _cifar100,
-    "pathmnist": _pathmnist,
-    "tinyimagenet": photos.tiny,
-    "imagenet32": _imagenet32,
-    "imagenette": photos.nette,
-    "imagefruit": photos.fruit,
-}
+    return assembled(row, parts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,7 +24,7 @@ BATCH = 256  # files in one task of the thread pool
 Files = dict[str, tuple[Path, ...]]
 
 
-def decode_folder(row: DatasetInfo) -> Raw:
+def decode_folder(row: DatasetInfo, paths: Sequence[Path] = ()) -> Raw:
     """Read every image of the folder as RGB, resized to ``row.size`` (``photo.read``).
 
     Raises:

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
+
+from ddsweep.data.facts import DatasetInfo
+from ddsweep.data.pixels import resized
+
+Array = Any
+PARTS = 4
+Parts = tuple[Array, Array, Array, Array]
+"""Images, labels, test images, test labels, as NumPy arrays or tensors: pixels as in ``Raw`` but of any size."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,3 +37,58 @@ class Raw:
     labels: Int64[Tensor, " n"]
     test_images: UInt8[Tensor, "m c h w"]
     test_labels: Int64[Tensor, " m"]
+
+
+def assembled(row: DatasetInfo, made: Raw | Sequence[Array]) -> Raw:
+    """What a decoder returned, at the size of the row.
+
+    Raises:
+        ValueError: it is not what the row says: other channels or pixels than bytes, labels without a class, images
+            without a label.
+    """
+    if isinstance(made, Raw):
+        classes, parts = made.classes, (made.images, made.labels, made.test_images, made.test_labels)
+    elif isinstance(made, tuple | list) and len(made) == PARTS:
+        classes, parts = row.classes, tuple(made)
+    else:
+        raise ValueError("it must return images, labels, test images, test labels (or a Raw)")
+    found = []
+    for what, images, labels in (("training", *parts[:2]), ("test", *parts[2:])):
+        found += [_images(row, what, images), _labels(len(classes), what, labels)]
+        if len(found[-2]) != len(found[-1]):
+            raise ValueError(f"it has {len(found[-2])} {what} images and {len(found[-1])} labels of them")
+    return Raw(classes, *found)
+
+
+def _images(row: DatasetInfo, what: str, pixels: Array) -> UInt8[Tensor, "n c h w"]:
+    found = _tensor(pixels)
+    if found is None or found.dtype != torch.uint8 or found.ndim != 4 or found.shape[1] != row.channels:
+        raise ValueError(
+            f"its {what} images are {_form(pixels)}; needed: uint8 [n, {row.channels}, h, w], 0 is black and 255 white"
+        )
+    return resized(found, row.size)
+
+
+def _labels(classes: int, what: str, labels: Array) -> Int64[Tensor, " n"]:
+    found = _tensor(labels)
+    if found is None or found.is_floating_point() or found.is_complex() or found.dtype == torch.bool:
+        raise ValueError(f"its {what} labels are {_form(labels)}; needed: whole numbers from 0")
+    found = found.to(torch.int64).flatten()
+    if len(found) == 0 or found.min() < 0 or found.max() >= classes:
+        raise ValueError(f"its {what} labels are not those of {classes} classes")
+    return found
+
+
+def _tensor(values: Array) -> Tensor | None:
+    if isinstance(values, Tensor):
+        return values.detach().cpu()
+    if isinstance(values, list):
+        values = np.asarray(values)
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "biufc":
+        return None
+    return torch.from_numpy(np.require(values, requirements=["C", "W"]))
+
+
+def _form(values: Array) -> str:
+    shape = list(values.shape) if hasattr(values, "shape") else ""
+    return f"{str(getattr(values, 'dtype', type(values).__name__)).removeprefix('torch.')} {shape}".rstrip()

@@ -15,7 +15,7 @@ from ddsweep.data.decoders import decode
 from ddsweep.data.download import Progress
 from ddsweep.data.folder import fingerprint
 from ddsweep.data.pixels import statistics
-from ddsweep.data.table import DatasetInfo, at_size, info
+from ddsweep.data.table import TABLE, DatasetInfo, at_size, info
 from ddsweep.data.tree import FOLDER_PREFIX
 from ddsweep.errors import UserError
 
@@ -125,7 +125,8 @@ def stored(one: DatasetInfo) -> cache.Stored:
 def _fingerprint(one: DatasetInfo) -> str:
     """Of everything that decides what decoding a row gives."""
     listing = fingerprint(one.name) if one.name.startswith(FOLDER_PREFIX) else None
-    facts = [VERSION, ascii(one.name), one.size, one.mean, one.std, listing]
+    code = TABLE.code(one.name)
+    facts = [VERSION, ascii(one.name), one.size, one.mean, one.std, listing, *([code.pin] if code else [])]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 

@@ -51,8 +51,7 @@ class Flight:
             recipe.arch, channels=dataset.channels, classes=len(dataset.classes), size=dataset.size,
             width=recipe.width, generator=streams.network,
         ).to(dataset.images.device)  # fmt: skip
-        loops = 1 if recipe.method == "dm" else recipe.outer_loops
-        return cls(synthetic, optimizer, net, streams, journal, loops)
+        return cls(synthetic, optimizer, net, streams, journal, recipe.outer_loops)
 
     @property
     def image_steps(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int64
@@ -11,12 +11,13 @@ from torch import Tensor
 
 from ddsweep import nn
 from ddsweep.checkpoints import Slot
-from ddsweep.distill import distribution_matching, gradient_matching
 from ddsweep.distill.clom import clom, contrast
 from ddsweep.distill.flight import Flight
 from ddsweep.distill.journal import Diverged as Diverged
 from ddsweep.distill.journal import Journal
 from ddsweep.distill.synthetic import Synthetic
+from ddsweep.distill.table import METHODS
+from ddsweep.errors import UserError
 from ddsweep.numerics import Numerics
 
 if TYPE_CHECKING:
@@ -29,14 +30,19 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Matching(Protocol):
-    """A matching loss, made once per distillation for the network of ``Flight``."""
+    """A matching loss, made once per distillation for the network of ``Flight``.
+
+    It keeps nothing from one episode to the next, and draws from ``streams`` alone: a distillation that is cut off goes
+    on from the images, the network and the streams, and has to end in the same bits.
+    """
 
     def episode(
         self, synthetic: Synthetic, dataset: Dataset, streams: Streams, done: int = 0
     ) -> Iterator[Float[Tensor, ""]]:
         """The losses of one freshly drawn network, one per image step, without the first ``done``.
 
-        The caller steps the images between two of them.
+        There are ``outer_loops`` of them in all, each a scalar with a gradient to ``synthetic.images``. The caller
+        steps the images between two of them.
         """
 
 
@@ -71,7 +77,7 @@ def distill(
     slot = slot or Slot()
     drawn = streams.ptm.get_state()
     flight = Flight.start(recipe, dataset, streams, Journal(recipe, dataset, tracker))
-    matching = _matching(recipe, flight.net, numerics or Numerics())
+    matching = make_matching(recipe, flight.net, numerics or Numerics())
     resumed = slot.resume(flight.restore) is not None
     flight.begin()
     if flight.step == recipe.iterations:
@@ -83,8 +89,12 @@ def distill(
             nn.initialise(flight.net, streams.network)
         for match in matching.episode(flight.synthetic, dataset, streams, flight.inside):
             _step(recipe, match, flight, pool, dataset)
+            if flight.inside > flight.loops:
+                break
             if flight.inside < flight.loops:
                 slot.offer(flight.state)
+        if flight.inside != flight.loops:
+            raise UserError(f"method: {recipe.method} does not yield {flight.loops} losses per network (outer_loops)")
         flight.land()
         if flight.step < recipe.iterations:
             slot.offer(flight.state)
@@ -107,17 +117,12 @@ def _step(recipe: Recipe, match: Tensor, flight: Flight, pool: Pool | None, data
     flight.inside += 1
 
 
-def _matching(recipe: Recipe, net: nn.Network, numerics: Numerics) -> Matching:
+def make_matching(recipe: Recipe, net: nn.Network, numerics: Numerics) -> Matching:
     """The matching loss of the recipe's method."""
-    if recipe.method == "dm":
-        features = distribution_matching.Settings(batch_real=recipe.batch_real, strategy=recipe.dsa_strategy)
-        return distribution_matching.DistributionMatching(net, features, numerics)
-    gradients = gradient_matching.Settings(
-        batch_real=recipe.batch_real, strategy=recipe.dsa_strategy, outer_loops=recipe.outer_loops,
-        inner_epochs=recipe.inner_epochs, batch_train=recipe.batch_train, lr_net=recipe.lr_net,
-        metric=cast(gradient_matching.Metric, recipe.distance),
-    )  # fmt: skip
-    return gradient_matching.GradientMatching(net, gradients, numerics)
+    made = METHODS[recipe.method].make(net, numerics, recipe.numbers)
+    if not isinstance(made, Matching):
+        raise UserError(f"method: {recipe.method} makes {type(made).__name__}, which has no episode")
+    return made
 
 
 def _draw(

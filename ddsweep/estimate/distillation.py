@@ -49,7 +49,7 @@ class Distillation:
         """That of a recipe."""
         if recipe.regularizer == "cclom":  # fewer images: all are known after a step or two, as in most of a real run
             data = stage.part(data, len(data.classes), max(recipe.batch_real, recipe.ipc))
-        loops = 1 if recipe.method == "dm" else min(2, recipe.outer_loops)
+        loops = min(2, recipe.outer_loops)
         return cls(recipe.model_copy(update={"outer_loops": loops}), data, source, sync)
 
     def run(self, numerics: Numerics, classes: int, seconds: float) -> Pace:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ddsweep import data, overview
+from ddsweep.backends import search
 from ddsweep.estimate import footprint, kinds
 from ddsweep.estimate.findings import Distilled, Evaluated, Read, Trained
 from ddsweep.estimate.outlook import Crew, Outlook, Saving, Share
-from ddsweep.estimate.prices import Prices, loops, trainings
+from ddsweep.estimate.prices import Prices, trainings
 from ddsweep.estimate.schedule import Job, wall_clock
 from ddsweep.pretrained.spec import Spec
 from ddsweep.recipe import Recipe
@@ -37,6 +38,7 @@ class Left:
     @classmethod
     def of(cls, sweep: Sweep, runs: Path) -> Left:
         """Look at the files. Raises UserError for a damaged result."""
+        sweep = search.sketch(sweep)  # what a search will draw costs as much as what it may draw
         view = overview.of(sweep, runs)
         recipes = {cell.key: cell.recipe for cell in sweep.cells if view.states[cell.key] == "waiting"}
         asked = {one for recipe in recipes.values() for one in trainings(recipe)}
@@ -116,8 +118,8 @@ def _share(kind: kinds.Kind, prices: Prices, recipes: Sequence[Recipe], training
             return Share(kind.title, step, "pass", total)
         case Distilled(first=first, step=step), kinds.Distilling(recipe):
             total = sum(prices.distilling(one) / max(1, one.n_archs) for one in recipes)
-            iteration = first + (loops(recipe) - 1) * step
-            return Share(kind.title, iteration, "step" if recipe.method == "dm" else "iteration", total)
+            iteration = first + (recipe.outer_loops - 1) * step
+            return Share(kind.title, iteration, "step" if recipe.outer_loops == 1 else "iteration", total)
         case finding, _:
             raise TypeError(f"{finding} is not of {kind}")
 

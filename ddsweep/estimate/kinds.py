@@ -22,9 +22,9 @@ _JUDGING: dict[str, Any] = {
     "eval_strategy": "none",
 }  # fmt: skip
 _METHOD: dict[str, Any] = {
-    "method": "dm", "lr_img": 1.0, "init": "real", "iterations": 1, "batch_real": 1, "dsa_strategy": "none",
-    "outer_loops": 1, "inner_epochs": 0, "batch_train": 0, "distance": "none", "regularizer": "none", "source": "",
-    "archs": "", "ptm_statistics": "target", "cclom_batch": 0,
+    "method": "dm", "options": "", "lr_img": 1.0, "init": "real", "iterations": 1, "batch_real": 1,
+    "dsa_strategy": "none", "outer_loops": 1, "inner_epochs": 0, "batch_train": 0, "distance": "none",
+    "regularizer": "none", "source": "", "archs": "", "ptm_statistics": "target", "cclom_batch": 0,
 }  # fmt: skip
 
 

@@ -65,7 +65,7 @@ class Prices:
     def distilling(self, recipe: Recipe) -> float:
         """A distillation, with its pictures."""
         found = self._guides(recipe)
-        iteration = sum(one.first + (loops(recipe) - 1) * one.step for one in found) / len(found)
+        iteration = sum(one.first + (recipe.outer_loops - 1) * one.step for one in found) / len(found)
         drawn = sum(one.picture for one in found) / len(found) * pictures(recipe)
         return found[0].start + found[0].warm_up + recipe.iterations * iteration + drawn + self.looking(recipe)[0]
 
@@ -82,7 +82,7 @@ class Prices:
             return 0.0, 0.0
         images = self.read(recipe.target, recipe.size).images
         draws = (
-            recipe.cclom_batch * recipe.iterations * loops(recipe) / (recipe.n_models * recipe.n_archs)
+            recipe.cclom_batch * recipe.iterations * recipe.outer_loops / (recipe.n_models * recipe.n_archs)
         )  # of each PTM
         seen = -images * math.expm1(draws * math.log1p(-1 / images)) if images > 1 else images
         ours, forgetful, room = 0.0, 0.0, 0.0
@@ -117,11 +117,6 @@ class Prices:
 def trainings(recipe: Recipe) -> Iterator[Spec]:
     """The PTMs that a recipe needs and that are trained here, in the order in which a trial asks for them."""
     return (one for seeds in spec.of(recipe) for one in seeds if not one.foundation)
-
-
-def loops(recipe: Recipe) -> int:
-    """Image steps of an iteration."""
-    return 1 if recipe.method == "dm" else recipe.outer_loops
 
 
 def pictures(recipe: Recipe) -> int:

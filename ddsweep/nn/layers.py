@@ -19,7 +19,7 @@ class Body(NamedTuple):
         features: how many numbers the feature maps of one image hold.
     """
 
-    layers: nn.Sequential
+    layers: nn.Module
     features: int
 
 

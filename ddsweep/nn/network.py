@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
-from ddsweep.nn import alexnet, convnet, resnet, table, vgg
+from ddsweep.errors import UserError
+from ddsweep.nn import table
 from ddsweep.nn.layers import REFERENCE_WIDTH, Body
-
-# A family turns (channels, size, width, **its row's options in the table) into layers. The next one goes here.
-FAMILIES: dict[str, Callable[..., Body]] = {
-    "convnet": convnet.body,
-    "alexnet": alexnet.body,
-    "vgg": vgg.body,
-    "resnet": resnet.body,
-}
+from ddsweep.plugins import resolve
 
 
 class Network(nn.Module):
-    """Convolutions, then one linear layer: ``forward(x) = classifier(embed(x))``.
+    """Layers, most of them convolutions, then one linear layer: ``forward(x) = classifier(embed(x))``.
 
     Parameters are registered in the order in which they are used, a weight before its bias, a convolution before its
     norm; in a residual block the shortcut comes last.
 
     Attributes:
         architecture: its row in the table.
-        layers: the convolutions.
+        layers: from images to feature maps.
         classifier: the linear layer, [d] → [classes].
     """
 
@@ -96,15 +89,38 @@ def build(
         generator: a CPU generator from which all parameters are drawn; None: PyTorch's global one.
 
     Raises:
-        UserError: there is no such network, or the images are too small for it.
+        UserError: there is no such network, the images are too small for it, or a plugin's cannot be built.
     """
     row = table.info(name)
     canvas = row.canvas(size)
     with torch.device("meta"):  # layers draw their parameters when they are made: not from the global generator
-        net = Network(row, FAMILIES[row.family](channels, canvas, width, **row.options), classes)
+        net = Network(row, _body(row, channels, canvas, width), classes)
     net.to_empty(device="cpu")
     initialise(net, generator)
     return net
+
+
+def _body(row: table.Architecture, channels: int, size: int, width: int) -> Body:
+    """Its layers; where the row's function does not count their features, zeros on the way through them do."""
+    made = resolve(row.source)(channels, size, width, **row.options)
+    if isinstance(made, Body):
+        return made
+    if not isinstance(made, nn.Module):
+        raise UserError(f"{_whose(row)}: its function returns {type(made).__name__}, not a torch module")
+    try:
+        features = made(torch.zeros(2, channels, size, size))
+        shape = list(features.shape)
+    except (RuntimeError, TypeError, ValueError, AttributeError, IndexError) as error:
+        reason = (str(error).splitlines() or [""])[0]
+        raise UserError(f"{_whose(row)}: cannot take {channels}×{size}×{size} images ({reason})") from error
+    if len(shape) == 1 or shape[:1] != [2]:
+        raise UserError(f"{_whose(row)}: makes {shape} of two images; the first axis must be theirs")
+    return Body(made, math.prod(shape[1:]))
+
+
+def _whose(row: table.Architecture) -> str:
+    code = table.TABLE.code(row.name)
+    return f"arch: {row.name}{f' of the plugin {code.name}' if code else ''}"
 
 
 @torch.no_grad()
@@ -113,7 +129,8 @@ def initialise(net: nn.Module, generator: Generator | None) -> None:
 
     Weights and biases of convolutions and linear layers are uniform in ±1/√fan_in (weights: Kaiming-uniform, a = √5).
     Norms get weight 1, bias 0 and fresh running statistics. In registration order and from the same seed, the numbers
-    are those that PyTorch would have drawn from its global generator.
+    are those that PyTorch would have drawn from its global generator. Another layer with parameters of its own has to
+    have a method ``initialise(generator)``, which re-draws those.
 
     Args:
         net: on any device.
@@ -129,10 +146,12 @@ def initialise(net: nn.Module, generator: Generator | None) -> None:
                 _uniform(layer.weight, bound, generator)
                 if layer.bias is not None:
                     _uniform(layer.bias, bound, generator)
-            case nn.GroupNorm() | nn.BatchNorm2d():
+            case nn.GroupNorm() | nn.BatchNorm2d() | nn.LayerNorm():
                 layer.reset_parameters()
+            case _ if callable(own := getattr(layer, "initialise", None)):
+                own(generator)
             case _ if next(layer.parameters(recurse=False), None) is not None:
-                raise TypeError(f"initialise does not know {type(layer).__name__}")
+                raise TypeError(f"{type(layer).__name__} has parameters and no initialise(generator) to draw them")
 
 
 def _uniform(parameter: Tensor, bound: float, generator: Generator | None) -> None:

@@ -1,18 +1,20 @@
 """One table of networks: the facts that a recipe needs, without importing torch.
 
-A new network of a known family is a row here. A new family is also a module beside this one and its line in
-``network.FAMILIES``. Foundation models are not trained here and not built by ``build``: they have a table of their own,
-by the source that a recipe names, and a line in ``foundation.FORMS``.
+A row names the function that makes the layers; ``network`` adds one, for a plugin. Foundation models are not trained
+here and not built by ``build``: they have a table of their own, by the source that a recipe names, and a line in
+``foundation.FORMS``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
-from ddsweep.errors import UserError, closest
+from ddsweep.errors import UserError
+from ddsweep.plugins import Registry, Source
 
+Maker = TypeVar("Maker", bound=Callable[..., Any])
 PADDED_TO = 32
 BELOW_32 = frozenset(range(1, PADDED_TO))
 
@@ -24,15 +26,15 @@ class Architecture:
     Attributes:
         name: the name in a recipe.
         paper: the name in tables and figures.
-        family: the module of ``ddsweep.nn`` that makes its layers.
-        options: keyword arguments of that module's ``body``.
+        source: what makes its layers: ``body(channels, size, width, **options)``, see ``network.build``.
+        options: keyword arguments of that function.
         smallest: height and width of the smallest image its layers can take, in pixels.
         padded: sizes that are zero-padded to 32 pixels before the first layer.
     """
 
     name: str
     paper: str
-    family: str
+    source: Source
     options: Mapping[str, Any] = field(default_factory=dict)
     smallest: int = 1
     padded: Collection[int] = frozenset({28})
@@ -63,6 +65,7 @@ class Foundation:
         std: per-channel standard deviation that it expects to be divided by.
         url: where its publisher offers the weights.
         sha256: of that file, or its first digits where no more is published.
+        domain: what the paper calls what it was trained on.
         extra: the extra of this package that brings its library; empty: none is needed.
     """
 
@@ -75,13 +78,14 @@ class Foundation:
     std: tuple[float, float, float]
     url: str
     sha256: str
+    domain: str
     extra: str = ""
 
 
 def _row(name: str, paper: str, family: str, **facts: Any) -> Architecture:
     """A row, whose network has batch norm if its name ends in ``-bn``."""
     options = facts.pop("options", {}) | ({"norm": "batch"} if name.endswith("-bn") else {})
-    return Architecture(name, paper, family, options, **facts)
+    return Architecture(name, paper, f"ddsweep.nn.{family}:body", options, **facts)
 
 
 def _convnet(name: str, paper: str, depth: int) -> Architecture:
@@ -92,21 +96,21 @@ _ALEXNET = {"smallest": 8}
 _VGG11 = {"padded": BELOW_32}
 _RESNET18 = {"padded": BELOW_32 - {28}}  # the reference runs 28 pixels as they are: 28 → 28 → 14 → 7 → 4
 
-TABLE: dict[str, Architecture] = {
-    row.name: row
-    for row in (
-        *(_convnet(f"convnet{depth}", f"ConvNet-{depth}", depth) for depth in range(1, 7)),
-        _row("alexnet", "AlexNet", "alexnet", **_ALEXNET),
-        _row("vgg11", "VGG-11", "vgg", **_VGG11),
-        _row("resnet18", "ResNet-18", "resnet", **_RESNET18),
-        _row("resnet18-ap", "ResNet-18-AP", "resnet", options={"downsample": "pool"}, **_RESNET18),
-        _convnet("convnet3-bn", "ConvNet-3-BN", 3),
-        _row("alexnet-bn", "AlexNet-BN", "alexnet", **_ALEXNET),
-        _row("vgg11-bn", "VGG-11-BN", "vgg", **_VGG11),
-        _row("resnet18-bn", "ResNet-18-BN", "resnet", **_RESNET18),
-    )
-}
-NAMES: tuple[str, ...] = tuple(TABLE)  # those that `build` makes
+TABLE: Registry[Architecture] = Registry("network")
+"""Those that ``build`` makes."""
+
+for _one in (
+    *(_convnet(f"convnet{depth}", f"ConvNet-{depth}", depth) for depth in range(1, 7)),
+    _row("alexnet", "AlexNet", "alexnet", **_ALEXNET),
+    _row("vgg11", "VGG-11", "vgg", **_VGG11),
+    _row("resnet18", "ResNet-18", "resnet", **_RESNET18),
+    _row("resnet18-ap", "ResNet-18-AP", "resnet", options={"downsample": "pool"}, **_RESNET18),
+    _convnet("convnet3-bn", "ConvNet-3-BN", 3),
+    _row("alexnet-bn", "AlexNet-BN", "alexnet", **_ALEXNET),
+    _row("vgg11-bn", "VGG-11-BN", "vgg", **_VGG11),
+    _row("resnet18-bn", "ResNet-18-BN", "resnet", **_RESNET18),
+):
+    TABLE.add(_one.name, _one, _one.source)
 
 FOUNDATIONS: dict[str, Foundation] = {
     row.source: row
@@ -114,23 +118,71 @@ FOUNDATIONS: dict[str, Foundation] = {
         Foundation(
             "resnet18-imagenet", "ResNet-18 (torchvision)", "imagenet", 512, 224,
             (0.485, 0.456, 0.406), (0.229, 0.224, 0.225),
-            "https://download.pytorch.org/models/resnet18-f37072fd.pth", "f37072fd",
+            "https://download.pytorch.org/models/resnet18-f37072fd.pth", "f37072fd", "ImageNet",
         ),
         # the file of this address is a TorchScript program; open_clip offers the same numbers as tensors
         Foundation(
             "clip-rn50", "CLIP-RN50", "internet", 1024, 224,
             (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711),
-            "https://huggingface.co/timm/resnet50_clip.openai", "", extra="clip",
+            "https://huggingface.co/timm/resnet50_clip.openai", "", "Internet", extra="clip",
         ),
     )
 }  # fmt: skip
-ALL_NAMES: tuple[str, ...] = (*NAMES, *(row.name for row in FOUNDATIONS.values()))  # those that can be PTMs
-PAPER_NAMES = {row.name: row.paper for row in TABLE.values()} | {row.name: row.paper for row in FOUNDATIONS.values()}
+PUBLISHED: dict[str, Foundation] = {row.name: row for row in FOUNDATIONS.values()}
+
+
+def network(
+    name: str,
+    *,
+    paper: str = "",
+    smallest: int = 1,
+    padded: Collection[int] = (),
+    options: Mapping[str, Any] | None = None,
+) -> Callable[[Maker], Maker]:
+    """Register a network: a function ``body(channels, size, width, **options)`` that returns its layers.
+
+    The layers are one module, from images [n, channels, size, size] to features of any shape, which are flattened; one
+    linear layer, the classifier, is put behind them. ``width`` is 128 for the network as it is meant, and less for
+    demonstrations (``nn.layers.scaled``). Decorate a function once for every network that it makes.
+
+    Args:
+        name: the name in a recipe.
+        paper: the name in tables and figures; default: ``name``.
+        smallest: height and width of the smallest image that it can take, in pixels.
+        padded: sizes that are zero-padded to 32 pixels before the first layer.
+        options: further keyword arguments of the function.
+
+    Raises:
+        UserError: another part has this name.
+    """
+
+    def register(body: Maker) -> Maker:
+        TABLE.add(name, Architecture(name, paper or name, body, dict(options or {}), smallest, frozenset(padded)), body)
+        return body
+
+    return register
 
 
 def names() -> list[str]:
     """Every network that ``build`` makes."""
-    return list(NAMES)
+    return list(TABLE)
+
+
+def all_names() -> list[str]:
+    """Every network that can be a PTM: those that are trained here, and those that are published."""
+    return [*TABLE, *PUBLISHED]
+
+
+def place(name: str) -> tuple[int, tuple[int, str], int]:
+    """Where a network stands among all that can be PTMs: in the order of ``all_names``."""
+    published = list(PUBLISHED)
+    return (1, (0, ""), published.index(name)) if name in published else (0, TABLE.place(name), 0)
+
+
+def paper_name(name: str) -> str:
+    """What tables and figures call a network; of one that nobody knows here, the name itself."""
+    row = PUBLISHED.get(name) or TABLE.rows.get(name)
+    return row.paper if row else name
 
 
 def info(name: str) -> Architecture:
@@ -139,11 +191,9 @@ def info(name: str) -> Architecture:
     Raises:
         UserError: there is no such network.
     """
-    if name not in TABLE:
-        raise UserError(f"arch: no network {name!r}; {closest(name, NAMES)}")
-    return TABLE[name]
+    return TABLE.take(name, "arch")
 
 
 def join(archs: list[str] | tuple[str, ...]) -> str:
     """Networks as one recipe value: sorted as in the table and joined by ``+``, so that a set has one spelling."""
-    return "+".join(sorted(set(archs), key=NAMES.index))
+    return "+".join(sorted(set(archs), key=TABLE.place))

@@ -12,8 +12,8 @@ from typing import Any
 
 from ddsweep import data, files
 from ddsweep.errors import UserError, closest
-from ddsweep.nn.table import FOUNDATIONS, NAMES, Foundation
-from ddsweep.recipe import Recipe, make
+from ddsweep.nn.table import FOUNDATIONS, TABLE, Foundation
+from ddsweep.recipe import Recipe, make, parts
 
 PREFIX = "epoch"
 CHOICES = ("archs", "n_models", "width", "size", "ptm_epochs", "ptm_lr", "ptm_weight_decay", "ptm_batch", "precision")
@@ -24,7 +24,8 @@ class Spec:
     """One training of a PTM: all that determines its weights at every epoch, except the images themselves.
 
     The seed is the PTM's own: PTM 3 of ConvNet-3 is the same network in every recipe. A published model was trained by
-    others: its numbers are zeros, and so is the one epoch there is of it.
+    others: its numbers are zeros, and so is the one epoch there is of it. ``plugins`` are those that its architecture
+    and its images come from.
     """
 
     source: str
@@ -37,11 +38,17 @@ class Spec:
     weight_decay: float
     batch: int
     precision: str = "float32"
+    plugins: str = ""
 
     @property
     def foundation(self) -> Foundation | None:
         """The facts of a published model; None for a PTM that is trained here."""
         return FOUNDATIONS.get(self.source)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Everything, as files keep it: what a PTM without plugins had before there were any keeps its place."""
+        return {name: value for name, value in asdict(self).items() if value != "" or name != "plugins"}
 
     @property
     def title(self) -> str:
@@ -53,7 +60,7 @@ class Spec:
         """Its place in the pool: readable names, then a hash of the settings of the training."""
         if self.foundation:
             return pool_dir() / self.source / self.arch / "published"
-        settings = json.dumps(asdict(self), sort_keys=True)
+        settings = json.dumps(self.settings, sort_keys=True)
         digest = hashlib.blake2b(settings.encode(), digest_size=4).hexdigest()
         source = re.sub(r"[^\w.-]+", "-", self.source).strip("-")
         return pool_dir() / source / self.arch / f"seed{self.seed}-{digest}"
@@ -94,6 +101,7 @@ def _spec(recipe: Recipe, arch: str, seed: int) -> Spec:
     return Spec(
         source=recipe.source_dataset, size=size, arch=arch, width=recipe.width, seed=seed, epochs=recipe.ptm_epochs,
         lr=recipe.ptm_lr, weight_decay=recipe.ptm_weight_decay, batch=recipe.ptm_batch, precision=recipe.precision,
+        plugins=parts.pinned({"arch": arch, "source": recipe.source_dataset, "plugins": recipe.plugins}),
     )  # fmt: skip
 
 
@@ -122,7 +130,7 @@ def ahead(source: str, choices: Mapping[str, Any], epochs: Collection[int]) -> d
         if name not in CHOICES:
             raise UserError(f"{name}: has no say in the training of a PTM; {closest(name, CHOICES)}")
     first = str(choices.get("archs") or "convnet3").partition("+")[0]
-    fixed = {"target": source, "ipc": 1, "regularizer": "clom", "arch": first if first in NAMES else "convnet3"}
+    fixed = {"target": source, "ipc": 1, "regularizer": "clom", "arch": first if first in TABLE else "convnet3"}
     kept: list[dict[str, Any]] = [{"ptm_epoch": epoch} for epoch in sorted(epochs)]
     return needs(make({**fixed, **choices, **epoch}) for epoch in kept or [{}])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 
 import torch
@@ -57,7 +57,7 @@ def ensure(
     with files.lock(spec.folder / ".lock"):
         files.clear_temporaries(spec.folder)
         _set_aside_other_data(spec, dataset)
-        owner = {"settings": json.dumps(asdict(spec), sort_keys=True), "data": dataset.checksum}
+        owner = {"settings": json.dumps(spec.settings, sort_keys=True), "data": dataset.checksum}
         slot = FileSlot(spec.folder / "training.safetensors", owner, checkpoints or Checkpoints())
         if missing := set(epochs) - spec.saved():
             _train(spec, missing, dataset, progress, slot, numerics or Numerics())
@@ -158,7 +158,7 @@ def _loss(net: torch.nn.Module, images: Tensor, labels: Tensor) -> Tensor:
 def _save_weights(spec: Spec, state: _State, dataset: Dataset) -> None:
     accuracy = float(class_accuracy(state.net, dataset.test_images, dataset.test_labels, len(dataset.classes))[0])
     metadata = {
-        "spec": spec.title, "settings": json.dumps(asdict(spec)), "epoch": str(state.epoch),
+        "spec": spec.title, "settings": json.dumps(spec.settings), "epoch": str(state.epoch),
         "accuracy": f"{accuracy:.4f}", "data": dataset.checksum,
     }  # fmt: skip
     files.write_tensors(spec.weights(state.epoch), dict(state.net.state_dict()), metadata)

@@ -19,6 +19,7 @@ source domain     ``source``; ``target`` is the dataset being distilled, ``image
 
 from __future__ import annotations
 
-from ddsweep.recipe.defaults import LOOPS as LOOPS
+from ddsweep.distill.table import LOOPS as LOOPS
 from ddsweep.recipe.fields import Recipe as Recipe
-from ddsweep.recipe.fields import make as make
+from ddsweep.recipe.making import make as make
+from ddsweep.recipe.parts import verify as verify

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from ddsweep.errors import UserError, closest
-from ddsweep.nn.table import ALL_NAMES
+from ddsweep.nn import table
 
 
 def parse(text: Any) -> dict[str, float] | None:
@@ -20,8 +20,8 @@ def parse(text: Any) -> dict[str, float] | None:
     found: dict[str, float] = {}
     for part in text.split("+"):
         arch, _, number = part.partition(":")
-        if arch not in ALL_NAMES:
-            raise UserError(f"alpha_by_arch: no network {arch!r}; {closest(arch, ALL_NAMES)}")
+        if arch not in table.PUBLISHED and arch not in table.TABLE:
+            raise UserError(f"alpha_by_arch: no network {arch!r}; {closest(arch, table.all_names())}")
         if arch in found:
             raise UserError(f"alpha_by_arch: {arch} is named twice")
         found[arch] = _alpha(arch, number)
@@ -40,7 +40,7 @@ def _alpha(arch: str, text: str) -> float:
 
 def spell(by_arch: dict[str, float]) -> str:
     """The one spelling: in the order of the table, the shortest digits that read as the same number."""
-    return "+".join(f"{arch}:{_digits(by_arch[arch])}" for arch in sorted(by_arch, key=ALL_NAMES.index))
+    return "+".join(f"{arch}:{_digits(by_arch[arch])}" for arch in sorted(by_arch, key=table.place))
 
 
 def _digits(alpha: float) -> str:

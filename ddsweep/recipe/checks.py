@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ddsweep import data, nn
+from ddsweep import data
 from ddsweep.errors import UserError, closest
-from ddsweep.nn.table import FOUNDATIONS, NAMES
+from ddsweep.nn.table import FOUNDATIONS, TABLE
 
 if TYPE_CHECKING:
     from ddsweep.recipe import Recipe
@@ -59,10 +59,8 @@ def _check_guidance(recipe: Recipe) -> None:
 def _check_networks(field: str, names: str, sizes: set[int]) -> None:
     """There are such networks, and they can see the images that they will be shown; PTMs also those of their own."""
     for name in names.split("+"):
-        if name not in NAMES:
-            raise UserError(f"{field}: no network {name!r}; {closest(name, NAMES)}")
         for size in sizes:
-            nn.info(name).canvas(size)
+            TABLE.take(name, field).canvas(size)
 
 
 def _check_strategy(field: str, strategy: str) -> None:

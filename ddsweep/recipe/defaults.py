@@ -5,17 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ddsweep import data
-from ddsweep.nn.table import FOUNDATIONS, NAMES, join
-from ddsweep.recipe import alphas, sources
+from ddsweep.distill.table import METHODS, TAKEN
+from ddsweep.nn.table import FOUNDATIONS, TABLE, join
+from ddsweep.recipe import alphas, options, parts, sources
 
-# protocols: (outer loops T, inner epochs) of DC and DSA by images per class
-LOOPS = {1: (1, 1), 10: (10, 50), 20: (20, 25), 30: (30, 20), 40: (40, 15), 50: (50, 10)}
-
-# α by method and IPC (10, 50), from the weights that the paper's authors published beside their code
-ALPHA = {
-    "cifar10": {"dc": (1000.0, 5000.0), "dsa": (5000.0, 1000.0), "dm": (2000.0, 1000.0)},
-    "cifar100": {"dc": (10000.0, 1000.0), "dsa": (10000.0, 10.0), "dm": (500.0, 1.0)},
-}
 CCLOM_ALPHA = 1000.0
 
 TRAINING = ("ptm_epoch", "ptm_epochs", "ptm_lr", "ptm_weight_decay", "ptm_batch")
@@ -33,44 +26,38 @@ def resolve(given: dict[str, Any]) -> dict[str, Any]:
     Values of a wrong type are left for the type check that follows; only what the defaults need is looked at here.
 
     Raises:
-        UserError: no such dataset or source, or α by architecture that cannot be read.
+        UserError: no such dataset, source, method or option, a plugin that is not here, or α by architecture that
+            cannot be read.
     """
     chosen = {"target": "cifar10", "method": "dm", "arch": "convnet3", "ipc": 50, **given}
-    if not (isinstance(chosen["target"], str) and isinstance(chosen["ipc"], int)):
+    if not all(isinstance(chosen[field], kind) for field, kind in (("target", str), ("ipc", int), ("method", str))):
         return chosen
-    row = data.info(chosen["target"])
+    parts.check(chosen.get("plugins"))
+    row, method = data.info(chosen["target"]), METHODS.take(chosen["method"], "method")
     chosen["target"] = row.name
-    method, ipc = chosen["method"], chosen["ipc"]
     defaults: dict[str, Any] = {
-        "size": row.size,
-        "init": "noise" if method == "dc" else "real",
-        "iterations": 20000 if method == "dm" else 1000,
-        "lr_img": (10.0 if ipc > 125 else 1.0) if method == "dm" else 0.1,
-        "dsa_strategy": row.strategy,
-        "eval_archs": chosen["arch"],
-        "eval_strategy": row.strategy,
-        "batch_train": 256,
-        "lr_net": 0.01,
-        "distance": "rows",
-    }
-    if ipc in LOOPS:
-        defaults |= dict(zip(("outer_loops", "inner_epochs"), LOOPS[ipc], strict=True))
-    chosen = defaults | chosen
-    if method == "dc":
-        chosen["dsa_strategy"] = "none"
-    if method == "dm":
-        chosen |= {"outer_loops": 1, "inner_epochs": 0, "batch_train": 0, "lr_net": 0.0, "distance": "none"}
+        "size": row.size, "dsa_strategy": row.strategy, "eval_archs": chosen["arch"], "eval_strategy": row.strategy,
+    }  # fmt: skip
+    own = (
+        (field, method.default(field, row.name, chosen["ipc"])) for field in (*TAKEN, "init", "iterations", "lr_img")
+    )
+    defaults |= {field: value for field, value in own if value is not None}
+    chosen = defaults | chosen | method.neutral
+    if isinstance(chosen.get("options", ""), str):  # those of another method of the sweep have no effect
+        text = chosen.get("options", "") if method.options else ""
+        chosen["options"] = options.spell(options.parse(text, method.options))
     for field in ("archs", "eval_archs"):
         chosen[field] = _canonical_archs(chosen.get(field))
     chosen = _resolve_guidance(_resolve_evaluation(chosen))
+    chosen["plugins"] = parts.pinned(chosen)
     return {name: value for name, value in chosen.items() if value is not None}
 
 
 def _canonical_archs(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    parts = value.split("+")
-    return join(parts) if all(part in NAMES for part in parts) else value
+    names = value.split("+")
+    return join(names) if all(part in TABLE for part in names) else value
 
 
 def _resolve_evaluation(chosen: dict[str, Any]) -> dict[str, Any]:
@@ -130,6 +117,5 @@ def _resolve_alphas(chosen: dict[str, Any], by_arch: dict[str, float] | None) ->
 
 
 def _clom_alpha(chosen: dict[str, Any]) -> float | None:
-    """The published α for this method and IPC; a dataset without its own takes CIFAR-10's."""
-    pair = ALPHA.get(chosen["target"], ALPHA["cifar10"]).get(chosen["method"])
-    return None if pair is None else pair[0] if chosen["ipc"] <= 10 else pair[1]
+    """The published α for this method, IPC and dataset."""
+    return METHODS[chosen["method"]].default("alpha", chosen["target"], chosen["ipc"])

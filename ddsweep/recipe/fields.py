@@ -1,4 +1,4 @@
-"""The fields of a recipe, their types, and the one line that says what is wrong with them."""
+"""The fields of a recipe and their types."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ddsweep.errors import UserError, closest
-from ddsweep.recipe import alphas
+from ddsweep.distill.table import METHODS, TAKEN
+from ddsweep.recipe import alphas, options
 from ddsweep.recipe.checks import check
-from ddsweep.recipe.defaults import LOOPS, resolve
+from ddsweep.recipe.defaults import resolve
 
 SCHEMA = 1  # part of every key: raised when the same fields come to mean something else
 AUTO: Any = None  # a default that depends on other fields
+LATER = ("options", "plugins")  # left out of a key where they are empty: keys from before they existed stay
 
 Count = Annotated[int, Field(ge=1)]
 CountOrNone = Annotated[int, Field(ge=0)]
@@ -42,8 +43,11 @@ class Recipe(BaseModel):
     the reference, ``tf32`` needs an NVIDIA GPU."""
 
     # the method
-    method: Literal["dc", "dsa", "dm"] = "dm"
-    """Matching loss: gradients (DC), gradients under augmentation (DSA), feature means (DM)."""
+    method: str = "dm"
+    """Matching loss: gradients (``dc``), gradients under augmentation (``dsa``), feature means (``dm``), or that of a
+    plugin."""
+    options: str = ""
+    """Numbers and texts that only this method has, ``steps:5+temperature:0.5``; default: the method's own."""
     arch: str = "convnet3"
     """Network of the matching loss."""
     width: Count = 128
@@ -116,6 +120,10 @@ class Recipe(BaseModel):
     eval_strategy: str = AUTO
     """Augmentation of the evaluation; ``none`` for none, and under ``plain300`` and ``dc``; default: the dataset's."""
 
+    plugins: str = ""
+    """The plugins that its parts come from, each with the digest of its source, ``my_method@3f2a9c01d47e``; default:
+    as they are on this host."""
+
     @model_validator(mode="before")
     @classmethod
     def _resolve(cls, given: dict[str, Any]) -> dict[str, Any]:
@@ -147,18 +155,26 @@ class Recipe(BaseModel):
         own = alphas.parse(self.alpha_by_arch) or {}
         return {arch: own.get(arch, self.alpha) for arch in self.ptm_archs}
 
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """What the matching loss takes: fields of this recipe, and the method's own options."""
+        method = METHODS[self.method]
+        fields = {name: getattr(self, name) for name in method.takes if name in TAKEN}
+        return fields | options.parse(self.options, method.options)
+
     def key(self) -> str:
         """The identity of the cell: 16 hex digits of the hash of its fields. Same key, same experiment."""
-        text = json.dumps({"schema": SCHEMA, **self.model_dump()}, sort_keys=True)
+        fields = {name: value for name, value in self.model_dump().items() if value or name not in LATER}
+        text = json.dumps({"schema": SCHEMA, **fields}, sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
     def title(self) -> str:
         """The cell in a few words: ``dm · ipc 50 · α 1000 · epoch 4 · seed 0``."""
-        parts = [self.method, f"ipc {self.ipc}"]
+        parts = [self.method, *([_spaced(self.options)] if self.options else []), f"ipc {self.ipc}"]
         if self.regularizer == "none":
             parts.append("baseline")
         else:
-            own = f" ({self.alpha_by_arch.replace(':', ' ').replace('+', ', ')})" if self.alpha_by_arch else ""
+            own = f" ({_spaced(self.alpha_by_arch)})" if self.alpha_by_arch else ""
             parts += [f"α {self.alpha:g}{own}", self.archs]
             parts += [f"N_m {self.n_models}", f"epoch {self.ptm_epoch}"] if self.ptm_epoch else []
         if self.source not in ("target", ""):
@@ -166,40 +182,6 @@ class Recipe(BaseModel):
         return " · ".join([*parts, f"seed {self.seed}"])
 
 
-def make(choices: dict[str, Any]) -> Recipe:
-    """A recipe from choices of any origin; what is not chosen takes its default.
-
-    Raises:
-        UserError: an unknown field, a value of the wrong type or out of range, or choices that contradict each other.
-    """
-    for field in choices:
-        if field not in Recipe.model_fields:
-            raise UserError(f"{field}: no such parameter; {closest(field, Recipe.model_fields)}")
-    try:
-        return Recipe(**choices)
-    except ValidationError as error:
-        raise UserError(_one_line(error)) from None
-
-
-def _one_line(error: ValidationError) -> str:
-    """The first complaint of pydantic, in our words: the field, what it got, what is allowed."""
-    complaints = error.errors(include_url=False)
-    # a wrong ipc or target also leaves the defaults that depend on it unset: name the cause
-    first = next((one for one in complaints if one["input"] is not None), complaints[0])
-    field, got, kind = ".".join(str(part) for part in first["loc"]), first["input"], first["type"]
-    if got is None and field in ("outer_loops", "inner_epochs"):
-        known = ", ".join(map(str, LOOPS))
-        return f"{field}: has no published default for this ipc (known: {known}); set outer_loops and inner_epochs"
-    if kind in ("float_type", "int_type") and isinstance(got, str):
-        number = "a whole number" if kind == "int_type" else "a number"
-        return f"{field}: {got!r} is text, not {number}{_spelling(got)}"
-    return f"{field}: {got!r} is not allowed; {first['msg'][0].lower()}{first['msg'][1:]}"
-
-
-def _spelling(got: str) -> str:
-    """YAML reads 1e-3 as text: say how to write it."""
-    try:
-        value = float(got)
-    except ValueError:
-        return ""
-    return f"; write {value!r}" if "e" not in repr(value) else f"; write {value:.1e}"
+def _spaced(entries: str) -> str:
+    """``steps:5+width:2`` for people: ``steps 5, width 2``."""
+    return entries.replace(":", " ").replace("+", ", ")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ddsweep import data
-from ddsweep.data.table import FOLDER_PREFIX
-from ddsweep.errors import UserError, closest
+from ddsweep.data.table import FOLDER_PREFIX, TABLE
 from ddsweep.nn.table import FOUNDATIONS
 
 
@@ -20,8 +19,7 @@ def canonical(source: Any, target: str) -> Any:
         return "target"
     if not isinstance(source, str) or source == "target" or source in FOUNDATIONS:
         return source
-    known = [*data.names(), *FOUNDATIONS]
-    if source not in known and not source.startswith(FOLDER_PREFIX):
-        raise UserError(f"source: no dataset {source!r}; {closest(source, [*known, 'target', 'imagefolder:PATH'])}")
+    if not source.startswith(FOLDER_PREFIX):
+        TABLE.take(source, "source", also=[*FOUNDATIONS, "target", "imagefolder:PATH"])
     name = data.info(source).name
     return "target" if name == target else name

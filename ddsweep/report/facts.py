@@ -126,5 +126,6 @@ def counts(material: Material) -> dict[str, int]:
     absences = [material.absence(cell) for cell in material.sweep.cells]
     missing = Counter(absence.state if absence else "done" for absence in absences)
     running, done, failed = missing[State.RUNNING.value], missing["done"], missing[State.FAILED.value]
-    return {"cells": (total := missing.total()), "done": done, "failed": failed, "running": running,
-            "waiting": total - done - failed - running}  # fmt: skip
+    pruned = missing[State.PRUNED.value]
+    return {"cells": (total := missing.total()), "done": done, "failed": failed, "running": running, "pruned": pruned,
+            "waiting": total - done - failed - running - pruned}  # fmt: skip

@@ -85,7 +85,7 @@ class Material:
             return Absence("not in the queue")
         if row.state is State.COMPLETE:
             return Absence("its files are on another machine")
-        return Absence(row.state.value, row.reason if row.state is State.FAILED else "")
+        return Absence(row.state.value, row.reason if row.state in (State.FAILED, State.PRUNED) else "")
 
 
 def words(setting: Mapping[str, Any]) -> str:

@@ -1,13 +1,13 @@
 """Accuracy along the axis of a sweep, as the paper draws it: Fig. 2 (PTM epoch) and Fig. 3 (α, N_m).
 
-Numbers become lines with a band of ± std and a dotted baseline, words become bars.
+Numbers become lines with a band of ± std and a dotted baseline, words become bars, and the trials of a search points.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from ddsweep.results import categories, drawing, lines, series
+from ddsweep.results import categories, drawing, hunt, lines, ranking, series
 from ddsweep.results.output import Output
 from ddsweep.results.table import build, collect
 from ddsweep.sweep import Sweep
@@ -18,6 +18,8 @@ def along_axis(sweep: Sweep, runs: Path, output: Output | None = None) -> list[P
 
     Mean over seeds and networks, and ± one standard deviation; cells that are not finished, or failed, are left out.
     """
+    if sweep.search:
+        return _searched(sweep, runs, output)
     table = build(sweep, collect(sweep, runs))
     found = series.panels(table)
     if not any(one.entries for panel in found for one in panel.series):
@@ -26,4 +28,14 @@ def along_axis(sweep: Sweep, runs: Path, output: Output | None = None) -> list[P
     path = (output or Output(runs / sweep.full_name)).path("accuracy")
     with drawing.page(path, *kind.size(found, table)) as figure:
         kind.draw(figure, found, table)
+    return [path]
+
+
+def _searched(sweep: Sweep, runs: Path, output: Output | None) -> list[Path]:
+    ranked = ranking.build(sweep, collect(sweep, runs), runs)
+    if not any(one.values for one in ranked.trials):
+        return []
+    path = (output or Output(runs / sweep.full_name)).path("accuracy")
+    with drawing.page(path, *hunt.size(ranked)) as figure:
+        hunt.draw(figure, ranked)
     return [path]

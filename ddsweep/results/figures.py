@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ddsweep import data, files, pictures
 from ddsweep.distill.synthetic import read
-from ddsweep.nn.table import PAPER_NAMES
+from ddsweep.nn.table import paper_name
 from ddsweep.recipe import Recipe
 from ddsweep.results import bars, drawing, tiles
 from ddsweep.results.bars import Panel
@@ -44,7 +44,7 @@ def along_axis(sweep: Sweep, runs: Path, output: Output | None = None) -> list[P
         classes = next(iter(shown.values()))[1]
         images = torch.stack([images for images, _ in shown.values()], dim=1)
         path = output.path("-".join(sweep.axis), _slug(row))
-        _grid(path, images, classes, [heading(sweep, column) for column in shown])
+        _grid(path, images, classes, [heading(sweep, column).replace("+", "+\n") for column in shown])
         written.append(path)
     return written
 
@@ -96,7 +96,7 @@ def _by_arch(results: list[Result]) -> dict[str, list[float]]:
     values: dict[str, list[list[float]]] = {}
     for result in results:
         for arch, accuracies in result.class_accuracy.items():
-            values.setdefault(PAPER_NAMES.get(arch, arch), []).append(accuracies)
+            values.setdefault(paper_name(arch), []).append(accuracies)
     return {arch: [statistics.fmean(seeds) for seeds in zip(*some, strict=True)] for arch, some in values.items()}
 
 

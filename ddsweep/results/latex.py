@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from ddsweep.results import layout, naming
 from ddsweep.results.against import Comparison
 from ddsweep.results.joined import Part
+from ddsweep.results.ranking import Ranking, caption, grid
 from ddsweep.results.table import Entry, Row, Table, average_gain, setting_of
 
 WIDE, DENSE = 5, 7  # numbers in a row above which it spans both columns of a page; above which its text is smaller
+BEST = "\x02{}\x03"  # around what is bold, until it is escaped
 SIGNS = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#", "$": r"\$",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$", "|": "$|$",
@@ -182,3 +184,18 @@ def _field(name: str) -> str:
 
 def _signed(text: str) -> str:
     return f"${text}$" if text[0] in "+-" else escape(text)
+
+
+def as_ranked(ranking: Ranking) -> str:
+    """The trials of a search, best first."""
+    inside, one = grid(ranking, BEST), ranking.sweep
+    lines = [[_bold(text) for text in line] for line in inside.lines]
+    about = f"{one.title.rstrip('.') or one.name} {caption(ranking).partition(' · ')[0]}"
+    name = re.sub(r"[^A-Za-z0-9-]+", "-", f"{one.name}-{one.profile}")
+    shown = Tabular([escape(head) for head in inside.heads], inside.labels, [lines])
+    return _float(shown, escape(about[0].upper() + about[1:] + "."), name)
+
+
+def _bold(text: str) -> str:
+    inner = text.removeprefix(BEST[0]).removesuffix(BEST[-1])
+    return escape(text) if inner == text else f"\\textbf{{{escape(inner)}}}"

@@ -6,17 +6,14 @@ take.
 
 from __future__ import annotations
 
-from ddsweep.nn.table import PAPER_NAMES
+from ddsweep.data.table import paper_name as dataset
+from ddsweep.distill.table import METHODS
+from ddsweep.nn.table import FOUNDATIONS, paper_name
 
 FIELDS = {
     "alpha": "α", "alpha_by_arch": "α by architecture", "n_models": "N_m", "n_archs": "N_a", "ipc": "IPC",
     "ptm_epoch": "PTM epoch", "archs": "PTMs", "arch": "network", "regularizer": "loss", "eval_archs": "evaluated",
     "ptm_epochs": "PTM epochs",
-}  # fmt: skip
-DATASETS = {
-    "cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet32": "ImageNet-32", "pathmnist": "PathMNIST",
-    "imagenette": "ImageNette", "imagefruit": "ImageFruit", "imagenet": "ImageNet", "internet": "Internet",
-    "mnist": "MNIST", "svhn": "SVHN", "tinyimagenet": "Tiny ImageNet",
 }  # fmt: skip
 LOSSES = {"none": "none", "clom": "CLoM", "cclom": "CCLoM"}
 SPOKEN = ("method", "target", "source")  # fields whose values say what they are: no name goes before them
@@ -30,11 +27,11 @@ def field(name: str) -> str:
 def value(name: str, text: str) -> str:
     """The value of a field, as the paper writes it; a label of several axes part by part."""
     if name == "method":
-        return text.upper()
+        return METHODS.rows[text].paper if text in METHODS.rows else text.upper()
     if name == "regularizer":
         return LOSSES.get(text, text)
     if name in ("target", "source"):
-        return DATASETS.get(text, text)
+        return FOUNDATIONS[text].domain if text in FOUNDATIONS else dataset(text)
     if name in ("archs", "arch", "eval_archs", "eval_arch"):
         return ", ".join(network(part) for part in text.split("+"))
     return text
@@ -42,7 +39,7 @@ def value(name: str, text: str) -> str:
 
 def network(name: str) -> str:
     """An architecture."""
-    return PAPER_NAMES.get(name, name)
+    return paper_name(name)
 
 
 def label(axis: str, text: str) -> str:

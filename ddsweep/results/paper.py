@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ddsweep.errors import UserError
-from ddsweep.nn.table import PAPER_NAMES
+from ddsweep.nn.table import paper_name
 from ddsweep.recipe import Recipe, make
 
 LAST, SUB_OPTIMAL = -1, 4
@@ -101,10 +101,10 @@ def experiment(recipe: Recipe, eval_arch: str) -> Experiment:
         method=recipe.method,
         regularizer=recipe.regularizer,
         n_models=recipe.n_models,
-        archs=frozenset(plain(PAPER_NAMES.get(arch, arch)) for arch in recipe.ptm_archs),
+        archs=frozenset(plain(paper_name(arch)) for arch in recipe.ptm_archs),
         ptm_epoch=LAST if guided and recipe.ptm_epoch == recipe.ptm_epochs else recipe.ptm_epoch,
         ipc=recipe.ipc,
-        eval_arch=plain(PAPER_NAMES.get(eval_arch, eval_arch)),
+        eval_arch=plain(paper_name(eval_arch)),
     )
 
 

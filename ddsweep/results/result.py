@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from ddsweep import files
+from ddsweep import files, plugins
 from ddsweep.errors import UserError
 from ddsweep.recipe import Recipe, make
 
@@ -87,12 +87,15 @@ def parse(values: Any, folder: Path) -> Result:
     """The result that ``write`` wrote into ``folder``, the name of which is the key.
 
     Raises:
-        UserError: it was written by another version of ddsweep, or belongs to another folder.
+        UserError: it was written by another version of ddsweep, or with a plugin that is not here, or belongs to
+            another folder.
     """
     try:
         recipe = make(values["recipe"])
         fields = {name: values[name] for name in Result.__dataclass_fields__ if name != "recipe"}
         result = Result(recipe=recipe, **fields)
+    except plugins.Missing as error:
+        raise UserError(f"{folder}: {error}") from None
     except (KeyError, TypeError, UserError) as error:
         raise UserError(f"{folder}: was written by another version of ddsweep ({error}); move it away") from None
     if recipe.key() != values.get("key") or recipe.key() != folder.name:

@@ -24,8 +24,10 @@ LETTER = 0.065  # inches: width of a letter, about
 def size(count: int, columns: Sequence[str], rows: Sequence[str]) -> tuple[float, float]:
     """Inches for ``count`` images of each row: as wide as a page, or less where that makes them large enough."""
     margin = LETTER * max(map(len, rows), default=0) + 0.1
-    side = min((drawing.PAGE - margin) / count, max(LARGEST, LETTER * max(map(len, columns), default=0)))
-    return margin + count * side, 0.25 + len(rows) * side
+    heads = [name.split("\n") for name in columns]
+    widest = max((len(line) for lines in heads for line in lines), default=0)
+    side = min((drawing.PAGE - margin) / count, max(LARGEST, LETTER * widest))
+    return margin + count * side, 0.25 * max(map(len, heads), default=1) + len(rows) * side
 
 
 def draw(

@@ -25,3 +25,6 @@ from ddsweep.sweep.registry import in_paper as in_paper
 from ddsweep.sweep.registry import names as names
 from ddsweep.sweep.registry import profiles as profiles
 from ddsweep.sweep.registry import split as split
+from ddsweep.sweep.search import Early as Early
+from ddsweep.sweep.search import Range as Range
+from ddsweep.sweep.search import Search as Search

@@ -19,11 +19,26 @@ PICTURES: tuple[Picture, ...] = get_args(Picture)
 
 
 class Parameter(BaseModel):
-    """One entry of ``parameters``: a fixed ``value`` or the ``values`` of an axis."""
+    """One entry of ``parameters``: a fixed ``value``, the ``values`` of an axis, or the range of a search."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     value: Scalar | None = None
     values: list[Scalar] | None = Field(default=None, min_length=1)
+    distribution: str | None = None
+    min: int | float | None = None
+    max: int | float | None = None
+    q: int | float | None = None
+
+
+class EarlyTerminate(BaseModel):
+    """``early_terminate``: which trials of a search are given up before their end, in W&B's words."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    type: Literal["hyperband"]
+    min_iter: int | None = Field(default=None, ge=1)
+    max_iter: int | None = Field(default=None, ge=2)
+    s: int | None = Field(default=None, ge=1)
+    eta: int = Field(default=3, ge=2)
 
 
 class Extra(BaseModel):
@@ -38,15 +53,18 @@ class Extra(BaseModel):
     profiles: dict[str, dict[str, Annotated[list[Scalar], Field(min_length=1)]]] = Field(default_factory=dict)
     max_attempts: int = Field(default=3, ge=1)
     pictures: list[Picture] = Field(default=["grid"], min_length=1)
+    objectives: list[str] = Field(default_factory=list)
 
 
 class SweepFile(BaseModel):
     """A sweep file as it is written."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
-    method: Literal["grid"]
+    method: Literal["grid", "random", "bayes"]
     metric: dict[str, str] = Field(default_factory=dict)
     parameters: dict[str, Parameter]
+    run_cap: int | None = Field(default=None, ge=1)
+    early_terminate: EarlyTerminate | None = None
     command: list[str] = Field(default_factory=list)
     name: str = ""
     description: str = ""
@@ -103,8 +121,10 @@ def validate(model: type[Model], document: Any, path: Path) -> Model:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"] if not _is_type(part))
         if first["type"] == "extra_forbidden":
-            fields = [field.alias or name for name, field in model.model_fields.items()]
-            hint = f"; {closest(where, fields)}" if len(first["loc"]) == 1 else ""
+            *above, key = first["loc"]
+            kind = Extra if above == ["x-ddsweep"] else model
+            fields = [field.alias or name for name, field in kind.model_fields.items()]
+            hint = f"; {closest(str(key), fields)}" if above in ([], ["x-ddsweep"]) else ""
             raise UserError(f"{path}: {where}: no such key{hint}") from None
         raise UserError(f"{path}: {where or 'the file'}: {first['msg'][0].lower()}{first['msg'][1:]}") from None
 

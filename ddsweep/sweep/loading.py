@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ddsweep import data
+from ddsweep import data, plugins
 from ddsweep.errors import UserError, closest
 from ddsweep.recipe import Recipe
+from ddsweep.sweep import searching
 from ddsweep.sweep.document import Extra, Parameter, Profile, Scalar, SweepFile, read, validate
 from ddsweep.sweep.grid import Sweep
 from ddsweep.sweep.registry import find, find_profile, profiles, split
@@ -36,19 +38,34 @@ def load(reference: str, profile: str | None = None, settings: Mapping[str, Any]
     points = (rule for rule in (extra.baseline, *extra.exclude) if isinstance(rule, dict))
     rules = (field for rule in points for field in rule)
     _known((*document.parameters, *scale.fields, *scale.axes, *own, *(settings or {}), *extra.axis, *rules), path)
-    parameters = _anywhere(_joined(document, scale, path) | own | _set(settings or {}))
+    ranges = searching.ranges(document, path)
+    parameters = _anywhere(_joined(document, scale, ranges, path) | own | _set(settings or {}))
+    open_ = {name: one for name, one in ranges.items() if name not in parameters}
+    search = searching.search(document, open_, path)
+    if search and not open_ and all(len(values) == 1 for values in parameters.values()):
+        search = None  # --set has chosen the one point
     sweep = Sweep(
         path.stem, profile, extra.title, extra.paper, tuple(extra.axis), extra.baseline, tuple(extra.exclude),
-        extra.max_attempts, parameters, tuple(extra.pictures),
+        extra.max_attempts, parameters, tuple(extra.pictures), search,
     )  # fmt: skip
-    _ = sweep.cells  # a typo fails here, not on GPU 3 at midnight
-    return sweep
+    sweep.check()  # a typo fails here, not on GPU 3 at midnight
+    if search:
+        searching.check_objectives(search, sweep.recipes)
+    used = plugins.united(recipe.plugins for recipe in sweep.recipes)
+    # agents on other hosts compute with the same code, or say that they cannot
+    return replace(sweep, parameters=parameters | {"plugins": (used,)}) if used else sweep
 
 
-def _joined(document: SweepFile, scale: Profile, path: Path) -> Values:
+def _joined(document: SweepFile, scale: Profile, ranges: Collection[str], path: Path) -> Values:
     """The file's parameters at a scale: ``fields`` for what it does not vary, ``axes`` for what it does."""
-    written = {field: _values(field, parameter, path) for field, parameter in document.parameters.items()}
-    varied = {field for field, parameter in document.parameters.items() if parameter.values is not None}
+    written = {
+        field: _values(field, parameter, path)
+        for field, parameter in document.parameters.items()
+        if field not in ranges
+    }
+    varied = {
+        field for field, parameter in document.parameters.items() if parameter.values is not None or field in ranges
+    }
     fields: Values = {field: (value,) for field, value in scale.fields.items() if field not in varied}
     axes: Values = {field: tuple(values) for field, values in scale.axes.items() if field in varied}
     return written | fields | axes

@@ -21,10 +21,11 @@ from ddsweep.sweep.grid import Sweep
 
 CELL = "cell"
 METRIC = "accuracy"
+DEFAULT = "(default)"
 MARK = "ddsweep: "  # begins the line of the description that holds the definition
 
 
-def configuration(sweep: Sweep, keys: Collection[str] | None = None) -> dict[str, Any]:
+def configuration(sweep: Sweep, keys: Collection[str] | None = None, run_cap: int | None = None) -> dict[str, Any]:
     """The W&B sweep configuration: what ``wandb.sweep`` takes and what ``ddsweep export --wandb`` writes.
 
     Every chosen field of the Recipe is a parameter and the command names none, so that a plain ``wandb agent`` runs
@@ -32,13 +33,23 @@ def configuration(sweep: Sweep, keys: Collection[str] | None = None) -> dict[str
 
     Args:
         sweep: the sweep, profile and ``--set`` joined in.
-        keys: the cells that are registered; default: all.
+        keys: the cells of a grid that are registered; default: all.
+        run_cap: how many points of a search are still to be dealt; default: as many as it has.
+
+    Raises:
+        UserError: the sweep has several objectives, of which W&B knows one.
     """
+    if sweep.search and len(sweep.search.objectives) > 1:
+        raise UserError(
+            f"x-ddsweep.objectives: W&B maximises one metric, {sweep.full_name} has {len(sweep.search.objectives)}; "
+            "launch it without --backend wandb"
+        )
     return {
         "name": sweep.full_name,
         "description": f"{sweep.title}\n\n{MARK}{json.dumps(sweep.definition(), ensure_ascii=False)}",
-        "method": "grid",
+        "method": sweep.search.method if sweep.search else "grid",
         "metric": {"name": METRIC, "goal": "maximize"},
+        **_searched(sweep, run_cap),
         "parameters": _parameters(sweep, keys),
         "command": ["${env}", "ddsweep", "trial", sweep.full_name, "${args_json}"],
     }
@@ -92,23 +103,48 @@ def choices(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def changes(before: Sweep, after: Sweep) -> list[str]:
     """What differs, a line per parameter: ``alpha: 0, 1, 10 → 0, 1, 100``; and one if the excluded points do."""
+    old, new = _shown(before), _shown(after)
     lines = [
-        f"{field}: {_listed(before.parameters.get(field))} → {_listed(after.parameters.get(field))}"
-        for field in dict.fromkeys((*before.parameters, *after.parameters))
-        if before.parameters.get(field) != after.parameters.get(field)
+        f"{field}: {old.get(field, DEFAULT)} → {new.get(field, DEFAULT)}"
+        for field in dict.fromkeys((*old, *new))
+        if old.get(field) != new.get(field)
     ]
     return lines + ["exclude: other points are left out"] * (before.exclude != after.exclude)
 
 
+def _shown(sweep: Sweep) -> dict[str, str]:
+    """What each parameter may be, and the settings of a search, in words; ``run_cap`` may grow without a change."""
+    shown = {field: _listed(values) for field, values in sweep.parameters.items()}
+    if sweep.search:
+        shown |= {field: str(one) for field, one in sweep.search.ranges.items()}
+        early = sweep.search.early
+        shown |= {"method": sweep.search.method, "early_terminate": str(early.written()) if early else "none"}
+    return shown
+
+
+def _searched(sweep: Sweep, run_cap: int | None) -> dict[str, Any]:
+    """The keys that only a search has."""
+    if sweep.search is None:
+        return {}
+    early = {"early_terminate": sweep.search.early.written()} if sweep.search.early else {}
+    return {"run_cap": run_cap or sweep.search.run_cap, **early}
+
+
 def _parameters(sweep: Sweep, keys: Collection[str] | None) -> dict[str, dict[str, Any]]:
+    if sweep.search:
+        return _plain(sweep) | {field: one.written() for field, one in sweep.search.ranges.items()}
     chosen = [cell for cell in sweep.cells if keys is None or cell.key in keys]
     if len(chosen) == math.prod(len(values) for values in sweep.parameters.values()):
-        return {
-            field: {"values": list(values)} if len(values) > 1 else {"value": values[0]}
-            for field, values in sweep.parameters.items()
-        }
+        return _plain(sweep)
     fixed = {field: {"value": values[0]} for field, values in sweep.parameters.items() if field not in sweep.swept}
     return fixed | {CELL: {"values": [_spell(cell.point) for cell in chosen]}}
+
+
+def _plain(sweep: Sweep) -> dict[str, dict[str, Any]]:
+    return {
+        field: {"values": list(values)} if len(values) > 1 else {"value": values[0]}
+        for field, values in sweep.parameters.items()
+    }
 
 
 def _spell(point: Mapping[str, Any]) -> str:
@@ -152,5 +188,5 @@ def _typed(field: str, value: Any) -> Any:
     return int(value) if _kind(field) is int and float(value).is_integer() else value
 
 
-def _listed(values: Collection[Any] | None) -> str:
-    return "(default)" if values is None else ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in values)
+def _listed(values: Collection[Any]) -> str:
+    return ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in values)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ddsweep import data
 from ddsweep.errors import UserError
 from ddsweep.recipe import Recipe, make
-from ddsweep.sweep.wandb import choices
+from ddsweep.sweep.wandb import METRIC, choices
 from ddsweep.trackers import wandb_artifacts, wandb_session
 from ddsweep.trackers.null import NullTracker
 from ddsweep.trackers.wandb_session import Open, Session, reachable, reason
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ddsweep.results.result import Result
 
 logger = logging.getLogger(__name__)
+LOOK = "accuracy_so_far"  # what a trial logs of its looks
 ROWS = 20  # classes that a caption names
 
 
@@ -54,7 +55,12 @@ class WandbTracker(NullTracker):
             logger.warning("W&B: %s is not told: %s", recipe.title(), reason(error))
 
     def log(self, metrics: dict[str, float], step: int) -> None:
-        """The terms of the loss apart, α beside them, and the speed."""
+        """The terms of the loss apart, α beside them, and the speed.
+
+        The accuracy on the way has the name of the final one too: it is what W&B's ``early_terminate`` goes by.
+        """
+        if LOOK in metrics:
+            metrics = metrics | {METRIC: metrics[LOOK]}
         self._tell(lambda told: told.log(metrics | _weight(told.recipe), step))
 
     def image(self, name: str, picture: Image, step: int) -> None:
@@ -67,6 +73,15 @@ class WandbTracker(NullTracker):
         """The accuracies, the table of classes, the artifacts and the provenance; then the run ends."""
         self._tell(lambda told: self._report(told, result))
         self._end(0 if result.state == "complete" else 1)
+
+    def prune(self, reason: str) -> None:
+        """W&B has ended the run on its way: that is an answer, and no failure."""
+        self._tell(lambda told: told.run.summary.update({"state": "pruned", "reason": reason}))
+        self._end(0)
+
+    def stopped(self) -> bool:
+        """Whether W&B wants the open run to stop; False where it cannot be asked."""
+        return self._open is not None and wandb_session.stopped(self._open.run)
 
     def leave(self, reason: str = "") -> None:
         """The run ends as failed, with the reason; without one, W&B gives the point to another agent where it can."""

@@ -173,6 +173,26 @@ def tags(recipe: Recipe) -> list[str]:
     return [tag[:64] for tag in dict.fromkeys([recipe.method, target, f"ipc {recipe.ipc}", recipe.arch, *guided])]
 
 
+STOPPED = """
+query RunStoppedStatus($entity: String, $project: String, $name: String!) {
+  project(name: $project, entityName: $entity) { run(name: $name) { stopped } }
+}
+"""
+
+
+def stopped(run: wandb.Run) -> bool:
+    """Whether W&B wants a run to stop: by a person, or by ``early_terminate``. False if it cannot be asked."""
+    import wandb
+
+    asked = {"entity": run.entity, "project": run.project, "name": run.id}
+    try:
+        found: Any = wandb.Api(timeout=int(PROBE))._service_api.execute_graphql(STOPPED, asked)
+        return bool(found["project"]["run"]["stopped"])
+    except Exception as error:
+        logger.warning("W&B: cannot be asked whether it stopped the run: %s", reason(error))
+        return False
+
+
 def reachable(url: str) -> bool:
     """Whether a W&B service answers, in bounded time; the client itself asks for 20 seconds, for every artifact."""
     try:

@@ -40,7 +40,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Keys of the recipes that were computed; a run that is there is returned as it is, as ``trial`` does."""
     computed: list[str] = []
 
-    def run(recipe: Recipe, tracker: Any, on: str, runs: Path, *rest: Any) -> Result:
+    def run(recipe: Recipe, tracker: Any, on: str, runs: Path, *rest: Any, **more: Any) -> Result:
         from ddsweep.results import result as results
 
         folder = runs / recipe.key()

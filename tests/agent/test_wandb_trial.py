@@ -51,7 +51,9 @@ def ran(monkeypatch: pytest.MonkeyPatch, *outcomes: Callable[[], Result], place:
     """Exit status and what W&B was told when the trial's attempts turn out like this, one after the other."""
     told, left = Told(), iter(outcomes)
 
-    def run(recipe: Recipe, tracker: Any, on: str, runs: Path, wanted: Any, checkpoints: Checkpoints) -> Result:
+    def run(
+        recipe: Recipe, tracker: Any, on: str, runs: Path, wanted: Any, checkpoints: Checkpoints, **more: Any
+    ) -> Result:
         LOOPS.append(checkpoints)
         tracker.start(recipe)
         assert (on, runs) == ("cpu", Path("runs"))
@@ -201,7 +203,7 @@ def test_a_slot_is_bad_when_three_in_a_row_failed_or_died(story: str, bad: bool)
 def test_a_sweep_that_is_known_here_names_the_epochs_to_keep(monkeypatch: pytest.MonkeyPatch) -> None:
     kept: list[Any] = []
 
-    def run(*given: Any) -> Result:
+    def run(*given: Any, **more: Any) -> Result:
         kept.append(given[4] and {epoch for epochs in given[4].values() for epoch in epochs})
         return complete()
 

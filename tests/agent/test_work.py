@@ -52,7 +52,7 @@ def fake(monkeypatch: pytest.MonkeyPatch, outcome: Any) -> list[Recipe]:
     """Replace the trial: ``outcome(recipe)`` returns a result or raises."""
     ran: list[Recipe] = []
 
-    def run(recipe: Recipe, *rest: Any) -> Result:
+    def run(recipe: Recipe, *rest: Any, **more: Any) -> Result:
         ran.append(recipe)
         return outcome(recipe)
 
@@ -281,7 +281,7 @@ def test_asked_to_leave_a_trial_saves_first_and_goes_on_from_there(
     monkeypatch.setattr("ddsweep.agent.leaving.PATIENCE", 60.0)
     told: list[bool] = []
 
-    def run(recipe: Recipe, *rest: Any) -> Result:
+    def run(recipe: Recipe, *rest: Any, **more: Any) -> Result:
         checkpoints = rest[-1]
         for _ in range(3):
             told.append(checkpoints.leave())

@@ -16,6 +16,7 @@ import pytest
 from ddsweep.backends import Backend, Claim, Definition, Lease, Point, Queue, Registered, Scalar, State
 from ddsweep.errors import UserError
 from tests.backends.backend_contract import NAME, BackendContract, Body, Grid, Worker, in_threads
+from tests.backends.search_contract import SearchContract
 
 LEASE = Lease(beat=0.05, grace=100)
 PATIENCE = 30.0  # seconds that a busy machine has for what takes a tenth of one
@@ -75,7 +76,7 @@ def expire(backend: Queue) -> None:
         time.sleep(LEASE.beat)
 
 
-class QueueContract(BackendContract):
+class QueueContract(SearchContract, BackendContract):
     @pytest.fixture
     def backend(self, store: QueueStore) -> Queue:
         return store.sweep(NAME)

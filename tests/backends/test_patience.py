@@ -91,7 +91,7 @@ def test_registering_twice_for_want_of_an_answer_is_registering_once(
     backend: OptunaBackend, unheard: Callable[[], None]
 ) -> None:
     more = Definition(NAME, [*GRID.points, Point("c", {"alpha": 2}, "key-c")])
-    backend._create("")
+    backend._create(more)
     unheard()
     backend.register(more)
     assert len(backend.attempts()) == 3

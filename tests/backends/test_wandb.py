@@ -33,7 +33,10 @@ from tests.backends.backend_contract import (
     recording,
     states,
 )
+from tests.backends.search_contract import searched
 from tests.standin import ENTITY, KEY, Standin
+from tests.standin.state import Run
+from tests.standin.sweeps import Sweep
 
 _numbers = itertools.count()
 
@@ -91,6 +94,10 @@ def work(backend: Backend, body: Body, agents: int = 1, limit: int | None = None
     in_threads(agent, agents)
 
 
+class Stopped(RuntimeError):
+    """W&B has ended a run on its way, and the trial says so."""
+
+
 def report(path: str, run_id: str, given: dict[str, Any], body: Body) -> None:
     """One trial as W&B sees it."""
     entity, project, identifier = path.split("/")
@@ -98,6 +105,9 @@ def report(path: str, run_id: str, given: dict[str, Any], body: Body) -> None:
     run = wandb.init(project=project, entity=entity, config=given, settings=settings)
     try:
         run.summary["accuracy"] = body(float(configurations.choices(given)["alpha"]))
+        run.finish(0)
+    except Stopped as reason:
+        run.summary.update({"accuracy": 0.5, "state": "pruned", "reason": str(reason)})
         run.finish(0)
     except RuntimeError as error:
         run.summary["reason"] = f"RuntimeError: {error}"
@@ -287,3 +297,79 @@ def test_why_wandb_cannot_be_used_is_one_line_without_the_key(server: Standin) -
     assert said == [*([line, line] for _, line in REASONS), ["", "wandb: no permission for somebody/p"]]
     assert answer.stderr == ""
     assert not any(key in answer.stdout for key in (KEY, "e" * 40, "short"))
+
+
+def search(run_cap: int = 4, method: str = "random", high: int = 100) -> Definition:
+    """A search that W&B draws; α is all that it varies."""
+    alpha = {"distribution": "log_uniform_values", "min": 1, "max": high}
+    return Definition.of(searched(axes={"alpha": alpha}, method=method, run_cap=run_cap))
+
+
+@pytest.mark.parametrize("method", ["random", "bayes"])
+def test_w_and_b_draws_the_points_of_a_search(server: Standin, store: WandbStore, method: str) -> None:
+    backend = store.sweep("search@demo")
+    assert backend.register(search(method=method)) == Registered(added=4, kept=0, withdrawn=0)
+    assert backend.notices() == [
+        "W&B draws from the ranges only; the baseline is run with: ddsweep run search@demo alpha=0"
+    ]
+    assert (configuration(server, backend)["method"], configuration(server, backend)["run_cap"]) == (method, 4)
+    before = backend.status()
+    assert (before.rows, before.to_draw, backend.drained()) == ([], 4, False)
+    drawn: list[float] = []
+    work(backend, recording(drawn, 0.5))
+    assert len(set(drawn)) == 4
+    assert all(1 <= alpha <= 100 for alpha in drawn)
+    rows = backend.status().rows
+    assert [row.point.params for row in rows] == [{"alpha": alpha} for alpha in drawn]
+    assert {row.state for row in rows} == {State.COMPLETE}
+    assert backend.drained()
+    assert store.load_definition("search@demo").size == 4
+
+
+def test_a_larger_cap_is_a_new_sweep_of_what_is_left(server: Standin, store: WandbStore) -> None:
+    backend = store.sweep("search@demo")
+    backend.register(search(run_cap=2))
+    work(backend, half)
+    path = backend.path
+    assert backend.register(search(run_cap=2)).added == 0
+    assert backend.path == path
+    assert backend.register(search(run_cap=5)) == Registered(added=3, kept=2, withdrawn=0)
+    assert backend.changes() == []
+    assert configuration(server, backend)["run_cap"] == 3
+    assert "with 3 cells left, it goes on as" in backend.notices()[-1]
+    assert (len(backend.status().rows), backend.status().to_draw) == (2, 3)
+
+
+def test_other_ranges_are_another_search(server: Standin, store: WandbStore) -> None:
+    backend = store.sweep("search@demo")
+    backend.register(search(run_cap=2))
+    work(backend, half)
+    assert backend.register(search(run_cap=2, high=50)) == Registered(added=2, kept=0, withdrawn=0)
+    assert backend.changes() == ["alpha: 1 … 100 (log) → 1 … 50 (log)"]
+    assert backend.status().rows == []
+
+
+def test_a_run_that_was_stopped_on_its_way_is_pruned(store: WandbStore) -> None:
+    backend = store.sweep("search@demo")
+    backend.register(search(run_cap=1))
+
+    def stopped(alpha: float) -> float:
+        raise Stopped("pruned at step 25 with accuracy 50.0 %")
+
+    work(backend, stopped)
+    (row,) = backend.status().rows
+    assert (row.state, row.value, row.reason) == (State.PRUNED, None, "pruned at step 25 with accuracy 50.0 %")
+    assert backend.drained()
+
+
+def test_the_stand_in_stops_runs_as_w_and_b_says() -> None:
+    """Its published example: b is worse than half at the first band, c passes that one and not the second."""
+    rule = {"type": "hyperband", "max_iter": 5, "eta": 2, "s": 2}
+    server = Standin()
+    one = Sweep("e", "p", json.dumps({"method": "random", "run_cap": 5, "early_terminate": rule, "parameters": {}}))
+    for name, losses in {"a": [10, 9], "b": [10, 10], "c": [10, 8, 8], "d": [10, 7, 7], "e": [10, 6, 6]}.items():
+        run = Run(name, "p", "e", state="running" if name in "bcd" else "finished")
+        run.receive("wandb-history.jsonl", 0, [json.dumps({"accuracy": -loss}) for loss in losses])
+        server.state.runs[name] = run
+        one.runs.append(name)
+    assert one.to_stop(server.state) == ["b", "c"]

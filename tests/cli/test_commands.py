@@ -101,7 +101,7 @@ def test_status_of_one_and_of_all(launched: Run) -> None:
     assert "ablation-alpha@demo · How much should the CLoM term weigh?" in launched("status").stdout
     assert launched("status", "--watch").exit_code == 0  # drained: nothing to wait for
     (record,) = json.loads(launched("status", "--json").stdout)
-    assert record["counts"] == {"waiting": 0, "running": 0, "complete": 2, "failed": 0}
+    assert record["counts"] == {"waiting": 0, "running": 0, "complete": 2, "failed": 0, "pruned": 0}
     assert all(cell["value"] > 0 for cell in record["cells"])
 
 
@@ -133,10 +133,10 @@ def test_a_failing_cell_is_reported_and_the_exit_status_says_so(
 
     real = trial.run
 
-    def run(recipe: Any, *rest: Any) -> Any:
+    def run(recipe: Any, *rest: Any, **more: Any) -> Any:
         if recipe.alpha:
             raise ZeroDivisionError("by design")
-        return real(recipe, *rest)
+        return real(recipe, *rest, **more)
 
     monkeypatch.setattr(trial, "run", run)
     monkeypatch.setattr("ddsweep.agent.work.RECONCILE", 0.0)

@@ -35,7 +35,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ddsweep.agent.work.IDLE", 0.01)
 
 
-def no_disk(*rest: Any) -> Result:
+def no_disk(*rest: Any, **more: Any) -> Result:
     raise OSError("no such disk")
 
 

@@ -45,7 +45,7 @@ def expect(monkeypatch, name: str, folder: Path) -> None:
         replace(one, md5=hashlib.md5((folder / one.name).read_bytes()).hexdigest()) if one.md5 else one
         for one in row.archives
     ]
-    monkeypatch.setitem(table.TABLE, name, replace(row, archives=tuple(archives)))
+    monkeypatch.setitem(table.TABLE.rows, name, replace(row, archives=tuple(archives)))
 
 
 def _pixels(rng, count, *shape):

@@ -88,7 +88,7 @@ def test_the_labels_of_imagenet32_begin_at_zero(root, monkeypatch):
     assert data.load("imagenet32").labels.unique().tolist() == list(range(1000))
     batch = pickle.dumps({"data": np.zeros((2, 3072), np.uint8), "labels": [0, 1]})
     official._zip(root / "Imagenet32_val.zip", {"val_data": batch})
-    with pytest.raises(UserError, match=r"^imagenet32: cannot read .*its labels are not those of 1000 classes"):
+    with pytest.raises(UserError, match=r"^imagenet32: cannot read .*its test labels are not those of 1000 classes"):
         decode(data.info("imagenet32"))
 
 

@@ -43,7 +43,7 @@ def test_biases_of_convolutions_before_an_instance_norm_have_no_gradient():
     net = nn.build("convnet3", width=32, generator=seeded()).double()
     images = torch.randn(4, 3, 32, 32, generator=seeded(1), dtype=torch.float64)
     cross_entropy(net(images), torch.tensor([0, 1, 2, 3])).backward()
-    convolutions = [layer for layer in net.layers if isinstance(layer, layers.Conv2d)]
+    convolutions = [layer for layer in net.layers.children() if isinstance(layer, layers.Conv2d)]
     assert len(convolutions) == 3
     for convolution in convolutions:
         weight, bias = convolution.parameters()

@@ -144,7 +144,7 @@ def test_parameters_are_registered_in_execution_order(name):
 def test_padding_28_pixels_to_32_equals_the_reference_which_widens_the_first_padding(name, padding, channels):
     net = small(name, channels=channels, size=28).double()
     images = torch.randn(2, channels, 28, 28, generator=seeded(1), dtype=torch.float64)
-    first, *rest = net.layers
+    first, *rest = net.layers.children()
     weight, bias = first.parameters()
     maps = conv2d(images, weight, bias, padding=padding)
     assert maps.shape[-1] == 32
@@ -164,7 +164,7 @@ def test_small_images_are_padded_in_the_middle(size):
 def spelt(net: nn.Network) -> str:
     """The layers in one line: a convolution as kernel x channels, R for ReLU, M for max and A for average pooling."""
     words = []
-    for layer in net.layers:
+    for layer in net.layers.children():
         match layer:
             case layers.Conv2d():
                 assert layer.stride == (1, 1) and layer.padding == (layer.kernel_size[0] // 2,) * 2

@@ -37,13 +37,13 @@ def test_a_residual_block_equals_the_formula(downsample, channels, maps, shrink)
 
 
 def test_a_residual_block_registers_the_shortcut_last():
-    block = small("resnet18").layers[5]  # stem: 0 to 2, stage one: 3 and 4
+    block = list(small("resnet18").layers.children())[5]  # stem: 0 to 2, stage one: 3 and 4
     assert [tuple(p.shape[1:]) for p in block.parameters() if p.dim() == 4] == [(8, 3, 3), (16, 3, 3), (8, 1, 1)]
     assert len(list(block.parameters())) == 9
 
 
 def test_average_pooling_downsamples_where_the_reference_does():
-    block = small("resnet18-ap").layers[5]
+    block = list(small("resnet18-ap").layers.children())[5]
     assert isinstance(block, BasicBlock)
     assert [type(layer).__name__ for layer in block.residual] == [
         *("Conv2d", "GroupNorm", "ReLU", "AvgPool2d"),
@@ -56,7 +56,7 @@ def test_average_pooling_downsamples_where_the_reference_does():
 def test_resnet_runs_28_pixels_as_they_are():
     net = small("resnet18", size=28)
     sides: list[int] = []
-    for layer in net.layers:
+    for layer in net.layers.children():
         layer.register_forward_hook(lambda _, __, maps: sides.append(maps.shape[-1]))
     net(torch.zeros(1, 3, 28, 28))
     assert list(OrderedDict.fromkeys(sides)) == [28, 14, 7, 4, 1]

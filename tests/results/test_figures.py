@@ -11,7 +11,7 @@ import torch
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from ddsweep import sweep
+from ddsweep import pictures, sweep
 from ddsweep.results import bars, drawing, figures, tiles
 from ddsweep.results.bars import Panel
 from ddsweep.results.result import Result
@@ -26,6 +26,17 @@ def chart(panels: list[Panel], classes: list[str]) -> Figure:
     with drawing.page(Path("chart.svg"), *bars.size(panels, classes)) as figure:
         bars.draw(figure, panels, classes)
     return figure
+
+
+def test_a_caption_may_have_several_lines() -> None:
+    images, rows = torch.rand(2, 3, 1, 16, 16), ["cat", "dog"]
+    flat, high = (pictures.grid(images, rows, ["A", *two]) for two in (["B+C", "B+C+D+E"], ["B+\nC", "B+\nC+\nD+\nE"]))
+    assert high.width < flat.width
+    assert high.height == flat.height + 3 * pictures.LINE
+    assert high.getpixel((0, high.height - 1)) == pictures.PAPER
+    assert high.crop((0, high.height - 90, 30, high.height)).tobytes() == (
+        flat.crop((0, flat.height - 90, 30, flat.height)).tobytes()
+    ), "rows and their names are where they were"
 
 
 def test_a_bar_is_as_high_as_its_accuracy() -> None:

@@ -1,9 +1,15 @@
-"""Sweeps of the stand-in: a grid that is dealt point by point to the agents that ask for work."""
+"""Sweeps of the stand-in: points that are dealt one by one to the agents that ask for work.
+
+A grid is its product. ``random`` and ``bayes`` are both drawn at random, up to ``run_cap``: what the service's Gaussian
+process would draw is not to be known here. ``early_terminate`` is W&B's published rule (PyPI sweeps, hyperband).
+"""
 
 from __future__ import annotations
 
 import itertools
 import json
+import math
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,16 +52,31 @@ class Sweep:
         return opaque("Sweep", self.name)
 
     @property
-    def size(self) -> int:
-        """How many points the grid has."""
-        return sum(1 for _ in self._points())
+    def size(self) -> int | None:
+        """How many points there are; None where that is not known."""
+        return sum(1 for _ in self._points()) if self.config.get("method") == "grid" else self.config.get("run_cap")
 
     def _points(self) -> Iterator[dict[str, Any]]:
-        if self.config.get("method") != "grid":
-            raise NotImplementedError("the stand-in deals grids only")
         spec = self.config.get("parameters") or {}
+        if self.config.get("method") != "grid":
+            return itertools.islice(_drawn(spec), self.config.get("run_cap"))
         values = [[one["value"]] if "value" in one else one["values"] for one in spec.values()]
         return (dict(zip(spec, point, strict=True)) for point in itertools.product(*values))
+
+    def to_stop(self, state: State) -> list[str]:
+        """The runs that ``early_terminate`` ends now: at the last band that they have passed, others are better."""
+        rule = self.config.get("early_terminate")
+        if not rule:
+            return []
+        told = {name: [-row["accuracy"] for row in state.runs[name].history if "accuracy" in row] for name in self.runs}
+        found = []
+        for name in (name for name in self.runs if state.runs[name].state == "running"):
+            passed = [band for band in _bands(rule) if band < len(told[name])]
+            if passed:
+                values = sorted(one[passed[-1]] for one in told.values() if len(one) > passed[-1])
+                if told[name][passed[-1]] > values[int(len(values) / rule["eta"])]:
+                    found.append(name)
+        return found
 
     def enrol(self, host: str) -> Agent:
         """A new agent."""
@@ -68,7 +89,12 @@ class Sweep:
         agent.heard = now()
         if self.state == "CANCELED":
             return [{"type": "stop", "run_id": run} for run in running] or [{"type": "exit"}]
-        if running or self.state == "PAUSED":
+        if running:
+            stop = [name for name in self.to_stop(state) if name in running]
+            for name in stop:
+                state.runs[name].stopped = True
+            return [{"type": "stop", "run_id": name} for name in stop]
+        if self.state == "PAUSED":
             return []
         if self.state == "FINISHED":
             return [{"type": "exit"}]
@@ -93,3 +119,35 @@ def heartbeat(state: State, identifier: str, running: dict[str, bool]) -> str:
     sweep = state.agents[identifier]
     state.look_for_crashes()
     return json.dumps(sweep.commands(sweep.agents[identifier], [run for run, lives in running.items() if lives], state))
+
+
+def _drawn(spec: Command) -> Iterator[dict[str, Any]]:
+    """Points at random, as JSON of one kind of number."""
+    generator = random.Random(0)
+    while True:
+        yield {name: _draw(one, generator) for name, one in spec.items()}
+
+
+def _draw(one: Command, generator: random.Random) -> Any:
+    if "value" in one:
+        return one["value"]
+    if "values" in one:
+        return generator.choice(one["values"])
+    low, high = one["min"], one["max"]
+    kind = one.get("distribution") or ("int_uniform" if isinstance(low, int) and isinstance(high, int) else "uniform")
+    match kind:
+        case "int_uniform":
+            return generator.randint(low, high)
+        case "uniform":
+            return generator.uniform(low, high)
+        case "q_uniform":
+            return round(generator.uniform(low, high) / one.get("q", 1)) * one.get("q", 1)
+        case "log_uniform_values":
+            return math.exp(generator.uniform(math.log(low), math.log(high)))
+    raise NotImplementedError(f"the stand-in does not draw {kind}")
+
+
+def _bands(rule: Command) -> list[int]:
+    if "max_iter" in rule:
+        return sorted(int(rule["max_iter"] / rule["eta"] ** power) for power in range(1, rule["s"] + 1))
+    return [rule["min_iter"] * rule["eta"] ** power for power in range(10)]

@@ -21,9 +21,13 @@ from tests.test_sweep import files, minimal, write
 
 
 def grid(configuration: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """What W&B gives to the runs, one after the other: the product of the values, as JSON of one kind of number."""
+    """What W&B gives to the runs, one after the other: the product of the values, as JSON of one kind of number.
+
+    Of a range its ends.
+    """
     lists = [
-        entry["values"] if "values" in entry else [entry["value"]] for entry in configuration["parameters"].values()
+        entry.get("values") or ([entry["value"]] if "value" in entry else [entry["min"], entry["max"]])
+        for entry in configuration["parameters"].values()
     ]
     for values in itertools.product(*lists):
         given = dict(zip(configuration["parameters"], values, strict=True))
@@ -43,10 +47,12 @@ def keys(configuration: Mapping[str, Any]) -> Counter[str]:
 def test_the_registered_grid_is_the_sweep(path: Path, profile: str) -> None:
     one = sweep.load(path.stem, profile)
     configuration = yaml.safe_load(configurations.text(configurations.configuration(one)))
-    assert keys(configuration) == {cell.key: 1 for cell in one.cells}
+    expected = [one.recipe({"alpha": end}).key() for end in (1.0, 1e4)] if one.search else [c.key for c in one.cells]
+    assert keys(configuration) == dict.fromkeys(expected, 1)
     assert set(configuration) <= KEYS
-    assert all(set(entry) in ({"value"}, {"values"}) for entry in configuration["parameters"].values())
-    assert set(configuration["parameters"]) <= {*one.parameters, "cell"}
+    allowed = ({"value"}, {"values"}, {"distribution", "min", "max"})
+    assert all(set(entry) in allowed for entry in configuration["parameters"].values())
+    assert set(configuration["parameters"]) <= {*one.parameters, *one.swept, "cell"}
     assert configuration["command"] == ["${env}", "ddsweep", "trial", f"{path.stem}@{profile}", "${args_json}"]
     assert configurations.restore(configuration) == one
 
@@ -56,7 +62,9 @@ def test_the_file_itself_is_a_configuration_too(path: Path) -> None:
     """``wandb sweep sweeps/NAME.yaml`` warns of ``x-ddsweep`` and runs: at the paper's scale, exclude not honoured."""
     document = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert document["command"] == ["${env}", "ddsweep", "trial", f"{path.stem}@paper", "${args_json}"]
-    assert {cell.key for cell in sweep.load(path.stem).cells} <= set(keys(document))
+    one = sweep.load(path.stem)
+    dealt = {cell.key for cell in one.cells if not (one.search and one.is_baseline(cell.recipe))}
+    assert dealt <= set(keys(document))
     assert set(document) - {"x-ddsweep"} <= KEYS
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import subprocess
 import sys
 import time
@@ -16,19 +15,14 @@ import pytest
 from ddsweep.backends import State, connect
 from ddsweep.launchers.slurm import request
 from tests.cli.conftest import Run
+from tests.docs.page import page
 from tests.launchers.slurm.conftest import cluster, ddsweep, one_node, tiny
 
 __all__ = ["cluster", "ddsweep", "one_node", "tiny"]
-PAGE = (Path(__file__).parent.parent / "docs" / "slurm.md").read_text(encoding="utf-8")
-FENCES = re.findall(r"```(\w+)\n(.*?)```", PAGE, re.DOTALL)
-COMMANDS = [
-    shlex.split(line.removeprefix("$ "))
-    for language, text in FENCES
-    if language == "console"
-    for line in text.splitlines()
-]
+GUIDE = page("docs/slurm.md")
+COMMANDS = [command.words for command in GUIDE.commands]
 LAUNCHES = [words[1:] for words in COMMANDS if words[:2] == ["ddsweep", "launch"]]
-SCRIPT, OWN_SCRIPT = (text for language, text in FENCES if language == "bash")
+SCRIPT, OWN_SCRIPT = (block.text for block in GUIDE.blocks if block.language == "bash")
 
 
 @pytest.mark.parametrize("words", LAUNCHES, ids=" ".join)
@@ -45,7 +39,7 @@ def test_the_script_is_what_the_command_prints(ddsweep: Run) -> None:
 
 
 def test_the_table_has_every_key() -> None:
-    rows = [line.split("|") for line in PAGE.partition("| key ")[2].partition("\n\n")[0].splitlines()[2:]]
+    rows = [line.split("|") for line in GUIDE.text.partition("| key ")[2].partition("\n\n")[0].splitlines()[2:]]
     assert {key for row in rows for key in re.findall(r"`([a-z-]+)`", row[1])} == set(request.KEYS)
     assert {row[1].strip(): row[3].strip() for row in rows}["`notice`"] == str(request.NOTICE)
 

@@ -11,34 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import TINY, Run, ddsweep  # noqa: F401  (the fixture)
+from tests.cli.conftest import TINY
+from tests.docs.page import page
 from tests.standin import ENTITY, Standin
 
-TEXT = (Path(__file__).parent.parent / "docs" / "wandb.md").read_text(encoding="utf-8")
-COMMANDS = [
-    line.removeprefix("$ ")
-    for block in re.findall(r"```console\n(.*?)```", TEXT, re.DOTALL)
-    for line in block.splitlines()
-]
+GUIDE = page("docs/wandb.md")
+COMMANDS = [command.line for command in GUIDE.commands]
 STATES = {"pause": "PAUSED", "resume": "RUNNING", "stop": "FINISHED", "cancel": "CANCELED"}
 SMALLER = [f"--set={setting}" for setting in (*TINY, "alpha=0,1")]
 
 
-def test_the_commands_are_those_that_exist(ddsweep: Run) -> None:  # noqa: F811
-    """Without running them: every command and option is known, so that a renamed one shows at once."""
-    known = {"login", "agent", "sweep"}
-    for line in COMMANDS:
-        words = [word for word in shlex.split(line) if not word.startswith("WANDB_MODE=")]
-        if words[0] == "ddsweep":
-            text = ddsweep(words[1], "--help").output
-            assert all(word in text for word in words if word.startswith("--")), line
-        else:
-            assert words[0] == "wandb", line
-            assert words[1] in known, line
-
-
 def test_it_says_that_the_service_itself_was_not_there() -> None:
-    assert "**not\nagainst the service itself**" in TEXT
+    assert "**not\nagainst the service itself**" in GUIDE.text
 
 
 @pytest.mark.slow

@@ -1,0 +1,189 @@
+"""One table of methods: the facts that a recipe needs, without importing torch.
+
+A method is a matching loss (``loop.Matching``) and what is known of it: which numbers of a recipe it takes, which it
+has of its own, and their defaults. What a method does not take has no effect, and a recipe says so: those fields get
+the values of ``TAKEN``. ``method`` registers one, for a plugin.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from ddsweep.errors import UserError, closest
+from ddsweep.plugins import Registry, Source, resolve
+from ddsweep.plugins.code import name_of
+
+Maker = TypeVar("Maker", bound=Callable[..., Any])
+Scalar = bool | int | float | str
+Default = Scalar | Callable[[str, int], Any]
+"""A default, or what makes one of the dataset's name and the images per class; None: there is none."""
+
+TAKEN: dict[str, Scalar] = {
+    "batch_real": 1, "dsa_strategy": "none", "outer_loops": 1, "inner_epochs": 0, "batch_train": 0, "lr_net": 0.0,
+    "distance": "none",
+}  # fmt: skip
+"""The fields of a recipe that a matching loss may take, each with the value that it has where the loss does not."""
+LOOP = ("init", "iterations", "lr_img", "alpha")
+"""The fields that the loop around every loss needs, and whose defaults are the method's."""
+
+# protocols: (outer loops T, inner epochs) of DC and DSA by images per class
+LOOPS = {1: (1, 1), 10: (10, 50), 20: (20, 25), 30: (30, 20), 40: (40, 15), 50: (50, 10)}
+
+
+def _loops(which: int) -> Callable[[str, int], int | None]:
+    return lambda target, ipc: LOOPS[ipc][which] if ipc in LOOPS else None
+
+
+COMMON: dict[str, Default] = {
+    "init": "real", "iterations": 1000, "lr_img": 0.1, "batch_real": 256, "outer_loops": _loops(0),
+    "inner_epochs": _loops(1), "batch_train": 256, "lr_net": 0.01, "distance": "rows",
+}  # fmt: skip
+"""Defaults of a method that says nothing of them. There is none for α: it would be a guess."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """What is known of a method before it is made.
+
+    Attributes:
+        name: the name in a recipe.
+        paper: the name in tables and figures.
+        source: what makes its matching loss of a network and the numbers that it takes.
+        takes: those numbers: names of ``TAKEN``, and ``numerics`` if it wants to compute as the trial does.
+        options: numbers and texts of its own, with their defaults: the recipe's ``options``.
+        defaults: of fields of a recipe, where this method has another one.
+        passes: what a real and what a synthetic image cost in one image step, in forward passes of the network.
+    """
+
+    name: str
+    paper: str
+    source: Source
+    takes: tuple[str, ...]
+    options: Mapping[str, Scalar] = field(default_factory=dict)
+    defaults: Mapping[str, Default] = field(default_factory=dict)
+    passes: tuple[float | int, float | int] = (1.0, 3.0)
+
+    @property
+    def neutral(self) -> dict[str, Scalar]:
+        """The fields of a recipe that have no effect, with the values that say so."""
+        return {name: value for name, value in TAKEN.items() if name not in self.takes}
+
+    def default(self, name: str, target: str, ipc: int) -> Any:
+        """The default of a field for a dataset and so many images per class; None: the method has none."""
+        found = (COMMON | dict(self.defaults)).get(name)
+        return found(target, ipc) if callable(found) else found
+
+    def make(self, net: Any, numerics: Any, numbers: Mapping[str, Any]) -> Any:
+        """The matching loss of a network.
+
+        Args:
+            net: the network.
+            numerics: how it is computed.
+            numbers: of everything that the method takes, and its options.
+        """
+        wanted = {"numerics": numerics} if "numerics" in self.takes else {}
+        return resolve(self.source)(net, **numbers, **wanted)
+
+
+METHODS: Registry[Method] = Registry("method")
+
+
+def method(
+    name: str, *, paper: str = "", passes: tuple[float | int, float | int] = (1.0, 3.0), **defaults: Default
+) -> Callable[[Maker], Maker]:
+    """Register a matching loss: a class with an ``episode`` (``loop.Matching``), or a function that makes one.
+
+    It is called with the network and, by name, with what its signature asks for: ``batch_real``, ``dsa_strategy``,
+    ``outer_loops``, ``inner_epochs``, ``batch_train``, ``lr_net`` and ``distance`` are the recipe's, ``numerics`` says
+    how the trial computes. Every other parameter needs a default and is an option of the method, to be set with
+    ``options=NAME:VALUE+NAME:VALUE``.
+
+    Args:
+        name: the name in a recipe.
+        paper: the name in tables and figures; default: the name in capitals.
+        passes: what a real and what a synthetic image cost in one image step, in forward passes; it decides whether
+            compiling pays. (1, 3) is a forward and a backward pass on the synthetic images.
+        defaults: of fields of a recipe: ``init``, ``iterations``, ``lr_img``, ``alpha`` (it has none of its own), and
+            what the signature takes; each a value or a function of the dataset's name and the images per class.
+
+    Raises:
+        UserError: a signature that cannot be called so, no ``episode``, or a default for what is no such field.
+    """
+
+    def register(maker: Maker) -> Maker:
+        _has_episode(name, maker)
+        takes, options, own = signature(name, maker)
+        row = Method(name, paper or name.upper(), maker, takes, options, own | defaults, passes)
+        known = (*LOOP, *(one for one in takes if one in TAKEN))
+        for one in defaults:
+            if one not in known:
+                raise UserError(f"plugins: method {name!r}: has a default for {one}; {closest(one, known)}")
+        METHODS.add(name, row, maker)
+        return maker
+
+    return register
+
+
+def signature(name: str, maker: Callable[..., Any]) -> tuple[tuple[str, ...], dict[str, Scalar], dict[str, Scalar]]:
+    """(what it takes, its options, its own defaults of what it takes), from the parameters after the network.
+
+    Raises:
+        UserError: as ``method``.
+    """
+    takes, options, own = [], {}, {}
+    parameters = list(inspect.signature(maker).parameters.values())
+    if not parameters or parameters[0].kind not in (inspect.Parameter.POSITIONAL_ONLY, _EITHER):
+        raise UserError(f"plugins: method {name!r}: {name_of(maker)} must take the network first")
+    for one in parameters[1:]:
+        if one.name in (*TAKEN, "numerics"):
+            takes.append(one.name)
+            if one.name in TAKEN and one.default is not one.empty:
+                own[one.name] = one.default
+        elif one.kind in (one.VAR_KEYWORD, one.VAR_POSITIONAL) or one.default is one.empty:
+            hint = closest(one.name, [*TAKEN, "numerics"])
+            raise UserError(f"plugins: method {name!r}: takes {one}, which has no default and is no field; {hint}")
+        elif not isinstance(one.default, Scalar):
+            raise UserError(f"plugins: method {name!r}: the default of {one.name} is no number, text or truth value")
+        else:
+            options[one.name] = one.default
+    return tuple(takes), options, own
+
+
+def _has_episode(name: str, maker: Callable[..., Any]) -> None:
+    if inspect.isclass(maker) and not callable(getattr(maker, "episode", None)):
+        raise UserError(f"plugins: method {name!r}: {name_of(maker)} has no episode(synthetic, dataset, streams, done)")
+
+
+_EITHER = inspect.Parameter.POSITIONAL_OR_KEYWORD
+
+
+def _alpha(**pairs: tuple[float, float]) -> Callable[[str, int], float]:
+    """α by dataset for IPC 10 and 50, from the weights that the paper's authors published beside their code; a dataset
+    without its own takes CIFAR-10's."""
+    return lambda target, ipc: pairs.get(target, pairs["cifar10"])[ipc > 10]
+
+
+_TAKEN_BY_DC = ("batch_real", "outer_loops", "inner_epochs", "batch_train", "lr_net", "distance", "numerics")
+_SECOND_ORDER = (3.0, 6.0)  # the gradient of the synthetic images is itself differentiated: twice a training step
+
+for _row in (
+    Method(
+        "dc", "DC", "ddsweep.distill.makers:gradients", _TAKEN_BY_DC, passes=_SECOND_ORDER,
+        defaults={"init": "noise", "alpha": _alpha(cifar10=(1000.0, 5000.0), cifar100=(10000.0, 1000.0))},
+    ),
+    Method(
+        "dsa", "DSA", "ddsweep.distill.makers:gradients", ("dsa_strategy", *_TAKEN_BY_DC), passes=_SECOND_ORDER,
+        defaults={"alpha": _alpha(cifar10=(5000.0, 1000.0), cifar100=(10000.0, 10.0))},
+    ),
+    Method(
+        "dm", "DM", "ddsweep.distill.makers:features", ("batch_real", "dsa_strategy", "numerics"),
+        defaults={
+            "iterations": 20000, "lr_img": lambda target, ipc: 10.0 if ipc > 125 else 1.0,
+            "alpha": _alpha(cifar10=(2000.0, 1000.0), cifar100=(500.0, 1.0)),
+        },
+    ),
+):  # fmt: skip
+    METHODS.add(_row.name, _row, _row.source)

@@ -1,0 +1,94 @@
+"""What agents have in their hands: the locks they hold, the leases that live, and what these cells need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ddsweep import files
+from ddsweep.data import places, table
+from ddsweep.errors import UserError
+from ddsweep.housekeeping import walk
+from ddsweep.housekeeping.items import Item, Kind, Uses
+from ddsweep.pretrained import spec
+from ddsweep.recipe import Recipe, make
+from ddsweep.trackers import status
+
+LOCKS = ".locks"
+
+
+@dataclass(frozen=True)
+class Work:
+    """What must stay where it is for now.
+
+    Attributes:
+        keys: cells that somebody runs.
+        needed: the PTM folders, decoded datasets and folders of archives that these cells read; None: it cannot be told
+            for one of them, so that anything may be needed.
+        agents: whether any agent is alive.
+    """
+
+    keys: frozenset[str] = frozenset()
+    needed: frozenset[Path] | None = frozenset()
+    agents: bool = False
+
+    def holds(self, item: Item) -> str:
+        """Why an item is not to be touched; empty: it may go."""
+        if item.path.name in self.keys:
+            return "an agent runs it"
+        if item.kind is Kind.COMPILED and self.agents:
+            return "agents are at work"
+        if item.kind in (Kind.PTM, Kind.DATASET, Kind.ARCHIVE):
+            if self.needed is None:
+                return "an agent runs a cell that may need it"
+            if item.path in self.needed or item.path.parent in self.needed:
+                return "a cell that runs needs it"
+        return ""
+
+
+Ask = Callable[[], Work]
+
+
+def at_work(runs: Path, uses: Uses) -> Work:
+    """Look at the locks of the cells, at the leases, and at what agents say of themselves."""
+    locked = {path.stem for path in walk.files(runs / LOCKS) if path.suffix == ".lock" and is_held(path)}
+    recipes: list[Recipe | None] = [
+        uses.leased.get(key) or _recipe(runs / key) for key in sorted(locked | set(uses.leased))
+    ]
+    needed: set[Path] | None = set()
+    for recipe in recipes:
+        needed = None if recipe is None or needed is None else needed | _needs(recipe)
+    seen = any(status.read_all(status.folder(runs, one.name)) for one in walk.folders(runs) if "@" in one.name)
+    keys = frozenset(locked | set(uses.leased))
+    return Work(keys, None if needed is None else frozenset(needed), seen or bool(keys))
+
+
+def is_held(lock: Path) -> bool:
+    """Whether somebody holds a lock, who is then not disturbed. A lock that may not be asked counts as held."""
+    from filelock import FileLock, Timeout
+
+    if not lock.is_file():
+        return False
+    held = FileLock(lock)
+    try:
+        held.acquire(timeout=0)
+    except (Timeout, OSError):
+        return True
+    held.release()
+    return False
+
+
+def _recipe(folder: Path) -> Recipe | None:
+    """What a trial wrote when it began; None: it has not yet, or another version did."""
+    try:
+        return make(files.read_json(folder / "recipe.json"))
+    except (UserError, TypeError):
+        return None
+
+
+def _needs(recipe: Recipe) -> set[Path]:
+    ptms = {one.folder for seeds in spec.of(recipe) for one in seeds}
+    rows = [table.at_size(table.info(name), size) for name, size in spec.datasets([recipe])]
+    archives = files.cache_dir() / "data" / "archives"
+    return ptms | {places.decoded(row) for row in rows} | {archives / row.name for row in rows}

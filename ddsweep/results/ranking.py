@@ -1,0 +1,210 @@
+"""The trials of a search, best first: each with its place on the axes, and those of the Pareto front marked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ddsweep.results import layout, naming
+from ddsweep.results.labels import axis_value
+from ddsweep.results.layout import Grid
+from ddsweep.results.result import Result
+from ddsweep.sweep import Cell, Sweep
+
+FRONT = "front"
+LOOKS = Path("checkpoint") / "looks.json"  # within a run folder, until the run has finished (``ddsweep.looks``)
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """One trial.
+
+    Attributes:
+        cell: the experiment.
+        baseline: whether the others are compared with it.
+        result: what it found; None while it has not ended, or where it was pruned.
+        looked: the last step at which it was looked at on its way, and the accuracy there; None: never.
+        values: of the objectives, in their order; empty without a result.
+        difference: accuracy minus that of its baseline.
+        front: whether no other trial is at least as good in every objective, and better in one.
+    """
+
+    cell: Cell
+    baseline: bool
+    result: Result | None
+    looked: tuple[int, float] | None
+    values: tuple[float, ...] = ()
+    difference: float | None = None
+    front: bool = False
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """All trials of a search so far, by their first objective; those without a result last.
+
+    Attributes:
+        sweep: the search.
+        trials: of it.
+        objectives: what is maximised.
+    """
+
+    sweep: Sweep
+    trials: list[Ranked]
+    objectives: tuple[str, ...]
+
+    @property
+    def best(self) -> list[Ranked]:
+        """The trial that is best, or with several objectives those of the front."""
+        done = [one for one in self.trials if one.values]
+        return [one for one in done if one.front] if len(self.objectives) > 1 else done[:1]
+
+
+def build(sweep: Sweep, found: Mapping[str, Result], runs: Path, cells: Sequence[Cell] | None = None) -> Ranking:
+    """Rank what there is.
+
+    Args:
+        sweep: a search, with its points.
+        found: its finished runs, by key.
+        runs: the folder of all runs, for what was seen of those that are not finished.
+        cells: those to show; default: all.
+    """
+    assert sweep.search is not None
+    names = sweep.search.objectives
+    chosen = sweep.cells if cells is None else cells
+    values = {cell.key: _values(found.get(cell.key), names) for cell in chosen}
+    front = _front(values)
+    trials = [
+        Ranked(
+            cell, sweep.is_baseline(cell.recipe), found.get(cell.key), _looked(runs / cell.key), values[cell.key],
+            _difference(sweep, cell, chosen, found), cell.key in front,
+        )
+        for cell in chosen
+    ]  # fmt: skip
+    return Ranking(sweep, sorted(trials, key=_rank), names)
+
+
+def _rank(one: Ranked) -> tuple[bool, float]:
+    """Results before none; the best first, then what was seen last."""
+    return not one.values, -(one.values[0] if one.values else one.looked[1] if one.looked else -1.0)
+
+
+def _values(result: Result | None, names: Sequence[str]) -> tuple[float, ...]:
+    told = result.summary() if result else {}
+    return tuple(told[name] for name in names) if all(name in told for name in names) else ()
+
+
+def _front(values: Mapping[str, tuple[float, ...]]) -> set[str]:
+    """The keys of those that no other one dominates."""
+    done = {key: own for key, own in values.items() if own}
+    return {key for key, own in done.items() if not any(_dominates(other, own) for other in done.values())}
+
+
+def _dominates(one: Sequence[float], other: Sequence[float]) -> bool:
+    pairs = list(zip(one, other, strict=True))
+    return all(mine >= theirs for mine, theirs in pairs) and any(mine > theirs for mine, theirs in pairs)
+
+
+def _difference(sweep: Sweep, cell: Cell, cells: Sequence[Cell], found: Mapping[str, Result]) -> float | None:
+    """To the baseline of the same setting: the choices among words that the baseline does not make itself."""
+    ranges = sweep.search.ranges if sweep.search else {}
+    setting = [name for name in sweep.swept if name not in (*sweep.baseline, *ranges)]
+    own = found.get(cell.key)
+    for other in cells:
+        if not sweep.is_baseline(other.recipe) or other.key == cell.key:
+            continue
+        if any(getattr(other.recipe, name) != getattr(cell.recipe, name) for name in setting):
+            continue
+        there = found.get(other.key)
+        if own and there and own.accuracy is not None and there.accuracy is not None:
+            return own.accuracy - there.accuracy
+    return None
+
+
+def _looked(folder: Path) -> tuple[int, float] | None:
+    """The last look at a trial that has not finished; another process may be writing the file."""
+    try:
+        seen = json.loads((folder / LOOKS).read_text(encoding="utf-8"))
+        return max((int(step), float(accuracy)) for step, accuracy in seen.items())
+    except (OSError, ValueError, AttributeError, TypeError):
+        return None
+
+
+def grid(ranking: Ranking, bold: str = "{}") -> Grid:
+    """A line per trial: the axes, accuracy, difference to the baseline, and what is known of one without a result.
+
+    Args:
+        ranking: what to show.
+        bold: how a text is made bold; the best trial is.
+    """
+    several = len(ranking.objectives) > 1
+    axes = list(ranking.sweep.swept)
+    measured = [_head(name) for name in ranking.objectives] if several else ["accuracy"]
+    heads = [*map(naming.field, axes), *measured, "vs baseline", *([FRONT] if several else []), "on the way"]
+    best, lines = {one.cell.key for one in ranking.best}, []
+    for one in ranking.trials:
+        texts = [*_place(one, axes), *_measured(one, several, len(measured)), layout.points(one.difference)]
+        texts = [bold.format(text) if text and one.cell.key in best else text for text in texts]
+        lines.append([*texts, *([FRONT if one.front else ""] if several else []), _on_the_way(one)])
+    found = Grid(heads, len(axes), lines)
+    empty = {index for index in range(len(axes), len(heads)) if not any(line[index] for line in lines)}
+    kept = [index for index in range(len(heads)) if index not in empty or index < len(axes) + len(measured)]
+    return Grid([found.heads[i] for i in kept], len(axes), [[line[i] for i in kept] for line in lines])
+
+
+def _head(objective: str) -> str:
+    arch = objective.partition("/")[2]
+    return naming.network(arch) if arch else "accuracy"
+
+
+def _place(one: Ranked, axes: Sequence[str]) -> list[str]:
+    texts = [naming.value(name, axis_value(one.cell.recipe, name)) for name in axes]
+    return [f"{texts[0]} (baseline)", *texts[1:]] if one.baseline else texts
+
+
+def _measured(one: Ranked, several: bool, columns: int) -> list[str]:
+    if several:
+        return [f"{100 * value:.1f}" for value in one.values] or ["–"] * columns
+    result = one.result
+    if result is None:
+        return ["–"]
+    return [layout.mean_std(result.accuracy, result.accuracy_std, result.state == "failed")]
+
+
+def _on_the_way(one: Ranked) -> str:
+    if one.result is not None or one.looked is None:
+        return ""
+    step, accuracy = one.looked
+    return f"{100 * accuracy:.1f} at step {step} of {one.cell.recipe.iterations}"
+
+
+def records(ranking: Ranking) -> list[dict[str, Any]]:
+    """A flat record per trial; accuracies are fractions."""
+    found = []
+    for one in ranking.trials:
+        result, looked = one.result, one.looked if one.result is None else None
+        record: dict[str, Any] = {name: getattr(one.cell.recipe, name) for name in ranking.sweep.swept}
+        record |= {
+            "accuracy": result.accuracy if result else None, "accuracy_std": result.accuracy_std if result else None,
+            "n": len(result.headline) if result else 0, "baseline": one.baseline, "difference": one.difference,
+        }  # fmt: skip
+        if len(ranking.objectives) > 1:
+            told = one.values or (None,) * len(ranking.objectives)
+            record |= dict(zip(ranking.objectives, told, strict=True)) | {FRONT: one.front}
+        record |= {"looked_at_step": looked and looked[0], "accuracy_so_far": looked and looked[1]}
+        found.append(record | {"failed": (result.reason or "") if result else "", "key": one.cell.key})
+    return found
+
+
+def caption(ranking: Ranking) -> str:
+    """What the numbers are."""
+    counts = sorted({len(one.result.headline) for one in ranking.trials if one.result and one.result.headline})
+    networks = "–".join(str(count) for count in dict.fromkeys((counts[0], counts[-1]))) if counts else "no"
+    ended = sum(one.result is not None for one in ranking.trials)
+    several = len(ranking.objectives) > 1
+    order = f"by {ranking.objectives[0]}; bold: the Pareto front" if several else "best first"
+    spread = f"{'mean' if several else 'mean ± std'} over {networks} networks"
+    rest = f"; {len(ranking.trials) - ended} without a result" if ended < len(ranking.trials) else ""
+    return f"test accuracy in per cent, {spread}, {order}{rest} · {ranking.sweep.full_name}"

@@ -1,0 +1,111 @@
+"""The contract of a matching loss (``distill.loop.Matching``)."""
+
+from __future__ import annotations
+
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ddsweep import nn, rng
+from ddsweep.checkpoints import Checkpoints, FileSlot, Interrupted, Slot
+from ddsweep.data.dataset import Dataset
+from ddsweep.distill.loop import distill, make_matching
+from ddsweep.distill.synthetic import initial
+from ddsweep.numerics import Numerics
+from ddsweep.recipe import Recipe, make
+from ddsweep.rng import Streams
+from ddsweep.testing.judging import own_randomness, require
+from ddsweep.trackers.null import NullTracker
+
+CLASSES, SIZE, PER_CLASS, TESTS = 2, 8, 8, 1
+SMALL: dict[str, Any] = {
+    "target": "shapes", "size": SIZE, "ipc": 2, "width": 2, "arch": "convnet1", "alpha": 0, "seed": 1, "iterations": 2,
+    "batch_real": 4, "outer_loops": 2, "inner_epochs": 1, "batch_train": 4, "lr_net": 0.01,
+}  # fmt: skip
+
+
+def check_method(name: str, **choices: Any) -> None:
+    """A method keeps what the loop counts on.
+
+    - An episode yields ``outer_loops`` losses, without the first ``done``: finite scalars, with a gradient to every
+      synthetic image.
+    - The same recipe gives the same bits, and so does one that is cut off after any image step and goes on.
+    - The real images are left as they are, and nothing is drawn from a global generator.
+
+    Args:
+        name: the method.
+        choices: fields of the recipe that it is tried with, above all ``options``; default: a ConvNet-1 on noise.
+
+    Raises:
+        AssertionError: it does not.
+        UserError: there is no such method, or it refuses the choices.
+    """
+    recipe, what = make(SMALL | choices | {"method": name}), f"method {name!r}"
+    dataset = _dataset(recipe.size)
+    before = dataset.images.split(len(dataset.labels)), dataset.labels.clone()
+    kept = [part.clone() for part in before[0]]
+    for done in range(recipe.outer_loops + 1):
+        _check_episode(recipe, dataset, done, what)
+    with own_randomness(what):
+        whole = _distilled(recipe, dataset)
+    start = initial(dataset, recipe.ipc, recipe.init, Streams(recipe.seed).images).images
+    require(not torch.equal(whole, start), what, "leaves the synthetic images as they were")
+    require(torch.equal(whole, _distilled(recipe, dataset)), what, "gives other bits when it is run again")
+    _check_going_on(recipe, dataset, whole, what)
+    same = all(torch.equal(ours, theirs) for ours, theirs in zip(kept, before[0], strict=True))
+    require(same and torch.equal(before[1], dataset.labels), what, "changes the real images")
+
+
+def _dataset(size: int) -> Dataset:
+    """Each class is noise about a pattern of its own."""
+    generator = rng.generator(0, "testing")
+    patterns = torch.randn(CLASSES, 3, size, size, generator=generator)
+
+    def split(each: int) -> tuple[Tensor, Tensor]:
+        labels = torch.arange(CLASSES).repeat(each)
+        return patterns[labels] + 0.7 * torch.randn(len(labels), 3, size, size, generator=generator), labels
+
+    names = tuple(f"class {label}" for label in range(CLASSES))
+    return Dataset("shapes", names, (0.5,) * 3, (0.25,) * 3, *split(PER_CLASS), *split(TESTS), checksum="noise")
+
+
+def _check_episode(recipe: Recipe, dataset: Dataset, done: int, what: str) -> None:
+    streams = Streams(recipe.seed)
+    synthetic = initial(dataset, recipe.ipc, recipe.init, streams.images)
+    net = nn.build(
+        recipe.arch, channels=3, classes=CLASSES, size=recipe.size, width=recipe.width, generator=streams.network
+    )
+    losses, left = 0, recipe.outer_loops - done
+    for loss in make_matching(recipe, net, Numerics()).episode(synthetic, dataset, streams, done):
+        losses += 1
+        if losses > left:
+            break
+        require(isinstance(loss, Tensor) and loss.ndim == 0, what, f"yields {type(loss).__name__}, not a scalar tensor")
+        require(loss.requires_grad, what, "yields a loss without a gradient to the synthetic images")
+        (slope,) = torch.autograd.grad(loss, [synthetic.images], allow_unused=True)
+        require(slope is not None, what, "yields a loss that does not depend on the synthetic images")
+        require(bool(torch.isfinite(loss) and slope.isfinite().all()), what, "yields a loss or gradient of inf or nan")
+        moved = slope.flatten(1).abs().amax(1) > 0
+        require(bool(moved.all()), what, f"has no gradient to image {int(moved.int().argmin())} of {len(moved)}")
+    told = f"yields {losses} losses{' or more' * (losses > left)}, not {left} (outer_loops without the first {done})"
+    require(losses == left, what, told)
+
+
+def _distilled(recipe: Recipe, dataset: Dataset, slot: Slot | None = None) -> Tensor:
+    return distill(recipe, dataset, None, Streams(recipe.seed), NullTracker(), slot).images
+
+
+def _check_going_on(recipe: Recipe, dataset: Dataset, whole: Tensor, what: str) -> None:
+    for boundary in range(1, recipe.outer_loops + 1):  # inside an iteration, and after one
+        with tempfile.TemporaryDirectory() as folder:
+            path, asks = Path(folder, "distill.safetensors"), iter([False] * (boundary - 1) + [True])
+            try:
+                _distilled(recipe, dataset, FileSlot(path, {}, Checkpoints(leave=partial(next, asks))))
+            except Interrupted:
+                resumed = _distilled(recipe, dataset, FileSlot(path, {}, Checkpoints()))
+                told = f"gives other bits when it is cut off after image step {boundary} and goes on"
+                require(torch.equal(whole, resumed), what, told)

@@ -1,0 +1,216 @@
+"""What every queue does with a search: points are drawn when an agent asks, and are then points like any other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import yaml
+
+from ddsweep import sweep
+from ddsweep.backends import Claim, Definition, Queue, Registered, State
+from ddsweep.sweep import Sweep
+from tests.backends.backend_contract import in_threads
+
+BAYES: dict[str, Any] = {"method": "bayes", "run_cap": 6}
+EARLY = {"type": "hyperband", "max_iter": 4, "s": 2, "eta": 2}
+
+
+class Sweeps(Protocol):
+    """A store as far as these tests need it."""
+
+    def sweep(self, name: str) -> Queue: ...
+
+    def load_definition(self, name: str) -> Definition: ...
+
+
+def searched(axes: dict[str, Any] | None = None, extra: dict[str, Any] | None = None, **changes: Any) -> Sweep:
+    """A search for α from 1 to 10,000 with a baseline."""
+    alpha = {"alpha": {"distribution": "log_uniform_values", "min": 1, "max": 10000}}
+    document = {
+        "method": "random", "run_cap": 4, "parameters": axes or alpha,
+        "x-ddsweep": {"axis": list(axes or alpha)[:1], "baseline": {"alpha": 0}} | (extra or {}),
+    } | changes  # fmt: skip
+    Path("search.yaml").write_text(yaml.safe_dump(document))
+    return sweep.load("search.yaml", "demo")
+
+
+def peak(alpha: float) -> float:
+    """Best at α = 100."""
+    return 0.9 - 0.01 * (math.log10(alpha + 1) - 2) ** 2
+
+
+def run(queue: Queue, agent: str = "gpu0", body: Callable[[Claim], object] | None = None) -> list[float]:
+    """Claim and complete until nothing is left; the alphas in their order."""
+    order = []
+    while (claim := queue.claim(agent)) is not None:
+        alpha = float(cast(float, claim.point.params.get("alpha", 0)))
+        with claim:
+            order.append(alpha)
+            body(claim) if body else claim.complete(peak(alpha), {"accuracy": peak(alpha)})
+    return order
+
+
+class SearchContract:
+    """Mixed into ``contract.QueueContract``: every storage draws alike."""
+
+    def start(self, store: Sweeps, one: Sweep) -> Queue:
+        queue = store.sweep(one.full_name)
+        queue.register(Definition.of(one))
+        return queue
+
+    def test_points_are_drawn_until_the_cap(self, store: Sweeps) -> None:
+        one = searched()
+        queue = store.sweep(one.full_name)
+        assert queue.register(Definition.of(one)) == Registered(added=5, kept=0, withdrawn=0)
+        status = queue.status()
+        assert (len(status.rows), status.to_draw, status.size, queue.drained()) == (1, 4, 5, False)
+        order = run(queue)
+        assert order[0] == 0.0, "the baseline comes first"
+        assert len(set(order)) == 5
+        assert all(1 <= alpha <= 10000 for alpha in order[1:])
+        assert queue.drained()
+        assert [row.value for row in queue.status().rows] == [peak(alpha) for alpha in order]
+
+    def test_a_random_search_has_the_same_points_wherever_it_is_run(self, store: Sweeps) -> None:
+        assert run(self.start(store, searched())) == [0.0, *FIRST]
+        other = searched(axes={**searched().definition()["search"]["ranges"], "seed": {"value": 1}})
+        assert not set(run(self.start(store, other))) & set(FIRST), "another seed, other points"
+
+    def test_a_bayesian_search_has_the_same_points_when_it_finds_the_same(self, store: Sweeps) -> None:
+        order = run(self.start(store, searched(**BAYES | {"run_cap": 12})))
+        assert order == [0.0, *BAYESIAN]
+        tried = [abs(math.log10(alpha) - 2) for alpha in order[1:]]
+        assert sum(tried[4:]) / 8 < sum(tried[:4]) / 4, "it looks where it was good"
+
+    def test_a_larger_cap_adds_and_the_same_adds_nothing(self, store: Sweeps) -> None:
+        queue = self.start(store, searched())
+        first = run(queue)
+        assert queue.register(Definition.of(searched())) == Registered(added=0, kept=5, withdrawn=0)
+        assert queue.drained()
+        assert queue.register(Definition.of(searched(run_cap=6))) == Registered(added=2, kept=5, withdrawn=0)
+        assert (queue.drained(), len(run(queue))) == (False, 2)
+        assert [row.point.params["alpha"] for row in queue.status().rows][:5] == first
+
+    def test_other_ranges_keep_what_lies_in_them(self, store: Sweeps) -> None:
+        queue = self.start(store, searched())
+        first = run(queue)
+        narrow = searched(axes={"alpha": {"distribution": "log_uniform_values", "min": 1, "max": 100}})
+        kept = [alpha for alpha in first if alpha <= 100]
+        assert 1 < len(kept) < 5
+        assert queue.register(Definition.of(narrow)).kept == len(kept)
+        ran = run(queue)
+        assert {*ran, *kept} == {row.point.params["alpha"] for row in queue.status().rows}
+        assert all(cast(float, row.point.params["alpha"]) <= 100 for row in queue.status().rows)
+
+    def test_another_experiment_begins_anew(self, store: Sweeps) -> None:
+        queue = self.start(store, searched())
+        order = run(queue)
+        wider = searched(axes={**searched().definition()["search"]["ranges"], "eval_lr": {"value": 0.02}})
+        assert queue.register(Definition.of(wider)) == Registered(added=5, kept=0, withdrawn=0)
+        assert run(queue) == order, "drawn as before, computed again"
+
+    def test_a_lost_point_is_run_again_as_it_was(self, store: Sweeps) -> None:
+        queue = self.start(store, searched())
+        run(queue, body=lambda claim: claim.fail("the disk was full"))
+        failed = [row.point for row in queue.status().rows]
+        assert len(failed) == 5
+        queue.reconcile()
+        again = []
+        run(queue, body=lambda claim: again.append(claim.point) or claim.complete(0.5))  # type: ignore[func-returns-value]
+        assert again == failed
+        assert queue.drained()
+
+    def test_agents_that_ask_together_draw_each_point_once(self, store: Sweeps) -> None:
+        queue, ran = self.start(store, searched(**BAYES | {"run_cap": 9})), list[float]()
+        in_threads(lambda name: ran.extend(run(queue, name)), 4)
+        assert len(ran) == len(set(ran)) == 10
+        assert queue.status().count(State.COMPLETE) == 10
+
+    def test_a_space_that_is_used_up_ends_the_search(self, store: Sweeps) -> None:
+        axes = {"alpha": {"values": [1, 10]}, "width": {"min": 4, "max": 6}}
+        queue = self.start(store, searched(axes=axes, run_cap=50, extra={"axis": ["alpha"], "baseline": {}}))
+        run(queue, body=lambda claim: claim.complete(0.5))
+        rows = queue.status().rows
+        assert {(row.point.params["alpha"], row.point.params["width"]) for row in rows} == {
+            (alpha, width) for alpha in (1, 10) for width in (4, 5, 6)
+        }
+        assert (queue.drained(), queue.status().size) == (True, 6)
+
+    def test_choices_that_make_no_recipe_are_a_point_that_fails(self, store: Sweeps) -> None:
+        axes = {"ptm_epochs": {"min": 5, "max": 30}, "ptm_epoch": {"values": [1, 20]}, "alpha": {"value": 5}}
+        extra = {"baseline": {}, "profiles": {"demo": {"ptm_epoch": [1, 20]}}}
+        queue = self.start(store, searched(axes=axes, run_cap=8, extra=extra))
+        invalid = "invalid-"
+
+        def body(claim: Claim) -> None:
+            if claim.point.key.startswith(invalid):
+                claim.fail("no recipe", final=True)
+            else:
+                claim.complete(0.5)
+
+        run(queue, body=body)
+        rows = queue.status().rows
+        chosen = [(cast(int, row.point.params["ptm_epoch"]), cast(int, row.point.params["ptm_epochs"])) for row in rows]
+        assert len(set(chosen)) == 8
+        assert [row.state for row in rows] == [
+            State.COMPLETE if epoch <= epochs else State.FAILED for epoch, epochs in chosen
+        ]
+        assert {row.state for row in rows} == {State.COMPLETE, State.FAILED}
+        assert queue.drained()
+
+    def test_what_is_worse_at_a_band_is_pruned_and_not_tried_again(self, store: Sweeps) -> None:
+        queue = self.start(store, searched(**BAYES, early_terminate=EARLY))
+
+        def body(claim: Claim) -> None:
+            alpha = float(cast(float, claim.point.params["alpha"]))
+            for step in (25, 50):
+                if alpha and not claim.look(step, peak(alpha) - 0.1):
+                    claim.prune(step, peak(alpha) - 0.1)
+                    return
+            claim.complete(peak(alpha))
+
+        order = run(queue, body=body)
+        rows = queue.status().rows
+        pruned = [row for row in rows if row.state is State.PRUNED]
+        assert len(order) == len(rows) == 7
+        assert 0 < len(pruned) < 6
+        assert queue.drained()
+        assert {(row.value, row.attempts) for row in pruned} == {(None, 1)}
+        assert pruned[0].reason.startswith("pruned at step 25 with accuracy ")
+        assert max(peak(float(cast(float, row.point.params["alpha"]))) for row in pruned) < max(
+            row.value or 0.0 for row in rows
+        )
+        queue.reconcile()
+        assert queue.register(Definition.of(searched(**BAYES, early_terminate=EARLY))).added == 0
+        assert queue.claim("gpu0") is None
+        assert queue.status().counts[State.PRUNED] == len(pruned)
+
+    def test_a_look_that_is_told_twice_counts_once(self, store: Sweeps) -> None:
+        queue = self.start(store, searched(early_terminate=EARLY))
+        base = queue.claim("gpu0")
+        first, second = queue.claim("gpu1"), queue.claim("gpu2")
+        assert base is not None and first is not None and second is not None
+        assert [first.look(25, 0.5), first.look(25, 0.5), second.look(25, 0.4), first.look(50, 0.6)] == [
+            True, True, False, True,
+        ]  # fmt: skip
+        assert second.prune(25, 0.4)
+        assert second.complete(0.9) is False, "it has been answered"
+
+    def test_several_objectives_are_told_by_their_names(self, store: Sweeps) -> None:
+        axes = {**searched().definition()["search"]["ranges"], "eval_archs": {"value": "convnet3+alexnet"}}
+        names = ["accuracy/convnet3", "accuracy/alexnet"]
+        queue = self.start(store, searched(axes=axes, extra={"objectives": names}, **BAYES))
+
+        def body(claim: Claim) -> None:
+            alpha = float(cast(float, claim.point.params["alpha"]))
+            claim.complete(peak(alpha), dict(zip(names, (peak(alpha), 1 - peak(alpha)), strict=True)))
+
+        assert len(run(queue, body=body)) == 7
+        assert all(row.attributes["accuracy/alexnet"] == 1 - (row.value or 0) for row in queue.status().rows)
+
+
+FIRST = [1405.0, 17.61, 3633.0, 2932.0]
+BAYESIAN = [1405.0, 17.61, 3633.0, 2932.0, 2.643, 1.43, 106.0, 129.4, 297.5, 30.31, 439.6, 73.46]

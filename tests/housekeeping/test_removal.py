@@ -1,0 +1,141 @@
+"""Taking things away, beside agents that begin at the same moment."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+
+from ddsweep import files
+from ddsweep.errors import UserError
+from ddsweep.housekeeping import Item, Kind, Uses, Work, at_work, remove
+from ddsweep.results.result import Result
+from tests.housekeeping.conftest import aged, cached, found, recipe, run
+
+
+def idle() -> Work:
+    return Work()
+
+
+def test_a_run_goes_in_one_step_and_its_lock_stays(places: tuple[Path, Path]) -> None:
+    runs, _ = places
+    folder = run(runs, 1, finished=False)
+    (one,) = found(places)
+    assert remove(one, runs, idle) == ""
+    assert [path.name for path in runs.iterdir()] == [".locks"]
+    assert not folder.exists()
+
+
+def test_an_agent_that_works_keeps_its_run(places: tuple[Path, Path]) -> None:
+    runs, _ = places
+    folder = run(runs, 1, finished=False)
+    (one,) = found(places)
+    with files.lock(runs / ".locks" / f"{folder.name}.lock"):
+        assert remove(one, runs, idle) == "an agent works on it"
+    assert (folder / "checkpoint" / "distill.safetensors").is_file()
+
+
+def test_an_agent_that_waits_for_the_lock_finds_nothing_or_all(
+    places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes in the middle of the removal, and gets the lock only when that is over."""
+    runs, _ = places
+    folder = run(runs, 1, finished=False)
+    (one,) = found(places)
+    seen: list[bool] = []
+
+    def agent() -> None:
+        with files.lock(runs / ".locks" / f"{folder.name}.lock"):
+            seen.append(folder.exists())
+
+    comes, tree = threading.Thread(target=agent), shutil.rmtree
+
+    def slowly(path: Path) -> None:
+        comes.start()
+        comes.join(0.05)
+        assert not seen
+        tree(path)
+
+    monkeypatch.setattr(shutil, "rmtree", slowly)
+    assert remove(one, runs, idle) == ""
+    comes.join()
+    assert seen == [False]
+
+
+def test_what_has_changed_since_it_was_listed_stays(places: tuple[Path, Path]) -> None:
+    runs, _ = places
+    finishes, goes_on = run(runs, 1, finished=False), run(runs, 2, finished=False)
+    items = {one.path: one for one in found(places)}
+    Result(recipe(1), {"convnet3": [0.5]}).write(finishes)
+    (goes_on / "metrics.jsonl").write_text("{}\n")
+    assert remove(items[finishes], runs, idle) == "it has finished meanwhile"
+    assert remove(items[goes_on], runs, idle) == "it was written to meanwhile"
+    assert finishes.is_dir() and goes_on.is_dir()
+
+
+def test_a_ptm_goes_and_leaves_the_lock_that_others_wait_for(places: tuple[Path, Path]) -> None:
+    _, cache = places
+    cached(cache)
+    (one,) = (one for one in found(places) if one.kind is Kind.PTM)
+    assert remove(one, cache, idle) == ""
+    assert [path.name for path in one.path.iterdir()] == [".lock"]
+    assert not [one for one in found(places) if one.kind is Kind.PTM]
+
+
+def test_a_cell_that_begins_after_the_list_was_made_keeps_its_ptm(places: tuple[Path, Path]) -> None:
+    runs, cache = places
+    cached(cache)
+    (one,) = (one for one in found(places) if one.kind is Kind.PTM)
+    with files.lock(runs / ".locks" / f"{recipe(1).key()}.lock"):
+        assert remove(one, cache, lambda: at_work(runs, Uses())) == "an agent runs a cell that may need it"
+    assert (one.path / "epoch0001.safetensors").is_file()
+
+
+def test_datasets_and_temporaries(places: tuple[Path, Path]) -> None:
+    _, cache = places
+    cached(cache)
+    left = cache / "data" / "digits-16.damaged"
+    left.write_bytes(b"x")
+    aged(left)
+    for one in found(places):
+        assert remove(one, cache, idle) == ""
+    assert not [path for path in cache.rglob("*") if path.is_file() and path.suffix != ".lock" and path.name != ".lock"]
+
+
+def test_what_went_with_its_folder_is_gone(places: tuple[Path, Path]) -> None:
+    runs, _ = places
+    assert remove(Item(Kind.LEFTOVER, runs / "x" / ".a.0123abcd.tmp", 1, 0.0), runs, idle) == ""
+
+
+def test_nothing_outside_is_touched(places: tuple[Path, Path], tmp_path: Path) -> None:
+    runs, _ = places
+    outside = run(tmp_path / "outside", 1, finished=False)
+    inside = run(runs, 1, finished=False)
+    (one,) = found(places)
+    shutil.rmtree(inside)
+    inside.symlink_to(outside)
+    assert remove(one, runs, idle) == "it is a link now"
+    within = run(runs, 2, finished=False)
+    (within / "link").symlink_to(outside)
+    aged(within)
+    assert remove(next(one for one in found(places) if one.path == within), runs, idle) == ""
+    assert (outside / "checkpoint" / "distill.safetensors").is_file()
+    foreign = Item(Kind.ORPHAN, outside, 1, 9e9)
+    assert remove(foreign, runs, idle) == "it is a link now"
+
+
+def test_what_the_system_forbids_is_one_line(places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    runs, _ = places
+    run(runs, 1, finished=False)
+    (one,) = found(places)
+
+    def forbidden(path: Path, target: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(Path, "replace", forbidden)
+    with pytest.raises(UserError, match=f"cannot remove {one.path}: Permission denied"):
+        remove(one, runs, idle)

@@ -1,0 +1,70 @@
+"""What agents have in their hands, and what these cells need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ddsweep import files
+from ddsweep.data import places as where
+from ddsweep.data import table
+from ddsweep.housekeeping import Item, Kind, Uses, Work, at_work
+from ddsweep.housekeeping.work import is_held
+from ddsweep.pretrained import spec
+from ddsweep.trackers.status import AgentStatus, StatusTracker, folder
+from tests.housekeeping.conftest import recipe, run
+
+
+def item(kind: Kind, path: Path) -> Item:
+    return Item(kind, path, 1, 0.0)
+
+
+def test_nobody_is_there(isolated: Path) -> None:
+    assert at_work(isolated / "runs", Uses()) == Work()
+
+
+def test_a_locked_cell_holds_its_ptms_and_data(isolated: Path) -> None:
+    runs = isolated / "runs"
+    key = run(runs, 1, finished=False).name
+    with files.lock(runs / ".locks" / f"{key}.lock"):
+        work = at_work(runs, Uses())
+    (ptm,) = spec.of(recipe(1))[0]
+    digits = where.decoded(table.info("digits"))
+    assert work.keys == {key}
+    assert work.holds(item(Kind.PTM, ptm.folder)) == work.holds(item(Kind.DATASET, digits)) != ""
+    archive = files.cache_dir() / "data" / "archives" / "digits" / "x.gz"
+    assert work.holds(item(Kind.ARCHIVE, archive))
+    assert work.holds(item(Kind.COMPILED, files.cache_dir() / "compiled"))
+    assert not work.holds(item(Kind.PTM, ptm.folder.with_name("seed9-0")))
+    assert at_work(runs, Uses()) == Work()  # the lock is free again
+
+
+def test_a_cell_that_has_not_said_what_it_is_may_need_anything(isolated: Path) -> None:
+    runs = isolated / "runs"
+    with files.lock(runs / ".locks" / f"{recipe(1).key()}.lock"):
+        work = at_work(runs, Uses())
+    assert work.holds(item(Kind.PTM, Path("any"))) == "an agent runs a cell that may need it"
+
+
+def test_a_lease_counts_without_a_lock(isolated: Path) -> None:
+    one = recipe(1)
+    work = at_work(isolated / "runs", Uses(leased={one.key(): one}))
+    assert work.holds(item(Kind.OPEN, isolated / "runs" / one.key())) == "an agent runs it"
+    assert work.holds(item(Kind.PTM, spec.of(one)[0][0].folder)) == "a cell that runs needs it"
+    assert at_work(isolated / "runs", Uses(leased={one.key(): None})).needed is None
+
+
+def test_an_idle_agent_holds_what_was_compiled(isolated: Path) -> None:
+    runs = isolated / "runs"
+    StatusTracker(folder(runs, "a@demo"), AgentStatus("host:1", "cpu", "a@demo")).idle()
+    work = at_work(runs, Uses())
+    assert (work.keys, work.agents) == (frozenset(), True)
+    assert work.holds(item(Kind.COMPILED, Path("compiled"))) == "agents are at work"
+
+
+def test_asking_for_a_lock_makes_none_and_leaves_it_free(tmp_path: Path) -> None:
+    path = tmp_path / "x.lock"
+    assert not is_held(path)
+    assert not path.exists()
+    with files.lock(path):
+        assert is_held(path)
+    assert not is_held(path)

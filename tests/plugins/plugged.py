@@ -1,0 +1,64 @@
+"""Plugins in a test: written as files, named in the variable, and forgotten at its end."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ddsweep.plugins import loading
+from ddsweep.recipe.parts import TABLES
+
+Plug = Callable[..., Path]
+
+METHOD = '''
+import ddsweep
+
+@ddsweep.method("{name}", alpha=7.0, lr_img=2.0)
+class Half:
+    """DM's loss on half of the features."""
+
+    def __init__(self, net, *, batch_real=6, rate=0.5, steps=2, exact=False, kind="plain"):
+        self.net, self.batch_real, self.rate = net.requires_grad_(False), batch_real, rate
+
+    def episode(self, synthetic, dataset, streams, done=0):
+        if done:
+            return
+        total = 0
+        for label in range(synthetic.classes):
+            real = dataset.sample(label, self.batch_real, streams.batch)
+            apart = self.net.embed(real).mean(0) - self.net.embed(synthetic.of_class(label)).mean(0)
+            total = total + self.rate * apart[::2].square().sum()
+        yield total
+'''
+
+
+@pytest.fixture
+def plug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plug]:
+    """``plug(name="source", …)`` writes ``name.py`` files and names them all in the variable; returns the last."""
+    rows = [(table, dict(table.rows), dict(table._code), dict(table._source)) for table in TABLES]
+    done, modules = set(loading._done), set(sys.modules)
+    folder = tmp_path / "plugins"
+
+    def write(**sources: str) -> Path:
+        folder.mkdir(exist_ok=True)
+        for name, source in sources.items():
+            path = folder / f"{name}.py"
+            path.write_text(source, encoding="utf-8")
+            known = os.environ.get(loading.VARIABLE, "").split(os.pathsep)
+            if str(path) not in known:
+                monkeypatch.setenv(loading.VARIABLE, os.pathsep.join([*filter(None, known), str(path)]))
+        return path
+
+    monkeypatch.setenv(loading.VARIABLE, "")
+    yield write
+    for table, *before in rows:
+        table.rows, table._code, table._source = before
+    loading._done.clear()
+    loading._done.update(done)
+    for name in set(sys.modules) - modules:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]

@@ -1,0 +1,176 @@
+"""A plugin's parts at work: in a trial, in the cache of decoded images, and when they are not as they have to be."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ddsweep import agent, backends, data, nn, sweep, trial
+from ddsweep.backends import Definition
+from ddsweep.data import places, store
+from ddsweep.data.decoders import decode
+from ddsweep.distill.table import METHODS
+from ddsweep.errors import UserError
+from ddsweep.plugins import code, loading
+from ddsweep.recipe import make
+from ddsweep.recipe.parts import TABLES
+from ddsweep.results import naming
+from ddsweep.results import result as results
+from ddsweep.trackers.null import NullTracker
+from tests.cli.conftest import Run, ddsweep
+from tests.plugins.plugged import METHOD, Plug, plug
+
+__all__ = ["ddsweep", "plug"]
+HALF = METHOD.format(name="half")
+TINY: dict[str, Any] = {
+    "target": "digits", "method": "half", "ipc": 1, "iterations": 2, "width": 4, "alpha": 0, "eval_nets": 1,
+    "eval_epochs": 2, "arch": "convnet1",
+}  # fmt: skip
+DATASET = """
+import ddsweep, numpy as np
+
+@ddsweep.dataset("spots", classes=("a", "b"), size=8, smallest_class=2, channels=1, paper="Spots")
+def decode(row, paths):
+    images = np.full((4, 1, 6, 6), {pixel}, dtype=np.uint8)
+    return images, [0, 1, 0, 1], images, np.array([0, 1, 0, 1], dtype=np.int32)
+"""
+
+
+def forget(plugin: str) -> None:
+    """As in another process: the plugin is imported anew when its name is asked for."""
+    sys.modules.pop(plugin)
+    loading._done.clear()
+    code._read.cache_clear()
+    for table in TABLES:
+        for name in [name for name, one in table.codes().items() if one.name == plugin]:
+            del table.rows[name], table._code[name]
+
+
+def test_a_trial_says_whose_code_it_was_and_refuses_another(plug: Plug, tmp_path: Path) -> None:
+    plug(mine=HALF)
+    recipe = make(TINY)
+    found = trial.run(recipe, NullTracker(), "cpu", tmp_path)
+    assert found.versions["plugin mine"] == recipe.plugins.partition("@")[2]
+    plug(mine=HALF.replace("[::2]", "[::3]"))
+    forget("mine")
+    changed = make(TINY)
+    assert changed.key() != recipe.key()
+    assert results.read(tmp_path / recipe.key()) == found, "what the old code found can still be read"
+    assert trial.run(recipe, NullTracker(), "cpu", tmp_path) == found, "and needs no code"
+    with pytest.raises(UserError, match=rf"on this host, and the cell wants {recipe.plugins}; bring the same source"):
+        trial.run(make(recipe.model_dump() | {"seed": 1}), NullTracker(), "cpu", tmp_path)
+
+
+def test_a_result_whose_plugin_is_not_here_says_which(
+    plug: Plug, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plug(mine=HALF)
+    recipe = make(TINY)
+    results.Result(recipe).write(tmp_path / recipe.key())
+    monkeypatch.setenv(loading.VARIABLE, "")
+    forget("mine")
+    with pytest.raises(
+        UserError, match=rf"^{tmp_path / recipe.key()}: plugins: mine is not on this host; name the file"
+    ):
+        results.read(tmp_path / recipe.key())
+
+
+def test_an_agent_with_other_code_takes_no_cell(plug: Plug, tmp_path: Path) -> None:
+    plug(mine=HALF)
+    settings = TINY | {"alpha": [0], "ptm_epochs": 1}
+    one = sweep.load("ablation-alpha", "demo", settings)
+    database = f"sqlite:///{tmp_path}/ddsweep.db"
+    store = backends.connect(database)
+    store.sweep(one.full_name).register(Definition.of(one))
+    store.close()
+    plug(mine=HALF.replace("[::2]", "[::3]"))
+    forget("mine")
+    with pytest.raises(UserError, match="bring the same source"):
+        agent.main(one.full_name, database, tmp_path, agent.Post("cpu"))
+    store = backends.connect(database)
+    assert [row.attempts for row in store.sweep(one.full_name).status().rows] == [0]
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "bad", ["yield total\n        yield synthetic.images.square().sum()", "return\n        yield total"]
+)
+def test_a_loss_that_comes_too_often_or_never(bad: str, plug: Plug, tmp_path: Path) -> None:
+    plug(mine=HALF.replace("yield total", bad))
+    with pytest.raises(UserError, match=r"^method: half does not yield 1 losses per network \(outer_loops\)$"):
+        trial.run(make(TINY), NullTracker(), "cpu", tmp_path)
+
+
+def test_a_function_that_makes_something_without_an_episode(plug: Plug, tmp_path: Path) -> None:
+    plug(mine='import ddsweep\n@ddsweep.method("half")\ndef make(net):\n    return 3\n')
+    with pytest.raises(UserError, match=r"^method: half makes int, which has no episode$"):
+        trial.run(make(TINY), NullTracker(), "cpu", tmp_path)
+
+
+def test_an_edited_decoder_decodes_again(plug: Plug) -> None:
+    plug(mine=DATASET.format(pixel=10))
+    first = data.load("spots")
+    assert (first.channels, first.size, first.classes) == (1, 8, ("a", "b"))
+    assert first.mean[0] == pytest.approx(10 / 255)
+    plug(mine=DATASET.format(pixel=30))
+    forget("mine")
+    assert data.load("spots").mean[0] == pytest.approx(30 / 255)
+    assert len(places.all_decoded(data.info("spots"))) == 1
+    assert [finding.state for finding in store.verify("spots")] == ["intact"]
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "line"),
+    [
+        ("np.uint8)", "np.float32)", r"its training images are float32 \[4, 1, 6, 6\]; needed: uint8 \[n, 1, h, w\]"),
+        ("(4, 1, 6, 6)", "(4, 6, 6, 1)", r"its training images are uint8 \[4, 6, 6, 1\]; needed: uint8 \[n, 1, h, w\]"),
+        ("return images, [0, 1, 0, 1]", "return images, [0, 1, 0]", "it has 4 training images and 3 labels of them"),
+        ("return images, [0, 1, 0, 1]", "return images, [0, 1, 0, 2]", "training labels are not those of 2 classes"),
+        ("return images, [0, 1, 0, 1]", "return images, [0.0, 1, 0, 1]", r"training labels are list; needed: whole"),
+        ("images, [0, 1, 0, 1], images", "images, [0, 1, 0, 1], 'none'", r"its test images are str; needed: uint8"),
+        ("return images, [0, 1, 0, 1],", "return", "it must return images, labels, test images, test labels"),
+        ("    images =", "    {}['x']\n    images =", r"KeyError: 'x' \(mine\.py line 6\)$"),
+    ],
+)  # fmt: skip
+def test_images_that_are_none_name_the_plugin(good: str, bad: str, line: str, plug: Plug) -> None:
+    plug(mine=DATASET.format(pixel=10).replace(good, bad))
+    with pytest.raises(UserError, match=f"^spots of the plugin mine: .*{line}"):
+        decode(data.info("spots"))
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ("return 3", "its function returns int, not a torch module"),
+        ("return nn.Linear(3, 3)", r"cannot take 3×16×16 images \("),
+        ("return nn.Flatten(0)", r"makes \[1536\] of two images; the first axis must be theirs"),
+    ],
+)
+def test_layers_that_are_none_name_the_plugin(body: str, line: str, plug: Plug) -> None:
+    plug(mine=f'import ddsweep\nfrom torch import nn\n@ddsweep.network("mine")\ndef f(channels, size, width): {body}\n')
+    with pytest.raises(UserError, match=f"^arch: mine of the plugin mine: .*(?:{line})"):
+        nn.build("mine", size=16)
+
+
+def test_tables_call_parts_what_their_plugins_call_them(plug: Plug) -> None:
+    plug(mine=DATASET.format(pixel=1), other=HALF)
+    assert "half" in METHODS
+    assert naming.value("target", "spots") == "Spots"
+    assert naming.value("method", "half") == "HALF"
+    assert [naming.value("source", name) for name in ("imagenet", "internet", "cifar10", "digits")] == [
+        "ImageNet", "Internet", "CIFAR-10", "digits",
+    ]  # fmt: skip
+    assert naming.value("method", "somebody-elses") == "SOMEBODY-ELSES"
+
+
+def test_the_command_that_lists_them(plug: Plug, ddsweep: Run) -> None:
+    assert ddsweep("plugins").stdout.startswith("none; name a file in $DDSWEEP_PLUGINS")
+    plug(mine=DATASET.format(pixel=1) + HALF)
+    (one,) = json.loads(ddsweep("plugins", "--json").stdout)
+    assert (one["name"], one["adds"]) == ("mine", ["method half", "dataset spots"])
+    assert f"mine    {one['digest']}  method half, dataset spots" in ddsweep("plugins").stdout
+    assert any(line.startswith("spots ") for line in ddsweep("data", "list").stdout.splitlines())

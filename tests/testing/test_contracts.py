@@ -1,0 +1,174 @@
+"""Everything that is registered keeps its contract, and what does not is found out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from ddsweep import data, nn
+from ddsweep.distill.table import METHODS
+from ddsweep.testing import check_dataset, check_method, check_network
+from tests.docs.page import page
+from tests.plugins.plugged import METHOD, Plug, plug
+
+__all__ = ["plug"]
+EXAMPLES = {
+    block.file.removesuffix(".py"): block.text
+    for block in page("docs/extending.md").blocks
+    if block.file.endswith(".py")
+}
+BUNDLED = [name for name in data.names() if not data.info(name).archives]
+HALF = METHOD.format(name="half")
+NETWORK = """
+import ddsweep, torch
+from torch import nn
+
+class Own(nn.Module):
+    def __init__(self, maps):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(maps, 1, 1))
+        self.unused = nn.Identity()
+
+    def initialise(self, generator):
+        self.scale.copy_(torch.rand(self.scale.shape, generator=generator))
+
+    def forward(self, x):
+        return x * self.scale
+
+@ddsweep.network("mine")
+def body(channels, size, width):
+    return nn.Sequential(nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(), Own(width), nn.AvgPool2d(4))
+"""
+DATASET = """
+import ddsweep, numpy as np
+
+@ddsweep.dataset("mine", classes=("a", "b"), size=8, smallest_class=5, mean=(0.5,) * 3)
+def decode(row, paths):
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (14, 3, 8, 8), dtype=np.uint8)
+    return images[:10], np.arange(10) % 2, images[10:], np.arange(4) % 2
+"""
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+def test_every_method(name: str) -> None:
+    check_method(name)
+
+
+@pytest.mark.parametrize("name", nn.names())
+def test_every_network(name: str) -> None:
+    check_network(name)
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_every_dataset_that_needs_no_download(name: str) -> None:
+    check_dataset(name)
+
+
+@pytest.mark.parametrize(
+    ("check", "name"),
+    [(check_method, "mtt-lite"), (check_dataset, "stripes"), (check_network, "mixer2"), (check_network, "mixer4")],
+)
+def test_the_examples_of_the_page(check: Callable[[str], None], name: str, plug: Plug) -> None:
+    plug(**EXAMPLES)
+    check(name)
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "line"),
+    [
+        ("yield total", "yield total.detach()", "yields a loss without a gradient"),
+        ("yield total", "yield total[None]", "not a scalar tensor"),
+        ("yield total", "yield total; yield total", "yields 2 losses or more, not 1"),
+        ("yield total", "return; yield", "yields 0 losses, not 1"),
+        ("if done:", "if False:", "yields 1 losses or more, not 0 (outer_loops without the first 1)"),
+        ("yield total", "yield total / 0", "yields a loss or gradient of inf or nan"),
+        ("range(synthetic.classes)", "range(1)", "has no gradient to image 2 of 4"),
+        ("streams.batch)", "__import__('torch').default_generator)", "draws from torch's global generator"),
+        ("steps=2,", "steps=2, noise=0.0,", ""),
+        ("* apart", "* __import__('random').random() * apart", "gives other bits when it is run again"),
+        ("        yield total", "        dataset.images[0] = 0\n        yield total", "changes the real images"),
+        (
+            "self.rate * apart", "self.counted() * apart",
+            "gives other bits when it is cut off after image step 1 and goes on",
+        ),
+    ],
+)  # fmt: skip
+def test_a_broken_method_is_found_out(good: str, bad: str, line: str, plug: Plug) -> None:
+    counted = "    def counted(self):\n        self.n = getattr(self, 'n', 0) + 1\n        return self.n\n"
+    plug(mine=HALF.replace(good, bad) + counted)
+    if not line:
+        check_method("half", options="rate:0.25")
+        return
+    with pytest.raises(AssertionError) as error:
+        check_method("half")
+    assert str(error.value).startswith("method 'half': ")
+    assert line in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "line"),
+    [
+        ("maps", "maps", ""),
+        ("generator=generator", "generator=None", "draws from torch's global generator"),
+        (
+            "return x * self.scale",
+            "return nn.functional.dropout(x, 0.5, self.training) * self.scale",
+            "global generator (dropout",
+        ),
+        (
+            "return x * self.scale",
+            "return x * self.scale * x.std()",
+            "answers otherwise to an image among other images",
+        ),
+        ("return x * self.scale", "return x * self.scale + self.training", "answers otherwise in eval mode"),
+        ("return x * self.scale", "return x * self.scale.detach()", "does not depend on layers.2.scale"),
+        ("return x * self.scale", "return x.detach() * self.scale", "does not depend on the images"),
+        (
+            "return x * self.scale",
+            "y = torch.zeros(x.shape); y.copy_(x); return y * self.scale",
+            "cannot be trained as one (torch.func.vmap)",
+        ),
+        ("nn.AvgPool2d(4)", "nn.BatchNorm2d(width)", ""),
+    ],
+)
+def test_a_broken_network_is_found_out(good: str, bad: str, line: str, plug: Plug) -> None:
+    plug(mine=NETWORK.replace(good, bad))
+    if not line:
+        check_network("mine")
+        return
+    with pytest.raises(AssertionError) as error:
+        check_network("mine")
+    assert str(error.value).startswith("network 'mine': ")
+    assert line in str(error.value)
+
+
+def test_a_layer_that_nobody_can_draw(plug: Plug) -> None:
+    plug(mine=NETWORK.replace("def initialise", "def draw"))
+    with pytest.raises(TypeError, match=r"^Own has parameters and no initialise\(generator\) to draw them$"):
+        check_network("mine")
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "line"),
+    [
+        ("mine", "mine", ""),
+        ("smallest_class=5", "smallest_class=4", "has 5 training images in its smallest class; its row says 4"),
+        ("np.random.default_rng(0)", "np.random.default_rng()", "decodes to other images the second time"),
+        ("np.arange(4) % 2", "np.arange(4) * 0", "has no test images of b"),
+        ("(0.5,) * 3", "(0.8,) * 3", "its row says (0.8, 0.8, 0.8)"),
+        ("images[:10]", "images[:10] * 0", "is one image"),
+        ("random = ", "np.random.rand(); random = ", "draws from NumPy's global generator"),
+        ("size=8,", "size=8, images=(9, 4),", "has 10 and 4 images; its row says 9 and 4"),
+    ],
+)
+def test_a_broken_dataset_is_found_out(good: str, bad: str, line: str, plug: Plug) -> None:
+    plug(mine=DATASET.replace(good, bad))
+    if not line:
+        check_dataset("mine")
+        return
+    with pytest.raises(AssertionError) as error:
+        check_dataset("mine")
+    assert str(error.value).startswith("dataset 'mine': ")
+    assert line in str(error.value)
