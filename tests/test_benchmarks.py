@@ -71,6 +71,7 @@ def test_operations_are_those_of_the_convolutions() -> None:
     assert row.operations == 2 * first + 3 * (second + third + 2 * 8 * 16 * 3)
 
 
+@pytest.mark.slow
 def test_gpu_in_its_quick_form(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

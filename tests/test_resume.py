@@ -117,9 +117,7 @@ def folder(choices: dict[str, Any]) -> Path:
 
 def scenes() -> list[Any]:
     """Every case asked to leave, some cut off; the default run has those that differ most."""
-    default = {(AskedAt, name) for name in CASES if "alone" not in name and "two" not in name} | {
-        (CutOffAt, "dc"), (CutOffAt, "dm alone, best"),
-    }  # fmt: skip
+    default = {(AskedAt, "dc, batch norm"), (AskedAt, "dsa, cclom"), (CutOffAt, "dc"), (CutOffAt, "dm alone, best")}
     titles = {AskedAt: "asked to leave", CutOffAt: "cut off"}
     return [
         pytest.param(cut, CASES[name], id=f"{titles[cut]}: {name}",
@@ -182,8 +180,8 @@ def interrupted(choices: dict[str, Any], boundary: int) -> Path:
 @pytest.mark.parametrize(
     ("phase", "kind"),
     [
-        ("distill", "truncated"), ("distill", "both truncated"), ("distill", "of another recipe"),
-        ("evaluate-convnet3-0", "truncated"),
+        ("distill", "truncated"), pytest.param("distill", "both truncated", marks=pytest.mark.slow),
+        ("distill", "of another recipe"), pytest.param("evaluate-convnet3-0", "truncated", marks=pytest.mark.slow),
     ],
 )  # fmt: skip
 def test_a_checkpoint_that_cannot_be_used(

@@ -179,6 +179,7 @@ def _lines(log: Path) -> list[str]:
     return [line for line in log.read_text().splitlines() if " " in line]
 
 
+@pytest.mark.slow
 def test_four_agents_on_sqlite(tmp_path: Path) -> None:
     orders = agents.Orders(str(tmp_path / "sweeps.db"), tmp_path / "log", pause=0.2)
     toll = survive(orders, crew_size=4, points=40, harms=6)

@@ -289,6 +289,7 @@ REASONS: list[tuple[dict[str, str | None], str]] = [
 ]
 
 
+@pytest.mark.slow
 def test_why_wandb_cannot_be_used_is_one_line_without_the_key(server: Standin) -> None:
     cases = json.dumps([*((changes, "") for changes, _ in REASONS), ({}, "somebody")])
     command = [sys.executable, "-c", ASK, cases]

@@ -87,6 +87,7 @@ def test_what_cannot_be_drawn_is_one_line(ddsweep: Run, one: sweep.Sweep, words:
     assert not list(RUNS.rglob("*.png"))
 
 
+@pytest.mark.slow
 def test_a_file_is_one_figure(ddsweep: Run, one: sweep.Sweep) -> None:
     finish(one)
     for ending, head in ((".pdf", b"%PDF"), (".svg", b"<?xml"), (".png", b"\x89PNG")):

@@ -187,6 +187,7 @@ print(data.prepare("shapes"))
 """
 
 
+@pytest.mark.slow
 def test_processes_that_ask_at_once_decode_once(cache, root):
     agents = [
         subprocess.Popen(

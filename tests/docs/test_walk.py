@@ -22,6 +22,7 @@ README = page("README.md")
 SLOW = [one for one in pages() if one.commands and one != README and one.name not in ELSEWHERE]
 
 
+@pytest.mark.slow
 def test_the_readme(ddsweep: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     Walk(ddsweep, monkeypatch).page(README)
 

@@ -82,6 +82,7 @@ def test_a_published_model_needs_no_weights_to_be_measured(monkeypatch: pytest.M
     assert found.features == 4 * 512
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("choices", [{"regularizer": "none", "iterations": 8}, {"archs": "convnet3", "alpha": 1.0}])
 def test_bytes_are_those_of_real_files(choices: dict[str, Any], tmp_path: Path) -> None:
     recipe = tiny(**choices)
@@ -121,6 +122,7 @@ def test_what_compiling_takes_is_not_part_of_a_step(monkeypatch: pytest.MonkeyPa
     assert found.cold == pytest.approx(30_000, rel=0.1)
 
 
+@pytest.mark.slow
 def test_agents_beside_each_other() -> None:
     recipe = tiny(regularizer="none")
     wanted, told = kinds.of_all([recipe]), []
@@ -138,6 +140,7 @@ def test_what_is_wrong_with_the_data_is_said_in_one_line(monkeypatch: pytest.Mon
         crew.measure(wanted, Order("cpu", 0.01, agents=1))
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_is_said_in_one_line() -> None:
     with pytest.raises(UserError, match=r"estimate: measuring ended with: .*no-such-device") as raised:
         crew.measure([], Order("no-such-device", 0.01, agents=1))

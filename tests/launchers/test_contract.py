@@ -156,6 +156,7 @@ def test_agents_are_told_their_job_and_no_password(job: Job, monkeypatch: pytest
     assert "CUDA_VISIBLE_DEVICES=GPU-5d5b" in environment
 
 
+@pytest.mark.slow
 def test_an_agent_that_will_not_leave_is_ended_with_its_children(
     job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

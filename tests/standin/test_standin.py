@@ -80,6 +80,7 @@ def test_a_run_with_everything(server: Standin, tmp_path: Path) -> None:
     assert Path(folder, "images.txt").read_text() == "pixels 0"
 
 
+@pytest.mark.slow
 def test_errors_of_the_server_are_survived(server: Standin) -> None:
     server.fail("file_stream", 503)
     with wandb.init(project="p", id="one") as run:
@@ -88,6 +89,7 @@ def test_errors_of_the_server_are_survived(server: Standin) -> None:
     assert server.state.failures == {"file_stream": []}
 
 
+@pytest.mark.slow
 def test_it_may_go_away_and_come_back(server: Standin) -> None:
     with wandb.init(project="p", id="one") as run:
         run.log({"loss": 0})
