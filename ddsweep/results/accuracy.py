@@ -1,6 +1,6 @@
 """Accuracy along the axis of a sweep, as the paper draws it: Fig. 2 (PTM epoch) and Fig. 3 (α, N_m).
 
-Numbers become lines with a band of ± std and a dotted baseline, words become bars, and the trials of a search points.
+Numbers become lines with a band of ± std and a dotted baseline, words become dots, and the trials of a search points.
 """
 
 from __future__ import annotations

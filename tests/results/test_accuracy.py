@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
+from matplotlib.container import ErrorbarContainer
 from matplotlib.text import Text
 
 from ddsweep import sweep
@@ -107,26 +108,35 @@ def test_a_cell_that_is_not_there_is_left_out(figures: list[Figure]) -> None:
     assert 100 not in list(line.get_xdata())
 
 
-def test_words_are_bars_with_their_numbers(figures: list[Figure]) -> None:
+def dots(axes: Axes) -> list[ErrorbarContainer]:
+    return [one for one in axes.containers if isinstance(one, ErrorbarContainer)]
+
+
+def test_words_are_dots_with_their_numbers(figures: list[Figure]) -> None:
     one = finish("ablation-n-archs")
     accuracy.along_axis(one, RUNS)
     (axes,) = figures[0].axes
     wanted = entries(one)
-    assert [bar.get_width() for bar in axes.patches] == pytest.approx([mean for mean, _ in wanted.values()])  # type: ignore[attr-defined]
+    assert [dot[0].get_xdata()[0] for dot in dots(axes)] == pytest.approx([mean for mean, _ in wanted.values()])
+    for dot, (mean, std) in zip(dots(axes), wanted.values(), strict=True):
+        (bar,) = dot[2]
+        assert bar.get_segments()[0][:, 0] == pytest.approx([mean - std, mean + std])
     assert [text.get_text() for text in axes.texts] == [f"{mean:.1f}" for mean, _ in wanted.values()]
     names = [label.get_text().replace("\n", " ") for label in axes.get_yticklabels()]
     assert names[:2] == ["baseline", "ConvNet-3"]
     assert names[-1] == "ConvNet-3, ConvNet-4, AlexNet, VGG-11, ResNet-18"
-    assert axes.get_xlim()[0] == 0
+    low, high = axes.get_xlim()
+    ends = [mean + sign * std for mean, std in wanted.values() for sign in (-1, 1)]
+    assert low < min(ends) < max(ends) < high
 
 
-def test_table_4_has_a_kind_of_bar_for_each_network(figures: list[Figure]) -> None:
+def test_table_4_has_a_kind_of_dot_for_each_network(figures: list[Figure]) -> None:
     one = finish("table4")
     accuracy.along_axis(one, RUNS)
     assert [axes.get_title() for axes in figures[0].axes] == ["DC", "DSA", "DM"]
     for axes in figures[0].axes:
-        assert len(axes.patches) == 16
-        assert len({(to_hex(bar.get_facecolor()), bar.get_hatch()) for bar in axes.patches}) == 4
+        assert len(dots(axes)) == 16
+        assert len({(to_hex(dot[0].get_color()), dot[0].get_marker()) for dot in dots(axes)}) == 4
     assert [text.get_text() for text in figures[0].legends[0].get_texts()] == [
         "ConvNet-3", "AlexNet", "VGG-11", "ResNet-18", "baseline",
     ]  # fmt: skip
