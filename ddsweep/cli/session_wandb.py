@@ -53,4 +53,4 @@ class WandbSession(Session):
         return f"{super()._reference()} --backend wandb{project}"
 
     def _next(self) -> list[str]:
-        return [self._url, f"ddsweep results {self._sweep.full_name} --format markdown"]
+        return [self._url, f"ddsweep report {self._sweep.full_name}"]

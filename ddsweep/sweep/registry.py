@@ -46,12 +46,17 @@ def _stems(part: str) -> list[str]:
 
 
 def find(name: str) -> Path:
-    """The file of a sweep: a path to one, or the first ``NAME.yaml`` of ``folders()``, or the paper's name for one."""
+    """The file of a sweep: a path to one; the first ``NAME.yaml`` of ``folders()``, or of the paper's name for it.
+
+    Or else ``NAME.yaml`` here, so that a file that was launched can be called by the name that its sweep has.
+    """
     if name.endswith((".yaml", ".yml")):
         if not Path(name).is_file():
             raise UserError(f"no sweep file {name}")
         return Path(name)
     known = names()
+    if name not in known and name not in in_paper() and (here := Path(f"{name}.yaml")).is_file():
+        return here
     return _find("sweep", "", name if name in known else in_paper().get(name, name), known)
 
 

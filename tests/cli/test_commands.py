@@ -158,6 +158,9 @@ def test_a_file_of_ones_own(ddsweep: Run, tiny: list[str]) -> None:
     rows = json.loads(ddsweep("results", "mine@demo", "-f", "json").stdout)
     assert [(row["n"], row["cells"]) for row in rows] == [(4, 2), (4, 2)]
     assert ddsweep("results", "mine.yaml", "-p", "demo").exit_code == 0
+    again = ddsweep("launch", "mine", "-p", "demo", *tiny, "--workers", "0", "-d", "cpu")
+    assert "launched before: 4 cells kept, 0 added" in again.stdout
+    assert "4 cells, 4 computed before" in again.stdout
 
 
 def test_an_image_folder_of_ones_own(ddsweep: Run, tiny: list[str]) -> None:
