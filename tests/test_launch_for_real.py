@@ -50,7 +50,10 @@ def done() -> int:
 
 @pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_interrupted_anyhow_a_second_launch_goes_on(blow: signal.Signals) -> None:
-    process = subprocess.Popen([*LAUNCH, *SMALL], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        [*LAUNCH, *SMALL], stdout=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # in the background it would be ignored
+    )  # fmt: skip
     wait_for(lambda: done() >= 2)
     first = {path: path.stat().st_mtime_ns for path in Path("runs").glob("*/result.json")}
     os.kill(process.pid, blow)

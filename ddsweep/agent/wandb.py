@@ -102,9 +102,15 @@ def main(hire: Hire) -> int:
 def _start(hire: Hire) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "wandb", "agent", hire.path],
-        env=hire.environment(), stdin=subprocess.DEVNULL, preexec_fn=processes.tie,
+        env=hire.environment(), stdin=subprocess.DEVNULL, preexec_fn=_prepare,
         process_group=0,  # the terminal's Ctrl-C is ours to pass on
     )  # fmt: skip
+
+
+def _prepare() -> None:
+    """Between fork and exec. Under nohup, or in the background of a script, we ignore Ctrl-C, which it has to hear."""
+    processes.tie()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _look_after(process: subprocess.Popen[bytes], leaving: Leaving, streak: Path) -> int:

@@ -65,7 +65,12 @@ def supervise(server: Standin) -> Iterator[Supervise]:
 
     def start(body: str, values: list[int]) -> subprocess.Popen[bytes]:
         path = register(server, body, values)
-        started.append(subprocess.Popen([sys.executable, "-c", SUPERVISOR, path], start_new_session=True))
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-c", SUPERVISOR, path], start_new_session=True,
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),  # as under nohup
+            )
+        )  # fmt: skip
         return started[-1]
 
     yield start

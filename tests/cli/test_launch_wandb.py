@@ -42,8 +42,9 @@ class Launch:
     def __init__(self, *words: str, workers: int = 1) -> None:
         command = [*DDSWEEP, "launch", NAME, "--backend=wandb", "--device=cpu", f"--workers={workers}", *SMALL, *words]
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-        )
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # in the background it would be ignored
+        )  # fmt: skip
 
     def end(self) -> tuple[int, str]:
         """Exit status and output."""
