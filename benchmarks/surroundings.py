@@ -1,8 +1,8 @@
 """What the environment that a launcher gives its agents is worth on a CPU: steps in processes with and without it.
 
 ``python -m benchmarks.surroundings [--method dm,dc,evaluation,ptm] [--precision float32,bf16] [--compile on,off]
-[--threads N] [--turns 3]``. Every turn is two fresh processes, one after the other; the ratio is the median of the
-turns'. Seconds are those of processor time, see ``machine.now``.
+[--threads N] [--turns 3] [--width 128]``. Every turn is two fresh processes, one after the other; the ratio is the
+median of the turns'. Seconds are those of processor time, see ``machine.now``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ STEPS = 4  # of a process, after one that does not count; the median of them
 METHODS = ("dm", "dc", "evaluation", "ptm")
 
 
-def seconds(method: str, precision: str, compiled: str, threads: int) -> float:
+def seconds(method: str, precision: str, compiled: str, threads: int, width: int) -> float:
     """Of a step, here and now."""
     torch.set_num_threads(threads)
     took: list[float] = []
@@ -38,7 +38,7 @@ def seconds(method: str, precision: str, compiled: str, threads: int) -> float:
         began = ended
         return len(took) > STEPS
 
-    fast(Work(method, classes=2), Numerics(precision, compiled == "on"), boundary)  # type: ignore[arg-type]
+    fast(Work(method, classes=2, width=width), Numerics(precision, compiled == "on"), boundary)  # type: ignore[arg-type]
     return statistics.median(took[1:])
 
 
@@ -58,15 +58,16 @@ def main() -> None:
     parser.add_argument("--compile", default="off,on")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--width", type=int, default=128, help="channels of the ConvNet")
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.child:
-        print(seconds(*asked.child, asked.threads))
+        print(seconds(*asked.child, asked.threads, asked.width))
         return
     print(", ".join(f"{name} {value}" for name, value in machine.describe("cpu").items()), flush=True)
     print("| step | precision | compiled | without ms | with ms | ratio |\n|---|---|---|---:|---:|---:|")
     for words in product(*(listed.split(",") for listed in (asked.method, asked.precision, asked.compile))):
-        command = [*words, "--threads", str(asked.threads)]
+        command = [*words, "--threads", str(asked.threads), "--width", str(asked.width)]
         turns = [(elsewhere(command, False), elsewhere(command, True)) for _ in range(asked.turns)]
         without, within = (1e3 * statistics.median(times) for times in zip(*turns, strict=True))
         ratio = statistics.median(slow / quick for slow, quick in turns)

@@ -29,6 +29,7 @@ BENCHMARKS = {
     "speed": ["--quick", "--device=cpu", "--precision=float32", "--compile=off", "--method=dm"],
     "queue": ["--points=20", "--agents=2", "--processes=1", "--storage=sqlite"],
     "gpu": ["--quick", "--device=cpu"],
+    "surroundings": ["--method=evaluation", "--precision=float32", "--compile=off", "--turns=1", "--width=4"],
 }
 BIRDS = "/data/birds"
 
