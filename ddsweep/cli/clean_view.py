@@ -146,7 +146,7 @@ def _line(one: Item) -> str:
 
 def _ages(items: Sequence[Item]) -> str:
     youngest, oldest = _age(max(one.touched for one in items)), _age(min(one.touched for one in items))
-    return youngest if youngest == oldest else f"{youngest} – {oldest} ago".replace(" ago –", " –")
+    return youngest if youngest == oldest else f"{youngest.removesuffix(' ago')} – {oldest}"
 
 
 def _age(touched: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ import typer
 
 from ddsweep import files
 from ddsweep.backends import Definition, Point, connect
-from ddsweep.cli import clean
+from ddsweep.cli import clean, clean_view
+from ddsweep.housekeeping import Item, Kind
 from tests.cli.conftest import Run
 from tests.housekeeping.conftest import aged, cached, recipe, run
 
@@ -70,6 +72,16 @@ def test_without_a_word_it_only_shows(ddsweep: Run, folders: dict[str, Path]) ->
     record = json.loads(ddsweep("clean", "--json").stdout)
     (free,) = (one for one in record["items"] if one["kind"] == "free")
     assert (free["path"], free["asks"], free["held"]) == (str(folders["free"].absolute()), True, "")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [((0, 7200), "just now – 2 h ago"), ((7200, 172800), "2 h – 2 d ago"), ((120, 130), "2 min ago")],
+)
+def test_ages(seconds: tuple[float, float], said: str) -> None:
+    now = time.time()
+    items = [Item(Kind.PTM, Path("one"), 1, now - one) for one in seconds]
+    assert clean_view._ages(items) == said
 
 
 def test_temporaries_and_orphans_go_without_a_question(ddsweep: Run, folders: dict[str, Path]) -> None:
