@@ -75,7 +75,7 @@ def rows(works: Sequence[Work], numerics: Numerics, repeats: int, seconds: float
     machine.set_up(numerics.precision, numerics.device)
     found: list[dict[str, Any]] = []
     for base in works:
-        known: dict[Work, float] = {}
+        known: dict[Work, dict[str, float]] = {}
         for axis, value in _axes(base):
             work = replace(base, **{axis: value})  # type: ignore[arg-type]
             row = {"method": base.method, "axis": axis, "value": value}
@@ -83,9 +83,8 @@ def rows(works: Sequence[Work], numerics: Numerics, repeats: int, seconds: float
                 if why := _too_much(work, known, seconds):
                     found.append(row | {"skipped": why})
                     continue
-                measured = _paced(work, numerics, repeats, seconds)
-                known[work] = measured["step_s"]
-            found.append(row | measured)
+                known[work] = _paced(work, numerics, repeats, seconds)
+            found.append(row | known[work])
     if any(work.method == "dm" for work in works):
         dm = next(work for work in works if work.method == "dm")
         found += [{"method": "dm with CLoM", "axis": "N_m × N_a"} | _guided(dm, count, numerics) for count in POOLS]
@@ -100,7 +99,7 @@ def _axes(base: Work) -> Iterator[tuple[str, int]]:
         yield from ((axis, value) for value in values if base.size >= 32 or axis != "size" or value == base.size)
 
 
-def _too_much(work: Work, known: dict[Work, float], seconds: float) -> str:
+def _too_much(work: Work, known: dict[Work, dict[str, float]], seconds: float) -> str:
     """Why ``work`` is not run; empty: it is."""
     real = work.dataset_bytes
     room = ROOM
@@ -108,7 +107,7 @@ def _too_much(work: Work, known: dict[Work, float], seconds: float) -> str:
         room = torch.cuda.get_device_properties(work.device).total_memory // 2
     if real > room:
         return f"{real / 2**30:.0f} GiB of real images for one step"
-    expected = max((step * work.cost / other.cost for other, step in known.items()), default=0.0)
+    expected = max((row["step_s"] * work.cost / other.cost for other, row in known.items()), default=0.0)
     if expected * (WARM + 1) > seconds:
         return f"a step would take about {expected:.0f} s"
     return ""

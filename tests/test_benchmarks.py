@@ -6,10 +6,11 @@ import json
 import statistics
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from benchmarks import cclom_cache, checkpoints, crowd, gpu, queue, speed, surroundings
+from benchmarks import cclom_cache, checkpoints, crowd, gpu, growth, queue, speed, surroundings
 from benchmarks.steps import METHODS, Work
 from benchmarks.turns import Conditions, compare
 from ddsweep.numerics import Numerics
@@ -51,6 +52,21 @@ def test_speed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
         assert row["ratio"] == statistics.median(plain / fast for plain, fast in turns)
         share = row["operations"] / min(row["fast_s"]) / found["peaks"]["float32"]
         assert row["fast_share"] == pytest.approx(share)
+
+
+def test_growth_measures_the_same_work_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[Work] = []
+
+    def paced(work: Work, *rest: Any) -> dict[str, float]:
+        measured.append(work)
+        return {"step_s": work.images / 1e3}
+
+    monkeypatch.setattr(growth, "_paced", paced)
+    found = growth.rows([Work("evaluation")], Numerics(), 1, 1e9)
+    said = {(row["axis"], row["value"]): row["step_s"] for row in found}
+    assert said["ipc", 10] == said["classes", 10] == said["size", 32] == 0.1
+    assert (said["ipc", 50], said["classes", 100]) == (0.5, 1.0)
+    assert len(measured) == len(set(measured)) == len(found) - 2
 
 
 def test_surroundings(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
