@@ -34,6 +34,7 @@ def copy(
     With --profile or --set their values are written into it. Cells that it shares with others are not computed again.
     """
     from ddsweep import files, sweep
+    from ddsweep.cli import stores
 
     stem, scale = sweep.split(name, profile)
     said = _said(stem, scale, set_) if profile or scale != sweep.DEFAULT_PROFILE or set_ else ""
@@ -43,7 +44,7 @@ def copy(
         raise UserError(f"copy: {target} exists; choose another name, or --force overwrites it")
     one, text = _written(name, profile, set_, target, said, runs, storage)
     files.write_text(target, text)
-    done = sum((runs / cell.key / "result.json").is_file() for cell in one.cells)
+    done = stores.computed(one, runs)
     cells = f"{len(one.cells)} cell{'s' * (len(one.cells) != 1)}, {done} of them finished in {runs}"
     drawn = f", and {one.search.run_cap} points to draw" if one.search else ""
     typer.echo(f"{target}: {one.full_name}, {cells}{drawn}")

@@ -12,12 +12,12 @@ from ddsweep.cli.options import RUNS, Json, Profile, Runs
 def list_(profile: Profile = None, runs: Runs = RUNS, as_json: Json = False) -> None:
     """The sweeps: axis, cells, how many are done, and what each asks."""
     from ddsweep import sweep
-    from ddsweep.cli import console
+    from ddsweep.cli import console, stores
 
     rows = []
     for name in sweep.names():
         one = sweep.load(name, profile)
-        done = sum((runs / cell.key / "result.json").is_file() for cell in one.cells)
+        done = stores.computed(one, runs)
         asks = one.title + (f" ({one.paper})" if one.paper else "")
         rows.append({"name": name, "axis": " × ".join(one.axis), "cells": one.size, "done": done, "asks": asks})
     if as_json:

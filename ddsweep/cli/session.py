@@ -43,13 +43,14 @@ class Session:
         self._began = time.monotonic()
 
     def _headline(self, devices: list[str]) -> str:
+        from ddsweep.cli import stores
         from ddsweep.pretrained import spec
 
         needs = spec.needs(self._sweep.recipes)
         train = sum(not epochs <= ptm.saved() for ptm, epochs in needs.items() if not ptm.foundation)
         ptms = f"{train} PTM{'s' * (train != 1)} to train" if train else "PTMs ready"
         cells = self._sweep.size
-        known = sum((self._job.runs / cell.key / "result.json").is_file() for cell in self._sweep.cells)
+        known = stores.computed(self._sweep, self._job.runs)
         count = f"{cells} cell{'s' * (cells != 1)}" + (f", {known} computed before" if known else "")
         return f"{self._sweep.full_name} · {self._sweep.title} · {count} · {ptms} · {', '.join(devices)}"
 

@@ -86,6 +86,13 @@ def gather(store: Store, sweep: Sweep, runs: Path) -> None:
         typer.echo(f"{cells} without files in {runs} or in the storage{where}", err=True)
 
 
+def computed(sweep: Sweep, runs: Path) -> int:
+    """How many cells of a sweep have a result in this runs folder, whichever sweep they were computed for."""
+    from ddsweep.results import travel
+
+    return len(sweep.cells) - len(travel.absent([cell.key for cell in sweep.cells], runs))
+
+
 def tell_bare(sweep: Sweep, runs: Path) -> None:
     """Say in a line how many finished cells cannot be drawn, because their images are on another host."""
     import typer
