@@ -25,7 +25,7 @@ NAME = "ablation-alpha@demo"
 CELLS = 3
 # a cell of the small ones takes a tenth of a second; of the long ones some seconds, in which things can happen to it
 SMALL = [*TINY, "alpha=0,10,100"]
-LONG = [*[one for one in SMALL if not one.startswith(("iterations", "eval"))], "iterations=150", "eval_epochs=20"]
+LONG = [*[one for one in SMALL if not one.startswith(("iterations", "eval"))], "iterations=400", "eval_epochs=20"]
 LONG.append("eval_nets=1")
 PATIENCE = 120.0
 
@@ -111,7 +111,7 @@ def empty_cluster() -> Iterator[None]:
 
 
 def test_an_array_of_two_runs_each_cell_once_on_a_gpu_each(ddsweep: Run) -> None:
-    launched = ddsweep("launch", *words(SMALL, "gpus=2,time=10"))
+    launched = ddsweep("launch", *words(LONG, "gpus=2,time=10"))  # a small cell is over between two looks at it
     assert launched.exit_code == 0, launched.output
     assert f"submitted job {job()}" in launched.stdout
     gpus: set[str] = set()
