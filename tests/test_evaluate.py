@@ -14,7 +14,6 @@ from ddsweep.data.table import FULL_STRATEGY, NO_FLIP_STRATEGY
 from ddsweep.errors import UserError
 from ddsweep.evaluate import Evaluation, Rule, Score, named, trainer
 from ddsweep.evaluate.trainer import Trainer
-from ddsweep.nn import measure
 from ddsweep.numerics import Numerics
 from tests import toys
 
@@ -105,8 +104,9 @@ def test_the_rate_of_every_step(rates, rule, expected):
     assert [rate for _, rate in rates] == pytest.approx([rate for _, rate in expected])
 
 
-@pytest.mark.parametrize("restart", [False, True])
-def test_training_is_sgd_with_momentum_and_weight_decay(restart):
+@pytest.mark.parametrize(("restart", "images"), [(False, 512), (True, 512), (False, 3)])
+def test_training_is_sgd_with_momentum_and_weight_decay(monkeypatch, restart, images):
+    toys.bound_passes(monkeypatch, images)
     rule = Rule(epochs=4, batch=4, lr=0.05, strategy=FULL_STRATEGY, restart=restart)
     net, syn, generator = toys.Net(), toys.synthetic(), seeded()
     train(rule, seeded(), net)
@@ -156,7 +156,7 @@ def test_the_last_test_counts_unless_the_best_is_asked_for(monkeypatch, checks, 
 
 @pytest.mark.parametrize("batch", [1, 4, 512])
 def test_accuracy_is_counted_over_the_whole_test_set(monkeypatch, batch):
-    monkeypatch.setattr(measure, "images_per_pass", lambda size: batch)
+    toys.bound_passes(monkeypatch, batch)
     net, data = toys.Net(), toys.dataset()
     uneven = torch.tensor([0, 1, 2, 3, 4, 5, 6, 8, 9, 12, 15, 20])  # 6, 2 and 4 images of the three classes
     data = replace(data, test_images=data.test_images[uneven], test_labels=data.test_labels[uneven])

@@ -21,7 +21,7 @@ from ddsweep.recipe import Recipe, make
 from ddsweep.results import figures
 from ddsweep.results.result import Result
 from ddsweep.trackers.null import NullTracker
-from tests import foundations
+from tests import foundations, toys
 
 TINY: dict[str, Any] = {
     "target": "digits", "ipc": 1, "width": 4, "iterations": 3, "batch_real": 8, "outer_loops": 2, "inner_epochs": 1,
@@ -271,8 +271,6 @@ def test_pictures_of_the_whole_sweep() -> None:
 
 def test_large_images_go_through_convnet6_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """224 pixels (paper, Table 3): the same set comes out whatever fits through the network at once."""
-    from ddsweep.distill import distribution_matching
-
     for name, colour in (("tench", (200, 90, 20)), ("church", (20, 60, 180))):
         for index in range(10):
             path = Path("photos") / name / f"{index}.png"
@@ -288,8 +286,9 @@ def test_large_images_go_through_convnet6_in_chunks(monkeypatch: pytest.MonkeyPa
         "alpha": 0.0,
         "iterations": 2,
     }
+    toys.bound_passes(monkeypatch, 512, size=224)
     whole = run("one", **large)
-    monkeypatch.setattr(distribution_matching, "images_per_pass", lambda size, pixels=0: 3)
+    toys.bound_passes(monkeypatch, 3, size=224)
     parts = run("two", **large)
     sets = [stored(Path(runs) / whole.recipe.key()) for runs in ("one", "two")]
     assert sets[0].shape == (2, 3, 224, 224)

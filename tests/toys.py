@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from ddsweep.data import Dataset
 from ddsweep.distill.synthetic import Synthetic
+from ddsweep.nn import passes
 
 
 def noise(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -74,6 +75,11 @@ def by_hand(parameters: Sequence[Tensor], image: Tensor) -> tuple[Tensor, Tensor
 
 def cross_entropy(logits: Tensor, label: int) -> Tensor:
     return logits.exp().sum().log() - logits[label]
+
+
+def bound_passes(monkeypatch: pytest.MonkeyPatch, images: int, size: int = 8) -> None:
+    """Let a CPU take so many images of ``size`` × ``size`` at once."""
+    monkeypatch.setitem(passes.PIXELS, "cpu", images * size**2)
 
 
 def spy(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, note: Callable[..., Any]) -> list[Any]:

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from ddsweep import augment
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.errors import UserError, closest
-from ddsweep.nn import has_batch_norm
+from ddsweep.nn import has_batch_norm, passes
 from ddsweep.numerics import Numerics
 from ddsweep.rng import Streams
 
@@ -169,8 +169,12 @@ class GradientMatching:
         if self._batched:
             return cast(list[Tensor], self._real(parameters, real, label))
         leaves = {name: value.detach().requires_grad_() for name, value in parameters.items()}
-        loss = cast(Tensor, self._real(leaves, real, label))
-        return list(torch.autograd.grad(loss, list(leaves.values())))
+
+        def loss(images: Tensor, labels: Tensor) -> Tensor:
+            return cast(Tensor, self._real(leaves, images, labels))
+
+        passes.backward(self._net, loss, real, label.expand(len(real)))
+        return [leaf.grad if leaf.grad is not None else torch.zeros_like(leaf) for leaf in leaves.values()]
 
     def _train(self, optimiser: torch.optim.Optimizer, synthetic: Synthetic, streams: Streams) -> None:
         settings = self._settings
@@ -181,7 +185,7 @@ class GradientMatching:
                 synthetic.images, synthetic.labels, settings.batch_train, streams.batch, change
             ):
                 optimiser.zero_grad()
-                self._cross_entropy(images, labels).backward()
+                passes.backward(self._net, self._cross_entropy, images, labels)
                 optimiser.step()
 
 

@@ -15,6 +15,7 @@ from ddsweep.checkpoints import Slot
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.evaluate.rules import Rule
 from ddsweep.evaluate.training import Score, Training
+from ddsweep.nn import passes
 from ddsweep.nn.measure import class_accuracy
 from ddsweep.numerics import Numerics
 
@@ -68,7 +69,10 @@ class Trainer:
             training.begin_pass()
             for images, labels in self._batches(generators):
                 training.optimiser.zero_grad()
-                loss(images, labels).backward()
+                if len(nets) > 1:
+                    loss(images, labels).backward()
+                else:
+                    passes.backward(net, loss, images, labels)
                 training.optimiser.step()
             done = training.end_pass()
             if rule.tested(done):

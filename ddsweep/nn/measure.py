@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from ddsweep.nn.passes import even, images_per_pass
+
 
 @runtime_checkable
 class Images(Protocol):
@@ -22,14 +24,6 @@ class Images(Protocol):
         """Batches of ``size`` images, in order."""
 
 
-PIXELS = 1 << 22  # per forward pass without a graph: 4096 images of 32×32, a map of 128 channels of which takes 2 GiB
-
-
-def images_per_pass(size: int, pixels: int = PIXELS) -> int:
-    """How many images of ``size`` × ``size``, ``pixels`` in all, go through a network where no gradient is kept."""
-    return max(1, pixels // size**2)
-
-
 @torch.no_grad()
 def class_accuracy(
     net: torch.nn.Module, images: Images, labels: Int64[Tensor, " n"], classes: int
@@ -39,7 +33,7 @@ def class_accuracy(
     The network is put into eval mode and left there.
     """
     net.eval()
-    chunk = images_per_pass(images.shape[-1])
+    chunk = even(len(labels), images_per_pass(images.shape[-1], labels.device))
     predicted = torch.cat([net(part).argmax(1) for part in images.split(chunk)])
     right, labels = (predicted == labels).cpu(), labels.cpu()
     found, total = (torch.bincount(which, minlength=classes).double() for which in (labels[right], labels))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -13,11 +13,11 @@ from torch import Tensor
 
 from ddsweep import nn
 from ddsweep.data.dataset import Dataset
-from ddsweep.nn.measure import images_per_pass
+from ddsweep.nn.passes import even, images_per_pass
 from ddsweep.pretrained.lens import Lens
 from ddsweep.pretrained.spec import Spec
 
-PIXELS = 1 << 20  # of one forward pass over real images: 1024 of CIFAR, 20 of 224 pixels
+PIXELS = 1 << 20  # of one forward pass over real images at most: 1024 of CIFAR, 20 of 224 pixels
 KEPT = 4 << 30  # bytes of real features that one trial keeps; those of ten ConvNet-3 for CIFAR-10 are 4.1e9
 
 
@@ -81,11 +81,17 @@ class PretrainedModel:
 
     def __call__(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n classes"]:
         """Logits over the classes of the PTM's own domain."""
-        return self.net(self.lens(images))
+        return self._through(self.net, images)
 
     def embed(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
         """Features before the classifier."""
-        return self.net.embed(self.lens(images))
+        return self._through(self.net.embed, images)
+
+    def _through(self, view: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+        """In eval mode images are looked at one by one, so that a pass takes as many as suit the device."""
+        fitting = images_per_pass(max(images.shape[-1], self.canvas), images.device)
+        parts = self.lens(images).split(even(len(images), fitting))
+        return torch.cat([view(part) for part in parts])
 
     @torch.no_grad()
     def features(self, dataset: Dataset, chosen: Int64[Tensor, " k"]) -> Float[Tensor, "k d"]:
@@ -134,8 +140,8 @@ class PretrainedModel:
         return new, found
 
     def _look(self, dataset: Dataset, chosen: Tensor) -> Tensor:
-        chunk = images_per_pass(max(dataset.size, self.canvas), PIXELS)
         device = dataset.labels.device
+        chunk = images_per_pass(max(dataset.size, self.canvas), device, PIXELS)
         return torch.cat([self.embed(dataset.images[part.to(device)]) for part in chosen.split(chunk)])
 
     def _begin(self, dataset: Dataset, found: Tensor) -> _Known:

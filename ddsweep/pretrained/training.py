@@ -16,6 +16,7 @@ from torch.nn.functional import cross_entropy
 from ddsweep import files, nn, rng
 from ddsweep.checkpoints import Checkpoints, Damaged, FileSlot, Slot, State, into_training, of_training
 from ddsweep.data.dataset import Dataset
+from ddsweep.nn import passes
 from ddsweep.nn.measure import class_accuracy
 from ddsweep.numerics import Numerics
 from ddsweep.pretrained.spec import Spec
@@ -143,7 +144,7 @@ def _train_epoch(
     batches = order.split(batch)
     for chosen in batches[state.batches :]:
         state.optimizer.zero_grad()
-        loss(dataset.images[chosen], dataset.labels[chosen]).backward()
+        passes.backward(state.net, loss, dataset.images[chosen], dataset.labels[chosen])
         state.optimizer.step()
         state.batches += 1
         if state.batches < len(batches):

@@ -13,7 +13,7 @@ from torch import Tensor
 from ddsweep import data, rng
 from ddsweep.data.dataset import Dataset
 from ddsweep.distill.synthetic import read
-from ddsweep.nn.measure import images_per_pass
+from ddsweep.nn.passes import images_per_pass
 from ddsweep.nn.table import paper_name
 from ddsweep.pretrained import holdings, pool, spec, training
 from ddsweep.pretrained.pool import PretrainedModel
@@ -47,7 +47,7 @@ class Lens:
     @torch.no_grad()
     def __call__(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
         """Features, on the CPU."""
-        chunk = images_per_pass(images.shape[-1], pool.PIXELS)
+        chunk = images_per_pass(images.shape[-1], images.device, pool.PIXELS)
         return torch.cat([self.model.embed(part).cpu() for part in images.split(chunk)])
 
 

@@ -7,7 +7,6 @@ from torch import Tensor
 from ddsweep import augment
 from ddsweep.data import Dataset
 from ddsweep.data.table import FULL_STRATEGY
-from ddsweep.distill import distribution_matching
 from ddsweep.distill.distribution_matching import DistributionMatching, Settings
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.rng import Streams
@@ -63,7 +62,7 @@ def test_the_size_of_a_pass_does_not_change_the_loss(monkeypatch, limit):
         return only(toys.Net(), toys.synthetic(), toys.dataset(), Streams(7))
 
     expected = value()
-    monkeypatch.setattr(distribution_matching, "images_per_pass", lambda size, pixels=0: limit)
+    toys.bound_passes(monkeypatch, limit)
     torch.testing.assert_close(value(), expected, rtol=1e-12, atol=0)
 
 
@@ -80,7 +79,7 @@ def test_classes_may_have_fewer_images_than_a_batch():
 def passes(norm: str, limit: int, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, bool]]:
     """Size of every forward pass, and whether it keeps a graph."""
     net, seen = toys.Net(norm=norm), []
-    monkeypatch.setattr(distribution_matching, "images_per_pass", lambda size, pixels=0: limit)
+    toys.bound_passes(monkeypatch, limit)
     net.conv.register_forward_hook(lambda module, inputs, output: seen.append((len(output), output.requires_grad)))
     only(net, toys.synthetic(), toys.dataset(), Streams(7))
     return seen

@@ -156,8 +156,10 @@ def run_by_hand(settings: Settings, net: toys.Net, images: Tensor, data: Dataset
     return losses, images
 
 
+@pytest.mark.parametrize("at_once", [512, 3])
 @pytest.mark.parametrize("settings", [DC, DSA], ids=["dc", "dsa"])
-def test_five_steps_follow_the_slow_implementation(settings):
+def test_five_steps_follow_the_slow_implementation(monkeypatch, settings, at_once):
+    toys.bound_passes(monkeypatch, at_once)
     net, syn, data = toys.Net(), toys.synthetic(), toys.dataset(per_class=6)
     losses, images = run_by_hand(settings, net, syn.images, data)
     assert run(settings, net, syn, data) == pytest.approx(losses, rel=1e-9)

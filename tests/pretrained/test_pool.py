@@ -79,10 +79,14 @@ def test_one_trial_keeps_no_more_than_four_gibibytes() -> None:
     assert Pool([[model()]]).models[0][0].room.left == 4 * 1024**3
 
 
-def test_large_images_are_looked_at_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("bound", ["device", "pool"])
+def test_large_images_are_looked_at_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch, bound: str) -> None:
     dataset, one = toys.dataset(size=8), model()
     sizes = toys.spy(monkeypatch, one.net, "embed", len)
-    monkeypatch.setattr(pool, "PIXELS", 7 * 8 * 8 + 5)
+    if bound == "pool":
+        monkeypatch.setattr(pool, "PIXELS", 7 * 8 * 8 + 5)
+    else:
+        toys.bound_passes(monkeypatch, 7)
     one.features(dataset, torch.arange(20))
     assert sizes == [7, 7, 6]
     one.canvas = 16  # what the network makes of them is what takes memory

@@ -1,0 +1,63 @@
+"""A batch in passes: as many images as the device likes, and the gradient of the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from ddsweep.nn import passes
+from tests import toys
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
+
+
+@pytest.mark.parametrize(
+    ("size", "device", "at_most", "expected"),
+    [
+        (32, CPU, None, 32), (32, GPU, None, 4096), (16, CPU, None, 128), (224, CPU, None, 1), (224, GPU, None, 83),
+        (32, CPU, 2**20, 32), (32, GPU, 2**20, 1024), (32, torch.device("mps"), None, 4096),
+    ],
+)  # fmt: skip
+def test_images_per_pass(size: int, device: torch.device, at_most: int | None, expected: int) -> None:
+    assert passes.images_per_pass(size, device, at_most) == expected
+
+
+@pytest.mark.parametrize(
+    ("count", "most", "expected"),
+    [
+        (256, 32, 32), (100, 32, 25), (500, 32, 25), (10000, 32, 25), (10, 32, 10), (32, 32, 32), (33, 32, 32),
+        (34, 32, 17), (244, 32, 32), (7, 1, 1), (0, 32, 1),
+    ],
+)  # fmt: skip
+def test_passes_are_alike_where_that_costs_little(count: int, most: int, expected: int) -> None:
+    assert passes.even(count, most) == expected
+
+
+def mean_loss(net: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
+    return lambda images, labels: cross_entropy(net(images), labels)
+
+
+@pytest.mark.parametrize("at_once", [1, 4, 5, 60])
+def test_passes_add_up_to_the_gradient_of_the_batch(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    toys.bound_passes(monkeypatch, at_once)
+    net, data = toys.Net(), toys.dataset(per_class=4)
+    images, labels = data.images[:11], data.labels[:11]
+    expected = torch.autograd.grad(mean_loss(net)(images, labels), list(net.parameters()))
+    seen: list[int] = []
+    net.conv.register_forward_hook(lambda module, inputs, output: seen.append(len(output)))
+    passes.backward(net, mean_loss(net), images, labels)
+    assert seen == {1: [1] * 11, 4: [4, 4, 3], 5: [5, 5, 1], 60: [11]}[at_once]
+    for parameter, slope in zip(net.parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter.grad, slope, rtol=1e-12, atol=1e-14)
+
+
+def test_batch_norm_takes_the_whole_batch_while_it_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+    toys.bound_passes(monkeypatch, 4)
+    net, images = toys.Net(norm="batch"), toys.dataset().images[:]
+    assert passes.suitable(net, images) == len(images) == 60
+    assert passes.suitable(net.eval(), images) == 4
+    assert passes.suitable(toys.Net(), images) == 4
