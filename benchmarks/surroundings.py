@@ -64,6 +64,7 @@ def main() -> None:
     if asked.child:
         print(seconds(*asked.child, asked.threads, asked.width))
         return
+    torch.set_num_threads(asked.threads)
     print(", ".join(f"{name} {value}" for name, value in machine.describe("cpu").items()), flush=True)
     print("| step | precision | compiled | without ms | with ms | ratio |\n|---|---|---|---:|---:|---:|")
     for words in product(*(listed.split(",") for listed in (asked.method, asked.precision, asked.compile))):
