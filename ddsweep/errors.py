@@ -18,8 +18,8 @@ class UserError(Exception):
 
 
 def closest(word: str, allowed: Iterable[str]) -> str:
-    """The end of an error line: ``did you mean x? (allowed: x, y, z)``."""
+    """The end of an error line: ``did you mean x? (allowed: x, y, z)``, or ``allowed: x, y, z`` if nothing is near."""
     names = sorted(allowed)
     near = difflib.get_close_matches(word, names, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    return f"{hint}(allowed: {', '.join(names)})"
+    listed = f"allowed: {', '.join(names)}"
+    return f"did you mean {near[0]}? ({listed})" if near else listed

@@ -7,14 +7,17 @@ from typing import Annotated
 
 import typer
 
-from ddsweep.cli.options import RUNS, Compile, Device, Json, Name, Profile, Runs, settings
+from ddsweep.cli.options import RUNS, Compile, Device, Json, Name, Profile, Runs, Settings, settings
 
-Choices = Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE …", help="Choices that leave a single cell.")]
+Choices = Annotated[
+    list[str] | None, typer.Argument(metavar="KEY=VALUE …", help="Choices that leave a single cell; also as --set.")
+]
 
 
 def run(
     name: Name,
     choices: Choices = None,
+    set_: Settings = None,
     profile: Profile = None,
     device: Device = "auto",
     runs: Runs = RUNS,
@@ -29,7 +32,7 @@ def run(
     from ddsweep.cli import console, interrupt, progress
     from ddsweep.errors import UserError
 
-    one = sweep.load(name, profile, settings(choices))
+    one = sweep.load(name, profile, settings([*(choices or []), *(set_ or [])]))
     if len(one.cells) > 1 or one.search:
         open_axes = ", ".join(f"{field}={one.example(field)}" for field in one.swept)
         has = "is a search" if one.search else f"has {len(one.cells)} cells"

@@ -16,7 +16,7 @@ from tests.cli.conftest import Run
     ("words", "line"),
     [
         (["--backend=wanb"], "backend: no 'wanb'; did you mean wandb? (allowed: optuna, wandb)"),
-        (["--track=tensorboard"], "track: no 'tensorboard'; (allowed: wandb)"),
+        (["--track=tensorboard"], "track: no 'tensorboard'; allowed: wandb"),
     ],
 )
 @pytest.mark.parametrize("command", ["launch", "agent"])

@@ -68,7 +68,7 @@ def test_run_one_trial_here(ddsweep: Run, tiny: list[str]) -> None:
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith("accuracy  ")
     assert "(2 networks)" in result.stdout
-    again = json.loads(ddsweep("run", "ablation-alpha", "alpha=10", *settings, "-p", "demo", "--json").stdout)
+    again = json.loads(ddsweep("run", "ablation-alpha", "--set", "alpha=10", *settings, "-p", "demo", "--json").stdout)
     assert again["state"] == "complete"
     assert (Path("runs") / again["key"] / "synthetic.png").is_file()
 

@@ -84,7 +84,7 @@ def test_label_robust_score(ddsweep: Run, key: str) -> None:
 
 
 MISTAKES = [
-    (["export", "KEY", "--to", "zip"], "to: no format 'zip'; (allowed: folder, hf, pt, vico)"),
+    (["export", "KEY", "--to", "zip"], "to: no format 'zip'; allowed: folder, hf, pt, vico"),
     (["export", "KEY", "--to", "hf", "--space", "mnist"], "space: hf holds 8-bit pixels, which are not normalised"),
     (["export", "KEY", "--to", "folder", "-o", "runs"], "output: runs is there already; name a new folder"),
     (["export", "KEY", "--to", "pt", "--wandb"], "export: --wandb writes a sweep, --to a synthetic set"),
