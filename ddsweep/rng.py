@@ -19,6 +19,14 @@ def generator(seed: int, *names: str | int) -> torch.Generator:
     return torch.Generator().manual_seed(derive(seed, *names))
 
 
+def copy_to(values: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """What was drawn on the CPU, on the device, without waiting for the kernels that are queued there.
+
+    The host's memory is read before this returns.
+    """
+    return values.to(device, non_blocking=True)
+
+
 class Streams:
     """The generators of one trial. Drawing from one never moves another.
 

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._ops import OpOverload
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ddsweep.data import Dataset
 from ddsweep.distill.synthetic import Synthetic
@@ -80,6 +82,23 @@ def cross_entropy(logits: Tensor, label: int) -> Tensor:
 def bound_passes(monkeypatch: pytest.MonkeyPatch, images: int, size: int = 8) -> None:
     """Let a CPU take so many images of ``size`` × ``size`` at once."""
     monkeypatch.setitem(passes.PIXELS, "cpu", images * size**2)
+
+
+class Kernels(TorchDispatchMode):
+    """Counts the operations that make images (tensors of four dimensions or more): a GPU starts a kernel for each.
+
+    Views start none.
+    """
+
+    number = 0
+
+    def __torch_dispatch__(
+        self, func: OpOverload, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        made = func(*args, **(kwargs or {}))
+        outputs = made if isinstance(made, tuple | list) else [made]
+        self.number += not func.is_view and any(isinstance(one, Tensor) and one.ndim >= 4 for one in outputs)
+        return made
 
 
 def spy(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, note: Callable[..., Any]) -> list[Any]:

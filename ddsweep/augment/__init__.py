@@ -1,5 +1,6 @@
 """Augmentation, shared by distillation and evaluation: DSA (``siamese``) and DC's own (``per_image``)."""
 
+from ddsweep.augment.by_class import apply_by_class as apply_by_class
 from ddsweep.augment.per_image import dc as dc
 from ddsweep.augment.siamese import NEUTRAL as NEUTRAL
 from ddsweep.augment.siamese import OPERATIONS as OPERATIONS

@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ddsweep.augment.siamese import copy_to, operations, take
+from ddsweep.augment.siamese import operations, take
+from ddsweep.rng import copy_to
 
 DC_OPERATIONS = ("crop", "scale", "rotate", "noise")
 DC_CROP, DC_SCALE, DC_DEGREES, DC_NOISE = 4, 0.2, 45, 0.001

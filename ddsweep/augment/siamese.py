@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ddsweep.errors import UserError, closest
+from ddsweep.rng import copy_to
 
 # every operation, its parameters in the order of their columns, and the values that change nothing
 NEUTRAL: dict[str, dict[str, float]] = {
@@ -191,11 +192,6 @@ def batches(
     order = copy_to(torch.randperm(len(images), generator=generator), images.device)
     for index in order.split(size):
         yield change(images[index]), labels[index]
-
-
-def copy_to(values: Tensor, device: torch.device) -> Tensor:
-    """To the device without waiting for the kernels queued there; the host's memory is read before this returns."""
-    return values.to(device, non_blocking=True)
 
 
 def _color(images: Tensor, values: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from ddsweep.data import store
 from ddsweep.data.images import Images, on_device
 from ddsweep.data.table import FULL_STRATEGY, info
 from ddsweep.errors import UserError
+from ddsweep.rng import copy_to
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,12 +63,13 @@ class Dataset:
 
     @cached_property
     def per_class(self) -> tuple[Int64[Tensor, " k"], ...]:
-        """Indices of the training images of each class, ascending, on the dataset's device."""
-        counts = torch.bincount(self.labels, minlength=len(self.classes))
-        return torch.argsort(self.labels, stable=True).split(counts.tolist())
+        """Indices of the training images of each class, ascending, on the CPU: to draw from them stalls no device."""
+        labels = self.labels.cpu()
+        counts = torch.bincount(labels, minlength=len(self.classes))
+        return torch.argsort(labels, stable=True).split(counts.tolist())
 
-    def sample(self, label: int, n: int, generator: torch.Generator) -> Float[Tensor, "k c h w"]:
-        """``n`` distinct training images of a class at random, or all of them when it has fewer.
+    def draw(self, label: int, n: int, generator: torch.Generator) -> Int64[Tensor, " k"]:
+        """Indices, on the CPU, of ``n`` distinct training images of a class, or of all of them when it has fewer.
 
         Args:
             label: the class.
@@ -75,8 +77,11 @@ class Dataset:
             generator: on the CPU, so that every device draws the same images.
         """
         members = self.per_class[label]
-        chosen = torch.randperm(len(members), generator=generator)[:n]
-        return self.images[members[chosen.to(members.device)]]
+        return members[torch.randperm(len(members), generator=generator)[:n]]
+
+    def sample(self, label: int, n: int, generator: torch.Generator) -> Float[Tensor, "k c h w"]:
+        """The images that ``draw`` chooses."""
+        return self.images[copy_to(self.draw(label, n, generator), self.labels.device)]
 
     def denormalise(self, images: Float[Tensor, "k c h w"]) -> Float[Tensor, "k c h w"]:
         """images · std + mean, clamped to [0, 1]: what can be shown."""

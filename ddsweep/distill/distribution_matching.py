@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ddsweep import augment
+from ddsweep.distill.drawing import draw
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.nn import has_batch_norm, passes
 from ddsweep.numerics import Numerics
@@ -61,9 +61,9 @@ class DistributionMatching:
         ``batch_real`` real images and A one augmentation, drawn per class and applied to both. The real side carries
         no graph.
 
-        All synthetic images go through the network at once, and the real images of several classes together. For a
-        network without batch norm that is only faster. With batch norm it matters: there the statistics are shared by
-        all classes, in train mode, one pass over all real images and one over all synthetic ones.
+        Images of several classes go through the network together, as many at once as suit the device. For a network
+        with batch norm that matters: there the statistics are shared by all classes, in train mode, one pass over all
+        real images and one over all synthetic ones.
 
         Args:
             synthetic: the set being learnt, of which ``images`` requires gradient.
@@ -80,23 +80,16 @@ class DistributionMatching:
         # batch norm must see all classes together; otherwise a pass takes what suits the device, across classes
         fitting = passes.images_per_pass(dataset.size, synthetic.images.device)
         enough = sys.maxsize if has_batch_norm(self._net) else fitting
-        real: list[Tensor] = []
-        ours: list[Tensor] = []
-        targets: list[Tensor] = []
-        for label in range(synthetic.classes):
-            images = dataset.sample(label, self._settings.batch_real, streams.batch)
-            change = augment.draw(streams.augment, len(images), images.shape[-1], self._settings.strategy, shared=True)
-            real.append(augment.apply(images, change))
-            ours.append(augment.apply(synthetic.of_class(label), change))
-            if sum(map(len, real)) >= enough or label == synthetic.classes - 1:
-                with torch.no_grad():
-                    targets.append(self._class_means(real))
-                real.clear()  # of large images, no more than a few classes are held at a time
-        yield (torch.cat(targets) - self._class_means(ours)).square().sum()
+        drawn = draw(dataset, range(synthetic.classes), self._settings.batch_real, self._settings.strategy, streams)
+        with torch.no_grad():  # of large images, no more than a few classes are held at a time
+            targets = [self._class_means(some.of_real(dataset), some.counts) for some in drawn.portions(enough)]
+        ours = self._class_means(drawn.of_synthetic(synthetic), [synthetic.ipc] * synthetic.classes)
+        yield (torch.cat(targets) - ours).square().sum()
 
-    def _class_means(self, classes: Sequence[Float[Tensor, "_n c h w"]]) -> Float[Tensor, "classes d"]:
-        """Mean feature of each batch, in the precision of the images."""
-        images = torch.cat(list(classes))
+    def _class_means(self, images: Float[Tensor, "n c h w"], counts: Sequence[int]) -> Float[Tensor, "classes d"]:
+        """Mean feature of each class, in the precision of the images, which lie class by class."""
         parts = images.split(passes.suitable(self._net, images))
         features = torch.cat([self._embed(part).to(images.dtype) for part in parts])
-        return torch.stack([part.mean(dim=0) for part in features.split([len(images) for images in classes])])
+        if len(set(counts)) == 1:
+            return features.unflatten(0, (len(counts), -1)).mean(dim=1)
+        return torch.stack([part.mean(dim=0) for part in features.split(list(counts))])

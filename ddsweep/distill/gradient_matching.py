@@ -18,6 +18,7 @@ from torch.func import functional_call, grad, grad_and_value, vmap
 from torch.nn import functional as F
 
 from ddsweep import augment
+from ddsweep.distill.drawing import Drawn, draw
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.errors import UserError, closest
 from ddsweep.nn import has_batch_norm, passes
@@ -137,23 +138,17 @@ class GradientMatching:
 
     def _loss(self, synthetic: Synthetic, dataset: Dataset, streams: Streams) -> Float[Tensor, ""]:
         parameters = {name: value.detach() for name, value in self._net.named_parameters()}
-        pairs = (self._pair(synthetic, label, dataset, streams) for label in range(synthetic.classes))
-        if not self._batched:
+        drawn = draw(dataset, range(synthetic.classes), self._settings.batch_real, self._settings.strategy, streams)
+        if not self._batched:  # a class at a time
+            pairs = (pair for one in drawn.portions(1) for pair in _pairs(one, synthetic, dataset))
             return torch.stack([self._linked(parameters, *pair) for pair in pairs]).sum()
         losses = []
         by_size: dict[int, list[_Pair]] = {}  # a class with few images gives fewer
-        for pair in pairs:
+        for pair in _pairs(drawn, synthetic, dataset):
             by_size.setdefault(len(pair.real), []).append(pair)
         for alike in by_size.values():
             losses.append(self._linked(parameters, *map(torch.stack, zip(*alike, strict=True))).sum())
         return torch.stack(losses).sum()
-
-    def _pair(self, synthetic: Synthetic, label: int, dataset: Dataset, streams: Streams) -> _Pair:
-        real = dataset.sample(label, self._settings.batch_real, streams.batch)
-        change = augment.draw(streams.augment, len(real), real.shape[-1], self._settings.strategy, shared=True)
-        real = augment.apply(real, change)
-        ours = augment.apply(synthetic.of_class(label), change)
-        return _Pair(ours, real, torch.full((), label, device=real.device))
 
     def _linked(self, parameters: dict[str, Tensor], ours: Tensor, real: Tensor, label: Tensor) -> Tensor:
         target = self._gradient(parameters, real, label)
@@ -195,6 +190,12 @@ class _Pair(NamedTuple):
     ours: Tensor
     real: Tensor
     label: Tensor
+
+
+def _pairs(drawn: Drawn, synthetic: Synthetic, dataset: Dataset) -> list[_Pair]:
+    real, ours = drawn.of_real(dataset).split(drawn.counts), drawn.of_synthetic(synthetic).split(synthetic.ipc)
+    labels = torch.arange(drawn.labels[0], drawn.labels[-1] + 1, device=dataset.labels.device)
+    return [_Pair(*one) for one in zip(ours, real, labels, strict=True)]
 
 
 class _Known(torch.autograd.Function):

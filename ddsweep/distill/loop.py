@@ -19,6 +19,7 @@ from ddsweep.distill.synthetic import Synthetic
 from ddsweep.distill.table import METHODS
 from ddsweep.errors import UserError
 from ddsweep.numerics import Numerics
+from ddsweep.rng import copy_to
 
 if TYPE_CHECKING:
     from ddsweep.data.dataset import Dataset
@@ -141,7 +142,7 @@ def _guidance(
     """CLoM or CCLoM of a PTM on the clean images of all classes: unweighted, so that it can be read alone."""
     if chosen is None:
         return clom(model, synthetic.images, synthetic.labels)
-    real, labels = model.features(dataset, chosen), dataset.labels[chosen.to(dataset.labels.device)]
+    real, labels = model.features(dataset, chosen), dataset.labels[copy_to(chosen, dataset.labels.device)]
     return contrast(model.embed(synthetic.images), synthetic.labels, real, labels)
 
 

@@ -156,7 +156,7 @@ def initialise(net: nn.Module, generator: Generator | None) -> None:
 
 def _uniform(parameter: Tensor, bound: float, generator: Generator | None) -> None:
     drawn = torch.empty_like(parameter, device="cpu").uniform_(-bound, bound, generator=generator)
-    parameter.copy_(drawn)
+    parameter.copy_(drawn, non_blocking=True)
 
 
 def has_batch_norm(net: nn.Module) -> bool:

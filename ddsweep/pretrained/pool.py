@@ -16,6 +16,7 @@ from ddsweep.data.dataset import Dataset
 from ddsweep.nn.passes import even, images_per_pass
 from ddsweep.pretrained.lens import Lens
 from ddsweep.pretrained.spec import Spec
+from ddsweep.rng import copy_to
 
 PIXELS = 1 << 20  # of one forward pass over real images at most: 1024 of CIFAR, 20 of 224 pixels
 KEPT = 4 << 30  # bytes of real features that one trial keeps; those of ten ConvNet-3 for CIFAR-10 are 4.1e9
@@ -109,8 +110,8 @@ class PretrainedModel:
         new, found = self._meet(dataset, chosen)
         kept = self._known[dataset.checksum].features
         if kept is None:
-            return found[torch.searchsorted(new, chosen).to(found.device)]
-        return kept[chosen.to(kept.device)]
+            return found[copy_to(torch.searchsorted(new, chosen), found.device)]
+        return kept[copy_to(chosen, kept.device)]
 
     @torch.no_grad()
     def remember(self, dataset: Dataset, chosen: Int64[Tensor, " k"]) -> None:
@@ -135,14 +136,14 @@ class PretrainedModel:
         found = self._look(dataset, new)
         known = known or self._begin(dataset, found)
         if known.features is not None:
-            known.features[new.to(found.device)] = found
+            known.features[copy_to(new, found.device)] = found
             known.seen[new] = True
         return new, found
 
     def _look(self, dataset: Dataset, chosen: Tensor) -> Tensor:
         device = dataset.labels.device
         chunk = images_per_pass(max(dataset.size, self.canvas), device, PIXELS)
-        return torch.cat([self.embed(dataset.images[part.to(device)]) for part in chosen.split(chunk)])
+        return torch.cat([self.embed(dataset.images[copy_to(part, device)]) for part in chosen.split(chunk)])
 
     def _begin(self, dataset: Dataset, found: Tensor) -> _Known:
         shape = (len(dataset.labels), found.shape[1])

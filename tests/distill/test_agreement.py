@@ -80,6 +80,14 @@ def test_float32_agrees_to_rounding(method: str, arch: str, together: bool) -> N
     assert gradient < 1e-3  # second-order gradients of rows that are nearly zero are ill-conditioned
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_passes_of_a_few_images_agree_to_rounding(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    toys.bound_passes(monkeypatch, 4, size=16)
+    loss, gradient, _ = largest_differences(method, "convnet3", Numerics())
+    assert loss < 1e-5
+    assert gradient < 1e-3
+
+
 @pytest.mark.slow  # compiling takes a minute
 @pytest.mark.parametrize("together", [False, True], ids=["one by one", "together"])
 @pytest.mark.parametrize("method", METHODS)

@@ -18,6 +18,7 @@ from ddsweep.errors import UserError
 from ddsweep.pretrained import holdings, spec, training
 from ddsweep.pretrained.spec import Spec
 from ddsweep.recipe import make
+from tests import toys
 
 TINY = Spec("digits", 16, "convnet2", width=4, seed=0, epochs=6, lr=0.01, weight_decay=0.005, batch=256)
 
@@ -39,8 +40,10 @@ def test_the_schedule_of_the_paper() -> None:
     assert rates == pytest.approx([0.01] * 50 + [0.001] * 50 + [0.0001] * 50)
 
 
-def test_one_training_is_sgd_as_written_out(digits: Dataset) -> None:
+@pytest.mark.parametrize("at_once", [512, 60])
+def test_one_training_is_sgd_as_written_out(digits: Dataset, monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
     """Against the update rule by hand: v ← 0.9 v + g + 0.005 w, w ← w − lr v."""
+    toys.bound_passes(monkeypatch, at_once, digits.size)
     training.ensure(TINY, {2}, digits, quiet)
     state = training._State.fresh(TINY, digits)
     velocity = [torch.zeros_like(parameter) for parameter in state.net.parameters()]
