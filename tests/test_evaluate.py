@@ -291,6 +291,15 @@ def test_an_evaluation_is_the_same_one_by_one_and_together():
     assert ways[0].accuracies == pytest.approx(ways[1].accuracies, abs=0.06)  # 21 test images: one may tip over
 
 
+@pytest.mark.parametrize(("room", "groups"), [(10**6, [5]), (6 * 4, [3, 2]), (6 * 2, [2, 2, 1]), (5, [1] * 5)])
+def test_as_many_networks_go_together_as_have_room(monkeypatch, room, groups):
+    expected = run(5).accuracies
+    toys.bound_memory(monkeypatch, room)
+    seen = toys.spy(monkeypatch, Trainer, "train", lambda self, nets, *rest: len(nets))
+    assert run(5, numerics=Numerics(together=True)).accuracies == pytest.approx(expected, abs=0.06)
+    assert seen == groups
+
+
 def test_networks_trained_together_go_on_where_they_were_cut_off(tmp_path):
     data, syn, rule = toys.dataset(), toys.synthetic(), Rule(epochs=6, strategy=FULL_STRATEGY)
 

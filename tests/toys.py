@@ -84,6 +84,11 @@ def bound_passes(monkeypatch: pytest.MonkeyPatch, images: int, size: int = 8) ->
     monkeypatch.setitem(passes.PIXELS, "cpu", images * size**2)
 
 
+def bound_memory(monkeypatch: pytest.MonkeyPatch, images: int, size: int = 8) -> None:
+    """Let the CPU have room for the graph of so many images."""
+    monkeypatch.setattr(passes, "MEMORY", images * size**2 * passes.GRAPH_BYTES * passes.SHARE)
+
+
 class Kernels(TorchDispatchMode):
     """Counts the operations that make images (tensors of four dimensions or more): a GPU starts a kernel for each.
 

@@ -6,10 +6,10 @@ condensation with differentiable siamese augmentation" (ICML 2021). They differ 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import torch
 from jaxtyping import Float
@@ -18,6 +18,7 @@ from torch.func import functional_call, grad, grad_and_value, vmap
 from torch.nn import functional as F
 
 from ddsweep import augment
+from ddsweep.distill.distance import Metric, distance
 from ddsweep.distill.drawing import Drawn, draw
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.errors import UserError, closest
@@ -28,8 +29,7 @@ from ddsweep.rng import Streams
 if TYPE_CHECKING:
     from ddsweep.data.dataset import Dataset
 
-Metric = Literal["rows", "mse", "cos"]
-EPSILON = 1e-6
+SECOND_ORDER = 4  # real images that keep as much memory as a synthetic one, which is differentiated twice (2.5 to 4.6)
 BATCH_NORM_IMAGES = 16  # real images per class that set the running statistics
 
 
@@ -56,35 +56,6 @@ class Settings:
     metric: Metric = "rows"
 
 
-def distance(synthetic: Sequence[Tensor], real: Sequence[Tensor], metric: str = "rows") -> Float[Tensor, ""]:
-    """Distance between two gradients, given as one tensor per parameter.
-
-    ``rows`` (DC's layer-wise distance): Σ over rows a of 1 - <a, b> / (|a|·|b| + 1e-6). A parameter of two or more
-    dimensions has one row per output, the rest flattened; biases and norm weights (one dimension) contribute 0, a row
-    of zeros 1. ``mse``: squared L2 norm of the difference of all parameters. ``cos``: 1 - <a, b> / (|a|·|b| + 1e-6)
-    of all parameters as one vector.
-
-    Args:
-        synthetic: gradient of the loss on synthetic images; the result is differentiable in it.
-        real: gradient of the loss on real images, same shapes.
-        metric: as above.
-
-    Raises:
-        UserError: no such metric.
-    """
-    if metric == "rows":
-        pairs = [(a.flatten(1), b.flatten(1)) for a, b in zip(synthetic, real, strict=True) if a.ndim > 1]
-        return torch.stack([_cosine_distance(a, b).sum() for a, b in pairs]).sum()
-    if metric not in get_args(Metric):
-        raise UserError(f"metric: no distance {metric!r}; {closest(metric, get_args(Metric))}")
-    ours, theirs = (torch.cat([part.flatten() for part in parts]) for parts in (synthetic, real))
-    return (ours - theirs).square().sum() if metric == "mse" else _cosine_distance(ours, theirs)
-
-
-def _cosine_distance(a: Float[Tensor, "*rows d"], b: Float[Tensor, "*rows d"]) -> Float[Tensor, "*rows"]:
-    return 1 - (a * b).sum(-1) / (a.norm(dim=-1) * b.norm(dim=-1) + EPSILON)
-
-
 class GradientMatching:
     """The matching losses of one network architecture: made once per distillation, used with every network it draws.
 
@@ -102,9 +73,10 @@ class GradientMatching:
             raise UserError(f"metric: no distance {settings.metric!r}; {closest(settings.metric, get_args(Metric))}")
         numerics = numerics or Numerics()
         self._net, self._settings, self._batched = net, settings, numerics.batched
-        real, ours = partial(_target if self._batched else _loss, net), partial(_match, net, settings.metric)
-        self._real = numerics.function(vmap(real, in_dims=(None, 0, 0)) if self._batched else real)
-        self._match = numerics.function(vmap(ours, in_dims=(None, 0, 0, 0)) if self._batched else ours)
+        match = partial(_match, net, settings.metric)
+        self._real, self._match = numerics.function(partial(_loss, net)), numerics.function(match)
+        self._real_of_each = numerics.function(vmap(partial(_target, net), in_dims=(None, 0, 0)))
+        self._match_each = numerics.function(vmap(match, in_dims=(None, 0, 0, 0)))
         self._cross_entropy = numerics.function(partial(_cross_entropy, net))
 
     def episode(
@@ -139,34 +111,40 @@ class GradientMatching:
     def _loss(self, synthetic: Synthetic, dataset: Dataset, streams: Streams) -> Float[Tensor, ""]:
         parameters = {name: value.detach() for name, value in self._net.named_parameters()}
         drawn = draw(dataset, range(synthetic.classes), self._settings.batch_real, self._settings.strategy, streams)
-        if not self._batched:  # a class at a time
-            pairs = (pair for one in drawn.portions(1) for pair in _pairs(one, synthetic, dataset))
-            return torch.stack([self._linked(parameters, *pair) for pair in pairs]).sum()
-        losses = []
-        by_size: dict[int, list[_Pair]] = {}  # a class with few images gives fewer
-        for pair in _pairs(drawn, synthetic, dataset):
-            by_size.setdefault(len(pair.real), []).append(pair)
-        for alike in by_size.values():
-            losses.append(self._linked(parameters, *map(torch.stack, zip(*alike, strict=True))).sum())
-        return torch.stack(losses).sum()
+        if (at_once := self._at_once(synthetic, dataset)) == 1:
+            pairs = (pair for some in drawn.portions(1) for pair in _pairs(some, synthetic, dataset))
+            return torch.stack([self._one(parameters, *pair) for pair in pairs]).sum()
+        portions = drawn.portions(at_once * self._settings.batch_real)
+        batches = (batch for some in portions for batch in _stacked(_pairs(some, synthetic, dataset)))
+        return torch.stack([self._together(parameters, *batch) for batch in batches]).sum()
 
-    def _linked(self, parameters: dict[str, Tensor], ours: Tensor, real: Tensor, label: Tensor) -> Tensor:
-        target = self._gradient(parameters, real, label)
-        loss, gradient = self._match(parameters, ours.detach(), target, label)
+    def _at_once(self, synthetic: Synthetic, dataset: Dataset) -> int:
+        """How many classes go as one batch: as many as the memory has room for, in equal groups."""
+        if not self._batched:
+            return 1
+        room = passes.images_with_graph(dataset.size, synthetic.images.device)
+        most = max(1, room // (self._settings.batch_real + SECOND_ORDER * synthetic.ipc))
+        return passes.in_equal_groups(synthetic.classes, most)
+
+    def _one(self, parameters: dict[str, Tensor], ours: Tensor, real: Tensor, label: Tensor) -> Tensor:
+        loss, gradient = self._match(parameters, ours.detach(), self._gradient(parameters, real, label), label)
         return _Known.apply(ours, loss, gradient)
 
-    def _gradient(self, parameters: dict[str, Tensor], real: Tensor, label: Tensor) -> list[Tensor]:
-        """Of the loss on real images, by parameter; of a batch of classes, each.
+    def _together(self, parameters: dict[str, Tensor], ours: Tensor, real: Tensor, label: Tensor) -> Tensor:
+        """The sum over a batch of classes."""
+        loss, gradient = self._match_each(parameters, ours.detach(), self._real_of_each(parameters, real, label), label)
+        return _Known.apply(ours, loss, gradient).sum()
 
-        ``torch.func`` differentiates so that it could be done again, which costs: of 256 real images 15 % not
-        compiled, 35 % compiled (CPU). Only a batch of classes needs it.
+    def _gradient(self, parameters: dict[str, Tensor], real: Tensor, label: Tensor) -> list[Tensor]:
+        """Of the loss on the real images of one class, by parameter.
+
+        ``torch.func``, which a batch of classes needs, differentiates so that it could be done again, and that costs:
+        of 256 real images 15 % not compiled, 35 % compiled (CPU).
         """
-        if self._batched:
-            return cast(list[Tensor], self._real(parameters, real, label))
         leaves = {name: value.detach().requires_grad_() for name, value in parameters.items()}
 
         def loss(images: Tensor, labels: Tensor) -> Tensor:
-            return cast(Tensor, self._real(leaves, images, labels))
+            return self._real(leaves, images, labels)
 
         passes.backward(self._net, loss, real, label.expand(len(real)))
         return [leaf.grad if leaf.grad is not None else torch.zeros_like(leaf) for leaf in leaves.values()]
@@ -196,6 +174,14 @@ def _pairs(drawn: Drawn, synthetic: Synthetic, dataset: Dataset) -> list[_Pair]:
     real, ours = drawn.of_real(dataset).split(drawn.counts), drawn.of_synthetic(synthetic).split(synthetic.ipc)
     labels = torch.arange(drawn.labels[0], drawn.labels[-1] + 1, device=dataset.labels.device)
     return [_Pair(*one) for one in zip(ours, real, labels, strict=True)]
+
+
+def _stacked(pairs: Iterable[_Pair]) -> list[_Pair]:
+    """Batches of classes, [classes, n, c, h, w]: a class with few real images cannot go with one that has more."""
+    by_size: dict[int, list[_Pair]] = {}
+    for pair in pairs:
+        by_size.setdefault(len(pair.real), []).append(pair)
+    return [_Pair(*map(torch.stack, zip(*alike, strict=True))) for alike in by_size.values()]
 
 
 class _Known(torch.autograd.Function):

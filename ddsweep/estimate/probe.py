@@ -144,7 +144,9 @@ class Bench:
         numerics = self._numerics(recipe.precision, effort.evaluation(recipe, recipe.arch, rule, found.dataset))
         run = partial(self._evaluate, recipe, replace(rule, epochs=max(SHORTEST, rule.epochs), checks=1), found.dataset)
         pace = self._pace(run, numerics, len(found.dataset.classes), FEWEST)
-        pace = pace.times(1 / (recipe.eval_nets if numerics.batched else 1))  # a pass of all networks, or of one
+        batch, size = min(rule.batch, len(found.dataset.classes) * recipe.ipc), found.dataset.size
+        together = evaluate.at_once(recipe.eval_nets, batch, size, found.dataset.labels.device, numerics)
+        pace = pace.times(1 / together)  # a pass of so many networks
         build, test, _ = self._network(recipe.arch, recipe.width, found)
         return Evaluated(pace.steps[0], pace.warm_up, pace.cold, build, test)
 

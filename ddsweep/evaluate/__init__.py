@@ -21,6 +21,7 @@ from ddsweep.evaluate.training import DECAY as DECAY
 from ddsweep.evaluate.training import MOMENTUM as MOMENTUM
 from ddsweep.evaluate.training import WEIGHT_DECAY as WEIGHT_DECAY
 from ddsweep.evaluate.training import Score as Score
+from ddsweep.nn import passes
 from ddsweep.numerics import Numerics
 
 if TYPE_CHECKING:
@@ -90,15 +91,31 @@ def evaluate(
         rule = named(rule, dataset.strategy, dataset.name, arch)
     seed, numerics = int(torch.randint(2**62, (), generator=generator)), numerics or Numerics()
     shape = {"channels": dataset.channels, "classes": len(dataset.classes), "size": dataset.size, "width": width}
-    together = n if numerics.batched else 1
+    images = synthetic.images
+    together = at_once(n, min(rule.batch, len(images)), images.shape[-1], images.device, numerics)
     trainer, scores = Trainer(synthetic, dataset, rule, numerics), []
     for first in range(0, n, together):
-        own = [rng.generator(seed, "net", index) for index in range(first, first + together)]
+        own = [rng.generator(seed, "net", index) for index in range(first, min(first + together, n))]
         nets = [nn.build(arch, **shape, generator=one).to(synthetic.images.device) for one in own]
-        report = partial(_report, progress, first * rule.passes, n * rule.passes, together) if progress else None
+        report = partial(_report, progress, first * rule.passes, n * rule.passes, len(own)) if progress else None
         scores += trainer.train(nets, own, report, slots(first) if slots else None)
     by_class = torch.tensor([score.by_class for score in scores], dtype=torch.float64).mean(dim=0)
     return Evaluation([score.accuracy for score in scores], by_class.tolist())
+
+
+def at_once(n: int, batch: int, size: int, device: torch.device, numerics: Numerics) -> int:
+    """How many of ``n`` networks are trained as one module: as many as the memory has room for, in equal groups.
+
+    Args:
+        n: networks.
+        batch: images of a batch.
+        size: their height and width.
+        device: where they lie.
+        numerics: whether networks go together at all.
+    """
+    if not numerics.batched:
+        return 1
+    return passes.in_equal_groups(n, passes.images_with_graph(size, device) // batch)
 
 
 def _report(progress: Callable[[int, int], None], before: int, total: int, networks: int, done: int) -> None:

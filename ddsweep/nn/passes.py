@@ -15,6 +15,12 @@ from torch import Tensor, nn
 # images, one map of which takes 2 GiB.
 PIXELS = {"cpu": 2**15, "cuda": 2**22}
 
+# What one pixel of an image keeps in memory while its gradient is computed: a ConvNet-3 of width 128 keeps 4.8 MiB per
+# image of 32×32 in float32 (classes as one batch, measured by the memory of a process).
+GRAPH_BYTES = 5000
+SHARE = 4  # a graph may take one part in so many of a device's memory: other agents, networks and fragments need theirs
+MEMORY = 16 << 30  # of a device that does not say
+
 
 def images_per_pass(size: int, device: torch.device, at_most: int | None = None) -> int:
     """How many images of ``size`` × ``size`` go through a network at once.
@@ -28,6 +34,13 @@ def images_per_pass(size: int, device: torch.device, at_most: int | None = None)
     return max(1, min(pixels, at_most or pixels) // size**2)
 
 
+def images_with_graph(size: int, device: torch.device) -> int:
+    """How many images of ``size`` × ``size`` may be differentiated at once in the memory of the device."""
+    on_gpu = device.type == "cuda"
+    memory = torch.cuda.get_device_properties(device).total_memory if on_gpu else MEMORY
+    return max(1, memory // SHARE // (GRAPH_BYTES * size**2))
+
+
 def even(count: int, most: int) -> int:
     """Images per pass, ``most`` or fewer, so that every pass of ``count`` images has as many: each size is compiled.
 
@@ -38,14 +51,27 @@ def even(count: int, most: int) -> int:
     return next((size for size in range(most, most // 2, -1) if count % size == 0), most)
 
 
-def suitable(net: nn.Module, images: Float[Tensor, "n c h w"]) -> int:
+def in_equal_groups(count: int, most: int) -> int:
+    """The size of the fewest groups, ``most`` or smaller, that ``count`` things make: equal, but for the last."""
+    groups = -(-count // max(1, most))
+    return -(-count // groups)
+
+
+def suitable(net: nn.Module, images: Float[Tensor, "n c h w"], graph: bool = False) -> int:
     """How many of ``images`` go through ``net`` at once: all of them where it would treat fewer differently.
 
     That is a network with batch norm in train mode: its statistics are those of the pass.
+
+    Args:
+        net: the network.
+        images: the batch.
+        graph: whether each pass is differentiated before the next one.
     """
     if any(isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.training for layer in net.modules()):
         return max(1, len(images))
-    return even(len(images), images_per_pass(images.shape[-1], images.device))
+    size, device = images.shape[-1], images.device
+    most = images_per_pass(size, device)
+    return even(len(images), min(most, images_with_graph(size, device)) if graph else most)
 
 
 def backward(
@@ -64,7 +90,7 @@ def backward(
         images: the batch.
         labels: its labels.
     """
-    size = suitable(net, images)
+    size = suitable(net, images, graph=True)
     if size >= len(images):
         loss(images, labels).backward()
         return

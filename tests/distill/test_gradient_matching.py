@@ -13,6 +13,7 @@ from ddsweep.distill import gradient_matching
 from ddsweep.distill.gradient_matching import GradientMatching, Settings, distance
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.errors import UserError
+from ddsweep.numerics import Numerics
 from ddsweep.rng import Streams
 from tests import toys
 
@@ -165,6 +166,21 @@ def test_five_steps_follow_the_slow_implementation(monkeypatch, settings, at_onc
     assert run(settings, net, syn, data) == pytest.approx(losses, rel=1e-9)
     torch.testing.assert_close(syn.images.detach(), images, rtol=1e-8, atol=1e-9)
     assert len(set(losses)) == 5
+
+
+@pytest.mark.parametrize(("room", "batches"), [(10**6, [3]), (2 * 13, [2, 1]), (2 * 13 - 1, []), (1, [])])
+def test_as_many_classes_go_together_as_have_room(monkeypatch, room, batches):
+    """A class counts its 5 real images, and its 2 synthetic ones four times."""
+
+    def values(together: bool) -> list[float]:
+        matching = GradientMatching(toys.Net(), DSA, Numerics(together=together))
+        return [loss.item() for loss in matching.episode(toys.synthetic(), toys.dataset(), Streams(7))]
+
+    expected = values(together=False)
+    toys.bound_memory(monkeypatch, room)
+    seen = toys.spy(monkeypatch, GradientMatching, "_together", lambda self, parameters, ours, real, label: len(ours))
+    assert values(together=True) == pytest.approx(expected, rel=1e-9)
+    assert seen == batches * DSA.outer_loops
 
 
 def test_an_episode_repeats_to_the_bit():

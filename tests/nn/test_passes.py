@@ -37,6 +37,20 @@ def test_passes_are_alike_where_that_costs_little(count: int, most: int, expecte
     assert passes.even(count, most) == expected
 
 
+@pytest.mark.parametrize(("count", "most", "expected"), [(10, 7, 5), (10, 10, 10), (100, 27, 25), (5, 0, 1), (7, 3, 3)])
+def test_equal_groups(count: int, most: int, expected: int) -> None:
+    assert passes.in_equal_groups(count, most) == expected
+
+
+def test_a_graph_has_a_share_of_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passes, "MEMORY", 16 * 2**30)
+    assert passes.images_with_graph(32, CPU) == 838
+    assert passes.images_with_graph(224, CPU) == 17
+    toys.bound_memory(monkeypatch, 3)
+    net, images = toys.Net(), toys.noise(12, 3, 8, 8)
+    assert (passes.suitable(net, images), passes.suitable(net, images, graph=True)) == (12, 3)
+
+
 def mean_loss(net: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
     return lambda images, labels: cross_entropy(net(images), labels)
 
