@@ -86,7 +86,8 @@ def bound_passes(monkeypatch: pytest.MonkeyPatch, images: int, size: int = 8) ->
 
 def bound_memory(monkeypatch: pytest.MonkeyPatch, images: int, size: int = 8) -> None:
     """Let the CPU have room for the graph of so many images."""
-    monkeypatch.setattr(passes, "MEMORY", images * size**2 * passes.GRAPH_BYTES * passes.SHARE)
+    memory = images * size**2 * passes.GRAPH_BYTES * passes.SHARE
+    monkeypatch.setattr(passes, "_memory", lambda device: memory)
 
 
 class Kernels(TorchDispatchMode):

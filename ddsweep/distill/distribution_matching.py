@@ -88,8 +88,7 @@ class DistributionMatching:
 
     def _class_means(self, images: Float[Tensor, "n c h w"], counts: Sequence[int]) -> Float[Tensor, "classes d"]:
         """Mean feature of each class, in the precision of the images, which lie class by class."""
-        parts = images.split(passes.suitable(self._net, images))
-        features = torch.cat([self._embed(part).to(images.dtype) for part in parts])
+        features = passes.through(self._embed, images, whole=passes.mixes(self._net)).to(images.dtype)
         if len(set(counts)) == 1:
             return features.unflatten(0, (len(counts), -1)).mean(dim=1)
         return torch.stack([part.mean(dim=0) for part in features.split(list(counts))])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 # Pixels of one pass, by the kind of device. A CPU's steps wait for memory where a layer's maps are larger than its
 # caches: 32 images of 32×32 in ConvNet-3 (one map 16 MiB) took 18 % less time per image than 256 in a training step and
@@ -19,7 +22,6 @@ PIXELS = {"cpu": 2**15, "cuda": 2**22}
 # image of 32×32 in float32 (classes as one batch, measured by the memory of a process).
 GRAPH_BYTES = 5000
 SHARE = 4  # a graph may take one part in so many of a device's memory: other agents, networks and fragments need theirs
-MEMORY = 16 << 30  # of a device that does not say
 
 
 def images_per_pass(size: int, device: torch.device, at_most: int | None = None) -> int:
@@ -36,9 +38,14 @@ def images_per_pass(size: int, device: torch.device, at_most: int | None = None)
 
 def images_with_graph(size: int, device: torch.device) -> int:
     """How many images of ``size`` × ``size`` may be differentiated at once in the memory of the device."""
-    on_gpu = device.type == "cuda"
-    memory = torch.cuda.get_device_properties(device).total_memory if on_gpu else MEMORY
-    return max(1, memory // SHARE // (GRAPH_BYTES * size**2))
+    return max(1, _memory(device) // SHARE // (GRAPH_BYTES * size**2))
+
+
+def _memory(device: torch.device) -> int:
+    """Bytes of it; of a device that shares the host's memory, that of the host."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def even(count: int, most: int) -> int:
@@ -57,21 +64,35 @@ def in_equal_groups(count: int, most: int) -> int:
     return -(-count // groups)
 
 
-def suitable(net: nn.Module, images: Float[Tensor, "n c h w"], graph: bool = False) -> int:
-    """How many of ``images`` go through ``net`` at once: all of them where it would treat fewer differently.
+def mixes(net: nn.Module) -> bool:
+    """Whether it would treat fewer images differently: with batch norm in train mode, statistics are of the pass."""
+    return any(isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.training for layer in net.modules())
 
-    That is a network with batch norm in train mode: its statistics are those of the pass.
+
+def through(
+    view: Callable[[Float[Tensor, "n c h w"]], Float[Tensor, "n d"]],
+    images: Float[Tensor, "n c h w"],
+    size: int | None = None,
+    whole: bool = False,
+) -> Float[Tensor, "n d"]:
+    """``view(images)``, as many images a pass as suit the device.
+
+    Where the graph of all passes is needed and would take more than its share of the memory, each pass keeps its images
+    only, and is computed once more when its turn in the backward pass comes: the same numbers, a forward pass dearer.
 
     Args:
-        net: the network.
+        view: treats images one by one, unless ``whole``, and draws nothing.
         images: the batch.
-        graph: whether each pass is differentiated before the next one.
+        size: height and width that ``view`` resizes images to; default: it takes them as they are.
+        whole: in one pass whatever its size, for a network that ``mixes``.
     """
-    if any(isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.training for layer in net.modules()):
-        return max(1, len(images))
-    size, device = images.shape[-1], images.device
-    most = images_per_pass(size, device)
-    return even(len(images), min(most, images_with_graph(size, device)) if graph else most)
+    if whole:
+        return view(images)
+    size, device, count = size or images.shape[-1], images.device, len(images)
+    most, room = images_per_pass(size, device), images_with_graph(size, device)
+    if torch.is_grad_enabled() and images.requires_grad and count > room:
+        view, most = partial(checkpoint, view, use_reentrant=False, preserve_rng_state=False), min(most, room)
+    return torch.cat([view(part) for part in images.split(even(count, most))])
 
 
 def backward(
@@ -85,14 +106,15 @@ def backward(
     Σ over passes p of (n_p / n) · ∇ loss(images_p, labels_p): equal to ∇ loss(images, labels) up to rounding.
 
     Args:
-        net: the network that ``loss`` uses.
+        net: the network that ``loss`` uses; one that ``mixes`` sees the whole batch.
         loss: (images, labels) to the mean over the images of a loss of each.
         images: the batch.
         labels: its labels.
     """
-    size = suitable(net, images, graph=True)
-    if size >= len(images):
+    size, device, count = images.shape[-1], images.device, len(images)
+    at_once = even(count, min(images_per_pass(size, device), images_with_graph(size, device)))
+    if at_once >= count or mixes(net):
         loss(images, labels).backward()
         return
-    for some, theirs in zip(images.split(size), labels.split(size), strict=True):
-        (loss(some, theirs) * (len(some) / len(images))).backward()
+    for some, theirs in zip(images.split(at_once), labels.split(at_once), strict=True):
+        (loss(some, theirs) * (len(some) / count)).backward()

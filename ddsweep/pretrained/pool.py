@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ddsweep import nn
 from ddsweep.data.dataset import Dataset
-from ddsweep.nn.passes import even, images_per_pass
+from ddsweep.nn.passes import images_per_pass, through
 from ddsweep.pretrained.lens import Lens
 from ddsweep.pretrained.spec import Spec
 from ddsweep.rng import copy_to
@@ -89,10 +89,8 @@ class PretrainedModel:
         return self._through(self.net.embed, images)
 
     def _through(self, view: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-        """In eval mode images are looked at one by one, so that a pass takes as many as suit the device."""
-        fitting = images_per_pass(max(images.shape[-1], self.canvas), images.device)
-        parts = self.lens(images).split(even(len(images), fitting))
-        return torch.cat([view(part) for part in parts])
+        """In eval mode a network looks at images one by one, so that they may go in passes."""
+        return through(view, self.lens(images), max(images.shape[-1], self.canvas))
 
     @torch.no_grad()
     def features(self, dataset: Dataset, chosen: Int64[Tensor, " k"]) -> Float[Tensor, "k d"]:

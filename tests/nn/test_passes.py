@@ -43,12 +43,48 @@ def test_equal_groups(count: int, most: int, expected: int) -> None:
 
 
 def test_a_graph_has_a_share_of_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passes, "MEMORY", 16 * 2**30)
+    monkeypatch.setattr(passes, "_memory", lambda device: 16 * 2**30)
     assert passes.images_with_graph(32, CPU) == 838
     assert passes.images_with_graph(224, CPU) == 17
-    toys.bound_memory(monkeypatch, 3)
-    net, images = toys.Net(), toys.noise(12, 3, 8, 8)
-    assert (passes.suitable(net, images), passes.suitable(net, images, graph=True)) == (12, 3)
+
+
+@pytest.mark.parametrize(
+    ("room", "at_once", "seen"),
+    [(99, 4, [4, 4, 3]), (99, 99, [11]), (5, 4, [4, 4, 3] * 2), (3, 4, [3, 3, 3, 2] * 2), (6, 99, [6, 5] * 2)],
+)
+def test_a_graph_without_room_is_made_twice(
+    monkeypatch: pytest.MonkeyPatch, room: int, at_once: int, seen: list[int]
+) -> None:
+    net, images = toys.Net(), toys.noise(11, 3, 8, 8).requires_grad_()
+    expected = net.embed(images)
+    (slope,) = torch.autograd.grad(expected.square().sum(), [images])
+    toys.bound_passes(monkeypatch, at_once)
+    toys.bound_memory(monkeypatch, room)
+    sizes: list[int] = []
+    net.conv.register_forward_hook(lambda module, inputs, output: sizes.append(len(output)))
+    found = passes.through(net.embed, images)
+    (again,) = torch.autograd.grad(found.square().sum(), [images])
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(again, slope, rtol=1e-12, atol=1e-12)
+    assert sorted(sizes) == sorted(seen)
+    with torch.no_grad():
+        passes.through(net.embed, images)
+    assert sum(sizes) == sum(seen) + 11
+
+
+def test_a_view_that_resizes_takes_as_many_as_its_own_size_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    toys.bound_passes(monkeypatch, 8)
+    seen: list[int] = []
+
+    def view(images: Tensor) -> Tensor:
+        seen.append(len(images))
+        return images.flatten(1)
+
+    images = toys.noise(8, 3, 8, 8)
+    assert torch.equal(passes.through(view, images, size=16), images.flatten(1))
+    passes.through(view, images)
+    passes.through(view, images, size=64, whole=True)
+    assert seen == [2, 2, 2, 2, 8, 8]
 
 
 def mean_loss(net: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
@@ -69,9 +105,15 @@ def test_passes_add_up_to_the_gradient_of_the_batch(monkeypatch: pytest.MonkeyPa
         torch.testing.assert_close(parameter.grad, slope, rtol=1e-12, atol=1e-14)
 
 
-def test_batch_norm_takes_the_whole_batch_while_it_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("norm", "training", "seen"), [("batch", True, [60]), ("batch", False, [4] * 15), ("group", True, [4] * 15)]
+)
+def test_batch_norm_takes_the_whole_batch_while_it_trains(
+    monkeypatch: pytest.MonkeyPatch, norm: str, training: bool, seen: list[int]
+) -> None:
     toys.bound_passes(monkeypatch, 4)
-    net, images = toys.Net(norm="batch"), toys.dataset().images[:]
-    assert passes.suitable(net, images) == len(images) == 60
-    assert passes.suitable(net.eval(), images) == 4
-    assert passes.suitable(toys.Net(), images) == 4
+    net, data = toys.Net(norm=norm).train(training), toys.dataset()
+    sizes: list[int] = []
+    net.conv.register_forward_hook(lambda module, inputs, output: sizes.append(len(output)))
+    passes.backward(net, mean_loss(net), data.images[:], data.labels)
+    assert sizes == seen
