@@ -33,8 +33,8 @@ class Numerics:
             (autocast), everything else, the parameters and the images in float32.
         compile: fuse what surrounds the convolutions (``torch.compile``): the same result up to rounding.
         device: where, as torch spells it.
-        together: whether classes, and the networks of an evaluation, go through the device as one batch. None: on a
-            GPU, which has room for them; on two CPU cores ten classes as one batch were slower than one by one.
+        together: whether classes, and the networks of an evaluation, go through the device as one batch, as many as
+            have room. None: on a GPU; on two CPU cores ten classes as one batch were slower than one by one.
     """
 
     precision: Precision = "float32"
@@ -49,7 +49,7 @@ class Numerics:
 
     @property
     def batched(self) -> bool:
-        """Whether classes and networks go as one batch."""
+        """Whether classes and networks go as one batch, as far as there is room."""
         return self.kind == "cuda" if self.together is None else self.together
 
     def function(self, body: Function) -> Function:
