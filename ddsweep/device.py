@@ -77,6 +77,18 @@ def describe(device: str) -> str:
     return f"{device} ({platform.machine()}, {torch.get_num_threads()} threads)"
 
 
+def memory(device: str = "cpu") -> int:
+    """Bytes of memory of a GPU; else of this machine, and where the system does not tell, as if there were no end."""
+    if device.startswith("cuda"):
+        import torch
+
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return 2**62
+
+
 def identity(device: str) -> str:
     """What tells the device from others of this host, whatever CUDA_VISIBLE_DEVICES calls it: a file name."""
     import torch

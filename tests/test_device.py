@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -122,3 +123,15 @@ def test_no_gpu_at_all(machine: Machine, visible: str | None) -> None:
 def test_a_slot_on_the_cpu_leaves_the_environment_alone() -> None:
     assert (str(Slot("cpu")), Slot("cpu").environment) == ("cpu", {})
     assert device.identity("cpu") == "cpu"
+
+
+def test_the_memory_of_a_gpu_and_of_a_machine_that_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.get_device_properties", lambda one: SimpleNamespace(total_memory=len(one)))
+    assert device.memory("cuda:11") == 7
+    assert 2**28 < device.memory() == device.memory("mps") < 2**50
+
+    def unknown(name: str) -> int:
+        raise ValueError(name)
+
+    monkeypatch.setattr(os, "sysconf", unknown)
+    assert device.memory() == 2**62

@@ -10,6 +10,7 @@ from torch._ops import OpOverload
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ddsweep import device
 from ddsweep.data import Dataset
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.nn import passes
@@ -87,7 +88,7 @@ def bound_passes(monkeypatch: pytest.MonkeyPatch, images: int, size: int = 8) ->
 def bound_memory(monkeypatch: pytest.MonkeyPatch, images: int, size: int = 8) -> None:
     """Let the CPU have room for the graph of so many images."""
     memory = images * size**2 * passes.GRAPH_BYTES * passes.SHARE
-    monkeypatch.setattr(passes, "_memory", lambda device: memory)
+    monkeypatch.setattr(device, "memory", lambda where: memory)
 
 
 class Kernels(TorchDispatchMode):

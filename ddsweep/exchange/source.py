@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import re
 import struct
@@ -15,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ddsweep import files
+from ddsweep import device, files
 from ddsweep.errors import UserError
 from ddsweep.exchange.image_set import MARK, Facts, parse
 
@@ -64,17 +63,9 @@ def content(path: Path) -> Any:
 
 def check_weight(weight: int, path: Path) -> None:
     """Raises UserError when ``weight`` bytes are too many for this machine."""
-    if weight > memory() // SHARE:
-        allowed = f"{memory() / SHARE / 2**30:.1f} GiB"
+    if weight > device.memory() // SHARE:
+        allowed = f"{device.memory() / SHARE / 2**30:.1f} GiB"
         raise UserError(f"{path}: holds {weight / 2**30:.1f} GiB; this machine has memory for {allowed} at most")
-
-
-def memory() -> int:
-    """Bytes of memory of this machine; where the system does not tell, as if there were no end."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return 2**62
 
 
 def note(path: Path) -> Facts | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import partial
 
@@ -10,6 +9,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
+
+from ddsweep import device as devices
 
 # Pixels of one pass, by the kind of device. A CPU's steps wait for memory where a layer's maps are larger than its
 # caches: 32 images of 32×32 in ConvNet-3 (one map 16 MiB) took 18 % less time per image than 256 in a training step and
@@ -38,14 +39,7 @@ def images_per_pass(size: int, device: torch.device, at_most: int | None = None)
 
 def images_with_graph(size: int, device: torch.device) -> int:
     """How many images of ``size`` × ``size`` may be differentiated at once in the memory of the device."""
-    return max(1, _memory(device) // SHARE // (GRAPH_BYTES * size**2))
-
-
-def _memory(device: torch.device) -> int:
-    """Bytes of it; of a device that shares the host's memory, that of the host."""
-    if device.type == "cuda":
-        return int(torch.cuda.get_device_properties(device).total_memory)
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(1, devices.memory(str(device)) // SHARE // (GRAPH_BYTES * size**2))
 
 
 def even(count: int, most: int) -> int:

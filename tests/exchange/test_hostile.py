@@ -11,10 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
-from ddsweep import exchange
+from ddsweep import device, exchange
 from ddsweep.data import Dataset
 from ddsweep.errors import UserError
-from ddsweep.exchange import source
 from ddsweep.exchange.prepare import Choices, prepare
 from tests.exchange.conftest import draw, labels, pixels, saved
 
@@ -93,7 +92,7 @@ def test_damaged(name: str, content: bytes, place: Path, digits: Dataset) -> Non
 
 
 def test_a_file_that_fills_the_memory(place: Path, digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source, "memory", lambda: 2**14)
+    monkeypatch.setattr(device, "memory", lambda: 2**14)
     path = place / "set.npz"
     np.savez_compressed(path, images=np.zeros((20, 1, 16, 16)), labels=np.zeros(20))
     assert path.stat().st_size < 2**13  # it is the unpacked size that counts

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from ddsweep import device as devices
 from ddsweep.nn import passes
 from tests import toys
 
@@ -43,7 +44,7 @@ def test_equal_groups(count: int, most: int, expected: int) -> None:
 
 
 def test_a_graph_has_a_share_of_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passes, "_memory", lambda device: 16 * 2**30)
+    monkeypatch.setattr(devices, "memory", lambda where: 16 * 2**30)
     assert passes.images_with_graph(32, CPU) == 838
     assert passes.images_with_graph(224, CPU) == 17
 
