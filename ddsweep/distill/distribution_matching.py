@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ddsweep.distill.drawing import draw
 from ddsweep.distill.synthetic import Synthetic
-from ddsweep.nn import has_batch_norm, passes
+from ddsweep.nn import passes
 from ddsweep.numerics import Numerics
 from ddsweep.rng import Streams
 
@@ -79,7 +79,7 @@ class DistributionMatching:
         self._net.train()
         # batch norm must see all classes together; otherwise a pass takes what suits the device, across classes
         fitting = passes.images_per_pass(dataset.size, synthetic.images.device)
-        enough = sys.maxsize if has_batch_norm(self._net) else fitting
+        enough = sys.maxsize if passes.mixes(self._net) else fitting
         drawn = draw(dataset, range(synthetic.classes), self._settings.batch_real, self._settings.strategy, streams)
         with torch.no_grad():  # of large images, no more than a few classes are held at a time
             targets = [self._class_means(some.of_real(dataset), some.counts) for some in drawn.portions(enough)]
