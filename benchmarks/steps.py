@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from benchmarks import plain
-from ddsweep import effort, nn, rng
+from ddsweep import flops, nn, rng
 from ddsweep.checkpoints import Checkpoints, Interrupted, Slot, State
 from ddsweep.data import Dataset
 from ddsweep.distill import distribution_matching, gradient_matching
@@ -83,7 +83,7 @@ class Work:
     @property
     def cost(self) -> float:
         """Operations of one image's forward pass times the images: how steps of one method compare."""
-        return self.images * effort.forward(self.arch, 3, self.classes, self.size, self.width)
+        return self.images * flops.forward(self.arch, 3, self.classes, self.size, self.width)
 
     @property
     def _per_class(self) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from ddsweep import data, device, effort, files, numerics, pictures, plugins, provenance, rng
+from ddsweep import data, device, files, flops, numerics, pictures, plugins, provenance, rng
 from ddsweep.checkpoints import Checkpoints, FileSlot, Slot
 from ddsweep.clock import Clock
 from ddsweep.data.dataset import Dataset
@@ -21,11 +21,11 @@ from ddsweep.distill.loop import Diverged, distill
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.errors import UserError
 from ddsweep.evaluate import Evaluation, Rule, evaluate, named
-from ddsweep.looks import Looks, WatchedSlot
-from ddsweep.looks import Pruned as Pruned
 from ddsweep.numerics import Choice, Compile
 from ddsweep.pretrained import lens, published, spec, training
 from ddsweep.pretrained import pool as ptm_pool
+from ddsweep.pruning import Looks, WatchedSlot
+from ddsweep.pruning import Pruned as Pruned
 from ddsweep.recipe import Recipe, verify
 from ddsweep.results import result as results
 from ddsweep.results.result import Result
@@ -159,7 +159,7 @@ class _Trial:
         )  # fmt: skip
         try:
             with clock("distill"):
-                numbers = self.choice.of(effort.distillation(recipe, dataset))
+                numbers = self.choice.of(flops.distillation(recipe, dataset))
                 synthetic = distill(recipe, dataset, pool, streams, self.tracker, self._watched(dataset), numbers)
         except Diverged as reason:
             return replace(finding, seconds=clock.seconds, state="failed", reason=str(reason))
@@ -219,7 +219,7 @@ class _Trial:
             tell = partial(self.tracker.progress, f"pretrain {one.arch} {one.seed}")
             tell(0, recipe.ptm_epoch)
             epochs = {recipe.ptm_epoch, *wanted.get(one, ())}
-            numbers = self.choice.of(effort.training(one, max(epochs), source))
+            numbers = self.choice.of(flops.training(one, max(epochs), source))
             training.ensure(one, epochs, source, tell, self.checkpoints, numbers)
         view = lens.restated(dataset, source) if recipe.ptm_statistics == "source" else None
         return ptm_pool.load(specs, recipe.ptm_epoch, source, view)
@@ -234,7 +234,7 @@ class _Trial:
                 synthetic, dataset, arch, recipe.eval_nets, generator, rule, width=recipe.width,
                 progress=partial(self.tracker.progress, f"evaluate {arch}"),
                 slots=partial(self._network_slot, arch, judged),
-                numerics=self.choice.of(effort.evaluation(recipe, arch, rule, dataset)),
+                numerics=self.choice.of(flops.evaluation(recipe, arch, rule, dataset)),
             )  # fmt: skip
         return found
 

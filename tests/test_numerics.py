@@ -7,7 +7,7 @@ import shutil
 import pytest
 import torch
 
-from ddsweep import effort, numerics
+from ddsweep import flops, numerics
 from ddsweep.data import Dataset
 from ddsweep.errors import UserError
 from ddsweep.evaluate import Rule
@@ -97,7 +97,7 @@ def dataset() -> Dataset:
 
 
 def test_one_image() -> None:
-    assert effort.forward("convnet3", 3, CLASSES, SIZE, WIDTH) == FORWARD
+    assert flops.forward("convnet3", 3, CLASSES, SIZE, WIDTH) == FORWARD
 
 
 def test_a_distillation(dataset: Dataset) -> None:
@@ -105,12 +105,12 @@ def test_a_distillation(dataset: Dataset) -> None:
     features = sum(CLASSES * (7 * 1 + 2 * 3) for _ in range(5))
     gradients = sum(CLASSES * (7 * 3 + 2 * 6) for _ in range(5) for _ in range(4))
     trained = sum(CLASSES * 2 * 3 for _ in range(5) for _ in range(3) for _ in range(6))
-    assert effort.distillation(recipe("dm", outer_loops=1, inner_epochs=0), dataset) == features * FORWARD
-    assert effort.distillation(recipe("dc"), dataset) == (gradients + trained) * FORWARD
+    assert flops.distillation(recipe("dm", outer_loops=1, inner_epochs=0), dataset) == features * FORWARD
+    assert flops.distillation(recipe("dc"), dataset) == (gradients + trained) * FORWARD
 
 
 def test_an_evaluation_and_a_ptm(dataset: Dataset) -> None:
     passes = sum(CLASSES * 2 * 3 for _ in range(3) for _ in range(10))
-    assert effort.evaluation(recipe("dm"), "convnet3", Rule(epochs=10), dataset) == passes * FORWARD
+    assert flops.evaluation(recipe("dm"), "convnet3", Rule(epochs=10), dataset) == passes * FORWARD
     ((one,),) = spec.of(recipe("dm", regularizer="clom", ptm_epochs=2))
-    assert effort.training(one, 2, dataset) == 2 * 3 * len(dataset.labels) * FORWARD
+    assert flops.training(one, 2, dataset) == 2 * 3 * len(dataset.labels) * FORWARD

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ddsweep import agent, disk, files, sweep
+from ddsweep import agent, files, sweep
 from ddsweep.agent import Leaving, Stopped
 from ddsweep.agent.streak import MOST, Streak
 from ddsweep.agent.watched import Watched
 from ddsweep.backends.folders import FolderStore
 from ddsweep.errors import UserError
-from ddsweep.looks import Looks
 from ddsweep.pretrained import spec
+from ddsweep.pruning import Looks
 from ddsweep.trackers import Tracker, status
 from ddsweep.trackers.fan_out import FanOut
 from ddsweep.trackers.status import AgentStatus, StatusTracker
@@ -167,7 +167,7 @@ def attempts(
         try:
             return trial.run(recipe, tracker, place.on, place.runs, wanted, checkpoints, looks=looks)
         except Exception as error:
-            if disk.is_full(error):
+            if files.is_full(error):
                 wait_for_room(place, tracker, error)
                 continue
             hopeless = isinstance(error, UserError) or agent.is_device_error(error)
@@ -186,11 +186,11 @@ def told(reasons: Sequence[str]) -> str:
 def wait_for_room(place: Place, tracker: Tracker, error: Exception) -> None:
     """Wait until the disk that was full has room; being asked to leave ends the waiting."""
     folders = (place.runs, files.cache_dir(), Path(tempfile.gettempdir()))
-    full = [folder for folder in folders if not disk.has_room(folder)] or [place.runs]
+    full = [folder for folder in folders if not files.has_room(folder)] or [place.runs]
     logger.warning("paused: disk full at %s (%s)", full[0], error)
     tracker.progress(f"paused: disk full at {full[0]}", 0, 0)
     time.sleep(PAUSE)
-    while not all(disk.has_room(folder) for folder in full):
+    while not all(files.has_room(folder) for folder in full):
         time.sleep(PAUSE)
 
 

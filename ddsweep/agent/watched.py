@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ddsweep.backends import Point, ledger
 from ddsweep.backends.folders import FolderStore
-from ddsweep.looks import Looks
+from ddsweep.pruning import Looks
 
 if TYPE_CHECKING:
     from ddsweep.recipe import Recipe

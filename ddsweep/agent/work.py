@@ -11,16 +11,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ddsweep import device, disk, files
+from ddsweep import device, files
 from ddsweep.agent.leaving import Leaving, Stopped, name
 from ddsweep.agent.streak import Streak
 from ddsweep.agent.trouble import is_device_error, out_of_memory
 from ddsweep.agent.turns import Turns
 from ddsweep.backends import Claim, Queue, attach_image
 from ddsweep.errors import UserError
-from ddsweep.looks import Looks, Pruned
 from ddsweep.pretrained import spec
 from ddsweep.pretrained.spec import Spec
+from ddsweep.pruning import Looks, Pruned
 from ddsweep.results import travel
 from ddsweep.sweep import Sweep
 from ddsweep.trackers import Tracker
@@ -102,7 +102,7 @@ class Agent:
                 if self.backend.drained():
                     return
             except Exception as error:
-                if not disk.is_full(error):
+                if not files.is_full(error):
                     raise
                 self._pause(error)
             time.sleep(IDLE)
@@ -178,7 +178,7 @@ class Agent:
 
     def _failed(self, claim: Claim, error: Exception) -> None:
         """Answer for a trial that raised, as the head of this package says."""
-        if disk.is_full(error):
+        if files.is_full(error):
             self._insist(lambda: claim.release(claim.note))
             raise error
         reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
@@ -202,7 +202,7 @@ class Agent:
         except UserError as error:
             logger.error("%s goes back to the queue: %s", claim.point.title, error)
             self._insist(lambda: claim.release(claim.note))
-            if disk.is_full(error):
+            if files.is_full(error):
                 raise
             return False
         return True
@@ -213,7 +213,7 @@ class Agent:
             try:
                 tell()
             except Exception as error:
-                if not disk.is_full(error) or self.leaving.asked:
+                if not files.is_full(error) or self.leaving.asked:
                     raise
                 self._pause(error)
             else:
@@ -222,7 +222,7 @@ class Agent:
     def _pause(self, error: Exception) -> None:
         """Wait for room on the disk that is full, or to be asked to leave."""
         folders = (self.runs, files.cache_dir(), Path(tempfile.gettempdir()))
-        full = [folder for folder in folders if not disk.has_room(folder)] or [self.runs]
+        full = [folder for folder in folders if not files.has_room(folder)] or [self.runs]
         logger.warning("paused: disk full at %s (%s)", full[0], error)
         self.status.show(f"paused: disk full at {full[0]}")
         looked = time.monotonic()
@@ -230,7 +230,7 @@ class Agent:
             time.sleep(min(IDLE, PAUSE))
             if time.monotonic() - looked < PAUSE:
                 continue
-            if all(disk.has_room(folder) for folder in full):
+            if all(files.has_room(folder) for folder in full):
                 return
             looked = time.monotonic()
 

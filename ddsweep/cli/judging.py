@@ -83,7 +83,7 @@ class Job:
 
     def judge(self, synthetic: Synthetic, dataset: Dataset, tracker: Tracker) -> list[Judged]:
         """Networks of every architecture, from the same generator as in a trial of this seed."""
-        from ddsweep import effort, rng, trial
+        from ddsweep import flops, rng, trial
         from ddsweep.evaluate import evaluate
         from ddsweep.numerics import Choice
 
@@ -96,7 +96,7 @@ class Job:
             train = partial(
                 evaluate, dataset=dataset, arch=arch, n=recipe.eval_nets, width=recipe.width,
                 progress=partial(tracker.progress, f"evaluate {arch}"),
-                numerics=choice.of(effort.evaluation(recipe, arch, rule, dataset)),
+                numerics=choice.of(flops.evaluation(recipe, arch, rule, dataset)),
             )  # fmt: skip
             found = train(synthetic, generator=generator, rule=rule)
             score = self._score(train, found.mean, recipe, tracker) if self.scored else None

@@ -7,7 +7,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from ddsweep import disk
+from ddsweep import files
 from ddsweep.doctor.check import Place
 from ddsweep.doctor.finding import Finding, broken, ok, warning
 
@@ -66,7 +66,7 @@ def _judge(one: Room) -> Finding:
     if one.files_left == 0:
         return broken(name, f"the disk of {one.there} takes no further file (inodes)", "remove files; ddsweep clean")
     free = f"{one.free / 1e9:.3g} of {one.total / 1e9:.3g} GB free"
-    if one.free < min(disk.NEEDED, one.total // 10):
+    if one.free < min(files.NEEDED, one.total // 10):
         return broken(name, f"{free}: agents wait for room ({one.there})", "ddsweep clean, or free some otherwise")
     if one.free < min(COMFORT, one.total // 2):
         return warning(name, f"{free} ({one.there})", "ddsweep estimate NAME says what a sweep needs; ddsweep clean")

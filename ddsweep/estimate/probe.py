@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 
-from ddsweep import effort, evaluate, nn, rng, trial
+from ddsweep import evaluate, flops, nn, rng, trial
 from ddsweep.checkpoints import Checkpoints, Interrupted
 from ddsweep.estimate import kinds, stage
 from ddsweep.estimate.distillation import FEWEST, Distillation
@@ -106,7 +106,7 @@ class Bench:
     def _training(self, one: Spec) -> Trained:
         found = self._stage(one.source, one.size)
         data = stage.part(found.dataset, len(found.dataset.classes), tests=1)
-        planned = effort.training(one, one.epochs, data) * found.images / len(data.labels)
+        planned = flops.training(one, one.epochs, data) * found.images / len(data.labels)
         numerics = self._numerics(one.precision, planned)
         pace = self._pace(partial(self._train, one, data), numerics, one.batch, SMALL_BATCH)
         _, test, weights = self._network(one.arch, one.width, found)
@@ -126,7 +126,7 @@ class Bench:
 
     def _distilling(self, recipe: Recipe) -> Distilled:
         found = self._stage(recipe.target, recipe.size).dataset
-        numerics = self._numerics(recipe.precision, effort.distillation(recipe, found))
+        numerics = self._numerics(recipe.precision, flops.distillation(recipe, found))
         work = Distillation.of(recipe, found, self._source(recipe), self._sync)
         pace = self._pace(work.run, numerics, len(found.classes), FEWEST)
         look, features = work.look(self._timed, self._seconds)
@@ -141,7 +141,7 @@ class Bench:
     def _evaluating(self, recipe: Recipe) -> Evaluated:
         found = self._stage(recipe.target, recipe.size)
         rule = trial.rule_for(recipe, recipe.arch)
-        numerics = self._numerics(recipe.precision, effort.evaluation(recipe, recipe.arch, rule, found.dataset))
+        numerics = self._numerics(recipe.precision, flops.evaluation(recipe, recipe.arch, rule, found.dataset))
         run = partial(self._evaluate, recipe, replace(rule, epochs=max(SHORTEST, rule.epochs), checks=1), found.dataset)
         pace = self._pace(run, numerics, len(found.dataset.classes), FEWEST)
         batch, size = min(rule.batch, len(found.dataset.classes) * recipe.ipc), found.dataset.size

@@ -15,7 +15,7 @@ from ddsweep.results.result import Result
 from ddsweep.sweep import Cell, Sweep
 
 FRONT = "front"
-LOOKS = Path("checkpoint") / "looks.json"  # within a run folder, until the run has finished (``ddsweep.looks``)
+LOOKS = Path("checkpoint") / "looks.json"  # within a run folder, until the run has finished (``ddsweep.pruning``)
 
 
 @dataclass(frozen=True)

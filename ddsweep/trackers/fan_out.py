@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ddsweep import disk
+from ddsweep import files
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -32,7 +32,7 @@ class FanOut:
             try:
                 call(tracker)
             except Exception as error:
-                if disk.is_full(error):
+                if files.is_full(error):
                     raise
                 logger.warning("%s stopped: %s", type(tracker).__name__, error)
                 self._trackers.remove(tracker)

@@ -18,7 +18,7 @@ from ddsweep.backends import Definition, Lease, State, wandb_search
 from ddsweep.backends.folders import FolderStore
 from ddsweep.backends.memory import MemoryStore
 from ddsweep.checkpoints import Interrupted
-from ddsweep.looks import Looks, Pruned
+from ddsweep.pruning import Looks, Pruned
 from ddsweep.recipe import Recipe
 from ddsweep.results.result import Result
 from ddsweep.trackers.status import AgentStatus, StatusTracker

@@ -14,7 +14,7 @@ from typing import Any, cast
 import pytest
 import torch
 
-from ddsweep import disk, sweep, trial
+from ddsweep import files, sweep, trial
 from ddsweep.agent import leaving, wandb_trial
 from ddsweep.agent.streak import Streak
 from ddsweep.agent.wandb_trial import Place, Record
@@ -126,7 +126,7 @@ def test_what_this_process_cannot_mend_is_not_tried_again(error: Exception, monk
 def test_a_full_disk_is_waited_for_and_costs_no_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wandb_trial, "PAUSE", 0.01)
     room = iter([False, True, True, False, True])
-    monkeypatch.setattr(disk, "has_room", lambda folder: next(room, True))
+    monkeypatch.setattr(files, "has_room", lambda folder: next(room, True))
     full = raises(OSError(errno.ENOSPC, "No space left on device"))
     code, told = ran(monkeypatch, full, full, full, full, complete)
     assert (code, told.ended) == (0, [complete()])

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 
-from ddsweep import agent, disk, files, sweep, trial
+from ddsweep import agent, files, sweep, trial
 from ddsweep.agent.turns import Turns
 from ddsweep.backends import Definition, Lease, Point, Queue, State
 from ddsweep.backends.memory import MemoryStore
@@ -197,7 +197,7 @@ class Full(list[bool]):
 def full(monkeypatch: pytest.MonkeyPatch) -> Full:
     """The disk is full for three looks."""
     looks = Full([False, True, True, False, False])
-    monkeypatch.setattr(disk, "has_room", looks)
+    monkeypatch.setattr(files, "has_room", looks)
     monkeypatch.setattr("ddsweep.agent.work.PAUSE", 0.01)
     return looks
 

@@ -72,9 +72,9 @@ def take_time() -> None:
 
 
 def note_full_disks() -> None:
-    from ddsweep import disk
+    from ddsweep import files
 
-    is_full = disk.is_full
+    is_full = files.is_full
 
     def noted(error: BaseException | None) -> bool:
         full = is_full(error)
@@ -82,7 +82,7 @@ def note_full_disks() -> None:
             note("full")
         return full
 
-    disk.is_full = noted
+    files.is_full = noted
 
 
 if HERE and "agent" in sys.orig_argv:

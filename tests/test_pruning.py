@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from ddsweep import trial
 from ddsweep.checkpoints import Checkpoints, FileSlot, Interrupted, State
-from ddsweep.looks import Looks, Pruned, WatchedSlot
+from ddsweep.pruning import Looks, Pruned, WatchedSlot
 from ddsweep.recipe import make
 from ddsweep.results.result import Result
 from ddsweep.trackers.null import NullTracker
