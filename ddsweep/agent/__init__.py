@@ -19,16 +19,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ddsweep import device
-from ddsweep.agent.leaving import Leaving as Leaving
-from ddsweep.agent.leaving import Stopped as Stopped
-from ddsweep.agent.leaving import name as name
-from ddsweep.agent.pulse import pulse
-from ddsweep.agent.streak import Streak
-from ddsweep.agent.trouble import is_device_error as is_device_error
-from ddsweep.agent.turns import Turns
-from ddsweep.agent.work import Agent as Agent
-from ddsweep.agent.work import BadSlot as BadSlot
-from ddsweep.agent.work import Poisoned as Poisoned
+from ddsweep.agent.failures import Streak
+from ddsweep.agent.failures import is_device_error as is_device_error
+from ddsweep.agent.gpu_lock import Turns
+from ddsweep.agent.shutdown import Leaving as Leaving
+from ddsweep.agent.shutdown import Stopped as Stopped
+from ddsweep.agent.shutdown import name as name
+from ddsweep.agent.shutdown import pulse
+from ddsweep.agent.worker import Agent as Agent
+from ddsweep.agent.worker import BadSlot as BadSlot
+from ddsweep.agent.worker import Poisoned as Poisoned
 from ddsweep.backends import connect
 from ddsweep.recipe import verify
 from ddsweep.sweep import Sweep

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ddsweep import agent, files
-from ddsweep.agent.streak import MOST, Streak
+from ddsweep.agent.failures import MOST, Streak
 from ddsweep.device import Slot
 from ddsweep.launchers import Job
 

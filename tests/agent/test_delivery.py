@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ddsweep import agent, sweep, trial
-from ddsweep.agent.turns import Turns
+from ddsweep.agent.gpu_lock import Turns
 from ddsweep.backends import Definition, State
 from ddsweep.backends.lease import LeasedClaim
 from ddsweep.backends.memory import MemoryBackend, MemoryStore
@@ -53,7 +53,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return found
 
     monkeypatch.setattr(trial, "run", run)
-    monkeypatch.setattr("ddsweep.agent.work.IDLE", 0.01)
+    monkeypatch.setattr("ddsweep.agent.worker.IDLE", 0.01)
     return computed
 
 

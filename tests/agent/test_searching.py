@@ -12,7 +12,7 @@ import pytest
 
 from ddsweep import agent, trial
 from ddsweep.agent import wandb_trial
-from ddsweep.agent.turns import Turns
+from ddsweep.agent.gpu_lock import Turns
 from ddsweep.agent.wandb_trial import Place
 from ddsweep.backends import Definition, Lease, State, wandb_search
 from ddsweep.backends.folders import FolderStore
@@ -30,7 +30,7 @@ Trial = Callable[[Recipe, Looks | None], Result]
 
 @pytest.fixture(autouse=True)
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ddsweep.agent.work.IDLE", 0.01)
+    monkeypatch.setattr("ddsweep.agent.worker.IDLE", 0.01)
 
 
 def replaced(monkeypatch: pytest.MonkeyPatch, outcome: Trial) -> list[Recipe]:

@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from ddsweep import files, sweep, trial
-from ddsweep.agent import leaving, wandb_trial
-from ddsweep.agent.streak import Streak
+from ddsweep.agent import shutdown, wandb_trial
+from ddsweep.agent.failures import Streak
 from ddsweep.agent.wandb_trial import Place, Record
 from ddsweep.backends import Definition
 from ddsweep.backends.folders import FolderStore
@@ -141,7 +141,7 @@ def asked() -> Result:
 
 
 def test_asked_to_leave_it_leaves_unanswered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leaving, "PATIENCE", 0.05)
+    monkeypatch.setattr(shutdown, "PATIENCE", 0.05)
     before = signal.getsignal(signal.SIGTERM)
     code, told = ran(monkeypatch, asked)
     assert (code, told.ended, failures()) == (128 + signal.SIGTERM, ["left"], 0)

@@ -32,7 +32,7 @@ def queue() -> Queue:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trials take no time here, and are nothing but their accuracy."""
     monkeypatch.setattr(trial, "run", lambda recipe, *rest, **more: Result(recipe, {"convnet3": [0.5]}))
-    monkeypatch.setattr("ddsweep.agent.work.IDLE", 0.01)
+    monkeypatch.setattr("ddsweep.agent.worker.IDLE", 0.01)
 
 
 def no_disk(*rest: Any, **more: Any) -> Result:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ddsweep.agent.streak import MOST, Streak
+from ddsweep.agent.failures import MOST, Streak
 
 
 def test_three_different_cells_in_a_row_are_the_slots_fault() -> None:

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from ddsweep import agent, files, sweep, trial
-from ddsweep.agent.turns import Turns
+from ddsweep.agent.gpu_lock import Turns
 from ddsweep.backends import Definition, Lease, Point, Queue, State
 from ddsweep.backends.memory import MemoryStore
 from ddsweep.checkpoints import Interrupted
@@ -31,8 +31,8 @@ from ddsweep.trackers.status import AgentStatus, StatusTracker
 @pytest.fixture(autouse=True)
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty queue is looked at again at once."""
-    monkeypatch.setattr("ddsweep.agent.work.IDLE", 0.01)
-    monkeypatch.setattr("ddsweep.agent.turns.LOOK", 0.01)
+    monkeypatch.setattr("ddsweep.agent.worker.IDLE", 0.01)
+    monkeypatch.setattr("ddsweep.agent.gpu_lock.LOOK", 0.01)
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_a_failing_cell_does_not_stop_the_rest(queue: Queue, one: Sweep, monkeyp
             raise ZeroDivisionError("by design")
         return Result(recipe, {"convnet3": [0.5]})
 
-    monkeypatch.setattr("ddsweep.agent.work.RECONCILE", 0.0)
+    monkeypatch.setattr("ddsweep.agent.worker.RECONCILE", 0.0)
     ran = fake(monkeypatch, outcome)
     work(queue, one)
     rows = queue.status().rows
@@ -105,7 +105,7 @@ def test_a_failing_cell_does_not_stop_the_rest(queue: Queue, one: Sweep, monkeyp
 def test_a_diverged_cell_is_a_finding_and_not_tried_again(
     queue: Queue, one: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ddsweep.agent.work.RECONCILE", 0.0)
+    monkeypatch.setattr("ddsweep.agent.worker.RECONCILE", 0.0)
     ran = fake(monkeypatch, lambda recipe: Result(recipe, state="failed", reason="the loss is nan"))
     work(queue, one)
     rows = queue.status().rows
@@ -153,7 +153,7 @@ def test_a_cell_that_ran_out_of_memory_is_retried_alone_and_not_charged(
 def test_out_of_memory_alone_is_a_failure_that_says_so(
     queue: Queue, one: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ddsweep.agent.work.RECONCILE", 0.0)
+    monkeypatch.setattr("ddsweep.agent.worker.RECONCILE", 0.0)
     ran = fake(monkeypatch, lambda recipe: too_large(recipe) if recipe.alpha else Result(recipe, {"convnet3": [0.5]}))
     with pytest.raises(agent.Poisoned):
         work(queue, one)
@@ -198,7 +198,7 @@ def full(monkeypatch: pytest.MonkeyPatch) -> Full:
     """The disk is full for three looks."""
     looks = Full([False, True, True, False, False])
     monkeypatch.setattr(files, "has_room", looks)
-    monkeypatch.setattr("ddsweep.agent.work.PAUSE", 0.01)
+    monkeypatch.setattr("ddsweep.agent.worker.PAUSE", 0.01)
     return looks
 
 
@@ -267,7 +267,7 @@ def test_a_storage_without_room_pauses_the_agent(
 
 @pytest.fixture
 def leaving(monkeypatch: pytest.MonkeyPatch) -> Iterator[agent.Leaving]:
-    monkeypatch.setattr("ddsweep.agent.leaving.PATIENCE", 0.05)
+    monkeypatch.setattr("ddsweep.agent.shutdown.PATIENCE", 0.05)
     one = agent.Leaving()
     before = signal.signal(signal.SIGTERM, one.hear)
     yield one
@@ -278,7 +278,7 @@ def test_asked_to_leave_a_trial_saves_first_and_goes_on_from_there(
     queue: Queue, one: Sweep, monkeypatch: pytest.MonkeyPatch, leaving: agent.Leaving
 ) -> None:
     """However often it is asked: a launcher, the kernel and Slurm may all do so."""
-    monkeypatch.setattr("ddsweep.agent.leaving.PATIENCE", 60.0)
+    monkeypatch.setattr("ddsweep.agent.shutdown.PATIENCE", 60.0)
     told: list[bool] = []
 
     def run(recipe: Recipe, *rest: Any, **more: Any) -> Result:
@@ -341,7 +341,7 @@ def test_no_cell_is_lost_however_unlucky_the_moment(
 
 
 def test_a_cell_of_another_version_is_refused(queue: Queue, one: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ddsweep.agent.work.RECONCILE", 0.0)
+    monkeypatch.setattr("ddsweep.agent.worker.RECONCILE", 0.0)
     monkeypatch.setattr(Recipe, "key", lambda self: "other")
     fake(monkeypatch, lambda recipe: pytest.fail("was run"))
     with pytest.raises(agent.BadSlot):  # an agent of another version on some host fails every cell

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import socket
+import threading
 from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from ddsweep.checkpoints import Checkpoints, Interrupted
 
+if TYPE_CHECKING:
+    from ddsweep.backends import Queue
+    from ddsweep.trackers.status import AgentStatus
+
 # seconds that a trial has to save; launchers kill after 20 to 30, and giving the cell back takes a few
 PATIENCE = 12.0
+logger = logging.getLogger(__name__)
 
 
 class Stopped(BaseException):
@@ -89,3 +98,33 @@ class Leaving:
 
 def _ticking() -> bool:
     return signal.getitimer(signal.ITIMER_REAL)[0] > 0
+
+
+@contextlib.contextmanager
+def pulse(backend: Queue, status: AgentStatus, leaving: Leaving, every: float) -> Iterator[None]:
+    """Inside the block a thread reports ``status`` and hears requests to stop, every ``every`` seconds.
+
+    A report that does not arrive is logged and costs nothing. After the block the agent is no longer listed.
+    """
+    done = threading.Event()
+
+    def beat() -> None:
+        while True:
+            try:
+                mode = backend.report(status.agent, asdict(status))
+                if not done.is_set():
+                    leaving.heed(mode)
+            except Exception as error:
+                logger.warning("the storage does not hear what this agent does (%s)", error)
+            if done.wait(every):
+                return
+
+    thread = threading.Thread(target=beat, name="pulse", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join(every)
+        with contextlib.suppress(Exception):
+            backend.forget(status.agent)

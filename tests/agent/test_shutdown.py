@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from ddsweep.agent.leaving import Leaving
-from ddsweep.agent.pulse import pulse
+from ddsweep.agent.shutdown import Leaving, pulse
 from ddsweep.backends import Definition, Point
 from ddsweep.backends.memory import MemoryBackend, MemoryStore
 from ddsweep.trackers.status import AgentStatus

@@ -12,13 +12,13 @@ from typing import IO
 
 import pytest
 
-from ddsweep.agent import turns
-from ddsweep.agent.turns import Turns
+from ddsweep.agent import gpu_lock
+from ddsweep.agent.gpu_lock import Turns
 
 HOLDER = """
 import sys
 from pathlib import Path
-from ddsweep.agent.turns import Turns
+from ddsweep.agent.gpu_lock import Turns
 with getattr(Turns(sys.argv[2], Path("locks")), sys.argv[1])(lambda: True) as inside:
     print(inside, flush=True)
     sys.stdin.readline()
@@ -27,7 +27,7 @@ with getattr(Turns(sys.argv[2], Path("locks")), sys.argv[1])(lambda: True) as in
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "LOOK", 0.01)
+    monkeypatch.setattr(gpu_lock, "LOOK", 0.01)
 
 
 class Other:
@@ -62,7 +62,7 @@ def other() -> Iterator[type[Other]]:
         one.process.communicate()
 
 
-def tries(number: int) -> turns.GoOn:
+def tries(number: int) -> gpu_lock.GoOn:
     """Yes, so often."""
     left = iter(range(number))
     return lambda: next(left, None) is not None

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ddsweep import device, files
-from ddsweep.agent.leaving import Leaving, Stopped, name
-from ddsweep.agent.streak import Streak
-from ddsweep.agent.trouble import is_device_error, out_of_memory
-from ddsweep.agent.turns import Turns
+from ddsweep.agent.failures import Streak, is_device_error, out_of_memory
+from ddsweep.agent.gpu_lock import Turns
+from ddsweep.agent.shutdown import Leaving, Stopped, name
 from ddsweep.backends import Claim, Queue, attach_image
 from ddsweep.errors import UserError
 from ddsweep.pretrained import spec
