@@ -21,7 +21,7 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 from ddsweep.backends import Definition, Point, State, connect
-from ddsweep.backends.lease import LeasedClaim
+from ddsweep.backends.claim import LeasedClaim
 from ddsweep.backends.optuna import OptunaBackend
 
 ATTRIBUTES = {"accuracy_std": 0.004, "accuracy_min": 0.60, "accuracy_max": 0.62, "seconds": 12.5, "device": "cuda:0"}

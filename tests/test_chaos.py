@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ddsweep.backends import Lease, Row, State, connect
-from ddsweep.backends.ledger import Attempt, Phase
+from ddsweep.backends.rules import Attempt, Phase
 from tests.backends.conftest import Server, own_server
 from tests.havoc import intact, until
 from tests.havoc.adversary import Adversary

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddsweep import sweep
-from ddsweep.backends import search
+from ddsweep.backends import sampler
 from ddsweep.errors import UserError
 
 FIVE = {"ablation-alpha", "ablation-n-models", "ablation-n-archs", "ablation-epoch", "ablation-domain"}
@@ -41,7 +41,7 @@ def test_the_five_ablations_are_there() -> None:
 @pytest.mark.parametrize("profile", ["demo", "quick", "paper"])
 @pytest.mark.parametrize("path", files(), ids=lambda path: path.stem)
 def test_every_file_loads_at_every_scale(path: Path, profile: str) -> None:
-    one = search.sketch(sweep.load(path.stem, profile))
+    one = sampler.sketch(sweep.load(path.stem, profile))
     assert one.title
     assert one.full_name == f"{path.stem}@{profile}"
     assert any(one.is_baseline(cell.recipe) for cell in one.cells)
@@ -55,7 +55,7 @@ def test_every_file_loads_at_every_scale(path: Path, profile: str) -> None:
 
 @pytest.mark.parametrize("path", files(), ids=lambda path: path.stem)
 def test_a_sweep_survives_the_journey_to_an_agent(path: Path) -> None:
-    one = search.sketch(sweep.load(path.stem))
+    one = sampler.sketch(sweep.load(path.stem))
     again = sweep.Sweep.from_definition(json.loads(json.dumps(one.definition())))
     assert again.with_points(json.loads(json.dumps(one.drawn))).cells == one.cells
     for cell in one.cells:

@@ -17,8 +17,8 @@ from PIL import Image
 
 from ddsweep import sweep
 from ddsweep.backends import State, connect
-from ddsweep.backends.ledger import Phase
 from ddsweep.backends.optuna import OptunaBackend, OptunaStore
+from ddsweep.backends.rules import Phase
 from ddsweep.cli import options, session
 from tests.cli.conftest import TINY
 from tests.docs.page import page

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from ddsweep import agent, files, sweep
 from ddsweep.agent import Leaving, Stopped
 from ddsweep.agent.failures import MOST, Streak
-from ddsweep.backends import Point, ledger
-from ddsweep.backends.folders import FolderStore
+from ddsweep.backends import Point, rules
+from ddsweep.backends.local import FolderStore
 from ddsweep.errors import UserError
 from ddsweep.pretrained import spec
 from ddsweep.pruning import Looks
@@ -246,6 +246,6 @@ class Watched:
     def prune(self) -> str:
         """Note that W&B has stopped it; the reason."""
         assert self.last is not None and self._point is not None
-        reason = ledger.pruned(*self.last)
+        reason = rules.pruned(*self.last)
         self._store.note(self._name, self._point, reason)
         return reason

@@ -36,15 +36,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from ddsweep.backends.points import Definition as Definition
-from ddsweep.backends.points import Lease as Lease
-from ddsweep.backends.points import Point as Point
-from ddsweep.backends.points import Registered as Registered
-from ddsweep.backends.points import Row as Row
-from ddsweep.backends.points import Scalar as Scalar
-from ddsweep.backends.points import Seen as Seen
-from ddsweep.backends.points import State as State
-from ddsweep.backends.points import Status as Status
+from ddsweep.backends.values import Definition as Definition
+from ddsweep.backends.values import Lease as Lease
+from ddsweep.backends.values import Point as Point
+from ddsweep.backends.values import Registered as Registered
+from ddsweep.backends.values import Row as Row
+from ddsweep.backends.values import Scalar as Scalar
+from ddsweep.backends.values import Seen as Seen
+from ddsweep.backends.values import State as State
+from ddsweep.backends.values import Status as Status
 
 if TYPE_CHECKING:
     from ddsweep.backends.optuna import OptunaStore

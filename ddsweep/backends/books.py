@@ -19,8 +19,8 @@ from optuna.trial import TrialState
 from sqlalchemy import orm
 
 from ddsweep.backends import Definition, Point, axes, tables
-from ddsweep.backends.ledger import Attempt, Phase
-from ddsweep.backends.space import Space, contains
+from ddsweep.backends.rules import Attempt, Phase
+from ddsweep.backends.sampler import Space, contains
 from ddsweep.errors import UserError
 
 

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ddsweep.backends import Definition, Lease, Point, Registered, Seen, Status, ledger, search
-from ddsweep.backends.lease import LeasedClaim
-from ddsweep.backends.ledger import Attempt, Phase
-from ddsweep.backends.space import Space
+from ddsweep.backends import Definition, Lease, Point, Registered, Seen, Status, rules, sampler
+from ddsweep.backends.claim import LeasedClaim
+from ddsweep.backends.rules import Attempt, Phase
+from ddsweep.backends.sampler import Space
 from ddsweep.errors import UserError, closest
 
 
@@ -79,11 +79,11 @@ class MemoryBackend:
         """Make the grid what ``definition`` says."""
         with self._store.lock:
             book = self._store.books.setdefault(self.name, Book(definition))
-            book.definition = definition = search.continued(definition, book.definition)
-            stale = ledger.obsolete(definition, book.attempts.values())
+            book.definition = definition = sampler.continued(definition, book.definition)
+            stale = rules.obsolete(definition, book.attempts.values())
             for attempt in stale:
-                book.attempts[attempt.identifier] = replace(attempt, phase=Phase.WITHDRAWN, reason=ledger.WITHDRAWN)
-            kept = ledger.known(definition, book.attempts.values())
+                book.attempts[attempt.identifier] = replace(attempt, phase=Phase.WITHDRAWN, reason=rules.WITHDRAWN)
+            kept = rules.known(definition, book.attempts.values())
             _queue(book)
             return Registered(definition.size - kept, kept, len(stale))
 
@@ -149,7 +149,7 @@ class MemoryBackend:
         """Every point and how it fares."""
         with self._store.lock:
             book = self._store.book(self.name)
-            return Status(self.name, ledger.rows(book.definition, book.attempts.values()), book.definition.to_draw)
+            return Status(self.name, rules.rows(book.definition, book.attempts.values()), book.definition.to_draw)
 
     def drained(self) -> bool:
         """Whether every point is complete or given up."""
@@ -184,11 +184,11 @@ class MemoryDesk:
             if not self._settle(looks={**attempts[mine].looks, step: accuracy}):
                 return True
             early = Space.of(self._book.definition.definition).search.early
-            return early is None or search.goes_on(early, attempts.values(), mine, step)
+            return early is None or sampler.goes_on(early, attempts.values(), mine, step)
 
     def prune(self, step: int, accuracy: float) -> bool:
         """Running → pruned."""
-        return self._settle(phase=Phase.PRUNED, reason=ledger.pruned(step, accuracy), finished=datetime.now(UTC))
+        return self._settle(phase=Phase.PRUNED, reason=rules.pruned(step, accuracy), finished=datetime.now(UTC))
 
     def release(self, note: Mapping[str, Any]) -> bool:
         """Running → waiting."""
@@ -224,7 +224,7 @@ class MemoryDesk:
 
 
 def _queue(book: Book) -> None:
-    for point, _ in ledger.missing(book.definition, book.attempts.values()):
+    for point, _ in rules.missing(book.definition, book.attempts.values()):
         _enqueue(book, point)
 
 
@@ -242,7 +242,7 @@ def _draw(book: Book) -> bool:
     """Queue the next point of a search; False when it has no further one."""
     if not book.definition.to_draw:
         return False
-    point = search.draw(book.definition, list(book.attempts.values()))
+    point = sampler.draw(book.definition, list(book.attempts.values()))
     known = book.definition.points
     if point is None:
         book.definition = replace(book.definition, cap=len(known))

@@ -25,14 +25,14 @@ from ddsweep.backends import (
     artifacts,
     books,
     crew,
-    ledger,
     queue,
-    search,
+    rules,
+    sampler,
     storage,
 )
-from ddsweep.backends.lease import LeasedClaim
-from ddsweep.backends.ledger import Attempt
+from ddsweep.backends.claim import LeasedClaim
 from ddsweep.backends.optuna_desk import OptunaDesk
+from ddsweep.backends.rules import Attempt
 from ddsweep.errors import UserError, closest
 
 METRIC = "test accuracy"
@@ -105,12 +105,12 @@ class OptunaBackend:
         def work(session: orm.Session) -> Registered:
             books.lock(session, study)
             before = books.attempts(session, study, details=False)
-            wanted = search.continued(definition, books.stored(session, study)) if definition.cap else definition
+            wanted = sampler.continued(definition, books.stored(session, study)) if definition.cap else definition
             books.store_definition(session, study, wanted)
-            obsolete = [one.identifier for one in ledger.obsolete(wanted, before)]
-            withdrawn = books.withdraw(session, obsolete, ledger.WITHDRAWN)
+            obsolete = [one.identifier for one in rules.obsolete(wanted, before)]
+            withdrawn = books.withdraw(session, obsolete, rules.WITHDRAWN)
             _queue_missing(session, study, wanted, before)
-            kept = ledger.known(wanted, before)
+            kept = rules.known(wanted, before)
             return Registered(wanted.size - kept, kept, withdrawn)
 
         return self.store.database.run(work)
@@ -198,7 +198,7 @@ class OptunaBackend:
         def work(session: orm.Session) -> Status:
             study = self._study(session)
             definition = books.load_definition(session, study)
-            rows = ledger.rows(definition, books.attempts(session, study, details=details))
+            rows = rules.rows(definition, books.attempts(session, study, details=details))
             return Status(self.name, rows, definition.to_draw)
 
         return self.store.database.run(work, "read")
@@ -239,10 +239,10 @@ def find(session: orm.Session, name: str) -> int:
 
 def _queue_missing(session: orm.Session, study: int, definition: Definition, before: Sequence[Attempt]) -> None:
     """Queue what ``ledger`` says is missing, and note what the sweep need not wait for. The caller holds the lock."""
-    missing = ledger.missing(definition, before)
+    missing = rules.missing(definition, before)
     if missing:
         books.enqueue(session, study, missing, definition)
-    books.settle(session, study, [one.identifier for one in ledger.settled(definition, before)])
+    books.settle(session, study, [one.identifier for one in rules.settled(definition, before)])
 
 
 def _draw(session: orm.Session, study: int) -> bool:
@@ -253,7 +253,7 @@ def _draw(session: orm.Session, study: int) -> bool:
     definition = books.load_definition(session, study)
     if not definition.to_draw:  # others have drawn the last ones while we waited for the lock
         return False
-    point = search.draw(definition, books.attempts(session, study))
+    point = sampler.draw(definition, books.attempts(session, study))
     if point is None:
         books.store_definition(session, study, replace(definition, cap=len(definition.points)))
         return False

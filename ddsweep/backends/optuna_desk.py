@@ -15,8 +15,8 @@ from optuna.artifacts import upload_artifact
 from optuna.trial import TrialState
 from sqlalchemy import orm
 
-from ddsweep.backends import artifacts, books, queue, search, storage
-from ddsweep.backends.space import Space
+from ddsweep.backends import artifacts, books, queue, sampler, storage
+from ddsweep.backends.sampler import Space
 
 if TYPE_CHECKING:
     from ddsweep.backends.optuna import OptunaStore
@@ -52,7 +52,7 @@ class OptunaDesk:
             books.lock(session, study)  # one band at a time: two trials that come to it together see each other
             early = Space.of(books.load_definition(session, study).definition).search.early
             attempts = books.attempts(session, study, details=False)
-            return early is None or search.goes_on(early, attempts, self.trial, step)
+            return early is None or sampler.goes_on(early, attempts, self.trial, step)
 
         return self.store.database.run(work)
 

@@ -21,7 +21,7 @@ from optuna.storages._rdb import models as m
 from optuna.trial import TrialState
 from sqlalchemy import orm
 
-from ddsweep.backends import Lease, Point, ledger, tables
+from ddsweep.backends import Lease, Point, rules, tables
 
 Claimed = tuple[int, Point, int, dict[str, Any]]  # the trial, its point, which attempt it is, the note left with it
 METRIC_NAMES = "study:metric_names"  # Optuna's system attribute of a study
@@ -134,7 +134,7 @@ def prune(session: orm.Session, trial: int, token: str, step: int, accuracy: flo
     if held is None:
         return False
     held.state, held._datetime_complete_utc = TrialState.PRUNED, tables.now()
-    tables.put(session, m.TrialUserAttributeModel, trial, {"reason": ledger.pruned(step, accuracy)})
+    tables.put(session, m.TrialUserAttributeModel, trial, {"reason": rules.pruned(step, accuracy)})
     point = tables.get(session, m.TrialSystemAttributeModel, trial, tables.POINT)
     tables.put(session, m.TrialSystemAttributeModel, trial, {tables.POINT: {**point, tables.PRUNED: True}})
     return True

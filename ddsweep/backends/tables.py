@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from optuna.trial import TrialState
 from sqlalchemy import orm
 
-from ddsweep.backends.ledger import Phase
+from ddsweep.backends.rules import Phase
 
 T = TypeVar("T")
 

@@ -93,7 +93,7 @@ class Cleaning:
 
     def _asked(self) -> Uses:
         """The launched sweeps that this folder remembers and those in the storage, and the leases that live."""
-        from ddsweep.backends.folders import FolderStore
+        from ddsweep.backends.local import FolderStore
         from ddsweep.cli import stores
         from ddsweep.housekeeping import Uses
 

@@ -101,7 +101,7 @@ def launch(
 
 def _books(account: Account, name: str, runs: Path, storage: str | None) -> tuple[Store, type[Session]]:
     """Who keeps the books of this launch, and how it is shown. What was launched before elsewhere moves here."""
-    from ddsweep.backends.folders import FolderStore
+    from ddsweep.backends.local import FolderStore
     from ddsweep.cli import session, stores
 
     if account.backend == "wandb":

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, cast
 
 from ddsweep.backends import State, Status, wandb_search
-from ddsweep.backends.folders import FolderStore
+from ddsweep.backends.local import FolderStore
 from ddsweep.cli.session import Session
 
 if TYPE_CHECKING:

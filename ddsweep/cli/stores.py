@@ -42,7 +42,7 @@ def reading(runs: Path, storage: str | None) -> Store:
     Raises:
         UserError: the storage cannot be reached; or nothing was ever launched here.
     """
-    from ddsweep.backends.folders import FolderStore, Library
+    from ddsweep.backends.local import FolderStore, Library
 
     folder = FolderStore(runs)
     if storage is None and folder.names() and not (runs / "ddsweep.db").is_file():

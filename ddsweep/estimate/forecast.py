@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ddsweep import data, overview
-from ddsweep.backends import search
+from ddsweep.backends import sampler
 from ddsweep.estimate import footprint, kinds
 from ddsweep.estimate.findings import Distilled, Evaluated, Read, Trained
 from ddsweep.estimate.outlook import Crew, Outlook, Saving, Share
@@ -38,7 +38,7 @@ class Left:
     @classmethod
     def of(cls, sweep: Sweep, runs: Path) -> Left:
         """Look at the files. Raises UserError for a damaged result."""
-        sweep = search.sketch(sweep)  # what a search will draw costs as much as what it may draw
+        sweep = sampler.sketch(sweep)  # what a search will draw costs as much as what it may draw
         view = overview.of(sweep, runs)
         recipes = {cell.key: cell.recipe for cell in sweep.cells if view.states[cell.key] == "waiting"}
         asked = {one for recipe in recipes.values() for one in trainings(recipe)}

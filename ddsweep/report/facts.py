@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ddsweep.backends.points import State
+from ddsweep.backends.values import State
 from ddsweep.report import numbers
 from ddsweep.results import labels, layout, naming
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ddsweep.backends.points import Row, State, Status
+from ddsweep.backends.values import Row, State, Status
 from ddsweep.results import labels, naming, table
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 from ddsweep import agent, sweep, trial
 from ddsweep.agent.gpu_lock import Turns
 from ddsweep.backends import Definition, State
-from ddsweep.backends.lease import LeasedClaim
+from ddsweep.backends.claim import LeasedClaim
 from ddsweep.backends.memory import MemoryBackend, MemoryStore
 from ddsweep.cli import session
 from ddsweep.errors import UserError

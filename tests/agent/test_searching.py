@@ -15,7 +15,7 @@ from ddsweep.agent import wandb_trial
 from ddsweep.agent.gpu_lock import Turns
 from ddsweep.agent.wandb_trial import Place
 from ddsweep.backends import Definition, Lease, State, wandb_search
-from ddsweep.backends.folders import FolderStore
+from ddsweep.backends.local import FolderStore
 from ddsweep.backends.memory import MemoryStore
 from ddsweep.checkpoints import Interrupted
 from ddsweep.pruning import Looks, Pruned

@@ -19,7 +19,7 @@ from ddsweep.agent import shutdown, wandb_trial
 from ddsweep.agent.failures import Streak
 from ddsweep.agent.wandb_trial import Place, Record
 from ddsweep.backends import Definition
-from ddsweep.backends.folders import FolderStore
+from ddsweep.backends.local import FolderStore
 from ddsweep.checkpoints import Checkpoints, Interrupted
 from ddsweep.errors import UserError
 from ddsweep.recipe import Recipe

@@ -316,7 +316,7 @@ def test_no_cell_is_lost_however_unlucky_the_moment(
     queue: Queue, one: Sweep, monkeypatch: pytest.MonkeyPatch, leaving: agent.Leaving, moment: str
 ) -> None:
     """Asked to leave right after the storage has written: the claim is given back, the answer stands."""
-    from ddsweep.backends.lease import LeasedClaim
+    from ddsweep.backends.claim import LeasedClaim
 
     owner: Any = type(queue) if moment == "claim" else LeasedClaim
     real = getattr(owner, moment)

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from ddsweep.backends import Definition, Point, State, connect
-from ddsweep.backends.ledger import Phase
+from ddsweep.backends.rules import Phase
 from tests.backends import agents
 from tests.backends.conftest import Server
 

@@ -12,8 +12,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from ddsweep.backends.ledger import Phase
 from ddsweep.backends.optuna import OptunaBackend
+from ddsweep.backends.rules import Phase
 from tests.havoc import disk, until
 from tests.havoc.launch import Launch
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ddsweep import data, pictures, rng, sweep
-from ddsweep.backends.points import Point, Row, State, Status
+from ddsweep.backends.values import Point, Row, State, Status
 from ddsweep.results.result import Result
 from ddsweep.sweep import Cell, Sweep
 

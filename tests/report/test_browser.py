@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ddsweep import report
-from ddsweep.backends.points import State
+from ddsweep.backends.values import State
 from ddsweep.report import Material
 from tests.report.conftest import STEPS, Finished
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ddsweep import sweep
-from ddsweep.backends.points import Status
+from ddsweep.backends.values import Status
 from ddsweep.report import Material, numbers
 from ddsweep.results.result import Result
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ddsweep import report, sweep
-from ddsweep.backends.points import State
+from ddsweep.backends.values import State
 from ddsweep.report import Material
 from ddsweep.results import against, table
 from ddsweep.results.result import Result

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from ddsweep.backends import Definition, Point, search
-from ddsweep.backends.ledger import Attempt, Phase
-from ddsweep.backends.space import Space
+from ddsweep.backends import Definition, Point, sampler
+from ddsweep.backends.rules import Attempt, Phase
+from ddsweep.backends.sampler import Space
 from ddsweep.sweep import Early
 from tests.backends.search_contract import searched
 
@@ -32,27 +32,27 @@ def attempt(number: int, looks: dict[int, float], phase: Phase = Phase.RUNNING) 
 )
 def test_at_a_band_the_best_part_goes_on(others: list[float], goes_on: bool) -> None:
     books = [attempt(number, {25: accuracy}) for number, accuracy in enumerate(others)]
-    assert search.goes_on(EARLY, [*books, attempt(9, {25: 0.5})], 9, 25) is goes_on
+    assert sampler.goes_on(EARLY, [*books, attempt(9, {25: 0.5})], 9, 25) is goes_on
 
 
 def test_bands_are_compared_with_their_own_kind() -> None:
     books = [attempt(0, {25: 0.1, 50: 0.9}), attempt(1, {25: 0.9})]
-    assert not search.goes_on(EARLY, [*books, attempt(9, {25: 0.5})], 9, 25)
-    assert not search.goes_on(EARLY, [*books, attempt(9, {25: 0.95, 50: 0.8})], 9, 50)
-    assert search.goes_on(EARLY, [*books, attempt(9, {25: 0.95, 50: 0.95})], 9, 50)
+    assert not sampler.goes_on(EARLY, [*books, attempt(9, {25: 0.5})], 9, 25)
+    assert not sampler.goes_on(EARLY, [*books, attempt(9, {25: 0.95, 50: 0.8})], 9, 50)
+    assert sampler.goes_on(EARLY, [*books, attempt(9, {25: 0.95, 50: 0.95})], 9, 50)
 
 
 def test_an_earlier_attempt_of_the_same_point_is_no_rival() -> None:
     lost = attempt(0, {25: 0.9}, Phase.FAILED)
     mine = Attempt(9, 9, lost.point, Phase.RUNNING, looks={25: 0.5})
-    assert search.goes_on(EARLY, [lost, mine], 9, 25)
+    assert sampler.goes_on(EARLY, [lost, mine], 9, 25)
 
 
 def test_a_drawn_number_is_one_that_a_person_can_type() -> None:
     one = searched(axes={"alpha": {"distribution": "log_uniform_values", "min": 1.23456, "max": 1.23459}}, run_cap=2)
-    alphas = [cell.recipe.alpha for cell in search.sketch(one).cells if cell.recipe.alpha]
+    alphas = [cell.recipe.alpha for cell in sampler.sketch(one).cells if cell.recipe.alpha]
     assert all(1.23456 <= alpha <= 1.23459 for alpha in alphas), "short, but never out of its range"
-    for alpha in (cell.recipe.alpha for cell in search.sketch(searched(run_cap=20)).cells):
+    for alpha in (cell.recipe.alpha for cell in sampler.sketch(searched(run_cap=20)).cells):
         assert float(f"{alpha:.4g}") == alpha
 
 
@@ -65,7 +65,7 @@ def test_a_drawn_number_is_one_that_a_person_can_type() -> None:
     ],
 )
 def test_whole_numbers_steps_and_choices(axis: dict[str, Any], allowed: set[float]) -> None:
-    drawn = search.sketch(searched(axes={"alpha": axis}, run_cap=20))
+    drawn = sampler.sketch(searched(axes={"alpha": axis}, run_cap=20))
     assert {cell.recipe.alpha for cell in drawn.cells} == {0.0, *allowed}, "all of them, then no more"
 
 
@@ -73,7 +73,7 @@ def test_a_sketch_of_a_grid_is_the_grid() -> None:
     from ddsweep import sweep
 
     grid = sweep.load("ablation-alpha", "demo")
-    assert search.sketch(grid) is grid
+    assert sampler.sketch(grid) is grid
 
 
 def test_what_lies_outside_is_not_told_to_the_sampler() -> None:
