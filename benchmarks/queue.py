@@ -22,7 +22,7 @@ from pathlib import Path
 
 from ddsweep.backends import Definition, Point, State, connect
 from ddsweep.backends.claim import LeasedClaim
-from ddsweep.backends.optuna import OptunaBackend
+from ddsweep.backends.optuna.backend import OptunaBackend
 
 ATTRIBUTES = {"accuracy_std": 0.004, "accuracy_min": 0.60, "accuracy_max": 0.62, "seconds": 12.5, "device": "cuda:0"}
 MOST_CLAIMS = (
@@ -116,7 +116,7 @@ def _moments(backend: OptunaBackend) -> dict[str, float]:
 def crowd(storage: str, name: str, agents: int, processes: int, claims: int) -> float:
     """Seconds in which ``agents`` claim and complete ``claims`` points between them; starting them does not count."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["ddsweep.backends.optuna"])
+    context.set_forkserver_preload(["ddsweep.backends.optuna.backend"])
     gates = [context.Barrier(processes + 1) for _ in range(3)]  # everybody is ready; goes; is done
     shares = [len(range(index, agents, processes)) for index in range(processes)]
     work = [len(range(index, claims, processes)) for index in range(processes)]

@@ -21,7 +21,7 @@ FLOORS = {
     "sweep": 4, "distill": 4, "evaluate": 4, "pretrained": 4, "results.result": 4,
     "results": 5, "trackers": 5,
     "backends": 6, "exchange": 6, "flops": 5, "trial": 6, "overview": 6, "pruning": 5,
-    "agent": 7, "dashboard": 7, "report": 7, "estimate": 7, "testing": 7,
+    "agent": 7, "report": 7, "estimate": 7, "testing": 7,
     "launchers": 8, "housekeeping": 6,
     "doctor": 9,
     "cli": 10,

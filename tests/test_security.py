@@ -19,8 +19,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from ddsweep import dashboard
 from ddsweep.backends import connect
+from ddsweep.backends.optuna import dashboard
 from ddsweep.cli import app
 from ddsweep.data import bundle
 from ddsweep.errors import UserError

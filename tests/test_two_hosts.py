@@ -17,7 +17,7 @@ from PIL import Image
 
 from ddsweep import sweep
 from ddsweep.backends import State, connect
-from ddsweep.backends.optuna import OptunaBackend, OptunaStore
+from ddsweep.backends.optuna.backend import OptunaBackend, OptunaStore
 from ddsweep.backends.rules import Phase
 from ddsweep.cli import options, session
 from tests.cli.conftest import TINY

@@ -252,9 +252,9 @@ def answer(claim: Claim, result: Result) -> None:
 
 def annotate(backend: Queue, point: str) -> None:
     """Bring the dashboard's notes and plots up to date, where the backend has a dashboard."""
-    from ddsweep.backends.optuna import OptunaBackend
+    from ddsweep.backends.optuna.backend import OptunaBackend
 
     if isinstance(backend, OptunaBackend):
-        from ddsweep.backends import notes
+        from ddsweep.backends.optuna import notes
 
         notes.annotate(backend, point)

@@ -47,7 +47,7 @@ from ddsweep.backends.values import State as State
 from ddsweep.backends.values import Status as Status
 
 if TYPE_CHECKING:
-    from ddsweep.backends.optuna import OptunaStore
+    from ddsweep.backends.optuna.backend import OptunaStore
 
 logger = logging.getLogger(__name__)
 
@@ -201,7 +201,7 @@ def connect(
     Raises:
         UserError: the storage cannot be reached, written or understood.
     """
-    from ddsweep.backends.optuna import OptunaStore  # Optuna costs 0.2 s, which `ddsweep --help` need not pay
+    from ddsweep.backends.optuna.backend import OptunaStore  # Optuna costs 0.2 s, which `ddsweep --help` need not pay
 
     lease = lease or Lease.parse(os.environ.get("DDSWEEP_LEASE", ""))
     return OptunaStore.open(str(storage), lease, artifacts, patient=patient)

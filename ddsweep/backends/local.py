@@ -18,7 +18,7 @@ from ddsweep.trackers import status as agents
 
 if TYPE_CHECKING:
     from ddsweep.backends import Backend, Store
-    from ddsweep.backends.optuna import OptunaStore
+    from ddsweep.backends.optuna.backend import OptunaStore
 
 FILE = "wandb.json"
 POINTS = "points"  # folder beside it: what W&B has drawn for trials of this runs folder

@@ -13,7 +13,7 @@ from ddsweep.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ddsweep.backends.optuna import OptunaStore
+    from ddsweep.backends.optuna.backend import OptunaStore
     from ddsweep.housekeeping import Item, Survey, Uses, Work
     from ddsweep.recipe import Recipe
 
@@ -124,11 +124,11 @@ def _add(sweeps: dict[str, set[str]], name: str, store: Any) -> None:
 
 def _leased(store: OptunaStore) -> dict[str, Recipe | None]:
     """The cells of agents that were heard of lately, with their recipes."""
-    from ddsweep.backends import leases
+    from ddsweep.backends.optuna import claims
     from ddsweep.sweep import Sweep
 
     found: dict[str, Recipe | None] = {}
-    for one in store.database.run(leases.running, "read"):
+    for one in store.database.run(claims.running, "read"):
         if one.silent <= store.lease.grace:
             try:
                 sweep = Sweep.from_definition(store.load_definition(one.sweep).definition)

@@ -18,7 +18,7 @@ def dashboard(
     storage: Storage = None,
 ) -> None:
     """Serve the dashboard on this machine: studies, notes, image grids, plots. Read-only unless --allow-edit."""
-    from ddsweep import dashboard as server
+    from ddsweep.backends.optuna import dashboard as server
     from ddsweep.cli import console, stores
 
     stores.connect(runs, storage).close()

@@ -9,7 +9,7 @@ from ddsweep.errors import UserError
 
 if TYPE_CHECKING:
     from ddsweep.backends import Store
-    from ddsweep.backends.optuna import OptunaStore
+    from ddsweep.backends.optuna.backend import OptunaStore
     from ddsweep.sweep import Sweep
 
 

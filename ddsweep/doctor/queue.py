@@ -72,15 +72,15 @@ class Storage:
 
 def look(place: Place) -> Storage:
     """Connect and read."""
-    from ddsweep.backends import url
+    from ddsweep.backends.optuna import database
 
     try:
-        address = url.parse(place.storage)
+        address = database.parse(place.storage)
     except UserError as error:
         said = str(error).removeprefix("storage: ")
         return Storage("", False, error=said, cure="write --storage or $DDSWEEP_STORAGE like that")
     file = address.get_backend_name() == "sqlite"
-    return (_file if file else _server)(address, Storage(url.shown(address), file))
+    return (_file if file else _server)(address, Storage(database.shown(address), file))
 
 
 def reachable(facts: Storage) -> list[Finding]:
@@ -120,7 +120,7 @@ def _slow(facts: Storage) -> list[Finding]:
 
 
 def _file(address: sa.URL, known: Storage) -> Storage:
-    from ddsweep.backends.storage import network_filesystem
+    from ddsweep.backends.optuna.database import network_filesystem
 
     path = Path(address.database or "")
     known = replace(known, network=network_filesystem(path) or "")
@@ -191,7 +191,7 @@ def _session(address: str | sa.URL, options: dict[str, object]) -> Iterator[orm.
     import sqlalchemy as sa
     from sqlalchemy import orm
 
-    from ddsweep.backends import url
+    from ddsweep.backends.optuna import database
 
     parsed = sa.make_url(address)
     engine = sa.create_engine(parsed, poolclass=sa.NullPool, connect_args=options)
@@ -199,7 +199,7 @@ def _session(address: str | sa.URL, options: dict[str, object]) -> Iterator[orm.
         with orm.Session(engine) as session:
             yield session
     except (sa.exc.DBAPIError, OSError) as error:
-        raise UserError(url.reason(error, parsed)) from None
+        raise UserError(database.reason(error, parsed)) from None
 
 
 def _schema(session: orm.Session) -> tuple[str, str]:
@@ -217,8 +217,9 @@ def _schema(session: orm.Session) -> tuple[str, str]:
 
 
 def _counted(session: orm.Session, known: Storage) -> Storage:
-    from ddsweep.backends import Lease, books
-    from ddsweep.backends.leases import running
+    from ddsweep.backends import Lease
+    from ddsweep.backends.optuna import grid
+    from ddsweep.backends.optuna.claims import running
 
     held, grace = running(session), Lease.parse(os.environ.get("DDSWEEP_LEASE", "")).grace
     late: dict[tuple[str, str], list[float]] = defaultdict(list)
@@ -226,4 +227,4 @@ def _counted(session: orm.Session, known: Storage) -> Storage:
         if one.silent > grace:
             late[one.sweep, one.agent].append(one.silent)
     silent = tuple(Silent(*who, len(ages), max(ages)) for who, ages in late.items())
-    return replace(known, sweeps=len(books.names(session)), running=len(held), silent=silent)
+    return replace(known, sweeps=len(grid.names(session)), running=len(held), silent=silent)

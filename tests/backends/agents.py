@@ -8,7 +8,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ddsweep.backends import Lease, connect, patience, storage
+from ddsweep.backends import Lease, connect
+from ddsweep.backends.optuna import database
 
 NAME = "chaos"
 LEASE = Lease(beat=0.4, grace=2)  # SQLite's clock counts whole seconds
@@ -34,7 +35,7 @@ def work(orders: Orders, agent: str) -> None:
 
 
 def _work(orders: Orders, agent: str) -> None:
-    storage.BUSY_SECONDS, patience.PAUSES = orders.busy, (0.05, 0.2)  # as short, beside the real ones, as the lease
+    database.BUSY_SECONDS, database.PAUSES = orders.busy, (0.05, 0.2)  # as short, beside the real ones, as the lease
     store = connect(orders.url, LEASE, patient=True)
     backend = store.sweep(NAME)
     with orders.log.open("a", buffering=1) as log:

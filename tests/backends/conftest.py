@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ddsweep.backends import Lease, connect
-from ddsweep.backends.optuna import OptunaStore
+from ddsweep.backends.optuna.backend import OptunaStore
 
 Opener = Callable[..., OptunaStore]
 

@@ -33,7 +33,7 @@ class Crew:
     def __init__(self, orders: agents.Orders, size: int) -> None:
         self._orders, self._size = orders, size
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["tests.backends.agents", "ddsweep.backends.optuna"])
+        self._context.set_forkserver_preload(["tests.backends.agents", "ddsweep.backends.optuna.backend"])
         self.processes: list[ForkServerProcess] = []
         self.harmed: Counter[str] = Counter()
         self._frozen: dict[ForkServerProcess, tuple[str, float]] = {}

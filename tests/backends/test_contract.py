@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from ddsweep.backends.memory import MemoryStore
-from ddsweep.backends.optuna import OptunaStore
+from ddsweep.backends.optuna.backend import OptunaStore
 from tests.backends.conftest import Opener
 from tests.backends.contract import LEASE, Age, QueueContract
 

@@ -10,7 +10,7 @@ import pytest
 from ddsweep import files, sweep
 from ddsweep.backends import Definition, Registered, State, connect
 from ddsweep.backends.local import FolderStore, Library
-from ddsweep.backends.optuna import OptunaStore
+from ddsweep.backends.optuna.backend import OptunaStore
 from ddsweep.errors import UserError
 from ddsweep.results.result import Result
 from ddsweep.sweep import Sweep

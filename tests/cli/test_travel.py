@@ -71,7 +71,7 @@ def test_a_cell_that_another_host_has_computed_is_not_computed_again(
 def test_what_is_nowhere_is_one_line_and_no_failure(
     ddsweep: Run, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ddsweep.backends.optuna import OptunaStore
+    from ddsweep.backends.optuna.backend import OptunaStore
 
     monkeypatch.setattr(OptunaStore, "kept", lambda self, wanted: set())
     shown = ddsweep("results", NAME, "--runs", "here")
@@ -85,7 +85,7 @@ def test_what_is_nowhere_is_one_line_and_no_failure(
 def test_what_is_damaged_in_the_storage_is_one_line(
     ddsweep: Run, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ddsweep.backends.optuna import OptunaStore
+    from ddsweep.backends.optuna.backend import OptunaStore
 
     def damaged(self: OptunaStore, key: str) -> dict[str, bytes]:
         raise travel.Damaged(f"{key}/result.json is damaged in the storage")

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ddsweep import dashboard
+from ddsweep.backends.optuna import dashboard
 from tests.cli.conftest import Run
 from tests.docs.page import ROOT, Command, Page
 from tests.docs.smaller import smaller

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from ddsweep.backends.optuna import OptunaBackend
+from ddsweep.backends.optuna.backend import OptunaBackend
 from ddsweep.backends.rules import Phase
 from tests.havoc import disk, until
 from tests.havoc.launch import Launch

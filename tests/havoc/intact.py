@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 from PIL import Image
 from safetensors import safe_open
 
-from ddsweep.backends.optuna import OptunaBackend
+from ddsweep.backends.optuna.backend import OptunaBackend
 from ddsweep.recipe import make
 from tests.test_resume import untimed
 

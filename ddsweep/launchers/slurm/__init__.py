@@ -120,13 +120,13 @@ def advice(job: Job, request: Request) -> list[str]:
     Raises:
         UserError: no such partition or nodes, no Slurm here, or Slurm does not answer.
     """
-    from ddsweep.backends import storage
+    from ddsweep.backends.optuna import database
 
     nodes = control.nodes(request.passed.get("partition", ""), request.passed.get("nodelist", ""))
     if nodes <= {os.uname().nodename.split(".")[0]}:
         return []
     lines = []
-    shared = storage.network_filesystem(job.runs)
+    shared = database.network_filesystem(job.runs)
     if not shared:
         lines.append(f"{job.runs} is on a disk of this machine; {len(nodes)} nodes must see it under the same path")
     if job.backend == "optuna" and job.storage.startswith("sqlite"):

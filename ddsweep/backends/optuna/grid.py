@@ -14,14 +14,18 @@ from typing import Any
 
 import sqlalchemy as sa
 from optuna import distributions
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages._rdb import models as m
 from optuna.trial import TrialState
 from sqlalchemy import orm
 
-from ddsweep.backends import Definition, Point, axes, tables
+from ddsweep.backends import Definition, Point, Scalar
+from ddsweep.backends.optuna import tables
 from ddsweep.backends.rules import Attempt, Phase
 from ddsweep.backends.sampler import Space, contains
 from ddsweep.errors import UserError
+
+LOG_SPAN = 100  # a positive axis over two decades or more reads best on a logarithmic scale
 
 
 def names(session: orm.Session) -> list[str]:
@@ -192,10 +196,10 @@ def retype(
             values[name].append(value)
     for (name, text), numbers in stored.items():
         values[name] += [old[text].to_external_repr(number) for number in numbers]
-    kinds = {name: axes.distribution(taken) for name, taken in values.items()} | dict(searched or {})
+    kinds = {name: distribution(taken) for name, taken in values.items()} | dict(searched or {})
     for (name, text), numbers in stored.items():
         if distributions.distribution_to_json(kinds[name]) != text:
-            _rewrite(session, study, name, text, axes.translation(numbers, old[text], kinds[name]), kinds[name])
+            _rewrite(session, study, name, text, translation(numbers, old[text], kinds[name]), kinds[name])
     return kinds
 
 
@@ -245,3 +249,27 @@ def awaited(session: orm.Session, study: int, *states: TrialState) -> bool:
     settled = sa.exists().where(mark.trial_id == trial.trial_id, mark.key == tables.SETTLED)
     query = sa.select(trial.trial_id).where(trial.study_id == study, trial.state.in_(states), ~settled)
     return session.scalar(query.limit(1)) is not None
+
+
+def distribution(values: Iterable[Scalar]) -> BaseDistribution:
+    """The distribution of an axis that takes ``values``: whole numbers, numbers, or choices in order of appearance."""
+    seen = list(dict.fromkeys((type(value), value) for value in values))  # 1, 1.0 and True are three values
+    plain = [value for _, value in seen]
+    numbers = [value for value in plain if isinstance(value, int | float) and not isinstance(value, bool)]
+    if len(numbers) < len(plain):
+        return CategoricalDistribution(plain)
+    low, high = min(numbers), max(numbers)
+    log = low > 0 and high >= LOG_SPAN * low
+    if all(isinstance(value, int) for value in numbers):
+        return IntDistribution(int(low), int(high), log=log)
+    return FloatDistribution(float(low), float(high), log=log)
+
+
+def translation(numbers: Iterable[float], old: BaseDistribution, new: BaseDistribution) -> dict[float, float]:
+    """The stored numbers that mean another choice under ``new`` than under ``old``, and what they have to become.
+
+    Numbers stand for themselves in every numeric distribution, so an axis of numbers that grows changes none.
+    """
+    meant: dict[float, Any] = {number: old.to_external_repr(number) for number in numbers}
+    translated = {number: float(new.to_internal_repr(value)) for number, value in meant.items()}
+    return {before: after for before, after in translated.items() if before != after}

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from ddsweep.backends import storage
+from ddsweep.backends.optuna.database import ALLOWED, network_filesystem, open_database, parse
 from ddsweep.errors import UserError
 
 
 def error_of(url: str) -> str:
     with pytest.raises(UserError) as caught:
-        storage.open_database(url)
+        open_database(url)
     text = str(caught.value)
     assert "\n" not in text
     return text
@@ -32,7 +32,7 @@ def error_of(url: str) -> str:
     ],
 )
 def test_what_a_storage_may_be(given: str, drivername: str, database: str) -> None:
-    url = storage.parse(given)
+    url = parse(given)
     assert (url.drivername, url.database) == (drivername, database)
 
 
@@ -49,7 +49,7 @@ def test_what_a_storage_may_be(given: str, drivername: str, database: str) -> No
 def test_what_it_may_not_be(given: str, start: str) -> None:
     text = error_of(given)
     assert text.startswith(start)
-    assert text.endswith(storage.ALLOWED)
+    assert text.endswith(ALLOWED)
     assert "hunter2" not in text
 
 
@@ -79,7 +79,7 @@ def test_a_file_that_is_something_else(tmp_path: Path) -> None:
 @pytest.mark.parametrize("revision", ["v2.6.0.a", "v99.0.0.a"])
 def test_a_database_of_another_version(tmp_path: Path, revision: str) -> None:
     path = tmp_path / "sweeps.db"
-    storage.open_database(str(path)).close()
+    open_database(str(path)).close()
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
     connection.close()
@@ -87,7 +87,7 @@ def test_a_database_of_another_version(tmp_path: Path, revision: str) -> None:
 
 
 def test_a_transaction_that_writes_excludes_others_but_not_readers(tmp_path: Path) -> None:
-    database = storage.open_database(str(tmp_path / "sweeps.db"))
+    database = open_database(str(tmp_path / "sweeps.db"))
     other = sqlite3.connect(tmp_path / "sweeps.db", timeout=0)
     with database.transaction() as session:
         session.execute(sa.text("SELECT 1"))  # only a read so far
@@ -100,7 +100,7 @@ def test_a_transaction_that_writes_excludes_others_but_not_readers(tmp_path: Pat
 
 
 def test_optunas_own_reads_do_not_wait_for_writers_when_read_only(tmp_path: Path) -> None:
-    database = storage.open_database(str(tmp_path / "sweeps.db"), read_only=True)
+    database = open_database(str(tmp_path / "sweeps.db"), read_only=True)
     other = sqlite3.connect(tmp_path / "sweeps.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     assert database.rdb.get_all_studies() == []
@@ -109,7 +109,7 @@ def test_optunas_own_reads_do_not_wait_for_writers_when_read_only(tmp_path: Path
 
 
 def test_an_error_in_a_transaction_leaves_nothing_behind(tmp_path: Path) -> None:
-    database = storage.open_database(str(tmp_path / "sweeps.db"))
+    database = open_database(str(tmp_path / "sweeps.db"))
     with pytest.raises(ZeroDivisionError), database.transaction() as session:
         session.execute(sa.text("INSERT INTO studies (study_name) VALUES ('half')"))
         raise ZeroDivisionError
@@ -118,12 +118,12 @@ def test_an_error_in_a_transaction_leaves_nothing_behind(tmp_path: Path) -> None
 
 
 def _open(url: str) -> None:
-    storage.open_database(url).close()
+    open_database(url).close()
 
 
 def _open_together(url: str) -> list[int | None]:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.backends.agents", "ddsweep.backends.optuna"])
+    context.set_forkserver_preload(["tests.backends.agents", "ddsweep.backends.optuna.backend"])
     processes = [context.Process(target=_open, args=(url,)) for _ in range(6)]
     for process in processes:
         process.start()
@@ -156,15 +156,15 @@ server:/two /my\040data nfs rw 0 0
 )  # fmt: skip
 def test_which_folders_are_on_the_network(tmp_path: Path, path: str, kind: str | None) -> None:
     (tmp_path / "mounts").write_text(MOUNTS)
-    assert storage.network_filesystem(Path(path), tmp_path / "mounts") == kind
+    assert network_filesystem(Path(path), tmp_path / "mounts") == kind
 
 
 def test_a_network_folder_is_warned_about(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(storage, "network_filesystem", lambda path: "nfs4")
+    monkeypatch.setattr("ddsweep.backends.optuna.database.network_filesystem", lambda path: "nfs4")
     with caplog.at_level(logging.WARNING):
-        database = storage.open_database(str(tmp_path / "sweeps.db"))
+        database = open_database(str(tmp_path / "sweeps.db"))
     assert "lies on nfs4: SQLite is safe on local disks only" in caplog.text
     with database.transaction("read") as session:
         assert session.scalar(sa.text("PRAGMA journal_mode")) == "delete"

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import optuna
 
 from ddsweep.backends import Row, Scalar, State, Status
-from ddsweep.backends.axes import LOG_SPAN
+from ddsweep.backends.optuna.grid import LOG_SPAN
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-    from ddsweep.backends.optuna import OptunaBackend
+    from ddsweep.backends.optuna.backend import OptunaBackend
 
 logger = logging.getLogger(__name__)
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from ddsweep.backends import Scalar, axes
+from ddsweep.backends import Scalar
+from ddsweep.backends.optuna import grid
 
 
 @pytest.mark.parametrize(
@@ -20,15 +21,15 @@ from ddsweep.backends import Scalar, axes
     ],
 )
 def test_the_distribution_of_an_axis(values: list[Scalar], expected: BaseDistribution) -> None:
-    assert axes.distribution(values) == expected
+    assert grid.distribution(values) == expected
 
 
 def test_translation_keeps_the_choice() -> None:
     old, new = CategoricalDistribution(["a", "b"]), CategoricalDistribution(["c", "b", "a"])
-    assert axes.translation([0.0, 1.0], old, new) == {0.0: 2.0}, "b stays where it was"
-    assert axes.translation([5.0], IntDistribution(1, 5), CategoricalDistribution(["none", 5])) == {5.0: 1.0}
+    assert grid.translation([0.0, 1.0], old, new) == {0.0: 2.0}, "b stays where it was"
+    assert grid.translation([5.0], IntDistribution(1, 5), CategoricalDistribution(["none", 5])) == {5.0: 1.0}
 
 
 def test_numbers_stand_for_themselves() -> None:
     new = FloatDistribution(0.5, 5000.0, log=True)
-    assert axes.translation([1.0, 2.0, 5.0], IntDistribution(1, 5), new) == {}
+    assert grid.translation([1.0, 2.0, 5.0], IntDistribution(1, 5), new) == {}

@@ -12,8 +12,9 @@ import sqlalchemy as sa
 from optuna.artifacts import get_all_artifact_meta
 from optuna.trial import TrialState
 
-from ddsweep.backends import Definition, Lease, Point, Scalar, attach_image, tables
-from ddsweep.backends.optuna import OptunaBackend, OptunaStore
+from ddsweep.backends import Definition, Lease, Point, Scalar, attach_image
+from ddsweep.backends.optuna import tables
+from ddsweep.backends.optuna.backend import OptunaBackend, OptunaStore
 from ddsweep.errors import UserError
 from tests.backends.conftest import Opener
 

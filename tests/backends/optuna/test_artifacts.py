@@ -10,9 +10,9 @@ import pytest
 import sqlalchemy as sa
 from optuna.artifacts.exceptions import ArtifactNotFound
 
-from ddsweep.backends import artifacts
-from ddsweep.backends.artifacts import PART, Artifacts
-from ddsweep.backends.storage import Database, open_database
+from ddsweep.backends.optuna import artifacts
+from ddsweep.backends.optuna.artifacts import PART, Artifacts
+from ddsweep.backends.optuna.database import Database, open_database
 from ddsweep.results.travel import Damaged
 
 BODY = bytes(range(256)) * (PART // 256) + b"and a little more than one part"

@@ -15,9 +15,10 @@ import sqlalchemy as sa
 from optuna.exceptions import StorageInternalError
 from sqlalchemy import orm
 
-from ddsweep.backends import Claim, Definition, Lease, Point, State, patience
-from ddsweep.backends.optuna import OptunaBackend
-from ddsweep.backends.storage import Database, Mode
+from ddsweep.backends import Claim, Definition, Lease, Point, State
+from ddsweep.backends.optuna import database
+from ddsweep.backends.optuna.backend import OptunaBackend
+from ddsweep.backends.optuna.database import Database, Mode
 from ddsweep.errors import UserError
 from tests.backends.conftest import Opener, Server
 
@@ -27,7 +28,7 @@ GRID = Definition(NAME, [Point("a", {"alpha": 0}, "key-a"), Point("b", {"alpha":
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "PAUSES", (0.01, 0.02))
+    monkeypatch.setattr(database, "PAUSES", (0.01, 0.02))
 
 
 @pytest.fixture
@@ -98,14 +99,14 @@ def test_registering_twice_for_want_of_an_answer_is_registering_once(
 
 
 def test_a_locked_file_is_waited_for(open_store: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ddsweep.backends.storage.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("ddsweep.backends.optuna.database.BUSY_SECONDS", 0.05)
     backend = open_store(tmp_path / "sweeps.db", Lease(beat=0.01, grace=0.02)).sweep(NAME)
     backend.register(GRID)
     held = backend.claim("gpu0")
     with contextlib.closing(sqlite3.connect(tmp_path / "sweeps.db", isolation_level=None)) as writer:
         writer.execute("BEGIN IMMEDIATE")
         tries = iter(range(3))
-        monkeypatch.setattr(patience.time, "sleep", lambda pause: next(tries, None) == 1 and writer.execute("ROLLBACK"))
+        monkeypatch.setattr(database.time, "sleep", lambda pause: next(tries, None) == 1 and writer.execute("ROLLBACK"))
         claim = backend.claim("gpu1")
     assert claim is not None and claim.point.id == "b"
     backend.reconcile()
@@ -116,9 +117,9 @@ def test_patience_ends(backend: OptunaBackend, monkeypatch: pytest.MonkeyPatch) 
     def away() -> None:
         raise cut()
 
-    monkeypatch.setattr(patience, "SECONDS", 0.05)
+    monkeypatch.setattr(database, "SECONDS", 0.05)
     with pytest.raises(sa.exc.OperationalError):
-        patience.insist(away, "here")
+        database.insist(away, "here")
 
 
 def test_what_optuna_wraps_is_known_again() -> None:
@@ -129,9 +130,9 @@ def test_what_optuna_wraps_is_known_again() -> None:
             raise StorageInternalError("…") from error
         return "there"
 
-    assert patience.insist(away_at_first, "here") == "there"
+    assert database.insist(away_at_first, "here") == "there"
     with pytest.raises(StorageInternalError):
-        patience.insist(broken := Mock(side_effect=StorageInternalError("of its own")), "here")
+        database.insist(broken := Mock(side_effect=StorageInternalError("of its own")), "here")
     assert broken.call_count == 1
 
 
@@ -143,7 +144,7 @@ def test_what_optuna_wraps_is_known_again() -> None:
 def test_what_passes_on_postgresql(state: str | None, passes: bool) -> None:
     error = psycopg.OperationalError("…")
     error.sqlstate = state
-    assert patience.passing(sa.exc.OperationalError("", {}, error)) is passes
+    assert database.passing(sa.exc.OperationalError("", {}, error)) is passes
 
 
 def test_what_does_not_pass_on_sqlite() -> None:
@@ -151,7 +152,7 @@ def test_what_does_not_pass_on_sqlite() -> None:
     with pytest.raises(sa.exc.OperationalError) as caught, engine.connect() as connection:
         connection.execute(sa.text("SELECT * FROM nowhere"))
     engine.dispose()
-    assert not patience.passing(caught.value)
+    assert not database.passing(caught.value)
 
 
 @pytest.mark.postgres
@@ -171,7 +172,7 @@ def test_a_real_server_that_refuses_or_is_away_hears_and_tells_no_password(
     claim = backend.claim("gpu0")
     assert claim is not None
     own_server.stop()
-    monkeypatch.setattr(patience, "SECONDS", 0.2)
+    monkeypatch.setattr(database, "SECONDS", 0.2)
     with caplog.at_level(logging.DEBUG), pytest.raises(UserError) as caught, claim:
         claim.complete(0.5)
     assert str(caught.value).startswith("storage postgresql+psycopg://postgres:***@127.0.0.1:")

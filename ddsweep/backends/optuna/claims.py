@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -21,7 +22,8 @@ from optuna.storages._rdb import models as m
 from optuna.trial import TrialState
 from sqlalchemy import orm
 
-from ddsweep.backends import Lease, Point, rules, tables
+from ddsweep.backends import Lease, Point, rules
+from ddsweep.backends.optuna import tables
 
 Claimed = tuple[int, Point, int, dict[str, Any]]  # the trial, its point, which attempt it is, the note left with it
 METRIC_NAMES = "study:metric_names"  # Optuna's system attribute of a study
@@ -199,3 +201,49 @@ def _fail(session: orm.Session, trial: int, reason: str) -> None:
     ended = {"state": TrialState.FAIL, "_datetime_complete_utc": tables.now()}
     session.execute(sa.update(m.TrialModel).where(m.TrialModel.trial_id == trial).values(ended))
     tables.put(session, m.TrialUserAttributeModel, trial, {"reason": reason})
+
+
+@dataclass(frozen=True)
+class Held:
+    """A cell in the hands of an agent.
+
+    Attributes:
+        sweep: its sweep.
+        point: the cell.
+        agent: the holder, HOST:PID.
+        silent: seconds since its last heartbeat, by the storage's clock; 0 where it has had none yet.
+    """
+
+    sweep: str
+    point: Point
+    agent: str
+    silent: float
+
+
+def running(session: orm.Session) -> list[Held]:
+    """Of every sweep of ours; studies that others keep in the same storage are left out.
+
+    On PostgreSQL the session's time zone has to be UTC, which is how heartbeats are stored.
+    """
+    trial, heart, study = m.TrialModel, m.TrialHeartbeatModel, m.StudyModel
+    point = orm.aliased(m.TrialSystemAttributeModel)
+    agent = orm.aliased(m.TrialUserAttributeModel)
+    query = (
+        sa.select(study.study_name, point.value_json, agent.value_json, heart.heartbeat)
+        .select_from(trial)
+        .join(study, study.study_id == trial.study_id)
+        .join(point, (point.trial_id == trial.trial_id) & (point.key == tables.POINT))
+        .outerjoin(agent, (agent.trial_id == trial.trial_id) & (agent.key == "agent"))
+        .outerjoin(heart, heart.trial_id == trial.trial_id)
+        .where(trial.state == TrialState.RUNNING)
+        .order_by(study.study_name, trial.number)
+    )
+    now = session.scalar(sa.select(sa.func.now()))
+    assert now is not None
+    return [
+        Held(
+            name, Point(**json.loads(where)), json.loads(who) if who else "",
+            max(0.0, (now.replace(tzinfo=None) - beat).total_seconds()) if beat else 0.0,
+        )
+        for name, where, who, beat in session.execute(query)
+    ]  # fmt: skip

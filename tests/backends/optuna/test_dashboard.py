@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from ddsweep import dashboard
-from ddsweep.backends import Definition, Point, attach_image, connect, notes
+from ddsweep.backends import Definition, Point, attach_image, connect
+from ddsweep.backends.optuna import dashboard, notes
 from ddsweep.errors import UserError
 
 NAME = "ablation-alpha@demo"

@@ -15,18 +15,16 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
+from urllib.parse import quote, quote_plus
 
 import optuna
 import sqlalchemy as sa
+from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from sqlalchemy import orm
 
 from ddsweep import files
-from ddsweep.backends import patience, tables
-from ddsweep.backends.url import ALLOWED as ALLOWED
-from ddsweep.backends.url import one_line as one_line
-from ddsweep.backends.url import parse as parse
-from ddsweep.backends.url import shown as shown
+from ddsweep.backends.optuna import tables
 from ddsweep.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -51,6 +49,16 @@ SERVER = (
     f"SET tcp_user_timeout = '{SILENT_SECONDS}s'",
 )  # fmt: skip
 READ = {"ddsweep_read": True}  # an execution option: the transaction will not write
+
+SECONDS = 300.0  # how long a storage may be away before whoever needs it gives up
+PAUSES = (0.1, 5.0)  # seconds before the second try, doubled with every further one up to the longest
+SQLITE = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR")  # held by another process, or a full disk
+# 08: connection, 40: deadlock, 53: no disk or connection left, 57P: shutdown and start, 25P03: frozen for too long
+POSTGRESQL = ("08", "40", "53", "57P", "25P03")
+ALLOWED = "a file, sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
+HIDDEN = "***"
+# what may be shown of ?options: a mistyped ?pasword= is as secret as the right one
+HARMLESS = {"application_name", "client_encoding", "connect_timeout", "host", "port", "sslmode", "target_session_attrs"}
 
 
 @dataclass
@@ -91,7 +99,7 @@ class Database:
         began = time.monotonic()
         try:
             with one_line(self.url):
-                return patience.insist(once, shown(self.url))
+                return insist(once, shown(self.url))
         finally:
             ended = time.monotonic()
             if ended - began > self.long:
@@ -140,7 +148,7 @@ def open_database(storage: str, *, read_only: bool = False, patient: bool = Fals
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     opener = partial(_open_sqlite if url.get_backend_name() == "sqlite" else _open_postgresql, url)
     with one_line(url):
-        database = patience.insist(opener, shown(url)) if patient else opener()
+        database = insist(opener, shown(url)) if patient else opener()
     if read_only:
         database.rdb.scoped_session.configure(bind=database.rdb.engine.execution_options(**READ))
     return database
@@ -233,3 +241,101 @@ def network_filesystem(path: Path, mounts: Path = Path("/proc/mounts")) -> str |
         if path.resolve().is_relative_to(folder) and len(folder) >= best[0]:  # a later mount covers an earlier one
             best = (len(folder), kind)
     return best[1] if best[1] in NETWORK_FILESYSTEMS else None
+
+
+def insist(work: Callable[[], T], where: str) -> T:
+    """``work()``, again and again while its errors are of the passing kind; the last one after ``SECONDS``."""
+    since, pause = time.monotonic(), PAUSES[0]
+    while True:
+        try:
+            return work()
+        except (sa.exc.DBAPIError, StorageInternalError) as error:  # Optuna's own calls wrap what the database said
+            cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+            if not isinstance(cause, sa.exc.DBAPIError) or not passing(cause) or time.monotonic() - since > SECONDS:
+                raise
+        if pause == PAUSES[0]:
+            logger.warning("storage %s is away or busy; trying again for %.0f s", where, SECONDS)
+        time.sleep(pause)
+        pause = min(2 * pause, PAUSES[1])
+
+
+def passing(error: sa.exc.DBAPIError) -> bool:
+    """Whether the same may succeed later: a lost connection, a restart, a lock; not a wrong statement or password."""
+    if isinstance(error.orig, sqlite3.Error):
+        return str(getattr(error.orig, "sqlite_errorname", "")).startswith(SQLITE)
+    state = getattr(error.orig, "sqlstate", None)
+    if state:
+        return str(state).startswith(POSTGRESQL)
+    # a connection that broke, or could not be made, has no state: nobody was there to give one
+    return error.connection_invalidated or isinstance(error, sa.exc.OperationalError)
+
+
+def parse(storage: str) -> sa.URL:
+    """The URL of ``storage``: a path is an SQLite file, ``postgresql://`` means the driver psycopg.
+
+    Raises:
+        UserError: neither of the two. What was given is not repeated: it may hold a password.
+    """
+    if "://" not in storage:
+        if re.match(r"[\w+.-]{2,}:", storage):  # user:password@host, or postgresql:/…: nobody means a file by that
+            raise UserError(f"storage: not a URL; {ALLOWED}")
+        return sa.URL.create("sqlite", database=str(Path(storage).expanduser().absolute()))
+    try:
+        url = sa.make_url(storage)
+    except (sa.exc.ArgumentError, ValueError):
+        raise UserError(f"storage: not a URL; {ALLOWED}") from None
+    backend = url.get_backend_name()
+    if backend == "sqlite" and url.drivername == "sqlite" and url.database and url.database != ":memory:":
+        if url.query:
+            raise UserError(f"storage: {shown(url)}: SQLite takes no ?options here; {ALLOWED}")
+        return url.set(database=str(Path(url.database).expanduser().absolute()))
+    if url.drivername in ("postgresql", "postgres", "postgresql+psycopg"):
+        if "@" in f"{url.host}{url.database}":  # a password with a / or @ in it that was not written %2F or %40
+            raise UserError(f"storage: not a URL; in a password write / as %2F and @ as %40; {ALLOWED}")
+        return url.set(drivername="postgresql+psycopg")
+    raise UserError(f"storage: cannot use {url.drivername}://; {ALLOWED}")
+
+
+def shown(url: sa.URL) -> str:
+    """The URL for people: no password."""
+    if url.get_backend_name() == "sqlite":
+        return str(url.database)
+    hidden = {key: value if key in HARMLESS else HIDDEN for key, value in url.query.items()}
+    return url.set(query=hidden).render_as_string(hide_password=True).replace("%2A%2A%2A", HIDDEN)
+
+
+@contextlib.contextmanager
+def one_line(url: sa.URL) -> Iterator[None]:
+    """Turn what a database, Optuna and the system raise about a storage into one line, without the password.
+
+    The original is not chained to it: a traceback in some log would show what the line hides.
+    """
+    try:
+        yield
+    except sa.exc.IntegrityError:
+        raise  # never the storage's fault
+    except (sa.exc.DBAPIError, sa.exc.TimeoutError, OSError) as error:
+        raise UserError(f"storage {shown(url)}: {reason(error, url)}") from None
+    except optuna.exceptions.StorageInternalError as error:
+        raise UserError(f"storage {shown(url)}: {reason(error.__cause__ or error, url)}") from None
+    except RuntimeError as error:
+        if "table schema" not in str(error):
+            raise
+        advice = "use a new one, or `optuna storage upgrade --storage URL`"
+        raise UserError(f"storage {shown(url)}: was made by another version of Optuna; {advice}") from None
+
+
+def reason(error: BaseException, url: sa.URL) -> str:
+    """What an error says, in one line of bounded length, without the password in any spelling."""
+    text = " ".join(str(getattr(error, "orig", None) or error).split()) or type(error).__name__
+    for secret in _secrets(url):
+        text = text.replace(secret, HIDDEN)
+    return text if len(text) <= 300 else f"{text[:300]} …"
+
+
+def _secrets(url: sa.URL) -> list[str]:
+    """What the URL hides, as it is and as URLs spell it, longest first."""
+    values = [value for key, value in url.normalized_query.items() if key not in HARMLESS]
+    plain = [str(url.password or ""), *(one for value in values for one in value)]
+    spelled = {form for one in plain if len(one) > 1 for form in (one, quote(one, safe=""), quote_plus(one))}
+    return sorted(spelled, key=len, reverse=True)

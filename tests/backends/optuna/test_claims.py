@@ -9,7 +9,7 @@ from pathlib import Path
 import optuna
 
 from ddsweep.backends import Definition, Point, connect
-from ddsweep.backends.leases import running
+from ddsweep.backends.optuna.claims import running
 
 
 def test_of_every_sweep_and_of_no_other_study(tmp_path: Path) -> None:

@@ -55,8 +55,8 @@ def application(storage: str, artifacts_dir: Path | None, *, allow_edit: bool = 
     """The dashboard as a WSGI application."""
     import optuna_dashboard
 
-    from ddsweep.backends import artifacts
-    from ddsweep.backends.storage import open_database
+    from ddsweep.backends.optuna import artifacts
+    from ddsweep.backends.optuna.database import open_database
 
     database = open_database(storage, read_only=not allow_edit)
     artifacts.prepare(database)

@@ -15,7 +15,8 @@ import sqlalchemy as sa
 from optuna.storages._rdb import models as m
 from sqlalchemy import orm
 
-from ddsweep.backends import Seen, tables
+from ddsweep.backends import Seen
+from ddsweep.backends.optuna import tables
 
 TABLE = m.StudySystemAttributeModel
 GONE = timedelta(days=1)  # an agent that was killed did not take its leave; the next one to report does it

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from optuna_dashboard import get_note
 
-from ddsweep.backends import Definition, Point, Row, Scalar, State, Status, notes
-from ddsweep.backends.optuna import OptunaBackend
+from ddsweep.backends import Definition, Point, Row, Scalar, State, Status
+from ddsweep.backends.optuna import notes
+from ddsweep.backends.optuna.backend import OptunaBackend
 from tests.backends.conftest import Opener
 
 DEFINITION = {"axis": ["alpha"], "baseline": {"alpha": 0.0}, "parameters": {"alpha": [0, 1, 100], "ipc": [10]}}
