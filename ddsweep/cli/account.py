@@ -12,7 +12,7 @@ from ddsweep.trackers import choice
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ddsweep.backends.wandb import WandbStore
+    from ddsweep.backends.wandb.backend import WandbStore
     from ddsweep.launchers import Job
 
 ALLOWED = {"backend": ("optuna", "wandb"), "track": choice.NAMES}
@@ -64,7 +64,7 @@ class Account:
 
     def store(self) -> WandbStore:
         """The project's sweeps."""
-        from ddsweep.backends.wandb import WandbStore
+        from ddsweep.backends.wandb.backend import WandbStore
 
         return WandbStore(self.project, self.entity)
 

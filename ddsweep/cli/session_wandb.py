@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, cast
 
-from ddsweep.backends import State, Status, wandb_search
+from ddsweep.backends import State, Status
 from ddsweep.backends.local import FolderStore
 from ddsweep.cli.session import Session
 
 if TYPE_CHECKING:
     from ddsweep.backends import Registered
-    from ddsweep.backends.wandb import WandbBackend
+    from ddsweep.backends.wandb.backend import WandbBackend
 
 ASK = 15.0  # seconds between two questions to W&B
 
@@ -20,6 +20,8 @@ class WandbSession(Session):
     """Asks W&B seldom, and looks into the run folders of this machine in between."""
 
     def _tell_changes(self, registered: Registered) -> None:
+        from ddsweep.backends.wandb.backend import dealt
+
         super()._tell_changes(registered)
         backend = cast("WandbBackend", self._backend)
         for change in backend.changes():
@@ -29,7 +31,7 @@ class WandbSession(Session):
         self._url = backend.url
         self._out.print(f"W&B     {self._url}", soft_wrap=True)
         here = FolderStore(self._job.runs)
-        here.remember(wandb_search.dealt(self._sweep))
+        here.remember(dealt(self._sweep))
         self._here, self._asked = here.sweep(self._sweep.full_name), -ASK
 
     def _look(self) -> Status:

@@ -84,7 +84,7 @@ def _asked() -> str:
     """Why the service cannot be used now, as a launch would find it."""
     import wandb
 
-    from ddsweep.backends.wandb_service import Service
+    from ddsweep.backends.wandb.client import Service
 
     before = os.environ.get("WANDB_SERVICE")
     try:

@@ -14,9 +14,10 @@ from ddsweep import agent, trial
 from ddsweep.agent import wandb_trial
 from ddsweep.agent.gpu_lock import Turns
 from ddsweep.agent.wandb_trial import Place
-from ddsweep.backends import Definition, Lease, State, wandb_search
+from ddsweep.backends import Definition, Lease, State
 from ddsweep.backends.local import FolderStore
 from ddsweep.backends.memory import MemoryStore
+from ddsweep.backends.wandb import backend
 from ddsweep.checkpoints import Interrupted
 from ddsweep.pruning import Looks, Pruned
 from ddsweep.recipe import Recipe
@@ -118,7 +119,7 @@ class Service(Told):
 def dealt(monkeypatch: pytest.MonkeyPatch, outcome: Trial, stops: bool = False) -> tuple[int, Service, FolderStore]:
     """A point that W&B has drawn, run by ``ddsweep trial``."""
     one, told, folder = searched(early_terminate=EARLY), Service(stops), FolderStore(Path("runs"))
-    folder.remember(wandb_search.dealt(one))
+    folder.remember(backend.dealt(one))
     replaced(monkeypatch, outcome)
     recipe = one.recipe({"alpha": 12.34})
     code = wandb_trial.main(recipe, Place(one.full_name, Path("runs"), "cpu"), cast("Any", told))

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from ddsweep.backends.wandb import WandbStore
+from ddsweep.backends.wandb.backend import WandbStore
 from ddsweep.cli.account import Account
 from ddsweep.errors import UserError
 from tests.cli.conftest import Run

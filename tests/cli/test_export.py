@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from ddsweep import sweep
-from ddsweep.backends.wandb import WandbStore
+from ddsweep.backends.wandb.backend import WandbStore
 from tests.cli.conftest import Run
 from tests.standin import Standin
 

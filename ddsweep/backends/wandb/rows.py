@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from ddsweep.backends import Point, Row, State
-from ddsweep.backends.wandb_service import Trial
+from ddsweep.backends.wandb.client import Trial
 from ddsweep.errors import UserError
 from ddsweep.recipe import Recipe, make
 from ddsweep.sweep import wandb as configurations

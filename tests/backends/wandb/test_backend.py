@@ -18,7 +18,7 @@ from wandb.apis.public.sweeps import _agent_heartbeat, _register_agent
 
 from ddsweep import sweep
 from ddsweep.backends import Backend, Definition, Registered, State
-from ddsweep.backends.wandb import WandbBackend, WandbStore
+from ddsweep.backends.wandb.backend import WandbBackend, WandbStore
 from ddsweep.errors import UserError
 from ddsweep.sweep import wandb as configurations
 from tests.backends.backend_contract import (
@@ -236,7 +236,7 @@ def test_sweeps_and_runs_of_others_do_no_harm(server: Standin, store: WandbStore
 
 
 def test_a_server_that_does_not_answer_is_one_line(server: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ddsweep.backends.wandb_service.PATIENCE", 1)
+    monkeypatch.setattr("ddsweep.backends.wandb.client.PATIENCE", 1)
     server.fail("GetSweeps", 500, times=9)
     try:
         with pytest.raises(UserError, match=f"^wandb: {server.url} does not answer$"):
@@ -266,7 +266,7 @@ def test_nothing_is_printed(server: Standin, capfd: pytest.CaptureFixture[str], 
 
 ASK = """
 import json, os, sys, wandb
-from ddsweep.backends.wandb import WandbStore
+from ddsweep.backends.wandb.backend import WandbStore
 from ddsweep.errors import UserError
 before = dict(os.environ)
 for changes, entity in json.loads(sys.argv[1]):

@@ -12,19 +12,24 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from ddsweep.backends import Definition, Point, Registered, Row, State, Status, wandb_search
-from ddsweep.backends.wandb_rows import Book
-from ddsweep.backends.wandb_service import Registration, Service
+from ddsweep.backends import Definition, Point, Registered, Row, State, Status
+from ddsweep.backends.wandb.client import Registration, Service
+from ddsweep.backends.wandb.rows import Book
 from ddsweep.errors import UserError, closest
 from ddsweep.sweep import Sweep
 from ddsweep.sweep import wandb as configurations
 
+if TYPE_CHECKING:
+    from ddsweep.backends.wandb.client import Trial
+
 logger = logging.getLogger(__name__)
 OPEN = ("PENDING", "RUNNING", "PAUSED")
 VERSIONS = "the cells: another version of ddsweep registered them, and they are other experiments now"
+BASELINE = "W&B draws from the ranges only; the baseline is run with: ddsweep run {reference} {choices}"
 
 
 class WandbStore:
@@ -49,7 +54,7 @@ class WandbStore:
 
     def load_definition(self, name: str) -> Definition:
         """A registered sweep. Raises UserError, naming the sweeps there are, when it is not registered."""
-        return wandb_search.dealt(self.family(name)[0].plan)
+        return dealt(self.family(name)[0].plan)
 
     def sweep(self, name: str) -> WandbBackend:
         """One sweep, registered or about to be."""
@@ -180,7 +185,7 @@ class WandbBackend:
         try:
             family = self._store.family(self.name)
             if family[0].plan.search:
-                self._last = self._searched(wandb_search.same(family)).status
+                self._last = self._searched(same(family)).status
                 return self._last
             self._last = Status(self.name, [*self._rows(family[0].points, family).values()])
         except UserError as error:
@@ -200,7 +205,7 @@ class WandbBackend:
     def _register_search(self, plan: Sweep, family: list[Member]) -> Registered:
         """Find the search, or register it, or register as many points as are left of it."""
         assert plan.search is not None
-        self._notices += filter(None, [wandb_search.advice(plan)])
+        self._notices += filter(None, [advice(plan)])
         if not family:
             self._create(plan)
             return Registered(plan.search.run_cap, 0, 0)
@@ -209,15 +214,15 @@ class WandbBackend:
         if self._changes:
             self._replace(newest, plan, plan.search.run_cap)
             return Registered(plan.search.run_cap, 0, 0)
-        known = self._searched(wandb_search.same(family))
+        known = self._searched(same(family))
         left = replace(known, cap=plan.search.run_cap).left
         if left and (newest.plan.search != plan.search or not newest.open):
             self._replace(newest, plan, left)
         return Registered(max(0, plan.search.run_cap - known.cap), len(known.rows), 0)
 
-    def _searched(self, family: list[Member]) -> wandb_search.Count:
+    def _searched(self, family: list[Member]) -> Count:
         trials = self._service.trials(member.registration.id for member in family)
-        return wandb_search.Count.of(self.name, family, trials, self._book)
+        return Count.of(self.name, family, trials, self._book)
 
     def _replace(self, old: Member, plan: Sweep, left: set[str] | int) -> None:
         """Register what is left; where nothing is, the whole, so that the new definition can be read."""
@@ -237,3 +242,71 @@ class WandbBackend:
         """How points fare, by the recipe's key."""
         trials = self._service.trials(member.registration.id for member in family)
         return self._book.rows(points, trials, family[0].registration.id)
+
+
+def dealt(sweep: Sweep) -> Definition:
+    """A search as W&B has it: without the baselines, which lie in none of its ranges."""
+    whole = Definition.of(sweep)
+    if sweep.search is None:
+        return whole
+    baselines = {cell.key for cell in sweep.cells if sweep.is_baseline(cell.recipe)}
+    return replace(
+        whole, points=[one for one in whole.points if one.key not in baselines], cap=sweep.search.run_cap
+    )  # fmt: skip
+
+
+def advice(sweep: Sweep) -> str:
+    """How the baseline is run; empty where there is none."""
+    choices = " ".join(f"{name}={value}" for name, value in sweep.baseline.items())
+    return BASELINE.format(reference=sweep.full_name, choices=choices) if choices else ""
+
+
+def same(family: Sequence[Member]) -> list[Member]:
+    """The members, newest first, that search as the newest does."""
+    newest = family[0].plan
+    return [one for one in family if not configurations.changes(one.plan, newest)]
+
+
+@dataclass(frozen=True)
+class Count:
+    """What of a search there is on W&B.
+
+    Attributes:
+        name: the sweep.
+        rows: of the points that were dealt.
+        cap: how many points it has.
+    """
+
+    name: str
+    rows: list[Row]
+    cap: int
+
+    @classmethod
+    def of(cls, name: str, family: Sequence[Member], trials: Iterable[Trial], book: Book) -> Count:
+        """Read the runs of a family of searches; ``same``."""
+        plan, found = family[0].plan, list(trials)
+        assert plan.search is not None
+        points = points_of(plan, found, book)
+        rows = book.rows(points, found, family[0].registration.id)
+        return cls(name, list(rows.values()), plan.search.run_cap)
+
+    @property
+    def left(self) -> int:
+        """Points that neither have a result nor run."""
+        return max(0, self.cap - sum(row.state in (State.COMPLETE, State.PRUNED, State.RUNNING) for row in self.rows))
+
+    @property
+    def status(self) -> Status:
+        """How far it is."""
+        return Status(self.name, self.rows, max(0, self.cap - len(self.rows)))
+
+
+def points_of(plan: Sweep, trials: Iterable[Trial], book: Book) -> list[Point]:
+    """The points of runs, in the order in which they were dealt."""
+    found: dict[str, Point] = {}
+    for trial in trials:
+        recipe = book.recipe(trial)
+        if recipe is not None and not plan.is_baseline(recipe):
+            params = {name: getattr(recipe, name) for name in plan.swept}
+            found.setdefault(recipe.key(), Point(recipe.key(), params, recipe.key(), recipe.title()))
+    return list(found.values())
