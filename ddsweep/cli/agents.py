@@ -72,10 +72,10 @@ class Attached(Session):
         return not self._backend.drained()
 
     def _conclude(self) -> int:
-        from ddsweep.cli import crew, view
+        from ddsweep.cli import crew, display
 
         status = self._backend.status()
-        self._out.print(f"{view.counts(status)}   {view.clock(time.monotonic() - self._began)}")
+        self._out.print(f"{display.counts(status)}   {display.clock(time.monotonic() - self._began)}")
         for reason in self._launcher.closed():
             self._out.print(f"closed  {reason}", soft_wrap=True)
         if left := crew.left(self._backend, status, self._launcher):

@@ -52,8 +52,7 @@ def clean(
     Unfinished runs of no launched sweep and temporaries go without a question; finished runs, PTMs and datasets only
     after one. What an agent works on stays. Without a word nothing is removed.
     """
-    from ddsweep.cli import clean_view
-    from ddsweep.cli.clean_work import Cleaning
+    from ddsweep.cli.cleaning import Cleaning, record, show, tell
 
     if what is not None and what not in WORDS:
         raise UserError(f"clean: nothing is called {what!r}; {closest(what, WORDS)}")
@@ -63,9 +62,9 @@ def clean(
     items = [one for one in found.items if oldest is None or one.touched <= oldest]
     if what is None:
         if as_json:
-            typer.echo(json.dumps(clean_view.record(found, items), indent=2, ensure_ascii=False))
+            typer.echo(json.dumps(record(found, items), indent=2, ensure_ascii=False))
         else:
-            clean_view.show(found, items, cleaning)
+            show(found, items, cleaning)
         return
     cleaning.insist()
     kinds = chosen(what)
@@ -79,7 +78,7 @@ def clean(
     if as_json:
         typer.echo(json.dumps(outcome.record(held), indent=2, ensure_ascii=False))
     else:
-        clean_view.tell(outcome, held)
+        tell(outcome, held)
     raise typer.Exit(1 if outcome.failed else 0)
 
 
@@ -108,13 +107,13 @@ def can_ask() -> bool:
 
 
 def _plan(free: Sequence[Item], held: Sequence[Item], as_json: bool) -> None:
-    from ddsweep.cli import clean_view
+    from ddsweep.cli import cleaning
 
     if as_json:
-        records = [clean_view.of(one) for one in (*free, *held)]
+        records = [cleaning.of(one) for one in (*free, *held)]
         typer.echo(json.dumps({"would_remove": records}, indent=2, ensure_ascii=False))
     else:
-        clean_view.plan(free, held)
+        cleaning.plan(free, held)
 
 
 def _agreed(free: Sequence[Item], kinds: Sequence[Kind], yes: bool, as_json: bool) -> list[Item]:
@@ -123,12 +122,12 @@ def _agreed(free: Sequence[Item], kinds: Sequence[Kind], yes: bool, as_json: boo
     Raises:
         UserError: there is something to ask, and nobody to ask it; nothing was removed.
     """
-    from ddsweep.cli import clean_view
+    from ddsweep.cli import cleaning
 
     groups = {kind: [one for one in free if one.kind is kind] for kind in kinds}
     asking = [kind for kind in kinds if kind.asks and groups[kind]]
     if asking and not yes and (as_json or not can_ask()):
-        what = "; ".join(clean_view.counted(groups[kind]) for kind in asking)
+        what = "; ".join(cleaning.counted(groups[kind]) for kind in asking)
         raise UserError(f"clean: {what}: removed only after a question, and nobody can answer here; add --yes")
     agreed: list[Item] = []
     for kind in kinds:
@@ -138,8 +137,8 @@ def _agreed(free: Sequence[Item], kinds: Sequence[Kind], yes: bool, as_json: boo
 
 
 def _asked(kind: Kind, items: Sequence[Item]) -> bool:
-    from ddsweep.cli import clean_view
+    from ddsweep.cli import cleaning
 
-    for line in clean_view.question(kind, items):
+    for line in cleaning.question(kind, items):
         typer.echo(line)
     return typer.confirm("remove?", default=False)

@@ -19,11 +19,11 @@ def dashboard(
 ) -> None:
     """Serve the dashboard on this machine: studies, notes, image grids, plots. Read-only unless --allow-edit."""
     from ddsweep.backends.optuna import dashboard as server
-    from ddsweep.cli import console, stores
+    from ddsweep.cli import display, stores
 
     stores.connect(runs, storage).close()
     mode = "" if not allow_edit else " (editable)"
-    out = console.stdout()
+    out = display.stdout()
     try:
         server.serve(
             stores.url(runs, storage), runs / "artifacts", port=port, allow_edit=allow_edit,

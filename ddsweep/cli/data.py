@@ -36,7 +36,7 @@ Dataset = Annotated[
 def list_(as_json: Json = False) -> None:
     """All datasets: classes, size in pixels, images, what is in the cache, on which terms."""
     from ddsweep import data as datasets
-    from ddsweep.cli import console
+    from ddsweep.cli import display
 
     holdings = datasets.holdings()
     if as_json:
@@ -50,7 +50,7 @@ def list_(as_json: Json = False) -> None:
         ]  # fmt: skip
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
-    console.table(
+    display.table(
         [
             {
                 "name": one.row.name, "classes": len(one.row.classes), "size": one.row.size,

@@ -27,7 +27,7 @@ def doctor(runs: Runs = RUNS, storage: Storage = None, as_json: Json = False) ->
     from dataclasses import asdict
 
     from ddsweep import files
-    from ddsweep.cli import console, stores
+    from ddsweep.cli import display, stores
     from ddsweep.doctor import Place, State
 
     place = Place(runs, stores.url(runs, storage), files.cache_dir())
@@ -36,7 +36,7 @@ def doctor(runs: Runs = RUNS, storage: Storage = None, as_json: Json = False) ->
     if as_json:
         typer.echo(json.dumps([asdict(one) for one in findings], indent=2, ensure_ascii=False))
     else:
-        out = console.stdout()
+        out = display.stdout()
         out.print(screen(findings))
         out.print(summary(counts[State.BROKEN], counts[State.WARNING]), soft_wrap=True)
     raise typer.Exit(1 if counts[State.BROKEN] else 0)

@@ -84,7 +84,7 @@ def evaluate(
     """
     from ddsweep import device as devices
     from ddsweep import exchange
-    from ddsweep.cli import judging, progress
+    from ddsweep.cli import display, judging
     from ddsweep.exchange.prepare import Choices
 
     given = {"eval_archs": arch, "eval_rule": rule, "eval_nets": nets, "seed": seed} | _chosen(set_)
@@ -98,7 +98,7 @@ def evaluate(
     understood = _understood(found, prepared, job)
     if not as_json:
         typer.echo("\n".join([f"{file}: {understood[0]}", *understood[1:]]))
-    with progress.one_trial(f"{file.name} on {job.dataset}") as tracker:
+    with display.one_trial(f"{file.name} on {job.dataset}") as tracker:
         judged = job.judge(prepared.synthetic, loaded, tracker)
     if as_json:
         _print_json(file, found, prepared, judged)
@@ -157,7 +157,7 @@ def _understood(found: ImageSet, prepared: Prepared, job: Job) -> list[str]:
 
 
 def _print(judged: list[Judged], name: str) -> None:
-    from ddsweep.cli import console
+    from ddsweep.cli import display
 
     rows = []
     for one in judged:
@@ -168,8 +168,8 @@ def _print(judged: list[Judged], name: str) -> None:
             row |= {"LRS %": round(100 * score.value, 1), "random": f"{100 * score.random:.1f}"}
             row |= {"full": f"{100 * score.full:.1f}"}
         rows.append(row)
-    console.table(rows, list(rows[0]))
-    out = console.stdout()
+    display.table(rows, list(rows[0]))
+    out = display.stdout()
     out.print("test accuracy in per cent", style="dim")
     for rule in dict.fromkeys(one.rule for one in judged):
         numbers = f"{rule.epochs} epochs, batch {rule.batch}, lr {rule.lr:g}, augmentation {rule.strategy}"

@@ -105,7 +105,7 @@ def _books(account: Account, name: str, runs: Path, storage: str | None) -> tupl
     from ddsweep.cli import session, stores
 
     if account.backend == "wandb":
-        from ddsweep.cli.session_wandb import WandbSession
+        from ddsweep.cli.session import WandbSession
 
         return account.store(), WandbSession
     FolderStore(runs).forget(name)

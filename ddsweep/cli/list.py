@@ -12,7 +12,7 @@ from ddsweep.cli.options import RUNS, Json, Profile, Runs
 def list_(profile: Profile = None, runs: Runs = RUNS, as_json: Json = False) -> None:
     """The sweeps: axis, cells, how many are done, and what each asks."""
     from ddsweep import sweep
-    from ddsweep.cli import console, stores
+    from ddsweep.cli import display, stores
 
     rows = []
     for name in sweep.names():
@@ -23,4 +23,4 @@ def list_(profile: Profile = None, runs: Runs = RUNS, as_json: Json = False) -> 
     if as_json:
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
     else:
-        console.table(rows, heads=("NAME", "AXIS", "CELLS", "DONE", "WHAT IT ASKS"))
+        display.table(rows, heads=("NAME", "AXIS", "CELLS", "DONE", "WHAT IT ASKS"))

@@ -11,7 +11,7 @@ from ddsweep.cli.options import Json
 
 def plugins(as_json: Json = False) -> None:
     """The plugins on this host: what they add, and the digest of their source, by which agents know them."""
-    from ddsweep.cli import console
+    from ddsweep.cli import display
     from ddsweep.recipe import parts
 
     found = parts.plugged()
@@ -26,6 +26,6 @@ def plugins(as_json: Json = False) -> None:
             {"plugin": one.name, "digest": one.digest, "adds": ", ".join(added), "path": str(one.path)}
             for one, added in found.items()
         ]
-        console.table(rows, heads=("PLUGIN", "DIGEST", "ADDS", "PATH"))
+        display.table(rows, heads=("PLUGIN", "DIGEST", "ADDS", "PATH"))
     else:
         typer.echo("none; name a file in $DDSWEEP_PLUGINS, or install a package with an entry point ddsweep.plugins")

@@ -12,7 +12,7 @@ from ddsweep.cli.options import Json
 def pool(as_json: Json = False) -> None:
     """The pre-trained models: epochs, accuracy on their own test set, size on disk, and which sweeps use them."""
     from ddsweep import overview
-    from ddsweep.cli import console
+    from ddsweep.cli import display
     from ddsweep.cli.data import amount
     from ddsweep.pretrained import holdings, spec
 
@@ -38,4 +38,4 @@ def pool(as_json: Json = False) -> None:
                 "used": ", ".join(sweeps) or "–",
             }
         )
-    console.table(rows, heads=("PTM", "WIDTH", "EPOCHS", "ACC", "DISK", "USED BY"))
+    display.table(rows, heads=("PTM", "WIDTH", "EPOCHS", "ACC", "DISK", "USED BY"))

@@ -73,7 +73,7 @@ def _publish(foundation: Foundation, weights: Path | None) -> None:
 
 def _train(source: str, choices: dict[str, Any], device: str) -> None:
     from ddsweep import device as devices
-    from ddsweep.cli import interrupt, progress
+    from ddsweep.cli import display, interrupt
     from ddsweep.pretrained import spec
 
     epochs = _numbers(choices.pop("epochs", ""))
@@ -83,7 +83,7 @@ def _train(source: str, choices: dict[str, Any], device: str) -> None:
     from ddsweep.pretrained import holdings, training
 
     dataset = data.load(source, choices.get("size"), slot)
-    with interrupt.saving() as checkpoints, progress.several(len(needs)) as begin:
+    with interrupt.saving() as checkpoints, display.several(len(needs)) as begin:
         for one, wanted in needs.items():
             training.ensure(one, wanted, dataset, begin(one.title), checkpoints)
             accuracy = holdings.of(one.folder).accuracy

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ddsweep.results.against import Comparison
     from ddsweep.results.joined import Part
+    from ddsweep.results.ranking import Ranking
     from ddsweep.results.table import Table
     from ddsweep.sweep import Sweep
 
@@ -61,11 +62,11 @@ def results(
     storage: Storage = None,
 ) -> None:
     """The table of launched sweeps: mean ± std over seeds and networks, and the difference to the baseline, tested."""
-    from ddsweep.cli import searched, stores
+    from ddsweep.cli import stores
 
     sweeps = [stores.finished(name, profile, runs, storage) for name in dict.fromkeys(names)]
     if len(sweeps) == 1 and sweeps[0].search and not against:
-        searched.show(sweeps[0], runs, where, format_)
+        show(sweeps[0], runs, where, format_)
         return
     parts = [_part(one, against, where, runs, storage) for one in sweeps]
     if format_ is Format.table:
@@ -107,10 +108,10 @@ def _text(parts: Sequence[Part], format_: Format) -> str:
 
 
 def _show(parts: Sequence[Part]) -> None:
-    from ddsweep.cli import console
+    from ddsweep.cli import display
     from ddsweep.results import joined, screen
 
-    out = console.stdout()
+    out = display.stdout()
     together = joined.grid(parts)
     if joined.fits(parts) and screen.fits(together, out.width):
         out.print(screen.grid(together))
@@ -133,3 +134,35 @@ def _show_one(out: Console, part: Part) -> None:
     else:
         for test in tests:
             out.print(test, style="dim")
+
+
+def show(one: Sweep, runs: Path, where: str | None, format_: Format) -> None:
+    """Print the trials of a search in a format."""
+    from ddsweep.cli import display
+    from ddsweep.results import formats, latex, ranking
+
+    ranked = _ranked(one, runs, where)
+    if format_.value == "table":
+        screen(display.stdout(), ranked)
+    elif format_.value == "markdown":
+        typer.echo(f"{formats.pipes(ranking.grid(ranked, '**{}**'))}\n\n{ranking.caption(ranked)}")
+    elif format_.value == "latex":
+        typer.echo(latex.as_ranked(ranked))
+    else:
+        write = {"csv": formats.as_csv, "json": formats.as_json}
+        typer.echo(write[format_.value](ranking.records(ranked)))
+
+
+def _ranked(one: Sweep, runs: Path, where: str | None) -> Ranking:
+    from ddsweep.results import ranking, select, table
+
+    return ranking.build(one, table.collect(one, runs), runs, select.where(one, where) if where else None)
+
+
+def screen(out: Console, ranked: Ranking) -> None:
+    """The trials on a screen."""
+    from ddsweep.results import ranking
+    from ddsweep.results import screen as screens
+
+    out.print(screens.grid(ranking.grid(ranked, "[bold]{}[/bold]")))
+    out.print(ranking.caption(ranked), style="dim", soft_wrap=True)

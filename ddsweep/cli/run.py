@@ -29,7 +29,7 @@ def run(
 
     from ddsweep import device as devices
     from ddsweep import sweep
-    from ddsweep.cli import console, interrupt, progress
+    from ddsweep.cli import display, interrupt
     from ddsweep.errors import UserError
 
     one = sweep.load(name, profile, settings([*(choices or []), *(set_ or [])]))
@@ -41,14 +41,14 @@ def run(
     slot = devices.slots(device)[0]
     from ddsweep import trial
 
-    with interrupt.saving() as checkpoints, progress.one_trial(recipe.title()) as tracker:
+    with interrupt.saving() as checkpoints, display.one_trial(recipe.title()) as tracker:
         result = trial.run(recipe, tracker, slot, runs, checkpoints=checkpoints)
     if as_json:
         typer.echo(
             json.dumps({"key": recipe.key(), **asdict(result), "recipe": recipe.model_dump()}, ensure_ascii=False)
         )
         return
-    out = console.stdout()
+    out = display.stdout()
     if result.accuracy is None or result.accuracy_std is None:
         out.print(f"{recipe.title()}: failed: {result.reason}")
         raise typer.Exit(1)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from ddsweep.backends import Definition, State
-from ddsweep.cli import console, crew, view
+from ddsweep.backends import Definition, State, Status
+from ddsweep.backends.local import FolderStore
+from ddsweep.cli import crew, display
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from ddsweep.backends import Registered, Status, Store
+    from ddsweep.backends.wandb.backend import WandbBackend
     from ddsweep.device import Slot
     from ddsweep.launchers import Job, Launcher
     from ddsweep.sweep import Sweep
@@ -28,6 +30,7 @@ HEADS = {
     "tsne": "t-SNE",
     "accuracy": "figure",
 }  # of the lines that name pictures
+ASK_WANDB = 15.0  # seconds between two questions to W&B
 
 
 class Session:
@@ -38,7 +41,7 @@ class Session:
 
         self._sweep, self._store, self._launcher, self._job = sweep, store, launcher, job
         self._backend = store.sweep(sweep.full_name)
-        self._out = console.stdout()
+        self._out = display.stdout()
         self._head, self._device = self._headline(plan.summary(slots)), slots[0].here or slots[0].device
         self._began = time.monotonic()
 
@@ -142,7 +145,7 @@ class Session:
             return
         with Live(console=self._out, auto_refresh=False, transient=True) as live:
             for status, agents in self._looks():
-                screen = view.screen(self._head, status, agents, self._since(status), self._out.width)
+                screen = display.screen(self._head, status, agents, self._since(status), self._out.width)
                 live.update(screen, refresh=True)
         self._out.print(self._head, soft_wrap=True)
 
@@ -153,14 +156,14 @@ class Session:
             if status.ended == told and time.monotonic() - last < PLAIN:
                 continue
             told, last = status.ended, time.monotonic()
-            say(f"{view.counts(status)}   {self._since(status)}")
-            for line in view.agent_lines(agents):
+            say(f"{display.counts(status)}   {self._since(status)}")
+            for line in display.agent_lines(agents):
                 say(line)
 
     def _since(self, status: Status) -> str:
         """Time since the launch, and about how much is left."""
-        elapsed = view.clock(time.monotonic() - self._began)
-        return elapsed + view.time_left(status, self._began, self._done_before)
+        elapsed = display.clock(time.monotonic() - self._began)
+        return elapsed + display.time_left(status, self._began, self._done_before)
 
     def _looks(self) -> Iterator[tuple[Status, list[AgentStatus]]]:
         """(queue, agents) until the agents have left; the storage is asked less often than the files."""
@@ -182,7 +185,7 @@ class Session:
         status = self._backend.status()
         self._sweep = self._sweep.with_points(row.point.params for row in status.rows)
         stores.gather(self._store, self._sweep, self._job.runs)
-        self._out.print(f"{view.counts(status)}   {view.clock(time.monotonic() - self._began)}")
+        self._out.print(f"{display.counts(status)}   {display.clock(time.monotonic() - self._began)}")
         self._show_table()
         for row in status.rows:
             if row.state is State.FAILED:
@@ -202,9 +205,9 @@ class Session:
 
         found = table.collect(self._sweep, self._job.runs)
         if self._sweep.search:
-            from ddsweep.cli import searched
+            from ddsweep.cli import results
 
-            searched.screen(self._out, ranking.build(self._sweep, found, self._job.runs))
+            results.screen(self._out, ranking.build(self._sweep, found, self._job.runs))
             return
         built = table.build(self._sweep, found)
         self._out.print(screen.render(built, self._out.width))
@@ -244,3 +247,45 @@ def shown(path: Path) -> str:
 def definition(sweep: Sweep) -> Definition:
     """The sweep as a backend keeps it."""
     return Definition.of(sweep)
+
+
+class WandbSession(Session):
+    """Asks W&B seldom, and looks into the run folders of this machine in between."""
+
+    def _tell_changes(self, registered: Registered) -> None:
+        from ddsweep.backends.wandb.backend import dealt
+
+        super()._tell_changes(registered)
+        backend = cast("WandbBackend", self._backend)
+        for change in backend.changes():
+            self._out.print(f"changed {change}", soft_wrap=True)
+        for notice in backend.notices():
+            self._out.print(notice, soft_wrap=True)
+        self._url = backend.url
+        self._out.print(f"W&B     {self._url}", soft_wrap=True)
+        here = FolderStore(self._job.runs)
+        here.remember(dealt(self._sweep))
+        self._here, self._asked = here.sweep(self._sweep.full_name), -ASK_WANDB
+
+    def _look(self) -> Status:
+        if time.monotonic() - self._asked > ASK_WANDB:
+            self._known, self._asked = self._backend.status(), time.monotonic()
+        here = {row.point.key: row for row in self._here.status().rows}
+        waits = (State.WAITING, State.RUNNING)
+        rows = [
+            mine if row.state in waits and (mine := here.get(row.point.key, row)).state is not State.WAITING else row
+            for row in self._known.rows
+        ]
+        asked = {row.point.key for row in rows}
+        new = [row for key, row in here.items() if key not in asked]  # dealt by a search since W&B was asked
+        return Status(self._known.name, rows + new, max(0, self._known.to_draw - len(new)))
+
+    def _goes_on(self, status: Status) -> bool:
+        return status.done < status.size  # what failed is registered anew
+
+    def _reference(self) -> str:
+        project = f" --project {self._job.project}" if self._job.project else ""
+        return f"{super()._reference()} --backend wandb{project}"
+
+    def _next(self) -> list[str]:
+        return [self._url, f"ddsweep report {self._sweep.full_name}"]

@@ -12,16 +12,16 @@ from ddsweep.cli.options import RUNS, Json, Name, Profile, Runs, Settings, setti
 def show(name: Name, profile: Profile = None, set_: Settings = None, runs: Runs = RUNS, as_json: Json = False) -> None:
     """The cells of a sweep, the PTMs and the data they need, and what is already there."""
     from ddsweep import overview, sweep
-    from ddsweep.cli import console
+    from ddsweep.cli import display
 
     one = sweep.load(name, profile, settings(set_))
     view = overview.of(one, runs)
     if as_json:
         typer.echo(json.dumps(view.as_dict(), indent=2, ensure_ascii=False))
         return
-    out = console.stdout()
+    out = display.stdout()
     out.print(f"[bold]{one.full_name}[/bold] · {one.title} · {one.size} cells")
-    console.table([*view.cell_rows()], heads=(*one.swept, "state", "shared with", "key"))
+    display.table([*view.cell_rows()], heads=(*one.swept, "state", "shared with", "key"))
     out.print()
     for line in view.search_lines():
         out.print(line, soft_wrap=True)

@@ -35,7 +35,7 @@ def status(
     as_json: Json = False,
 ) -> None:
     """How far launched sweeps are: cells, agents, failures with their reasons."""
-    from ddsweep.cli import console, stores
+    from ddsweep.cli import display, stores
 
     store = stores.reading(runs, storage)
     try:
@@ -45,7 +45,7 @@ def status(
                 json.dumps([record(store, one, runs) for one in names], indent=2, ensure_ascii=False, default=str)
             )
             return
-        out = console.stdout()
+        out = display.stdout()
         while True:
             views = [view_of(store, one, runs, out.width) for one in names]
             if watch and out.is_terminal:
@@ -64,13 +64,13 @@ def view_of(store: Store, name: str, runs: Path, width: int) -> tuple[Group, boo
     from rich.console import Group
     from rich.text import Text
 
-    from ddsweep.cli import crew, view
+    from ddsweep.cli import crew, display
     from ddsweep.launchers.slurm import control
 
     backend = store.sweep(name)
     found, seen = backend.status(), crew.of(backend, runs, name)
     title = store.load_definition(name).title
-    screen = view.screen(f"{name} · {title}", found, seen, crew.stopping(backend, seen), width)
+    screen = display.screen(f"{name} · {title}", found, seen, crew.stopping(backend, seen), width)
     scheduled = control.joined(control.folder(runs, name), seen)
     return Group(screen, *(Text(f"  {line}", no_wrap=True, overflow="ellipsis") for line in scheduled)), found.drained
 

@@ -20,7 +20,7 @@ def stop(
     storage: Storage = None,
 ) -> None:
     """Ask every agent of a sweep, on every host, to finish its cell and leave. Launching again goes on."""
-    from ddsweep.cli import crew, stores, view
+    from ddsweep.cli import crew, display, stores
 
     full_name = stores.launched_name(name, profile)
     store = stores.reading(runs, storage)
@@ -34,7 +34,7 @@ def stop(
         store.close()
     how = "give their cells back and leave" if now else "finish their cells and leave"
     asked = f"asked {len(agents)} agent{'s' * (len(agents) != 1)} to {how}" if agents else "no agent is at work"
-    typer.echo(f"{full_name}: {asked}; {view.counts(status)}")
-    for line in view.agent_lines(agents):
+    typer.echo(f"{full_name}: {asked}; {display.counts(status)}")
+    for line in display.agent_lines(agents):
         typer.echo(line)
     typer.echo(f"go on with  ddsweep launch {full_name}   or   ddsweep agents {full_name}")

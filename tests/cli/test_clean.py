@@ -11,7 +11,7 @@ import typer
 
 from ddsweep import files
 from ddsweep.backends import Definition, Point, connect
-from ddsweep.cli import clean, clean_view
+from ddsweep.cli import clean, cleaning
 from ddsweep.housekeeping import Item, Kind
 from tests.cli.conftest import Run
 from tests.housekeeping.conftest import aged, cached, recipe, run
@@ -81,7 +81,7 @@ def test_without_a_word_it_only_shows(ddsweep: Run, folders: dict[str, Path]) ->
 def test_ages(seconds: tuple[float, float], said: str) -> None:
     now = time.time()
     items = [Item(Kind.PTM, Path("one"), 1, now - one) for one in seconds]
-    assert clean_view._ages(items) == said
+    assert cleaning._ages(items) == said
 
 
 def test_temporaries_and_orphans_go_without_a_question(ddsweep: Run, folders: dict[str, Path]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ddsweep import device, sweep
-from ddsweep.cli import estimate, estimate_view
+from ddsweep.cli import estimate
 from ddsweep.estimate.outlook import Crew, Outlook, Saving
 from ddsweep.launchers import plan
 from tests.cli.conftest import Run
@@ -85,7 +85,7 @@ def test_gpus_that_are_here_stand_for_those_that_are_not(
     assert (order.device, order.agents, order.threads) == ("cuda:0", per_device, threads)
     assert order.environment["CUDA_VISIBLE_DEVICES"] == "5"
     view = Outlook({"key": 7200.0}, 3, 2, {"a PTM": 540.0}, [], 136_800.0, 18_600.0, 1.1e9, Saving(0.0, 0.0, 0.0), [])
-    *_, total, training, shared = estimate_view.lines(sweep.load("ablation-alpha", "demo"), view, crew, slot)
+    *_, total, training, shared = estimate.lines(sweep.load("ablation-alpha", "demo"), view, crew, slot)
     each = f" × {per_device} agents" if per_device > 1 else ""
     gpus = f"{devices} GPU{'s' * (devices > 1)}{each}"
     assert total == f"1 cell + 3 done, 38 GPU-hours → about 5 h 10 min on {gpus}; disk 1.1 GB"
@@ -101,7 +101,7 @@ def test_gpus_that_are_here_stand_for_those_that_are_not(
     ],
 )  # fmt: skip
 def test_durations_as_people_say_them(seconds: float, said: str) -> None:
-    assert estimate_view.duration(seconds) == said
+    assert estimate.duration(seconds) == said
 
 
 @pytest.mark.parametrize(
@@ -110,4 +110,4 @@ def test_durations_as_people_say_them(seconds: float, said: str) -> None:
      (0.01, "batch", "100 batches/s"), (3.5, "step", "3.5 s per step")],
 )  # fmt: skip
 def test_speeds(step: float, unit: str, said: str) -> None:
-    assert estimate_view.speed(step, unit) == said
+    assert estimate.speed(step, unit) == said

@@ -131,14 +131,14 @@ def test_every_agent_on_every_host_is_shown_in_100_columns(ddsweep: Run, stopped
 
 
 def test_an_agent_that_is_not_heard_of_looks_it() -> None:
-    from ddsweep.cli import view
+    from ddsweep.cli import display
 
     one = AgentStatus("a:1", "gpu 0", NAME, "dm", "distill", 1, 2, age=8.0)
-    assert view.agent_line(one).endswith("distill 1/2 · 8 s ago")
+    assert display.agent_line(one).endswith("distill 1/2 · 8 s ago")
     one.age = 125.0
-    assert view.agent_line(one).endswith("distill 1/2 · silent for 2:05")
+    assert display.agent_line(one).endswith("distill 1/2 · silent for 2:05")
     one.phase = "paused: disk full at " + "/very/long" * 20
-    assert len(view.agent_line(one)) <= 100
+    assert len(display.agent_line(one)) <= 100
 
 
 def test_the_exit_status_of_a_bad_slot_differs_from_every_other() -> None:

@@ -1,23 +1,118 @@
-"""What a sweep looks like while it runs: one screen, from the storage and the agents' status files."""
+"""What commands print with: data to stdout, talk to stderr, nothing wider than the terminal."""
 
 from __future__ import annotations
 
+import sys
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from ddsweep.backends import State
+from ddsweep.trackers.null import NullTracker
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from rich.console import Group
+    from rich.console import Console, Group
+    from rich.progress import Progress
 
     from ddsweep.backends import Status
     from ddsweep.trackers.status import AgentStatus
 
+WIDTH_WITHOUT_TERMINAL = 100
+PLAIN = 10.0  # seconds between two lines where there is no terminal
+Tell = Callable[[int, int], None]
 BAR = 52
 MOST_NAME = 30  # characters of an agent's host and slot
 SILENT = 60  # seconds without a word from an agent after which it looks as if it had died; it reports every ten
+
+
+def stdout() -> Console:
+    """The console for data. Without a terminal: plain, and 100 columns wide."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=WIDTH_WITHOUT_TERMINAL)
+
+
+def table(rows: Sequence[dict[str, Any]], heads: Sequence[str]) -> None:
+    """Records in columns; numbers to the right."""
+    from rich.table import Table
+
+    screen = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for head, value in zip(heads, (rows[0] if rows else {}).values(), strict=False):
+        right = isinstance(value, int | float)
+        screen.add_column(head, justify="right" if right else "left", overflow="fold", header_style="bold")
+    for row in rows:
+        screen.add_row(*(str(value) for value in row.values()))
+    stdout().print(screen)
+
+
+class BarTracker(NullTracker):
+    """A Rich bar that follows the phases."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task = progress.add_task("starting", total=None)
+
+    def progress(self, phase: str, done: int, total: int) -> None:
+        """Move the bar."""
+        self._progress.update(self._task, description=phase, completed=done, total=total)
+
+
+@contextmanager
+def one_trial(title: str) -> Iterator[NullTracker]:
+    """A bar on stderr while the trial runs; nothing where there is no terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        yield NullTracker()
+        return
+    console.print(title)
+    with Progress(console=console, transient=True) as progress:
+        yield BarTracker(progress)
+
+
+@contextmanager
+def several(total: int) -> Iterator[Callable[[str], Tell]]:
+    """For each of ``total`` jobs, by its title, what to tell (done, total) of it; all on stderr.
+
+    On a terminal a bar for the jobs and one for the job in hand; elsewhere a line every ten seconds.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        yield lambda title: _Lines(title, partial(console.print, soft_wrap=True))
+        return
+    # what the command prints goes above the bars on a screen, and into the pipe otherwise
+    with Progress(console=console, transient=True, redirect_stdout=sys.stdout.isatty()) as progress:
+        jobs, job = progress.add_task("all", total=total), progress.add_task("", total=None)
+        begun = 0
+
+        def begin(title: str) -> Tell:
+            nonlocal begun
+            progress.update(jobs, completed=begun)
+            begun += 1
+            progress.reset(job, description=title, total=None)
+            return lambda done, whole: progress.update(job, completed=done, total=whole)
+
+        yield begin
+
+
+class _Lines:
+    """Says how far a job is, not too often."""
+
+    def __init__(self, title: str, say: Callable[[str], None]) -> None:
+        self._title, self._say, self._last = title, say, time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        if time.monotonic() - self._last >= PLAIN:
+            self._last = time.monotonic()
+            self._say(f"{self._title}: {done} of {total}")
 
 
 def counts(status: Status) -> str:
