@@ -15,7 +15,7 @@ from ddsweep.cli.options import Json
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from ddsweep.data.download import Progress
+    from ddsweep.data.archives import Progress
 
 data = typer.Typer(no_args_is_help=True, help="The datasets: what there is, and what of it is here.")
 

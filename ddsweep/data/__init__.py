@@ -9,9 +9,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from ddsweep.data.places import Holding as Holding
-from ddsweep.data.places import holdings as holdings
-from ddsweep.data.places import is_prepared as is_prepared
+from ddsweep.data.paths import Holding as Holding
+from ddsweep.data.paths import holdings as holdings
+from ddsweep.data.paths import is_prepared as is_prepared
 from ddsweep.data.table import DatasetInfo as DatasetInfo
 from ddsweep.data.table import canonical as canonical
 from ddsweep.data.table import info as info
@@ -19,9 +19,9 @@ from ddsweep.data.table import names as names
 
 if TYPE_CHECKING:
     from ddsweep.data.dataset import Dataset as Dataset
+    from ddsweep.data.dataset import Images as Images
+    from ddsweep.data.dataset import PackedImages as PackedImages
     from ddsweep.data.dataset import load as load
-    from ddsweep.data.images import Images as Images
-    from ddsweep.data.images import PackedImages as PackedImages
     from ddsweep.data.pixels import as_channels as as_channels
     from ddsweep.data.store import fetch as fetch
     from ddsweep.data.store import prepare as prepare

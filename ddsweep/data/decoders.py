@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from ddsweep import rng
-from ddsweep.data import archives, bundle, photo, shapes, unpickle
+from ddsweep.data import archives, bundle, pixels, shapes, unpickle
 from ddsweep.data.pixels import resized
 from ddsweep.data.raw import Parts, Raw, assembled
 from ddsweep.data.table import TABLE, DatasetInfo
@@ -32,7 +32,7 @@ SHAPES_TRAIN, SHAPES_TEST = 200, 100  # images of each class
 IDX_BYTES = 8  # the type code of unsigned bytes in an IDX file
 DAMAGE = (
     OSError, EOFError, ValueError, TypeError, LookupError, NotImplementedError,
-    tarfile.TarError, zipfile.BadZipFile, zlib.error, photo.Unreadable,
+    tarfile.TarError, zipfile.BadZipFile, zlib.error, pixels.Unreadable,
 )  # fmt: skip
 """What the readers raise when an archive is not what its row says."""
 
@@ -54,7 +54,7 @@ def decode(row: DatasetInfo) -> Raw:
         if not (paths and isinstance(error, DAMAGE)):
             raise
         where = paths[0] if len(paths) == 1 else paths[0].parent
-        raise UserError(f"{row.name}: cannot read {str(where)!r}: {photo.reason(error)}") from error
+        raise UserError(f"{row.name}: cannot read {str(where)!r}: {pixels.reason(error)}") from error
 
 
 def _told(error: Exception, code: Code) -> str:

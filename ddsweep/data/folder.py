@@ -13,7 +13,7 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from ddsweep import rng
-from ddsweep.data import photo
+from ddsweep.data import pixels
 from ddsweep.data.raw import Raw
 from ddsweep.data.table import DatasetInfo
 from ddsweep.data.tree import FolderTree, folder_tree, held_out
@@ -70,13 +70,13 @@ def _parts(tree: FolderTree) -> tuple[Files, Files]:
 def _read_all(part: Files, size: int) -> tuple[UInt8[Tensor, "n 3 size size"], Int64[Tensor, " n"]]:
     paths = [path for paths in part.values() for path in paths]
     images = torch.empty((len(paths), 3, size, size), dtype=torch.uint8)
-    pixels = images.numpy()  # the same memory, which the threads fill
+    buffer = images.numpy()  # the same memory, which the threads fill
 
     def read(start: int) -> None:
         for index, path in enumerate(paths[start : start + BATCH], start):
             try:
-                pixels[index] = photo.read(path, size)
-            except photo.Unreadable as error:
+                buffer[index] = pixels.read(path, size)
+            except pixels.Unreadable as error:
                 raise _unreadable(path, error) from error
 
     with ThreadPoolExecutor() as pool:
@@ -86,4 +86,4 @@ def _read_all(part: Files, size: int) -> tuple[UInt8[Tensor, "n 3 size size"], I
 
 
 def _unreadable(path: Path, error: Exception) -> UserError:
-    return UserError(f"imagefolder: cannot read {str(path)!r}: {photo.reason(error)}")
+    return UserError(f"imagefolder: cannot read {str(path)!r}: {pixels.reason(error)}")

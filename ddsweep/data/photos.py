@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import torch
 
-from ddsweep.data import classes, photo
+from ddsweep.data import classes, pixels
 from ddsweep.data.bundle import Bundle, opened
 from ddsweep.data.raw import Raw
 from ddsweep.data.table import DatasetInfo
@@ -100,9 +100,9 @@ def _fill(bundle: Bundle, places: Mapping[str, torch.Tensor], size: int) -> None
     def decode(packed: tuple[str, bytes]) -> None:
         name, content = packed
         try:
-            places[name].numpy()[...] = photo.read(io.BytesIO(content), size)
-        except photo.Unreadable as error:
-            raise photo.Unreadable(f"{name}: {error}") from error
+            places[name].numpy()[...] = pixels.read(io.BytesIO(content), size)
+        except pixels.Unreadable as error:
+            raise pixels.Unreadable(f"{name}: {error}") from error
 
     with ThreadPoolExecutor() as pool:
         for start in range(0, len(wanted), BATCH):

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ddsweep import files
-from ddsweep.data import archives, cache, places
+from ddsweep.data import archives, cache, paths
+from ddsweep.data.archives import Progress
 from ddsweep.data.decoders import decode
-from ddsweep.data.download import Progress
 from ddsweep.data.folder import fingerprint
 from ddsweep.data.pixels import statistics
 from ddsweep.data.table import TABLE, DatasetInfo, at_size, info
@@ -40,7 +40,7 @@ def prepare(spec: str, size: int | None = None) -> Path:
     """
     one = row(spec, size)
     stored(one)
-    return places.decoded(one)
+    return paths.decoded(one)
 
 
 def fetch(spec: str, source: Path | None = None, tell: Progress = archives.quiet) -> Path:
@@ -57,7 +57,7 @@ def fetch(spec: str, source: Path | None = None, tell: Progress = archives.quiet
     one = info(spec)
     if source is not None:
         archives.adopt(one, source)
-    elif one.archives and not places.is_prepared(spec):
+    elif one.archives and not paths.is_prepared(spec):
         archives.obtain(one, tell)
     return prepare(spec)
 
@@ -91,7 +91,7 @@ def verify(spec: str) -> list[Finding]:
     """
     one = info(spec)
     found = [_verify_archive(one, index) for index in range(len(one.archives)) if _is_there(one, index)]
-    found += [_verify_tensors(one, path) for path in places.all_decoded(one)]
+    found += [_verify_tensors(one, path) for path in paths.all_decoded(one)]
     if not found:
         raise UserError(f"{spec}: the cache has nothing of it to verify; first ddsweep data fetch {spec}")
     return found
@@ -103,7 +103,7 @@ def stored(one: DatasetInfo) -> cache.Stored:
     Raises:
         UserError: as ``decode``.
     """
-    path, wanted = places.decoded(one), _fingerprint(one)
+    path, wanted = paths.decoded(one), _fingerprint(one)
     with contextlib.suppress(cache.Damaged):  # looked at again below, under the lock
         if found := cache.read(path, wanted):
             return found
@@ -131,13 +131,13 @@ def _fingerprint(one: DatasetInfo) -> str:
 
 
 def _is_there(one: DatasetInfo, index: int) -> bool:
-    path = places.archive(one, one.archives[index])
+    path = paths.archive(one, one.archives[index])
     return path.exists() or path.is_symlink()
 
 
 def _verify_archive(one: DatasetInfo, index: int) -> Finding:
     archive = one.archives[index]
-    path = places.archive(one, archive)
+    path = paths.archive(one, archive)
     if not path.exists():
         state = "missing"
     elif path.is_dir():

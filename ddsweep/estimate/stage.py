@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ddsweep import data, nn, rng
 from ddsweep.data import Dataset
-from ddsweep.data.images import on_device
-from ddsweep.data.places import decoded
+from ddsweep.data.dataset import on_device
+from ddsweep.data.paths import decoded
 from ddsweep.data.table import FOLDER_PREFIX, at_size, info
 from ddsweep.data.tree import folder_tree, held_out
 from ddsweep.distill.synthetic import Synthetic, initial

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ddsweep import files
-from ddsweep.data import photo
+from ddsweep.data import pixels
 from ddsweep.data.tree import IMAGE_SUFFIXES
 from ddsweep.errors import UserError
 from ddsweep.exchange import source as sources
@@ -105,7 +105,7 @@ def read_all(paths: Sequence[Path]) -> Tensor:
         except UserError:
             raise
         except Exception as error:  # a damaged file can raise almost anything inside Pillow
-            raise UserError(f"{path}: cannot be read as an image ({photo.reason(error)})") from None
+            raise UserError(f"{path}: cannot be read as an image ({pixels.reason(error)})") from None
     channels = max(image.shape[2] for image in images)
     stacked = np.stack([np.broadcast_to(image, (*image.shape[:2], channels)) for image in images])
     return torch.from_numpy(stacked).permute(0, 3, 1, 2).float().div_(255)
@@ -114,8 +114,8 @@ def read_all(paths: Sequence[Path]) -> Tensor:
 def _picture(image: Tensor) -> Image:
     from PIL import Image
 
-    pixels = (image.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
-    return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    array = (image.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+    return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
 
 
 def _order(folder: Path) -> tuple[int, int, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ddsweep import files
-from ddsweep.data import places, table
+from ddsweep.data import paths, table
 from ddsweep.errors import UserError
 from ddsweep.housekeeping import walk
 from ddsweep.housekeeping.items import Item, Kind, Uses
@@ -91,4 +91,4 @@ def _needs(recipe: Recipe) -> set[Path]:
     ptms = {one.folder for seeds in spec.of(recipe) for one in seeds}
     rows = [table.at_size(table.info(name), size) for name, size in spec.datasets([recipe])]
     archives = files.cache_dir() / "data" / "archives"
-    return ptms | {places.decoded(row) for row in rows} | {archives / row.name for row in rows}
+    return ptms | {paths.decoded(row) for row in rows} | {archives / row.name for row in rows}

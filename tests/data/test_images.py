@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from ddsweep import data
-from ddsweep.data import images as module
-from ddsweep.data.images import PackedImages, on_device
+from ddsweep.data import dataset as module
+from ddsweep.data.dataset import PackedImages, on_device
 from ddsweep.distill.synthetic import initial
 from ddsweep.nn.measure import class_accuracy
 

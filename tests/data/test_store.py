@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from ddsweep import data
-from ddsweep.data import archives, download, places, store
+from ddsweep.data import archives, paths, store
 from ddsweep.errors import UserError
 from tests.data import official
 
@@ -44,7 +44,7 @@ def test_a_fetched_set_is_downloaded_once_and_decoded(network):
     assert path.name == "mnist-28.safetensors"
     assert network == [one.name for one in data.info("mnist").archives] == [name for name, _, _ in told]
     held = state("mnist")
-    own = [places.archive(held.row, one) for one in held.row.archives]
+    own = [paths.archive(held.row, one) for one in held.row.archives]
     assert (held.state, held.disk) == ("decoded", sum(file.stat().st_size for file in [path, *own]))
     store.fetch("mnist")
     assert len(network) == 4
@@ -53,7 +53,7 @@ def test_a_fetched_set_is_downloaded_once_and_decoded(network):
 def test_a_decoded_set_does_not_need_its_archives_again(network):
     path = store.fetch("mnist")
     for archive in data.info("mnist").archives:
-        places.archive(data.info("mnist"), archive).unlink()
+        paths.archive(data.info("mnist"), archive).unlink()
     assert store.fetch("mnist") == path
     assert len(network) == 4
 
@@ -66,7 +66,7 @@ def test_a_downloaded_set_is_not_yet_decoded(network):
 def test_an_archive_that_was_damaged_here_is_downloaded_again(network, caplog):
     row = data.info("mnist")
     archives.obtain(row)
-    victim = places.archive(row, row.archives[1])
+    victim = paths.archive(row, row.archives[1])
     victim.write_bytes(b"?")
     archives.obtain(row)
     assert network[4:] == [row.archives[1].name]
@@ -77,7 +77,7 @@ def test_an_archive_that_was_damaged_here_is_downloaded_again(network, caplog):
 def test_the_users_archives_are_linked_and_cost_nothing(published):
     path = store.fetch("mnist", published)
     row = data.info("mnist")
-    assert all(places.archive(row, one).resolve() == published / one.name for one in row.archives)
+    assert all(paths.archive(row, one).resolve() == published / one.name for one in row.archives)
     assert state("mnist").disk == path.stat().st_size
 
 
@@ -89,7 +89,7 @@ def test_the_users_archives_are_found_in_the_folders_of_torchvision(below, root,
         official.expect(monkeypatch, name, root / folder)
     store.fetch("mnist", root)
     row = data.info("mnist")
-    assert places.archive(row, row.archives[0]).resolve() == root / below / row.archives[0].name
+    assert paths.archive(row, row.archives[0]).resolve() == root / below / row.archives[0].name
 
 
 def test_a_single_archive_may_be_given_by_its_own_path(root, monkeypatch):
@@ -126,7 +126,7 @@ def test_what_is_wrong_with_a_path_is_said_in_one_line(root, published):
     assert "nor a folder with train_data_batch_10 in it" in refused("imagenet32", root)
     (root / "t10k-labels-idx1-ubyte.gz").unlink()
     assert "mnist: no t10k-labels-idx1-ubyte.gz in" in refused("mnist", root)
-    assert not places.archive(data.info("mnist"), data.info("mnist").archives[0]).exists(), "all or nothing"
+    assert not paths.archive(data.info("mnist"), data.info("mnist").archives[0]).exists(), "all or nothing"
 
 
 def test_a_link_to_a_file_that_is_gone_is_downloaded(network, published, monkeypatch):
@@ -135,7 +135,7 @@ def test_a_link_to_a_file_that_is_gone_is_downloaded(network, published, monkeyp
     elsewhere = published.rename(published.with_name("moved"))
     assert [one.state for one in store.verify("mnist")] == ["missing"] * 4
     elsewhere.rename(published)
-    moved = places.archive(row, row.archives[0])
+    moved = paths.archive(row, row.archives[0])
     moved.unlink()
     moved.symlink_to("gone")
     archives.obtain(row)
@@ -149,13 +149,13 @@ def test_verifying_reads_everything_again(network):
     assert [one.state for one in findings] == ["intact"] * 6
     assert [one.what for one in findings] == ["archive"] * 4 + ["decoded at 8×8", "decoded at 28×28"]
     row = data.info("mnist")
-    for victim in (places.archive(row, row.archives[2]), small):
+    for victim in (paths.archive(row, row.archives[2]), small):
         content = bytearray(victim.read_bytes())
         content[-1] ^= 1
         victim.write_bytes(content)
     found = {one.path: one.state for one in store.verify("mnist")}
     assert [path for path, state in found.items() if state == "damaged"] == [
-        places.archive(row, row.archives[2]), small,
+        paths.archive(row, row.archives[2]), small,
     ]  # fmt: skip
 
 
@@ -178,7 +178,7 @@ def test_cifar10_and_cifar100_are_not_mixed_up(cache):
     cache.mkdir(parents=True)
     for name in ("cifar100-32", "cifar10-8", "cifar10-32", "imagefolder-cifar10-0123456789ab-32"):
         (cache / f"{name}.safetensors").touch()
-    assert [path.stem for path in places.all_decoded(data.info("cifar10"))] == ["cifar10-8", "cifar10-32"]
+    assert [path.stem for path in paths.all_decoded(data.info("cifar10"))] == ["cifar10-8", "cifar10-32"]
 
 
 def test_a_folder_of_images_is_fetched_and_verified_too(tree):
@@ -189,4 +189,4 @@ def test_a_folder_of_images_is_fetched_and_verified_too(tree):
 
 def test_md5_is_that_of_the_bytes(root):
     (root / "a").write_bytes(b"abc")
-    assert download.md5(root / "a") == "900150983cd24fb0d6963f7d28e17f72"  # RFC 1321
+    assert archives.md5(root / "a") == "900150983cd24fb0d6963f7d28e17f72"  # RFC 1321

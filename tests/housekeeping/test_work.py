@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ddsweep import files
-from ddsweep.data import places as where
+from ddsweep.data import paths as where
 from ddsweep.data import table
 from ddsweep.housekeeping import Item, Kind, Uses, Work, at_work
 from ddsweep.housekeeping.work import is_held

@@ -11,7 +11,7 @@ import pytest
 
 from ddsweep import agent, backends, data, nn, sweep, trial
 from ddsweep.backends import Definition
-from ddsweep.data import places, store
+from ddsweep.data import paths, store
 from ddsweep.data.decoders import decode
 from ddsweep.distill.table import METHODS
 from ddsweep.errors import UserError
@@ -119,7 +119,7 @@ def test_an_edited_decoder_decodes_again(plug: Plug) -> None:
     plug(mine=DATASET.format(pixel=30))
     forget("mine")
     assert data.load("spots").mean[0] == pytest.approx(30 / 255)
-    assert len(places.all_decoded(data.info("spots"))) == 1
+    assert len(paths.all_decoded(data.info("spots"))) == 1
     assert [finding.state for finding in store.verify("spots")] == ["intact"]
 
 

@@ -4,8 +4,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from ddsweep.data import download as module
-from ddsweep.data.download import Failed, download, md5
+from ddsweep.data import archives as module
+from ddsweep.data.archives import Failed, download, md5
 from ddsweep.data.table import Archive
 
 CONTENT = bytes(range(256)) * 4000  # about 1 MB
