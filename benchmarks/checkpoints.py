@@ -20,8 +20,8 @@ import torch
 from ddsweep import nn, rng
 from ddsweep.checkpoints import Checkpoints, FileSlot, State, of_training
 from ddsweep.data import Dataset
-from ddsweep.distill.flight import Flight
-from ddsweep.distill.journal import Journal
+from ddsweep.distill.metrics import Journal
+from ddsweep.distill.state import Flight
 from ddsweep.recipe import make
 from ddsweep.trackers.null import NullTracker
 

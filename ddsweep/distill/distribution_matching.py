@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ddsweep.distill.drawing import draw
+from ddsweep.distill.batches import draw
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.nn import passes
 from ddsweep.numerics import Numerics

@@ -12,9 +12,9 @@ from torch import Tensor
 from ddsweep import nn
 from ddsweep.checkpoints import Slot
 from ddsweep.distill.clom import clom, contrast
-from ddsweep.distill.flight import Flight
-from ddsweep.distill.journal import Diverged as Diverged
-from ddsweep.distill.journal import Journal
+from ddsweep.distill.metrics import Diverged as Diverged
+from ddsweep.distill.metrics import Journal
+from ddsweep.distill.state import Flight
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.distill.table import METHODS
 from ddsweep.errors import UserError

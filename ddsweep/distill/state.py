@@ -9,7 +9,7 @@ import torch
 
 from ddsweep import nn
 from ddsweep.checkpoints import Damaged, State
-from ddsweep.distill.journal import Journal
+from ddsweep.distill.metrics import Journal
 from ddsweep.distill.synthetic import Synthetic, initial
 from ddsweep.rng import Streams
 
