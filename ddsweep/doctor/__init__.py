@@ -11,21 +11,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from ddsweep.doctor import account, caches, computing, libraries, queue, room
+from ddsweep.doctor import cache, disk, libraries, storage, torch, wandb
 from ddsweep.doctor.check import Check as Check
+from ddsweep.doctor.check import Finding as Finding
 from ddsweep.doctor.check import Place as Place
+from ddsweep.doctor.check import State as State
 from ddsweep.doctor.check import conduct
-from ddsweep.doctor.finding import Finding as Finding
-from ddsweep.doctor.finding import State as State
 
 CHECKS: tuple[Check, ...] = (
     Check("libraries", libraries.look, (libraries.python, libraries.versions, libraries.extras)),
-    Check("torch", computing.look, (computing.torch, computing.gpus, computing.threads, computing.compiler),
+    Check("torch", torch.look, (torch.torch, torch.gpus, torch.threads, torch.compiler),
           seconds=60.0, vital=True),
-    Check("disk", room.look, (room.judge,)),
-    Check("storage", queue.look, (queue.reachable, queue.leases), seconds=25.0, vital=True),
-    Check("cache", caches.look, (caches.sizes, caches.ptms, caches.locks, caches.leftovers)),
-    Check("W&B", account.look, (account.login, account.waiting)),
+    Check("disk", disk.look, (disk.judge,)),
+    Check("storage", storage.look, (storage.reachable, storage.leases), seconds=25.0, vital=True),
+    Check("cache", cache.look, (cache.sizes, cache.ptms, cache.locks, cache.leftovers)),
+    Check("W&B", wandb.look, (wandb.login, wandb.waiting)),
 )  # fmt: skip
 
 

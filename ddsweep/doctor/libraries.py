@@ -16,8 +16,7 @@ from importlib import metadata
 
 from packaging.requirements import Requirement
 
-from ddsweep.doctor.check import Place
-from ddsweep.doctor.finding import Finding, broken, ok, warning
+from ddsweep.doctor.check import Finding, Place, broken, ok, warning
 
 OURS = "ddsweep"
 SHOWN = ("torch", "torchvision", "numpy", "optuna", "wandb")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ddsweep import doctor
-from ddsweep.doctor import Check, Finding, finding
+from ddsweep.doctor import Check, Finding, check
 from tests.cli.conftest import Run
 
 
@@ -19,7 +19,7 @@ def checks(monkeypatch: pytest.MonkeyPatch, *findings: Finding) -> None:
 
 
 def test_all_is_well(ddsweep: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    checks(monkeypatch, finding.ok("Python", "3.12"))
+    checks(monkeypatch, check.ok("Python", "3.12"))
     result = ddsweep("doctor")
     assert result.exit_code == 0
     assert [line.rstrip() for line in result.stdout.splitlines()] == [
@@ -28,7 +28,7 @@ def test_all_is_well(ddsweep: Run, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_warnings_fail_nothing_and_bring_their_cure(ddsweep: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    checks(monkeypatch, finding.ok("Python", "3.12"), finding.warning("GPU", "all hidden", "unset [b]VISIBLE[/b]"))
+    checks(monkeypatch, check.ok("Python", "3.12"), check.warning("GPU", "all hidden", "unset [b]VISIBLE[/b]"))
     result = ddsweep("doctor")
     assert result.exit_code == 0
     assert "→ unset [b]VISIBLE[/b]" in result.stdout
@@ -36,7 +36,7 @@ def test_warnings_fail_nothing_and_bring_their_cure(ddsweep: Run, monkeypatch: p
 
 
 def test_something_will_not_work(ddsweep: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    checks(monkeypatch, finding.broken("torch", "gone", "pip install torch"), finding.warning("x", "y", "z"))
+    checks(monkeypatch, check.broken("torch", "gone", "pip install torch"), check.warning("x", "y", "z"))
     result = ddsweep("doctor")
     assert result.exit_code == 1
     assert result.stdout.splitlines()[-1] == "1 thing will not work, 1 warning"

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from ddsweep import doctor
-from ddsweep.doctor import Check, Place, State, finding
+from ddsweep.doctor import Check, Place, State, check
 from ddsweep.doctor.check import conduct
 
 PLACE = Place(Path("runs"), "postgresql://me:s3cret@db/x", Path("cache"))
 
 
 def fine(facts: object) -> list[doctor.Finding]:
-    return [finding.ok("fine", f"saw {facts}")]
+    return [check.ok("fine", f"saw {facts}")]
 
 
 def raises(facts: object) -> list[doctor.Finding]:
@@ -57,5 +57,5 @@ def test_findings_come_in_order_and_each_check_is_named_first() -> None:
 
 
 def test_only_what_is_well_has_no_cure() -> None:
-    assert not finding.ok("x", "y").cure
-    assert finding.warning("x", "y", "z").cure == finding.broken("x", "y", "z").cure == "z"
+    assert not check.ok("x", "y").cure
+    assert check.warning("x", "y", "z").cure == check.broken("x", "y", "z").cure == "z"

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ddsweep import housekeeping
-from ddsweep.doctor.check import Place
-from ddsweep.doctor.finding import Finding, ok, warning
+from ddsweep.doctor.check import Finding, Place, ok, warning
 from ddsweep.housekeeping import Kind, Uses, Work, walk
 from ddsweep.pretrained.holdings import HEADER_UP_TO
 from ddsweep.pretrained.spec import PREFIX

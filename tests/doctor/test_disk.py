@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ddsweep.doctor import Place, State, room
-from ddsweep.doctor.room import Room
+from ddsweep.doctor import Place, State, disk
+from ddsweep.doctor.disk import Room
 
 ROOM = Room("runs", Path("/x/runs"), Path("/"), True, True, int(60e9), int(200e9), 1000)
 
@@ -26,14 +26,14 @@ ROOM = Room("runs", Path("/x/runs"), Path("/"), True, True, int(60e9), int(200e9
     ],
 )
 def test_judged(change: dict[str, object], state: State, words: str) -> None:
-    (found,) = room.judge([replace(ROOM, **change)])  # type: ignore[arg-type]
+    (found,) = disk.judge([replace(ROOM, **change)])  # type: ignore[arg-type]
     assert (found.state, bool(found.cure)) == (state, state is not State.OK)
     assert words in found.found
 
 
 def test_a_folder_that_is_not_there_lies_where_it_would_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    runs, cache = room.look(Place(tmp_path / "a" / "b", "", tmp_path / "file" / "cache"))
+    runs, cache = disk.look(Place(tmp_path / "a" / "b", "", tmp_path / "file" / "cache"))
     assert (runs.there, runs.is_folder, runs.writable) == (tmp_path, True, True)
     assert runs.total > runs.free > 0
     assert (cache.there, cache.is_folder) == (tmp_path / "file", False)

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ddsweep import files
-from ddsweep.doctor.check import Place
-from ddsweep.doctor.finding import Finding, broken, ok, warning
+from ddsweep.doctor.check import Finding, Place, broken, ok, warning
 
 COMFORT = 5e9  # bytes: a sweep of the paper's, with its datasets and PTMs, wants some
 

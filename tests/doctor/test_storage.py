@@ -14,16 +14,16 @@ import pytest
 import sqlalchemy as sa
 
 from ddsweep.backends import Definition, Point, connect
-from ddsweep.doctor import Place, State, queue
-from ddsweep.doctor.queue import Silent, Storage
+from ddsweep.doctor import Place, State, storage
+from ddsweep.doctor.storage import Silent, Storage
 from tests.backends.conftest import postgresql, postgresql_server  # noqa: F401  (fixtures)
 from tests.test_security import SECRET, STORAGES
 
 POINTS = [Point(f"{index:016x}", {"alpha": float(index)}, f"{index:016x}", f"α {index}") for index in range(3)]
 
 
-def seen(storage: str) -> Storage:
-    return queue.look(Place(Path("runs"), storage, Path("cache")))
+def seen(url: str) -> Storage:
+    return storage.look(Place(Path("runs"), url, Path("cache")))
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_a_file_that_works_is_left_as_it_was(file: Path) -> None:
     before = state(file.parent)
     found = seen(str(file))
     assert (found.error, found.sweeps, found.running, found.silent) == ("", 1, 1, ())
-    assert [one.state for one in queue.reachable(found)] == [State.OK]
+    assert [one.state for one in storage.reachable(found)] == [State.OK]
     assert state(file.parent) == before
 
 
@@ -70,7 +70,7 @@ def test_a_file_that_somebody_writes(file: Path) -> None:
 def test_nothing_is_made(isolated: Path) -> None:
     found = seen(str(isolated / "nowhere" / "ddsweep.db"))
     assert not found.there
-    assert queue.reachable(found)[0].state is State.OK
+    assert storage.reachable(found)[0].state is State.OK
     assert not (isolated / "nowhere").exists()
 
 
@@ -79,7 +79,7 @@ def test_the_leases_of_a_dead_agent(file: Path) -> None:
         database.execute("UPDATE trial_heartbeats SET heartbeat = datetime('now', '-2 hours')")
     (silent,) = seen(str(file)).silent
     assert (silent.sweep, silent.agent, silent.cells) == ("x@demo", "host:7", 1)
-    (found,) = queue.leases(replace(Storage("here", True), silent=(silent,)))
+    (found,) = storage.leases(replace(Storage("here", True), silent=(silent,)))
     assert found.state is State.WARNING
     assert found.found == "1 cell of x@demo held by host:7, silent for 120 min"
     assert found.cure.startswith("ddsweep agents x@demo")
@@ -88,7 +88,7 @@ def test_the_leases_of_a_dead_agent(file: Path) -> None:
 def test_a_file_that_is_none(isolated: Path) -> None:
     path = isolated / "ddsweep.db"
     path.write_bytes(b"nothing that SQLite wrote, and long enough to be looked at" * 20)
-    (found,) = queue.reachable(seen(str(path)))
+    (found,) = storage.reachable(seen(str(path)))
     assert (found.state, "file is not a database" in found.found) == (State.BROKEN, True)
     assert found.cure.startswith(f"mv {path} {path}.damaged")
 
@@ -97,30 +97,30 @@ def test_a_file_with_a_torn_page(file: Path) -> None:
     body = bytearray(file.read_bytes())
     body[8192:40960] = bytes(40960 - 8192)
     file.write_bytes(body)
-    assert queue.reachable(seen(str(file)))[0].state is State.BROKEN
+    assert storage.reachable(seen(str(file)))[0].state is State.BROKEN
 
 
 def test_an_empty_file_is_as_good_as_none(isolated: Path) -> None:
     (isolated / "ddsweep.db").touch()
-    assert queue.reachable(seen(str(isolated / "ddsweep.db")))[0].state is State.OK
+    assert storage.reachable(seen(str(isolated / "ddsweep.db")))[0].state is State.OK
 
 
 def test_tables_of_another_optuna(file: Path) -> None:
     with closing(sqlite3.connect(file)) as database, database:
         database.execute("UPDATE alembic_version SET version_num = 'v9.0.0'")
-    (found,) = queue.reachable(seen(str(file)))
+    (found,) = storage.reachable(seen(str(file)))
     assert (found.state, "another version of Optuna (tables v9.0.0" in found.found) == (State.BROKEN, True)
 
 
 def test_sqlite_on_a_network_disk() -> None:
-    found = queue.reachable(Storage("/nfs/ddsweep.db", True, network="nfs4", schema=("a", "a")))
+    found = storage.reachable(Storage("/nfs/ddsweep.db", True, network="nfs4", schema=("a", "a")))
     assert [one.state for one in found] == [State.OK, State.WARNING]
     assert "local disks only" in found[1].found
 
 
-@pytest.mark.parametrize("storage", STORAGES)
-def test_what_cannot_be_reached_keeps_its_password(storage: str) -> None:
-    (found,) = queue.reachable(seen(storage))
+@pytest.mark.parametrize("url", STORAGES)
+def test_what_cannot_be_reached_keeps_its_password(url: str) -> None:
+    (found,) = storage.reachable(seen(url))
     assert found.state is State.BROKEN
     assert found.cure
     assert SECRET not in found.found + found.cure
@@ -128,7 +128,7 @@ def test_what_cannot_be_reached_keeps_its_password(storage: str) -> None:
 
 @pytest.mark.slow
 def test_a_server_that_accepts_and_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "SECONDS", 2)  # the least that PostgreSQL's client takes
+    monkeypatch.setattr(storage, "SECONDS", 2)  # the least that PostgreSQL's client takes
     with socket.create_server(("127.0.0.1", 0)) as silent:
         found = seen(f"postgresql://me:s3cret@127.0.0.1:{silent.getsockname()[1]}/none")
     assert "timeout" in found.error
@@ -136,7 +136,7 @@ def test_a_server_that_accepts_and_says_nothing(monkeypatch: pytest.MonkeyPatch)
 
 def test_several_dead_agents_are_told_apart() -> None:
     silent = tuple(Silent("x@demo", f"host:{pid}", 2, 600.0) for pid in (1, 2))
-    assert len(queue.leases(Storage("here", True, silent=silent))) == 2
+    assert len(storage.leases(Storage("here", True, silent=silent))) == 2
 
 
 @pytest.mark.postgres
@@ -155,4 +155,4 @@ def test_a_server(postgresql: str) -> None:  # noqa: F811
     assert (found.error, found.sweeps, found.running) == ("", 1, 1)
     (silent,) = found.silent
     assert (silent.agent, silent.seconds >= 7200) == ("host:7", True)
-    assert [one.state for one in queue.reachable(found)] == [State.OK]
+    assert [one.state for one in storage.reachable(found)] == [State.OK]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ddsweep.doctor import Place, State, account
-from ddsweep.doctor.account import Account
+from ddsweep.doctor import Place, State, wandb
+from ddsweep.doctor.wandb import Account
 from tests.standin import Standin
 
 KEY = "0123456789abcdef0123456789abcdef01234567"
@@ -25,13 +25,13 @@ PLACE = Place(Path("runs"), "", Path("cache"))
     ],
 )
 def test_login(facts: Account, state: State, words: str) -> None:
-    (found,) = account.login(facts)
+    (found,) = wandb.login(facts)
     assert (found.state, bool(found.cure)) == (state, state is not State.OK)
     assert words in found.found
 
 
 def test_a_rejected_key_says_how_to_log_in_again() -> None:
-    (found,) = account.login(
+    (found,) = wandb.login(
         Account(key="WANDB_API_KEY", why="wandb: the API key is rejected; run: wandb login --relogin")
     )
     assert (found.found, found.cure) == (
@@ -40,28 +40,28 @@ def test_a_rejected_key_says_how_to_log_in_again() -> None:
 
 
 def test_runs_that_wait() -> None:
-    assert account.waiting(Account()) == []
-    (found,) = account.waiting(Account(waiting=3))
+    assert wandb.waiting(Account()) == []
+    (found,) = wandb.waiting(Account(waiting=3))
     assert (found.found, found.cure) == ("3 runs made without the service wait here", "ddsweep sync")
 
 
 def test_where_the_key_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     netrc = tmp_path / "netrc"
     monkeypatch.setenv("NETRC", str(netrc))
-    assert account._login("https://wandb.lab.org") == ""
+    assert wandb._login("https://wandb.lab.org") == ""
     netrc.write_text(f"machine wandb.lab.org\n  login user\n  password {KEY}\n")
     netrc.chmod(0o600)
-    assert account._login("https://wandb.lab.org") == str(netrc)
-    assert account._login("https://elsewhere.org") == ""
+    assert wandb._login("https://wandb.lab.org") == str(netrc)
+    assert wandb._login("https://elsewhere.org") == ""
     netrc.write_text("machine machine machine password")
-    assert account._login("https://wandb.lab.org") == ""
+    assert wandb._login("https://wandb.lab.org") == ""
     monkeypatch.setenv("WANDB_API_KEY", KEY)
-    assert account._login("https://elsewhere.org") == "WANDB_API_KEY"
+    assert wandb._login("https://elsewhere.org") == "WANDB_API_KEY"
 
 
 def test_the_service_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Standin() as service:
         for name, value in service.environment(tmp_path).items():
             monkeypatch.setenv(name, value)
-        found = account.look(PLACE)
+        found = wandb.look(PLACE)
     assert (found.key, found.why, found.waiting) == ("WANDB_API_KEY", "", 0)

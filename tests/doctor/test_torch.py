@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ddsweep.doctor import State, computing
-from ddsweep.doctor.computing import Machine, Torch
+from ddsweep.doctor import State, torch
+from ddsweep.doctor.torch import Machine, Torch
 from tests.doctor.test_check import PLACE
 
 GPU = {"name": "NVIDIA H100", "total": 80e9, "free": 79e9, "error": ""}
@@ -18,8 +18,8 @@ TORCH = Torch("2.9.0", "CUDA 12.8", "0.24.0", [GPU], threads=8, compiler="/usr/b
 MACHINE = Machine(TORCH, "550.54", "12.4", 1, cores=8)
 
 
-def gpu(machine: Machine, **torch: Any) -> tuple[State, str]:
-    (found,) = computing.gpus(replace(machine, torch=replace(machine.torch, **torch)))
+def gpu(machine: Machine, **changes: Any) -> tuple[State, str]:
+    (found,) = torch.gpus(replace(machine, torch=replace(machine.torch, **changes)))
     assert bool(found.cure) == (found.state is not State.OK)
     return found.state, found.found
 
@@ -70,24 +70,24 @@ def test_no_gpu_is_nothing_to_mend() -> None:
 
 def test_torch_that_cannot_be_used() -> None:
     machine = Machine(Torch(error="OSError: libcudart.so.12: cannot open shared object file"))
-    (found,) = computing.torch(machine)
+    (found,) = torch.torch(machine)
     assert (found.state, "libcudart" in found.found) == (State.BROKEN, True)
-    assert computing.gpus(machine) == computing.compiler(machine) == []
+    assert torch.gpus(machine) == torch.compiler(machine) == []
 
 
 def test_a_torchvision_of_another_torch() -> None:
     machine = replace(MACHINE, torch=replace(TORCH, vision="error: operator torchvision::nms does not exist"))
-    (found,) = computing.torch(machine)
+    (found,) = torch.torch(machine)
     assert found.state is State.BROKEN
     assert "torchvision::nms does not exist" in found.found
 
 
 def test_threads() -> None:
-    assert computing.threads(MACHINE)[0].found == "8 cores, 8 threads"
-    (container,) = computing.threads(replace(MACHINE, quota=2.0))
+    assert torch.threads(MACHINE)[0].found == "8 cores, 8 threads"
+    (container,) = torch.threads(replace(MACHINE, quota=2.0))
     assert (container.state, container.cure) == (State.WARNING, "taskset -c 0-1 ddsweep launch …")
-    assert computing.threads(replace(MACHINE, quota=8.0))[0].state is State.OK
-    assert computing.threads(replace(MACHINE, omp="32"))[0].state is State.WARNING
+    assert torch.threads(replace(MACHINE, quota=8.0))[0].state is State.OK
+    assert torch.threads(replace(MACHINE, omp="32"))[0].state is State.WARNING
 
 
 @pytest.mark.parametrize(
@@ -103,12 +103,12 @@ def test_threads() -> None:
 def test_quota_of_a_container(tmp_path: Path, written: dict[str, str], expected: float | None) -> None:
     for name, text in written.items():
         (tmp_path / name).write_text(text)
-    assert computing.quota([tmp_path / "elsewhere", tmp_path]) == expected
+    assert torch.quota([tmp_path / "elsewhere", tmp_path]) == expected
 
 
 def test_compiler() -> None:
-    assert computing.compiler(MACHINE)[0].found == "/usr/bin/g++"
-    none, bare = (computing.compiler(replace(MACHINE, torch=replace(TORCH, **change)))[0]
+    assert torch.compiler(MACHINE)[0].found == "/usr/bin/g++"
+    none, bare = (torch.compiler(replace(MACHINE, torch=replace(TORCH, **change)))[0]
                   for change in ({"compiler": ""}, {"headers": False}))  # fmt: skip
     assert (none.state, "apt install g++" in none.cure) == (State.WARNING, True)
     assert (bare.state, "Python.h" in bare.found) == (State.WARNING, True)
@@ -123,9 +123,9 @@ def test_compiler() -> None:
 )
 def test_a_torch_that_takes_its_process_along(monkeypatch: pytest.MonkeyPatch, answer: str, error: str) -> None:
     done = subprocess.CompletedProcess([], -11, answer, "")
-    monkeypatch.setattr(computing.subprocess, "run", lambda *words, **options: done)
-    monkeypatch.setattr(computing.shutil, "which", lambda name: None)
-    assert computing.look(PLACE).torch.error == error
+    monkeypatch.setattr(torch.subprocess, "run", lambda *words, **options: done)
+    monkeypatch.setattr(torch.shutil, "which", lambda name: None)
+    assert torch.look(PLACE).torch.error == error
 
 
 def test_what_the_driver_says(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,6 +137,6 @@ def test_what_the_driver_says(monkeypatch: pytest.MonkeyPatch) -> None:
         return subprocess.CompletedProcess(words, 0, said, "")
 
     monkeypatch.setattr(subprocess, "run", run)
-    monkeypatch.setattr(computing.shutil, "which", lambda name: f"/usr/bin/{name}")
-    seen = computing.look(PLACE)
+    monkeypatch.setattr(torch.shutil, "which", lambda name: f"/usr/bin/{name}")
+    seen = torch.look(PLACE)
     assert (seen.driver, seen.cuda, seen.listed, seen.torch.version) == ("550.54.15", "12.4", 1, "2.9.0")

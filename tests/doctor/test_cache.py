@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from ddsweep import files
-from ddsweep.doctor import Place, State, caches
-from ddsweep.doctor.caches import Cache, Holder
+from ddsweep.doctor import Place, State, cache
+from ddsweep.doctor.cache import Cache, Holder
 from ddsweep.housekeeping import Kind
 
 
@@ -29,15 +29,15 @@ def weights(place: Place, epoch: int = 1, folder: str = "digits/convnet3/seed0-a
 
 
 def test_an_empty_cache(place: Place) -> None:
-    found = caches.look(place)
-    assert caches.sizes(found)[0].found == f"empty, {place.cache}"
-    assert caches.ptms(found) == caches.locks(found) == caches.leftovers(found) == []
+    found = cache.look(place)
+    assert cache.sizes(found)[0].found == f"empty, {place.cache}"
+    assert cache.ptms(found) == cache.locks(found) == cache.leftovers(found) == []
 
 
 def test_sizes() -> None:
     disk = {Kind.DATASET: 614_000_000, Kind.PTM: 1_200_000_000, Kind.USED: 7}
     found = Cache(Path("/c"), disk, {Kind.DATASET: 1, Kind.PTM: 12, Kind.USED: 1})
-    assert caches.sizes(found)[0].found == "12 PTMs 1.2 GB, 1 dataset 614 MB, /c"
+    assert cache.sizes(found)[0].found == "12 PTMs 1.2 GB, 1 dataset 614 MB, /c"
 
 
 def test_whole_and_damaged_weights(place: Place) -> None:
@@ -47,9 +47,9 @@ def test_whole_and_damaged_weights(place: Place) -> None:
     grown.write_bytes(grown.read_bytes() + b"x")
     header.write_bytes(b"\xff" * 100)
     empty.write_bytes(b"")
-    assert caches.is_whole(whole)
-    assert caches.look(place).damaged == (cut, grown, header, empty)
-    (found,) = caches.ptms(caches.look(place))
+    assert cache.is_whole(whole)
+    assert cache.look(place).damaged == (cut, grown, header, empty)
+    (found,) = cache.ptms(cache.look(place))
     assert found.state is State.WARNING
     assert f"{cut} (and 3 more)" in found.found
 
@@ -57,7 +57,7 @@ def test_whole_and_damaged_weights(place: Place) -> None:
 def test_the_cure_of_published_weights_gets_them_again(place: Place) -> None:
     path = weights(place, 0, "internet/clip-rn50/published")
     path.write_bytes(b"")
-    (found,) = caches.ptms(caches.look(place))
+    (found,) = cache.ptms(cache.look(place))
     assert found.cure == f"rm {path}; then ddsweep pretrain internet"
 
 
@@ -71,24 +71,24 @@ def test_a_lock_of_a_suspended_process(place: Place) -> None:
     assert holder.stdin and holder.stdout
     try:
         holder.stdout.readline()
-        assert caches.holders([path]) == [Holder(path, holder.pid, False)]
-        assert caches.locks(caches.look(place)) == []
+        assert cache.holders([path]) == [Holder(path, holder.pid, False)]
+        assert cache.locks(cache.look(place)) == []
         holder.send_signal(signal.SIGSTOP)
         os.waitid(os.P_PID, holder.pid, os.WSTOPPED)
-        (found,) = caches.locks(caches.look(place))
+        (found,) = cache.locks(cache.look(place))
         assert (found.state, found.cure) == (State.WARNING, f"kill -CONT {holder.pid}")
         holder.send_signal(signal.SIGCONT)
     finally:
         holder.kill()
         holder.communicate()
-    assert caches.holders([path]) == []
+    assert cache.holders([path]) == []
 
 
 def test_what_writers_have_left(place: Place) -> None:
     left = weights(place).with_name(".epoch0002.safetensors.0123abcd.tmp.safetensors")
     left.write_bytes(bytes(5000))
-    assert caches.leftovers(caches.look(place)) == []  # somebody may be writing it
+    assert cache.leftovers(cache.look(place)) == []  # somebody may be writing it
     os.utime(left, (0, 0))
-    (found,) = caches.leftovers(caches.look(place))
+    (found,) = cache.leftovers(cache.look(place))
     assert (found.state, found.cure) == (State.WARNING, "ddsweep clean temporaries")
     assert "1 temporary" in found.found

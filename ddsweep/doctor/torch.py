@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ddsweep import device
-from ddsweep.doctor.check import Place
-from ddsweep.doctor.finding import Finding, broken, ok, warning
+from ddsweep.doctor.check import Finding, Place, broken, ok, warning
 from ddsweep.launchers import plan
 
 SECONDS = 50.0  # importing torch from a cold network disk takes most of a minute

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ddsweep.doctor.check import Place
-from ddsweep.doctor.finding import Finding, ok, warning
+from ddsweep.doctor.check import Finding, Place, ok, warning
 
 OFFLINE = ("offline", "dryrun", "disabled")
 PUBLIC = "api.wandb.ai"

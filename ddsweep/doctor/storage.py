@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from ddsweep.doctor.check import Place
-from ddsweep.doctor.finding import Finding, broken, ok, warning
+from ddsweep.doctor.check import Finding, Place, broken, ok, warning
 from ddsweep.errors import UserError
 
 if TYPE_CHECKING:
