@@ -23,7 +23,7 @@ from ddsweep.distill.distribution_matching import DistributionMatching
 from ddsweep.distill.gradient_matching import GradientMatching
 from ddsweep.distill.loop import Matching
 from ddsweep.distill.synthetic import Synthetic, initial
-from ddsweep.estimate.seams import aside
+from ddsweep.estimate.measure import aside
 from ddsweep.evaluate import Rule
 from ddsweep.evaluate.trainer import Trainer
 from ddsweep.numerics import Numerics

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ddsweep.device import Slot
-    from ddsweep.estimate.crew import Found, Order
-    from ddsweep.estimate.kinds import Kind
-    from ddsweep.estimate.outlook import Crew, Outlook
+    from ddsweep.estimate.forecast import Crew, Outlook
+    from ddsweep.estimate.work import Kind
+    from ddsweep.estimate.workers import Found, Order
     from ddsweep.sweep import Sweep
 
 HowMany = Annotated[
@@ -49,8 +49,8 @@ def estimate(
     Cells and PTMs that are there already are not counted. Nothing is written.
     """
     from ddsweep import sweep
-    from ddsweep.estimate import findings, forecast
-    from ddsweep.estimate.prices import Prices
+    from ddsweep.estimate import forecast, work
+    from ddsweep.estimate.costs import Prices
 
     one = sweep.load(name, profile, settings(set_))
     left = forecast.Left.of(one, runs)
@@ -60,7 +60,7 @@ def estimate(
     found, start = _measured(wanted, asked) if wanted else ({}, 0.0)
     view = forecast.outlook(left, runs, agents, Prices(found), start)
     if as_json:
-        measured = [{"title": kind.title, **findings.as_json(finding)} for kind, finding in found.items()]
+        measured = [{"title": kind.title, **work.finding_as_json(finding)} for kind, finding in found.items()]
         record = {"sweep": one.full_name, "device": slot.device, "devices": agents.devices, "agents": agents.agents}
         typer.echo(json.dumps({**record, **view.as_dict(), "measured": measured}, indent=2, ensure_ascii=False))
         return
@@ -75,7 +75,7 @@ def crew(device: str, workers: int | None, gpus: str | None, per_gpu: int | None
         UserError: a device that is not there, or options that contradict each other.
     """
     from ddsweep import device as devices
-    from ddsweep.estimate.outlook import Crew
+    from ddsweep.estimate.forecast import Crew
     from ddsweep.launchers import plan
 
     if gpus and gpus.isdecimal():  # GPUs that need not be here: this one stands for them
@@ -92,7 +92,7 @@ def crew(device: str, workers: int | None, gpus: str | None, per_gpu: int | None
 def order(slot: Slot, agents: Crew, seconds: float, in_process: bool) -> Order:
     """Measure as an agent of a launch would work."""
     from ddsweep import device as devices
-    from ddsweep.estimate.crew import Order
+    from ddsweep.estimate.workers import Order
     from ddsweep.launchers import plan
     from ddsweep.launchers.local import SURROUNDINGS
 
@@ -108,7 +108,7 @@ def _measured(wanted: Sequence[Kind], order: Order) -> tuple[Found, float]:
     """Measure, and show on a terminal what is being measured."""
     from rich.console import Console
 
-    from ddsweep.estimate.crew import measure
+    from ddsweep.estimate.workers import measure
 
     console = Console(stderr=True, highlight=False)
     if not console.is_terminal:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ddsweep import data, overview
 from ddsweep.backends import sampler
-from ddsweep.estimate import footprint, kinds
-from ddsweep.estimate.findings import Distilled, Evaluated, Read, Trained
-from ddsweep.estimate.outlook import Crew, Outlook, Saving, Share
-from ddsweep.estimate.prices import Prices, trainings
+from ddsweep.estimate import costs, work
+from ddsweep.estimate.costs import Prices, trainings
 from ddsweep.estimate.schedule import Job, wall_clock
+from ddsweep.estimate.work import Distilled, Evaluated, Read, Trained
 from ddsweep.pretrained.spec import Spec
 from ddsweep.recipe import Recipe
 from ddsweep.results import result as results
@@ -47,9 +47,9 @@ class Left:
         return cls(recipes, view, missing)
 
     @property
-    def kinds(self) -> list[kinds.Kind]:
+    def kinds(self) -> list[work.Kind]:
         """What there is to measure."""
-        return kinds.of_all(self.recipes.values())
+        return work.of_all(self.recipes.values())
 
 
 def outlook(left: Left, runs: Path, crew: Crew, prices: Prices, start: float) -> Outlook:
@@ -85,38 +85,38 @@ def _begun(
     left: Left, jobs: dict[str, Job], training: dict[Spec, float], prices: Prices
 ) -> tuple[dict[str, Job], dict[Spec, float]]:
     """The same with what the first steps of every kind take, in the first cell or training that is of this kind."""
-    known: set[kinds.Kind] = set()
+    known: set[work.Kind] = set()
 
-    def cold(these: Sequence[kinds.Kind]) -> float:
+    def cold(these: Sequence[work.Kind]) -> float:
         fresh = set(these) - known
         known.update(fresh)
         return sum(map(prices.cold, fresh))
 
     begun = {}
     for key, job in jobs.items():
-        work = [kind for kind in kinds.of(left.recipes[key]) if not isinstance(kind, kinds.Training)]
-        begun[key] = replace(job, after=job.after + cold(work))
-    return begun, {one: seconds + cold([kinds.Training.of(one)]) for one, seconds in training.items()}
+        pieces = [kind for kind in work.of(left.recipes[key]) if not isinstance(kind, work.Training)]
+        begun[key] = replace(job, after=job.after + cold(pieces))
+    return begun, {one: seconds + cold([work.Training.of(one)]) for one, seconds in training.items()}
 
 
 def _shares(left: Left, prices: Prices, training: Mapping[Spec, float]) -> list[Share]:
     """What each kind of work takes in all cells together."""
-    work = {recipe: set(kinds.of(recipe)) for recipe in left.recipes.values()}
-    users = {kind: [recipe for recipe, own in work.items() if kind in own] for kind in left.kinds}
+    by_recipe = {recipe: set(work.of(recipe)) for recipe in left.recipes.values()}
+    users = {kind: [recipe for recipe, own in by_recipe.items() if kind in own] for kind in left.kinds}
     return [_share(kind, prices, recipes, training) for kind, recipes in users.items()]
 
 
-def _share(kind: kinds.Kind, prices: Prices, recipes: Sequence[Recipe], training: Mapping[Spec, float]) -> Share:
+def _share(kind: work.Kind, prices: Prices, recipes: Sequence[Recipe], training: Mapping[Spec, float]) -> Share:
     match prices.found[kind], kind:
         case Read(seconds=seconds), _:
             return Share(kind.title, seconds, "reading", len(recipes) * seconds)
         case Trained(step=step), _:
-            total = sum(seconds for one, seconds in training.items() if kinds.Training.of(one) == kind)
+            total = sum(seconds for one, seconds in training.items() if work.Training.of(one) == kind)
             return Share(kind.title, step, "batch", total)
-        case Evaluated(step=step), kinds.Evaluating(recipe):
+        case Evaluated(step=step), work.Evaluating(recipe):
             total = sum(prices.evaluating(one, recipe.arch) for one in recipes)
             return Share(kind.title, step, "pass", total)
-        case Distilled(first=first, step=step), kinds.Distilling(recipe):
+        case Distilled(first=first, step=step), work.Distilling(recipe):
             total = sum(prices.distilling(one) / max(1, one.n_archs) for one in recipes)
             iteration = first + (recipe.outer_loops - 1) * step
             return Share(kind.title, iteration, "step" if recipe.outer_loops == 1 else "iteration", total)
@@ -126,15 +126,15 @@ def _share(kind: kinds.Kind, prices: Prices, recipes: Sequence[Recipe], training
 
 def _disk(left: Left, runs: Path, prices: Prices) -> float:
     """Bytes of all that is not there yet."""
-    total = sum(footprint.cell(recipe, prices) for recipe in left.recipes.values())
-    total += sum(footprint.ptm(one, epochs, prices) for one, epochs in left.missing.items())
+    total = sum(costs.cell(recipe, prices) for recipe in left.recipes.values())
+    total += sum(costs.ptm(one, epochs, prices) for one, epochs in left.missing.items())
     total += sum(prices.read(name, size).size for name, size in _undecoded(left))
-    return total if (runs / "ddsweep.db").is_file() or not left.recipes else total + footprint.NEW_BOOKS
+    return total if (runs / "ddsweep.db").is_file() or not left.recipes else total + costs.NEW_BOOKS
 
 
 def _undecoded(left: Left) -> list[tuple[str, int]]:
-    wanted = [(kind.name, kind.size) for kind in left.kinds if isinstance(kind, kinds.Loading)]
-    return [(name, size) for name, size in wanted if not kinds.is_at_hand(name, size)]
+    wanted = [(kind.name, kind.size) for kind in left.kinds if isinstance(kind, work.Loading)]
+    return [(name, size) for name, size in wanted if not work.is_at_hand(name, size)]
 
 
 def _saving(left: Left, runs: Path, prices: Prices, training: dict[Spec, float]) -> Saving:
@@ -154,3 +154,92 @@ def _lacking(left: Left) -> list[str]:
         if one.foundation and not one.saved() and left.recipes:
             lines.append(f"PTM {one.title}: not in the pool; ddsweep pretrain {one.source}")
     return lines
+
+
+@dataclass(frozen=True)
+class Crew:
+    """The agents of a launch.
+
+    Attributes:
+        devices: GPUs, or 1: the CPU.
+        per_device: agents on each.
+    """
+
+    devices: int
+    per_device: int
+
+    @property
+    def agents(self) -> int:
+        """How many there are."""
+        return self.devices * self.per_device
+
+
+@dataclass(frozen=True)
+class Saving:
+    """Seconds of agents that are not needed, because something is kept.
+
+    Attributes:
+        done: cells that were computed before, by this sweep or by another that shares them.
+        ptms: PTMs that are in the pool, or will be trained for one cell and used by all.
+        features: of real images, which CCLoM's PTMs look at once.
+    """
+
+    done: float
+    ptms: float
+    features: float
+
+    @property
+    def total(self) -> float:
+        """All of it."""
+        return self.done + self.ptms + self.features
+
+
+@dataclass(frozen=True)
+class Share:
+    """One kind of work.
+
+    Attributes:
+        title: for people.
+        step: seconds of a step: an iteration of a distillation, a pass of an evaluation, a batch of a training; of
+            data, of the whole reading.
+        unit: what a step is.
+        seconds: of all cells together.
+    """
+
+    title: str
+    step: float
+    unit: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What is left of a sweep, and what it will take.
+
+    Attributes:
+        cells: seconds of each cell that is left, without the training of PTMs, by key.
+        ended: cells that have a result already.
+        shared: of those that are left, how many also stand in other sweeps of this profile.
+        trainings: seconds of each PTM that is to be trained, by title.
+        shares: the kinds of work.
+        device_seconds: of a GPU, or of the whole CPU.
+        wall: seconds from the launch to its table.
+        disk: bytes, in the runs folder and in the cache.
+        saving: what is not computed again.
+        lacking: data and PTMs that have to be got first, which takes an unknown time.
+    """
+
+    cells: dict[str, float]
+    ended: int
+    shared: int
+    trainings: dict[str, float]
+    shares: list[Share]
+    device_seconds: float
+    wall: float
+    disk: float
+    saving: Saving
+    lacking: list[str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For scripts."""
+        return asdict(self)

@@ -9,7 +9,7 @@ import pytest
 
 from ddsweep import device, sweep
 from ddsweep.cli import estimate
-from ddsweep.estimate.outlook import Crew, Outlook, Saving
+from ddsweep.estimate.forecast import Crew, Outlook, Saving
 from ddsweep.launchers import plan
 from tests.cli.conftest import Run
 

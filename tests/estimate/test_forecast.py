@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from ddsweep import sweep
-from ddsweep.estimate import forecast, kinds
-from ddsweep.estimate.findings import Distilled, Evaluated, Finding, Read, Trained
-from ddsweep.estimate.outlook import Crew
-from ddsweep.estimate.prices import DESK, Prices
+from ddsweep.estimate import forecast, work
+from ddsweep.estimate.costs import DESK, Prices
+from ddsweep.estimate.forecast import Crew
+from ddsweep.estimate.work import Distilled, Evaluated, Finding, Read, Trained
 from ddsweep.recipe import Recipe, make
 from ddsweep.results.result import Result
 
@@ -31,18 +31,18 @@ def distilled(**changed: float) -> Distilled:
 
 
 def prices(recipes: list[Recipe], steps: Distilled | None = None) -> Prices:
-    def finding(kind: kinds.Kind) -> Finding:
+    def finding(kind: work.Kind) -> Finding:
         match kind:
-            case kinds.Loading():
+            case work.Loading():
                 return READ
-            case kinds.Training():
+            case work.Training():
                 return TRAINED
-            case kinds.Evaluating():
+            case work.Evaluating():
                 return EVALUATED
-            case kinds.Distilling():
+            case work.Distilling():
                 return steps or distilled()
 
-    return Prices({kind: finding(kind) for kind in kinds.of_all(recipes)})
+    return Prices({kind: finding(kind) for kind in work.of_all(recipes)})
 
 
 def demo(**choices: Any) -> Recipe:

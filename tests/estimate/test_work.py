@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from ddsweep import sweep
-from ddsweep.estimate import kinds
+from ddsweep.estimate import work
 from ddsweep.recipe import Recipe, make
 
 DEMO: dict[str, Any] = {"target": "digits", "ipc": 5, "method": "dm", "width": 8, "iterations": 20}
 
 
 def titles(*recipes: Recipe) -> list[str]:
-    return [kind.title for kind in kinds.of_all(recipes)]
+    return [kind.title for kind in work.of_all(recipes)]
 
 
 def test_a_sweep_over_alpha_and_seeds_has_few_kinds() -> None:
@@ -45,7 +45,7 @@ def test_architectures_of_ptms_are_measured_alone() -> None:
     [("ipc", 6), ("width", 4), ("batch_real", 9), ("arch", "convnet2"), ("dsa_strategy", "flip"), ("iterations", 21)],
 )
 def test_what_a_step_depends_on_makes_another_kind(field: str, value: Any) -> None:
-    assert kinds.Distilling.of(make(DEMO), "") != kinds.Distilling.of(make({**DEMO, field: value}), "")
+    assert work.Distilling.of(make(DEMO), "") != work.Distilling.of(make({**DEMO, field: value}), "")
 
 
 @pytest.mark.parametrize(
@@ -53,24 +53,24 @@ def test_what_a_step_depends_on_makes_another_kind(field: str, value: Any) -> No
 )
 def test_what_it_does_not_depend_on_does_not(choices: dict[str, Any]) -> None:
     guided = {**DEMO, "archs": "convnet3"}
-    ours, theirs = (kinds.Distilling.of(make(one), "convnet3") for one in (guided, guided | choices))
+    ours, theirs = (work.Distilling.of(make(one), "convnet3") for one in (guided, guided | choices))
     assert ours == theirs
 
 
 def test_an_evaluation_does_not_depend_on_the_method() -> None:
     dc = {**DEMO, "method": "dc", "outer_loops": 2, "inner_epochs": 1, "alpha": 10.0}
-    ours, theirs, other = (kinds.Evaluating.of(make(one), "convnet3") for one in (DEMO, dc, {**DEMO, "eval_batch": 3}))
+    ours, theirs, other = (work.Evaluating.of(make(one), "convnet3") for one in (DEMO, dc, {**DEMO, "eval_batch": 3}))
     assert ours == theirs != other
 
 
 def test_a_field_that_nobody_has_thought_of_counts() -> None:
-    named = kinds._ANY | kinds._TRAINING | kinds._JUDGING | kinds._METHOD
+    named = work._ANY | work._TRAINING | work._JUDGING | work._METHOD
     assert set(named) <= set(Recipe.model_fields)
-    for values in (kinds._ANY, kinds._TRAINING, kinds._JUDGING, kinds._METHOD):
+    for values in (work._ANY, work._TRAINING, work._JUDGING, work._METHOD):
         assert not {"target", "size", "ipc", "width"} & set(values)
 
 
 def test_every_kind_survives_the_way_to_another_process() -> None:
     cells = sweep.load("ablation-domain", "demo").cells
-    for kind in kinds.of_all(cell.recipe for cell in cells):
-        assert kinds.from_json(json.loads(json.dumps(kinds.as_json(kind)))) == kind
+    for kind in work.of_all(cell.recipe for cell in cells):
+        assert work.kind_from_json(json.loads(json.dumps(work.kind_as_json(kind)))) == kind

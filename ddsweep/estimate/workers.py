@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass, field
 from typing import IO, Any
 
 from ddsweep.errors import UserError
-from ddsweep.estimate import findings, kinds
-from ddsweep.estimate.findings import Finding
+from ddsweep.estimate import work
+from ddsweep.estimate.work import Finding
 
-Found = dict[kinds.Kind, Finding]
+Found = dict[work.Kind, Finding]
 Tell = Callable[[int, str], None]
 PATIENCE = 5.0  # seconds that a process has to leave
 
@@ -39,7 +39,7 @@ class Order:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def measure(wanted: Sequence[kinds.Kind], order: Order, tell: Tell = lambda index, title: None) -> tuple[Found, float]:
+def measure(wanted: Sequence[work.Kind], order: Order, tell: Tell = lambda index, title: None) -> tuple[Found, float]:
     """What each kind of work costs, and the seconds that a process takes to start (0: none was started).
 
     Args:
@@ -59,21 +59,21 @@ def measure(wanted: Sequence[kinds.Kind], order: Order, tell: Tell = lambda inde
     return _beside(wanted, order, tell)
 
 
-def each(wanted: Sequence[kinds.Kind], order: Order) -> Any:
+def each(wanted: Sequence[work.Kind], order: Order) -> Any:
     """(kind, finding) of one after the other, in this process."""
-    from ddsweep.estimate.probe import Bench
+    from ddsweep.estimate.measure import Bench
 
     bench = Bench(order.device, order.seconds, _per_class(wanted))
     return ((kind, bench.measure(kind)) for kind in wanted)
 
 
-def _per_class(wanted: Sequence[kinds.Kind]) -> int:
+def _per_class(wanted: Sequence[work.Kind]) -> int:
     """Images of a class that some step needs."""
-    recipes = [kind.recipe for kind in wanted if isinstance(kind, kinds.Distilling | kinds.Evaluating)]
+    recipes = [kind.recipe for kind in wanted if isinstance(kind, work.Distilling | work.Evaluating)]
     return max((max(recipe.batch_real, recipe.ipc) for recipe in recipes), default=1)
 
 
-def _beside(wanted: Sequence[kinds.Kind], order: Order, tell: Tell) -> tuple[Found, float]:
+def _beside(wanted: Sequence[work.Kind], order: Order, tell: Tell) -> tuple[Found, float]:
     began = time.perf_counter()
     crew = [_process(wanted, order) for _ in range(order.agents)]
     try:
@@ -82,21 +82,21 @@ def _beside(wanted: Sequence[kinds.Kind], order: Order, tell: Tell) -> tuple[Fou
         start, found = time.perf_counter() - began, {}
         for index, kind in enumerate(wanted):
             tell(index, kind.title)
-            found[kind] = findings.mean([findings.from_json(_read(one)) for one in crew])
+            found[kind] = work.mean([work.finding_from_json(_read(one)) for one in crew])
         return found, start
     finally:
         for one in crew:
             _end(one)
 
 
-def _process(wanted: Sequence[kinds.Kind], order: Order) -> subprocess.Popen[str]:
+def _process(wanted: Sequence[work.Kind], order: Order) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [sys.executable, "-m", "ddsweep.estimate"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True, env={**os.environ, **order.environment},
     )  # fmt: skip
     said = {**asdict(order), "environment": {}, "agents": 0, "parent": os.getpid()}
     assert process.stdin is not None
-    json.dump({"order": said, "kinds": [kinds.as_json(kind) for kind in wanted]}, process.stdin)
+    json.dump({"order": said, "kinds": [work.kind_as_json(kind) for kind in wanted]}, process.stdin)
     process.stdin.close()
     return process
 
@@ -130,7 +130,7 @@ def serve(asked: IO[str], answers: IO[str]) -> None:
     """The body of such a process: what to do comes as JSON, what was found goes out line by line."""
     said = json.load(asked)
     parent = said["order"].pop("parent")
-    order, wanted = Order(**said["order"]), [kinds.from_json(one) for one in said["kinds"]]
+    order, wanted = Order(**said["order"]), [work.kind_from_json(one) for one in said["kinds"]]
     from ddsweep import processes
 
     processes.end_with(parent)
@@ -144,9 +144,9 @@ def serve(asked: IO[str], answers: IO[str]) -> None:
         print(json.dumps(values), file=answers, flush=True)
 
     try:
-        work = each(wanted, order)
+        measured = each(wanted, order)
         answer({"ready": True})
-        for _, finding in work:
-            answer(findings.as_json(finding))
+        for _, finding in measured:
+            answer(work.finding_as_json(finding))
     except UserError as error:
         answer({"error": str(error)})

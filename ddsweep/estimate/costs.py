@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from ddsweep.estimate import kinds
-from ddsweep.estimate.findings import Distilled, Evaluated, Finding, Read, Trained
+from ddsweep import data, provenance
+from ddsweep.estimate import work
 from ddsweep.estimate.schedule import Job
+from ddsweep.estimate.work import Distilled, Evaluated, Finding, Read, Trained
 from ddsweep.pretrained import spec
 from ddsweep.pretrained.spec import Spec
 from ddsweep.recipe import Recipe
+from ddsweep.results.result import Result
 
 DESK = (
     0.15  # seconds a cell takes beside its work: claim, locks, files flushed to disk, answer; measured on two CPU cores
@@ -20,6 +23,13 @@ DESK = (
 QUARTERS = 4  # pictures are drawn after each quarter of the iterations, and before the first
 
 F = TypeVar("F", Read, Trained, Distilled, Evaluated)
+HEADER = 400  # of a safetensors file: names, shapes, and what is said beside them, without the names of classes
+NUMBER = "0.123456789012345678"  # as long as a number in JSON usually is
+LOGGED = 100  # lines that a distillation logs, or one per iteration if there are fewer
+BOOKS = 4 << 10  # of a cell in the storage: its attributes, heartbeats and notes (SQLite, measured)
+NEW_BOOKS = 140 << 10  # of a storage without cells
+GENERATOR = 9 << 10  # of the same: a generator's state, and the headers of both files
+MOMENTA = 2  # a training keeps its last weights with as many momenta, so that a later epoch goes on from there
 
 
 @dataclass(frozen=True)
@@ -30,20 +40,20 @@ class Prices:
         found: what was measured.
     """
 
-    found: Mapping[kinds.Kind, Finding]
+    found: Mapping[work.Kind, Finding]
 
-    def _of(self, kind: kinds.Kind, what: type[F]) -> F:
+    def _of(self, kind: work.Kind, what: type[F]) -> F:
         finding = self.found[kind]
         assert isinstance(finding, what)
         return finding
 
     def read(self, name: str, size: int) -> Read:
         """A dataset."""
-        return self._of(kinds.Loading(name, size), Read)
+        return self._of(work.Loading(name, size), Read)
 
     def trained(self, one: Spec) -> Trained:
         """A PTM in training."""
-        return self._of(kinds.Training.of(one), Trained)
+        return self._of(work.Training.of(one), Trained)
 
     def training(self, one: Spec, epochs: Collection[int], there: Collection[int] = ()) -> float:
         """The training of one PTM.
@@ -74,7 +84,7 @@ class Prices:
         return self._guides(recipe)[0]
 
     def _guides(self, recipe: Recipe) -> list[Distilled]:
-        return [self._of(kinds.Distilling.of(recipe, arch), Distilled) for arch in recipe.ptm_archs or [""]]
+        return [self._of(work.Distilling.of(recipe, arch), Distilled) for arch in recipe.ptm_archs or [""]]
 
     def looking(self, recipe: Recipe) -> tuple[float, float]:
         """The PTMs' first looks at real images (CCLoM), and what it would be if they forgot each step what they saw."""
@@ -97,7 +107,7 @@ class Prices:
         """The evaluation with networks of one architecture."""
         from ddsweep.trial import rule_for
 
-        found, rule = self._of(kinds.Evaluating.of(recipe, arch), Evaluated), rule_for(recipe, arch)
+        found, rule = self._of(work.Evaluating.of(recipe, arch), Evaluated), rule_for(recipe, arch)
         tests = sum(rule.tested(done) for done in range(1, rule.passes + 1))
         return found.warm_up + recipe.eval_nets * (found.build + rule.passes * found.step + tests * found.test)
 
@@ -109,7 +119,7 @@ class Prices:
         judging = sum(self.evaluating(recipe, arch) for arch in recipe.eval_archs.split("+"))
         return Job(before, tuple(trainings(recipe)), DESK + self.distilling(recipe) + judging)
 
-    def cold(self, kind: kinds.Kind) -> float:
+    def cold(self, kind: work.Kind) -> float:
         """What the very first steps of a kind take beyond those of other cells."""
         return getattr(self.found[kind], "cold", 0.0)
 
@@ -122,3 +132,46 @@ def trainings(recipe: Recipe) -> Iterator[Spec]:
 def pictures(recipe: Recipe) -> int:
     """How many a trial draws: the synthetic set at every quarter, and once the real images."""
     return 1 + len({math.ceil(recipe.iterations * quarter / QUARTERS) for quarter in range(QUARTERS + 1)})
+
+
+def cell(recipe: Recipe, prices: Prices) -> float:
+    """What one cell leaves: its run folder, and the copies of its pictures that the dashboard shows."""
+    found, later = prices.distilled(recipe), pictures(recipe) - 2
+    # each in the run folder and in the dashboard, the last of either kind once more; two are of images before any step
+    drawn = (2 * 2 + 1) * found.first_picture + (2 * later + 1) * found.later_picture
+    texts = len(json.dumps(recipe.model_dump(), indent=2)) + _metrics(recipe) + _result(recipe)
+    return _synthetic(recipe) + drawn + texts + BOOKS
+
+
+def _synthetic(recipe: Recipe) -> float:
+    row = data.info(recipe.target)
+    images = len(row.classes) * recipe.ipc
+    return images * (4 * row.channels * recipe.size**2 + 8) + HEADER + sum(len(name) + 2 for name in row.classes)
+
+
+def _metrics(recipe: Recipe) -> float:
+    terms = ["loss/match", "loss/regularizer"] if recipe.regularizer != "none" else ["loss/match"]
+    names = ["step", *terms, "steps_per_second", "images_per_second"]
+    lines = math.ceil(recipe.iterations / max(1, recipe.iterations // LOGGED))
+    classes = data.info(recipe.target).classes
+    final = ["accuracy", "accuracy_std", *(f"class_accuracy/{name}" for name in classes)]
+    return lines * _line(names) + _line(final)
+
+
+def _line(names: list[str]) -> float:
+    return sum(len(f'"{name}": {NUMBER}, ') for name in names)
+
+
+def _result(recipe: Recipe) -> float:
+    archs, classes = recipe.eval_archs.split("+"), len(data.info(recipe.target).classes)
+    numbers = len(archs) * (recipe.eval_nets + classes) * (len(NUMBER) + 8)
+    empty = Result(recipe, versions=provenance.versions(), git=provenance.git())
+    values = {"recipe": recipe.model_dump(), "versions": empty.versions, "git": empty.git}
+    return len(json.dumps(values, indent=2)) + numbers + 500
+
+
+def ptm(one: Spec, epochs: Collection[int], prices: Prices) -> float:
+    """What one PTM takes in the pool when these epochs are added."""
+    if not epochs:
+        return 0.0
+    return prices.trained(one).weights * (len(epochs) + MOMENTA) + GENERATOR

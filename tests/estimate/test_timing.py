@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from ddsweep.estimate import watch as module
-from ddsweep.estimate.watch import PATIENCE, Pace, Watch, affordable, pace
+from ddsweep.estimate import timing as module
+from ddsweep.estimate.timing import PATIENCE, Pace, Watch, affordable, pace
 
 
 class Clock:

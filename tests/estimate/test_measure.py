@@ -14,10 +14,10 @@ import pytest
 
 from ddsweep import trial
 from ddsweep.errors import UserError
-from ddsweep.estimate import crew, footprint, kinds, watch
-from ddsweep.estimate.crew import Order
-from ddsweep.estimate.findings import Distilled, Read
-from ddsweep.estimate.prices import Prices, trainings
+from ddsweep.estimate import costs, timing, work, workers
+from ddsweep.estimate.costs import Prices, trainings
+from ddsweep.estimate.work import Distilled, Read
+from ddsweep.estimate.workers import Order
 from ddsweep.recipe import Recipe, make
 from ddsweep.trackers.null import NullTracker
 from tests.cli.conftest import TINY
@@ -33,7 +33,7 @@ def tiny(**choices: Any) -> Recipe:
 
 
 def measured(*recipes: Recipe, seconds: float = HERE.seconds) -> Prices:
-    return Prices(crew.measure(kinds.of_all(recipes), replace(HERE, seconds=seconds))[0])
+    return Prices(workers.measure(work.of_all(recipes), replace(HERE, seconds=seconds))[0])
 
 
 @pytest.mark.parametrize(
@@ -91,10 +91,10 @@ def test_bytes_are_those_of_real_files(choices: dict[str, Any], tmp_path: Path) 
     folder = tmp_path / recipe.key()
     pictures = sum(path.stat().st_size for path in (folder / "images").iterdir())  # the dashboard has copies of them
     real = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) + pictures
-    assert footprint.cell(recipe, price) - footprint.BOOKS == pytest.approx(real, rel=0.05)
+    assert costs.cell(recipe, price) - costs.BOOKS == pytest.approx(real, rel=0.05)
     for one in trainings(recipe):
         pool = sum(path.stat().st_size for path in one.folder.iterdir())
-        assert footprint.ptm(one, {recipe.ptm_epoch}, price) == pytest.approx(pool, rel=0.5)
+        assert costs.ptm(one, {recipe.ptm_epoch}, price) == pytest.approx(pool, rel=0.5)
 
 
 def test_what_compiling_takes_is_not_part_of_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,9 +113,9 @@ def test_what_compiling_takes_is_not_part_of_a_step(monkeypatch: pytest.MonkeyPa
         return slow_at_first
 
     monkeypatch.setattr("torch.compile", compiler)
-    monkeypatch.setattr(watch, "time", SimpleNamespace(perf_counter=lambda: real() + late))
+    monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=lambda: real() + late))
     monkeypatch.setenv("DDSWEEP_COMPILE", "on")
-    found = measured(recipe := tiny(regularizer="none")).found[kinds.Distilling.of(recipe, "")]
+    found = measured(recipe := tiny(regularizer="none")).found[work.Distilling.of(recipe, "")]
     assert isinstance(found, Distilled)
     assert found.step < 1_000
     assert found.warm_up == pytest.approx(10_000, rel=0.1)
@@ -125,9 +125,9 @@ def test_what_compiling_takes_is_not_part_of_a_step(monkeypatch: pytest.MonkeyPa
 @pytest.mark.slow
 def test_agents_beside_each_other() -> None:
     recipe = tiny(regularizer="none")
-    wanted, told = kinds.of_all([recipe]), []
+    wanted, told = work.of_all([recipe]), []
     order = Order("cpu", 0.01, agents=2, threads=1, environment={"OMP_NUM_THREADS": "1"})
-    found, start = crew.measure(wanted, order, lambda index, title: told.append((index, title)))
+    found, start = workers.measure(wanted, order, lambda index, title: told.append((index, title)))
     assert list(found) == wanted
     assert told == [(index, kind.title) for index, kind in enumerate(wanted)]
     assert start > 0
@@ -135,13 +135,13 @@ def test_agents_beside_each_other() -> None:
 
 
 def test_what_is_wrong_with_the_data_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = [kinds.Loading("digits", 1)]
+    wanted = [work.Loading("digits", 1)]
     with pytest.raises(UserError, match="size: 1 is out of range"):
-        crew.measure(wanted, Order("cpu", 0.01, agents=1))
+        workers.measure(wanted, Order("cpu", 0.01, agents=1))
 
 
 @pytest.mark.slow
 def test_a_process_that_dies_is_said_in_one_line() -> None:
     with pytest.raises(UserError, match=r"estimate: measuring ended with: .*no-such-device") as raised:
-        crew.measure([], Order("no-such-device", 0.01, agents=1))
+        workers.measure([], Order("no-such-device", 0.01, agents=1))
     assert "\n" not in str(raised.value)

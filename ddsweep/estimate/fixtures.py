@@ -15,7 +15,7 @@ from ddsweep.data.paths import decoded
 from ddsweep.data.table import FOLDER_PREFIX, at_size, info
 from ddsweep.data.tree import folder_tree, held_out
 from ddsweep.distill.synthetic import Synthetic, initial
-from ddsweep.estimate.kinds import is_at_hand
+from ddsweep.estimate.work import is_at_hand
 from ddsweep.nn import foundation
 from ddsweep.nn.table import FOUNDATIONS, Foundation
 from ddsweep.pretrained.lens import Lens, pixels, restated

@@ -1,0 +1,364 @@
+"""The measurement of each kind of work, through the functions that a trial calls."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, astuple, dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import Tensor
+
+from ddsweep import evaluate, flops, nn, pictures, rng, trial
+from ddsweep.checkpoints import Checkpoints, Interrupted, Slot, State
+from ddsweep.distill.loop import Diverged, distill
+from ddsweep.estimate import fixtures, work
+from ddsweep.estimate.timing import Pace, Watch, affordable
+from ddsweep.estimate.work import Distilled, Evaluated, Finding, Read, Trained
+from ddsweep.nn.measure import class_accuracy
+from ddsweep.numerics import Choice, Numerics, Precision, wanted
+from ddsweep.pretrained import spec, training
+from ddsweep.pretrained.pool import KEPT
+from ddsweep.pretrained.spec import Spec
+from ddsweep.trackers.disk import DiskTracker
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from ddsweep.data import Dataset
+    from ddsweep.numerics import Numerics
+    from ddsweep.recipe import Recipe
+
+SMALL_BATCH = 16
+FEW_TESTS = 64
+Run = Callable[[Numerics, int, float], Pace]  # measures steps of some size for so many seconds; 0: as few as it can
+SHORTEST = 20  # passes of an evaluation: of fewer, none would be left between the warm-up and the test at the end
+FEWEST = 2  # classes of the smallest piece of work
+LOOKS = 512  # images that a PTM looks at
+
+
+class Bench:
+    """Measures kinds of work on one device.
+
+    Args:
+        on: the device, as torch spells it.
+        seconds: for each kind.
+        per_class: images of a class that are generated where a dataset is not decoded; a step needs so many.
+    """
+
+    def __init__(self, on: str, seconds: float, per_class: int) -> None:
+        self._on, self._seconds, self._per_class = on, seconds, per_class
+        self._stages: dict[tuple[str, int], fixtures.Stage] = {}
+
+    def measure(self, kind: work.Kind) -> Finding:
+        """What ``kind`` costs here. Raises UserError for data that cannot be read."""
+        match kind:
+            case work.Loading():
+                found = self._stage(kind.name, kind.size)
+                return Read(found.seconds, found.images, found.test_images, found.size)
+            case work.Training():
+                return self._training(kind.spec)
+            case work.Distilling():
+                return self._distilling(kind.recipe)
+            case work.Evaluating():
+                return self._evaluating(kind.recipe)
+
+    def _stage(self, name: str, size: int) -> fixtures.Stage:
+        if (name, size) not in self._stages:
+            self._stages[name, size] = fixtures.Stage.of(name, size, self._on, self._per_class)
+        return self._stages[name, size]
+
+    def _numerics(self, precision: str, operations: float) -> Numerics:
+        """As a trial chooses them, for as much work as there really is."""
+        choice = Choice(cast(Precision, precision), self._on, wanted())
+        choice.set_up()
+        return choice.of(operations)
+
+    def _sync(self) -> None:
+        if self._on.startswith("cuda"):
+            torch.cuda.synchronize(self._on)
+        elif self._on == "mps":
+            torch.mps.synchronize()
+
+    def _timed(self, work: Callable[[], object]) -> float:
+        self._sync()
+        began = time.perf_counter()
+        work()
+        self._sync()
+        return time.perf_counter() - began
+
+    def _pace(self, run: Run, numerics: Numerics, whole: int, least: int) -> Pace:
+        """The pace of steps: of compiled ones what every trial waits for, and what only the first one does."""
+
+        def once(size: int, seconds: float) -> Pace:
+            if not seconds:
+                return run(replace(numerics, compile=False), size, 0.0)
+            if not numerics.compile:
+                pace = run(numerics, size, seconds)
+                return Pace(pace.steps, 0.0, pace.warm_up)
+            torch.compiler.reset()
+            cold = run(numerics, size, 0.0)
+            torch.compiler.reset()  # as in another process: what was compiled comes from the disk
+            warm = run(numerics, size, seconds)
+            return replace(warm, cold=max(0.0, cold.warm_up - warm.warm_up))
+
+        return affordable(once, whole, min(least, whole), self._seconds)
+
+    def _training(self, one: Spec) -> Trained:
+        found = self._stage(one.source, one.size)
+        data = fixtures.part(found.dataset, len(found.dataset.classes), tests=1)
+        planned = flops.training(one, one.epochs, data) * found.images / len(data.labels)
+        numerics = self._numerics(one.precision, planned)
+        pace = self._pace(partial(self._train, one, data), numerics, one.batch, SMALL_BATCH)
+        _, test, weights = self._network(one.arch, one.width, found)
+        return Trained(pace.steps[0], pace.warm_up, pace.cold, test, weights)
+
+    def _train(self, one: Spec, data: Dataset, numerics: Numerics, batch: int, seconds: float) -> Pace:
+        watch = Watch(seconds, self._sync)
+        asked = Checkpoints(every=float("inf"), leave=watch.tick)
+        while not watch.enough:
+            with tempfile.TemporaryDirectory() as folder, contextlib.suppress(Interrupted):
+                watch.start()
+                training.ensure(
+                    aside(one, batch, Path(folder)), {one.epochs}, data, lambda done, total: None, asked, numerics
+                )
+                watch.flush()
+        return watch.pace
+
+    def _distilling(self, recipe: Recipe) -> Distilled:
+        found = self._stage(recipe.target, recipe.size).dataset
+        numerics = self._numerics(recipe.precision, flops.distillation(recipe, found))
+        distillation = Distillation.of(recipe, found, self._source(recipe), self._sync)
+        pace = self._pace(distillation.run, numerics, len(found.classes), FEWEST)
+        look, features = distillation.look(self._timed, self._seconds)
+        return Distilled(
+            pace.steps[0], pace.steps[-1], pace.warm_up, pace.cold, look, features, KEPT, *astuple(distillation.opening)
+        )
+
+    def _source(self, recipe: Recipe) -> Dataset | None:
+        one = next((seeds[0] for seeds in spec.of(recipe)), None)
+        return None if one is None or one.foundation else self._stage(one.source, one.size).dataset
+
+    def _evaluating(self, recipe: Recipe) -> Evaluated:
+        found = self._stage(recipe.target, recipe.size)
+        rule = trial.rule_for(recipe, recipe.arch)
+        numerics = self._numerics(recipe.precision, flops.evaluation(recipe, recipe.arch, rule, found.dataset))
+        run = partial(self._evaluate, recipe, replace(rule, epochs=max(SHORTEST, rule.epochs), checks=1), found.dataset)
+        pace = self._pace(run, numerics, len(found.dataset.classes), FEWEST)
+        batch, size = min(rule.batch, len(found.dataset.classes) * recipe.ipc), found.dataset.size
+        together = evaluate.at_once(recipe.eval_nets, batch, size, found.dataset.labels.device, numerics)
+        pace = pace.times(1 / together)  # a pass of so many networks
+        build, test, _ = self._network(recipe.arch, recipe.width, found)
+        return Evaluated(pace.steps[0], pace.warm_up, pace.cold, build, test)
+
+    def _evaluate(
+        self, recipe: Recipe, rule: evaluate.Rule, data: Dataset, numerics: Numerics, classes: int, seconds: float
+    ) -> Pace:
+        some = fixtures.part(data, classes, tests=1)
+        learnt, watch = fixtures.synthetic(some, recipe.ipc), Watch(seconds, self._sync)
+        while not watch.enough:
+            with contextlib.suppress(Interrupted):
+                evaluate.evaluate(
+                    learnt, some, recipe.arch, recipe.eval_nets, rng.generator(0, "estimate"), rule, width=recipe.width,
+                    slots=lambda index: PassBoundaries(watch), numerics=numerics,
+                )  # fmt: skip
+        return watch.pace
+
+    def _network(self, arch: str, width: int, found: fixtures.Stage) -> tuple[float, float, float]:
+        """Seconds to build a network, seconds of a test on all test images, bytes of the weights."""
+        data, nets = found.dataset, list[nn.Network]()
+
+        def build() -> None:
+            shape = {"channels": data.channels, "classes": len(data.classes), "size": data.size, "width": width}
+            nets.append(nn.build(arch, **shape, generator=rng.generator(0, "estimate")).to(self._on))
+
+        def test(count: int, seconds: float) -> Pace:
+            images, labels = data.test_images[:count], data.test_labels[:count]
+            return Pace((self._timed(lambda: class_accuracy(nets[0], images, labels, len(data.classes))),))
+
+        seconds, there = self._timed(build), len(data.test_labels)
+        whole = affordable(test, there, min(FEW_TESTS, there), self._seconds)
+        weights = sum(tensor.nbytes for tensor in nets[0].state_dict().values())
+        return seconds, whole.steps[0] * found.test_images / there, weights
+
+
+@dataclass
+class Distillation:
+    """One kind of distillation.
+
+    Attributes:
+        recipe: which; its loops are shortened, because the later ones are all alike.
+        data: what is distilled.
+        source: what its PTM would have been trained on; None: it has none, or a published one.
+        sync: waits until the device has done what it was given.
+        opening: what the last run did beside its steps.
+    """
+
+    recipe: Recipe
+    data: Dataset
+    source: Dataset | None
+    sync: Callable[[], object]
+    opening: Opening = field(default_factory=lambda: Opening(0.0, 0.0, 0.0, 0.0))
+
+    @classmethod
+    def of(cls, recipe: Recipe, data: Dataset, source: Dataset | None, sync: Callable[[], object]) -> Distillation:
+        """That of a recipe."""
+        if recipe.regularizer == "cclom":  # fewer images: all are known after a step or two, as in most of a real run
+            data = fixtures.part(data, len(data.classes), max(recipe.batch_real, recipe.ipc))
+        loops = min(2, recipe.outer_loops)
+        return cls(recipe.model_copy(update={"outer_loops": loops}), data, source, sync)
+
+    def run(self, numerics: Numerics, classes: int, seconds: float) -> Pace:
+        """The pace of its steps with some of the classes: the first of an iteration, and the later ones."""
+        recipe, some = self.recipe, fixtures.part(self.data, classes)
+        guide = fixtures.guide(recipe, self.data, self.source)
+        watch = Watch(seconds, self.sync, recipe.outer_loops)
+        while not watch.enough:
+            with tempfile.TemporaryDirectory() as folder:
+                tracker, slot = Beginning(Path(folder), watch), Boundaries(watch)
+                try:
+                    distill(recipe, some, guide, rng.Streams(0), tracker, slot, numerics)
+                except Diverged:  # the trial will find that too; its steps take as long as others
+                    watch.tick()
+                    watch.flush()
+                except Interrupted:
+                    break
+        drawn = None
+        if slot.images is not None:
+            drawn = pictures.grid(pictures.by_class(some.denormalise(slot.images), recipe.ipc), some.classes)
+        self.opening = tracker.opening(drawn).times(len(self.data.classes) / classes)
+        return watch.pace
+
+    def look(self, timed: Callable[[Callable[[], object]], float], seconds: float) -> tuple[float, float]:
+        """Seconds in which the PTM looks at an image for the first time (CCLoM), and bytes of what it remembers.
+
+        Args:
+            timed: the seconds that something takes.
+            seconds: to measure for.
+        """
+        if self.recipe.regularizer != "cclom":
+            return 0.0, 0.0
+        whole, size = min(LOOKS, len(self.data.labels)), 0
+
+        def run(count: int, seconds: float) -> Pace:
+            nonlocal size
+            pool = fixtures.guide(self.recipe, self.data, self.source)
+            assert pool is not None
+            model, chosen = pool.models[0][0], torch.arange(count)
+            model.embed(self.data.images[:1])
+            took = timed(lambda: model.features(self.data, chosen))
+            size = model.features(self.data, chosen[:1]).nbytes
+            return Pace((took,))
+
+        return affordable(run, whole, min(FEWEST, whole), seconds).steps[0] / whole, float(size)
+
+
+class Boundaries(Slot):
+    """Tells the watch of the boundaries of a loop, and ends the loop when that is enough.
+
+    Attributes:
+        images: the synthetic set at the end; None: there was none.
+    """
+
+    images: Tensor | None = None
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+
+    def offer(self, state: Callable[[], State]) -> None:
+        """A boundary. Raises Interrupted."""
+        if self._watch.tick():
+            self._look(state())
+            raise Interrupted
+
+    def save(self, state: State) -> None:
+        """The end, which is the last boundary."""
+        self._watch.tick()
+        self._watch.flush()
+        self._look(state)
+
+    def _look(self, state: State) -> None:
+        self.images = state.tensors["images"].detach()
+
+
+class PassBoundaries(Boundaries):
+    """The same for a network of an evaluation."""
+
+    def resume(self, restore: Callable[[State], object]) -> None:
+        """The network is built, and its first pass begins."""
+        self._watch.start()
+
+    def _look(self, state: State) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What a distillation does beside its steps.
+
+    Attributes:
+        start: seconds before the first step.
+        picture: seconds to draw and write a picture.
+        first: bytes of the picture before the first step.
+        later: bytes of one after some steps.
+    """
+
+    start: float
+    picture: float
+    first: float
+    later: float
+
+    def times(self, factor: float) -> Opening:
+        """That of a set so many times larger."""
+        return Opening(*(factor * value for value in astuple(self)))
+
+
+class Beginning(DiskTracker):
+    """Writes as a trial does, into a folder that does not stay, and times what comes before the first step."""
+
+    def __init__(self, folder: Path, watch: Watch) -> None:
+        super().__init__(folder)
+        self._watch, self._began = watch, time.perf_counter()
+        self._start = self._picture = self._first = 0.0
+
+    def rewind(self, step: int) -> None:
+        """The distillation begins."""
+        super().rewind(step)
+        self._start = time.perf_counter() - self._began
+        self._watch.start()
+
+    def image(self, name: str, picture: Image, step: int) -> None:
+        """A picture; after the first of them the steps begin."""
+        super().image(name, picture, step)
+        if not self._first:
+            self._picture = time.perf_counter() - self._began - self._start
+            self._first = _bytes(picture)
+            self._watch.start()
+
+    def opening(self, later: Image | None) -> Opening:
+        """What was seen; ``later`` is a picture after some steps, if there is one."""
+        return Opening(self._start, self._picture, self._first, _bytes(later) if later else self._first)
+
+
+def _bytes(picture: Image) -> int:
+    file = io.BytesIO()
+    picture.save(file, "png")
+    return len(file.getvalue())
+
+
+def aside(one: Spec, batch: int, folder: Path) -> Spec:
+    """The same training with another batch, and with its files outside the pool."""
+    place = folder
+
+    class Aside(Spec):
+        @property
+        def folder(self) -> Path:
+            return place
+
+    return Aside(**(asdict(one) | {"batch": batch}))
