@@ -11,10 +11,10 @@ import yaml
 from ddsweep import files
 from ddsweep.errors import UserError
 from ddsweep.exchange import source as sources
+from ddsweep.exchange.conventions import told
 from ddsweep.exchange.folder import loss, read_all, write_all
 from ddsweep.exchange.image_set import FORMULA, NORMALISED, PIXELS, Facts, ImageSet
 from ddsweep.exchange.source import Source
-from ddsweep.exchange.writing import told
 
 ROWS = Path("train", "metadata.jsonl")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ddsweep.errors import UserError
-from ddsweep.exchange import layout
+from ddsweep.exchange import conventions
 from ddsweep.exchange.image_set import Facts, ImageSet
 from ddsweep.exchange.source import Source
 
@@ -24,5 +24,5 @@ class Kip:
         images = source.content["images"]
         if images.ndim != 4:
             raise UserError(f"{source.path}: images have {images.ndim} axes, not n, height, width, channels")
-        facts = Facts(**layout.claims(source.path), factor=1)
+        facts = Facts(**conventions.claims(source.path), factor=1)
         return ImageSet(images.permute(0, 3, 1, 2), source.content["labels"], facts, self.name)

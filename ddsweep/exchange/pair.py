@@ -9,11 +9,11 @@ from torch import Tensor
 
 from ddsweep import files
 from ddsweep.errors import UserError
-from ddsweep.exchange import layout
+from ddsweep.exchange import conventions
 from ddsweep.exchange import source as sources
+from ddsweep.exchange.conventions import tensors, told
 from ddsweep.exchange.image_set import NORMALISED, Facts, ImageSet
 from ddsweep.exchange.source import Source
-from ddsweep.exchange.writing import tensors, told
 
 
 class Pair:
@@ -33,7 +33,7 @@ class Pair:
             shape = "x".join(map(str, images.shape)) or "one number"
             raise UserError(f"{path}: holds a tensor of {shape}; images are n x channels x height x width")
         labels = _beside(path, "labels")
-        facts = source.facts or Facts(**layout.claims(path), factor=1)
+        facts = source.facts or Facts(**conventions.claims(path), factor=1)
         if "_normalize_" in path.name and not facts.space:
             facts = replace(facts, space=NORMALISED)
         rate = _beside(path, "lr")

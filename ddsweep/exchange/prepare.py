@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 from ddsweep import data
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.errors import UserError
 from ddsweep.exchange import checks, space
-from ddsweep.exchange.decode import decoded
 from ddsweep.exchange.image_set import NORMALISED, PIXELS, ImageSet
 from ddsweep.exchange.space import Space
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 SLACK = 0.05  # how far learnt pixels may leave [0, 1] without a word: IDC clamps them now and then only
 STRANGE = 0.5  # share of values outside [0, 1] above which a set was hardly normalised as it claims
+PADDING = 0.5  # mid-grey, in units of [0, 1]
 
 
 @dataclass(frozen=True)
@@ -156,3 +158,22 @@ def _channels(images: Tensor, here: Space, dataset: Dataset, path: Path) -> tupl
     if not here.pixels:
         raise UserError(f"{path}: images have {have} channels, {dataset.name} has {wanted}")
     return data.as_channels(images, wanted), space.pixels(wanted)
+
+
+def decoded(images: Float[Tensor, "n c h w"], factor: int) -> Float[Tensor, "m c h w"]:
+    """All cells, row by row: first the first cell of every image, then the second of every image, …
+
+    Args:
+        images: square, in [0, 1]; a size that ``factor`` does not divide is padded at the right and the bottom.
+        factor: cells along each side.
+    """
+    size = images.shape[-1]
+    cell = -(-size // factor)
+    missing = cell * factor - size
+    padded = functional.pad(images, (0, missing, 0, missing), value=PADDING)
+    cells = [
+        padded[:, :, row * cell : (row + 1) * cell, column * cell : (column + 1) * cell]
+        for row in range(factor)
+        for column in range(factor)
+    ]
+    return functional.interpolate(torch.cat(cells), size=(size, size), mode="bilinear", align_corners=False)

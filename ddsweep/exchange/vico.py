@@ -9,10 +9,10 @@ from torch import Tensor
 
 from ddsweep import files
 from ddsweep.errors import UserError
-from ddsweep.exchange import layout
+from ddsweep.exchange import conventions
+from ddsweep.exchange.conventions import tensors, told
 from ddsweep.exchange.image_set import NORMALISED, Facts, ImageSet
 from ddsweep.exchange.source import Source
-from ddsweep.exchange.writing import tensors, told
 
 
 class Vico:
@@ -33,7 +33,7 @@ class Vico:
         if not -len(sets) <= source.experiment < len(sets):
             raise UserError(f"experiment: {path} holds {len(sets)} (allowed: 0 to {len(sets) - 1})")
         images, labels = sets[source.experiment]
-        facts = source.facts or Facts(**layout.claims(path), factor=1)
+        facts = source.facts or Facts(**conventions.claims(path), factor=1)
         chosen = source.experiment % len(sets)
         several = (f"experiment {chosen} of 0 to {len(sets) - 1} (--experiment)",) if len(sets) > 1 else ()
         return ImageSet(images, labels, replace(facts, space=facts.space or NORMALISED), self.name, several)
@@ -42,9 +42,9 @@ class Vico:
         """Returns the file, which lies below ``folder`` as in DC-bench's ``distilled_results``."""
         facts = one.facts
         network = str(facts.recipe.get("arch", "unknown"))
-        path = folder / layout.result_file(facts.method or "unknown", facts.dataset, network, facts.ipc)
+        path = folder / conventions.result_file(facts.method or "unknown", facts.dataset, network, facts.ipc)
         accuracies = facts.origin.get("accuracies", {})
-        named = {layout.NETWORKS.get(arch, arch): list(values) for arch, values in accuracies.items()}
+        named = {conventions.NETWORKS.get(arch, arch): list(values) for arch, values in accuracies.items()}
         tensors(path, {"data": [[one.images, one.labels]], "accs_all_exps": named})
         files.write_json(path.with_suffix(".json"), told(one, path.name))
         return path

@@ -6,7 +6,7 @@ import torch
 
 from ddsweep import data
 from ddsweep.exchange import space
-from ddsweep.exchange.decode import decoded
+from ddsweep.exchange.prepare import decoded
 from tests.exchange.conftest import draw
 
 
