@@ -19,8 +19,8 @@ from ddsweep import data, nn, rng
 from ddsweep.data import Dataset
 from ddsweep.distill.clom import cclom, contrast
 from ddsweep.distill.synthetic import Synthetic, initial
-from ddsweep.pretrained.lens import Lens
 from ddsweep.pretrained.pool import PretrainedModel
+from ddsweep.pretrained.renormalize import Lens
 
 BATCH, IPC = 512, 5  # of the demo profile
 

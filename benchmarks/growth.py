@@ -21,8 +21,8 @@ from ddsweep import nn, rng
 from ddsweep.checkpoints import Interrupted
 from ddsweep.distill.loop import distill
 from ddsweep.numerics import Numerics
-from ddsweep.pretrained.lens import Lens
 from ddsweep.pretrained.pool import Pool, PretrainedModel
+from ddsweep.pretrained.renormalize import Lens
 from ddsweep.recipe import make
 from ddsweep.trackers.null import NullTracker
 

@@ -22,8 +22,8 @@ from ddsweep.distill.synthetic import Synthetic
 from ddsweep.errors import UserError
 from ddsweep.evaluate import Evaluation, Rule, evaluate, named
 from ddsweep.numerics import Choice, Compile
-from ddsweep.pretrained import lens, published, spec, training
 from ddsweep.pretrained import pool as ptm_pool
+from ddsweep.pretrained import published, renormalize, spec, training
 from ddsweep.pruning import Looks, WatchedSlot
 from ddsweep.pruning import Pruned as Pruned
 from ddsweep.recipe import Recipe, verify
@@ -221,7 +221,7 @@ class _Trial:
             epochs = {recipe.ptm_epoch, *wanted.get(one, ())}
             numbers = self.choice.of(flops.training(one, max(epochs), source))
             training.ensure(one, epochs, source, tell, self.checkpoints, numbers)
-        view = lens.restated(dataset, source) if recipe.ptm_statistics == "source" else None
+        view = renormalize.restated(dataset, source) if recipe.ptm_statistics == "source" else None
         return ptm_pool.load(specs, recipe.ptm_epoch, source, view)
 
     def _evaluate(self, synthetic: Synthetic, dataset: Dataset, generator: torch.Generator) -> dict[str, Evaluation]:

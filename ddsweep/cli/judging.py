@@ -107,7 +107,7 @@ class Job:
         """Against random real images, and against all of them. Shares the pool: a PTM is trained once."""
         from ddsweep import rng, trial
         from ddsweep.exchange import robustness
-        from ddsweep.pretrained import holdings, spec, training
+        from ddsweep.pretrained import inventory, spec, training
 
         arch, dataset = train.keywords["arch"], train.keywords["dataset"]
         own, progress = rng.generator(recipe.seed, "lrs", arch), partial(tracker.progress, f"all images {arch}")
@@ -116,6 +116,6 @@ class Job:
         needs = spec.ahead(self.dataset, {"archs": arch, "size": dataset.size, **chosen}, [])
         ((ptm, wanted),) = needs.items()
         training.ensure(ptm, wanted, dataset, progress)
-        full = holdings.of(ptm.folder).accuracy[max(wanted)]
+        full = inventory.of(ptm.folder).accuracy[max(wanted)]
         assert full is not None  # it was trained, or verified, just now
         return robustness.Score(accuracy, random, full)

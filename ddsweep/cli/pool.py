@@ -14,12 +14,12 @@ def pool(as_json: Json = False) -> None:
     from ddsweep import overview
     from ddsweep.cli import display
     from ddsweep.cli.data import amount
-    from ddsweep.pretrained import holdings, spec
+    from ddsweep.pretrained import inventory, spec
 
-    found, users = holdings.holdings(), overview.users()
+    found, users = inventory.holdings(), overview.users()
     used = [users.get(one.spec, []) if one.spec else [] for one in found]
     if as_json:
-        records = [holdings.as_record(one, sweeps) for one, sweeps in zip(found, used, strict=True)]
+        records = [inventory.as_record(one, sweeps) for one, sweeps in zip(found, used, strict=True)]
         typer.echo(json.dumps(records, indent=2, ensure_ascii=False))
         return
     if not found:

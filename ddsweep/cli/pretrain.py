@@ -80,13 +80,13 @@ def _train(source: str, choices: dict[str, Any], device: str) -> None:
     needs = spec.ahead(source, choices, epochs)
     slot = devices.slots(device)[0]
     from ddsweep import data
-    from ddsweep.pretrained import holdings, training
+    from ddsweep.pretrained import inventory, training
 
     dataset = data.load(source, choices.get("size"), slot)
     with interrupt.saving() as checkpoints, display.several(len(needs)) as begin:
         for one, wanted in needs.items():
             training.ensure(one, wanted, dataset, begin(one.title), checkpoints)
-            accuracy = holdings.of(one.folder).accuracy
+            accuracy = inventory.of(one.folder).accuracy
             shown = (f"{epoch} ({_percent(accuracy[epoch])})" for epoch in sorted(wanted))
             typer.echo(f"{one.title}: epochs {' '.join(shown)}")
 

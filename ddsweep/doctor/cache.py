@@ -12,7 +12,7 @@ from pathlib import Path
 from ddsweep import housekeeping
 from ddsweep.doctor.check import Finding, Place, ok, warning
 from ddsweep.housekeeping import Kind, Uses, Work, walk
-from ddsweep.pretrained.holdings import HEADER_UP_TO
+from ddsweep.pretrained.inventory import HEADER_UP_TO
 from ddsweep.pretrained.spec import PREFIX
 
 STOPPED = "Tt"  # what /proc says of a process that is suspended

@@ -18,8 +18,8 @@ from ddsweep.distill.synthetic import Synthetic, initial
 from ddsweep.estimate.work import is_at_hand
 from ddsweep.nn import foundation
 from ddsweep.nn.table import FOUNDATIONS, Foundation
-from ddsweep.pretrained.lens import Lens, pixels, restated
 from ddsweep.pretrained.pool import Pool, PretrainedModel
+from ddsweep.pretrained.renormalize import Lens, pixels, restated
 from ddsweep.recipe import Recipe
 
 TESTED = 4096  # generated test images

@@ -7,11 +7,11 @@ whole or makes it anew. Links are never followed: what is not in these two folde
 
 from __future__ import annotations
 
+from ddsweep.housekeeping.in_use import Work as Work
+from ddsweep.housekeeping.in_use import at_work as at_work
 from ddsweep.housekeeping.items import Item as Item
 from ddsweep.housekeeping.items import Kind as Kind
 from ddsweep.housekeeping.items import Uses as Uses
 from ddsweep.housekeeping.removal import remove as remove
 from ddsweep.housekeeping.survey import Survey as Survey
 from ddsweep.housekeeping.survey import survey as survey
-from ddsweep.housekeeping.work import Work as Work
-from ddsweep.housekeeping.work import at_work as at_work

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from ddsweep.errors import UserError
 from ddsweep.housekeeping import walk
+from ddsweep.housekeeping.in_use import Ask
 from ddsweep.housekeeping.items import Item, Kind
-from ddsweep.housekeeping.work import Ask
 
 SHARED = (Kind.PTM, Kind.DATASET, Kind.ARCHIVE, Kind.COMPILED)  # what cells read that do not hold its lock
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from ddsweep import files
 from ddsweep.errors import UserError
 from ddsweep.housekeeping import walk
+from ddsweep.housekeeping.in_use import LOCKS, Work, is_held
 from ddsweep.housekeeping.items import Item, Kind, Uses
 from ddsweep.housekeeping.walk import Extent
-from ddsweep.housekeeping.work import LOCKS, Work, is_held
-from ddsweep.pretrained import holdings
+from ddsweep.pretrained import inventory
 from ddsweep.recipe import make
 
 KEY = re.compile(r"[0-9a-f]{16}")  # Recipe.key
@@ -173,7 +173,7 @@ def _title(folder: Path) -> str:
 
 def _ptm(folder: Path, pool: Path) -> str:
     try:
-        found = holdings.of(folder).spec
+        found = inventory.of(folder).spec
     except (ValueError, OSError):  # no weights yet, or none of ours
         found = None
     return found.title if found else str(folder.relative_to(pool))

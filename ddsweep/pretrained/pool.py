@@ -14,7 +14,7 @@ from torch import Tensor
 from ddsweep import nn
 from ddsweep.data.dataset import Dataset
 from ddsweep.nn.passes import images_per_pass, through
-from ddsweep.pretrained.lens import Lens
+from ddsweep.pretrained.renormalize import Lens
 from ddsweep.pretrained.spec import Spec
 from ddsweep.rng import copy_to
 

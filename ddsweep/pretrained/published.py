@@ -22,7 +22,7 @@ from ddsweep.data.dataset import Dataset
 from ddsweep.errors import UserError
 from ddsweep.nn import foundation
 from ddsweep.nn.table import Foundation
-from ddsweep.pretrained import lens, spec
+from ddsweep.pretrained import renormalize, spec
 from ddsweep.pretrained.pool import Pool, PretrainedModel
 
 NAMED_HASH = re.compile(r"-([0-9a-f]{8,64})\.\w+$")  # resnet18-f37072fd.pth: the first digits of its SHA-256
@@ -83,7 +83,7 @@ def load(row: Foundation, target: Dataset) -> Pool:
     if not intact:
         raise UserError(f"{path} is damaged; remove it, then: ddsweep pretrain {row.source}")
     net = foundation.build(row, weights).to(target.labels.device)
-    return Pool([[PretrainedModel(row.name, net, lens.pixels(target), canvas=row.size)]])
+    return Pool([[PretrainedModel(row.name, net, renormalize.pixels(target), canvas=row.size)]])
 
 
 def checksum(tensors: Mapping[str, Tensor]) -> str:

@@ -15,7 +15,7 @@ from ddsweep.data.dataset import Dataset
 from ddsweep.distill.synthetic import read
 from ddsweep.nn.passes import images_per_pass
 from ddsweep.nn.table import paper_name
-from ddsweep.pretrained import holdings, pool, spec, training
+from ddsweep.pretrained import inventory, pool, spec, training
 from ddsweep.pretrained.pool import PretrainedModel
 from ddsweep.recipe import Recipe
 from ddsweep.results import drawing, scatter
@@ -104,7 +104,7 @@ def lens_of(guided: Recipe, dataset: Dataset, say: Say = lambda line: None) -> L
     if guided.ptm_epoch not in one.saved():
         say(f"training {one.title}, {guided.ptm_epoch} epochs: it makes the features")
     training.ensure(one, {guided.ptm_epoch}, dataset, lambda done, total: None)
-    accuracy = holdings.of(one.folder).accuracy[guided.ptm_epoch] or 0.0
+    accuracy = inventory.of(one.folder).accuracy[guided.ptm_epoch] or 0.0
     title = f"{paper_name(one.arch)} after {guided.ptm_epoch} epochs on all {len(dataset.labels)} images"
     ((model,),) = pool.load(specs, guided.ptm_epoch, dataset).models
     return Lens(model, f"{title} (test accuracy {100 * accuracy:.1f} %)")

@@ -26,8 +26,8 @@ from ddsweep.distill.synthetic import Synthetic
 from ddsweep.evaluate import Rule
 from ddsweep.evaluate.trainer import Trainer
 from ddsweep.numerics import Numerics
-from ddsweep.pretrained.lens import Lens
 from ddsweep.pretrained.pool import PretrainedModel
+from ddsweep.pretrained.renormalize import Lens
 from ddsweep.rng import Streams
 from tests import toys
 

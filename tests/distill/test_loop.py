@@ -17,8 +17,8 @@ from ddsweep import augment, nn, rng
 from ddsweep.checkpoints import Checkpoints, FileSlot, Interrupted
 from ddsweep.data import Dataset
 from ddsweep.distill.loop import Diverged, distill
-from ddsweep.pretrained.lens import Lens
 from ddsweep.pretrained.pool import Pool, PretrainedModel, Room
+from ddsweep.pretrained.renormalize import Lens
 from ddsweep.recipe import Recipe, make
 from ddsweep.rng import Streams
 from ddsweep.trackers.null import NullTracker

@@ -16,7 +16,7 @@ from ddsweep import data
 from ddsweep.errors import UserError
 from ddsweep.nn import foundation
 from ddsweep.nn.table import FOUNDATIONS
-from ddsweep.pretrained import holdings, published, spec
+from ddsweep.pretrained import inventory, published, spec
 from tests import foundations
 
 RESNET, CLIP = FOUNDATIONS["imagenet"], FOUNDATIONS["internet"]
@@ -48,7 +48,7 @@ def test_what_is_kept_says_where_it_is_from(tensors: dict[str, Tensor]) -> None:
     assert metadata["data"] == published.ensure(RESNET)
     assert "fc.weight" not in kept
     assert torch.equal(kept["layer4.1.conv2.weight"], tensors["layer4.1.conv2.weight"])
-    (one,) = holdings.holdings()
+    (one,) = inventory.holdings()
     assert (one.spec, one.accuracy) == (spec.published(RESNET), {0: None})
 
 

@@ -15,7 +15,7 @@ from ddsweep import data
 from ddsweep.checkpoints import Checkpoints
 from ddsweep.data.dataset import Dataset
 from ddsweep.errors import UserError
-from ddsweep.pretrained import holdings, spec, training
+from ddsweep.pretrained import inventory, spec, training
 from ddsweep.pretrained.spec import Spec
 from ddsweep.recipe import make
 from tests import toys
@@ -191,7 +191,7 @@ def test_ptms_trained_ahead_are_those_that_recipes_ask_for() -> None:
 
 def test_what_the_pool_says_of_itself(digits: Dataset, caplog: pytest.LogCaptureFixture) -> None:
     training.ensure(TINY, {1, 4}, digits, quiet)
-    (one,) = holdings.holdings()
+    (one,) = inventory.holdings()
     assert (one.folder, one.spec, list(one.accuracy)) == (TINY.folder, TINY, [1, 4])
     net = training._State.fresh(TINY, digits).net
     net.load_state_dict(load_file(TINY.weights(4)))
@@ -199,7 +199,7 @@ def test_what_the_pool_says_of_itself(digits: Dataset, caplog: pytest.LogCapture
     assert one.last == pytest.approx(right.double().mean().item(), abs=1e-4)
     assert one.disk == sum(path.stat().st_size for path in TINY.folder.iterdir())
     TINY.weights(4).write_bytes(b"not a file of weights")
-    (one,) = holdings.holdings()
+    (one,) = inventory.holdings()
     assert (one.spec, one.last, one.accuracy[4]) == (None, None, None)
 
 

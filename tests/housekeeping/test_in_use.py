@@ -8,7 +8,7 @@ from ddsweep import files
 from ddsweep.data import paths as where
 from ddsweep.data import table
 from ddsweep.housekeeping import Item, Kind, Uses, Work, at_work
-from ddsweep.housekeeping.work import is_held
+from ddsweep.housekeeping.in_use import is_held
 from ddsweep.pretrained import spec
 from ddsweep.trackers.status import AgentStatus, StatusTracker, folder
 from tests.housekeeping.conftest import recipe, run
