@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 _NEEDS_TORCH = {
     "Dataset": "dataset",
     "load": "dataset",
-    "Images": "images",
-    "PackedImages": "images",
+    "Images": "dataset",
+    "PackedImages": "dataset",
     "as_channels": "pixels",
     "fetch": "store",
     "prepare": "store",

@@ -7,7 +7,7 @@ from typing import Any
 from ddsweep import data
 from ddsweep.distill.table import METHODS, TAKEN
 from ddsweep.nn.table import FOUNDATIONS, TABLE, join
-from ddsweep.recipe import alphas, options, parts, sources
+from ddsweep.recipe import parts, spelling
 
 CCLOM_ALPHA = 1000.0
 
@@ -45,7 +45,7 @@ def resolve(given: dict[str, Any]) -> dict[str, Any]:
     chosen = defaults | chosen | method.neutral
     if isinstance(chosen.get("options", ""), str):  # those of another method of the sweep have no effect
         text = chosen.get("options", "") if method.options else ""
-        chosen["options"] = options.spell(options.parse(text, method.options))
+        chosen["options"] = spelling.spell_options(spelling.parse_options(text, method.options))
     for field in ("archs", "eval_archs"):
         chosen[field] = _canonical_archs(chosen.get(field))
     chosen = _resolve_guidance(_resolve_evaluation(chosen))
@@ -73,8 +73,8 @@ def _resolve_evaluation(chosen: dict[str, Any]) -> dict[str, Any]:
 
 
 def _resolve_guidance(chosen: dict[str, Any]) -> dict[str, Any]:
-    source = sources.canonical(chosen.get("source"), chosen["target"])
-    by_arch = alphas.parse(chosen.get("alpha_by_arch"))
+    source = spelling.canonical_source(chosen.get("source"), chosen["target"])
+    by_arch = spelling.parse_alphas(chosen.get("alpha_by_arch"))
     # α = 0 and regularizer = none say the same thing: the baseline
     if chosen.get("regularizer") == "none" or (chosen.get("alpha") == 0 and not isinstance(chosen["alpha"], bool)):
         return chosen | NEUTRAL
@@ -113,7 +113,9 @@ def _resolve_alphas(chosen: dict[str, Any], by_arch: dict[str, float] | None) ->
         if not any(own.values()):
             return chosen | NEUTRAL
         chosen = chosen | {"alpha": next(alpha for alpha in own.values() if alpha)}  # it had no effect
-    return chosen | {"alpha_by_arch": alphas.spell({a: alpha for a, alpha in own.items() if alpha != chosen["alpha"]})}
+    return chosen | {
+        "alpha_by_arch": spelling.spell_alphas({a: alpha for a, alpha in own.items() if alpha != chosen["alpha"]})
+    }
 
 
 def _clom_alpha(chosen: dict[str, Any]) -> float | None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ddsweep.distill.table import METHODS, TAKEN
-from ddsweep.recipe import alphas, options
+from ddsweep.recipe import spelling
 from ddsweep.recipe.checks import check
 from ddsweep.recipe.defaults import resolve
 
@@ -152,7 +152,7 @@ class Recipe(BaseModel):
     @property
     def ptm_alphas(self) -> dict[str, float]:
         """α of each architecture of the PTMs."""
-        own = alphas.parse(self.alpha_by_arch) or {}
+        own = spelling.parse_alphas(self.alpha_by_arch) or {}
         return {arch: own.get(arch, self.alpha) for arch in self.ptm_archs}
 
     @property
@@ -160,7 +160,7 @@ class Recipe(BaseModel):
         """What the matching loss takes: fields of this recipe, and the method's own options."""
         method = METHODS[self.method]
         fields = {name: getattr(self, name) for name in method.takes if name in TAKEN}
-        return fields | options.parse(self.options, method.options)
+        return fields | spelling.parse_options(self.options, method.options)
 
     def key(self) -> str:
         """The identity of the cell: 16 hex digits of the hash of its fields. Same key, same experiment."""
