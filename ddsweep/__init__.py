@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ddsweep.data.table import dataset as dataset
-    from ddsweep.distill.table import method as method
-    from ddsweep.nn.table import network as network
+    from ddsweep.registry.datasets import dataset as dataset
+    from ddsweep.registry.methods import method as method
+    from ddsweep.registry.networks import network as network
 
 __version__ = "0.1.0"
-_TABLES = {"method": "distill", "dataset": "data", "network": "nn"}
+_TABLES = {"method": "methods", "dataset": "datasets", "network": "networks"}
 
 
 def __getattr__(name: str) -> Any:
@@ -21,4 +21,4 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module(f"ddsweep.{_TABLES[name]}.table"), name)
+    return getattr(importlib.import_module(f"ddsweep.registry.{_TABLES[name]}"), name)

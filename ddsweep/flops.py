@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ddsweep import nn
-from ddsweep.distill.table import METHODS
+from ddsweep.registry.methods import METHODS
 
 if TYPE_CHECKING:
     from ddsweep.data.dataset import Dataset

@@ -16,7 +16,6 @@ from ddsweep import data, device, files, flops, numerics, pictures, plugins, pro
 from ddsweep.checkpoints import Checkpoints, FileSlot, Slot
 from ddsweep.clock import Clock
 from ddsweep.data.dataset import Dataset
-from ddsweep.data.table import FOLDER_PREFIX
 from ddsweep.distill.loop import Diverged, distill
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.errors import UserError
@@ -27,6 +26,7 @@ from ddsweep.pretrained import published, renormalize, spec, training
 from ddsweep.pruning import Looks, WatchedSlot
 from ddsweep.pruning import Pruned as Pruned
 from ddsweep.recipe import Recipe, verify
+from ddsweep.registry.datasets import FOLDER_PREFIX
 from ddsweep.results import result as results
 from ddsweep.results.result import Result
 from ddsweep.trackers import Tracker

@@ -15,20 +15,20 @@ PACKAGE = Path(__file__).parent.parent / "ddsweep"
 FLOORS = {
     "errors": 0,
     "files": 1, "expression": 1, "rng": 1, "device": 1, "provenance": 1, "processes": 1, "plugins": 1,
-    "distill.table": 2, "nn": 2, "numerics": 2, "data": 2, "distill.synthetic": 3, "augment": 2, "pictures": 2,
-    "checkpoints": 2, "clock": 2,
-    "recipe": 3,
-    "sweep": 4, "distill": 4, "evaluate": 4, "pretrained": 4, "results.result": 4,
-    "results": 5, "trackers": 5,
-    "backends": 6, "exchange": 6, "flops": 5, "trial": 6, "overview": 6, "pruning": 5,
-    "agent": 7, "report": 7, "estimate": 7, "testing": 7,
-    "launchers": 8, "housekeeping": 6,
-    "doctor": 9,
-    "cli": 10,
+    "registry": 2, "nn": 3, "numerics": 3, "data": 3, "distill.synthetic": 4, "augment": 3, "pictures": 3,
+    "checkpoints": 3, "clock": 3,
+    "recipe": 4,
+    "sweep": 5, "distill": 5, "evaluate": 5, "pretrained": 5, "results.result": 5,
+    "results": 6, "trackers": 6,
+    "backends": 7, "exchange": 7, "flops": 6, "trial": 7, "overview": 7, "pruning": 6,
+    "agent": 8, "report": 8, "estimate": 8, "testing": 8,
+    "launchers": 9, "housekeeping": 7,
+    "doctor": 10,
+    "cli": 11,
 }  # fmt: skip
 CONTROL = (
     "cli", "report", "sweep", "recipe", "backends", "launchers", "agent", "overview", "trackers", "errors", "files",
-    "plugins",
+    "plugins", "registry",
 )  # fmt: skip
 DATA = (
     "distill",

@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from ddsweep import augment
 from ddsweep.augment import Params
-from ddsweep.data.table import FULL_STRATEGY
 from ddsweep.errors import UserError
+from ddsweep.registry.datasets import FULL_STRATEGY
 from tests import toys
 
 

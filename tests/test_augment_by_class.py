@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ddsweep import augment
 from ddsweep.augment import OPERATIONS, Params
-from ddsweep.data.table import FULL_STRATEGY
+from ddsweep.registry.datasets import FULL_STRATEGY
 from tests import toys
 
 KINDS = [*OPERATIONS, "none"]

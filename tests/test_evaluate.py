@@ -10,11 +10,11 @@ from torch import Tensor
 from ddsweep import augment, evaluate, nn
 from ddsweep.augment import siamese
 from ddsweep.checkpoints import Checkpoints, FileSlot, Interrupted
-from ddsweep.data.table import FULL_STRATEGY, NO_FLIP_STRATEGY
 from ddsweep.errors import UserError
 from ddsweep.evaluate import Evaluation, Rule, Score, named, trainer
 from ddsweep.evaluate.trainer import Trainer
 from ddsweep.numerics import Numerics
+from ddsweep.registry.datasets import FULL_STRATEGY, NO_FLIP_STRATEGY
 from tests import toys
 
 

@@ -15,9 +15,9 @@ from ddsweep import sweep, trial
 from ddsweep.distill.synthetic import read
 from ddsweep.errors import UserError
 from ddsweep.evaluate import Rule
-from ddsweep.nn.table import FOUNDATIONS
 from ddsweep.pretrained import published
 from ddsweep.recipe import Recipe, make
+from ddsweep.registry.networks import FOUNDATIONS
 from ddsweep.results import figures
 from ddsweep.results.result import Result
 from ddsweep.trackers.null import NullTracker

@@ -22,9 +22,9 @@ data = typer.Typer(no_args_is_help=True, help="The datasets: what there is, and 
 
 def complete_dataset(incomplete: str) -> list[tuple[str, str]]:
     """Datasets for the shell's completion, with where they come from; plugins are not imported for it."""
-    from ddsweep.data import table
+    from ddsweep.registry import datasets
 
-    return [(row.name, row.origin) for row in table.TABLE.rows.values() if row.name.startswith(incomplete)]
+    return [(row.name, row.origin) for row in datasets.TABLE.rows.values() if row.name.startswith(incomplete)]
 
 
 Dataset = Annotated[
@@ -72,9 +72,10 @@ def fetch(
     ] = None,
 ) -> None:
     """Get a dataset, check it, and decode it into the cache; what was cut off goes on where it stopped."""
-    from ddsweep.data import store, table
+    from ddsweep.data import store
+    from ddsweep.registry import datasets
 
-    row = table.info(name)
+    row = datasets.info(name)
     with _bars() as tell:
         path = store.fetch(name, source, tell)
     typer.echo(f"{name}: {path} ({amount(path.stat().st_size)})")

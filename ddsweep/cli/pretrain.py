@@ -11,13 +11,13 @@ from ddsweep.cli.options import Device, Settings, settings
 from ddsweep.errors import UserError
 
 if TYPE_CHECKING:
-    from ddsweep.nn.table import Foundation
+    from ddsweep.registry.networks import Foundation
 
 
 def complete_source(incomplete: str) -> list[tuple[str, str]]:
     """Sources for the shell's completion."""
-    from ddsweep.data.table import TABLE
-    from ddsweep.nn.table import FOUNDATIONS
+    from ddsweep.registry.datasets import TABLE
+    from ddsweep.registry.networks import FOUNDATIONS
 
     known = {row.name: row.origin for row in TABLE.rows.values()} | {
         row.source: row.paper for row in FOUNDATIONS.values()
@@ -49,7 +49,7 @@ def pretrain(
     device: Device = "auto",
 ) -> None:
     """Fill the pool ahead: train PTMs, or get the weights of a published one."""
-    from ddsweep.nn.table import FOUNDATIONS
+    from ddsweep.registry.networks import FOUNDATIONS
 
     asked = {"archs": archs, "n_models": models, "epochs": epochs, "width": width} | settings(set_)
     given = {name: value for name, value in asked.items() if value is not None}

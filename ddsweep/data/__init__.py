@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from ddsweep.data.paths import Holding as Holding
 from ddsweep.data.paths import holdings as holdings
 from ddsweep.data.paths import is_prepared as is_prepared
-from ddsweep.data.table import DatasetInfo as DatasetInfo
-from ddsweep.data.table import canonical as canonical
-from ddsweep.data.table import info as info
-from ddsweep.data.table import names as names
+from ddsweep.registry.datasets import DatasetInfo as DatasetInfo
+from ddsweep.registry.datasets import canonical as canonical
+from ddsweep.registry.datasets import info as info
+from ddsweep.registry.datasets import names as names
 
 if TYPE_CHECKING:
     from ddsweep.data.dataset import Dataset as Dataset

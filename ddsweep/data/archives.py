@@ -14,8 +14,8 @@ from pathlib import Path
 
 from ddsweep import files
 from ddsweep.data import paths
-from ddsweep.data.table import Archive, DatasetInfo
 from ddsweep.errors import UserError
+from ddsweep.registry.datasets import Archive, DatasetInfo
 
 log = logging.getLogger(__name__)
 

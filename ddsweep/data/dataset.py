@@ -12,8 +12,8 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from ddsweep.data import store
-from ddsweep.data.table import FULL_STRATEGY, info
 from ddsweep.errors import UserError
+from ddsweep.registry.datasets import FULL_STRATEGY, info
 from ddsweep.rng import copy_to
 
 FLOATS_UP_TO = 1 << 30  # bytes of float32: CIFAR-10 (0.6 GB) and SVHN (0.9 GB) are below, Tiny ImageNet is above

@@ -21,9 +21,9 @@ from ddsweep import rng
 from ddsweep.data import archives, bundle, pixels, shapes, unpickle
 from ddsweep.data.pixels import resized
 from ddsweep.data.raw import Parts, Raw, assembled
-from ddsweep.data.table import TABLE, DatasetInfo
 from ddsweep.errors import UserError
 from ddsweep.plugins import Code, resolve
+from ddsweep.registry.datasets import TABLE, DatasetInfo
 
 Decoder = Callable[[DatasetInfo, Sequence[Path]], Raw | Parts]
 """From a row and the paths of its archives to the images, at ``row.size`` pixels or (``Parts``) as they are."""

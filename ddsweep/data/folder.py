@@ -15,9 +15,9 @@ from torch import Tensor
 from ddsweep import rng
 from ddsweep.data import pixels
 from ddsweep.data.raw import Raw
-from ddsweep.data.table import DatasetInfo
-from ddsweep.data.tree import FolderTree, folder_tree, held_out
 from ddsweep.errors import UserError
+from ddsweep.registry.datasets import DatasetInfo
+from ddsweep.registry.image_folders import FolderTree, folder_tree, held_out
 
 BATCH = 256  # files in one task of the thread pool
 

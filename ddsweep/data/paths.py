@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ddsweep import files
-from ddsweep.data.table import TABLE, Archive, DatasetInfo, at_size, info
-from ddsweep.data.tree import FOLDER_PREFIX
+from ddsweep.registry.datasets import TABLE, Archive, DatasetInfo, at_size, info
+from ddsweep.registry.image_folders import FOLDER_PREFIX
 
 
 def decoded(row: DatasetInfo) -> Path:

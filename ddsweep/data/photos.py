@@ -10,10 +10,11 @@ from pathlib import Path, PurePosixPath
 
 import torch
 
-from ddsweep.data import classes, pixels
+from ddsweep.data import pixels
 from ddsweep.data.bundle import Bundle, opened
 from ddsweep.data.raw import Raw
-from ddsweep.data.table import DatasetInfo
+from ddsweep.registry import datasets
+from ddsweep.registry.datasets import DatasetInfo
 
 BATCH = 256  # files that are read one after the other, as an archive has to be, and then decoded in parallel
 SPLITS = ("train", "val")
@@ -25,12 +26,12 @@ Target = tuple[str, int]
 
 def nette(row: DatasetInfo, paths: Sequence[Path]) -> Raw:
     """Imagenette: ``train/WNID/*.JPEG`` and ``val/WNID/*.JPEG``, packed or not."""
-    return _by_wordnet_id(row, paths[0], classes.NETTE)
+    return _by_wordnet_id(row, paths[0], datasets.NETTE)
 
 
 def fruit(row: DatasetInfo, paths: Sequence[Path]) -> Raw:
     """ImageFruit: ten classes of an ImageNet-1k folder, whose other classes are not even listed."""
-    return _by_wordnet_id(row, paths[0], classes.FRUIT)
+    return _by_wordnet_id(row, paths[0], datasets.FRUIT)
 
 
 def _by_wordnet_id(row: DatasetInfo, path: Path, wanted: Mapping[str, str]) -> Raw:

@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
-from ddsweep.data.facts import DatasetInfo
 from ddsweep.data.pixels import resized
+from ddsweep.registry.datasets import DatasetInfo
 
 Array = Any
 PARTS = 4

@@ -15,9 +15,9 @@ from ddsweep.data.archives import Progress
 from ddsweep.data.decoders import decode
 from ddsweep.data.folder import fingerprint
 from ddsweep.data.pixels import statistics
-from ddsweep.data.table import TABLE, DatasetInfo, at_size, info
-from ddsweep.data.tree import FOLDER_PREFIX
 from ddsweep.errors import UserError
+from ddsweep.registry.datasets import TABLE, DatasetInfo, at_size, info
+from ddsweep.registry.image_folders import FOLDER_PREFIX
 
 log = logging.getLogger(__name__)
 

@@ -16,9 +16,9 @@ from ddsweep.distill.metrics import Diverged as Diverged
 from ddsweep.distill.metrics import Journal
 from ddsweep.distill.state import Flight
 from ddsweep.distill.synthetic import Synthetic
-from ddsweep.distill.table import METHODS
 from ddsweep.errors import UserError
 from ddsweep.numerics import Numerics
+from ddsweep.registry.methods import METHODS
 from ddsweep.rng import copy_to
 
 if TYPE_CHECKING:

@@ -12,15 +12,15 @@ from ddsweep import data, nn, rng
 from ddsweep.data import Dataset
 from ddsweep.data.dataset import on_device
 from ddsweep.data.paths import decoded
-from ddsweep.data.table import FOLDER_PREFIX, at_size, info
-from ddsweep.data.tree import folder_tree, held_out
 from ddsweep.distill.synthetic import Synthetic, initial
 from ddsweep.estimate.work import is_at_hand
 from ddsweep.nn import foundation
-from ddsweep.nn.table import FOUNDATIONS, Foundation
 from ddsweep.pretrained.pool import Pool, PretrainedModel
 from ddsweep.pretrained.renormalize import Lens, pixels, restated
 from ddsweep.recipe import Recipe
+from ddsweep.registry.datasets import FOLDER_PREFIX, at_size, info
+from ddsweep.registry.image_folders import folder_tree, held_out
+from ddsweep.registry.networks import FOUNDATIONS, Foundation
 
 TESTED = 4096  # generated test images
 CHECKED = 1e9  # bytes a second that are read and checked where nothing could be measured: SHA-256 on one core

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ddsweep import data
-from ddsweep.data.table import FOLDER_PREFIX
 from ddsweep.pretrained import spec
 from ddsweep.pretrained.spec import Spec
 from ddsweep.recipe import Recipe
+from ddsweep.registry.datasets import FOLDER_PREFIX
 
 # Fields that a step's cost does not depend on, with the values that stand for all of them. Whatever is not named here
 # makes a kind of its own, so that a field that Recipe gets one day is taken into account.

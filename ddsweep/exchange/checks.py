@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ddsweep.data.table import MIN_SIZE
 from ddsweep.errors import UserError
 from ddsweep.exchange import source
 from ddsweep.exchange.image_set import ImageSet
+from ddsweep.registry.datasets import MIN_SIZE
 
 FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 WHOLE = (torch.int64, torch.int32, torch.int16, torch.uint8, torch.int8)

@@ -10,6 +10,7 @@ import torch
 
 from ddsweep import __version__, data, files
 from ddsweep.exchange.image_set import ImageSet
+from ddsweep.registry.datasets import FOLDER_PREFIX
 
 DATASETS = {
     "MNIST": "mnist", "FashionMNIST": "fashionmnist", "SVHN": "svhn", "CIFAR10": "cifar10", "CIFAR100": "cifar100",
@@ -27,7 +28,7 @@ PAIR = re.compile(r"(?P<dataset>[^_]+)_IPC(?P<ipc>\d+)_.*images\.pt")
 def dataset_name(name: str) -> str:
     """Theirs of one of our datasets; of one that they do not have, its own in capitals."""
     theirs = next((other for other, ours in DATASETS.items() if ours == name), "")
-    return theirs or re.sub(r"[^A-Z0-9]+", "-", Path(name.removeprefix(data.table.FOLDER_PREFIX)).name.upper())
+    return theirs or re.sub(r"[^A-Z0-9]+", "-", Path(name.removeprefix(FOLDER_PREFIX)).name.upper())
 
 
 def result_file(method: str, dataset: str, network: str, ipc: int) -> Path:

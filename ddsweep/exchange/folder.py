@@ -12,12 +12,12 @@ from torch import Tensor
 
 from ddsweep import files
 from ddsweep.data import pixels
-from ddsweep.data.tree import IMAGE_SUFFIXES
 from ddsweep.errors import UserError
 from ddsweep.exchange import source as sources
 from ddsweep.exchange.conventions import told
 from ddsweep.exchange.image_set import PIXELS, Facts, ImageSet
 from ddsweep.exchange.source import Source
+from ddsweep.registry.image_folders import IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -10,9 +10,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ddsweep import data
-from ddsweep.data.table import FOLDER_PREFIX
 from ddsweep.errors import UserError, closest
 from ddsweep.exchange.image_set import NORMALISED, PIXELS, ImageSet
+from ddsweep.registry.datasets import FOLDER_PREFIX
 
 if TYPE_CHECKING:
     from ddsweep.data import Dataset

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ddsweep import files
-from ddsweep.data import paths, table
+from ddsweep.data import paths
 from ddsweep.errors import UserError
 from ddsweep.housekeeping import walk
 from ddsweep.housekeeping.items import Item, Kind, Uses
 from ddsweep.pretrained import spec
 from ddsweep.recipe import Recipe, make
+from ddsweep.registry import datasets
 from ddsweep.trackers import status
 
 LOCKS = ".locks"
@@ -89,6 +90,6 @@ def _recipe(folder: Path) -> Recipe | None:
 
 def _needs(recipe: Recipe) -> set[Path]:
     ptms = {one.folder for seeds in spec.of(recipe) for one in seeds}
-    rows = [table.at_size(table.info(name), size) for name, size in spec.datasets([recipe])]
+    rows = [datasets.at_size(datasets.info(name), size) for name, size in spec.datasets([recipe])]
     archives = files.cache_dir() / "data" / "archives"
     return ptms | {paths.decoded(row) for row in rows} | {archives / row.name for row in rows}

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ddsweep.nn.table import Architecture as Architecture
-from ddsweep.nn.table import info as info
-from ddsweep.nn.table import names as names
+from ddsweep.registry.networks import Architecture as Architecture
+from ddsweep.registry.networks import info as info
+from ddsweep.registry.networks import names as names
 
 if TYPE_CHECKING:
     from ddsweep.nn.network import Network as Network

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ddsweep.errors import UserError
-from ddsweep.nn.table import Foundation
+from ddsweep.registry.networks import Foundation
 
 COUNTERS = "num_batches_tracked"  # of batch norms: old files have none, and nothing in eval mode reads them
 

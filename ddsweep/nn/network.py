@@ -9,9 +9,9 @@ from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
 from ddsweep.errors import UserError
-from ddsweep.nn import table
 from ddsweep.nn.layers import REFERENCE_WIDTH, Body
 from ddsweep.plugins import resolve
+from ddsweep.registry import networks
 
 
 class Network(nn.Module):
@@ -26,7 +26,7 @@ class Network(nn.Module):
         classifier: the linear layer, [d] → [classes].
     """
 
-    def __init__(self, architecture: table.Architecture, body: Body, classes: int) -> None:
+    def __init__(self, architecture: networks.Architecture, body: Body, classes: int) -> None:
         super().__init__()
         self.architecture = architecture
         self.layers = body.layers
@@ -91,7 +91,7 @@ def build(
     Raises:
         UserError: there is no such network, the images are too small for it, or a plugin's cannot be built.
     """
-    row = table.info(name)
+    row = networks.info(name)
     canvas = row.canvas(size)
     with torch.device("meta"):  # layers draw their parameters when they are made: not from the global generator
         net = Network(row, _body(row, channels, canvas, width), classes)
@@ -100,7 +100,7 @@ def build(
     return net
 
 
-def _body(row: table.Architecture, channels: int, size: int, width: int) -> Body:
+def _body(row: networks.Architecture, channels: int, size: int, width: int) -> Body:
     """Its layers; where the row's function does not count their features, zeros on the way through them do."""
     made = resolve(row.source)(channels, size, width, **row.options)
     if isinstance(made, Body):
@@ -118,8 +118,8 @@ def _body(row: table.Architecture, channels: int, size: int, width: int) -> Body
     return Body(made, math.prod(shape[1:]))
 
 
-def _whose(row: table.Architecture) -> str:
-    code = table.TABLE.code(row.name)
+def _whose(row: networks.Architecture) -> str:
+    code = networks.TABLE.code(row.name)
     return f"arch: {row.name}{f' of the plugin {code.name}' if code else ''}"
 
 

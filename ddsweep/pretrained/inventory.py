@@ -6,8 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ddsweep.nn.table import FOUNDATIONS
 from ddsweep.pretrained.spec import PREFIX, Spec, epoch_of, pool_dir, published
+from ddsweep.registry.networks import FOUNDATIONS
 
 HEADER_UP_TO = 100 << 20  # bytes, as safetensors itself allows; more is no header
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from ddsweep import data, files
 from ddsweep.errors import UserError, closest
-from ddsweep.nn.table import FOUNDATIONS, TABLE, Foundation
 from ddsweep.recipe import Recipe, make, parts
+from ddsweep.registry.networks import FOUNDATIONS, TABLE, Foundation
 
 PREFIX = "epoch"
 CHOICES = ("archs", "n_models", "width", "size", "ptm_epochs", "ptm_lr", "ptm_weight_decay", "ptm_batch", "precision")

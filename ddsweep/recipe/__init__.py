@@ -19,7 +19,7 @@ source domain     ``source``; ``target`` is the dataset being distilled, ``image
 
 from __future__ import annotations
 
-from ddsweep.distill.table import LOOPS as LOOPS
 from ddsweep.recipe.fields import Recipe as Recipe
 from ddsweep.recipe.making import make as make
 from ddsweep.recipe.parts import verify as verify
+from ddsweep.registry.methods import LOOPS as LOOPS

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ddsweep import data
 from ddsweep.errors import UserError, closest
-from ddsweep.nn.table import FOUNDATIONS, TABLE
+from ddsweep.registry.networks import FOUNDATIONS, TABLE
 
 if TYPE_CHECKING:
     from ddsweep.recipe import Recipe

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ddsweep import data
-from ddsweep.distill.table import METHODS, TAKEN
-from ddsweep.nn.table import FOUNDATIONS, TABLE, join
 from ddsweep.recipe import parts, spelling
+from ddsweep.registry.methods import METHODS, TAKEN
+from ddsweep.registry.networks import FOUNDATIONS, TABLE, join
 
 CCLOM_ALPHA = 1000.0
 

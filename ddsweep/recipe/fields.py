@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ddsweep.distill.table import METHODS, TAKEN
 from ddsweep.recipe import spelling
 from ddsweep.recipe.checks import check
 from ddsweep.recipe.defaults import resolve
+from ddsweep.registry.methods import METHODS, TAKEN
 
 SCHEMA = 1  # part of every key: raised when the same fields come to mean something else
 AUTO: Any = None  # a default that depends on other fields

@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ddsweep.distill.table import LOOPS
 from ddsweep.errors import UserError, closest
 from ddsweep.recipe.fields import Recipe
+from ddsweep.registry.methods import LOOPS
 
 
 def make(choices: dict[str, Any]) -> Recipe:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ddsweep import plugins
-from ddsweep.data.table import TABLE as DATASETS
-from ddsweep.distill.table import METHODS
-from ddsweep.nn.table import TABLE as NETWORKS
+from ddsweep.registry.datasets import TABLE as DATASETS
+from ddsweep.registry.methods import METHODS
+from ddsweep.registry.networks import TABLE as NETWORKS
 
 if TYPE_CHECKING:
     from ddsweep.recipe import Recipe

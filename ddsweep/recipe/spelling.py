@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ddsweep import data
-from ddsweep.data.table import FOLDER_PREFIX, TABLE
 from ddsweep.errors import UserError, closest
-from ddsweep.nn import table
-from ddsweep.nn.table import FOUNDATIONS
+from ddsweep.registry import networks
+from ddsweep.registry.datasets import FOLDER_PREFIX, TABLE
+from ddsweep.registry.networks import FOUNDATIONS
 
 Scalar = bool | int | float | str
 TRUTH = {"true": True, "false": False}
@@ -28,8 +28,8 @@ def parse_alphas(text: Any) -> dict[str, float] | None:
     found: dict[str, float] = {}
     for part in text.split("+"):
         arch, _, number = part.partition(":")
-        if arch not in table.PUBLISHED and arch not in table.TABLE:
-            raise UserError(f"alpha_by_arch: no network {arch!r}; {closest(arch, table.all_names())}")
+        if arch not in networks.PUBLISHED and arch not in networks.TABLE:
+            raise UserError(f"alpha_by_arch: no network {arch!r}; {closest(arch, networks.all_names())}")
         if arch in found:
             raise UserError(f"alpha_by_arch: {arch} is named twice")
         found[arch] = _alpha(arch, number)
@@ -48,7 +48,7 @@ def _alpha(arch: str, text: str) -> float:
 
 def spell_alphas(by_arch: dict[str, float]) -> str:
     """The one spelling: in the order of the table, the shortest digits that read as the same number."""
-    return "+".join(f"{arch}:{_digits(by_arch[arch])}" for arch in sorted(by_arch, key=table.place))
+    return "+".join(f"{arch}:{_digits(by_arch[arch])}" for arch in sorted(by_arch, key=networks.place))
 
 
 def _digits(alpha: float) -> str:

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from ddsweep import data, files, pictures
 from ddsweep.distill.synthetic import read
-from ddsweep.nn.table import paper_name
 from ddsweep.recipe import Recipe
+from ddsweep.registry.networks import paper_name
 from ddsweep.results import bars, drawing, tiles
 from ddsweep.results.bars import Panel
 from ddsweep.results.output import Output

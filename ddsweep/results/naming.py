@@ -6,9 +6,9 @@ take.
 
 from __future__ import annotations
 
-from ddsweep.data.table import paper_name as dataset
-from ddsweep.distill.table import METHODS
-from ddsweep.nn.table import FOUNDATIONS, paper_name
+from ddsweep.registry.datasets import paper_name as dataset
+from ddsweep.registry.methods import METHODS
+from ddsweep.registry.networks import FOUNDATIONS, paper_name
 
 FIELDS = {
     "alpha": "α", "alpha_by_arch": "α by architecture", "n_models": "N_m", "n_archs": "N_a", "ipc": "IPC",

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ddsweep.errors import UserError
-from ddsweep.nn.table import paper_name
 from ddsweep.recipe import Recipe, make
+from ddsweep.registry.networks import paper_name
 
 LAST, SUB_OPTIMAL = -1, 4
 NAMED = ("target", "source", "method", "regularizer", "n_models", "archs", "ptm_epoch", "ipc")

@@ -14,10 +14,10 @@ from ddsweep import data, rng
 from ddsweep.data.dataset import Dataset
 from ddsweep.distill.synthetic import read
 from ddsweep.nn.passes import images_per_pass
-from ddsweep.nn.table import paper_name
 from ddsweep.pretrained import inventory, pool, spec, training
 from ddsweep.pretrained.pool import PretrainedModel
 from ddsweep.recipe import Recipe
+from ddsweep.registry.networks import paper_name
 from ddsweep.results import drawing, scatter
 from ddsweep.results.figures import heading
 from ddsweep.results.labels import column_label

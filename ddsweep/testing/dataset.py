@@ -8,8 +8,8 @@ from ddsweep import data
 from ddsweep.data.decoders import decode
 from ddsweep.data.pixels import statistics
 from ddsweep.data.raw import Raw
-from ddsweep.data.table import DatasetInfo, at_size
 from ddsweep.recipe import make
+from ddsweep.registry.datasets import DatasetInfo, at_size
 from ddsweep.testing.judging import own_randomness, require
 
 NEAR = 0.05  # between the mean and std that a row states and those that are measured, in units of [0, 1]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ddsweep import nn, rng
-from ddsweep.nn.table import Architecture
+from ddsweep.registry.networks import Architecture
 from ddsweep.testing.judging import own_randomness, require
 
 CLASSES, WIDTH, LEAST, IMAGES = 5, 4, 16, 3

@@ -17,9 +17,9 @@ import numpy as np
 import scipy.io  # type: ignore[import-untyped]
 from PIL import Image
 
-from ddsweep.data import classes, table
+from ddsweep.registry import datasets
 
-NETTE, FRUIT = sorted(classes.NETTE), sorted(classes.FRUIT)
+NETTE, FRUIT = sorted(datasets.NETTE), sorted(datasets.FRUIT)
 
 
 @dataclass
@@ -40,12 +40,12 @@ def write(name: str, folder: Path) -> Published:
 
 def expect(monkeypatch, name: str, folder: Path) -> None:
     """Make the files in ``folder`` the official ones: the table gets their MD5."""
-    row = table.TABLE[name]
+    row = datasets.TABLE[name]
     archives = [
         replace(one, md5=hashlib.md5((folder / one.name).read_bytes()).hexdigest()) if one.md5 else one
         for one in row.archives
     ]
-    monkeypatch.setitem(table.TABLE.rows, name, replace(row, archives=tuple(archives)))
+    monkeypatch.setitem(datasets.TABLE.rows, name, replace(row, archives=tuple(archives)))
 
 
 def _pixels(rng, count, *shape):

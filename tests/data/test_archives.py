@@ -6,7 +6,7 @@ import pytest
 
 from ddsweep.data import archives as module
 from ddsweep.data.archives import Failed, download, md5
-from ddsweep.data.table import Archive
+from ddsweep.registry.datasets import Archive
 
 CONTENT = bytes(range(256)) * 4000  # about 1 MB
 HALF = len(CONTENT) // 2

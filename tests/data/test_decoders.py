@@ -3,7 +3,8 @@ import torch
 from sklearn.datasets import load_digits
 
 from ddsweep import data, plugins
-from ddsweep.data import decoders, table
+from ddsweep.data import decoders
+from ddsweep.registry import datasets
 from tests.data.test_pixels import slow_resize
 
 OFFLINE = ["digits", "shapes"]
@@ -11,7 +12,7 @@ OFFLINE = ["digits", "shapes"]
 
 def decoded(name, size=None):
     row = data.info(name)
-    return decoders.decode(row if size is None else table.at_size(row, size))
+    return decoders.decode(row if size is None else datasets.at_size(row, size))
 
 
 @pytest.mark.parametrize("name", data.names())

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ddsweep import data
-from ddsweep.data import folder, table
-from ddsweep.data import tree as trees
+from ddsweep.data import folder
 from ddsweep.data.decoders import decode
 from ddsweep.errors import UserError
+from ddsweep.registry import datasets
+from ddsweep.registry import image_folders as trees
 from tests.data.conftest import save_image
 
 
@@ -23,7 +24,7 @@ def spec_of(root):
 
 
 def decoded(root, size=8):
-    return decode(table.at_size(data.info(spec_of(root)), size))
+    return decode(datasets.at_size(data.info(spec_of(root)), size))
 
 
 def one_tree(root, counts, seed=0):

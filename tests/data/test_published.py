@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from ddsweep import data
-from ddsweep.data import store, table
+from ddsweep.data import store
 from ddsweep.data.decoders import decode
 from ddsweep.errors import UserError
+from ddsweep.registry import datasets
 from tests.data import official
 
 SETS = sorted(official.WRITERS)
@@ -99,8 +100,8 @@ def test_the_fruit_come_in_the_order_of_their_wordnet_ids():
     )  # fmt: skip
     for ids in (official.FRUIT, official.NETTE):
         assert ids == sorted(ids)
-    assert list(official.classes.FRUIT) == official.FRUIT
-    assert list(official.classes.NETTE) == official.NETTE
+    assert list(datasets.FRUIT) == official.FRUIT
+    assert list(datasets.NETTE) == official.NETTE
 
 
 def test_tiny_imagenets_names_come_with_its_archive(root, monkeypatch):
@@ -217,4 +218,4 @@ def test_grey_digits_have_one_channel(name, root, monkeypatch):
 
 def decode_from(name, root):
     store.fetch(name, root)
-    return decode(table.info(name))
+    return decode(datasets.info(name))

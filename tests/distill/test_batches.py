@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from ddsweep import augment
-from ddsweep.data.table import FULL_STRATEGY
 from ddsweep.distill import distribution_matching, gradient_matching
 from ddsweep.distill.batches import draw
 from ddsweep.distill.distribution_matching import DistributionMatching
 from ddsweep.distill.gradient_matching import GradientMatching
 from ddsweep.distill.loop import Matching
 from ddsweep.numerics import Numerics
+from ddsweep.registry.datasets import FULL_STRATEGY
 from ddsweep.rng import Streams
 from tests import toys
 

@@ -16,7 +16,6 @@ from torch.nn.functional import cross_entropy
 
 from ddsweep import nn, rng
 from ddsweep.data import Dataset
-from ddsweep.data.table import FULL_STRATEGY
 from ddsweep.distill import distribution_matching, gradient_matching
 from ddsweep.distill.clom import clom
 from ddsweep.distill.distribution_matching import DistributionMatching
@@ -28,6 +27,7 @@ from ddsweep.evaluate.trainer import Trainer
 from ddsweep.numerics import Numerics
 from ddsweep.pretrained.pool import PretrainedModel
 from ddsweep.pretrained.renormalize import Lens
+from ddsweep.registry.datasets import FULL_STRATEGY
 from ddsweep.rng import Streams
 from tests import toys
 

@@ -6,9 +6,9 @@ from torch import Tensor
 
 from ddsweep import augment
 from ddsweep.data import Dataset
-from ddsweep.data.table import FULL_STRATEGY
 from ddsweep.distill.distribution_matching import DistributionMatching, Settings
 from ddsweep.distill.synthetic import Synthetic
+from ddsweep.registry.datasets import FULL_STRATEGY
 from ddsweep.rng import Streams
 from tests import toys
 

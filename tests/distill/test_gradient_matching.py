@@ -8,12 +8,12 @@ from torch import Tensor
 
 from ddsweep import augment, nn
 from ddsweep.data import Dataset
-from ddsweep.data.table import FULL_STRATEGY
 from ddsweep.distill import gradient_matching
 from ddsweep.distill.gradient_matching import GradientMatching, Settings, distance
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.errors import UserError
 from ddsweep.numerics import Numerics
+from ddsweep.registry.datasets import FULL_STRATEGY
 from ddsweep.rng import Streams
 from tests import toys
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from ddsweep import files
 from ddsweep.data import paths as where
-from ddsweep.data import table
 from ddsweep.housekeeping import Item, Kind, Uses, Work, at_work
 from ddsweep.housekeeping.in_use import is_held
 from ddsweep.pretrained import spec
+from ddsweep.registry import datasets
 from ddsweep.trackers.status import AgentStatus, StatusTracker, folder
 from tests.housekeeping.conftest import recipe, run
 
@@ -28,7 +28,7 @@ def test_a_locked_cell_holds_its_ptms_and_data(isolated: Path) -> None:
     with files.lock(runs / ".locks" / f"{key}.lock"):
         work = at_work(runs, Uses())
     (ptm,) = spec.of(recipe(1))[0]
-    digits = where.decoded(table.info("digits"))
+    digits = where.decoded(datasets.info("digits"))
     assert work.keys == {key}
     assert work.holds(item(Kind.PTM, ptm.folder)) == work.holds(item(Kind.DATASET, digits)) != ""
     archive = files.cache_dir() / "data" / "archives" / "digits" / "x.gz"

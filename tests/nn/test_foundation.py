@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ddsweep.errors import UserError
 from ddsweep.nn import foundation
-from ddsweep.nn.table import FOUNDATIONS
+from ddsweep.registry.networks import FOUNDATIONS
 from tests import foundations, toys
 
 RESNET, CLIP = FOUNDATIONS["imagenet"], FOUNDATIONS["internet"]

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from ddsweep import data, nn
-from ddsweep.distill.table import METHODS
 from ddsweep.errors import UserError
 from ddsweep.plugins import loading
+from ddsweep.registry.methods import METHODS
 from tests.plugins.plugged import METHOD, Plug, plug
 
 __all__ = ["plug"]

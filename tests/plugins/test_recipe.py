@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from ddsweep import sweep
-from ddsweep.distill.table import LOOPS, METHODS, Method, signature
 from ddsweep.errors import UserError
 from ddsweep.plugins import loading, resolve
 from ddsweep.pretrained import spec
 from ddsweep.recipe import Recipe, make, verify
+from ddsweep.registry.methods import LOOPS, METHODS, Method, signature
 from ddsweep.sweep import wandb as configurations
 from tests.plugins.plugged import METHOD, Plug, plug
 

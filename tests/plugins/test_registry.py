@@ -10,9 +10,10 @@ import pytest
 
 from ddsweep import nn
 from ddsweep.errors import UserError
-from ddsweep.nn.table import TABLE, join
 from ddsweep.plugins import code
 from ddsweep.plugins.registry import Registry
+from ddsweep.registry import networks
+from ddsweep.registry.networks import TABLE, join
 from tests.plugins.plugged import Plug, plug
 
 __all__ = ["plug"]
@@ -38,7 +39,7 @@ def test_a_set_of_networks_has_one_spelling(plug: Plug) -> None:
     plug(b=NETWORK.format(name="aaa"), a=NETWORK.format(name="zzz"))
     assert join(["zzz", "resnet18", "aaa", "convnet3"]) == "convnet3+resnet18+aaa+zzz"
     assert nn.names()[-2:] == ["aaa", "zzz"]
-    assert nn.table.paper_name("zzz") == "zzz!"
+    assert networks.paper_name("zzz") == "zzz!"
 
 
 def test_the_same_source_may_register_again_and_another_may_not() -> None:

@@ -13,11 +13,11 @@ from ddsweep import agent, backends, data, nn, sweep, trial
 from ddsweep.backends import Definition
 from ddsweep.data import paths, store
 from ddsweep.data.decoders import decode
-from ddsweep.distill.table import METHODS
 from ddsweep.errors import UserError
 from ddsweep.plugins import code, loading
 from ddsweep.recipe import make
 from ddsweep.recipe.parts import TABLES
+from ddsweep.registry.methods import METHODS
 from ddsweep.results import naming
 from ddsweep.results import result as results
 from ddsweep.trackers.null import NullTracker

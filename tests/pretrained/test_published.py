@@ -15,8 +15,8 @@ from torch import Tensor
 from ddsweep import data
 from ddsweep.errors import UserError
 from ddsweep.nn import foundation
-from ddsweep.nn.table import FOUNDATIONS
 from ddsweep.pretrained import inventory, published, spec
+from ddsweep.registry.networks import FOUNDATIONS
 from tests import foundations
 
 RESNET, CLIP = FOUNDATIONS["imagenet"], FOUNDATIONS["internet"]

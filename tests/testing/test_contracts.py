@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from ddsweep import data, nn
-from ddsweep.distill.table import METHODS
+from ddsweep.registry.methods import METHODS
 from ddsweep.testing import check_dataset, check_method, check_network
 from tests.docs.page import page
 from tests.plugins.plugged import METHOD, Plug, plug

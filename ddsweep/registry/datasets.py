@@ -1,32 +1,139 @@
-"""One table of datasets: the facts that a recipe needs, without loading an image (or torch).
+"""The table of datasets: the facts that a recipe needs, without loading an image (or torch).
 
 A row names the function that decodes it; ``dataset`` adds one, for a plugin. Channels, sizes, statistics and class
-order are those of the published protocols.
+order are those of the published protocols. Classes are in label order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from ddsweep.data import classes
-from ddsweep.data.facts import FULL_STRATEGY as FULL_STRATEGY
-from ddsweep.data.facts import LEAST_CLASSES, MIN_SIZE
-from ddsweep.data.facts import NO_FLIP_STRATEGY as NO_FLIP_STRATEGY
-from ddsweep.data.facts import Archive as Archive
-from ddsweep.data.facts import DatasetInfo as DatasetInfo
-from ddsweep.data.tree import FOLDER_PREFIX as FOLDER_PREFIX
-from ddsweep.data.tree import canonical as canonical
-from ddsweep.data.tree import folder_tree, held_out
 from ddsweep.errors import UserError
-from ddsweep.plugins import Registry
+from ddsweep.plugins import Registry, Source
+from ddsweep.registry.image_folders import FOLDER_PREFIX as FOLDER_PREFIX
+from ddsweep.registry.image_folders import canonical as canonical
+from ddsweep.registry.image_folders import folder_tree, held_out
 
+FULL_STRATEGY = "color_crop_cutout_flip_scale_rotate"
+NO_FLIP_STRATEGY = "color_crop_cutout_scale_rotate"  # mirrored digits are other signs
+MIN_SIZE = 4
+LEAST_CLASSES = 2
+DIGITS = tuple("0123456789")
+SHAPES = ("disc", "ring", "square", "frame", "triangle", "diamond", "cross", "bars", "star", "crescent")
+CLOTHES = (
+    "T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",
+)  # fmt: skip
+TISSUES = (
+    "adipose", "background", "debris", "lymphocytes", "mucus", "smooth muscle", "normal colon mucosa",
+    "cancer-associated stroma", "colorectal adenocarcinoma epithelium",
+)  # fmt: skip
+CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+CIFAR100 = tuple(
+    """
+apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle
+caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin elephant flatfish
+forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard lobster man maple_tree motorcycle
+mountain mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree plain plate poppy porcupine
+possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper snail snake spider squirrel streetcar
+sunflower sweet_pepper table tank telephone television tiger tractor train trout tulip turtle wardrobe whale
+willow_tree wolf woman worm
+""".split()
+)
+
+# WordNet id → name; labels follow the sorted ids, as in every folder of ImageNet (protocols, section 9)
+NETTE = {
+    "n01440764": "tench",
+    "n02102040": "English springer",
+    "n02979186": "cassette player",
+    "n03000684": "chain saw",
+    "n03028079": "church",
+    "n03394916": "French horn",
+    "n03417042": "garbage truck",
+    "n03425413": "gas pump",
+    "n03445777": "golf ball",
+    "n03888257": "parachute",
+}
+FRUIT = {
+    "n07718472": "cucumber",
+    "n07720875": "bell pepper",
+    "n07742313": "Granny Smith",
+    "n07745940": "strawberry",
+    "n07747607": "orange",
+    "n07749582": "lemon",
+    "n07753113": "fig",
+    "n07753275": "pineapple",
+    "n07753592": "banana",
+    "n07768694": "pomegranate",
+}
 Decoder = TypeVar("Decoder", bound=Callable[..., Any])
 _IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _IMAGENET_TERMS = "research only"
 _ACCOUNT = "make an account at https://image-net.org/signup and accept its terms, "
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One file of a dataset as its publisher offers it.
+
+    Attributes:
+        name: of the file.
+        md5: of the official file; empty: none is published, and its content is checked while it is decoded.
+        urls: where it can be had, tried in this order; none: behind a login.
+        sign: a path inside it, from which its unpacked folder is known; empty: it is always one file.
+    """
+
+    name: str
+    md5: str = ""
+    urls: tuple[str, ...] = ()
+    sign: str = ""
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What is known of a dataset before it is decoded.
+
+    Attributes:
+        name: the name in a recipe: a row of the table, or ``imagefolder:PATH`` with an absolute path.
+        channels: 1 or 3.
+        size: native height and width in pixels; of an image folder, the default it is resized to.
+        classes: class names in label order; numbers where the names come with the archive or not at all.
+        smallest_class: training images of the smallest class.
+        mean: per-channel mean of the training images in [0, 1]; None: measured when the dataset is decoded.
+        std: per-channel standard deviation, likewise.
+        strategy: augmentation operations that keep the label.
+        origin: where the images come from, for people: ``site: details``.
+        images: how many there are for training and for testing; 0: as many as
+            the user's folder holds.
+        licence: on which terms they may be used, in a few words.
+        archives: the files they are decoded from; none: nothing has to be fetched.
+        login: how to get the archives by hand when no program may.
+        paper: the name in tables and figures; empty: ``name``.
+        source: the function that decodes it, see ``decoders.Decoder``.
+    """
+
+    name: str
+    channels: int
+    size: int
+    classes: tuple[str, ...]
+    smallest_class: int
+    mean: tuple[float, ...] | None
+    std: tuple[float, ...] | None
+    strategy: str
+    origin: str
+    images: tuple[int, int] = (0, 0)
+    licence: str = ""
+    archives: tuple[Archive, ...] = ()
+    login: str = ""
+    paper: str = ""
+    source: Source = ""
+
+
+def numbered(count: int) -> tuple[str, ...]:
+    """Names of classes that have none before their archive is read: 1, 2, … as ImageNet counts them."""
+    return tuple(str(number) for number in range(1, count + 1))
 
 
 def _idx(mirror: str, *sums: str) -> tuple[Archive, ...]:
@@ -45,58 +152,58 @@ TABLE: Registry[DatasetInfo] = Registry("dataset")
 # The CIFAR standard deviations are the field's customary ones (the per-pixel ones are .247, .2435, .2616): published
 # numbers were made with them.
 for _row in (
-    DatasetInfo("digits", 1, 16, classes.DIGITS, 116, None, None, NO_FLIP_STRATEGY,
+    DatasetInfo("digits", 1, 16, DIGITS, 116, None, None, NO_FLIP_STRATEGY,
                 "scikit-learn: its handwritten digits, 8×8 enlarged to 16×16; no download",
                 (1201, 596), "CC BY 4.0",
                 source="ddsweep.data.decoders:digits"),
-    DatasetInfo("shapes", 3, 16, classes.SHAPES, 200, None, None, FULL_STRATEGY,
+    DatasetInfo("shapes", 3, 16, SHAPES, 200, None, None, FULL_STRATEGY,
                 "ddsweep: draws ten shapes in random colour, place, turn and noise; no download",
                 (2000, 1000), "MIT",
                 source="ddsweep.data.decoders:drawn_shapes"),
-    DatasetInfo("mnist", 1, 28, classes.DIGITS, 5421, (0.1307,), (0.3081,), NO_FLIP_STRATEGY,
+    DatasetInfo("mnist", 1, 28, DIGITS, 5421, (0.1307,), (0.3081,), NO_FLIP_STRATEGY,
                 "yann.lecun.com: a mirror of exdb/mnist, 12 MB, downloaded on first use", (60_000, 10_000),
                 "CC BY-SA 3.0", _idx("https://ossci-datasets.s3.amazonaws.com/mnist/",
                                      "f68b3c2dcbeaaa9fbdd348bbdeb94873", "d53e105ee54ea40749a09fcbcd1e9432",
                                      "9fb629c4189551a2d022fa330f9573f3", "ec29112dd5afa0611ce80d1b7f02629c"),
                 paper="MNIST", source="ddsweep.data.decoders:mnist"),
-    DatasetInfo("fashionmnist", 1, 28, classes.CLOTHES, 6000, (0.2861,), (0.3530,), FULL_STRATEGY,
+    DatasetInfo("fashionmnist", 1, 28, CLOTHES, 6000, (0.2861,), (0.3530,), FULL_STRATEGY,
                 "github.com: zalandoresearch/fashion-mnist, 31 MB, downloaded on first use", (60_000, 10_000),
                 "MIT", _idx("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
                             "8d4fb7e6c68d591d4c3dfef9ec88bf0d", "25c81989df183df01b3e8a0aad5dffbe",
                             "bef4ecab320f06d8554ea6380940ec79", "bb300cfdad3c16e7a12a480ee83cd310"),
                 source="ddsweep.data.decoders:mnist"),
-    DatasetInfo("svhn", 3, 32, classes.DIGITS, 4659, (0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970),
+    DatasetInfo("svhn", 3, 32, DIGITS, 4659, (0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970),
                 NO_FLIP_STRATEGY, "ufldl.stanford.edu: housenumbers, 246 MB, downloaded on first use",
                 (73_257, 26_032), "non-commercial",
                 tuple(_file("http://ufldl.stanford.edu/housenumbers/", f"{part}_32x32.mat", md5)
                       for part, md5 in (("train", "e26dedcc434d2e4c54c9b2d4a06d8373"),
                                         ("test", "eb5a983be6a315427106f1b164d9cef3"))),
                 paper="SVHN", source="ddsweep.data.decoders:svhn"),
-    DatasetInfo("cifar10", 3, 32, classes.CIFAR10, 5000, (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010),
+    DatasetInfo("cifar10", 3, 32, CIFAR10, 5000, (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010),
                 FULL_STRATEGY, "cs.toronto.edu: ~kriz/cifar.html, 170 MB, downloaded on first use",
                 (50_000, 10_000), "not stated",
                 (_file("https://www.cs.toronto.edu/~kriz/", "cifar-10-python.tar.gz",
                        "c58f30108f718f92721af3b95e74349a", "data_batch_1"),),
                 paper="CIFAR-10", source="ddsweep.data.decoders:cifar10"),
-    DatasetInfo("cifar100", 3, 32, classes.CIFAR100, 500, (0.5071, 0.4866, 0.4409), (0.2673, 0.2564, 0.2762),
+    DatasetInfo("cifar100", 3, 32, CIFAR100, 500, (0.5071, 0.4866, 0.4409), (0.2673, 0.2564, 0.2762),
                 FULL_STRATEGY, "cs.toronto.edu: ~kriz/cifar.html, 169 MB, downloaded on first use",
                 (50_000, 10_000), "not stated",
                 (_file("https://www.cs.toronto.edu/~kriz/", "cifar-100-python.tar.gz",
                        "eb9058c3a382ffc7106e4002c42a8d85", "meta"),),
                 paper="CIFAR-100", source="ddsweep.data.decoders:cifar100"),
-    DatasetInfo("pathmnist", 3, 28, classes.TISSUES, 7886, (0.7406, 0.5330, 0.7059), (0.1237, 0.1767, 0.1244),
+    DatasetInfo("pathmnist", 3, 28, TISSUES, 7886, (0.7406, 0.5330, 0.7059), (0.1237, 0.1767, 0.1244),
                 FULL_STRATEGY, "medmnist.com: pathmnist.npz, 206 MB, downloaded on first use", (89_996, 7_180),
                 "CC BY 4.0",
                 (_file("https://zenodo.org/records/10519652/files/", "pathmnist.npz",
                        "a8b06965200029087d5bd730944a56c1"),),
                 paper="PathMNIST", source="ddsweep.data.decoders:pathmnist"),
-    DatasetInfo("tinyimagenet", 3, 64, classes.numbered(200), 500, *_IMAGENET, FULL_STRATEGY,
+    DatasetInfo("tinyimagenet", 3, 64, numbered(200), 500, *_IMAGENET, FULL_STRATEGY,
                 "cs231n.stanford.edu: tiny-imagenet-200, 248 MB, downloaded on first use", (100_000, 10_000),
                 _IMAGENET_TERMS,
                 (_file("http://cs231n.stanford.edu/", "tiny-imagenet-200.zip",
                        "90528d7ca1a48142e341f4ef8d21d0de", "wnids.txt"),),
                 paper="Tiny ImageNet", source="ddsweep.data.photos:tiny"),
-    DatasetInfo("imagenet32", 3, 32, classes.numbered(1000), 732, *_IMAGENET, FULL_STRATEGY,
+    DatasetInfo("imagenet32", 3, 32, numbered(1000), 732, *_IMAGENET, FULL_STRATEGY,
                 "image-net.org: downsampled to 32×32, about 3.5 GB, needs an account", (1_281_167, 50_000),
                 _IMAGENET_TERMS,
                 (Archive("Imagenet32_train.zip", sign="train_data_batch_10"),
@@ -104,14 +211,14 @@ for _row in (
                 _ACCOUNT + "download Imagenet32_train.zip and Imagenet32_val.zip (Download downsampled image "
                 "data, 32x32) from https://image-net.org/download-images",
                 paper="ImageNet-32", source="ddsweep.data.decoders:imagenet32"),
-    DatasetInfo("imagenette", 3, 224, tuple(classes.NETTE.values()), 858, *_IMAGENET, FULL_STRATEGY,
+    DatasetInfo("imagenette", 3, 224, tuple(NETTE.values()), 858, *_IMAGENET, FULL_STRATEGY,
                 "github.com: fastai/imagenette, version 2, 1.6 GB, downloaded on first use", (9_469, 3_925),
                 _IMAGENET_TERMS,
                 (_file("https://s3.amazonaws.com/fast-ai-imageclas/", "imagenette2.tgz",
                        "fe2fc210e6bb7c5664d602c3cd71e612", "val/n01440764"),),
                 paper="ImageNette", source="ddsweep.data.photos:nette"),
     # 732 is the smallest class of ImageNet-1k; the ten fruits have about 1,300 each
-    DatasetInfo("imagefruit", 3, 224, tuple(classes.FRUIT.values()), 732, *_IMAGENET, FULL_STRATEGY,
+    DatasetInfo("imagefruit", 3, 224, tuple(FRUIT.values()), 732, *_IMAGENET, FULL_STRATEGY,
                 "image-net.org: ten classes of ImageNet-1k, needs an account", (0, 500), _IMAGENET_TERMS,
                 (Archive("imagenet", sign="val/n07753275"),),
                 _ACCOUNT + "download ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar from "

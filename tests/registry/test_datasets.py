@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ddsweep import data
-from ddsweep.data import tree as trees
 from ddsweep.errors import UserError
+from ddsweep.registry import image_folders as trees
 from tests.data.conftest import save_image
 
 PIXELS = np.zeros((4, 4, 3), dtype=np.uint8)

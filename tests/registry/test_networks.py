@@ -5,7 +5,7 @@ import pytest
 
 from ddsweep import nn
 from ddsweep.errors import UserError
-from ddsweep.nn.table import FOUNDATIONS, TABLE, all_names, info, join, paper_name
+from ddsweep.registry.networks import FOUNDATIONS, TABLE, all_names, info, join, paper_name
 
 
 def test_the_control_plane_reads_the_table_without_loading_torch():
