@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ddsweep import __version__, files
-from ddsweep.report import curves, facts, numbers, origin, pictures
+from ddsweep.report import charts, images, text
 from ddsweep.results import formats, naming
 
 if TYPE_CHECKING:
@@ -48,20 +48,20 @@ def render(material: Material, now: datetime | None = None) -> str:
 
 
 def _contents(material: Material) -> dict[str, Any]:
-    varied, rest = facts.settings(material)
-    shown, fell = pictures.galleries(material), curves.of(material)
+    varied, rest = text.settings(material)
+    shown, fell = images.galleries(material), charts.of(material)
     table = formats.as_csv(formats.records(material.against or material.table))
-    accuracies = numbers.panels(material)
+    accuracies = charts.panels(material)
     return {
         "sweep": material.sweep, "axis": naming.field(material.table.axis),
-        "counts": facts.counts(material), "answers": facts.answers(material), "baseline": facts.baseline(material),
-        "varied": varied, "rest": rest, "view": numbers.view(material), "galleries": shown,
+        "counts": text.counts(material), "answers": text.answers(material), "baseline": text.baseline(material),
+        "varied": varied, "rest": rest, "view": charts.view(material), "galleries": shown,
         "long": any(len(naming.label(material.table.axis, one)) > 8 for one in material.table.columns),
         "columns": [naming.label(material.table.axis, column) for column in material.table.columns],
-        "settings": fell, "curved": any(one["terms"] for one in fell), "plotted": bool(facts.answers(material)),
+        "settings": fell, "curved": any(one["terms"] for one in fell), "plotted": bool(text.answers(material)),
         "definition": json.dumps(material.sweep.definition(), indent=2, ensure_ascii=False),
-        "troubles": facts.troubles(material), "retried": facts.retried(material), "cost": origin.cost(material),
-        "provenance": origin.provenance(material), "cells": origin.cells(material),
+        "troubles": text.troubles(material), "retried": text.retried(material), "cost": text.cost(material),
+        "provenance": text.provenance(material), "cells": text.cells(material),
         "csv": "data:text/csv;base64," + base64.b64encode(table.encode()).decode(),
         "data": {
             **accuracies, "curves": fell, "missing": _missing(material),
@@ -70,7 +70,7 @@ def _contents(material: Material) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _positions(gallery: pictures.Gallery) -> dict[str, Any]:
+def _positions(gallery: images.Gallery) -> dict[str, Any]:
     return {"label": gallery.label, "columns": gallery.columns, "steps": gallery.steps}
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from ddsweep import sweep
 from ddsweep.backends.values import Status
-from ddsweep.report import Material, numbers
+from ddsweep.report import Material, charts
 from ddsweep.results.result import Result
 
 RUNS = Path("runs")
@@ -24,7 +24,7 @@ def material(name: str, **settings: object) -> Material:
 
 
 def test_each_setting_has_one_highest_mean_and_the_baseline_is_marked() -> None:
-    view = numbers.view(material("ablation-alpha", method=["dsa", "dm"]))
+    view = charts.view(material("ablation-alpha", method=["dsa", "dm"]))
     assert (view.corner, view.heads) == ("α", ["DSA", "DM"])
     assert [name for name, _ in view.lines][:3] == ["0", "1", "10"]
     for column in range(2):
@@ -37,7 +37,7 @@ def test_each_setting_has_one_highest_mean_and_the_baseline_is_marked() -> None:
 
 
 def test_many_settings_are_lines_and_several_architectures_have_an_average_gain() -> None:
-    view = numbers.view(material("table4"))
+    view = charts.view(material("table4"))
     names = [name for name, _ in view.lines]
     assert any(name.endswith("AlexNet") for name in names)
     gains = [places for name, places in view.lines if name.endswith("average gain")]
@@ -55,13 +55,13 @@ def test_many_settings_are_lines_and_several_architectures_have_an_average_gain(
     ],
 )
 def test_the_axis_is_what_its_values_are(name: str, settings: dict[str, object], scale: str) -> None:
-    panels = numbers.panels(material(name, **settings))
+    panels = charts.panels(material(name, **settings))
     assert panels["scale"] == scale
     assert len(panels["x"]) == len(panels["columns"])
 
 
 def test_a_baseline_without_a_number_keeps_a_place_beside_the_axis() -> None:
-    panels = numbers.panels(material("ablation-epoch"))
+    panels = charts.panels(material("ablation-epoch"))
     assert panels["columns"][0] == "baseline"
     assert panels["x"][0] is None
     assert panels["x"][1:] == sorted(panels["x"][1:])
@@ -72,11 +72,11 @@ def test_a_panel_without_a_number_is_left_out() -> None:
     for cell in one.sweep.cells:
         if cell.recipe.ipc == 10:
             (RUNS / cell.key / "result.json").unlink()
-    panels = numbers.panels(Material.of(one.sweep, RUNS, one.status))["panels"]
+    panels = charts.panels(Material.of(one.sweep, RUNS, one.status))["panels"]
     assert [panel["title"] for panel in panels] == ["IPC 1"]
 
 
 def test_panels_part_what_cannot_be_compared() -> None:
-    panels = numbers.panels(material("ablation-alpha", method=["dsa", "dm"], ipc=[1, 10], alpha=[0, 1, 10]))["panels"]
+    panels = charts.panels(material("ablation-alpha", method=["dsa", "dm"], ipc=[1, 10], alpha=[0, 1, 10]))["panels"]
     assert [panel["title"] for panel in panels] == ["IPC 1", "IPC 10"]
     assert [[series["name"] for series in panel["series"]] for panel in panels] == [["DSA", "DM"]] * 2
