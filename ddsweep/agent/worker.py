@@ -20,7 +20,7 @@ from ddsweep.errors import UserError
 from ddsweep.pretrained import spec
 from ddsweep.pretrained.spec import Spec
 from ddsweep.pruning import Looks, Pruned
-from ddsweep.results import travel
+from ddsweep.results import transfer
 from ddsweep.sweep import Sweep
 from ddsweep.trackers import Tracker
 from ddsweep.trackers.fan_out import FanOut
@@ -78,7 +78,7 @@ class Agent:
     leaving: Leaving = field(default_factory=Leaving)
     turns: Turns = field(default_factory=lambda: Turns("cpu"))
     streak: Streak = field(default_factory=Streak)
-    shelf: travel.Shelf | None = None
+    shelf: transfer.Shelf | None = None
     further: Tracker = field(default_factory=NullTracker)
 
     def work(self) -> None:
@@ -143,7 +143,7 @@ class Agent:
             tracker = FanOut(self.status, QueueTracker(partial(attach_image, claim)), self.further)
             with self.leaving.heard():
                 if self.shelf:
-                    travel.bring(self.shelf, [recipe.key()], self.runs)
+                    transfer.bring(self.shelf, [recipe.key()], self.runs)
                 looks = looks_at(self.sweep, recipe, claim.look)
                 result = trial.run(recipe, tracker, self.on, self.runs, wanted, self.leaving.checkpoints, looks=looks)
         except Stopped:
@@ -197,7 +197,7 @@ class Agent:
         """Put the result where other hosts can get it. What cannot be put there is not complete: the cell goes back."""
         try:
             if self.shelf:
-                travel.deliver(claim, self.runs / claim.point.key)
+                transfer.deliver(claim, self.runs / claim.point.key)
         except UserError as error:
             logger.error("%s goes back to the queue: %s", claim.point.title, error)
             self._insist(lambda: claim.release(claim.note))

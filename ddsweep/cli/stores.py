@@ -69,14 +69,14 @@ def gather(store: Store, sweep: Sweep, runs: Path) -> None:
     import typer
 
     from ddsweep.backends import State
-    from ddsweep.results import travel
+    from ddsweep.results import transfer
 
     keys = [cell.key for cell in sweep.cells]
-    unusable = travel.bring(store, keys, runs) if isinstance(store, travel.Shelf) else {}
+    unusable = transfer.bring(store, keys, runs) if isinstance(store, transfer.Shelf) else {}
     if unusable:
         more = f" (and {len(unusable) - 1} more)" if len(unusable) > 1 else ""
         typer.echo(f"not brought here: {next(iter(unusable.values()))}{more}", err=True)
-    absent = set(travel.absent(keys, runs)) - set(unusable)
+    absent = set(transfer.absent(keys, runs)) - set(unusable)
     rows = store.sweep(sweep.full_name).status().rows if absent else []
     gone = [row for row in rows if row.state is State.COMPLETE and row.point.key in absent]
     if gone:
@@ -88,22 +88,22 @@ def gather(store: Store, sweep: Sweep, runs: Path) -> None:
 
 def computed(sweep: Sweep, runs: Path) -> int:
     """How many cells of a sweep have a result in this runs folder, whichever sweep they were computed for."""
-    from ddsweep.results import travel
+    from ddsweep.results import transfer
 
-    return len(sweep.cells) - len(travel.absent([cell.key for cell in sweep.cells], runs))
+    return len(sweep.cells) - len(transfer.absent([cell.key for cell in sweep.cells], runs))
 
 
 def tell_bare(sweep: Sweep, runs: Path) -> None:
     """Say in a line how many finished cells cannot be drawn, because their images are on another host."""
     import typer
 
-    from ddsweep.results import travel
+    from ddsweep.results import transfer
 
-    bare = travel.without_set([cell.key for cell in sweep.cells], runs)
+    bare = transfer.without_set([cell.key for cell in sweep.cells], runs)
     if bare:
-        limit = travel.LARGEST // 2**20
+        limit = transfer.LARGEST // 2**20
         cells = f"{len(bare)} finished cell{'s' * (len(bare) != 1)}"
-        why = f"without {travel.SET} in {runs} (above {limit} MB it stays where it was made)"
+        why = f"without {transfer.SET} in {runs} (above {limit} MB it stays where it was made)"
         typer.echo(f"left out of pictures: {cells} {why}", err=True)
 
 

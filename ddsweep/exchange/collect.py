@@ -10,7 +10,7 @@ from ddsweep.errors import UserError
 from ddsweep.exchange.image_set import NORMALISED, Facts, ImageSet
 from ddsweep.exchange.own import recipe_beside
 from ddsweep.results import result as results
-from ddsweep.results.travel import SET
+from ddsweep.results.transfer import SET
 
 KEY = re.compile(r"[0-9a-f]{4,16}")
 

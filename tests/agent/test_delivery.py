@@ -16,7 +16,7 @@ from ddsweep.backends.memory import MemoryBackend, MemoryStore
 from ddsweep.cli import session
 from ddsweep.errors import UserError
 from ddsweep.recipe import Recipe
-from ddsweep.results import travel
+from ddsweep.results import transfer
 from ddsweep.results.result import Result
 from ddsweep.sweep import Sweep
 from ddsweep.trackers.status import AgentStatus, StatusTracker
@@ -71,8 +71,8 @@ def test_findings_of_both_kinds_are_with_everybody(store: MemoryStore, one: Swee
     keys = [cell.key for cell in one.cells]
     assert store.kept(keys) == set(keys)
     assert {row.state for row in backend.status().rows} == {State.COMPLETE, State.FAILED}
-    assert travel.bring(store, keys, Path("blue")) == {}
-    assert travel.absent(keys, Path("blue")) == []
+    assert transfer.bring(store, keys, Path("blue")) == {}
+    assert transfer.absent(keys, Path("blue")) == []
 
 
 def test_nothing_is_complete_before_it_is_kept(

@@ -16,7 +16,7 @@ from ddsweep.backends.memory import MemoryStore
 from ddsweep.errors import UserError
 from ddsweep.recipe import Recipe, make
 from ddsweep.results import result as results
-from ddsweep.results import travel
+from ddsweep.results import transfer
 from ddsweep.results.result import Result
 
 HERE, THERE = Path("here"), Path("there")
@@ -54,40 +54,40 @@ def folder(recipe: Recipe) -> Path:
 
 
 def test_a_result_arrives_as_it_left(store: MemoryStore, claim: Claim, folder: Path, recipe: Recipe) -> None:
-    assert travel.deliver(claim, folder)
-    assert travel.absent([recipe.key()], THERE) == [recipe.key()]
-    assert travel.bring(store, [recipe.key(), "0" * 16], THERE) == {}
+    assert transfer.deliver(claim, folder)
+    assert transfer.absent([recipe.key()], THERE) == [recipe.key()]
+    assert transfer.bring(store, [recipe.key(), "0" * 16], THERE) == {}
     arrived = THERE / recipe.key()
     assert results.read(arrived) == results.read(folder)
-    assert sorted(path.name for path in arrived.iterdir()) == sorted(travel.NAMES)
-    for name in set(travel.NAMES) - {"metrics.jsonl"}:
+    assert sorted(path.name for path in arrived.iterdir()) == sorted(transfer.NAMES)
+    for name in set(transfer.NAMES) - {"metrics.jsonl"}:
         assert (arrived / name).read_bytes() == (folder / name).read_bytes()
-    assert travel.absent([recipe.key()], THERE) == []
+    assert transfer.absent([recipe.key()], THERE) == []
 
 
 def test_of_long_metrics_a_curve_travels(folder: Path) -> None:
-    steps = [json.loads(line)["step"] for line in travel.pack(folder)["metrics.jsonl"].splitlines()]
-    assert (len(steps), steps[0], steps[-1]) == (travel.LINES, 0, 12_344)
+    steps = [json.loads(line)["step"] for line in transfer.pack(folder)["metrics.jsonl"].splitlines()]
+    assert (len(steps), steps[0], steps[-1]) == (transfer.LINES, 0, 12_344)
     gaps = {after - before for before, after in itertools.pairwise(steps)}
     assert gaps == {24, 25}
-    assert travel.thinned(b"a\nb\n") == b"a\nb\n"
+    assert transfer.thinned(b"a\nb\n") == b"a\nb\n"
 
 
 def test_what_is_large_stays_and_is_told(
     store: MemoryStore, claim: Claim, folder: Path, recipe: Recipe, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (folder / travel.SET).write_bytes(bytes(travel.LARGEST + 1))
-    assert travel.deliver(claim, folder)
+    (folder / transfer.SET).write_bytes(bytes(transfer.LARGEST + 1))
+    assert transfer.deliver(claim, folder)
     assert "synthetic.safetensors stays here: it has 8.0 MB, 8 may travel" in caplog.text
-    assert travel.bring(store, [recipe.key()], THERE) == {}
-    assert travel.without_set([recipe.key()], THERE) == [recipe.key()]
-    assert travel.without_set([recipe.key()], HERE) == []
+    assert transfer.bring(store, [recipe.key()], THERE) == {}
+    assert transfer.without_set([recipe.key()], THERE) == [recipe.key()]
+    assert transfer.without_set([recipe.key()], HERE) == []
 
 
 def test_a_result_that_is_here_is_left_alone(store: MemoryStore, claim: Claim, folder: Path, recipe: Recipe) -> None:
-    travel.deliver(claim, folder)
+    transfer.deliver(claim, folder)
     Result(recipe, accuracies={"convnet3": [0.25]}).write(THERE / recipe.key())
-    travel.bring(store, [recipe.key()], THERE)
+    transfer.bring(store, [recipe.key()], THERE)
     assert [path.name for path in (THERE / recipe.key()).iterdir()] == ["result.json"]
 
 
@@ -104,41 +104,41 @@ def test_a_result_that_is_here_is_left_alone(store: MemoryStore, claim: Claim, f
 def test_what_does_not_fit_is_not_written(
     store: MemoryStore, claim: Claim, folder: Path, recipe: Recipe, change: object, reason: str
 ) -> None:
-    contents = travel.pack(folder)
+    contents = transfer.pack(folder)
     changed = change(json.loads(contents["result.json"]))  # type: ignore[operator]
     claim.keep(contents | {"result.json": (changed if isinstance(changed, str) else json.dumps(changed)).encode()})
-    (found,) = travel.bring(store, [recipe.key()], THERE).values()
+    (found,) = transfer.bring(store, [recipe.key()], THERE).values()
     assert reason in found
     assert "\n" not in found
     assert not (THERE / recipe.key()).exists()
 
 
 def test_a_name_cannot_lead_out_of_the_folder(store: MemoryStore, claim: Claim, folder: Path, recipe: Recipe) -> None:
-    claim.keep(travel.pack(folder) | {"../escaped": b"", "/tmp/escaped": b"", "extra.png": b""})
-    travel.bring(store, [recipe.key()], THERE)
+    claim.keep(transfer.pack(folder) | {"../escaped": b"", "/tmp/escaped": b"", "extra.png": b""})
+    transfer.bring(store, [recipe.key()], THERE)
     assert sorted(path.name for path in THERE.rglob("*") if path.is_file()) == sorted(
-        [*travel.NAMES, f"{recipe.key()}.lock"]
+        [*transfer.NAMES, f"{recipe.key()}.lock"]
     )
 
 
 def test_a_run_that_is_going_on_here_is_not_disturbed(
     store: MemoryStore, claim: Claim, folder: Path, recipe: Recipe
 ) -> None:
-    travel.deliver(claim, folder)
+    transfer.deliver(claim, folder)
     lock = THERE / ".locks" / f"{recipe.key()}.lock"
     lock.parent.mkdir(parents=True)
     with FileLock(lock):
-        assert "is being computed here" in travel.bring(store, [recipe.key()], THERE)[recipe.key()]
+        assert "is being computed here" in transfer.bring(store, [recipe.key()], THERE)[recipe.key()]
     assert not (THERE / recipe.key()).exists()
 
 
 def test_a_runs_folder_that_cannot_be_written_is_one_line(
     store: MemoryStore, claim: Claim, folder: Path, recipe: Recipe
 ) -> None:
-    travel.deliver(claim, folder)
+    transfer.deliver(claim, folder)
     THERE.write_text("a file")
     with pytest.raises(UserError, match=r"^cannot write there/\.locks: "):
-        travel.bring(store, [recipe.key()], THERE)
+        transfer.bring(store, [recipe.key()], THERE)
 
 
 def test_a_storage_that_takes_nothing_is_told_with_the_key(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -147,4 +147,4 @@ def test_a_storage_that_takes_nothing_is_told_with_the_key(folder: Path, caplog:
             raise UserError("storage db: no space left on device")
 
     with caplog.at_level(logging.WARNING), pytest.raises(UserError, match="the result is here but could not be stored"):
-        travel.deliver(Full(), folder)
+        transfer.deliver(Full(), folder)

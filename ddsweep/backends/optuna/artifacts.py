@@ -20,7 +20,7 @@ from sqlalchemy import orm
 
 from ddsweep.backends.optuna import tables
 from ddsweep.backends.optuna.database import Database, insist, one_line, shown
-from ddsweep.results.travel import Damaged
+from ddsweep.results.transfer import Damaged
 
 PART = 2**20  # bytes in a row
 
