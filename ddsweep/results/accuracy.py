@@ -24,10 +24,13 @@ def along_axis(sweep: Sweep, runs: Path, output: Output | None = None) -> list[P
     found = series.panels(table)
     if not any(one.entries for panel in found for one in panel.series):
         return []
-    kind = lines if series.numeric(table) else categories
     path = (output or Output(runs / sweep.full_name)).path("accuracy")
-    with drawing.page(path, *kind.size(found, table)) as figure:
-        kind.draw(figure, found, table)
+    if series.numeric(table):
+        size, draw = lines.lines_size, lines.draw_lines
+    else:
+        size, draw = categories.dots_size, categories.draw_dots
+    with drawing.page(path, *size(found, table)) as figure:
+        draw(figure, found, table)
     return [path]
 
 

@@ -30,7 +30,7 @@ class Panel:
     values: Mapping[str, Sequence[float]]
 
 
-def size(panels: Sequence[Panel], classes: Sequence[str]) -> tuple[float, float]:
+def bars_size(panels: Sequence[Panel], classes: Sequence[str]) -> tuple[float, float]:
     """Inches: as wide as a page, wider where there are many classes."""
     width = max(drawing.PAGE, MARGIN + GROUP * len(classes))
     names = drawing.LETTER * max(map(len, classes)) if _upright(classes, width) else 0.1
@@ -42,7 +42,7 @@ def _upright(classes: Sequence[str], width: float) -> bool:
     return drawing.LETTER * (max(map(len, classes)) + 1) > (width - MARGIN) / len(classes)
 
 
-def draw(figure: Figure, panels: Sequence[Panel], classes: Sequence[str]) -> None:
+def draw_bars(figure: Figure, panels: Sequence[Panel], classes: Sequence[str]) -> None:
     """Panels below each other, a group of bars for each class, and the names of the classes at the bottom."""
     kinds = list(dict.fromkeys(kind for panel in panels for kind in panel.values))
     width = FILLED / len(kinds)
@@ -53,8 +53,8 @@ def draw(figure: Figure, panels: Sequence[Panel], classes: Sequence[str]) -> Non
             index = kinds.index(kind)
             places = [label + (index - (len(kinds) - 1) / 2) * width for label in range(len(values))]
             many = len(classes) > 20  # bars of a millimetre's quarter: their colour needs all of it
-            style = drawing.fill(index) | ({"hatch": "", "linewidth": 0} if many else {})
-            handles[kind] = axes.bar(places, [100 * value for value in values], width, **style)
+            fill = drawing.fill(index) | ({"hatch": "", "linewidth": 0} if many else {})
+            handles[kind] = axes.bar(places, [100 * value for value in values], width, **fill)
         axes.set_title(panel.title, loc="left")
         axes.set_ylim(0, 100)
         axes.set_yticks([0, 25, 50, 75, 100], ["0", "", "50", "", "100"])

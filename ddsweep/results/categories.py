@@ -32,15 +32,15 @@ LEAST = 2.0  # points that an axis spans at least, so that noise does not look l
 ROOM = 0.05, 0.3  # of what the dots span: left and right of them, where their numbers have a place
 
 
-def size(panels: Sequence[Panel], table: Table) -> tuple[float, float]:
+def dots_size(panels: Sequence[Panel], table: Table) -> tuple[float, float]:
     """Inches: one column for one panel, a page for several."""
-    each = max(ROW * max(len(panel.series) for panel in panels) / FILLED, LINE * _lines(table) + ROW / 3)
+    each = max(ROW * max(len(panel.series) for panel in panels) / FILLED, LINE * _label_lines(table) + ROW / 3)
     down = math.ceil(len(panels) / ACROSS)
     height = down * (each * len(table.columns) + HEAD) + LEGEND
     return drawing.COLUMN if len(panels) == 1 else drawing.PAGE, height
 
 
-def draw(figure: Figure, panels: Sequence[Panel], table: Table) -> None:
+def draw_dots(figure: Figure, panels: Sequence[Panel], table: Table) -> None:
     """Panels that share their categories, which are written down the left side, where long names have room.
 
     Each has its own scale of accuracy, for methods lie far apart.
@@ -61,7 +61,7 @@ def draw(figure: Figure, panels: Sequence[Panel], table: Table) -> None:
     grid[0].set_ylim(len(table.columns) - 0.5, -0.5)
     figure.supxlabel("test accuracy (%)")
     figure.supylabel(naming.field(table.axis).replace("N_m", "$N_m$").replace("N_a", "$N_a$"))
-    _legend(figure, panels, names)
+    _dots_legend(figure, panels, names)
 
 
 def _span(panel: Panel) -> tuple[float, float]:
@@ -86,8 +86,8 @@ def _dots(axes: Axes, one: Series, table: Table, index: int, kinds: int) -> None
             continue
         mean, std = 100 * entry.mean, 100 * (entry.std or 0.0)
         middle = table.columns.index(entry.column) + shift
-        style = drawing.look(index) | {"linestyle": "none"} | ({"markerfacecolor": "white"} if entry.baseline else {})
-        axes.errorbar(mean, middle, xerr=std, elinewidth=0.8, capsize=1.5, zorder=3, **style)
+        look = drawing.look(index) | {"linestyle": "none"} | ({"markerfacecolor": "white"} if entry.baseline else {})
+        axes.errorbar(mean, middle, xerr=std, elinewidth=0.8, capsize=1.5, zorder=3, **look)
         if baseline and not entry.baseline:
             axes.plot([baseline, baseline], [middle - thick / 2, middle + thick / 2], **TICK)
         axes.annotate(
@@ -100,11 +100,11 @@ def _labels(table: Table) -> list[str]:
     return ["\n".join(textwrap.wrap(naming.label(table.axis, column), LETTERS)) for column in table.columns]
 
 
-def _lines(table: Table) -> int:
+def _label_lines(table: Table) -> int:
     return max(label.count("\n") + 1 for label in _labels(table))
 
 
-def _legend(figure: Figure, panels: Sequence[Panel], names: Sequence[str]) -> None:
+def _dots_legend(figure: Figure, panels: Sequence[Panel], names: Sequence[str]) -> None:
     """The series, if there are several, and what the ticks are."""
     from matplotlib.lines import Line2D
 

@@ -54,8 +54,8 @@ def _grid(path: Path, images: Float[Tensor, "rows columns c h w"], rows: list[st
         with files.atomic(path) as temporary:
             pictures.grid(images, rows, columns).save(temporary)
         return
-    with drawing.page(path, *tiles.size(len(columns), columns, rows)) as figure:
-        tiles.draw(figure, images, rows, columns)
+    with drawing.page(path, *tiles.tiles_size(len(columns), columns, rows)) as figure:
+        tiles.draw_tiles(figure, images, rows, columns)
 
 
 def class_accuracy(sweep: Sweep, runs: Path, output: Output | None = None) -> list[Path]:
@@ -85,8 +85,8 @@ def class_accuracy(sweep: Sweep, runs: Path, output: Output | None = None) -> li
             continue
         path = (output or Output(runs / sweep.full_name)).path("class-accuracy", _slug(row))
         classes = data.info(next(iter(row.values())).recipe.target).classes
-        with drawing.page(path, *bars.size(panels, classes)) as figure:
-            bars.draw(figure, panels, classes)
+        with drawing.page(path, *bars.bars_size(panels, classes)) as figure:
+            bars.draw_bars(figure, panels, classes)
         written.append(path)
     return written
 

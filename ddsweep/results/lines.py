@@ -23,7 +23,7 @@ SPELT = {"alpha": "weight α of the regulariser", "n_models": "number of PTMs $N
 NEAR = 0.5  # of a decade: what zero takes on an axis that is otherwise logarithmic
 
 
-def size(panels: Sequence[Panel], table: Table) -> tuple[float, float]:
+def lines_size(panels: Sequence[Panel], table: Table) -> tuple[float, float]:
     """Inches: one column for one panel, a page for several."""
     names = [name for name in series.titles(panels) if name]
     return (
@@ -32,7 +32,7 @@ def size(panels: Sequence[Panel], table: Table) -> tuple[float, float]:
     )
 
 
-def draw(figure: Figure, panels: Sequence[Panel], table: Table) -> None:
+def draw_lines(figure: Figure, panels: Sequence[Panel], table: Table) -> None:
     """Panels with a common axis; each has its own scale of accuracy, for methods lie far apart."""
     across = min(ACROSS, len(panels))
     down = math.ceil(len(panels) / across)
@@ -48,7 +48,7 @@ def draw(figure: Figure, panels: Sequence[Panel], table: Table) -> None:
         _scale(axes, _places(panels, table), figure.get_figwidth() / across)
     figure.supylabel("test accuracy (%)")
     figure.supxlabel(_called(table))
-    _legend(figure, panels, names)
+    _lines_legend(figure, panels, names)
 
 
 def _line(axes: Axes, one: Series, table: Table, index: int) -> None:
@@ -117,7 +117,7 @@ def _called(table: Table) -> str:
     return SPELT.get(table.axes[0], naming.field(table.axes[0]))
 
 
-def _legend(figure: Figure, panels: Sequence[Panel], names: Sequence[str]) -> None:
+def _lines_legend(figure: Figure, panels: Sequence[Panel], names: Sequence[str]) -> None:
     """The series, if there are several, and what the dots are."""
     from matplotlib.lines import Line2D
 

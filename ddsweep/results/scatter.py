@@ -74,7 +74,7 @@ class Scene:
         return Scene(self.real, panels, self.columns, self.rows, self.classes, self.caption)
 
 
-def size(scene: Scene) -> tuple[float, float]:
+def scatter_size(scene: Scene) -> tuple[float, float]:
     """Inches: as wide as a page; a single column of panels is narrower."""
     rows, columns = len(scene.lying.rows), len(scene.lying.columns)
     width = min(drawing.PAGE, columns * LARGEST + HEAD)
@@ -83,7 +83,7 @@ def size(scene: Scene) -> tuple[float, float]:
     return width, rows * (width - HEAD) / columns + HEAD + legend + caption + 0.2
 
 
-def draw(figure: Figure, scene: Scene) -> None:
+def draw_scatter(figure: Figure, scene: Scene) -> None:
     """A panel for each row and column, all of one scale, with the same real images in each; legend and caption below.
 
     A place without synthetic images says so.

@@ -21,7 +21,7 @@ GAP = 1 / 24  # between images, of their side
 LETTER = 0.065  # inches: width of a letter, about
 
 
-def size(count: int, columns: Sequence[str], rows: Sequence[str]) -> tuple[float, float]:
+def tiles_size(count: int, columns: Sequence[str], rows: Sequence[str]) -> tuple[float, float]:
     """Inches for ``count`` images of each row: as wide as a page, or less where that makes them large enough."""
     margin = LETTER * max(map(len, rows), default=0) + 0.1
     heads = [name.split("\n") for name in columns]
@@ -30,7 +30,7 @@ def size(count: int, columns: Sequence[str], rows: Sequence[str]) -> tuple[float
     return margin + count * side, 0.25 * max(map(len, heads), default=1) + len(rows) * side
 
 
-def draw(
+def draw_tiles(
     figure: Figure, images: Float[Tensor, "rows columns c h w"], rows: Sequence[str], columns: Sequence[str]
 ) -> None:
     """One image, made of all; each pixel that was learnt is enlarged without smoothing."""

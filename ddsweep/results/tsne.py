@@ -79,8 +79,8 @@ def feature_maps(
         lens = lens_of(well_trained(sweep, setting.recipe), dataset, say)
         path = (output or Output(runs / sweep.full_name)).path("tsne", label)
         scene = _scene(dataset, lens, setting.sets)
-        with drawing.page(path, *scatter.size(scene)) as figure:
-            scatter.draw(figure, scene)
+        with drawing.page(path, *scatter.scatter_size(scene)) as figure:
+            scatter.draw_scatter(figure, scene)
         written.append(path)
     return written
 

@@ -23,8 +23,8 @@ RUNS = Path("runs")
 
 
 def chart(panels: list[Panel], classes: list[str]) -> Figure:
-    with drawing.page(Path("chart.svg"), *bars.size(panels, classes)) as figure:
-        bars.draw(figure, panels, classes)
+    with drawing.page(Path("chart.svg"), *bars.bars_size(panels, classes)) as figure:
+        bars.draw_bars(figure, panels, classes)
     return figure
 
 
@@ -92,7 +92,7 @@ def test_class_accuracy_has_a_chart_for_each_finished_value(figures_drawn: list[
 @pytest.fixture
 def figures_drawn(monkeypatch: pytest.MonkeyPatch) -> list[list[Panel]]:
     drawn: list[list[Panel]] = []
-    draw = bars.draw
+    draw = bars.draw_bars
 
     def watched(figure: Figure, panels: list[Panel], classes: list[str]) -> None:
         drawn.append(list(panels))
@@ -111,9 +111,9 @@ def test_a_sweep_without_a_finished_cell_has_no_picture() -> None:
 def test_every_learnt_pixel_is_in_the_printed_grid(size: int) -> None:
     images = torch.linspace(0, 1, 2 * 3 * size * size).reshape(2, 3, 1, size, size)
     rows, columns = ["cat", "dog"], ["0", "10", "10000"]
-    width, height = tiles.size(3, columns, rows)
+    width, height = tiles.tiles_size(3, columns, rows)
     with drawing.page(Path("grid.pdf"), width, height) as figure:
-        tiles.draw(figure, images, rows, columns)
+        tiles.draw_tiles(figure, images, rows, columns)
     (axes,) = figure.axes
     (shown,) = axes.images
     mosaic = torch.as_tensor(shown.get_array().copy())[..., 0] / 255  # type: ignore[union-attr]

@@ -24,8 +24,8 @@ def points(*triples: tuple[float, float, int]) -> Points:
 
 
 def draw(scene: Scene) -> Figure:
-    with drawing.page(Path("scene.svg"), *scatter.size(scene)) as figure:
-        scatter.draw(figure, scene)
+    with drawing.page(Path("scene.svg"), *scatter.scatter_size(scene)) as figure:
+        scatter.draw_scatter(figure, scene)
     return figure
 
 
