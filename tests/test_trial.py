@@ -18,7 +18,7 @@ from ddsweep.evaluate import Rule
 from ddsweep.pretrained import published
 from ddsweep.recipe import Recipe, make
 from ddsweep.registry.networks import FOUNDATIONS
-from ddsweep.results import figures
+from ddsweep.results.plots import images
 from ddsweep.results.result import Result
 from ddsweep.trackers.null import NullTracker
 from tests import foundations, toys
@@ -262,7 +262,7 @@ def test_pictures_of_the_whole_sweep() -> None:
     one = sweep.load("ablation-alpha", "demo", {**TINY, "alpha": [0, 10]})
     for cell in one.cells:
         trial.run(cell.recipe, NullTracker(), "cpu", Path("runs"))
-    (path,) = figures.along_axis(one, Path("runs"))
+    (path,) = images.along_axis(one, Path("runs"))
     assert path == Path("runs/ablation-alpha@demo/alpha.png")
     width, height = size_of(path)
     assert height > 10 * 48

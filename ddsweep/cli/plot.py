@@ -59,8 +59,8 @@ def plot(
     launched = stores.finished(name, profile, runs, storage)
     on = devices.slots(device)[0]
 
-    from ddsweep.results import gallery
-    from ddsweep.results.output import Output
+    from ddsweep.results.plots import gallery
+    from ddsweep.results.plots.style import Output
 
     where = Output.of(output) if output else None
     kinds = [chosen] if chosen else gallery.kinds(launched)

@@ -216,7 +216,7 @@ class Session:
     def _draw(self) -> None:
         """The pictures that belong to the sweep, on a device that no agent uses any more."""
         from ddsweep.cli import stores
-        from ddsweep.results import gallery
+        from ddsweep.results.plots import gallery
 
         if self._sweep.pictures:
             stores.tell_bare(self._sweep, self._job.runs)

@@ -11,7 +11,7 @@ from PIL import Image
 from ddsweep import data, rng, sweep, trial
 from ddsweep.cli import session, stores
 from ddsweep.distill import synthetic
-from ddsweep.results import tsne
+from ddsweep.results.plots import tsne
 from ddsweep.results.result import Result
 from tests.cli.conftest import Run
 

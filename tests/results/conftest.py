@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ddsweep.results import drawing
+from ddsweep.results.plots import style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """Every figure that is drawn, in order, laid out as in its file."""
     seen: list[Figure] = []
-    page = drawing.page
+    page = style.page
 
     @contextlib.contextmanager
     def watched(path: Path, width: float, height: float) -> Iterator[Figure]:
@@ -27,5 +27,5 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
             yield figure
             seen.append(figure)
 
-    monkeypatch.setattr(drawing, "page", watched)
+    monkeypatch.setattr(style, "page", watched)
     return seen

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from ddsweep.results import accuracy, latex, ranking, table
+from ddsweep.results import latex, ranking, table
+from ddsweep.results.plots import accuracy
 from ddsweep.results.ranking import Ranking
 from ddsweep.results.result import Result
 from ddsweep.sweep import Sweep

@@ -14,8 +14,8 @@ from ddsweep import data, rng, sweep, trial
 from ddsweep.data import Dataset
 from ddsweep.distill import synthetic
 from ddsweep.pretrained import spec
-from ddsweep.results import scatter, tsne
-from ddsweep.results.output import Output
+from ddsweep.results.plots import tsne
+from ddsweep.results.plots.style import Output
 from ddsweep.sweep import Sweep
 from tests.toys import noise, spy
 
@@ -82,7 +82,7 @@ def finish(one: Sweep, dataset: Dataset, *unfinished: int) -> None:
 def test_figure_a1_as_a_whole(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tsne, "REAL", 60)
     monkeypatch.setattr(tsne, "SYNTHETIC", 20)
-    plots = spy(monkeypatch, scatter, "draw", lambda figure, scene: scene)
+    plots = spy(monkeypatch, tsne, "draw_scatter", lambda figure, scene: scene)
     one = small()
     told: list[str] = []
     finish(one, dataset, 3)
@@ -117,7 +117,7 @@ def test_equal_images_are_neighbours_whichever_set_they_are_in(
 ) -> None:
     """One embedding for all panels: two sets with the same images look the same."""
     monkeypatch.setattr(tsne, "REAL", 100)
-    plots = spy(monkeypatch, scatter, "draw", lambda figure, scene: scene)
+    plots = spy(monkeypatch, tsne, "draw_scatter", lambda figure, scene: scene)
     one = small(method="dm")
     same = synthetic.initial(dataset, 3, "real", rng.generator(0, "test"))
     for cell in one.cells:

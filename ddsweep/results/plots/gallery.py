@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ddsweep.results import accuracy, figures, tsne
-from ddsweep.results.output import Output
-from ddsweep.results.tsne import Say
+from ddsweep.results.plots import accuracy, classes, images, tsne
+from ddsweep.results.plots.style import Output
+from ddsweep.results.plots.tsne import Say
 from ddsweep.sweep import Picture, Sweep
 
-DRAWN = {"accuracy": accuracy.along_axis, "grid": figures.along_axis, "classes": figures.class_accuracy}
+DRAWN = {"accuracy": accuracy.along_axis, "grid": images.along_axis, "classes": classes.class_accuracy}
 
 
 def kinds(sweep: Sweep) -> list[Picture]:
@@ -32,8 +32,8 @@ def write(
     """Draw one kind of picture of what is finished; without a finished cell there is none.
 
     Args:
-        kind: ``accuracy`` (``accuracy.along_axis``), ``grid`` (``figures.along_axis``), ``classes``
-            (``figures.class_accuracy``), ``tsne`` (``tsne.feature_maps``).
+        kind: ``accuracy`` (``accuracy.along_axis``), ``grid`` (``images.along_axis``), ``classes``
+            (``classes.class_accuracy``), ``tsne`` (``tsne.feature_maps``).
         sweep: whose.
         runs: the folder of all runs.
         output: where to, and in which format; default: PNG in ``runs/NAME@PROFILE``.

@@ -14,8 +14,9 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.text import Text
 
 from ddsweep import sweep
-from ddsweep.results import accuracy, drawing, series, table
-from ddsweep.results.output import Output
+from ddsweep.results import table
+from ddsweep.results.plots import accuracy, style
+from ddsweep.results.plots.style import Output
 from ddsweep.results.result import Result
 from ddsweep.sweep import Sweep
 
@@ -156,7 +157,7 @@ def test_every_figure_can_be_read(figures: list[Figure], name: str) -> None:
     (path,) = accuracy.along_axis(one, RUNS, Output(Path("out"), "fig", ".svg"))
     assert path == Path("out/fig.svg")
     (figure,) = figures
-    assert figure.get_figwidth() in (drawing.COLUMN, drawing.PAGE)
+    assert figure.get_figwidth() in (style.COLUMN, style.PAGE)
     assert all(float(text.get_fontsize()) >= 7 for text in figure.findobj(Text))
     for axes in figure.axes:
         assert not any(one_.overlaps(other) for one_, other in itertools.combinations(labels(axes), 2))
@@ -170,7 +171,7 @@ def test_every_figure_can_be_read(figures: list[Figure], name: str) -> None:
 
 def test_more_lines_than_looks_get_panels_of_their_own() -> None:
     one = finish("ablation-alpha@demo", alpha=[0, 5], width=[4, 5, 6, 7, 8, 9, 10])
-    panels = series.panels(table.build(one, table.collect(one, RUNS)))
+    panels = accuracy.panels(table.build(one, table.collect(one, RUNS)))
     assert [panel.title for panel in panels] == [f"width {width}" for width in range(4, 11)]
 
 

@@ -13,20 +13,20 @@ import pytest
 from PIL import Image
 
 from ddsweep.errors import UserError
-from ddsweep.results import drawing
-from ddsweep.results.output import Output
+from ddsweep.results.plots import style
+from ddsweep.results.plots.style import Output
 
 
 def page(path: Path) -> Path:
-    with drawing.page(path, 3.0, 2.0) as figure:
+    with style.page(path, 3.0, 2.0) as figure:
         axes = figure.subplots()
-        axes.plot([1, 2, 3], [3, 1, 2], label="α × β", **drawing.look(1))
+        axes.plot([1, 2, 3], [3, 1, 2], label="α × β", **style.look(1))
         axes.set_title("N$_m$ – α")
-        axes.bar([1, 2], [1, 2], **drawing.fill(2))
+        axes.bar([1, 2], [1, 2], **style.fill(2))
     return path
 
 
-@pytest.mark.parametrize("suffix", drawing.SUFFIXES)
+@pytest.mark.parametrize("suffix", style.SUFFIXES)
 def test_the_same_content_is_the_same_file(suffix: str) -> None:
     assert page(Path(f"a{suffix}")).read_bytes() == page(Path(f"b{suffix}")).read_bytes()
 
@@ -69,22 +69,22 @@ def test_settings_of_others_have_no_say_and_are_put_back() -> None:
 
 def test_pyplot_and_its_figures_are_never_loaded() -> None:
     code = (
-        "import sys; from pathlib import Path; from ddsweep.results import drawing\n"
+        "import sys; from pathlib import Path; from ddsweep.results.plots import style\n"
         "assert 'matplotlib' not in sys.modules\n"
-        "with drawing.page(Path('a.pdf'), 2, 1) as figure: figure.subplots()\n"
+        "with style.page(Path('a.pdf'), 2, 1) as figure: figure.subplots()\n"
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_nothing_is_left_where_drawing_fails() -> None:
-    with pytest.raises(ZeroDivisionError), drawing.page(Path("a.png"), 2, 1):
+    with pytest.raises(ZeroDivisionError), style.page(Path("a.png"), 2, 1):
         _ = 1 / 0
     assert list(Path().iterdir()) == []
 
 
 def test_either_colour_or_form_is_enough() -> None:
-    for kind in (drawing.look, drawing.fill):
+    for kind in (style.look, style.fill):
         for field in kind(0):
             if field not in ("edgecolor", "linewidth"):
                 assert len({str(kind(index)[field]) for index in range(6)}) == 6

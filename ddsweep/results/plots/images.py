@@ -1,24 +1,30 @@
-"""Pictures of a whole sweep: what the axis does to the images of each class, and to its accuracy."""
+"""The same image of each class along the axis of a sweep: a PNG for screens, or a page for print."""
 
 from __future__ import annotations
 
-import statistics
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ddsweep import data, files, pictures
+from ddsweep import files, pictures
 from ddsweep.distill.synthetic import read
 from ddsweep.recipe import Recipe
-from ddsweep.registry.networks import paper_name
-from ddsweep.results import bars, drawing, tiles
-from ddsweep.results.bars import Panel
-from ddsweep.results.output import Output
-from ddsweep.results.result import Result
+from ddsweep.results.plots import style
+from ddsweep.results.plots.style import Output
 from ddsweep.results.table import Row, build, collect, column_label, setting_of
 from ddsweep.sweep import Sweep
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+LARGEST = 0.6  # inches: side of an image
+FINEST = 96  # pixels of its enlargement: viewers that smooth what they enlarge then blur a hundredth of an image
+GAP = 1 / 24  # between images, of their side
+LETTER = 0.065  # inches: width of a letter, about
 
 
 def along_axis(sweep: Sweep, runs: Path, output: Output | None = None) -> list[Path]:
@@ -36,14 +42,14 @@ def along_axis(sweep: Sweep, runs: Path, output: Output | None = None) -> list[P
             column: runs / cell.key / "synthetic.safetensors"
             for column in table.columns
             for cell in sweep.cells
-            if column_label(sweep, cell.recipe) == column and _belongs(row, cell.recipe)
+            if column_label(sweep, cell.recipe) == column and belongs(row, cell.recipe)
         }
         shown = {column: _first_of_each_class(path) for column, path in sets.items() if path.is_file()}
         if not shown:
             continue
         classes = next(iter(shown.values()))[1]
         images = torch.stack([images for images, _ in shown.values()], dim=1)
-        path = output.path("-".join(sweep.axis), _slug(row))
+        path = output.path("-".join(sweep.axis), slug(row))
         _grid(path, images, classes, [heading(sweep, column).replace("+", "+\n") for column in shown])
         written.append(path)
     return written
@@ -54,50 +60,8 @@ def _grid(path: Path, images: Float[Tensor, "rows columns c h w"], rows: list[st
         with files.atomic(path) as temporary:
             pictures.grid(images, rows, columns).save(temporary)
         return
-    with drawing.page(path, *tiles.tiles_size(len(columns), columns, rows)) as figure:
-        tiles.draw_tiles(figure, images, rows, columns)
-
-
-def class_accuracy(sweep: Sweep, runs: Path, output: Output | None = None) -> list[Path]:
-    """For every setting a picture ``class-accuracy[-SETTING].png`` in ``output``, or in ``runs/NAME@PROFILE``.
-
-    The paper's Fig. 1.
-
-    A chart for each value of the axis that is finished, with the accuracy of every evaluated architecture on every
-    class, over all seeds and networks.
-    """
-    found = collect(sweep, runs)
-    table = build(sweep, found)
-    written = []
-    for row, *_ in table.settings:
-        results = {
-            column: [
-                found[cell.key]
-                for cell in sweep.cells
-                if cell.key in found and column_label(sweep, cell.recipe) == column and _belongs(row, cell.recipe)
-            ]
-            for column in table.columns
-        }
-        panels = [
-            Panel(heading(sweep, column), values) for column, some in results.items() if (values := _by_arch(some))
-        ]
-        if not panels:
-            continue
-        path = (output or Output(runs / sweep.full_name)).path("class-accuracy", _slug(row))
-        classes = data.info(next(iter(row.values())).recipe.target).classes
-        with drawing.page(path, *bars.bars_size(panels, classes)) as figure:
-            bars.draw_bars(figure, panels, classes)
-        written.append(path)
-    return written
-
-
-def _by_arch(results: list[Result]) -> dict[str, list[float]]:
-    """Accuracy per class for each architecture, mean over the seeds."""
-    values: dict[str, list[list[float]]] = {}
-    for result in results:
-        for arch, accuracies in result.class_accuracy.items():
-            values.setdefault(paper_name(arch), []).append(accuracies)
-    return {arch: [statistics.fmean(seeds) for seeds in zip(*some, strict=True)] for arch, some in values.items()}
+    with style.page(path, *tiles_size(len(columns), columns, rows)) as figure:
+        draw_tiles(figure, images, rows, columns)
 
 
 def heading(sweep: Sweep, column: str) -> str:
@@ -105,13 +69,14 @@ def heading(sweep: Sweep, column: str) -> str:
     return column.upper() if sweep.axis == ("method",) else column.replace("×", "x")
 
 
-def _slug(row: Row) -> str:
+def slug(row: Row) -> str:
     """The setting of a row as part of a file's name, in the names of the recipe."""
     spoken = ("method", "target")
     return "-".join(str(value) if name in spoken else f"{name}-{value}" for name, value in setting_of(row).items())
 
 
-def _belongs(row: Row, recipe: Recipe) -> bool:
+def belongs(row: Row, recipe: Recipe) -> bool:
+    """Whether a cell is in a row of the table."""
     return all(getattr(recipe, name) == value for name, value in setting_of(row).items())
 
 
@@ -123,3 +88,34 @@ def _first_of_each_class(path: Path) -> tuple[Tensor, list[str]]:
     )
     first = synthetic.images[:: synthetic.ipc]
     return (first * std[:, None, None] + mean[:, None, None]).clamp(0, 1), metadata["classes"].split("\n")
+
+
+def tiles_size(count: int, columns: Sequence[str], rows: Sequence[str]) -> tuple[float, float]:
+    """Inches for ``count`` images of each row: as wide as a page, or less where that makes them large enough."""
+    margin = LETTER * max(map(len, rows), default=0) + 0.1
+    heads = [name.split("\n") for name in columns]
+    widest = max((len(line) for lines in heads for line in lines), default=0)
+    side = min((style.PAGE - margin) / count, max(LARGEST, LETTER * widest))
+    return margin + count * side, 0.25 * max(map(len, heads), default=1) + len(rows) * side
+
+
+def draw_tiles(
+    figure: Figure, images: Float[Tensor, "rows columns c h w"], rows: Sequence[str], columns: Sequence[str]
+) -> None:
+    """One image, made of all; each pixel that was learnt is enlarged without smoothing."""
+    factor = max(1, FINEST // images.shape[-2])
+    enlarged = images.repeat_interleave(factor, dim=-2).repeat_interleave(factor, dim=-1)
+    height, width = enlarged.shape[-2:]
+    gap = max(1, round(GAP * height))
+    count = images.shape[1]
+    mosaic = torch.ones(images.shape[2], len(rows) * (height + gap) - gap, count * (width + gap) - gap)
+    for row in range(len(rows)):
+        for column in range(count):
+            top, left = row * (height + gap), column * (width + gap)
+            mosaic[:, top : top + height, left : left + width] = enlarged[row, column]
+    axes = figure.subplots()
+    axes.imshow(pictures.to_pil(mosaic), interpolation="none")
+    axes.set_yticks([row * (height + gap) + height / 2 for row in range(len(rows))], rows)
+    axes.set_xticks([column * (width + gap) + width / 2 for column in range(count)], columns)
+    axes.tick_params(length=0, top=False, labeltop=True, labelbottom=False)
+    axes.spines[:].set_visible(False)

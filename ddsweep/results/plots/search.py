@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ddsweep.results import drawing, naming
+from ddsweep.results import naming
+from ddsweep.results.plots import style
 from ddsweep.results.ranking import Ranked, Ranking
 
 if TYPE_CHECKING:
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
 MARGIN = 0.03  # of the length of a logarithmic axis, beside its ends
 ACROSS = 3  # panels beside each other
 HEIGHT, LEGEND = 2.1, 0.3  # inches: of a row of panels; of the legend
-DONE: dict[str, Any] = {"color": drawing.COLOURS[0], "marker": "o"}
-BEST: dict[str, Any] = {"color": drawing.COLOURS[1], "marker": "*", "markersize": 9}
-LEFT: dict[str, Any] = {"color": drawing.COLOURS[3], "marker": "o", "fillstyle": "none"}
+DONE: dict[str, Any] = {"color": style.COLOURS[0], "marker": "o"}
+BEST: dict[str, Any] = {"color": style.COLOURS[1], "marker": "*", "markersize": 9}
+LEFT: dict[str, Any] = {"color": style.COLOURS[3], "marker": "o", "fillstyle": "none"}
 
 
 def panels(ranking: Ranking) -> list[str]:
@@ -30,7 +31,7 @@ def panels(ranking: Ranking) -> list[str]:
 def size(ranking: Ranking) -> tuple[float, float]:
     """Inches: one column for one panel, a page for several."""
     count = len(panels(ranking))
-    return (drawing.COLUMN if count == 1 else drawing.PAGE), HEIGHT * math.ceil(count / ACROSS) + LEGEND
+    return (style.COLUMN if count == 1 else style.PAGE), HEIGHT * math.ceil(count / ACROSS) + LEGEND
 
 
 def draw(figure: Figure, ranking: Ranking) -> None:
@@ -45,14 +46,14 @@ def draw(figure: Figure, ranking: Ranking) -> None:
             _front(axes, ranking, 1 + names.index(name))
         else:
             _along(axes, ranking, name)
-        axes.grid(axis="y", color=drawing.FAINT, linewidth=0.5)
+        axes.grid(axis="y", color=style.FAINT, linewidth=0.5)
         axes.set_axisbelow(True)
     figure.supylabel("test accuracy (%)" if len(ranking.objectives) == 1 else f"{ranking.objectives[0]} (%)")
     handles: dict[str, Any] = {}
     for axes in every[: len(names)]:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
-    drawing.legend(figure, list(handles.values()), list(handles))
+    style.legend(figure, list(handles.values()), list(handles))
 
 
 def _along(axes: Axes, ranking: Ranking, name: str) -> None:
@@ -71,7 +72,7 @@ def _along(axes: Axes, ranking: Ranking, name: str) -> None:
         seen = [100 * accuracy for _, accuracy in left]
         axes.plot([place(one) for one, _ in left], seen, **LEFT, linestyle="", label="on the way")
     for one in (one for one in ranking.trials if one.baseline and one.values):
-        axes.axhline(100 * one.values[0], color=drawing.INK, linestyle=":", linewidth=1.2, label="baseline")
+        axes.axhline(100 * one.values[0], color=style.INK, linestyle=":", linewidth=1.2, label="baseline")
     axes.set_xlabel(naming.field(name))
 
 
@@ -102,7 +103,7 @@ def _front(axes: Axes, ranking: Ranking, index: int) -> None:
     axes.step(_percent(front, index), _percent(front, 0), where="pre", color=BEST["color"], linewidth=0.9)
     axes.plot(_percent(front, index), _percent(front, 0), **BEST, linestyle="", label="Pareto front")
     if base:
-        axes.plot(_percent(base, index), _percent(base, 0), color=drawing.INK, marker="D", linestyle="",
+        axes.plot(_percent(base, index), _percent(base, 0), color=style.INK, marker="D", linestyle="",
                   fillstyle="none", label="baseline")  # fmt: skip
     axes.set_xlabel(f"{ranking.objectives[index]} (%)")
 

@@ -12,8 +12,9 @@ from matplotlib.colors import to_hex
 from PIL import Image
 
 from ddsweep import pictures, sweep
-from ddsweep.results import bars, drawing, figures, tiles
-from ddsweep.results.bars import Panel
+from ddsweep.results.plots import style
+from ddsweep.results.plots.classes import Panel, bars_size, class_accuracy, draw_bars
+from ddsweep.results.plots.images import FINEST, GAP, draw_tiles, tiles_size
 from ddsweep.results.result import Result
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ RUNS = Path("runs")
 
 
 def chart(panels: list[Panel], classes: list[str]) -> Figure:
-    with drawing.page(Path("chart.svg"), *bars.bars_size(panels, classes)) as figure:
-        bars.draw_bars(figure, panels, classes)
+    with style.page(Path("chart.svg"), *bars_size(panels, classes)) as figure:
+        draw_bars(figure, panels, classes)
     return figure
 
 
@@ -42,7 +43,7 @@ def test_a_caption_may_have_several_lines() -> None:
 def test_a_bar_is_as_high_as_its_accuracy() -> None:
     first, second = [0.0, 0.25, 1.0], [0.5, 0.1, 0.333]
     (axes,) = chart([Panel("one", {"A": first, "B": second})], ["cat", "dog", "ship"]).axes
-    for colour, values in zip(drawing.COLOURS, (first, second), strict=False):
+    for colour, values in zip(style.COLOURS, (first, second), strict=False):
         own = [bar for bar in axes.patches if to_hex(bar.get_facecolor()) == colour]
         assert [bar.get_height() for bar in own] == pytest.approx([100 * value for value in values])  # type: ignore[attr-defined]
         assert [round(bar.get_x() + bar.get_width() / 2) for bar in own] == [0, 1, 2]  # type: ignore[attr-defined]
@@ -60,7 +61,7 @@ def test_hundred_classes_and_four_networks_fit_one_picture() -> None:
     names = ("ConvNet-3", "AlexNet", "VGG-11", "ResNet-18")
     figure = chart([Panel("baseline", {name: [0.5] * 100 for name in names})], [f"class {i}" for i in range(100)])
     (axes,) = figure.axes
-    assert drawing.PAGE < figure.get_figwidth() < 2 * drawing.PAGE
+    assert style.PAGE < figure.get_figwidth() < 2 * style.PAGE
     assert min(bar.get_window_extent().width for bar in axes.patches) / figure.dpi * 72 > 1  # points
     labels = [label.get_window_extent() for label in axes.get_xticklabels()]
     assert not any(one.overlaps(other) for one, other in itertools.pairwise(labels))
@@ -78,10 +79,10 @@ def test_class_accuracy_has_a_chart_for_each_finished_value(figures_drawn: list[
             accuracies={arch: [level] for arch in archs},
             class_accuracy={arch: [level] * 10 for arch in archs},
         ).write(RUNS / cell.key)
-    (path,) = figures.class_accuracy(one, RUNS)
+    (path,) = class_accuracy(one, RUNS)
     assert path == RUNS / "table4@demo" / "class-accuracy.png"
     with Image.open(path) as picture:
-        assert picture.width == round(drawing.PAGE * 300)
+        assert picture.width == round(style.PAGE * 300)
     (drawn,) = figures_drawn
     assert [panel.title for panel in drawn] == ["baseline", "1 x 20"]
     for panel in drawn:
@@ -92,18 +93,18 @@ def test_class_accuracy_has_a_chart_for_each_finished_value(figures_drawn: list[
 @pytest.fixture
 def figures_drawn(monkeypatch: pytest.MonkeyPatch) -> list[list[Panel]]:
     drawn: list[list[Panel]] = []
-    draw = bars.draw_bars
+    draw = draw_bars
 
     def watched(figure: Figure, panels: list[Panel], classes: list[str]) -> None:
         drawn.append(list(panels))
         draw(figure, panels, classes)
 
-    monkeypatch.setattr(bars, "draw", watched)
+    monkeypatch.setattr("ddsweep.results.plots.classes.draw_bars", watched)
     return drawn
 
 
 def test_a_sweep_without_a_finished_cell_has_no_picture() -> None:
-    assert figures.class_accuracy(sweep.load("table4", "demo"), RUNS) == []
+    assert class_accuracy(sweep.load("table4", "demo"), RUNS) == []
     assert not RUNS.exists()
 
 
@@ -111,18 +112,18 @@ def test_a_sweep_without_a_finished_cell_has_no_picture() -> None:
 def test_every_learnt_pixel_is_in_the_printed_grid(size: int) -> None:
     images = torch.linspace(0, 1, 2 * 3 * size * size).reshape(2, 3, 1, size, size)
     rows, columns = ["cat", "dog"], ["0", "10", "10000"]
-    width, height = tiles.tiles_size(3, columns, rows)
-    with drawing.page(Path("grid.pdf"), width, height) as figure:
-        tiles.draw_tiles(figure, images, rows, columns)
+    width, height = tiles_size(3, columns, rows)
+    with style.page(Path("grid.pdf"), width, height) as figure:
+        draw_tiles(figure, images, rows, columns)
     (axes,) = figure.axes
     (shown,) = axes.images
     mosaic = torch.as_tensor(shown.get_array().copy())[..., 0] / 255  # type: ignore[union-attr]
-    factor = max(1, tiles.FINEST // size)
-    step = size * factor + max(1, round(tiles.GAP * size * factor))
+    factor = max(1, FINEST // size)
+    step = size * factor + max(1, round(GAP * size * factor))
     for row in range(2):
         for column in range(3):
             tile = mosaic[row * step :, column * step :][: size * factor : factor, : size * factor : factor]
             assert torch.allclose(tile, images[row, column, 0], atol=0.003)
     assert [label.get_text() for label in axes.get_xticklabels()] == columns
     assert [label.get_text() for label in axes.get_yticklabels()] == rows
-    assert width <= drawing.PAGE + 1e-9
+    assert width <= style.PAGE + 1e-9

@@ -9,8 +9,8 @@ import pytest
 import torch
 from matplotlib.colors import to_hex
 
-from ddsweep.results import drawing, scatter
-from ddsweep.results.scatter import COLOURS, Points, Scene
+from ddsweep.results.plots import style, tsne
+from ddsweep.results.plots.tsne import COLOURS, Points, Scene
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,8 +24,8 @@ def points(*triples: tuple[float, float, int]) -> Points:
 
 
 def draw(scene: Scene) -> Figure:
-    with drawing.page(Path("scene.svg"), *scatter.scatter_size(scene)) as figure:
-        scatter.draw_scatter(figure, scene)
+    with style.page(Path("scene.svg"), *tsne.scatter_size(scene)) as figure:
+        tsne.draw_scatter(figure, scene)
     return figure
 
 
@@ -54,7 +54,7 @@ def test_a_real_image_has_the_same_place_in_every_panel_and_is_half_as_strong() 
     figure = plot(points((0, 0, 0), (10, 10, 1)), star)
     assert [marks(axes, 0) for axes in figure.axes] == 6 * [[(0, 0, COLOURS[0]), (10, 10, COLOURS[1])]]
     assert {axes.get_xlim() for axes in figure.axes} == {figure.axes[0].get_xlim()}
-    assert {axes.collections[0].get_alpha() for axes in figure.axes} == {scatter.OPACITY}
+    assert {axes.collections[0].get_alpha() for axes in figure.axes} == {tsne.OPACITY}
 
 
 def test_a_panel_without_a_set_says_so() -> None:
@@ -68,7 +68,7 @@ def test_a_panel_without_a_set_says_so() -> None:
 @pytest.mark.parametrize("columns", ["A", "AB", "ABC"])
 def test_as_wide_as_a_page_and_all_on_it(columns: str) -> None:
     figure = plot(points((0, 0, 0), (1, 1, 1)), {("with", "A"): points((0, 1, 2))}, columns)
-    assert figure.get_figwidth() == pytest.approx(drawing.PAGE, abs=0.1)
+    assert figure.get_figwidth() == pytest.approx(style.PAGE, abs=0.1)
     parts = [*figure.axes, *figure.legends, figure.texts[0]]
     boxes = [part.get_window_extent() for part in parts]
     assert all(figure.bbox.padded(1).contains(x, y) for box in boxes for x, y in box.corners())

@@ -8,11 +8,14 @@ either alone is enough.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ddsweep import files
+from ddsweep.errors import UserError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -82,3 +85,41 @@ def legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str]) -> Non
         handles, labels, loc="outside upper center", ncols=max(1, min(len(labels), room)), handlelength=2.6,
         columnspacing=1.2, borderpad=0.1, handletextpad=0.5,
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Output:
+    """A folder for pictures under their own names, or a name for them.
+
+    Attributes:
+        folder: where to.
+        stem: what they are called; empty: by what they show.
+        suffix: the ending, which is the format: one of ``drawing.SUFFIXES``.
+    """
+
+    folder: Path
+    stem: str = ""
+    suffix: str = ".png"
+
+    @classmethod
+    def of(cls, path: Path) -> Output:
+        """What ``--output`` means: a file if it ends as a picture does, else a folder.
+
+        Raises:
+            UserError: it ends like a file of another kind.
+        """
+        suffix = path.suffix.lower()
+        if suffix in SUFFIXES:
+            return cls(path.parent, path.stem, suffix)
+        if suffix in (".jpg", ".jpeg", ".gif", ".eps", ".ps", ".tif", ".tiff", ".webp", ".html", ".pgf"):
+            raise UserError(f"--output {path}: no such format (allowed: {', '.join(SUFFIXES)}; or a folder)")
+        return cls(path)
+
+    def path(self, name: str, label: str = "") -> Path:
+        """Where the picture ``name`` of the setting ``label`` goes: ``NAME-LABEL.png``, or ``STEM-LABEL.pdf``."""
+        return self.folder / (file_name([self.stem or name, label]) + self.suffix)
+
+
+def file_name(parts: Iterable[str]) -> str:
+    """The words of ``parts`` as the name of a file, without its ending."""
+    return "-".join(filter(None, (re.sub(r"[^\w-]+", "-", part) for part in parts)))

@@ -1,0 +1,119 @@
+"""A bar chart of accuracies by class (the paper's Fig. 1)."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ddsweep import data
+from ddsweep.registry.networks import paper_name
+from ddsweep.results.plots import style
+from ddsweep.results.plots.images import belongs, heading, slug
+from ddsweep.results.plots.style import Output
+from ddsweep.results.result import Result
+from ddsweep.results.table import build, collect, column_label
+from ddsweep.sweep import Sweep
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+UNIT = "accuracy on each class (%)"
+PANEL, HEAD, MARGIN = 1.25, 0.35, 0.6  # inches: height of a panel, of the legend; width of what is left of the bars
+GROUP = 0.115  # inches: at least so much for a class, the height of its name
+FILLED = 0.8  # of a group; the rest is the gap to the next
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One chart.
+
+    Attributes:
+        title: what stands above it.
+        values: for every kind of bar, a fraction per class.
+    """
+
+    title: str
+    values: Mapping[str, Sequence[float]]
+
+
+def class_accuracy(sweep: Sweep, runs: Path, output: Output | None = None) -> list[Path]:
+    """For every setting a picture ``class-accuracy[-SETTING].png`` in ``output``, or in ``runs/NAME@PROFILE``.
+
+    The paper's Fig. 1.
+
+    A chart for each value of the axis that is finished, with the accuracy of every evaluated architecture on every
+    class, over all seeds and networks.
+    """
+    found = collect(sweep, runs)
+    table = build(sweep, found)
+    written = []
+    for row, *_ in table.settings:
+        results = {
+            column: [
+                found[cell.key]
+                for cell in sweep.cells
+                if cell.key in found and column_label(sweep, cell.recipe) == column and belongs(row, cell.recipe)
+            ]
+            for column in table.columns
+        }
+        panels = [
+            Panel(heading(sweep, column), values) for column, some in results.items() if (values := _by_arch(some))
+        ]
+        if not panels:
+            continue
+        path = (output or Output(runs / sweep.full_name)).path("class-accuracy", slug(row))
+        classes = data.info(next(iter(row.values())).recipe.target).classes
+        with style.page(path, *bars_size(panels, classes)) as figure:
+            draw_bars(figure, panels, classes)
+        written.append(path)
+    return written
+
+
+def _by_arch(results: list[Result]) -> dict[str, list[float]]:
+    """Accuracy per class for each architecture, mean over the seeds."""
+    values: dict[str, list[list[float]]] = {}
+    for result in results:
+        for arch, accuracies in result.class_accuracy.items():
+            values.setdefault(paper_name(arch), []).append(accuracies)
+    return {arch: [statistics.fmean(seeds) for seeds in zip(*some, strict=True)] for arch, some in values.items()}
+
+
+def bars_size(panels: Sequence[Panel], classes: Sequence[str]) -> tuple[float, float]:
+    """Inches: as wide as a page, wider where there are many classes."""
+    width = max(style.PAGE, MARGIN + GROUP * len(classes))
+    names = style.LETTER * max(map(len, classes)) if _upright(classes, width) else 0.1
+    return width, PANEL * len(panels) + HEAD + names
+
+
+def _upright(classes: Sequence[str], width: float) -> bool:
+    """Whether a name is wider than its bars."""
+    return style.LETTER * (max(map(len, classes)) + 1) > (width - MARGIN) / len(classes)
+
+
+def draw_bars(figure: Figure, panels: Sequence[Panel], classes: Sequence[str]) -> None:
+    """Panels below each other, a group of bars for each class, and the names of the classes at the bottom."""
+    kinds = list(dict.fromkeys(kind for panel in panels for kind in panel.values))
+    width = FILLED / len(kinds)
+    every = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    handles = {}
+    for axes, panel in zip(every, panels, strict=True):
+        for kind, values in panel.values.items():
+            index = kinds.index(kind)
+            places = [label + (index - (len(kinds) - 1) / 2) * width for label in range(len(values))]
+            many = len(classes) > 20  # bars of a millimetre's quarter: their colour needs all of it
+            fill = style.fill(index) | ({"hatch": "", "linewidth": 0} if many else {})
+            handles[kind] = axes.bar(places, [100 * value for value in values], width, **fill)
+        axes.set_title(panel.title, loc="left")
+        axes.set_ylim(0, 100)
+        axes.set_yticks([0, 25, 50, 75, 100], ["0", "", "50", "", "100"])
+        axes.grid(axis="y", color=style.FAINT, linewidth=0.5)
+        axes.set_axisbelow(True)
+        axes.tick_params(axis="x", length=0)
+    upright = _upright(classes, figure.get_figwidth())
+    every[-1].set_xticks(range(len(classes)), classes, rotation=90 if upright else 0)
+    every[-1].set_xlim(-0.6, len(classes) - 0.4)
+    figure.supylabel(UNIT)
+    style.legend(figure, [handles[kind] for kind in kinds], kinds)
