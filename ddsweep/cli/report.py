@@ -11,7 +11,7 @@ from ddsweep.cli.options import RUNS, Name, Profile, Runs, Storage
 
 if TYPE_CHECKING:
     from ddsweep.backends import Status
-    from ddsweep.results.against import Comparison
+    from ddsweep.results.tables.comparison import Comparison
     from ddsweep.sweep import Sweep
 
 Against = Annotated[
@@ -51,7 +51,7 @@ def report(
 
 def _compare(one: Sweep, against: str, runs: Path, storage: str | None) -> Comparison:
     from ddsweep.cli import results
-    from ddsweep.results import table
+    from ddsweep.results.tables import table
 
     return results.compare(one, table.build(one, table.collect(one, runs)), against, runs, storage)
 

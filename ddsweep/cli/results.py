@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from ddsweep.results.against import Comparison
-    from ddsweep.results.joined import Part
-    from ddsweep.results.ranking import Ranking
-    from ddsweep.results.table import Table
+    from ddsweep.results.tables.comparison import Comparison
+    from ddsweep.results.tables.ranking import Ranking
+    from ddsweep.results.tables.side_by_side import Part
+    from ddsweep.results.tables.table import Table
     from ddsweep.sweep import Sweep
 
 
@@ -76,46 +76,46 @@ def results(
 
 
 def _part(one: Sweep, against: str | None, where: str | None, runs: Path, storage: str | None) -> Part:
-    from ddsweep.results import joined, select, table
+    from ddsweep.results.tables import side_by_side, table
 
-    built = table.build(one, table.collect(one, runs), select.where(one, where) if where else None)
-    return joined.Part(one, built, compare(one, built, against, runs, storage) if against else None)
+    built = table.build(one, table.collect(one, runs), table.where(one, where) if where else None)
+    return side_by_side.Part(one, built, compare(one, built, against, runs, storage) if against else None)
 
 
 def compare(one: Sweep, built: Table, against: str, runs: Path, storage: str | None) -> Comparison:
     """What ``--against`` names beside a table."""
     from ddsweep.cli import stores
-    from ddsweep.results import against as beside
-    from ddsweep.results import stored, table
+    from ddsweep.results.tables import comparison as beside
+    from ddsweep.results.tables import saved, table
 
     if against == beside.PAPER:
         return beside.with_paper(one, built)
-    if against.endswith(stored.SUFFIXES):
-        return stored.compare(built, Path(against))
+    if against.endswith(saved.SUFFIXES):
+        return saved.compare(built, Path(against))
     other = stores.finished(against, None if "@" in against else one.profile, runs, storage)
     return beside.with_sweep(one, built, other.full_name, table.build(other, table.collect(other, runs)))
 
 
 def _text(parts: Sequence[Part], format_: Format) -> str:
-    from ddsweep.results import formats, joined, latex
+    from ddsweep.results.tables import formats, latex, side_by_side
 
     if format_ is Format.latex:
         return "\n\n".join(latex.as_latex(part) for part in parts)
     if format_ is Format.markdown:
-        return joined.as_markdown(parts)
+        return side_by_side.as_markdown(parts)
     write = {Format.csv: formats.as_csv, Format.json: formats.as_json}
-    return write[format_](joined.records(parts))
+    return write[format_](side_by_side.records(parts))
 
 
 def _show(parts: Sequence[Part]) -> None:
     from ddsweep.cli import display
-    from ddsweep.results import joined, screen
+    from ddsweep.results.tables import side_by_side, terminal
 
     out = display.stdout()
-    together = joined.grid(parts)
-    if joined.fits(parts) and screen.fits(together, out.width):
-        out.print(screen.grid(together))
-        for remark in joined.remarks(parts):
+    together = side_by_side.grid(parts)
+    if side_by_side.fits(parts) and terminal.fits(together, out.width):
+        out.print(terminal.grid(together))
+        for remark in side_by_side.remarks(parts):
             out.print(remark, style="dim")
         return
     for part in parts:
@@ -123,10 +123,10 @@ def _show(parts: Sequence[Part]) -> None:
 
 
 def _show_one(out: Console, part: Part) -> None:
-    from ddsweep.results import layout, screen
+    from ddsweep.results.tables import layout, terminal
 
-    about, *tests = screen.caption(part.table).split("\n")
-    out.print(screen.render(part.shown, out.width))
+    about, *tests = terminal.caption(part.table).split("\n")
+    out.print(terminal.render(part.shown, out.width))
     out.print(f"{about} · {part.sweep.full_name}", style="dim")
     if part.compared:
         for remark in layout.remarks(part.compared):
@@ -139,7 +139,7 @@ def _show_one(out: Console, part: Part) -> None:
 def show(one: Sweep, runs: Path, where: str | None, format_: Format) -> None:
     """Print the trials of a search in a format."""
     from ddsweep.cli import display
-    from ddsweep.results import formats, latex, ranking
+    from ddsweep.results.tables import formats, latex, ranking
 
     ranked = _ranked(one, runs, where)
     if format_.value == "table":
@@ -154,15 +154,15 @@ def show(one: Sweep, runs: Path, where: str | None, format_: Format) -> None:
 
 
 def _ranked(one: Sweep, runs: Path, where: str | None) -> Ranking:
-    from ddsweep.results import ranking, select, table
+    from ddsweep.results.tables import ranking, table
 
-    return ranking.build(one, table.collect(one, runs), runs, select.where(one, where) if where else None)
+    return ranking.build(one, table.collect(one, runs), runs, table.where(one, where) if where else None)
 
 
 def screen(out: Console, ranked: Ranking) -> None:
     """The trials on a screen."""
-    from ddsweep.results import ranking
-    from ddsweep.results import screen as screens
+    from ddsweep.results.tables import ranking
+    from ddsweep.results.tables import terminal as screens
 
     out.print(screens.grid(ranking.grid(ranked, "[bold]{}[/bold]")))
     out.print(ranking.caption(ranked), style="dim", soft_wrap=True)

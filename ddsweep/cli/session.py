@@ -201,7 +201,7 @@ class Session:
 
     def _show_table(self) -> None:
         """The table of what is finished; of a search its trials."""
-        from ddsweep.results import ranking, screen, table
+        from ddsweep.results.tables import ranking, table, terminal
 
         found = table.collect(self._sweep, self._job.runs)
         if self._sweep.search:
@@ -210,8 +210,8 @@ class Session:
             results.screen(self._out, ranking.build(self._sweep, found, self._job.runs))
             return
         built = table.build(self._sweep, found)
-        self._out.print(screen.render(built, self._out.width))
-        self._out.print(screen.caption(built), style="dim", soft_wrap=True)
+        self._out.print(terminal.render(built, self._out.width))
+        self._out.print(terminal.caption(built), style="dim", soft_wrap=True)
 
     def _draw(self) -> None:
         """The pictures that belong to the sweep, on a device that no agent uses any more."""

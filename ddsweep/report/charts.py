@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ddsweep.report.material import words
-from ddsweep.results import layout, naming, significance
-from ddsweep.results.against import PAPER
-from ddsweep.results.table import average_gain, setting_of
+from ddsweep.results.tables import layout, naming, significance
+from ddsweep.results.tables.comparison import PAPER
+from ddsweep.results.tables.table import average_gain, setting_of
 
 if TYPE_CHECKING:
     from ddsweep.report.material import Material
-    from ddsweep.results.against import Other
-    from ddsweep.results.table import Entry
-    from ddsweep.results.table import Row as TableRow
+    from ddsweep.results.tables.comparison import Other
+    from ddsweep.results.tables.table import Entry
+    from ddsweep.results.tables.table import Row as TableRow
 
 ACROSS = 4  # settings that stand beside each other; more of them, and each is a line
 WIDE = 80  # characters of heads that fit beside each other

@@ -147,7 +147,7 @@ def _thumb(image: Image) -> Image:
 
 
 def _gallery(material: Material, group: int, label: str, runs: dict[int, _Run]) -> Gallery:
-    from ddsweep.results import naming
+    from ddsweep.results.tables import naming
 
     table = material.table
     heads = {column: naming.label(table.axis, table.columns[column]) for column in runs}

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ddsweep.backends.values import Row, State, Status
-from ddsweep.results import labels, naming, table
+from ddsweep.results.tables import naming, table
 
 if TYPE_CHECKING:
-    from ddsweep.results.against import Comparison
     from ddsweep.results.result import Result
-    from ddsweep.results.table import Table
+    from ddsweep.results.tables.comparison import Comparison
+    from ddsweep.results.tables.table import Table
     from ddsweep.sweep import Cell, Sweep
 
 Cells = dict[str, "list[Cell]"]
@@ -50,7 +50,7 @@ class Material:
     @classmethod
     def of(cls, sweep: Sweep, runs: Path, status: Status, against: Comparison | None = None) -> Material:
         """Read the run folders. Without ``against`` the paper's numbers stand beside ours, where it has any."""
-        from ddsweep.results import against as beside
+        from ddsweep.results.tables import comparison as beside
 
         found = table.collect(sweep, runs)
         built = table.build(sweep, found)
@@ -68,7 +68,7 @@ class Material:
             places = settings.setdefault(words(chosen), {})
             for cell in self.sweep.cells:
                 if all(getattr(cell.recipe, name) == value for name, value in chosen.items()):
-                    places.setdefault(labels.column_label(self.sweep, cell.recipe), []).append(cell)
+                    places.setdefault(naming.column_label(self.sweep, cell.recipe), []).append(cell)
         return settings
 
     @property

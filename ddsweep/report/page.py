@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ddsweep import __version__, files
 from ddsweep.report import charts, images, text
-from ddsweep.results import formats, naming
+from ddsweep.results.tables import formats, naming
 
 if TYPE_CHECKING:
     from ddsweep.report.material import Material

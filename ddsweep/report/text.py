@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from ddsweep.backends.values import State
 from ddsweep.report import charts
-from ddsweep.results import labels, layout, naming
+from ddsweep.results.tables import layout, naming
 
 if TYPE_CHECKING:
     from ddsweep.report.material import Material
-    from ddsweep.results.table import Row as TableRow
+    from ddsweep.results.tables.table import Row as TableRow
 
 PHASES = {"pretrain": "training PTMs", "distill": "distillation", "evaluate": "evaluation"}
 
@@ -91,7 +91,7 @@ def settings(material: Material) -> tuple[list[Setting], list[Setting]]:
     varied: list[Setting] = []
     rest: list[Setting] = []
     for name in type(recipes[0]).model_fields:
-        values = list(dict.fromkeys(labels.axis_value(recipe, name) or "–" for recipe in recipes))
+        values = list(dict.fromkeys(naming.axis_value(recipe, name) or "–" for recipe in recipes))
         one = Setting(name, ", ".join(values), name in sweep.parameters)
         if name not in sweep.axis:
             (varied if len(values) > 1 and name in sweep.swept else rest).append(one)

@@ -18,8 +18,8 @@ from ddsweep.plugins import code, loading
 from ddsweep.recipe import make
 from ddsweep.recipe.parts import TABLES
 from ddsweep.registry.methods import METHODS
-from ddsweep.results import naming
 from ddsweep.results import result as results
+from ddsweep.results.tables import naming
 from ddsweep.trackers.null import NullTracker
 from tests.cli.conftest import Run, ddsweep
 from tests.plugins.plugged import METHOD, Plug, plug

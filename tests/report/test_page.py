@@ -16,8 +16,8 @@ from typing import Any
 from ddsweep import report, sweep
 from ddsweep.backends.values import State
 from ddsweep.report import Material
-from ddsweep.results import against, table
 from ddsweep.results.result import Result
+from ddsweep.results.tables import comparison, table
 from tests.report.conftest import Finished
 
 EVIL = "</script><img src=http://evil.example/x onerror=alert(1)>'\"&"
@@ -200,6 +200,6 @@ def test_the_paper_stands_beside_our_numbers_where_it_has_any() -> None:
 
 def test_another_sweep_may_stand_beside_it(finished: Finished) -> None:
     built = table.build(finished.sweep, table.collect(finished.sweep, finished.runs))
-    shown = page(finished, against=against.with_sweep(finished.sweep, built, "mine@quick", built))
+    shown = page(finished, against=comparison.with_sweep(finished.sweep, built, "mine@quick", built))
     assert "mine@quick 56.0 ± 1.0" in shown.text
     assert "6 of 6 entries have a number in mine@quick" in shown.text

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ddsweep.results import naming, ranking
-from ddsweep.results.labels import BASELINE
 from ddsweep.results.plots import search, style
 from ddsweep.results.plots.style import Output
-from ddsweep.results.table import Entry, Row, Table, build, collect, setting_of
+from ddsweep.results.tables import naming, ranking
+from ddsweep.results.tables.naming import BASELINE
+from ddsweep.results.tables.table import Entry, Row, Table, build, collect, setting_of
 from ddsweep.sweep import Sweep
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from ddsweep.results.plots import style
 from ddsweep.results.plots.images import belongs, heading, slug
 from ddsweep.results.plots.style import Output
 from ddsweep.results.result import Result
-from ddsweep.results.table import build, collect, column_label
+from ddsweep.results.tables.table import build, collect, column_label
 from ddsweep.sweep import Sweep
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from ddsweep.distill.synthetic import read
 from ddsweep.recipe import Recipe
 from ddsweep.results.plots import style
 from ddsweep.results.plots.style import Output
-from ddsweep.results.table import Row, build, collect, column_label, setting_of
+from ddsweep.results.tables.table import Row, build, collect, column_label, setting_of
 from ddsweep.sweep import Sweep
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ddsweep.results import naming
 from ddsweep.results.plots import style
-from ddsweep.results.ranking import Ranked, Ranking
+from ddsweep.results.tables import naming
+from ddsweep.results.tables.ranking import Ranked, Ranking
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

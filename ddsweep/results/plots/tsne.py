@@ -20,10 +20,10 @@ from ddsweep.pretrained import inventory, pool, spec, training
 from ddsweep.pretrained.pool import PretrainedModel
 from ddsweep.recipe import Recipe
 from ddsweep.registry.networks import paper_name
-from ddsweep.results.labels import column_label
 from ddsweep.results.plots import style
 from ddsweep.results.plots.images import heading
 from ddsweep.results.plots.style import Output
+from ddsweep.results.tables.naming import column_label
 from ddsweep.sweep import Scalar, Sweep
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.text import Text
 
 from ddsweep import sweep
-from ddsweep.results import table
 from ddsweep.results.plots import accuracy, style
 from ddsweep.results.plots.style import Output
 from ddsweep.results.result import Result
+from ddsweep.results.tables import table
 from ddsweep.sweep import Sweep
 
 if TYPE_CHECKING:

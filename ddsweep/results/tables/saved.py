@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from ddsweep.errors import UserError
-from ddsweep.results import against, formats
-from ddsweep.results.against import Comparison, Other
-from ddsweep.results.formats import Record
-from ddsweep.results.table import BASELINE, Entry, Table, axis_value
+from ddsweep.results.tables import comparison, formats
+from ddsweep.results.tables.comparison import Comparison, Other
+from ddsweep.results.tables.formats import Record
+from ddsweep.results.tables.table import BASELINE, Entry, Table, axis_value
 
 SUFFIXES = (".csv", ".json")
 NEEDED = ("accuracy", "accuracy_std", "n")
@@ -61,7 +61,7 @@ def compare(table: Table, path: Path) -> Comparison:
         mean, std = (_number(same[0].get(name)) for name in ("accuracy", "accuracy_std"))
         return entry.recipe, None if mean is None else Other(mean, std)
 
-    found = against.beside(table, path.name, match)
+    found = comparison.beside(table, path.name, match)
     return replace(found, caveat=f"{path.name} names only what it varies: other settings may differ")
 
 

@@ -13,15 +13,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ddsweep.errors import UserError
+from ddsweep.expression import Expression
 from ddsweep.recipe import Recipe
-from ddsweep.results import labels, significance
 from ddsweep.results import result as results
-from ddsweep.results.labels import BASELINE as BASELINE
-from ddsweep.results.labels import axis_value as axis_value
-from ddsweep.results.labels import column_label as column_label
 from ddsweep.results.result import Result
-from ddsweep.results.significance import Verdict
+from ddsweep.results.tables import naming, significance
+from ddsweep.results.tables.naming import BASELINE as BASELINE
+from ddsweep.results.tables.naming import axis_value as axis_value
+from ddsweep.results.tables.naming import column_label as column_label
+from ddsweep.results.tables.significance import Verdict
 from ddsweep.sweep import Cell, Sweep
+
+CONDITION_NAMES = (*Recipe.model_fields, "n_archs")
 
 
 @dataclass(frozen=True)
@@ -145,7 +149,7 @@ def build(sweep: Sweep, found: Mapping[str, Result], cells: Sequence[Cell] | Non
         for arch in eval_archs or [""]
     ]
     rows = _corrected([row for row in rows if row])
-    return Table(sweep.axis, labels.axis(sweep), list(columns), rows, eval_archs, labels.notes(sweep))
+    return Table(sweep.axis, naming.axis(sweep), list(columns), rows, eval_archs, naming.notes(sweep))
 
 
 def _eval_archs(cells: Sequence[Cell]) -> list[str]:
@@ -208,3 +212,44 @@ def _corrected(rows: list[Row]) -> list[Row]:
         }
         for row in rows
     ]
+
+
+def where(sweep: Sweep, text: str) -> tuple[Cell, ...]:
+    """The cells of which the condition ``text`` (``expression``) holds, in their order.
+
+    The baseline of a row stays while any cell of the row does, whatever the condition says of it: it has no PTMs, so
+    ``n_models > 1`` is never true of it, and without it there would be nothing to compare with.
+
+    Args:
+        sweep: whose cells.
+        text: about the fields of the recipe, and ``n_archs`` (N_a). ``source`` is the dataset's own name, as tables
+            show it.
+
+    Raises:
+        UserError: it is no such condition, or holds of no cell.
+    """
+    try:
+        condition = Expression.parse(text, CONDITION_NAMES)
+        chosen = {cell.key for cell in sweep.cells if condition.holds(_choices(cell.recipe))}
+    except UserError as error:
+        raise UserError(f"--where: {error}") from None
+    guided = (cell for cell in sweep.cells if cell.key in chosen and not sweep.is_baseline(cell.recipe))
+    rows = {_compared_with(sweep, cell) for cell in guided}
+    kept = tuple(
+        cell
+        for cell in sweep.cells
+        if cell.key in chosen or (sweep.is_baseline(cell.recipe) and _compared_with(sweep, cell) in rows)
+    )
+    if not kept:
+        raise UserError(f"--where: {text!r} holds of none of the {len(sweep.cells)} cells of {sweep.full_name}")
+    return kept
+
+
+def _choices(recipe: Recipe) -> dict[str, Any]:
+    return recipe.model_dump() | {"source": recipe.source_dataset if recipe.source else "", "n_archs": recipe.n_archs}
+
+
+def _compared_with(sweep: Sweep, cell: Cell) -> tuple[Any, ...]:
+    """What a cell shares with its baseline: the setting and the seed."""
+    names = [name for name in sweep.swept if name not in (*sweep.axis, *sweep.baseline)]
+    return tuple(getattr(cell.recipe, name) for name in [*names, "seed"])

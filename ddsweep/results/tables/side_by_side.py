@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ddsweep.results import formats, layout, naming
-from ddsweep.results.against import Comparison
-from ddsweep.results.formats import Record
-from ddsweep.results.layout import Grid
-from ddsweep.results.table import BASELINE, Row, Table
+from ddsweep.results.tables import formats, layout, naming
+from ddsweep.results.tables.comparison import Comparison
+from ddsweep.results.tables.formats import Record
+from ddsweep.results.tables.layout import Grid
+from ddsweep.results.tables.table import BASELINE, Row, Table
 from ddsweep.sweep import Sweep
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from ddsweep import sweep
-from ddsweep.results import against, latex, table
-from ddsweep.results.joined import Part
 from ddsweep.results.result import Result
+from ddsweep.results.tables import comparison, latex, table
+from ddsweep.results.tables.side_by_side import Part
 
 KNOWN = {
     "begin", "end", "centering", "footnotesize", "setlength", "tabcolsep", "caption", "label", "toprule", "midrule",
@@ -98,7 +98,7 @@ def part(reference: str, *, skip: int = 0, compared: bool = False, **settings: A
         mean = 0.5 + 0.001 * (index * 7 % 11)
         found[cell.key] = Result(cell.recipe, accuracies={arch: [mean - 0.002, mean + 0.002] for arch in archs})
     built = table.build(one, found)
-    return Part(one, built, against.with_paper(one, built) if compared else None)
+    return Part(one, built, comparison.with_paper(one, built) if compared else None)
 
 
 @pytest.mark.parametrize("profile", ["demo", "paper"])

@@ -12,10 +12,10 @@ import pytest
 from rich.console import Console
 
 from ddsweep import sweep
-from ddsweep.results import against, formats, layout, paper, screen, table
-from ddsweep.results.against import Comparison, Line, Other
 from ddsweep.results.result import Result
-from ddsweep.results.table import Entry
+from ddsweep.results.tables import comparison, formats, layout, paper, table, terminal
+from ddsweep.results.tables.comparison import Comparison, Line, Other
+from ddsweep.results.tables.table import Entry
 from ddsweep.sweep import Sweep
 
 
@@ -34,7 +34,7 @@ def as_printed(one: Sweep, shift: float = 0.0) -> table.Table:
 
 def compare(reference: str, shift: float = 0.0, **settings: Any) -> Comparison:
     one = sweep.load(reference, None, settings)
-    return against.with_paper(one, as_printed(one, shift))
+    return comparison.with_paper(one, as_printed(one, shift))
 
 
 @pytest.mark.parametrize(("name", "entries"), [("table1", 48), ("table4", 48), ("table5", 10), ("table2", 36)])
@@ -114,14 +114,14 @@ def test_intervals_overlap_where_they_have_a_point_in_common(
 
 def test_an_entry_that_is_not_finished_has_no_difference() -> None:
     one = sweep.load("table1")
-    compared = against.with_paper(one, table.build(one, {}))
+    compared = comparison.with_paper(one, table.build(one, {}))
     assert all(line.other and line.difference is None and line.overlap is None for line in compared.lines)
     assert layout.compared(compared).lines[0][1:] == ["baseline", "–", "51.4 ± 0.3", "", ""]
 
 
 def test_another_sweep_stands_beside_what_both_contain() -> None:
     epochs, models = sweep.load("ablation-epoch@quick"), sweep.load("ablation-n-models@quick")
-    compared = against.with_sweep(models, as_printed(models, 0.02), models.full_name, as_printed(epochs))
+    compared = comparison.with_sweep(models, as_printed(models, 0.02), models.full_name, as_printed(epochs))
     assert {line.entry.column for line in compared.lines} == {"baseline", "1", "2", "4"}
     assert not any(line.other for line in compared.lines if line.entry.column in ("2", "4"))
     # seven cells of the other sweep have N_m 1: none of them is *the* one; there is one baseline
@@ -132,7 +132,7 @@ def test_another_sweep_stands_beside_what_both_contain() -> None:
 
 def test_the_same_sweep_at_another_scale() -> None:
     quick, full = sweep.load("ablation-epoch@quick"), sweep.load("ablation-epoch", None, {"ipc": 10})
-    compared = against.with_sweep(quick, as_printed(quick), full.full_name, as_printed(full))
+    compared = comparison.with_sweep(quick, as_printed(quick), full.full_name, as_printed(full))
     found = [line.entry.column for line in compared.lines if line.other and line.entry.setting["method"] == "dm"]
     assert found == ["baseline", "1", "4", "6", "10", "20", "30"]  # 30 is the last epoch as 150 is there
     assert compared.caveat.startswith("settings that differ (ablation-epoch@paper in brackets): iterations 500 (1000, ")
@@ -140,7 +140,7 @@ def test_the_same_sweep_at_another_scale() -> None:
 
 def lines_of(compared: Comparison) -> list[str]:
     console = Console(width=100, file=io.StringIO(), color_system=None)
-    console.print(screen.render(compared, 100))
+    console.print(terminal.render(compared, 100))
     assert isinstance(console.file, io.StringIO)
     return [line.rstrip() for line in console.file.getvalue().splitlines() if line.strip()]
 

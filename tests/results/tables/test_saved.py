@@ -10,9 +10,9 @@ import pytest
 
 from ddsweep import sweep
 from ddsweep.errors import UserError
-from ddsweep.results import formats, joined, stored, table
 from ddsweep.results.result import Result
-from ddsweep.results.table import Table
+from ddsweep.results.tables import formats, saved, side_by_side, table
+from ddsweep.results.tables.table import Table
 
 WRITE = {".csv": formats.as_csv, ".json": formats.as_json}
 
@@ -29,14 +29,14 @@ def built(reference: str, shift: float = 0.0, **settings: Any) -> Table:
     return table.build(one, found)
 
 
-@pytest.mark.parametrize("suffix", stored.SUFFIXES)
+@pytest.mark.parametrize("suffix", saved.SUFFIXES)
 @pytest.mark.parametrize(
     "name", ["ablation-alpha@demo", "ablation-epoch@quick", "table1", "table4", "ablation-n-archs"]
 )
 def test_what_was_written_is_found_again_entry_by_entry(name: str, suffix: str) -> None:
     path = Path(f"old{suffix}")
     path.write_text(WRITE[suffix](formats.records(built(name))))
-    compared = stored.compare(built(name, shift=0.02), path)
+    compared = saved.compare(built(name, shift=0.02), path)
     assert compared.name == path.name
     assert len(compared.lines) == len(built(name).entries)
     for line in compared.lines:
@@ -54,29 +54,29 @@ def test_what_the_file_varies_must_be_what_is_fixed_here() -> None:
             for entry in built("ablation-alpha", ipc=[10, 50]).entries
             if entry.setting["ipc"] == ipc
         }
-        for line in stored.compare(one, Path("both.csv")).lines:
+        for line in saved.compare(one, Path("both.csv")).lines:
             assert line.other is not None
             assert line.other.mean == pytest.approx(expected[line.entry.setting["method"], line.entry.column])
 
 
 def test_what_is_varied_here_and_not_named_there_matches_nothing() -> None:
     Path("one.json").write_text(formats.as_json(formats.records(built("ablation-alpha", method=["dm"]))))
-    compared = stored.compare(built("ablation-alpha"), Path("one.json"))
+    compared = saved.compare(built("ablation-alpha"), Path("one.json"))
     assert not any(line.other for line in compared.lines)
 
 
 def test_several_sweeps_in_one_file() -> None:
     names = ("ablation-alpha@demo", "ablation-epoch@demo")
-    parts = [joined.Part(sweep.load(name), built(name)) for name in names]
-    Path("all.csv").write_text(formats.as_csv(joined.records(parts)))
-    compared = stored.compare(built("ablation-epoch@demo"), Path("all.csv"))
+    parts = [side_by_side.Part(sweep.load(name), built(name)) for name in names]
+    Path("all.csv").write_text(formats.as_csv(side_by_side.records(parts)))
+    compared = saved.compare(built("ablation-epoch@demo"), Path("all.csv"))
     assert all(line.difference == pytest.approx(0) for line in compared.lines)
 
 
 def test_an_unfinished_entry_of_the_file_has_no_number() -> None:
     one = sweep.load("ablation-alpha@demo")
     Path("none.csv").write_text(formats.as_csv(formats.records(table.build(one, {}))))
-    assert not any(line.other for line in stored.compare(built("ablation-alpha@demo"), Path("none.csv")).lines)
+    assert not any(line.other for line in saved.compare(built("ablation-alpha@demo"), Path("none.csv")).lines)
 
 
 @pytest.mark.parametrize(
@@ -95,5 +95,5 @@ def test_a_file_that_is_none_of_ours_is_one_line(name: str, text: str | None, li
     if text is not None:
         Path(name).write_text(text)
     with pytest.raises(UserError) as error:
-        stored.compare(built("ablation-alpha@demo"), Path(name))
+        saved.compare(built("ablation-alpha@demo"), Path(name))
     assert line in str(error.value)

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from ddsweep.results import latex, ranking, table
 from ddsweep.results.plots import accuracy
-from ddsweep.results.ranking import Ranking
 from ddsweep.results.result import Result
+from ddsweep.results.tables import latex, ranking, table
+from ddsweep.results.tables.ranking import Ranking
 from ddsweep.sweep import Sweep
 from tests.backends.search_contract import searched
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from ddsweep.results import layout, naming, significance
-from ddsweep.results.against import Comparison
-from ddsweep.results.layout import Grid, setting_label
-from ddsweep.results.table import Entry, Table
+from ddsweep.results.tables import layout, naming, significance
+from ddsweep.results.tables.comparison import Comparison
+from ddsweep.results.tables.layout import Grid, setting_label
+from ddsweep.results.tables.table import Entry, Table
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable

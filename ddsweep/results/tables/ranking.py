@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ddsweep.results import layout, naming
-from ddsweep.results.labels import axis_value
-from ddsweep.results.layout import Grid
 from ddsweep.results.result import Result
+from ddsweep.results.tables import layout, naming
+from ddsweep.results.tables.layout import Grid
+from ddsweep.results.tables.naming import axis_value
 from ddsweep.sweep import Cell, Sweep
 
 FRONT = "front"

@@ -13,9 +13,9 @@ from rich.console import Console
 
 from ddsweep import sweep
 from ddsweep.errors import UserError
-from ddsweep.results import formats, layout, screen, table
 from ddsweep.results import result as results
 from ddsweep.results.result import Result
+from ddsweep.results.tables import formats, layout, table, terminal
 from ddsweep.sweep import Sweep
 
 RUNS = Path("runs")
@@ -80,7 +80,7 @@ def test_what_is_missing_or_failed_is_said() -> None:
     built = table.build(one, table.collect(one, RUNS))
     assert built.rows[0]["5000"].mean is None
     assert built.rows[0]["10000"].failed == ("the loss is nan at step 7",)
-    assert "1 cells not finished" in screen.caption(built)
+    assert "1 cells not finished" in terminal.caption(built)
     assert layout.plain(built.rows[0]["5000"]) == "–"
     assert layout.plain(built.rows[0]["10000"]) == "failed"
 
@@ -103,7 +103,7 @@ def test_formats_hold_the_same_numbers() -> None:
 
 def render(built: table.Table, width: int) -> list[str]:
     console = Console(width=width, file=io.StringIO(), color_system=None)
-    console.print(screen.render(built, width))
+    console.print(terminal.render(built, width))
     assert isinstance(console.file, io.StringIO)
     return [line.rstrip() for line in console.file.getvalue().splitlines() if line.strip()]
 
@@ -179,7 +179,7 @@ def test_several_architectures_on_the_screen_to_the_letter() -> None:
         " 4 × 20                     –            –            –            –              –",
         " 4 × 4             40.0 ± 0.0   45.0 ± 0.0   35.0 ± 0.0   25.0 ± 0.0           +1.2",
     ]
-    about, test, advice = screen.caption(built).splitlines()
+    about, test, advice = terminal.caption(built).splitlines()
     assert about.endswith("; N_a 1: convnet3; N_a 4: convnet3+alexnet+vgg11+resnet18")
     assert test.startswith("vs baseline: n = 2 networks of one seed: too few to test")
     assert advice.startswith("6 seeds are enough")

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddsweep import sweep
-from ddsweep.results import significance, table
 from ddsweep.results.result import Result
-from ddsweep.results.significance import Verdict, compare, holm, p_value
+from ddsweep.results.tables import significance, table
+from ddsweep.results.tables.significance import Verdict, compare, holm, p_value
 
 # accuracies are counts over a test set: sums of them tie exactly, and must tie here too
 COUNTS = st.lists(st.integers(-300, 300), min_size=1, max_size=9)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ddsweep import sweep
-from ddsweep.results import formats, joined, table
-from ddsweep.results.joined import Part
 from ddsweep.results.result import Result
+from ddsweep.results.tables import formats, side_by_side, table
+from ddsweep.results.tables.side_by_side import Part
 
 
 def part(reference: str, mean: float = 0.5, **settings: Any) -> Part:
@@ -22,7 +22,7 @@ def part(reference: str, mean: float = 0.5, **settings: Any) -> Part:
 
 
 def test_settings_that_both_have_share_a_column() -> None:
-    grid = joined.grid([part("ablation-alpha", alpha=[0, 5]), part("ablation-epoch", 0.6, ptm_epoch=[4])])
+    grid = side_by_side.grid([part("ablation-alpha", alpha=[0, 5]), part("ablation-epoch", 0.6, ptm_epoch=[4])])
     assert grid.heads[:4] == ["sweep", "value", "dc · IPC 50", "dsa · IPC 50"]
     assert set(grid.heads[5:]) == {f"{method} · IPC 10" for method in ("dc", "dsa", "dm")}
     assert [line[:3] for line in grid.lines] == [
@@ -36,7 +36,7 @@ def test_settings_that_both_have_share_a_column() -> None:
 
 
 def test_an_axis_of_one_is_no_column_of_the_other() -> None:
-    grid = joined.grid(
+    grid = side_by_side.grid(
         [part("ablation-alpha@demo", alpha=[5]), part("ablation-epoch@demo", alpha=[5, 50], ptm_epoch=[4])]
     )
     assert grid.heads == ["sweep", "value", "accuracy"]
@@ -49,28 +49,29 @@ def test_an_axis_of_one_is_no_column_of_the_other() -> None:
 
 
 def test_scales_are_told_apart() -> None:
-    grid = joined.grid([part("ablation-alpha@demo", alpha=[0]), part("ablation-alpha@quick", alpha=[0], method=["dm"])])
+    parts = [part("ablation-alpha@demo", alpha=[0]), part("ablation-alpha@quick", alpha=[0], method=["dm"])]
+    grid = side_by_side.grid(parts)
     assert [line[0] for line in grid.lines] == ["ablation-alpha@demo", "ablation-alpha@quick"]
 
 
 def test_evaluated_architectures_are_columns() -> None:
-    grid = joined.grid([part("table4@demo")])
+    grid = side_by_side.grid([part("table4@demo")])
     assert [head.rpartition(" · ")[2] for head in grid.heads[2:6]] == ["ConvNet-3", "AlexNet", "VGG-11", "ResNet-18"]
 
 
 def test_records_say_which_sweep_they_are_of() -> None:
     parts = [part("ablation-alpha@demo"), part("ablation-epoch@demo")]
-    records = joined.records(parts)
+    records = side_by_side.records(parts)
     assert [record["sweep"] for record in records] == ["ablation-alpha@demo"] * 9 + ["ablation-epoch@demo"] * 7
     head = formats.as_csv(records).splitlines()[0].split(",")
     assert {"sweep", "alpha", "ptm_epoch", "accuracy"} <= set(head)
-    assert joined.records(parts[:1]) == formats.records(parts[0].table)
+    assert side_by_side.records(parts[:1]) == formats.records(parts[0].table)
 
 
 def test_remarks_say_once_what_holds_for_all() -> None:
     parts = [part("ablation-alpha@demo"), part("ablation-epoch@demo")]
-    about, test = joined.remarks(parts)
+    about, test = side_by_side.remarks(parts)
     assert about.endswith("ablation-alpha@demo, ablation-epoch@demo")
     assert test.startswith("vs baseline: n = 2 networks")
-    several = joined.remarks([parts[0], part("ablation-epoch@demo", seed=[0, 1, 2])])
+    several = side_by_side.remarks([parts[0], part("ablation-epoch@demo", seed=[0, 1, 2])])
     assert [line.split(":")[0] for line in several[1:]] == ["ablation-alpha", "ablation-epoch"]

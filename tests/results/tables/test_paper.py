@@ -14,7 +14,7 @@ import pytest
 
 from ddsweep import sweep
 from ddsweep.recipe import make
-from ddsweep.results import paper
+from ddsweep.results.tables import paper
 
 OURS = {
     "CIFAR-10": "cifar10", "CIFAR-100": "cifar100", "ConvNet-3": "convnet3", "ConvNet-4": "convnet4",

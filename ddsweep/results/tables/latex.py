@@ -11,11 +11,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ddsweep.results import layout, naming
-from ddsweep.results.against import Comparison
-from ddsweep.results.joined import Part
-from ddsweep.results.ranking import Ranking, caption, grid
-from ddsweep.results.table import Entry, Row, Table, average_gain, setting_of
+from ddsweep.results.tables import layout, naming
+from ddsweep.results.tables.comparison import Comparison
+from ddsweep.results.tables.ranking import Ranking, caption, grid
+from ddsweep.results.tables.side_by_side import Part
+from ddsweep.results.tables.table import Entry, Row, Table, average_gain, setting_of
 
 WIDE, DENSE = 5, 7  # numbers in a row above which it spans both columns of a page; above which its text is smaller
 BEST = "\x02{}\x03"  # around what is bold, until it is escaped

@@ -8,12 +8,12 @@ import pytest
 
 from ddsweep import sweep
 from ddsweep.errors import UserError
-from ddsweep.results import select, table
+from ddsweep.results.tables import table
 from ddsweep.sweep import Cell
 
 
 def chosen(reference: str, text: str, **settings: Any) -> list[Cell]:
-    return list(select.where(sweep.load(reference, None, settings), text))
+    return list(table.where(sweep.load(reference, None, settings), text))
 
 
 def test_a_condition_on_the_setting_keeps_whole_rows() -> None:
@@ -50,7 +50,7 @@ def test_n_archs_counts() -> None:
 
 def test_a_table_of_chosen_cells() -> None:
     one = sweep.load("ablation-epoch")
-    built = table.build(one, {}, select.where(one, "ptm_epoch in [1, 4] and method != 'dsa'"))
+    built = table.build(one, {}, table.where(one, "ptm_epoch in [1, 4] and method != 'dsa'"))
     assert built.columns == ["baseline", "1", "4"]
     assert [row["4"].setting for row in built.rows] == [
         {"method": method, "ipc": ipc} for method in ("dc", "dm") for ipc in (10, 50)

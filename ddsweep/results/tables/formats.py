@@ -11,11 +11,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from ddsweep.results import layout
-from ddsweep.results.against import Comparison, Line
-from ddsweep.results.layout import Grid
-from ddsweep.results.significance import Verdict
-from ddsweep.results.table import BASELINE, Entry, Table, average_gain, axis_value
+from ddsweep.results.tables import layout
+from ddsweep.results.tables.comparison import Comparison, Line
+from ddsweep.results.tables.layout import Grid
+from ddsweep.results.tables.significance import Verdict
+from ddsweep.results.tables.table import BASELINE, Entry, Table, average_gain, axis_value
 
 Record = dict[str, Any]
 NUMBERS = {

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ddsweep.recipe import Recipe
-from ddsweep.results import paper
-from ddsweep.results.table import Entry, Table, axis_value
+from ddsweep.results.tables import paper
+from ddsweep.results.tables.table import Entry, Table, axis_value
 from ddsweep.sweep import Sweep
 
 PAPER = "paper"

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ddsweep.results import naming, significance
-from ddsweep.results.against import PAPER, Comparison, Line
-from ddsweep.results.paper import MARKS
-from ddsweep.results.table import Entry, Row, Table, average_gain, setting_of
+from ddsweep.results.tables import naming, significance
+from ddsweep.results.tables.comparison import PAPER, Comparison, Line
+from ddsweep.results.tables.paper import MARKS
+from ddsweep.results.tables.table import Entry, Row, Table, average_gain, setting_of
 
 
 @dataclass(frozen=True)
