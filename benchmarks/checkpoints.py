@@ -23,7 +23,7 @@ from ddsweep.data import Dataset
 from ddsweep.distill.metrics import Journal
 from ddsweep.distill.state import Flight
 from ddsweep.recipe import make
-from ddsweep.trackers.null import NullTracker
+from ddsweep.trackers.basic import NullTracker
 
 PER_CLASS = 50  # real images of the stand-in for CIFAR-10; as many as initial images need
 

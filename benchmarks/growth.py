@@ -24,7 +24,7 @@ from ddsweep.numerics import Numerics
 from ddsweep.pretrained.pool import Pool, PretrainedModel
 from ddsweep.pretrained.renormalize import Lens
 from ddsweep.recipe import make
-from ddsweep.trackers.null import NullTracker
+from ddsweep.trackers.basic import NullTracker
 
 SIZES: dict[str, tuple[int, ...]] = {"ipc": (1, 10, 50), "classes": (10, 100), "size": (32, 64, 224)}
 POOLS = {1: (1, "convnet3"), 4: (4, "convnet3"), 40: (10, "convnet3+alexnet+vgg11+resnet18")}  # N_m, architectures

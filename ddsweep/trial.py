@@ -30,8 +30,8 @@ from ddsweep.registry.datasets import FOLDER_PREFIX
 from ddsweep.results import result as results
 from ddsweep.results.result import Result
 from ddsweep.trackers import Tracker
+from ddsweep.trackers.basic import FanOut
 from ddsweep.trackers.disk import DiskTracker, retell
-from ddsweep.trackers.fan_out import FanOut
 
 Wanted = Mapping[spec.Spec, set[int]]
 CHECKPOINT = "checkpoint"  # folder within that of a run, until the run has finished

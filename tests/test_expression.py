@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddsweep.errors import UserError
-from ddsweep.expression import DEEPEST, LONGEST, Expression
+from ddsweep.sweep.expression import DEEPEST, LONGEST, Expression
 
 CHOICES: dict[str, Any] = {"alpha": 0.5, "n_models": 10, "method": "dm", "archs": "convnet3+vgg11", "done": True}
 

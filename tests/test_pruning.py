@@ -15,7 +15,7 @@ from ddsweep.checkpoints import Checkpoints, FileSlot, Interrupted, State
 from ddsweep.pruning import Looks, Pruned, WatchedSlot
 from ddsweep.recipe import make
 from ddsweep.results.result import Result
-from ddsweep.trackers.null import NullTracker
+from ddsweep.trackers.basic import NullTracker
 from tests.test_trial import TINY
 
 RECIPE = make(TINY | {"iterations": 6, "alpha": 5.0})

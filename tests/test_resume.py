@@ -22,7 +22,7 @@ from ddsweep.checkpoints import Checkpoints, Interrupted
 from ddsweep.pretrained import spec
 from ddsweep.recipe import make
 from ddsweep.results.result import Result
-from ddsweep.trackers.null import NullTracker
+from ddsweep.trackers.basic import NullTracker
 
 TINY: dict[str, Any] = {
     "target": "digits", "ipc": 1, "width": 4, "iterations": 3, "batch_real": 8, "outer_loops": 2, "inner_epochs": 1,

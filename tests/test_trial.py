@@ -20,7 +20,7 @@ from ddsweep.recipe import Recipe, make
 from ddsweep.registry.networks import FOUNDATIONS
 from ddsweep.results.plots import images
 from ddsweep.results.result import Result
-from ddsweep.trackers.null import NullTracker
+from ddsweep.trackers.basic import NullTracker
 from tests import foundations, toys
 
 TINY: dict[str, Any] = {

@@ -33,7 +33,7 @@ from ddsweep.backends import connect
 from ddsweep.recipe import verify
 from ddsweep.sweep import Sweep
 from ddsweep.trackers import Tracker
-from ddsweep.trackers.fan_out import FanOut
+from ddsweep.trackers.basic import FanOut
 from ddsweep.trackers.status import AgentStatus, StatusTracker, clear
 from ddsweep.trackers.status import folder as status_folder
 

@@ -22,7 +22,7 @@ from ddsweep.errors import UserError
 from ddsweep.pretrained import spec
 from ddsweep.pruning import Looks
 from ddsweep.trackers import Tracker, status
-from ddsweep.trackers.fan_out import FanOut
+from ddsweep.trackers.basic import FanOut
 from ddsweep.trackers.status import AgentStatus, StatusTracker
 
 if TYPE_CHECKING:

@@ -23,9 +23,7 @@ from ddsweep.pruning import Looks, Pruned
 from ddsweep.results import transfer
 from ddsweep.sweep import Sweep
 from ddsweep.trackers import Tracker
-from ddsweep.trackers.fan_out import FanOut
-from ddsweep.trackers.null import NullTracker
-from ddsweep.trackers.queue import QueueTracker
+from ddsweep.trackers.basic import FanOut, NullTracker, QueueTracker
 from ddsweep.trackers.status import StatusTracker
 
 if TYPE_CHECKING:

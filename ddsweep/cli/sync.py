@@ -14,7 +14,7 @@ from ddsweep.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ddsweep.trackers.wandb_pieces import Piece
+    from ddsweep.trackers.wandb_offline import Piece
 
 Name = Annotated[
     str | None,
@@ -29,19 +29,19 @@ def sync(name: Name = None, profile: Profile = None, runs: Runs = RUNS) -> None:
     """
     from filelock import FileLock, Timeout
 
-    from ddsweep.trackers import wandb_pieces
+    from ddsweep.trackers import wandb_offline
 
     sweep = f"{name}@{profile}" if name and profile and "@" not in name else name or ""
-    if not wandb_pieces.waiting(runs, sweep):
+    if not wandb_offline.waiting(runs, sweep):
         typer.echo("nothing to sync")
         return
     with contextlib.ExitStack() as held:
         try:
-            held.enter_context(FileLock(wandb_pieces.folder(runs) / "sync.lock", timeout=0))
+            held.enter_context(FileLock(wandb_offline.folder(runs) / "sync.lock", timeout=0))
         except Timeout:
             raise UserError(f"another `ddsweep sync` is at work in {runs}") from None
         done = Uploads()
-        for pieces in _by_run(wandb_pieces.waiting(runs, sweep)):
+        for pieces in _by_run(wandb_offline.waiting(runs, sweep)):
             done.upload(pieces)
     raise typer.Exit(1 if done.failed else 0)
 
@@ -76,13 +76,13 @@ class Uploads:
                 typer.echo(f"running  {title}: is still being written")
 
     def _say(self, title: str, pieces: list[Piece]) -> None:
-        from ddsweep.trackers import wandb_upload
+        from ddsweep.trackers import wandb_offline
 
         try:
             if self.away:
                 raise UserError(self.away)
-            typer.echo(f"synced   {title}   {wandb_upload.upload(pieces)}".rstrip())
+            typer.echo(f"synced   {title}   {wandb_offline.upload(pieces)}".rstrip())
         except UserError as error:
-            self.away = str(error) if isinstance(error, wandb_upload.Away) else self.away
+            self.away = str(error) if isinstance(error, wandb_offline.Away) else self.away
             self.failed += 1
             typer.echo(f"failed   {title}: {error}", err=True)

@@ -33,9 +33,9 @@ class Account:
 
 def look(place: Place) -> Account:
     """Ask W&B only where there is a login to ask with."""
-    from ddsweep.trackers import wandb_pieces
+    from ddsweep.trackers import wandb_offline
 
-    waiting = len({piece.id for piece in wandb_pieces.waiting(place.runs)})
+    waiting = len({piece.id for piece in wandb_offline.waiting(place.runs)})
     import wandb
 
     settings = wandb.Settings()

@@ -9,9 +9,9 @@ from functools import cached_property
 from typing import Any
 
 from ddsweep.errors import UserError
-from ddsweep.expression import Expression
 from ddsweep.recipe import Recipe, make
 from ddsweep.sweep.document import Picture, Rule, Scalar
+from ddsweep.sweep.expression import Expression
 from ddsweep.sweep.search import Search
 
 

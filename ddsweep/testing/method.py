@@ -19,7 +19,7 @@ from ddsweep.numerics import Numerics
 from ddsweep.recipe import Recipe, make
 from ddsweep.rng import Streams
 from ddsweep.testing.judging import own_randomness, require
-from ddsweep.trackers.null import NullTracker
+from ddsweep.trackers.basic import NullTracker
 
 CLASSES, SIZE, PER_CLASS, TESTS = 2, 8, 8, 1
 SMALL: dict[str, Any] = {

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ddsweep import data, files
-from ddsweep.trackers.null import NullTracker
+from ddsweep.trackers.basic import NullTracker
 
 if TYPE_CHECKING:
     from PIL.Image import Image

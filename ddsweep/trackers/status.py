@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ddsweep import files
 from ddsweep.errors import UserError
-from ddsweep.trackers.null import NullTracker
+from ddsweep.trackers.basic import NullTracker
 
 if TYPE_CHECKING:
     from ddsweep.recipe import Recipe

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 import statistics
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ddsweep import data
 from ddsweep.errors import UserError
+from ddsweep.pretrained import spec
 from ddsweep.recipe import Recipe, make
 from ddsweep.sweep.wandb import METRIC, choices
-from ddsweep.trackers import wandb_artifacts, wandb_session
-from ddsweep.trackers.null import NullTracker
-from ddsweep.trackers.wandb_session import Open, Session, reachable, reason
+from ddsweep.trackers import wandb_run
+from ddsweep.trackers.basic import NullTracker
+from ddsweep.trackers.wandb_run import Open, Session, reachable, reason
 
 if TYPE_CHECKING:
     import wandb
     from PIL.Image import Image
 
+    from ddsweep.pretrained.spec import Spec
+    from ddsweep.recipe import Recipe
     from ddsweep.results.result import Result
 
 logger = logging.getLogger(__name__)
 LOOK = "accuracy_so_far"  # what a trial logs of its looks
 ROWS = 20  # classes that a caption names
+SET = "synthetic.safetensors"
 
 
 class WandbTracker(NullTracker):
@@ -81,7 +89,7 @@ class WandbTracker(NullTracker):
 
     def stopped(self) -> bool:
         """Whether W&B wants the open run to stop; False where it cannot be asked."""
-        return self._open is not None and wandb_session.stopped(self._open.run)
+        return self._open is not None and wandb_run.stopped(self._open.run)
 
     def leave(self, reason: str = "") -> None:
         """The run ends as failed, with the reason; without one, W&B gives the point to another agent where it can."""
@@ -124,7 +132,7 @@ class WandbTracker(NullTracker):
         if result.accuracy is not None:
             last = max(recipe.iterations, told.note.step, told.known + 1)
             told.log(accuracies(result) | {"class_accuracy": class_table(result)}, last)
-            wandb_artifacts.declare(run, result, self._runs / recipe.key(), wandb_session.FINISH)
+            declare(run, result, self._runs / recipe.key(), wandb_run.FINISH)
 
 
 def recipe_of(config: Mapping[str, Any]) -> Recipe:
@@ -181,3 +189,79 @@ def provenance(result: Result) -> dict[str, Any]:
 def _weight(recipe: Recipe) -> dict[str, float]:
     """α of the regulariser: the mean over the architectures of the PTMs where each has its own."""
     return {"alpha": statistics.fmean(recipe.ptm_alphas.values())} if recipe.ptm_alphas else {}
+
+
+def declare(run: wandb.Run, result: Result, folder: Path, patience: float) -> None:
+    """Tell a run its inputs and its output; what is not on this machine is left out.
+
+    Args:
+        run: the client's.
+        result: what the trial found.
+        folder: that of the trial.
+        patience: seconds in which the service has to have them.
+
+    Raises:
+        Exception: the service did not take them.
+
+    ``run.use_artifact`` refuses offline, and online it waits for the service without a limit. What it does with an
+    artifact that is new is this call, which does neither.
+    """
+    told = [
+        run._log_artifact(artifact, aliases=["latest", alias], is_user_created=True, use_after_commit=True)
+        for artifact, alias in inputs(result.recipe)
+    ]
+    if (folder / SET).is_file():
+        told.append(run.log_artifact(outcome(result, folder), aliases=["latest", result.recipe.key()]))
+    if not run.offline:  # an online client writes no artifact into what `wandb sync` reads
+        deadline = time.monotonic() + patience
+        for artifact in told:
+            artifact.wait(timeout=max(1, round(deadline - time.monotonic())))
+
+
+def inputs(recipe: Recipe) -> Iterator[tuple[wandb.Artifact, str]]:
+    """The PTMs of a recipe: a collection per training, a version per epoch."""
+    import wandb
+
+    for one in (one for seeds in spec.of(recipe) for one in seeds):
+        weights = one.weights(recipe.ptm_epoch)
+        if not (one.foundation or weights.is_file()):
+            continue
+        artifact = wandb.Artifact(
+            _collection("ptm", *one.folder.parts[-3:]), type="model", description=one.title,
+            metadata=_about(one) | {"epoch": recipe.ptm_epoch},
+        )  # fmt: skip
+        if one.foundation:
+            artifact.add_reference(one.foundation.url, checksum=False)
+        else:
+            artifact.add_reference(weights.absolute().as_uri(), checksum=True)
+        yield artifact, f"epoch{recipe.ptm_epoch}"
+
+
+def outcome(result: Result, folder: Path) -> wandb.Artifact:
+    """The distilled set: a collection per dataset, method and IPC; a version per recipe, whose key is its alias."""
+    import wandb
+    from safetensors import safe_open
+
+    recipe = result.recipe
+    with safe_open(folder / SET, framework="numpy") as file:
+        stored = file.metadata() or {}
+    metadata = {
+        "dataset": recipe.target, "method": recipe.method, "ipc": recipe.ipc, "key": recipe.key(),
+        "mean": json.loads(stored["mean"]), "std": json.loads(stored["std"]), "accuracy": result.accuracy,
+        "accuracy_std": result.accuracy_std,
+    }  # fmt: skip
+    name = _collection("synthetic", Path(recipe.target).name, recipe.method, f"ipc{recipe.ipc}")
+    artifact = wandb.Artifact(name, type="dataset", description=recipe.title(), metadata=metadata)
+    for path in (folder / SET, folder / "synthetic.png", folder / "recipe.json"):
+        if path.is_file():  # immutable: uploaded from where it lies, now or at a later sync, and never copied
+            artifact.add_file(str(path.absolute()), policy="immutable", skip_cache=True)
+    return artifact
+
+
+def _about(one: Spec) -> dict[str, Any]:
+    return {"url": one.foundation.url, "sha256": one.foundation.sha256} if one.foundation else asdict(one)
+
+
+def _collection(*parts: str) -> str:
+    """A name that W&B allows."""
+    return re.sub(r"[^\w.-]+", "-", "-".join(parts))[-120:].strip("-")

@@ -25,7 +25,7 @@ from ddsweep.errors import UserError
 from ddsweep.recipe import Recipe
 from ddsweep.results.result import Result
 from ddsweep.trackers import status
-from ddsweep.trackers.null import NullTracker
+from ddsweep.trackers.basic import NullTracker
 
 SWEEP = "ablation-alpha@demo"
 RECIPE = sweep.load(SWEEP).cells[1].recipe

@@ -10,7 +10,7 @@ import wandb
 
 from ddsweep.recipe import make
 from ddsweep.results.result import Result
-from ddsweep.trackers import wandb_pieces
+from ddsweep.trackers import wandb_offline
 from ddsweep.trackers.wandb import WandbTracker, recipe_of
 from tests.cli.conftest import Run
 from tests.standin import KEY, Standin
@@ -63,7 +63,7 @@ def test_of_one_sweep(ddsweep: Run, standin: Standin) -> None:
     assert ddsweep("sync", "two", "--profile", "quick").stdout == "nothing to sync\n"
     assert ddsweep("sync", "two").exit_code == 0
     assert [run.group for run in standin.runs.values()] == ["two@demo"]
-    assert [piece.note.sweep for piece in wandb_pieces.waiting(RUNS)] == ["one@demo"]
+    assert [piece.note.sweep for piece in wandb_offline.waiting(RUNS)] == ["one@demo"]
 
 
 def test_what_fails_stays(ddsweep: Run, standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +79,7 @@ def test_what_fails_stays(ddsweep: Run, standin: Standin, monkeypatch: pytest.Mo
     wandb.teardown()
     assert ddsweep("sync").stderr == f"failed   {title}: {standin.url} does not answer\n"
     assert KEY not in refused.output
-    assert len(wandb_pieces.waiting(RUNS)) == 1
+    assert len(wandb_offline.waiting(RUNS)) == 1
 
 
 def test_leaves_a_run_alone_that_is_being_written(ddsweep: Run, standin: Standin) -> None:

@@ -21,7 +21,7 @@ from ddsweep.pretrained.pool import Pool, PretrainedModel, Room
 from ddsweep.pretrained.renormalize import Lens
 from ddsweep.recipe import Recipe, make
 from ddsweep.rng import Streams
-from ddsweep.trackers.null import NullTracker
+from ddsweep.trackers.basic import NullTracker
 from tests import toys
 
 STEPS = 5

@@ -19,7 +19,7 @@ from ddsweep.estimate.costs import Prices, trainings
 from ddsweep.estimate.work import Distilled, Read
 from ddsweep.estimate.workers import Order
 from ddsweep.recipe import Recipe, make
-from ddsweep.trackers.null import NullTracker
+from ddsweep.trackers.basic import NullTracker
 from tests.cli.conftest import TINY
 
 HERE = Order("cpu", seconds=0.01)

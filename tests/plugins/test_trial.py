@@ -20,7 +20,7 @@ from ddsweep.recipe.parts import TABLES
 from ddsweep.registry.methods import METHODS
 from ddsweep.results import result as results
 from ddsweep.results.tables import naming
-from ddsweep.trackers.null import NullTracker
+from ddsweep.trackers.basic import NullTracker
 from tests.cli.conftest import Run, ddsweep
 from tests.plugins.plugged import METHOD, Plug, plug
 

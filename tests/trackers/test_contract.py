@@ -25,10 +25,8 @@ from ddsweep.errors import UserError
 from ddsweep.recipe import make
 from ddsweep.results.result import Result
 from ddsweep.trackers import Tracker, status
+from ddsweep.trackers.basic import FanOut, NullTracker, QueueTracker
 from ddsweep.trackers.disk import DiskTracker
-from ddsweep.trackers.fan_out import FanOut
-from ddsweep.trackers.null import NullTracker
-from ddsweep.trackers.queue import QueueTracker
 from ddsweep.trackers.status import AgentStatus, StatusTracker
 from ddsweep.trackers.wandb import WandbTracker
 

@@ -17,8 +17,8 @@ from ddsweep import files, trial
 from ddsweep.pretrained import spec
 from ddsweep.recipe import Recipe, make
 from ddsweep.results.result import Result
-from ddsweep.trackers import Tracker, choice, wandb_pieces, wandb_session, wandb_upload
-from ddsweep.trackers.null import NullTracker
+from ddsweep.trackers import Tracker, choice, wandb_offline, wandb_run
+from ddsweep.trackers.basic import NullTracker
 from ddsweep.trackers.wandb import WandbTracker, recipe_of
 from tests.standin import KEY, Standin
 
@@ -33,7 +33,7 @@ SLOW = pytest.mark.slow  # waits for a service that does not answer
 def standin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Standin]:
     """A service, and a client that knows it. Whatever happened, the key is in no file but the client's own."""
     for name, value in {"INIT": 3.0, "FINISH": 3.0, "PROBE": 1.0}.items():
-        monkeypatch.setattr(wandb_session, name, value)
+        monkeypatch.setattr(wandb_run, name, value)
     wandb.teardown()  # the client reads its environment once
     with Standin() as server:
         for variable, text in server.environment(tmp_path / "home").items():
@@ -50,7 +50,7 @@ def tracker(sweep: str = SWEEP) -> WandbTracker:
 
 
 def name(recipe: Recipe = RECIPE, sweep: str = SWEEP) -> str:
-    return wandb_session.Session(sweep, RUNS, "", "").id(recipe)
+    return wandb_run.Session(sweep, RUNS, "", "").id(recipe)
 
 
 def begin(one: Tracker, recipe: Recipe = RECIPE, steps: range = range(1, 5)) -> None:
@@ -206,7 +206,7 @@ class TestOneAfterTheOther:
         two.finish(result_of())
         assert steps_of(standin, name()) == [1, 2, 3, 4]
         assert standin.runs[name()].state == "finished"
-        assert wandb_pieces.waiting(RUNS) == []
+        assert wandb_offline.waiting(RUNS) == []
 
     @SLOW
     def test_a_cell_that_another_sweep_finished_is_told_in_full(self, standin: Standin) -> None:
@@ -224,8 +224,8 @@ class TestOneAfterTheOther:
 
 def uploaded() -> None:
     """What waits, in the order in which it was made."""
-    for piece in wandb_pieces.waiting(RUNS):
-        wandb_upload.upload([piece])
+    for piece in wandb_offline.waiting(RUNS):
+        wandb_offline.upload([piece])
 
 
 class TestTrouble:
@@ -249,7 +249,7 @@ class TestTrouble:
         (record,) = [record for record in caplog.records if record.name.startswith("ddsweep")]
         assert "ddsweep sync" in record.getMessage()
         assert KEY not in caplog.text
-        assert [piece.note.title for piece in wandb_pieces.waiting(RUNS)] == [RECIPE.title(), BASELINE.title()]
+        assert [piece.note.title for piece in wandb_offline.waiting(RUNS)] == [RECIPE.title(), BASELINE.title()]
         standin.open() if trouble == "away" else standin.mend()
         standin.state.key = KEY
 
@@ -264,13 +264,13 @@ class TestTrouble:
         (record,) = [record for record in caplog.records if record.name.startswith("ddsweep")]
         assert "does not answer" in record.getMessage()
         standin.open()
-        assert len(wandb_pieces.waiting(RUNS)) == 2
+        assert len(wandb_offline.waiting(RUNS)) == 2
         uploaded()
         assert steps_of(standin, name()) == [1, 2, 3, 4]
         assert standin.summary(name())["accuracy"] == pytest.approx(0.6)
         assert standin.runs[name()].state == "finished"
         assert len(standin.runs[name()].inputs) == 2
-        assert wandb_pieces.waiting(RUNS) == []
+        assert wandb_offline.waiting(RUNS) == []
 
     @SLOW
     @pytest.mark.parametrize("trouble", ["rejected key", "stream"])
@@ -282,7 +282,7 @@ class TestTrouble:
         else:
             standin.reject_key()
         one.finish(result_of())
-        assert wandb_pieces.waiting(RUNS) != []
+        assert wandb_offline.waiting(RUNS) != []
         standin.mend()
         standin.state.key = KEY
         uploaded()
@@ -295,7 +295,7 @@ class TestTrouble:
         begin(one)
         standin.fail("CreateArtifact", 500, 1000)
         one.finish(result_of())
-        assert [piece.offline for piece in wandb_pieces.waiting(RUNS)] == [False, True]
+        assert [piece.offline for piece in wandb_offline.waiting(RUNS)] == [False, True]
         standin.mend()
         uploaded()
         assert "synthetic-digits-dm-ipc1:v0" in standin.artifacts
@@ -311,7 +311,7 @@ class TestOffline:
                 one.finish(result_of(recipe))
         (record,) = [record for record in caplog.records if record.name.startswith("ddsweep")]
         assert "No API key configured" in record.getMessage()
-        assert len(wandb_pieces.waiting(RUNS)) == 2
+        assert len(wandb_offline.waiting(RUNS)) == 2
         assert standin.operations.total() == 0
 
     def test_pieces_of_one_run_arrive_as_one(self, standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -322,7 +322,7 @@ class TestOffline:
         two = tracker()
         begin(two, steps=range(2, 5))  # from a checkpoint after step 1
         two.finish(result_of())
-        assert [piece.note.step for piece in wandb_pieces.waiting(RUNS)] == [3, 4]
+        assert [piece.note.step for piece in wandb_offline.waiting(RUNS)] == [3, 4]
         assert standin.operations.total() == 0
         uploaded()
         assert steps_of(standin, name()) == [1, 2, 3, 4]
@@ -341,7 +341,7 @@ class TestOffline:
         two = tracker()
         begin(two)
         two.finish(result_of())
-        assert [piece.offline for piece in wandb_pieces.waiting(RUNS)] == [True, True]
+        assert [piece.offline for piece in wandb_offline.waiting(RUNS)] == [True, True]
         uploaded()
         assert steps_of(standin, name()) == [1, 2, 3, 4]
 
@@ -350,7 +350,7 @@ class TestOffline:
         one = tracker()
         begin(one)
         one.finish(result_of())
-        assert wandb_pieces.all_of(RUNS) == []
+        assert wandb_offline.all_of(RUNS) == []
         assert standin.operations.total() == 0
 
 

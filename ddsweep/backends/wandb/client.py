@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ddsweep.backends.wandb_errors import answers, failures, reason
 from ddsweep.errors import UserError
+from ddsweep.trackers.wandb_errors import answers, failures, reason
 
 PATIENCE = 5  # seconds; W&B's client takes whole ones
 SETTLE = 0.2  # seconds; W&B's client hangs for good if its process ends within moments of a request that was given up

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from ddsweep.errors import UserError
-from ddsweep.expression import Expression
 from ddsweep.recipe import Recipe
 from ddsweep.results import result as results
 from ddsweep.results.result import Result
@@ -24,6 +23,7 @@ from ddsweep.results.tables.naming import axis_value as axis_value
 from ddsweep.results.tables.naming import column_label as column_label
 from ddsweep.results.tables.significance import Verdict
 from ddsweep.sweep import Cell, Sweep
+from ddsweep.sweep.expression import Expression
 
 CONDITION_NAMES = (*Recipe.model_fields, "n_archs")
 

@@ -1,9 +1,11 @@
-"""One tracker that tells many."""
+"""The tracker that forgets."""
 
 from __future__ import annotations
 
 import logging
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ddsweep import files
@@ -16,6 +18,31 @@ if TYPE_CHECKING:
     from ddsweep.trackers import Tracker
 
 logger = logging.getLogger(__name__)
+
+
+class NullTracker:
+    """Does nothing; the base for trackers that want only some of the calls."""
+
+    def start(self, recipe: Recipe) -> None:
+        """Nothing."""
+
+    def progress(self, phase: str, done: int, total: int) -> None:
+        """Nothing."""
+
+    def rewind(self, step: int) -> None:
+        """Nothing."""
+
+    def log(self, metrics: dict[str, float], step: int) -> None:
+        """Nothing."""
+
+    def image(self, name: str, picture: Image, step: int) -> None:
+        """Nothing."""
+
+    def finish(self, result: Result) -> None:
+        """Nothing."""
+
+    def leave(self, reason: str = "") -> None:
+        """Nothing."""
 
 
 class FanOut:
@@ -64,3 +91,20 @@ class FanOut:
     def leave(self, reason: str = "") -> None:
         """Pass on."""
         self._tell(lambda tracker: tracker.leave(reason))
+
+
+class QueueTracker(NullTracker):
+    """Attaches every picture to the point's page. The names sort by step.
+
+    ``attach`` takes a file and its name there; an agent gives ``backends.attach_image`` for its claim.
+    """
+
+    def __init__(self, attach: Callable[[Path, str], None]) -> None:
+        self._attach = attach
+
+    def image(self, name: str, picture: Image, step: int) -> None:
+        """Hand the picture over as a file."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"{name}.png"
+            picture.save(path)
+            self._attach(path, f"{name}_{step:06d}.png")

@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ddsweep.trackers import wandb_pieces
-from ddsweep.trackers.wandb_pieces import Note, Piece
+from ddsweep.trackers import wandb_offline
+from ddsweep.trackers.wandb_offline import Note, Piece
 
 if TYPE_CHECKING:
     import wandb
@@ -91,7 +91,7 @@ class Session:
 
         A run that has pieces on the disk which were never online goes on there, so that its steps arrive in order.
         """
-        earlier = [one for one in wandb_pieces.all_of(self._runs, self.id(recipe)) if one.offline and not one.synced]
+        earlier = [one for one in wandb_offline.all_of(self._runs, self.id(recipe)) if one.offline and not one.synced]
         if offline or earlier or time.monotonic() < self._ask_again:
             run = self._init(recipe, "offline")
         else:
@@ -118,7 +118,7 @@ class Session:
         try:
             told.run.finish(exit_code=exit_code)
             if not told.run.offline and _confirmed(told.run):
-                for piece in wandb_pieces.all_of(self._runs, told.run.id):
+                for piece in wandb_offline.all_of(self._runs, told.run.id):
                     piece.mark_synced()  # an earlier one that was killed was gone on with from what the service had
             elif not told.run.offline:
                 self.away(ConnectionError("did not confirm the end of the run"))
@@ -146,14 +146,14 @@ class Session:
 
         never = isinstance(error, wandb.errors.UsageError)
         self._ask_again = float("inf") if never else time.monotonic() + AWAY
-        where = wandb_pieces.folder(self._runs)
+        where = wandb_offline.folder(self._runs)
         logger.warning("W&B: %s. Runs are kept in %s; upload them with: ddsweep sync", reason(error), where)
         wandb.teardown()  # else the client still holds the id of a run that could not be opened
 
     def _init(self, recipe: Recipe, mode: Literal["offline"] | None) -> wandb.Run:
         import wandb
 
-        os.environ.setdefault("WANDB_DATA_DIR", str(wandb_pieces.folder(self._runs) / "data"))  # until they are synced
+        os.environ.setdefault("WANDB_DATA_DIR", str(wandb_offline.folder(self._runs) / "data"))  # until they are synced
         wandb.setup(wandb.Settings(silent=True))  # a silent client never prompts for a key
         settings = wandb.Settings(
             silent=True, console="off", disable_git=True, disable_code=True, init_timeout=INIT, finish_timeout=FINISH,
