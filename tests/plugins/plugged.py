@@ -6,10 +6,12 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ddsweep.plugins import loading
+from ddsweep.recipe import Recipe, make
 from ddsweep.recipe.parts import TABLES
 
 Plug = Callable[..., Path]
@@ -34,6 +36,12 @@ class Half:
             total = total + self.rate * apart[::2].square().sum()
         yield total
 '''
+HALF = METHOD.format(name="half")
+
+
+def half(**choices: Any) -> Recipe:
+    """A recipe with the method of ``HALF``."""
+    return make({"method": "half", "ipc": 1, "target": "digits", **choices})
 
 
 @pytest.fixture

@@ -131,3 +131,7 @@ def test_an_installed_package_needs_no_variable(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("{'plugin lab': '1.5 ")
+
+
+def test_the_variable_is_the_one_of_the_documentation() -> None:
+    assert loading.VARIABLE == "DDSWEEP_PLUGINS"

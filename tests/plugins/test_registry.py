@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-from pathlib import Path
 
 import pytest
 
 from ddsweep import nn
 from ddsweep.errors import UserError
-from ddsweep.nn.table import TABLE, join
-from ddsweep.plugins import code
+from ddsweep.nn.table import join
 from ddsweep.plugins.registry import Registry
 from tests.plugins.plugged import Plug, plug
 
@@ -55,47 +52,3 @@ def test_an_unknown_name_names_the_closest() -> None:
     table.add("convnet", 1, of("ddsweep.nn"))
     with pytest.raises(UserError, match=r"^no thing 'convnt'; did you mean convnet\? \(allowed: convnet, other\)"):
         table.take("convnt", also=["other"])
-
-
-def test_the_digest_is_that_of_the_bytes_of_the_file(plug: Plug) -> None:
-    path = plug(mine=NETWORK.format(name="mine"))
-    assert "mine" in TABLE
-    found = TABLE.code("mine")
-    content = path.read_bytes()
-    expected = hashlib.blake2b(f". {len(content)}\n".encode() + content, digest_size=6).hexdigest()
-    assert found == code.Code("mine", expected, path)
-    assert found.pin == f"mine@{expected}"
-
-
-def test_the_digest_of_a_package_is_that_of_every_file_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    digests = []
-    monkeypatch.syspath_prepend(tmp_path)
-    for number, helper in enumerate(("x = 1", "x = 2", "x = 1")):
-        package = tmp_path / f"lab{number}"
-        (package / "inner").mkdir(parents=True)
-        for name, text in {"__init__.py": "", "inner/__init__.py": helper, "losses.py": "def f(): ..."}.items():
-            (package / name).write_text(text)
-        (package / "notes.txt").write_text(str(number))
-        found = code.of(f"lab{number}.losses:f")
-        assert found is not None
-        assert (found.name, found.path) == (f"lab{number}", package)
-        digests.append(found.digest)
-    assert digests[0] == digests[2] != digests[1]
-
-
-def test_ddsweeps_own_parts_have_no_code_of_others() -> None:
-    assert all(TABLE.code(name) is None for name in ("convnet3", "resnet18-bn"))
-    assert code.of("ddsweep.nn.convnet:body") is None
-
-
-def test_a_part_of_a_script_is_refused() -> None:
-    namespace = {"__name__": "__main__"}
-    exec("def body(): ...", namespace)
-    with pytest.raises(UserError, match="plugins: __main__:body is defined in a script; put it into a file"):
-        code.of(namespace["body"])
-
-
-def test_a_name_that_leads_nowhere() -> None:
-    for name in ("json:lods", "jsn:loads"):
-        with pytest.raises(UserError, match=f"^plugins: {name}: cannot be imported"):
-            code.resolve(name)

@@ -22,10 +22,9 @@ from ddsweep.results import naming
 from ddsweep.results import result as results
 from ddsweep.trackers.null import NullTracker
 from tests.cli.conftest import Run, ddsweep
-from tests.plugins.plugged import METHOD, Plug, plug
+from tests.plugins.plugged import HALF, Plug, plug
 
 __all__ = ["ddsweep", "plug"]
-HALF = METHOD.format(name="half")
 TINY: dict[str, Any] = {
     "target": "digits", "method": "half", "ipc": 1, "iterations": 2, "width": 4, "alpha": 0, "eval_nets": 1,
     "eval_epochs": 2, "arch": "convnet1",

@@ -12,7 +12,7 @@ from ddsweep import sweep
 from ddsweep.errors import UserError
 from ddsweep.sweep import Early, Sweep
 from ddsweep.sweep import wandb as configurations
-from tests.test_sweep import minimal, write
+from tests.sweep.examples import minimal, write
 
 ALPHA = {"distribution": "log_uniform_values", "min": 0.1, "max": 1e4}
 

@@ -17,7 +17,7 @@ from ddsweep.errors import UserError
 from ddsweep.recipe import Recipe, make
 from ddsweep.sweep import wandb as configurations
 from tests.standin.registry import KEYS
-from tests.test_sweep import files, minimal, write
+from tests.sweep.examples import minimal, shipped, write
 
 
 def grid(configuration: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -43,7 +43,7 @@ def keys(configuration: Mapping[str, Any]) -> Counter[str]:
 
 
 @pytest.mark.parametrize("profile", ["demo", "quick", "paper"])
-@pytest.mark.parametrize("path", files(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", shipped(), ids=lambda path: path.stem)
 def test_the_registered_grid_is_the_sweep(path: Path, profile: str) -> None:
     one = sweep.load(path.stem, profile)
     configuration = yaml.safe_load(configurations.text(configurations.configuration(one)))
@@ -57,7 +57,7 @@ def test_the_registered_grid_is_the_sweep(path: Path, profile: str) -> None:
     assert configurations.restore(configuration) == one
 
 
-@pytest.mark.parametrize("path", files(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", shipped(), ids=lambda path: path.stem)
 def test_the_file_itself_is_a_configuration_too(path: Path) -> None:
     """``wandb sweep sweeps/NAME.yaml`` warns of ``x-ddsweep`` and runs: at the paper's scale, exclude not honoured."""
     document = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -1,0 +1,17 @@
+"""The table of methods."""
+
+from __future__ import annotations
+
+import pytest
+
+from ddsweep.distill.table import METHODS, Method, signature
+from ddsweep.plugins import resolve
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if METHODS.code(name) is None])
+def test_our_own_rows_agree_with_what_makes_the_losses(name: str) -> None:
+    """The rows are read without torch, so they repeat what the signature says."""
+    row: Method = METHODS[name]
+    takes, options, defaulted = signature(name, resolve(row.source))
+    assert set(takes) - set(defaulted) <= set(row.takes) <= set(takes)
+    assert options == row.options == {}
