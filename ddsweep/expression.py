@@ -92,7 +92,7 @@ class _Check:
                 inner = [left, *right[:-1], *self._last(ops, right)]
             case ast.Name(id=name):
                 if name not in self.names:
-                    raise UserError(f"{self.text!r}: no field {name!r}; {closest(name, self.names)}")
+                    raise UserError(f"{self.text!r}: unknown field {name!r}; {closest(name, self.names)}")
                 return
             case ast.Constant(value=bool() | int() | float() | str()):
                 return

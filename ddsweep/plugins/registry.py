@@ -85,7 +85,7 @@ class Registry(Mapping[str, Row], Generic[Row]):
         """
         if name in self:
             return self.rows[name]
-        raise UserError(f"{field}{': ' * bool(field)}no {self.kind} {name!r}; {closest(name, [*self, *also])}")
+        raise UserError(f"{field}{': ' * bool(field)}unknown {self.kind} {name!r}; {closest(name, [*self, *also])}")
 
     def place(self, name: str) -> tuple[int, str]:
         """Where a name stands in the order; one that is not here stands last."""

@@ -21,7 +21,7 @@ def parse(text: Any) -> dict[str, float] | None:
     for part in text.split("+"):
         arch, _, number = part.partition(":")
         if arch not in table.PUBLISHED and arch not in table.TABLE:
-            raise UserError(f"alpha_by_arch: no network {arch!r}; {closest(arch, table.all_names())}")
+            raise UserError(f"alpha_by_arch: unknown network {arch!r}; {closest(arch, table.all_names())}")
         if arch in found:
             raise UserError(f"alpha_by_arch: {arch} is named twice")
         found[arch] = _alpha(arch, number)

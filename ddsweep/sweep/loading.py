@@ -89,7 +89,7 @@ def _own_values(extra: Extra, profile: str, path: Path) -> Values:
     """What the sweep file itself says about this profile."""
     for name in extra.profiles:
         if name not in profiles():
-            raise UserError(f"{path}: x-ddsweep.profiles: no profile {name!r}; {closest(name, profiles())}")
+            raise UserError(f"{path}: x-ddsweep.profiles: unknown profile {name!r}; {closest(name, profiles())}")
     return {field: tuple(values) for field, values in extra.profiles.get(profile, {}).items()}
 
 

@@ -86,4 +86,4 @@ def _find(kind: str, part: str, name: str, known: list[str]) -> Path:
         path = folder / part / f"{name}.yaml"
         if name in known and path.is_file():
             return path
-    raise UserError(f"no {kind} {name!r}; {closest(name, known)}")
+    raise UserError(f"unknown {kind} {name!r}; {closest(name, known)}")

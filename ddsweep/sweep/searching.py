@@ -39,7 +39,7 @@ def _range(name: str, written: Parameter, method: str, path: Path) -> Range:
     if kind in EXPONENTS:
         raise UserError(f"{where}.distribution: {kind} takes exponents; use log_uniform_values with the values")
     if kind is not None and kind not in DISTRIBUTIONS:
-        raise UserError(f"{where}.distribution: no distribution {kind!r}; {closest(kind, DISTRIBUTIONS)}")
+        raise UserError(f"{where}.distribution: unknown distribution {kind!r}; {closest(kind, DISTRIBUTIONS)}")
     low, high = written.min, written.max
     if low is None or high is None:
         raise UserError(f"{where}: a range needs both min and max")

@@ -44,7 +44,7 @@ def test_what_was_run_is_no_longer_counted(ddsweep: Run, tiny: list[str]) -> Non
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["nope"], "no sweep 'nope'"),
+        (["nope"], "unknown sweep 'nope'"),
         (["ablation-alpha", "--set", "alpha"], "write KEY=VALUE"),
         (["ablation-alpha", "--compile", "maybe"], "compile: 'maybe' is not allowed"),
         (["ablation-alpha", "--gpus", "0"], "at least 1"),

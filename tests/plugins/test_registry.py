@@ -50,5 +50,5 @@ def test_the_same_source_may_register_again_and_another_may_not() -> None:
 def test_an_unknown_name_names_the_closest() -> None:
     table: Registry[int] = Registry("thing")
     table.add("convnet", 1, of("ddsweep.nn"))
-    with pytest.raises(UserError, match=r"^no thing 'convnt'; did you mean convnet\? \(allowed: convnet, other\)"):
+    with pytest.raises(UserError, match=r"^unknown thing 'convnt'; did you mean convnet\? \(allowed: convnet, other\)"):
         table.take("convnt", also=["other"])

@@ -24,7 +24,7 @@ from ddsweep.recipe import make
             "archs: convnet3 is not published for imagenet (allowed: resnet18-",
         ),
         ({"eval_epochs": 0}, "eval_epochs: 0 is out of range; at least 1"),
-        ({"eval_strategy": "color_shear"}, "eval_strategy: no operation 'shear'"),
+        ({"eval_strategy": "color_shear"}, "eval_strategy: unknown operation 'shear'"),
     ],
 )
 def test_a_contradiction_is_one_line(choices: dict[str, Any], line: str) -> None:

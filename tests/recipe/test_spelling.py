@@ -48,7 +48,7 @@ def test_one_spelling_of_alpha_by_architecture() -> None:
 @pytest.mark.parametrize(
     ("choices", "line"),
     [
-        ({"alpha_by_arch": "alexnt:5"}, "alpha_by_arch: no network 'alexnt'; did you mean alexnet?"),
+        ({"alpha_by_arch": "alexnt:5"}, "alpha_by_arch: unknown network 'alexnt'; did you mean alexnet?"),
         ({"alpha_by_arch": "alexnet"}, "alpha_by_arch: '' is no weight for alexnet; write ARCH:NUMBER"),
         ({"alpha_by_arch": "alexnet:-1"}, "alpha_by_arch: '-1' is no weight for alexnet"),
         ({"alpha_by_arch": "alexnet:nan"}, "alpha_by_arch: 'nan' is no weight for alexnet"),

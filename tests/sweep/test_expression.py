@@ -104,7 +104,7 @@ def test_a_program_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("alhpa == 0", "'alhpa == 0': no field 'alhpa'; did you mean alpha? (allowed: alpha, archs, done, "),
+        ("alhpa == 0", "'alhpa == 0': unknown field 'alhpa'; did you mean alpha? (allowed: alpha, archs, done, "),
         ("alpha = 0", "'alpha = 0': cannot be read from '= 0' on; write fields, numbers"),
         ("alpha ==", "'alpha ==': cannot be read from 'alpha ==' on; write"),
         ("", "'': cannot be read from 'its end' on; write"),

@@ -56,7 +56,7 @@ def test_exclude_drops_points_by_a_condition() -> None:
 @pytest.mark.parametrize(
     ("rule", "line"),
     [
-        ("alhpa == 0", "exclude: 'alhpa == 0': no field 'alhpa'; did you mean alpha? (allowed: alpha, ipc"),
+        ("alhpa == 0", "exclude: 'alhpa == 0': unknown field 'alhpa'; did you mean alpha? (allowed: alpha, ipc"),
         ("alpha == 'x'", "exclude: \"alpha == 'x'\": alpha is a number, 'x' is a text; they cannot be compared"),
         ("__import__('os')", "exclude: \"__import__('os')\": \"__import__('os')\" is not allowed here; write fields"),
         (5, "x-ddsweep.exclude.0: input should be a valid "),

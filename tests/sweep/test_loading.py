@@ -47,7 +47,7 @@ def test_profiles_of_the_sweep_file_override_the_profile() -> None:
         ({"x-ddsweep": {"axis": ["alpah"]}}, "alpah: no such parameter; did you mean alpha?"),
         (
             {"x-ddsweep": {"axis": ["alpha"], "profiles": {"dmo": {"alpha": [1]}}}},
-            "x-ddsweep.profiles: no profile 'dmo'; did you mean demo?",
+            "x-ddsweep.profiles: unknown profile 'dmo'; did you mean demo?",
         ),
         (
             {"x-ddsweep": {"axis": ["alpha"], "profiles": {"paper": {"alhpa": [1]}}}},

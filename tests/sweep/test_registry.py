@@ -41,8 +41,8 @@ def test_a_file_name_takes_precedence_over_a_table_of_the_paper() -> None:
 @pytest.mark.parametrize(
     ("reference", "profile", "line"),
     [
-        ("ablation-alpa", None, "no sweep 'ablation-alpa'; did you mean ablation-alpha?"),
-        ("ablation-alpha", "dmo", "no profile 'dmo'; did you mean demo?"),
+        ("ablation-alpa", None, "unknown sweep 'ablation-alpa'; did you mean ablation-alpha?"),
+        ("ablation-alpha", "dmo", "unknown profile 'dmo'; did you mean demo?"),
         ("ablation-alpha@demo", "paper", "name two profiles"),
         ("nowhere.yaml", None, "no sweep file nowhere.yaml"),
     ],

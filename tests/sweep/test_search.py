@@ -96,7 +96,7 @@ HYPERBAND = {"type": "hyperband", "max_iter": 8, "s": 1}
         ({"run_cap": 0}, "run_cap: input should be greater than or equal to 1"),
         (
             {"axis": ALPHA | {"distribution": "loguniform"}},
-            "no distribution 'loguniform'; did you mean uniform?",
+            "unknown distribution 'loguniform'; did you mean uniform?",
         ),
         ({"axis": ALPHA | {"distribution": "log_uniform"}}, "takes exponents; use log_uniform_values"),
         ({"axis": ALPHA | {"min": 0}}, "alpha.min: 0 has no logarithm; log_uniform_values needs min above 0"),
