@@ -78,7 +78,7 @@ def _refuse_clash(target: Path, force: bool, runs: Path, storage: str | None) ->
     """
     from ddsweep import sweep
 
-    other = sweep.in_paper().get(target.stem, target.stem)
+    other = sweep.paper_names().get(target.stem, target.stem)
     if other in sweep.names() and not (force and target.exists() and target.samefile(sweep.find(other))):
         raise UserError(
             f"copy: {target.stem} is the name of a sweep ({sweep.find(other)}); choose another for the file"

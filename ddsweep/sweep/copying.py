@@ -69,10 +69,10 @@ def written(sweep: Sweep, target: Path, note: str) -> str:
     document["parameters"] = {name: _entry(values) for name, values in sweep.parameters.items()}
     if sweep.search:
         document |= {"method": sweep.search.method, "run_cap": sweep.search.run_cap}
-        document["parameters"] |= {name: range_.written() for name, range_ in sweep.search.ranges.items()}
+        document["parameters"] |= {name: range_.to_wandb() for name, range_ in sweep.search.ranges.items()}
         extra["objectives"] = list(sweep.search.objectives)
         if sweep.search.early:
-            document["early_terminate"] = sweep.search.early.written()
+            document["early_terminate"] = sweep.search.early.to_wandb()
     document["x-ddsweep"] = {key: value for key, value in extra.items() if value} | {"pictures": list(sweep.pictures)}
     text = _header(target, note) + wandb.text(document)
     if not _describes(text, sweep, target):

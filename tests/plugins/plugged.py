@@ -1,4 +1,4 @@
-"""Plugins in a test: written as files, named in the variable, and forgotten at its end."""
+"""Plugins for a test: written to files, listed in the variable, and unregistered at its end."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def half(**choices: Any) -> Recipe:
 
 @pytest.fixture
 def plug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plug]:
-    """``plug(name="source", …)`` writes ``name.py`` files and names them all in the variable; returns the last."""
+    """``plug(name="source", …)`` writes ``name.py`` files and lists them in the variable; returns the last path."""
     rows = [(table, dict(table.rows), dict(table._code), dict(table._source)) for table in TABLES]
-    done, modules = set(loading._done), set(sys.modules)
+    loaded, modules = set(loading._loaded), set(sys.modules)
     folder = tmp_path / "plugins"
 
     def write(**sources: str) -> Path:
@@ -65,8 +65,8 @@ def plug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plug]:
     yield write
     for table, *before in rows:
         table.rows, table._code, table._source = before
-    loading._done.clear()
-    loading._done.update(done)
+    loading._loaded.clear()
+    loading._loaded.update(loaded)
     for name in set(sys.modules) - modules:
         if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
             del sys.modules[name]

@@ -17,7 +17,7 @@ __all__ = ["plug"]
 NETWORK = 'import ddsweep\n@ddsweep.network("{name}", paper="{name}!")\ndef body(channels, size, width): ...\n'
 
 
-def test_the_digest_is_that_of_the_bytes_of_the_file(plug: Plug) -> None:
+def test_the_digest_of_a_file_is_the_hash_of_its_bytes(plug: Plug) -> None:
     path = plug(mine=NETWORK.format(name="mine"))
     assert "mine" in TABLE
     found = TABLE.code("mine")
@@ -27,7 +27,7 @@ def test_the_digest_is_that_of_the_bytes_of_the_file(plug: Plug) -> None:
     assert found.pin == f"mine@{expected}"
 
 
-def test_the_digest_of_a_package_is_that_of_every_file_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_digest_of_a_package_covers_every_python_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     digests = []
     monkeypatch.syspath_prepend(tmp_path)
     for number, helper in enumerate(("x = 1", "x = 2", "x = 1")):
@@ -43,7 +43,7 @@ def test_the_digest_of_a_package_is_that_of_every_file_in_it(tmp_path: Path, mon
     assert digests[0] == digests[2] != digests[1]
 
 
-def test_ddsweeps_own_parts_have_no_code_of_others() -> None:
+def test_parts_of_ddsweep_come_from_no_plugin() -> None:
     assert all(TABLE.code(name) is None for name in ("convnet3", "resnet18-bn"))
     assert code.of("ddsweep.nn.convnet:body") is None
 
@@ -51,11 +51,11 @@ def test_ddsweeps_own_parts_have_no_code_of_others() -> None:
 def test_a_part_of_a_script_is_refused() -> None:
     namespace = {"__name__": "__main__"}
     exec("def body(): ...", namespace)
-    with pytest.raises(UserError, match="plugins: __main__:body is defined in a script; put it into a file"):
+    with pytest.raises(UserError, match="plugins: __main__:body is defined in a script or notebook; move it to a file"):
         code.of(namespace["body"])
 
 
-def test_a_name_that_leads_nowhere() -> None:
+def test_a_name_that_cannot_be_imported() -> None:
     for name in ("json:lods", "jsn:loads"):
         with pytest.raises(UserError, match=f"^plugins: {name}: cannot be imported"):
             code.resolve(name)

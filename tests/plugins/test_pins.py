@@ -12,7 +12,7 @@ from tests.plugins.plugged import HALF, Plug, half, plug
 __all__ = ["plug"]
 
 
-def test_other_code_is_another_cell_and_a_pinned_one_stays(plug: Plug, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changed_code_gives_another_cell_and_a_pinned_digest_stays(plug: Plug, monkeypatch: pytest.MonkeyPatch) -> None:
     plug(mine=HALF)
     recipe = half()
     assert recipe.plugins == METHODS.code("half").pin  # type: ignore[union-attr]
@@ -23,12 +23,14 @@ def test_other_code_is_another_cell_and_a_pinned_one_stays(plug: Plug, monkeypat
     assert pinned.key() != recipe.key()
     assert make(pinned.model_dump()).key() == pinned.key(), "an old result stays readable"
     with pytest.raises(
-        UserError, match=rf"mine\.py is {recipe.plugins} on this host, and the cell wants {other}; bring"
+        UserError, match=rf"mine\.py is {recipe.plugins} on this host, but the cell needs {other}; copy"
     ):
         verify([pinned])
-    assert make({"plugins": other}).plugins == "", "a recipe that uses nothing of it"
+    assert make({"plugins": other}).plugins == "", "a recipe that uses no part of it"
 
 
-def test_a_host_without_the_plugin_says_so(plug: Plug, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UserError, match=r"^plugins: a, b are not on this host; name the file in \$DDSWEEP_PLUGINS, or"):
+def test_plugins_that_are_not_available_are_one_line(plug: Plug, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(
+        UserError, match=r"^plugins: a, b are not available on this host; add the file to \$DDSWEEP_PLUGINS, or"
+    ):
         make({"plugins": "b@0123456789ab+a@0123456789ab"})

@@ -1,4 +1,4 @@
-"""A table: its order, who may have which name, and the code that a part comes from."""
+"""A table: its order, and which part may have which name."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ NETWORK = 'import ddsweep\n@ddsweep.network("{name}", paper="{name}!")\ndef body
 
 
 def of(module: str) -> str:
-    """A source of a plugin that is not imported: a module of the standard library stands for it."""
+    """The source of a part of a plugin; a module of the standard library stands for the plugin."""
     return f"{module}:name"
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(["zebra", "ant", "moth"])))
-def test_the_order_does_not_depend_on_who_was_found_first(order: tuple[str, ...]) -> None:
+def test_the_order_does_not_depend_on_which_plugin_is_loaded_first(order: tuple[str, ...]) -> None:
     table: Registry[int] = Registry("thing")
     for name in ("own2", "own1"):
         table.add(name, 0, of("ddsweep.nn"))
@@ -31,23 +31,23 @@ def test_the_order_does_not_depend_on_who_was_found_first(order: tuple[str, ...]
     assert list(table) == ["own2", "own1", "ant", "moth", "zebra"]
 
 
-def test_a_set_of_networks_has_one_spelling(plug: Plug) -> None:
+def test_the_spelling_of_a_set_of_networks(plug: Plug) -> None:
     plug(b=NETWORK.format(name="aaa"), a=NETWORK.format(name="zzz"))
     assert join(["zzz", "resnet18", "aaa", "convnet3"]) == "convnet3+resnet18+aaa+zzz"
     assert nn.names()[-2:] == ["aaa", "zzz"]
     assert nn.table.paper_name("zzz") == "zzz!"
 
 
-def test_the_same_source_may_register_again_and_another_may_not() -> None:
+def test_only_the_same_source_may_register_a_name_again() -> None:
     table: Registry[int] = Registry("thing")
     table.add("one", 1, of("json"))
     table.add("one", 2, of("json"))
     assert table["one"] == 2
-    with pytest.raises(UserError, match="the thing 'one' of csv:name is that of json already"):
+    with pytest.raises(UserError, match="csv:name: thing 'one' is already registered by json; choose another name"):
         table.add("one", 3, of("csv"))
 
 
-def test_an_unknown_name_names_the_closest() -> None:
+def test_an_unknown_name_suggests_the_closest() -> None:
     table: Registry[int] = Registry("thing")
     table.add("convnet", 1, of("ddsweep.nn"))
     with pytest.raises(UserError, match=r"^unknown thing 'convnt'; did you mean convnet\? \(allowed: convnet, other\)"):

@@ -64,8 +64,11 @@ def test_any_choices_make_a_recipe_or_one_line(choices: dict[str, Any]) -> None:
         ({"method": "dn"}, "method: unknown method 'dn'; allowed: dc, dm, dsa"),
         ({"method": 3}, "method: 3 is not allowed; input should be a valid string"),
         ({"options": 3}, "options: 3 is not allowed; input should be a valid string"),
-        ({"plugins": "mine"}, "plugins: 'mine' is no plugin; leave the field out"),
-        ({"plugins": "mine@0123456789ab"}, "plugins: mine is not on this host; name the file in $DDSWEEP_PLUGINS"),
+        ({"plugins": "mine"}, "plugins: invalid plugin 'mine'; omit the field, or write NAME@DIGEST"),
+        (
+            {"plugins": "mine@0123456789ab"},
+            "plugins: mine is not available on this host; add the file to $DDSWEEP_PLUGINS",
+        ),
         (
             {"method": "dc", "ipc": 15},
             "outer_loops: has no published default for this ipc (known: 1, 10, 20, 30, 40, 50)",

@@ -9,8 +9,8 @@ from ddsweep.plugins import resolve
 
 
 @pytest.mark.parametrize("name", [name for name in METHODS if METHODS.code(name) is None])
-def test_our_own_rows_agree_with_what_makes_the_losses(name: str) -> None:
-    """The rows are read without torch, so they repeat what the signature says."""
+def test_the_rows_agree_with_the_signatures_of_the_losses(name: str) -> None:
+    """The rows are read without torch, so they repeat the signatures."""
     row: Method = METHODS[name]
     takes, options, defaulted = signature(name, resolve(row.source))
     assert set(takes) - set(defaulted) <= set(row.takes) <= set(takes)

@@ -25,7 +25,7 @@ from tests.sweep.examples import minimal, write
     ids=["nested aliases", "list contains itself", "mapping contains itself"],
 )
 def test_aliases_that_expand_to_too_many_values_are_refused(text: str) -> None:
-    with pytest.raises(UserError, match=r"mine\.yaml: holds more than 1000000 values once its aliases are written out"):
+    with pytest.raises(UserError, match=r"mine\.yaml: has more than 1000000 values with its aliases expanded"):
         sweep.load(write(text))
 
 
@@ -38,7 +38,7 @@ def test_aliases() -> None:
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("method: grid\n  bad: [", "mine.yaml, line 2: is not YAML"),
+        ("method: grid\n  bad: [", "mine.yaml, line 2: is not valid YAML"),
         ("- a\n- b", "the file: input should be a valid dictionary"),
         (minimal(methd="grid"), "methd: no such key; did you mean method?"),
         (minimal(method="best"), "method: input should be 'grid', 'random' or 'bayes'"),

@@ -19,7 +19,7 @@ from tests.sweep.examples import minimal, shipped, write
 def test_a_sweep_is_the_same_after_json(path: Path) -> None:
     loaded = search.sketch(sweep.load(path.stem))
     again = sweep.Sweep.from_definition(json.loads(json.dumps(loaded.definition())))
-    assert again.with_points(json.loads(json.dumps(loaded.drawn))).cells == loaded.cells
+    assert again.with_points(json.loads(json.dumps(loaded.sampled))).cells == loaded.cells
     for cell in loaded.cells:
         assert again.recipe(json.loads(json.dumps(cell.point))) == cell.recipe
 
@@ -57,7 +57,7 @@ def test_exclude_drops_points_by_a_condition() -> None:
     ("rule", "line"),
     [
         ("alhpa == 0", "exclude: 'alhpa == 0': unknown field 'alhpa'; did you mean alpha? (allowed: alpha, ipc"),
-        ("alpha == 'x'", "exclude: \"alpha == 'x'\": alpha is a number, 'x' is a text; they cannot be compared"),
+        ("alpha == 'x'", "exclude: \"alpha == 'x'\": alpha is a number, 'x' is a string; they cannot be compared"),
         ("__import__('os')", "exclude: \"__import__('os')\": \"__import__('os')\" is not allowed here; write fields"),
         (5, "x-ddsweep.exclude.0: input should be a valid "),
     ],

@@ -43,7 +43,7 @@ def test_a_file_name_takes_precedence_over_a_table_of_the_paper() -> None:
     [
         ("ablation-alpa", None, "unknown sweep 'ablation-alpa'; did you mean ablation-alpha?"),
         ("ablation-alpha", "dmo", "unknown profile 'dmo'; did you mean demo?"),
-        ("ablation-alpha@demo", "paper", "name two profiles"),
+        ("ablation-alpha@demo", "paper", "profile: ablation-alpha@demo and --profile paper name different profiles"),
         ("nowhere.yaml", None, "no sweep file nowhere.yaml"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Every sweep file as a W&B configuration: W&B's grid is exactly the sweep, and what a run is given is its recipe."""
+"""Every sweep file as a W&B configuration: W&B's grid is exactly the sweep, and a run's parameters give its recipe."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from tests.sweep.examples import minimal, shipped, write
 
 
 def grid(configuration: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """What W&B gives to the runs, one after the other: the product of the values, as JSON of one kind of number.
+    """The parameters that W&B gives the runs: the product of the values, with JSON's single type of number.
 
-    Of a range its ends.
+    A range stands for its two ends.
     """
     lists = [
         entry.get("values") or ([entry["value"]] if "value" in entry else [entry["min"], entry["max"]])
@@ -58,13 +58,13 @@ def test_the_registered_grid_is_the_sweep(path: Path, profile: str) -> None:
 
 
 @pytest.mark.parametrize("path", shipped(), ids=lambda path: path.stem)
-def test_the_file_itself_is_a_configuration_too(path: Path) -> None:
-    """``wandb sweep sweeps/NAME.yaml`` warns of ``x-ddsweep`` and runs: at the paper's scale, exclude not honoured."""
+def test_the_sweep_file_itself_is_a_configuration(path: Path) -> None:
+    """``wandb sweep sweeps/NAME.yaml`` warns about ``x-ddsweep`` and runs at the paper's scale without ``exclude``."""
     document = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert document["command"] == ["${env}", "ddsweep", "trial", f"{path.stem}@paper", "${args_json}"]
     one = sweep.load(path.stem)
-    dealt = {cell.key for cell in one.cells if not (one.search and one.is_baseline(cell.recipe))}
-    assert dealt <= set(keys(document))
+    expected = {cell.key for cell in one.cells if not (one.search and one.is_baseline(cell.recipe))}
+    assert expected <= set(keys(document))
     assert set(document) - {"x-ddsweep"} <= KEYS
 
 
@@ -81,17 +81,17 @@ def test_text_that_looks_like_a_number_is_quoted_in_yaml() -> None:
     }
     written = configurations.text({"values": words})
     assert yaml.safe_load(written) == {"values": words}
-    assert "a: '1e3'" in written  # PyYAML reads it as text either way, others do not
+    assert "a: '1e3'" in written  # text to PyYAML without quotes too, but not to other parsers
 
 
-def test_axes_of_a_full_product_stay_axes() -> None:
+def test_a_full_product_keeps_its_axes() -> None:
     parameters = configurations.configuration(sweep.load("ablation-alpha", "demo"))["parameters"]
     assert parameters["alpha"]["values"][:3] == [0, 1, 10]
     assert parameters["ipc"] == {"value": 5}
     assert "cell" not in parameters
 
 
-def test_what_is_excluded_or_the_same_makes_cells() -> None:
+def test_other_sweeps_become_one_parameter_of_cells() -> None:
     file = write(yaml.safe_dump(minimal()))
     one = sweep.load(file, "demo", {"alpha": [0, 1], "n_models": [1, 2], "seed": [0, 1]})
     configuration = configurations.configuration(one)
@@ -115,7 +115,7 @@ def test_some_cells_of_a_sweep() -> None:
      ("alpha_by_arch", ""), ("target", "imagefolder:/data/two words, 'quoted' = \"odd\""), ("target", "0"),
      ("eval_archs", "a+b"), ("source", "ünïcode")],
 )  # fmt: skip
-def test_types_survive_the_journey(field: str, value: Any) -> None:
+def test_types_are_restored(field: str, value: Any) -> None:
     plain = json.loads(json.dumps({field: one_number(value)}))
     cell = {"cell": configurations._spell({"width": 8, field: value})}
     for given in (configurations.choices(plain), configurations.choices(cell)):
@@ -123,7 +123,7 @@ def test_types_survive_the_journey(field: str, value: Any) -> None:
     assert configurations.choices(cell)["width"] == 8
 
 
-def test_a_run_that_has_its_whole_recipe_in_its_config_is_still_that_cell() -> None:
+def test_a_run_with_its_whole_recipe_in_the_config_is_the_same_cell() -> None:
     for cell in sweep.load("ablation-n-models", "demo").cells:
         config = json.loads(json.dumps(cell.recipe.model_dump()))
         spelled = {"cell": configurations._spell(cell.point)}
@@ -139,18 +139,18 @@ def test_large_whole_numbers_may_come_back_as_powers_of_ten() -> None:
 
 
 @pytest.mark.parametrize("text", ["alpha", "alpha=one", "alpha='1", 7])
-def test_a_cell_that_nobody_can_read_is_one_line(text: Any) -> None:
-    with pytest.raises(UserError, match=r"needs FIELD=VALUE|no such parameter") as caught:
+def test_a_cell_that_cannot_be_parsed_is_one_line(text: Any) -> None:
+    with pytest.raises(UserError, match=r"write FIELD=VALUE|no such parameter") as caught:
         make(configurations.choices({"cell": text}))
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("description", [None, "mine", f"title\n\n{configurations.MARK}" + '{"name": '])
-def test_a_configuration_of_somebody_else_is_no_sweep_of_ours(description: str | None) -> None:
+def test_a_configuration_that_ddsweep_did_not_register(description: str | None) -> None:
     assert configurations.restore({"method": "grid", "description": description}) is None
 
 
-def test_what_changed_is_said_by_parameter() -> None:
+def test_changes_are_listed_by_parameter() -> None:
     before = sweep.load("ablation-alpha", "demo", {"alpha": [0, 1, 10], "ipc": 1})
     after = sweep.load("ablation-alpha", "demo", {"alpha": [0, 1, 100.5], "ipc": 2, "eval_lr": 0.02})
     assert configurations.changes(before, after) == [
@@ -161,7 +161,7 @@ def test_what_changed_is_said_by_parameter() -> None:
     assert configurations.changes(before, before) == []
 
 
-def test_every_field_has_a_kind() -> None:
-    assert {configurations._kind(field) for field in Recipe.model_fields} == {int, float, str}
-    assert configurations._kind("alpha") is float
-    assert configurations._kind("seed") is int
+def test_every_field_has_a_type() -> None:
+    assert {configurations._type(field) for field in Recipe.model_fields} == {int, float, str}
+    assert configurations._type("alpha") is float
+    assert configurations._type("seed") is int
