@@ -19,9 +19,13 @@ from ddsweep.errors import UserError, closest
 MAX_LENGTH, MAX_DEPTH = 1000, 30  # in characters and in levels of nesting
 GRAMMAR = "fields, numbers, strings, True or False, compared by == != < <= > >= in, not in, combined by and, or, not"
 ORDER: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
-    ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
     ast.GtE: operator.ge,
-}  # fmt: skip
+}
 MEMBERSHIP = (ast.In, ast.NotIn)
 LISTS = (ast.List, ast.Tuple, ast.Set)
 

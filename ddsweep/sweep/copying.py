@@ -1,9 +1,9 @@
 """Copies of sweep files for users to edit: the original text with its comments, or a new file for the same cells.
 
-ruamel.yaml edits the file and keeps comments, styles and quotes. Elsewhere in the file it normalizes spaces and line
-breaks, though, and drops comments inside a list in brackets that spans several lines. So the copy takes from it only
-the lines that an edit changes; all others stay as the user wrote them. Each copy is loaded and has to be the same
-sweep; if it is not, the file is written anew, without the comments.
+ruamel.yaml edits the file and keeps comments, styles and quotes. But it normalizes spaces and line breaks everywhere
+and drops comments inside flow lists that span several lines. So the copy takes only the edited lines from it and keeps
+all others as the user wrote them. Every copy is loaded to check that it is the same sweep; if it is not, a new file is
+written, without the comments.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ddsweep.sweep.grid import Sweep
 from ddsweep.sweep.loading import load
 from ddsweep.sweep.registry import DEFAULT_PROFILE
 
-Line = tuple[list[str], str]  # the comment lines and blank lines above a line, and the line
+Line = tuple[list[str], str]  # the comments and blank lines above a line, and the line
 
 
 def copied(path: Path, sweep: Sweep, target: Path, note: str = "") -> str:
@@ -38,10 +38,10 @@ def copied(path: Path, sweep: Sweep, target: Path, note: str = "") -> str:
         path: the file that the sweep was loaded from.
         sweep: the sweep, with the profile and the settings to write into the copy.
         target: the path of the copy.
-        note: what was written into the copy, for its header; empty: nothing, and the values stay as they are.
+        note: the profile and the settings, for the header of the copy; empty: the values stay as they are.
 
     Raises:
-        UserError: a key stands twice in the file, or no file describes the same sweep.
+        UserError: the file has a duplicate key, or the sweep cannot be written as a file.
     """
     text = path.read_text(encoding="utf-8-sig")
     document = _parsed(text, path)
@@ -61,7 +61,7 @@ def written(sweep: Sweep, target: Path, note: str) -> str:
     """Return the text of a new file ``target`` that describes ``sweep``, without the comments of its own file.
 
     Raises:
-        UserError: no file describes the same sweep.
+        UserError: the sweep cannot be written as a file.
     """
     extra: dict[str, Any] = {"title": sweep.title, "paper": sweep.paper, "axis": list(sweep.axis)}
     extra |= {"baseline": sweep.baseline, "exclude": list(sweep.exclude), "max_attempts": sweep.max_attempts}
@@ -86,7 +86,7 @@ def _header(target: Path, note: str) -> str:
 
 
 def _describes(text: str, sweep: Sweep, target: Path) -> bool:
-    """Whether a file of that name with this text is this sweep."""
+    """Whether ``text`` in a file of that name is the same sweep."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, target.name)
         path.write_text(text, encoding="utf-8")
@@ -98,10 +98,10 @@ def _describes(text: str, sweep: Sweep, target: Path) -> bool:
 
 
 def _parsed(text: str, path: Path) -> CommentedMap:
-    """The file as ruamel.yaml has it.
+    """The document that ruamel.yaml reads.
 
     Raises:
-        UserError: it has a duplicate key, which ``document.read`` lets pass, or other YAML that only PyYAML reads.
+        UserError: it has a duplicate key, or is YAML that only PyYAML, and so ``document.read``, accepts.
     """
     try:
         document = _yaml().load(text)
@@ -114,7 +114,7 @@ def _parsed(text: str, path: Path) -> CommentedMap:
 
 
 class _Resolver(VersionedResolver):
-    """Leaves numbers, dates and words like ``yes`` as the text that the user wrote; merges ``<<``."""
+    """Keeps numbers, dates and words like ``yes`` as the text that the user wrote; merges ``<<``."""
 
     @property
     def versioned_resolver(self) -> dict[str, list[tuple[str, re.Pattern[str]]]]:
@@ -134,14 +134,15 @@ def _yaml() -> YAML:
 
 def _dumped(document: CommentedMap) -> str:
     yaml = _yaml()
-    yaml.indent(**{"mapping": 2, "sequence": 4, "offset": 2} | dict(reversed([*_indents(document)])))
+    indents = dict(reversed([*_indents(document)]))  # of the first block where they differ
+    yaml.indent(**{"mapping": 2, "sequence": 4, "offset": 2} | indents)
     stream = io.StringIO()
     yaml.dump(document, stream)
     return stream.getvalue()
 
 
 def _indents(parent: CommentedMap) -> Iterator[tuple[str, int]]:
-    """The indentation of nested blocks, in the terms of ``YAML.indent``; of several, the first counts."""
+    """The indentation of each nested block, as arguments of ``YAML.indent``."""
     for child in parent.values():
         if not isinstance(child, CommentedMap | CommentedSeq) or child.fa.flow_style() or not child:
             continue
@@ -154,7 +155,7 @@ def _indents(parent: CommentedMap) -> Iterator[tuple[str, int]]:
 
 
 def _rename(document: CommentedMap, name: str, new: str) -> None:
-    """Let ``command`` name the copy."""
+    """Rename the sweep in ``command``."""
     command = document.get("command", [])
     for place, word in enumerate(command):
         if isinstance(word, str) and "@" in word and word.partition("@")[0] == name:
@@ -162,7 +163,7 @@ def _rename(document: CommentedMap, name: str, new: str) -> None:
 
 
 def _write_values(document: CommentedMap, sweep: Sweep, file: SweepFile) -> None:
-    """Write the values of ``sweep`` where the file has others; drop ``profiles``, which would override them."""
+    """Set the values of ``sweep`` where the file has others; drop ``profiles``, which would override them."""
     parameters = document["parameters"]
     for name, values in sweep.parameters.items():
         own = file.parameters.get(name)
@@ -174,7 +175,7 @@ def _write_values(document: CommentedMap, sweep: Sweep, file: SweepFile) -> None
 
 
 def _replace(parameters: CommentedMap, name: str, new: CommentedMap) -> None:
-    """Change one entry: in braces as a whole, in a block line by line. What others are aliases of stays theirs."""
+    """Replace the value of a parameter. A block keeps its layout; aliases of the old value keep it."""
     entry = parameters[name]
     if entry.fa.flow_style() or entry.anchor.value is not None:
         parameters[name] = new
@@ -194,16 +195,16 @@ def _entry(values: tuple[Any, ...], many: bool = False) -> dict[str, Any]:
 
 
 def _fragment(entry: dict[str, Any]) -> CommentedMap:
-    """An entry in braces, with scalars that every parser reads alike: 1.0e-05 is a number and 'yes' is text."""
+    """An entry in flow style, with scalars that every parser reads alike: 1.0e-05 is a number and 'yes' is text."""
     fragment = _yaml().load(wandb.text(entry))
     fragment.fa.set_flow_style()
     return fragment
 
 
 def _merged(text: str, before: str, after: str) -> str:
-    """The lines of ``text`` with what changes from ``before`` to ``after``, the file as ruamel.yaml writes it.
+    """The lines of ``text`` with the changes from ``before`` to ``after``, which are as ruamel.yaml writes the file.
 
-    Comment lines and blank lines share the fate of the line below them.
+    Comments and blank lines belong to the line below them.
     """
     own, end = _lines(text)
     old, new = ([line for _, line in _lines(dumped)[0]] for dumped in (before, after))
@@ -220,7 +221,7 @@ def _merged(text: str, before: str, after: str) -> str:
 
 
 def _lines(text: str) -> tuple[list[Line], list[str]]:
-    """Each line of content with the comment lines and blank lines above it; and those at the end of the text."""
+    """Each line of content with the comments and blank lines above it; and those at the end of the text."""
     lines: list[Line] = []
     above: list[str] = []
     for line in text.split("\n"):
@@ -233,7 +234,7 @@ def _lines(text: str) -> tuple[list[Line], list[str]]:
 
 
 def _aligned(old: list[str], own: list[Line]) -> Iterator[tuple[int, int, list[Line]]]:
-    """Ranges of ``old``, and the user's own lines for the same content, which may differ in their spaces."""
+    """Ranges of ``old``, each with the user's lines of the same content, which may differ in whitespace."""
     squeezed = ["".join(line.split()) for line in old], ["".join(line.split()) for _, line in own]
     for tag, first, last, own_first, own_last in SequenceMatcher(None, *squeezed, autojunk=False).get_opcodes():
         if tag == "equal":
@@ -243,9 +244,9 @@ def _aligned(old: list[str], own: list[Line]) -> Iterator[tuple[int, int, list[L
 
 
 def _starts(old: list[str], new: list[str]) -> list[int]:
-    """For each line of ``old``, and its end, the line of ``new`` where its part begins.
+    """For each line of ``old``, and for its end, the index of the first line of ``new`` that corresponds to it.
 
-    Lines with the same key are parts of each other; an added line is part of the line above it.
+    Lines with the same key correspond; an added line belongs to the line above it.
     """
     keys = [line.partition(":")[0] for line in old], [line.partition(":")[0] for line in new]
     starts: list[int] = []

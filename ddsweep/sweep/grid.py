@@ -90,9 +90,8 @@ class Sweep:
                 point = {name: getattr(recipe, name) for name in self.swept}
                 if self.search and self.is_baseline(recipe):
                     point |= self.baseline  # its fields may be fixed in the search
-                elif (
-                    self.recipe(point).key() != key
-                ):  # a swept choice was resolved into a fixed field, as one α for all PTMs
+                elif self.recipe(point).key() != key:
+                    # a swept choice was resolved into a fixed field: alpha_by_arch that covers all PTMs becomes alpha
                     point = {name: choices[name] for name in self.swept}
                 cells[key] = Cell(point, recipe, key)
         if not cells and not self.search:

@@ -130,9 +130,12 @@ def test_an_installed_package_needs_no_variable(tmp_path: Path) -> None:
     (about / "entry_points.txt").write_text("[ddsweep.plugins]\nlab = lab.losses\n")
     (about / "top_level.txt").write_text("lab\n")
     done = subprocess.run(
-        [sys.executable, "-c", INSTALLED], env=os.environ | {"PYTHONPATH": str(site)}, capture_output=True, text=True,
+        [sys.executable, "-c", INSTALLED],
+        env=os.environ | {"PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
         check=False,
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("{'plugin lab': '1.5 ")
 

@@ -26,9 +26,16 @@ from tests.plugins.plugged import HALF, Plug, plug
 
 __all__ = ["ddsweep", "plug"]
 TINY: dict[str, Any] = {
-    "target": "digits", "method": "half", "ipc": 1, "iterations": 2, "width": 4, "alpha": 0, "eval_nets": 1,
-    "eval_epochs": 2, "arch": "convnet1",
-}  # fmt: skip
+    "target": "digits",
+    "method": "half",
+    "ipc": 1,
+    "iterations": 2,
+    "width": 4,
+    "alpha": 0,
+    "eval_nets": 1,
+    "eval_epochs": 2,
+    "arch": "convnet1",
+}
 DATASET = """
 import ddsweep, numpy as np
 
@@ -132,7 +139,7 @@ def test_an_edited_decoder_decodes_again(plug: Plug) -> None:
         ("return images, [0, 1, 0, 1],", "return", "it must return images, labels, test images, test labels"),
         ("    images =", "    {}['x']\n    images =", r"KeyError: 'x' \(mine\.py line 6\)$"),
     ],
-)  # fmt: skip
+)
 def test_an_invalid_decoder_names_its_plugin(good: str, bad: str, line: str, plug: Plug) -> None:
     plug(mine=DATASET.format(pixel=10).replace(good, bad))
     with pytest.raises(UserError, match=f"^spots of the plugin mine: .*{line}"):
@@ -159,8 +166,11 @@ def test_tables_use_the_names_from_plugins(plug: Plug) -> None:
     assert naming.value("target", "spots") == "Spots"
     assert naming.value("method", "half") == "HALF"
     assert [naming.value("source", name) for name in ("imagenet", "internet", "cifar10", "digits")] == [
-        "ImageNet", "Internet", "CIFAR-10", "digits",
-    ]  # fmt: skip
+        "ImageNet",
+        "Internet",
+        "CIFAR-10",
+        "digits",
+    ]
     assert naming.value("method", "somebody-elses") == "SOMEBODY-ELSES"
 
 

@@ -13,13 +13,18 @@ from ddsweep.recipe import make
 @pytest.mark.parametrize(
     ("method", "ipc", "target", "alpha"),
     [
-        ("dc", 10, "cifar10", 1000), ("dc", 50, "cifar10", 5000), ("dsa", 10, "cifar10", 5000),
+        ("dc", 10, "cifar10", 1000),
+        ("dc", 50, "cifar10", 5000),
+        ("dsa", 10, "cifar10", 5000),
         ("dsa", 50, "cifar10", 1000),
-        ("dm", 10, "cifar10", 2000), ("dm", 50, "cifar10", 1000), ("dc", 10, "cifar100", 10000),
+        ("dm", 10, "cifar10", 2000),
+        ("dm", 50, "cifar10", 1000),
+        ("dc", 10, "cifar100", 10000),
         ("dm", 50, "cifar100", 1),
-        ("dsa", 50, "cifar100", 10), ("dm", 10, "digits", 2000),
+        ("dsa", 50, "cifar100", 10),
+        ("dm", 10, "digits", 2000),
     ],
-)  # fmt: skip
+)
 def test_alpha_by_method_and_ipc(method: str, ipc: int, target: str, alpha: float) -> None:
     assert make({"method": method, "ipc": ipc, "target": target}).alpha == alpha
 
@@ -44,8 +49,11 @@ def test_what_has_no_effect_does_not_make_another_experiment() -> None:
 def test_a_published_model_guides_as_it_is() -> None:
     recipe = make({"target": "imagenette", "source": "imagenet", "arch": "convnet6", "ipc": 1})
     assert (recipe.regularizer, recipe.archs, recipe.n_models, recipe.ptm_statistics) == (
-        "cclom", "resnet18-imagenet", 1, "source",
-    )  # fmt: skip
+        "cclom",
+        "resnet18-imagenet",
+        1,
+        "source",
+    )
     training = ("ptm_epoch", "ptm_epochs", "ptm_lr", "ptm_weight_decay", "ptm_batch")
     assert not any(getattr(recipe, field) for field in training)
     for choices in ({"n_models": 10}, {"ptm_epoch": 4}, {"ptm_lr": 0.1}, {"ptm_statistics": "target"}):

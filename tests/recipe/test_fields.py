@@ -18,8 +18,12 @@ def test_the_default_is_a_published_cell() -> None:
     recipe = make({})
     assert (recipe.method, recipe.ipc, recipe.iterations, recipe.lr_img, recipe.init) == ("dm", 50, 20000, 1.0, "real")
     assert (recipe.regularizer, recipe.alpha, recipe.archs, recipe.n_models, recipe.ptm_epoch) == (
-        "clom", 1000.0, "convnet3", 1, 150,
-    )  # fmt: skip
+        "clom",
+        1000.0,
+        "convnet3",
+        1,
+        150,
+    )
     assert (recipe.eval_epochs, recipe.eval_batch, recipe.eval_nets) == (1000, 256, 5)
 
 

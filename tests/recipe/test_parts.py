@@ -54,10 +54,13 @@ def test_a_method_without_a_default_for_alpha_wants_it_said(plug: Plug) -> None:
 def test_every_part_of_a_recipe_counts(plug: Plug) -> None:
     plug(mine=HALF, nets=NETWORK, pictures=STRIPES)
     named = {
-        "method": {"method": "half"}, "arch": {"arch": "mine", "archs": "convnet3", "eval_archs": "convnet3"},
-        "archs": {"archs": "convnet3+mine"}, "eval_archs": {"eval_archs": "mine+alexnet"},
-        "target": {"target": "stripes"}, "source": {"source": "stripes"},
-    }  # fmt: skip
+        "method": {"method": "half"},
+        "arch": {"arch": "mine", "archs": "convnet3", "eval_archs": "convnet3"},
+        "archs": {"archs": "convnet3+mine"},
+        "eval_archs": {"eval_archs": "mine+alexnet"},
+        "target": {"target": "stripes"},
+        "source": {"source": "stripes"},
+    }
     for field, choices in named.items():
         base = {"method": "dm", "ipc": 1, "target": "digits"}
         (name,) = (pin.partition("@")[0] for pin in make(base | choices).plugins.split("+"))
@@ -77,11 +80,11 @@ def test_a_ptm_of_other_code_is_another_ptm(plug: Plug) -> None:
 
 def test_a_sweep_names_its_plugins_wherever_it_goes(plug: Plug) -> None:
     plug(mine=HALF)
-    one = sweep.load("ablation-alpha", "demo", {"method": ["dm", "half"], "alpha": [0, 5]})
-    assert one.parameters["plugins"] == (half().plugins,)
-    there = sweep.Sweep.from_definition(json.loads(json.dumps(one.definition())))
-    assert [cell.key for cell in there.cells] == [cell.key for cell in one.cells]
-    assert {cell.recipe.method: cell.recipe.plugins for cell in there.cells} == {"dm": "", "half": half().plugins}
-    document = configurations.configuration(one)
+    loaded = sweep.load("ablation-alpha", "demo", {"method": ["dm", "half"], "alpha": [0, 5]})
+    assert loaded.parameters["plugins"] == (half().plugins,)
+    restored = sweep.Sweep.from_definition(json.loads(json.dumps(loaded.definition())))
+    assert [cell.key for cell in restored.cells] == [cell.key for cell in loaded.cells]
+    assert {cell.recipe.method: cell.recipe.plugins for cell in restored.cells} == {"dm": "", "half": half().plugins}
+    document = configurations.configuration(loaded)
     assert document["parameters"]["plugins"] == {"value": half().plugins}
     assert "plugins" not in sweep.load("ablation-alpha", "demo").parameters

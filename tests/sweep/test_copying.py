@@ -1,4 +1,4 @@
-"""A copy of a sweep file is the same sweep, with its comments, at every scale."""
+"""Copies of sweep files: the same sweep with its comments, at every scale."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The form of a sweep file; one line for a file that does not have it."""
+"""The schema of sweep files; one-line errors for files that do not match it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sweep: its cells, and its way to an agent as JSON."""
+"""A sweep: its cells, and its definition as JSON."""
 
 from __future__ import annotations
 

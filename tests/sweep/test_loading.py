@@ -1,4 +1,4 @@
-"""From a file, a profile and --set to a sweep; one line for a file that makes none."""
+"""A sweep from its file, a profile and --set; one-line errors for files that do not load."""
 
 from __future__ import annotations
 
@@ -83,8 +83,11 @@ parameters = st.dictionaries(
 )
 searches = st.builds(
     lambda chosen, method, cap, early: minimal(parameters=chosen, method=method, run_cap=cap, early_terminate=early),
-    parameters, st.sampled_from(["random", "bayes"]), json_like | st.just(3), json_like | st.none(),
-)  # fmt: skip
+    parameters,
+    st.sampled_from(["random", "bayes"]),
+    json_like | st.just(3),
+    json_like | st.none(),
+)
 
 
 @given(documents | parameters.map(lambda chosen: minimal(parameters=chosen)) | searches)

@@ -21,9 +21,14 @@ def test_files_in_the_current_folder_replace_shipped_files() -> None:
 
 @pytest.mark.parametrize(
     ("written", "name"),
-    [("table2", "ablation-domain"), ("table5", "ablation-n-archs"), ("figure2", "ablation-epoch"),
-     ("figure3left", "ablation-alpha"), ("table1", "table1")],
-)  # fmt: skip
+    [
+        ("table2", "ablation-domain"),
+        ("table5", "ablation-n-archs"),
+        ("figure2", "ablation-epoch"),
+        ("figure3left", "ablation-alpha"),
+        ("table1", "table1"),
+    ],
+)
 def test_a_sweep_can_be_named_by_its_table_or_figure_in_the_paper(written: str, name: str) -> None:
     by_paper, by_name = sweep.load(f"{written}@demo"), sweep.load(f"{name}@demo")
     assert by_paper.full_name == by_name.full_name  # the same study

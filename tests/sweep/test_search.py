@@ -1,4 +1,4 @@
-"""Searches: from a file to a sweep, to W&B and back; one line for a mistake."""
+"""Searches: from a file to a sweep, to W&B and back; one-line errors for mistakes."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ def load(profile: str = "demo", settings: dict[str, Any] | None = None, **change
 
 
 def test_before_anything_is_sampled_there_is_the_baseline() -> None:
-    one = load()
-    assert [cell.point for cell in one.cells] == [{"alpha": 0.0}]
-    assert (one.swept, one.size, one.describe("alpha")) == (("alpha",), 5, "0.1 … 10000 (log)")
-    assert {recipe.alpha for recipe in one.recipes} == {0.0, 0.1, 1e4}
+    loaded = load()
+    assert [cell.point for cell in loaded.cells] == [{"alpha": 0.0}]
+    assert (loaded.swept, loaded.size, loaded.describe("alpha")) == (("alpha",), 5, "0.1 … 10000 (log)")
+    assert {recipe.alpha for recipe in loaded.recipes} == {0.0, 0.1, 1e4}
 
 
 def test_sampled_points_are_cells_in_the_order_of_the_axis() -> None:
-    one = load(settings={"method": ["dm", "dsa"]}).with_points(
+    loaded = load(settings={"method": ["dm", "dsa"]}).with_points(
         [{"alpha": 50.0, "method": "dm"}, {"alpha": 7.0, "method": "dsa"}, {"alpha": -1.0, "method": "dm"}]
     )
-    places = [(cell.recipe.alpha, cell.recipe.method) for cell in one.cells]
+    places = [(cell.recipe.alpha, cell.recipe.method) for cell in loaded.cells]
     assert places == [(0.0, "dm"), (0.0, "dsa"), (7.0, "dsa"), (50.0, "dm")], "a baseline per method; -1 is invalid"
-    again = Sweep.from_definition(json.loads(json.dumps(one.definition())))
-    assert again.with_points(one.sampled) == one
+    again = Sweep.from_definition(json.loads(json.dumps(loaded.definition())))
+    assert again.with_points(loaded.sampled) == loaded
 
 
 def test_the_definition_of_a_grid_has_no_search() -> None:
@@ -59,15 +59,15 @@ def test_set_pins_a_range_or_replaces_it_by_values() -> None:
 
 
 def test_a_range_of_whole_numbers_is_int_uniform_as_at_w_and_b() -> None:
-    one = load(axis={"min": 1, "max": 10})
-    assert one.search is not None
-    assert one.search.ranges["alpha"].distribution == "int_uniform"
+    loaded = load(axis={"min": 1, "max": 10})
+    assert loaded.search is not None
+    assert loaded.search.ranges["alpha"].distribution == "int_uniform"
 
 
 def test_every_epoch_in_the_range_is_kept_when_a_ptm_is_trained() -> None:
     axes = {"alpha": {"value": 5}, "ptm_epoch": {"min": 2, "max": 5}}
-    one = load("paper", parameters=axes, extra={"axis": ["ptm_epoch"]})
-    assert {recipe.ptm_epoch for recipe in one.recipes} == {0, 2, 3, 4, 5}
+    loaded = load("paper", parameters=axes, extra={"axis": ["ptm_epoch"]})
+    assert {recipe.ptm_epoch for recipe in loaded.recipes} == {0, 2, 3, 4, 5}
 
 
 @pytest.mark.parametrize(
@@ -141,15 +141,15 @@ def test_a_mistake_is_one_line(changes: dict[str, Any], line: str) -> None:
 
 
 def test_the_configuration_at_w_and_b() -> None:
-    one = load(method="bayes", early_terminate=HYPERBAND, axis=ALPHA)
-    configuration = yaml.safe_load(configurations.text(configurations.configuration(one, run_cap=3)))
+    loaded = load(method="bayes", early_terminate=HYPERBAND, axis=ALPHA)
+    configuration = yaml.safe_load(configurations.text(configurations.configuration(loaded, run_cap=3)))
     assert (configuration["method"], configuration["run_cap"], configuration["early_terminate"]) == (
         "bayes",
         3,
         {"eta": 3, **HYPERBAND},
     )
     assert configuration["parameters"]["alpha"] == ALPHA
-    assert configurations.restore(configuration) == one
+    assert configurations.restore(configuration) == loaded
 
 
 def test_w_and_b_has_one_metric() -> None:

@@ -75,8 +75,10 @@ def test_table_4_has_well_trained_and_sub_optimal_ptms_at_every_scale(profile: s
     guided = [cell.recipe for cell in sweep.load("table4", profile).cells if cell.recipe.alpha]
     assert {recipe.ptm_epoch for recipe in guided} == epochs
     assert {(recipe.n_archs, recipe.ptm_epoch == recipe.ptm_epochs) for recipe in guided} == {
-        (1, True), (4, True), (4, False),
-    }  # fmt: skip
+        (1, True),
+        (4, True),
+        (4, False),
+    }
     assert {recipe.eval_archs for recipe in guided} == {"convnet3+alexnet+vgg11+resnet18"}
 
 
@@ -97,5 +99,8 @@ def test_the_demo_of_figure_1_shares_the_baseline_of_table_4() -> None:
 
 def test_the_pictures_of_each_sweep() -> None:
     assert {name: sweep.load(name).pictures for name in ("ablation-alpha", "table4", "figure1", "figureA1")} == {
-        "ablation-alpha": ("grid",), "table4": ("grid", "classes"), "figure1": ("classes",), "figureA1": ("tsne",),
-    }  # fmt: skip
+        "ablation-alpha": ("grid",),
+        "table4": ("grid", "classes"),
+        "figure1": ("classes",),
+        "figureA1": ("tsne",),
+    }

@@ -45,16 +45,18 @@ def keys(configuration: Mapping[str, Any]) -> Counter[str]:
 @pytest.mark.parametrize("profile", ["demo", "quick", "paper"])
 @pytest.mark.parametrize("path", shipped(), ids=lambda path: path.stem)
 def test_the_registered_grid_is_the_sweep(path: Path, profile: str) -> None:
-    one = sweep.load(path.stem, profile)
-    configuration = yaml.safe_load(configurations.text(configurations.configuration(one)))
-    expected = [one.recipe({"alpha": end}).key() for end in (1.0, 1e4)] if one.search else [c.key for c in one.cells]
+    loaded = sweep.load(path.stem, profile)
+    configuration = yaml.safe_load(configurations.text(configurations.configuration(loaded)))
+    expected = (
+        [loaded.recipe({"alpha": end}).key() for end in (1.0, 1e4)] if loaded.search else [c.key for c in loaded.cells]
+    )
     assert keys(configuration) == dict.fromkeys(expected, 1)
     assert set(configuration) <= KEYS
     allowed = ({"value"}, {"values"}, {"distribution", "min", "max"})
     assert all(set(entry) in allowed for entry in configuration["parameters"].values())
-    assert set(configuration["parameters"]) <= {*one.parameters, *one.swept, "cell"}
+    assert set(configuration["parameters"]) <= {*loaded.parameters, *loaded.swept, "cell"}
     assert configuration["command"] == ["${env}", "ddsweep", "trial", f"{path.stem}@{profile}", "${args_json}"]
-    assert configurations.restore(configuration) == one
+    assert configurations.restore(configuration) == loaded
 
 
 @pytest.mark.parametrize("path", shipped(), ids=lambda path: path.stem)
@@ -62,8 +64,8 @@ def test_the_sweep_file_itself_is_a_configuration(path: Path) -> None:
     """``wandb sweep sweeps/NAME.yaml`` warns about ``x-ddsweep`` and runs at the paper's scale without ``exclude``."""
     document = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert document["command"] == ["${env}", "ddsweep", "trial", f"{path.stem}@paper", "${args_json}"]
-    one = sweep.load(path.stem)
-    expected = {cell.key for cell in one.cells if not (one.search and one.is_baseline(cell.recipe))}
+    loaded = sweep.load(path.stem)
+    expected = {cell.key for cell in loaded.cells if not (loaded.search and loaded.is_baseline(cell.recipe))}
     assert expected <= set(keys(document))
     assert set(document) - {"x-ddsweep"} <= KEYS
 
@@ -93,28 +95,38 @@ def test_a_full_product_keeps_its_axes() -> None:
 
 def test_other_sweeps_become_one_parameter_of_cells() -> None:
     file = write(yaml.safe_dump(minimal()))
-    one = sweep.load(file, "demo", {"alpha": [0, 1], "n_models": [1, 2], "seed": [0, 1]})
-    configuration = configurations.configuration(one)
+    loaded = sweep.load(file, "demo", {"alpha": [0, 1], "n_models": [1, 2], "seed": [0, 1]})
+    configuration = configurations.configuration(loaded)
     values = configuration["parameters"]["cell"]["values"]
     assert values[0] == "alpha=0.0 n_models=0 seed=0"  # one baseline, not one for each N_m
-    assert len(values) == len(one.cells) == 6
+    assert len(values) == len(loaded.cells) == 6
     assert not {"alpha", "n_models", "seed"} & set(configuration["parameters"])
-    assert keys(configuration) == {cell.key: 1 for cell in one.cells}
+    assert keys(configuration) == {cell.key: 1 for cell in loaded.cells}
 
 
 def test_some_cells_of_a_sweep() -> None:
-    one = sweep.load("ablation-alpha", "demo")
-    chosen = {cell.key for cell in one.cells[2:5]}
-    assert set(keys(configurations.configuration(one, chosen))) == chosen
-    assert configurations.restore(configurations.configuration(one, chosen)) == one
+    loaded = sweep.load("ablation-alpha", "demo")
+    chosen = {cell.key for cell in loaded.cells[2:5]}
+    assert set(keys(configurations.configuration(loaded, chosen))) == chosen
+    assert configurations.restore(configurations.configuration(loaded, chosen)) == loaded
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("alpha", 0.0), ("alpha", 1e3), ("lr_img", 0.1), ("seed", 10_000_000), ("source", "1e3"), ("archs", "none"),
-     ("alpha_by_arch", ""), ("target", "imagefolder:/data/two words, 'quoted' = \"odd\""), ("target", "0"),
-     ("eval_archs", "a+b"), ("source", "ünïcode")],
-)  # fmt: skip
+    [
+        ("alpha", 0.0),
+        ("alpha", 1e3),
+        ("lr_img", 0.1),
+        ("seed", 10_000_000),
+        ("source", "1e3"),
+        ("archs", "none"),
+        ("alpha_by_arch", ""),
+        ("target", "imagefolder:/data/two words, 'quoted' = \"odd\""),
+        ("target", "0"),
+        ("eval_archs", "a+b"),
+        ("source", "ünïcode"),
+    ],
+)
 def test_types_are_restored(field: str, value: Any) -> None:
     plain = json.loads(json.dumps({field: one_number(value)}))
     cell = {"cell": configurations._spell({"width": 8, field: value})}
