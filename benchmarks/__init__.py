@@ -1,1 +1,1 @@
-"""Each file measures one thing in one run and prints a ratio; ``python -m benchmarks.NAME [--json]``."""
+"""Benchmarks. Each module measures one thing and prints the result: ``python -m benchmarks.NAME [--json]``."""

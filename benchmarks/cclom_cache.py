@@ -1,8 +1,8 @@
-"""What CCLoM gains from features that are kept: seconds per step without and with them, on the same drawn images.
+"""The gain from caching features for CCLoM: seconds per step without and with the cache, on the same drawn images.
 
-``python -m benchmarks.cclom_cache [--json] [--steps N] [--width W]``. CPU, the bundled digits guided by a ConvNet-3 of
-shapes. Both kinds take turns at every step, on one thread, so that whatever else the machine does falls on both; their
-losses are compared, so that both times are of the same function.
+``python -m benchmarks.cclom_cache [--json] [--steps N] [--width W]``. Runs on the CPU, with the bundled digits guided
+by a ConvNet-3 trained on shapes. The two variants alternate at every step, on one thread, so that other load affects
+both equally. Their losses are compared, so that both times measure the same function.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from ddsweep.distill.synthetic import Synthetic, initial
 from ddsweep.pretrained.pool import PretrainedModel
 from ddsweep.pretrained.renormalize import Lens
 
-BATCH, IPC = 512, 5  # of the demo profile
+BATCH, IPC = 512, 5  # as in the demo profile
 
 
 def measure(steps: int, width: int) -> dict[str, float]:
-    """Seconds of one CCLoM term with its gradient (medians), looking again at the real images and remembering them."""
+    """Median seconds of one CCLoM term with its gradient, when recomputing the real features and when caching them."""
     digits = data.load("digits")
     net = nn.build("convnet3", channels=3, size=16, width=width, generator=rng.generator(0, "net"))
     model = PretrainedModel("convnet3", net.requires_grad_(False).eval(), Lens(3))
@@ -61,10 +61,10 @@ def _known(model: PretrainedModel, synthetic: Synthetic, digits: Dataset, chosen
 
 
 def main() -> None:
-    """Print the measurement."""
+    """Run the benchmark and print the result."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--steps", type=int, default=50, help="steps of each kind")
+    parser.add_argument("--steps", type=int, default=50, help="steps of each variant")
     parser.add_argument("--width", type=int, default=32, help="channels of the ConvNet-3")
     asked = parser.parse_args()
     torch.set_num_threads(1)
@@ -73,13 +73,11 @@ def main() -> None:
         print(json.dumps(found, indent=2))
         return
     print(f"CCLoM term with gradient, {BATCH} of {found['images']} real images, ConvNet-3 of width {asked.width}")
-    print(f"looking again  {1e3 * found['looking_again_s']:8.2f} ms")
-    print(f"remembering    {1e3 * found['remembering_s']:8.2f} ms")
-    print(
-        f"ratio          {found['ratio']:8.1f}      (of medians; of the {asked.steps} steps in all, the first of which"
-    )
-    print(f"                             look at every image once: {found['ratio_of_totals']:.1f})")
-    print(f"difference     {found['difference']:8.0e}      (largest of two losses of one step, of their value)")
+    print(f"recomputed     {1e3 * found['looking_again_s']:8.2f} ms")
+    print(f"cached         {1e3 * found['remembering_s']:8.2f} ms")
+    print(f"ratio          {found['ratio']:8.1f}      (of medians; of the total over {asked.steps} steps, the first of")
+    print(f"                             which compute every image once: {found['ratio_of_totals']:.1f})")
+    print(f"difference     {found['difference']:8.0e}      (largest relative difference of the two losses of a step)")
 
 
 if __name__ == "__main__":

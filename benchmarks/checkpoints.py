@@ -1,8 +1,8 @@
-"""What checkpoints cost: seconds of one save at the paper's sizes, and of a boundary at which nothing is saved.
+"""The cost of checkpoints: seconds per save at the paper's sizes, and per boundary at which nothing is saved.
 
-``python -m benchmarks.checkpoints [--json] [--device cuda:0] [--folder PLACE] [--saves N]``. A save ends when the file
-is on the disk (fsync), and copies from the device. The share is of the time between two saves, by default five
-minutes; the images are noise, which costs as much to write as any.
+``python -m benchmarks.checkpoints [--json] [--device cuda:0] [--folder PATH] [--saves N]``. A save includes copying
+from the device, and ends when the file is on disk (fsync). The share is relative to the time between two saves, five
+minutes by default. The images are noise, which costs as much to write as any other data.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from ddsweep.distill.state import Flight
 from ddsweep.recipe import make
 from ddsweep.trackers.basic import NullTracker
 
-PER_CLASS = 50  # real images of the stand-in for CIFAR-10; as many as initial images need
+PER_CLASS = 50  # real images in the stand-in for CIFAR-10: enough for the initial synthetic images
 
 
 def distillation(device: str) -> State:
-    """Inside an iteration of DSA with a ConvNet-3 on CIFAR-10 at 50 images a class: images, momentum, network."""
+    """State during an iteration of DSA with a ConvNet-3 on CIFAR-10 at ipc 50: images, momentum, network."""
     recipe = make({"target": "cifar10", "method": "dsa", "ipc": 50, "alpha": 0.0})
     images = torch.randn(10 * PER_CLASS, 3, 32, 32, generator=rng.generator(0, "images")).to(device)
     labels = torch.arange(10, device=device).repeat_interleave(PER_CLASS)
@@ -44,7 +44,7 @@ def distillation(device: str) -> State:
 
 
 def training(arch: str, device: str) -> State:
-    """A network and its momentum, as in the training of a PTM and in the evaluation."""
+    """A network and its momentum, as in PTM training and in the evaluation."""
     generator = rng.generator(0, "net")
     net = nn.build(arch, channels=3, classes=10, size=32, generator=generator).to(device)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9)
@@ -61,7 +61,7 @@ CASES: dict[str, Callable[[str], State]] = {
 
 
 def measure(state: State, saves: int, folder: Path) -> dict[str, float]:
-    """Seconds of a save (median and longest), its size in bytes, and seconds of a boundary without one."""
+    """Seconds per save (median and maximum), its size in bytes, and seconds per boundary without a save."""
     slot = FileSlot(folder / "one.safetensors", {"key": "0123", "data": "noise"}, Checkpoints())
     taken = []
     for _ in range(saves):
@@ -80,12 +80,12 @@ def measure(state: State, saves: int, folder: Path) -> dict[str, float]:
 
 
 def main() -> None:
-    """Print the measurement."""
+    """Run the benchmark and print the result."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--device", default="cpu", help="where the tensors are")
-    parser.add_argument("--folder", type=Path, help="a place on the disk to measure; default: for temporary files")
-    parser.add_argument("--saves", type=int, default=15, help="saves of each kind")
+    parser.add_argument("--device", default="cpu", help="device of the tensors")
+    parser.add_argument("--folder", type=Path, help="folder on the disk to measure; default: the temporary folder")
+    parser.add_argument("--saves", type=int, default=15, help="saves of each state")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=asked.folder) as place:
         found = {name: measure(state(asked.device), asked.saves, Path(place)) for name, state in CASES.items()}

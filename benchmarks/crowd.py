@@ -1,4 +1,4 @@
-"""Several agents on one device: processes that take the same steps at the same time."""
+"""Several agents on one device: processes that run the same steps at the same time."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from ddsweep.numerics import Numerics
 
 ROOT = Path(__file__).parent.parent
 AGENTS = (1, 2, 4)
-WARM = 2  # steps, at first
+WARM = 2  # steps before the measurement
 
 
 def rows(work: Work, numerics: Numerics, repeats: int, counts: Iterable[int] = AGENTS) -> list[dict[str, Any]]:
-    """Steps of several processes on one device, all at once: seconds per step of all of them together."""
+    """Run steps in several processes on one device at the same time; seconds per step of all of them together."""
     return [_crowd(work, numerics, repeats, count) for count in counts]
 
 
@@ -33,9 +33,9 @@ def _crowd(work: Work, numerics: Numerics, repeats: int, count: int) -> dict[str
     command = [sys.executable, "-m", "benchmarks.crowd", asked]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": ROOT}
     crowd = [subprocess.Popen(command, **pipes) for _ in range(count)]
-    for one in crowd:  # each says when it is warm, and waits for all others
+    for one in crowd:  # each process reports that it is warm, and waits for the others
         if one.stdout is None or one.stdout.readline().strip() != "warm":
-            raise SystemExit("an agent did not come to its first step")
+            raise SystemExit("an agent did not reach its first step")
     for one in crowd:
         assert one.stdin is not None
         one.stdin.write("go\n")
@@ -49,27 +49,27 @@ def _crowd(work: Work, numerics: Numerics, repeats: int, count: int) -> dict[str
 
 
 def _alone(work: Work, numerics: Numerics, seconds: float) -> dict[str, float]:
-    """One of the crowd."""
+    """Run the steps of one process."""
     began, passed = 0.0, -WARM
 
     def boundary() -> bool:
         nonlocal began, passed
         passed += 1
         if not passed:
-            machine.synchronise(work.device)
+            machine.synchronize(work.device)
             print("warm", flush=True)
             sys.stdin.readline()
             began = time.perf_counter()
         return passed > 0 and time.perf_counter() - began > seconds
 
     fast(work, numerics, boundary)
-    machine.synchronise(work.device)
+    machine.synchronize(work.device)
     memory = torch.cuda.max_memory_allocated(work.device) if work.device.startswith("cuda") else 0
     return {"steps": passed, "seconds": time.perf_counter() - began, "bytes": memory}
 
 
 def main() -> None:
-    """One process of a crowd; ``rows`` starts it."""
+    """Run one of the processes that ``rows`` starts."""
     wanted = argparse.ArgumentParser(description=main.__doc__)
     wanted.add_argument("asked", type=json.loads)
     asked = wanted.parse_args().asked

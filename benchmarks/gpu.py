@@ -1,10 +1,10 @@
-"""All that there is to measure on a GPU, in under ten minutes: ``python -m benchmarks.gpu``.
+"""All GPU measurements, in under ten minutes: ``python -m benchmarks.gpu``.
 
-The tests that need a GPU; every step in every precision, compiled and not, classes together and one by one; five
-networks of an evaluation together; what the steps cost as the work grows, and several agents on the GPU. Writes
-``gpu.json`` and ``gpu.md`` into ``--out`` after every row, so that what is there stays if the time is cut short. Rows
-stand in the order of what they are worth; those for which no time was left are named.
-``--quick --device cpu`` is the same code in seconds.
+Runs the tests that need a GPU; every step in every precision, compiled and not, with classes together and one by one;
+five evaluation networks together; the cost of a step as the problem grows; and several agents on the GPU. Writes
+``gpu.json`` and ``gpu.md`` to ``--out`` after every row, so that nothing is lost if the run is interrupted. The most
+informative rows come first; rows for which no time was left are listed. ``--quick --device cpu`` runs the same code in
+seconds.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from benchmarks.steps import METHODS, Work
 from ddsweep.numerics import Numerics, Precision
 
 ROOT = Path(__file__).parent.parent
-NETS = 5  # of an evaluation, as the field has it
+NETS = 5  # per evaluation, as is customary
 PRECISIONS = {"cuda": ("float32", "tf32", "bf16"), "cpu": ("float32", "bf16")}
-SPLIT = ("dc", "dsa", "evaluation")  # steps whose classes or networks may go as one batch
+SPLIT = ("dc", "dsa", "evaluation")  # steps whose classes or networks can be computed as one batch
 GROWN = ("dm", "dsa", "evaluation")
 
 
 @dataclass
 class Report:
-    """What was measured so far, and how much time is left.
+    """The measurements so far, and the remaining time.
 
     Attributes:
-        out: the folder.
-        deadline: by ``time.monotonic``.
-        found: for ``gpu.json``.
+        out: output folder.
+        deadline: in terms of ``time.monotonic``.
+        found: content of ``gpu.json``.
     """
 
     out: Path
@@ -45,7 +45,7 @@ class Report:
     found: dict[str, Any] = field(default_factory=lambda: {"tests": "", "rows": [], "growth": [], "left_out": []})
 
     def over(self, what: str, seconds: float = 0.0) -> bool:
-        """Whether there are no ``seconds`` left; then ``what`` is noted as left out."""
+        """Return whether fewer than ``seconds`` are left, and if so, list ``what`` as left out."""
         if time.monotonic() + seconds < self.deadline:
             return False
         self.found["left_out"].append(what)
@@ -53,13 +53,13 @@ class Report:
         return True
 
     def add(self, part: str, *rows: dict[str, Any]) -> None:
-        """Keep, write and show."""
+        """Store a row, write the files, and print the row."""
         self.found[part] += rows
         self.write()
         print(*(speed if part == "rows" else growth).table(rows).splitlines()[2:], sep="\n", flush=True)
 
     def write(self) -> None:
-        """Both files."""
+        """Write both files."""
         self.out.mkdir(parents=True, exist_ok=True)
         (self.out / "gpu.json").write_text(json.dumps(self.found, indent=2) + "\n", encoding="utf-8")
         parts = [self.found["header"], self.found["tests"], speed.table(self.found["rows"])]
@@ -68,7 +68,7 @@ class Report:
 
 
 def ways(device: str, quick: bool) -> Iterator[tuple[str, Numerics]]:
-    """Method and numerics of every row, the most telling first: compiled, and together, in every precision."""
+    """Yield method and numerics of every row, the most informative first: together and compiled, in every precision."""
     kind = device.partition(":")[0]
     for together in (True, False):
         for compiled in (False,) if quick else (True, False):
@@ -78,7 +78,7 @@ def ways(device: str, quick: bool) -> Iterator[tuple[str, Numerics]]:
 
 
 def measure(report: Report, base: Work, repeats: int, quick: bool) -> None:
-    """Every row for which there is time; the last quarter of it is kept for what grows."""
+    """Measure every row for which there is time; the last quarter of it is reserved for growing problems."""
     peaks = {name: machine.peak(name, base.device, quick) for name in PRECISIONS[base.device.partition(":")[0]]}
     report.found |= {
         "machine": machine.describe(base.device),
@@ -103,7 +103,7 @@ def measure(report: Report, base: Work, repeats: int, quick: bool) -> None:
 
 
 def tests(quick: bool) -> str:
-    """The last line of ``pytest -m gpu``; quick: of a file of them."""
+    """Return the last line of ``pytest -m gpu``, or with ``quick`` of one of its files."""
     where = "tests/nn/test_initialise.py" if quick else "tests"
     command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-m", "gpu", where]
     if quick:
@@ -114,13 +114,13 @@ def tests(quick: bool) -> str:
 
 
 def main() -> None:
-    """Measure, and say where it was written."""
+    """Run all measurements and print where they were written."""
     wanted = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     wanted.add_argument("--device", default="cuda")
     wanted.add_argument("--out", type=Path, default=Path("gpu"), help="folder of gpu.json and gpu.md")
-    wanted.add_argument("--minutes", type=float, default=9.0, help="no row is begun that may take longer")
-    wanted.add_argument("--repeats", type=int, default=5, help="turns of each")
-    wanted.add_argument("--quick", action="store_true", help="tiny, nothing compiled")
+    wanted.add_argument("--minutes", type=float, default=9.0, help="do not start a row that could exceed this time")
+    wanted.add_argument("--repeats", type=int, default=5, help="turns per row")
+    wanted.add_argument("--quick", action="store_true", help="tiny problems, without compilation")
     asked = wanted.parse_args()
     report = Report(asked.out, time.monotonic() + 60 * asked.minutes)
     report.found["tests"] = tests(asked.quick)

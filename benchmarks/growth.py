@@ -1,7 +1,7 @@
-"""What the package's steps cost as the work grows: images per class, classes, pixels, PTMs, agents that share a GPU.
+"""The cost of a step as the problem grows: images per class, classes, pixels, PTMs, agents that share a GPU.
 
-``python -m benchmarks.speed --growth``. One thing grows at a time, from 10 images per class, 10 classes, 32 pixels.
-Rows that would take longer than allowed, judged by the rows before, are named and not run.
+``python -m benchmarks.speed --growth``. One quantity grows at a time, starting from 10 images per class, 10 classes,
+and 32 pixels. Rows that would take longer than allowed, extrapolated from earlier rows, are listed but not run.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from ddsweep.trackers.basic import NullTracker
 
 SIZES: dict[str, tuple[int, ...]] = {"ipc": (1, 10, 50), "classes": (10, 100), "size": (32, 64, 224)}
 POOLS = {1: (1, "convnet3"), 4: (4, "convnet3"), 40: (10, "convnet3+alexnet+vgg11+resnet18")}  # N_m, architectures
-WARM = 2  # steps, at first
-ROOM = 4 << 30  # bytes of real images on a CPU; a GPU lends half of what it has
+WARM = 2  # steps before the measurement
+ROOM = 4 << 30  # bytes of real images on a CPU; on a GPU, half of its memory
 
 
 @dataclass
 class Pace:
-    """Times steps of the package's loop; the first two are warm-up.
+    """Time steps of ddsweep's loop; the first two are warm-up.
 
     Attributes:
-        device: where.
-        repeats: steps that count.
-        seconds: one after which no further step is begun.
+        device: device of the loop.
+        repeats: number of measured steps.
+        seconds: time after which no further step is started.
     """
 
     device: str
@@ -48,15 +48,15 @@ class Pace:
     found: list[float] = field(default_factory=list)
 
     def begin(self) -> None:
-        """Now."""
+        """Start the clock."""
         if self.device.startswith("cuda"):
             torch.cuda.reset_peak_memory_stats(self.device)
-        machine.synchronise(self.device)
+        machine.synchronize(self.device)
         self._began = self._last = time.perf_counter()
 
     def __call__(self) -> bool:
-        """A step has ended. True: that was the last."""
-        machine.synchronise(self.device)
+        """Record the end of a step; return True after the last one."""
+        machine.synchronize(self.device)
         now = time.perf_counter()
         self.found.append(now - self._last)
         self._last = now
@@ -64,14 +64,14 @@ class Pace:
         return counted >= self.repeats or (counted > 0 and now - self._began > self.seconds)
 
     def row(self, images: int) -> dict[str, float]:
-        """What was found."""
+        """Return the measurements."""
         step = statistics.median(self.found[WARM:])
         memory = torch.cuda.max_memory_allocated(self.device) if self.device.startswith("cuda") else 0
         return {"step_s": step, "images_per_s": images / step, "bytes": memory, "counted": len(self.found) - WARM}
 
 
 def rows(works: Sequence[Work], numerics: Numerics, repeats: int, seconds: float) -> list[dict[str, Any]]:
-    """Every row, for each of the kinds of work: ``{method, axis, value, step_s …}``, or ``{…, skipped: why}``."""
+    """Yield every row of each method: ``{method, axis, value, step_s …}``, or ``{…, skipped: reason}``."""
     machine.set_up(numerics.precision, numerics.device)
     found: list[dict[str, Any]] = []
     for base in works:
@@ -100,7 +100,7 @@ def _axes(base: Work) -> Iterator[tuple[str, int]]:
 
 
 def _too_much(work: Work, known: dict[Work, dict[str, float]], seconds: float) -> str:
-    """Why ``work`` is not run; empty: it is."""
+    """Return the reason not to run ``work``; empty if it can run."""
     real = work.dataset_bytes
     room = ROOM
     if work.device.startswith("cuda"):
@@ -122,7 +122,7 @@ def _paced(work: Work, numerics: Numerics, repeats: int, seconds: float) -> dict
 
 
 def _guided(work: Work, count: int, numerics: Numerics, repeats: int = 5) -> dict[str, Any]:
-    """A step of DM guided by a pool of ``count`` untrained PTMs: each step asks one of them."""
+    """Measure a step of DM guided by a pool of ``count`` untrained PTMs, one of which is drawn per step."""
     torch.compiler.reset()
     per_arch, archs = POOLS[count]
     shape = {"channels": 3, "classes": work.classes, "size": work.size, "width": work.width}
@@ -144,7 +144,7 @@ def _guided(work: Work, count: int, numerics: Numerics, repeats: int = 5) -> dic
 
 
 def table(found: Iterable[dict[str, Any]]) -> str:
-    """As Markdown."""
+    """Return the rows as a Markdown table."""
     lines = ["| step | what grows | value | ms a step | images/s | GiB |", "| --- | --- | ---: | ---: | ---: | ---: |"]
     for row in found:
         start = f"| {row['method']} | {row['axis']} | {row['value']} |"

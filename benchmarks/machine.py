@@ -1,4 +1,4 @@
-"""The machine that is measured on: what it is, and the most operations a second that were seen on it."""
+"""The machine: its description, and its measured peak performance."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from torch.nn import functional as F
 
 from ddsweep.numerics import Choice, Precision
 
-LONG = {"cpu": 0.25, "cuda": 0.1}  # seconds for each candidate
+LONG = {"cpu": 0.25, "cuda": 0.1}  # seconds per candidate
 SIDES = {"cpu": (1024, 2048), "cuda": (4096, 8192)}
 
 
 def describe(device: str) -> dict[str, str | int]:
-    """Machine and versions."""
+    """Return the machine and the versions."""
     found: dict[str, str | int] = {
         "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else _processor(),
         "threads": torch.get_num_threads(),
@@ -41,33 +41,34 @@ def _processor() -> str:
     return f"{named or platform.machine()} ({', '.join(units) or 'no avx512'})"
 
 
-def synchronise(device: str) -> None:
-    """Wait until the device has done what it was given."""
+def synchronize(device: str) -> None:
+    """Wait until the device has finished its queued work."""
     if device.startswith("cuda"):
         torch.cuda.synchronize(device)
 
 
 def now(device: str, busy: bool = False) -> float:
-    """Seconds by the clock on the wall, once the device has done what it was given.
+    """Return wall-clock seconds, once the device has finished its queued work.
 
-    Busy: by this process's processor time, a part for each thread: on a CPU that others use too, what the work takes
-    without them. Only with one thread is that right: two seem to wait for each other awake inside oneDNN, whatever
-    OMP_WAIT_POLICY says, and a backward convolution in bf16 then counted up to ten times.
+    With ``busy``, return this process's CPU time divided by the number of threads: on a CPU with other load, this is
+    the time that the work takes without it. It is only accurate with one thread: two threads seem to busy-wait for each
+    other inside oneDNN, regardless of OMP_WAIT_POLICY, and a backward convolution in bf16 then took up to ten times as
+    much.
     """
-    synchronise(device)
+    synchronize(device)
     return time.process_time() / torch.get_num_threads() if busy else time.perf_counter()
 
 
 def set_up(precision: str, device: str) -> None:
-    """What float32 means from here on, where ``Choice`` has a say in it."""
+    """Set the precision of float32 operations for the rest of the process."""
     Choice(cast(Precision, precision), device).set_up()
 
 
 def peak(precision: str, device: str, quick: bool = False, busy: bool = False) -> float:
-    """Operations a second: the best of square matrix products and of convolutions as they are in a ConvNet-3.
+    """Return operations per second: the best of square matrix products and of the convolutions of a ConvNet-3.
 
-    Measured, not read in a data sheet: this is what the libraries reach on this machine when nothing else is in the
-    way, and what a step that is nothing but convolutions could reach.
+    This is measured rather than taken from a data sheet: it is what the libraries reach on this machine under ideal
+    conditions, and what a step that consists only of convolutions could reach.
     """
     set_up(precision, device)
     kind = device.partition(":")[0]

@@ -1,9 +1,9 @@
-"""The published loops (DC, DSA, DM, evaluation), as plainly as their authors wrote them: what ``speed`` compares with.
+"""The published loops (DC, DSA, DM, evaluation) in their plain form, as a reference for ``speed``.
 
-Class by class, eager, float32, one network after another, a DataLoader in the evaluation, and the loss fetched to the
-host after every step for its log line. Not crippled either: the data lies on the device and in one tensor, as it does
-there. Every function does the same work as the package's own, from the same draws, so that a test can compare the two
-step by step.
+Class by class, eager, float32, one network at a time, a DataLoader in the evaluation, and the loss fetched to the host
+after every step for its log line. They are not slowed down artificially: the data is on the device in one tensor, as in
+the published code. Every function does the same work as ddsweep's, on the same draws, so that a test can compare the
+two step by step.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ddsweep.rng import Streams
 def match_features(
     net: Network, synthetic: Synthetic, dataset: Dataset, streams: Streams, batch: int, strategy: str
 ) -> tuple[float, Tensor]:
-    """One step of DM: the loss, and its gradient to the synthetic images."""
+    """Run one step of DM: the loss, and its gradient with respect to the synthetic images."""
     for parameter in net.parameters():
         parameter.requires_grad = False
     loss = torch.zeros((), device=synthetic.images.device)
@@ -43,7 +43,7 @@ def match_features(
 def match_gradients(
     net: Network, synthetic: Synthetic, dataset: Dataset, streams: Streams, batch: int, strategy: str
 ) -> tuple[float, Tensor]:
-    """One image step of DC (strategy ``none``) or DSA: the loss, and its gradient to the synthetic images."""
+    """Run one image step of DC (strategy ``none``) or DSA: the loss, and its gradient to the synthetic images."""
     parameters = list(net.parameters())
     loss = torch.zeros((), device=synthetic.images.device)
     for label in range(synthetic.classes):
@@ -76,7 +76,7 @@ def _layerwise(found: list[Tensor] | tuple[Tensor, ...], target: list[Tensor]) -
 def train_epochs(
     net: nn.Module, synthetic: Synthetic, rule: Rule, generator: torch.Generator, epochs: int
 ) -> Iterator[float]:
-    """The evaluation's training of one network: yields the mean loss of each of the first ``epochs`` passes."""
+    """Train one network as in the evaluation, and yield the mean loss of each of the first ``epochs`` passes."""
     optimiser = torch.optim.SGD(net.parameters(), lr=rule.lr, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
     images = TensorDataset(synthetic.images.detach(), synthetic.labels)
     net.train()
@@ -98,7 +98,7 @@ def train_epochs(
 
 
 def train_ptm(net: nn.Module, dataset: Dataset, generator: torch.Generator, batch: int, steps: int) -> Iterator[float]:
-    """The training of a PTM: yields the loss of each of ``steps`` batches of one epoch."""
+    """Train a PTM, and yield the loss of each of ``steps`` batches of one epoch."""
     optimiser = torch.optim.SGD(net.parameters(), lr=0.01, momentum=MOMENTUM, weight_decay=5e-3)
     order = torch.randperm(len(dataset.labels), generator=generator).to(dataset.labels.device)
     net.train()

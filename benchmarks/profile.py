@@ -1,4 +1,4 @@
-"""What a step spends its time on, before and after: torch's profiler over a few steps of each loop."""
+"""Where a step spends its time, before and after: torch's profiler over a few steps of each loop."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WARM = 2
 
 
 def of(work: Work, numerics: Numerics) -> str:
-    """The operators of both loops that take most, with their share of the time."""
+    """Return the most expensive operators of both loops, with their share of the time."""
     torch.compiler.reset()
     machine.set_up("float32", work.device)
     loop = plainly(work)
@@ -34,14 +34,14 @@ def of(work: Work, numerics: Numerics) -> str:
         nonlocal passed
         passed += 1
         if passed == WARM:
-            machine.synchronise(work.device)
+            machine.synchronize(work.device)
             after.start()
         if passed == WARM + STEPS:
-            machine.synchronise(work.device)
+            machine.synchronize(work.device)
             after.stop()
         return passed == WARM + STEPS
 
-    with torch._inductor.config.patch({"cpp.enable_kernel_profile": True}):  # compiled kernels by their names
+    with torch._inductor.config.patch({"cpp.enable_kernel_profile": True}):  # show compiled kernels by name
         fast(work, numerics, boundary)
     how = f"{numerics.precision}, {'compiled' if numerics.compile else 'not compiled'}"
     return f"{work.method}, plain\n{_shares(before, work)}\n{work.method}, {how}\n{_shares(after, work)}\n"

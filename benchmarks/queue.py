@@ -1,8 +1,8 @@
-"""How the queue bears 1,000, 10,000 and 100,000 points: claims a second, and what every question costs.
+"""The queue with 1,000, 10,000, and 100,000 points: claims per second, and the cost of every query.
 
 ``python -m benchmarks.queue [--storage sqlite|postgresql://…] [--points 1000,10000,100000] [--agents 256] [--json]``.
-Agents do nothing but claim and complete, as fast as they get points: two processes per CPU core, and as many threads in
-them as it takes. Every size is a sweep of its own in one storage, so that the larger ones meet the smaller ones' rows.
+Agents only claim and complete points, as fast as they can, in threads of two processes per CPU core. Every size is a
+separate sweep in the same storage, so that the larger sweeps share it with the rows of the smaller ones.
 """
 
 from __future__ import annotations
@@ -25,27 +25,25 @@ from ddsweep.backends.claim import LeasedClaim
 from ddsweep.backends.optuna.backend import OptunaBackend
 
 ATTRIBUTES = {"accuracy_std": 0.004, "accuracy_min": 0.60, "accuracy_max": 0.62, "seconds": 12.5, "device": "cuda:0"}
-MOST_CLAIMS = (
-    2000  # in one measurement; the rest of the grid stays waiting, which is what a claim has to find its way in
-)
+MOST_CLAIMS = 2000  # in one measurement; the rest of the grid stays waiting, so claims have to search it
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One size of a sweep.
+    """The measurements of one sweep size.
 
     Attributes:
         points: cells of the sweep.
         register_s: seconds to register it.
         again_s: seconds to register it once more, unchanged.
-        claims: points claimed and completed by the agents in all.
-        claims_per_s: how many of them in a second.
-        beat_ms: milliseconds of a heartbeat, as all the following with nobody else at work.
-        claim_ms: milliseconds of a claim.
-        drained_ms: milliseconds of what an idle agent asks.
-        reconcile_ms: milliseconds of what an idle agent does for those that died.
+        claims: points claimed and completed by all agents.
+        claims_per_s: claims per second.
+        beat_ms: milliseconds per heartbeat; this and all of the following with no other agent running.
+        claim_ms: milliseconds per claim.
+        drained_ms: milliseconds of an idle agent's query.
+        reconcile_ms: milliseconds of an idle agent's cleanup of dead agents.
         list_s: seconds to read the names of the sweeps.
-        status_s: seconds to read how every point fares (``status``).
+        status_s: seconds to read the state of every point (``status``).
         results_s: seconds to read the sweep as it was launched (``results`` and every new agent).
     """
 
@@ -64,7 +62,7 @@ class Measurement:
 
 
 def grid(name: str, points: int) -> Definition:
-    """A sweep of ``points`` cells over four axes."""
+    """Return a sweep of ``points`` cells over four axes."""
     axes = ([0.0, 1.0, 10.0, 100.0, 1000.0], ["dc", "dm"], [1, 10], range(-(-points // 20)))
     cells = [
         Point(
@@ -76,7 +74,7 @@ def grid(name: str, points: int) -> Definition:
 
 
 def measure(storage: str, points: int, agents: int, processes: int) -> Measurement:
-    """Register a sweep of ``points`` cells, let ``agents`` at it, and ask what the commands ask."""
+    """Register a sweep of ``points`` cells, run ``agents`` on it, and time the commands' queries."""
     store, name = connect(storage), f"grid-{points}@bench"
     backend, sweep = store.sweep(name), grid(name, points)
     try:
@@ -94,7 +92,7 @@ def measure(storage: str, points: int, agents: int, processes: int) -> Measureme
 
 
 def _moments(backend: OptunaBackend) -> dict[str, float]:
-    """Milliseconds, the best of five, of what agents do all the time."""
+    """Return the milliseconds (best of five) of an agent's frequent operations."""
 
     def best(work: Callable[[], object]) -> float:
         return 1e3 * min(seconds(work) for _ in range(5))
@@ -114,10 +112,10 @@ def _moments(backend: OptunaBackend) -> dict[str, float]:
 
 
 def crowd(storage: str, name: str, agents: int, processes: int, claims: int) -> float:
-    """Seconds in which ``agents`` claim and complete ``claims`` points between them; starting them does not count."""
+    """Return the seconds in which ``agents`` together claim and complete ``claims`` points, without their start-up."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["ddsweep.backends.optuna.backend"])
-    gates = [context.Barrier(processes + 1) for _ in range(3)]  # everybody is ready; goes; is done
+    context.set_forkserver_preload(["ddsweep.backends.optuna"])
+    gates = [context.Barrier(processes + 1) for _ in range(3)]  # all are ready; start; are done
     shares = [len(range(index, agents, processes)) for index in range(processes)]
     work = [len(range(index, claims, processes)) for index in range(processes)]
     crew = [
@@ -136,7 +134,7 @@ def crowd(storage: str, name: str, agents: int, processes: int, claims: int) -> 
 
 
 def _some_agents(storage: str, name: str, threads: int, claims: int, gates: Sequence[Barrier]) -> None:
-    """The agents of one process."""
+    """Run the agents of one process."""
     store, left = connect(storage), iter(range(claims))
     backend, lock, failed = store.sweep(name), threading.Lock(), []
 
@@ -166,14 +164,14 @@ def _some_agents(storage: str, name: str, threads: int, claims: int, gates: Sequ
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """How long ``work`` takes."""
+    """Return the seconds that ``work`` takes."""
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
 
 
 def growth(found: Sequence[Measurement]) -> list[dict[str, float]]:
-    """From each size to the next: by how much the points grow, and each time. A square law would grow twice as fast."""
+    """Return by which factors the points and each time grow from one size to the next (quadratic: the square)."""
     times = ("register_s", "again_s", "claim_ms", "drained_ms", "reconcile_ms", "status_s", "results_s")
     return [
         {"points": large.points / small.points} | {one: getattr(large, one) / getattr(small, one) for one in times}
@@ -182,7 +180,7 @@ def growth(found: Sequence[Measurement]) -> list[dict[str, float]]:
 
 
 def main() -> None:
-    """Print the measurement."""
+    """Run the benchmark and print the result."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument(
         "--storage", default="sqlite", help="sqlite (a temporary file), or the URL of an empty database"

@@ -1,12 +1,12 @@
-"""How much faster the package is than the published loops: both in turn, the same work from the same draws.
+"""The speed of ddsweep relative to the published loops: both run in turn, with the same work and the same draws.
 
 ``python -m benchmarks.speed [--method dm,dc,dsa,evaluation,ptm] [--device cuda] [--precision float32,tf32,bf16]
 [--compile on,off] [--growth | --profile] [--json]``; ``--quick`` is small enough for a test. Images are noise.
-``--busy --threads 1`` is for a CPU that others use too: seconds are those of processor time, see ``machine.now``.
+``--busy --threads 1`` is for a CPU with other load: it measures CPU time, see ``machine.now``.
 
-A turn of the package's loop is followed by one of the plain loop (``benchmarks.plain``, eager and in float32), so that
-whatever else the machine does falls on both; the ratio is the median of the turns' ratios. The first step of each, with
-compilation where that is asked for, does not count and is shown as warm-up; what was compiled before comes from disk.
+Turns of ddsweep's loop alternate with turns of the plain loop (``benchmarks.plain``, eager and in float32), so that
+other load affects both; the ratio is the median of the turns' ratios. The first step of each, including compilation if
+it is enabled, is not counted but reported as warm-up; code that was compiled earlier comes from the disk cache.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ HEADINGS = "step,precision,compiled,plain ms,fast ms,ratio,images/s,GiB plain,Gi
 
 
 def table(rows: Iterable[dict[str, Any]]) -> str:
-    """Rows (``Row.document``) as Markdown."""
+    """Return rows (``Row.document``) as a Markdown table."""
     lines = [HEADINGS.split(","), ["---", *["---:"] * HEADINGS.count(",")]]
     for row in rows:
         work, nets = row["work"], row["work"]["nets"]
@@ -43,23 +43,23 @@ def table(rows: Iterable[dict[str, Any]]) -> str:
 
 
 def header(device: str, peaks: dict[str, float]) -> str:
-    """Machine, versions and peaks, as a line each."""
+    """Return one line for machine and versions, and one for the peaks."""
     about = ", ".join(f"{name} {value}" for name, value in machine.describe(device).items())
     most = ", ".join(f"{name} {1e-12 * rate:.3g}" for name, rate in peaks.items())
-    return f"{about}\npeak TFLOP/s (best of matrix products and convolutions, here and now): {most}"
+    return f"{about}\npeak TFLOP/s (best of matrix products and convolutions, measured in this run): {most}"
 
 
 def _some_of(*allowed: str) -> Callable[[str], list[str]]:
     def words(text: str) -> list[str]:
         if unknown := [word for word in text.split(",") if word not in allowed]:
-            raise argparse.ArgumentTypeError(f"no {', '.join(unknown)} (there are: {', '.join(allowed)})")
+            raise argparse.ArgumentTypeError(f"unknown {', '.join(unknown)}; choose from {', '.join(allowed)}")
         return text.split(",")
 
     return words
 
 
 def parser() -> argparse.ArgumentParser:
-    """What can be asked for."""
+    """Return the parser of the command line."""
     wanted = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     wanted.add_argument("--method", type=_some_of(*METHODS), default=list(METHODS), help=",".join(METHODS))
     wanted.add_argument("--device", default="cpu")
@@ -70,17 +70,17 @@ def parser() -> argparse.ArgumentParser:
     wanted.add_argument("--together", choices=("auto", "on", "off"), default="auto", help="see Numerics.together")
     for name, value in {"ipc": 10, "classes": 10, "size": 32, "width": 128, "batch": 256, "nets": 1}.items():
         wanted.add_argument(f"--{name}", type=int, default=value, help=f"default: {value}")
-    wanted.add_argument("--repeats", type=int, default=5, help="turns of each")
-    wanted.add_argument("--seconds", type=float, default=60.0, help="of one row of --growth, at most")
-    wanted.add_argument("--busy", action="store_true", help="seconds of processor time: on a CPU that others use too")
-    wanted.add_argument("--threads", type=int, help="of the CPU; default: torch's")
+    wanted.add_argument("--repeats", type=int, default=5, help="turns per row")
+    wanted.add_argument("--seconds", type=float, default=60.0, help="maximum per row of --growth")
+    wanted.add_argument("--busy", action="store_true", help="measure CPU time, on a CPU with other load")
+    wanted.add_argument("--threads", type=int, help="CPU threads; default: torch's")
     for name in ("growth", "profile", "quick", "json"):
         wanted.add_argument(f"--{name}", action="store_true")
     return wanted
 
 
 def main() -> None:
-    """Print the measurement."""
+    """Run the benchmark and print the result."""
     asked = parser().parse_args()
     if asked.threads:
         torch.set_num_threads(asked.threads)
@@ -116,7 +116,7 @@ def main() -> None:
         )
         return
     print(f"{header(asked.device, peaks)}\n\n{table([])}", flush=True)
-    for row in rows:  # as they come: a row may take minutes
+    for row in rows:  # print each row at once: it may take minutes
         print(table([row]).splitlines()[-1], flush=True)
 
 

@@ -1,7 +1,7 @@
-"""The steps that ``speed`` measures: one generated problem, worked on by the plain loop and by the package's own.
+"""The steps that ``speed`` measures: a generated problem, solved by the plain loop and by ddsweep's own.
 
-The package's loops are the real ones (``episode``, ``Trainer.train``, ``pretrained.training.ensure``): they run
-until the boundary after a step says that it was the last. Both sides draw the same numbers.
+ddsweep's loops are the real ones (``episode``, ``Trainer.train``, ``pretrained.training.ensure``): they run until the
+boundary after a step returns that it was the last. Both loops draw the same numbers.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from ddsweep.pretrained.spec import Spec
 STRATEGY = "color_crop_cutout_flip_scale_rotate"
 STRATEGIES = {"dm": STRATEGY, "dc": "none", "dsa": STRATEGY}
 METHODS = (*STRATEGIES, "evaluation", "ptm")
-TESTED = 10  # generated test images: a loop is stopped before it comes to test
+TESTED = 10  # generated test images; loops are stopped before they are used
 ENDLESS = 10**9
-BATCHES = 8  # of an epoch of a PTM
-ARCHS = {32: "convnet3", 64: "convnet4", 224: "convnet6"}  # as deep as the field has them at that size
+BATCHES = 8  # per epoch of PTM training
+ARCHS = {32: "convnet3", 64: "convnet4", 224: "convnet6"}  # the customary depth at each size
 
-Boundary = Callable[[], bool]  # told that a step has ended; True: it was the last
+Boundary = Callable[[], bool]  # called at the end of a step; returns True if it was the last
 
 
 @dataclass(frozen=True)
@@ -46,16 +46,16 @@ class Work:
     """One kind of step at one size.
 
     Attributes:
-        method: ``dm``, ``dc``, ``dsa``: the matching loss of all classes and its gradient to the synthetic images, with
-            the draws and augmentations, without the inner training of the network; ``evaluation``: one pass of every
-            network over the synthetic set; ``ptm``: one batch.
+        method: ``dm``, ``dc``, ``dsa``: the matching loss of all classes and its gradient with respect to the synthetic
+            images, including draws and augmentations, without the inner training of the network; ``evaluation``: one
+            pass of every network over the synthetic set; ``ptm``: one batch.
         ipc: synthetic images per class.
-        classes: how many.
+        classes: number of classes.
         size: height and width in pixels.
         width: channels of the ConvNet.
-        batch: real images per class; of ``evaluation`` and ``ptm``, images per batch.
-        nets: networks that are evaluated.
-        device: as torch spells it.
+        batch: real images per class; for ``evaluation`` and ``ptm``, images per batch.
+        nets: evaluation networks.
+        device: torch device string.
     """
 
     method: str
@@ -69,12 +69,12 @@ class Work:
 
     @property
     def arch(self) -> str:
-        """The network."""
+        """Return the name of the network."""
         return ARCHS.get(self.size, "convnet3")
 
     @property
     def images(self) -> int:
-        """How many images go through a network in one step."""
+        """Return the number of images that go through a network in one step."""
         if self.method == "ptm":
             return self.batch
         ours = self.classes * self.ipc
@@ -82,7 +82,7 @@ class Work:
 
     @property
     def cost(self) -> float:
-        """Operations of one image's forward pass times the images: how steps of one method compare."""
+        """Return the operations of one image's forward pass times the images, to compare steps of one method."""
         return self.images * flops.forward(self.arch, 3, self.classes, self.size, self.width)
 
     @property
@@ -91,11 +91,11 @@ class Work:
 
     @property
     def dataset_bytes(self) -> int:
-        """Size of ``dataset()``."""
+        """Return the size of ``dataset()`` in bytes."""
         return 4 * self.classes * self._per_class * 3 * self.size**2
 
     def dataset(self) -> Dataset:
-        """As many images of noise as one step draws; of ``ptm`` some batches."""
+        """Return as many noise images as one step draws; for ``ptm``, several batches."""
         per_class = self._per_class
         labels = torch.arange(self.classes * per_class) % self.classes
         images = torch.randn(len(labels), 3, self.size, self.size, generator=rng.generator(0, "real"))
@@ -105,26 +105,26 @@ class Work:
         return Dataset("noise", names, (0.0,) * 3, (1.0,) * 3, images, labels, *tests, checksum="noise")
 
     def synthetic(self, dataset: Dataset) -> Synthetic:
-        """Where the images start."""
+        """Return the initial synthetic images."""
         return initial(dataset, self.ipc, "noise", rng.generator(0, "images"))
 
     def network(self, index: int = 0) -> nn.Network:
-        """A fresh network, the same every time."""
+        """Return a new network, with the same weights every time."""
         shape = {"channels": 3, "classes": self.classes, "size": self.size, "width": self.width}
         return nn.build(self.arch, **shape, generator=rng.generator(index, "net")).to(self.device)
 
     def generators(self) -> list[torch.Generator]:
-        """Of each network that is evaluated."""
+        """Return one random generator per evaluation network."""
         return [rng.generator(index, "evaluation") for index in range(self.nets)]
 
     @property
     def rule(self) -> Rule:
-        """How networks are evaluated."""
+        """Return the evaluation rule."""
         return Rule(epochs=ENDLESS, batch=self.batch, strategy=STRATEGY)
 
 
 def plainly(work: Work) -> Iterator[None]:
-    """The plain loop, a step at a time."""
+    """Run the plain loop, one step at a time."""
     dataset, streams = work.dataset(), rng.Streams(0)
     if work.method == "evaluation":
         synthetic = work.synthetic(dataset)
@@ -147,7 +147,7 @@ def plainly(work: Work) -> Iterator[None]:
 
 
 def fast(work: Work, numerics: Numerics, boundary: Boundary) -> None:
-    """The package's loop, until ``boundary`` says so."""
+    """Run ddsweep's loop until ``boundary`` returns True."""
     dataset = work.dataset()
     if work.method == "ptm":
         _train(work, dataset, numerics, boundary)
@@ -168,13 +168,13 @@ def fast(work: Work, numerics: Numerics, boundary: Boundary) -> None:
 
 
 class Stop(Slot):
-    """Asks a boundary at every ``every``-th boundary of a loop, and stops the loop when that says so."""
+    """Call a boundary at every ``every``-th boundary of a loop, and stop the loop when it returns True."""
 
     def __init__(self, boundary: Boundary, every: int = 1) -> None:
         self._boundary, self._every, self._passed = boundary, every, 0
 
     def offer(self, state: Callable[[], State]) -> None:
-        """A step has ended. Raises Interrupted."""
+        """Record the end of a step. Raises Interrupted after the last one."""
         self._passed += 1
         if self._passed % self._every == 0 and self._boundary():
             raise Interrupted
@@ -196,4 +196,4 @@ def _train(work: Work, dataset: Dataset, numerics: Numerics, boundary: Boundary)
 
 
 def _silent(done: int, total: int) -> None:
-    """Progress that nobody follows."""
+    """Ignore progress reports."""

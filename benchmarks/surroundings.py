@@ -1,8 +1,8 @@
-"""What the environment that a launcher gives its agents is worth on a CPU: steps in processes with and without it.
+"""The gain from the environment that a launcher gives its agents, on a CPU: steps in processes with and without it.
 
 ``python -m benchmarks.surroundings [--method dm,dc,evaluation,ptm] [--precision float32,bf16] [--compile on,off]
-[--threads N] [--turns 3] [--width 128]``. Every turn is two fresh processes, one after the other; the ratio is the
-median of the turns'. Seconds are those of processor time, see ``machine.now``.
+[--threads N] [--turns 3] [--width 128]``. Every turn runs two new processes, one after the other; the ratio is the
+median of the turns' ratios. Times are CPU times, see ``machine.now``.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from benchmarks.steps import Work, fast
 from ddsweep.launchers.local import SURROUNDINGS
 from ddsweep.numerics import PRECISIONS, Numerics
 
-STEPS = 4  # of a process, after one that does not count; the median of them
+STEPS = 4  # per process, after one warm-up step; their median counts
 METHODS = ("dm", "dc", "evaluation", "ptm")
 
 
 def seconds(method: str, precision: str, compiled: str, threads: int, width: int) -> float:
-    """Of a step, here and now."""
+    """Return the seconds of a step in this process."""
     torch.set_num_threads(threads)
     took: list[float] = []
     began = machine.now("cpu", busy=True)
@@ -43,7 +43,7 @@ def seconds(method: str, precision: str, compiled: str, threads: int, width: int
 
 
 def elsewhere(words: list[str], surrounded: bool) -> float:
-    """The same in a process of its own."""
+    """Return the seconds of a step in a new process."""
     plain = {name: value for name, value in os.environ.items() if name not in SURROUNDINGS}
     told = plain | (SURROUNDINGS if surrounded else {"OMP_WAIT_POLICY": SURROUNDINGS["OMP_WAIT_POLICY"]})
     command = [sys.executable, "-m", "benchmarks.surroundings", "--child", *words]
@@ -51,10 +51,10 @@ def elsewhere(words: list[str], surrounded: bool) -> float:
 
 
 def main() -> None:
-    """The table."""
+    """Run the benchmark and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--method", default=",".join(METHODS))
-    parser.add_argument("--precision", default="float32,bf16", help=f"of {', '.join(PRECISIONS)}")
+    parser.add_argument("--precision", default="float32,bf16", help=f"from {', '.join(PRECISIONS)}")
     parser.add_argument("--compile", default="off,on")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--turns", type=int, default=3)

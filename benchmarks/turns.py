@@ -1,4 +1,4 @@
-"""Two loops in turn: the package's and the plain one, timed, their memory and their operations counted."""
+"""Alternate ddsweep's loop and the plain loop, and measure their time, memory, and operations."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from benchmarks import machine
 from benchmarks.steps import Work, fast, plainly
 from ddsweep.numerics import Numerics
 
-GRAIN = 0.2  # seconds: a turn is as many steps as take the plain loop so long
+GRAIN = 0.2  # seconds: a turn has as many steps as the plain loop takes in this time
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """How loops are compared.
+    """The conditions of a comparison.
 
     Attributes:
-        peaks: the most operations a second of the device, by precision.
-        repeats: turns of each.
-        grain: seconds of a plain turn, at least.
-        busy: what a second is, see ``machine.now``.
+        peaks: the device's peak in operations per second, by precision.
+        repeats: turns of each loop.
+        grain: minimum seconds of a plain turn.
+        busy: whether to measure CPU time, see ``machine.now``.
     """
 
     peaks: dict[str, float]
@@ -40,18 +40,18 @@ class Row:
     """One comparison.
 
     Attributes:
-        work: what was done.
-        precision: of the package's loop.
-        compile: whether that was compiled.
-        together: whether its classes, or networks, went as one batch.
-        plain_s: seconds a step of the plain loop, a turn each.
-        fast_s: seconds a step of the package's loop, a turn each.
-        warm_up_s: seconds of its first step.
-        operations: of the plain step, counted by torch in the operators that it called; matrix products and
-            convolutions only.
-        peaks: the most operations a second of this device in float32, and at ``precision``.
-        plain_bytes: most memory allocated in plain turns, with the data of both; 0 on a CPU, where nothing counts it.
-        fast_bytes: likewise.
+        work: the step.
+        precision: precision of ddsweep's loop.
+        compile: whether ddsweep's loop was compiled.
+        together: whether its classes or networks were computed as one batch.
+        plain_s: seconds per step of the plain loop, by turn.
+        fast_s: seconds per step of ddsweep's loop, by turn.
+        warm_up_s: seconds of ddsweep's first step.
+        operations: matrix products and convolutions of the plain step, counted by torch in the operators it called.
+        peaks: the device's peak in operations per second in float32, and at ``precision``.
+        plain_bytes: peak memory allocated in plain turns, including the data of both loops; 0 on a CPU, where it is not
+            measured.
+        fast_bytes: likewise, in turns of ddsweep's loop.
     """
 
     work: Work
@@ -68,11 +68,11 @@ class Row:
 
     @property
     def ratio(self) -> float:
-        """Median of the turns' ratios."""
+        """Return the median of the turns' ratios."""
         return statistics.median(slow / quick for slow, quick in zip(self.plain_s, self.fast_s, strict=True))
 
     def document(self) -> dict[str, Any]:
-        """For ``--json``. Shares are of each loop's fastest turn, because the peak is the fastest of its kind too."""
+        """Return the row for ``--json``. Shares use each loop's fastest turn, because the peak is also a maximum."""
         plain, quick = statistics.median(self.plain_s), statistics.median(self.fast_s)
         return asdict(self) | {
             "plain_median_s": plain, "fast_median_s": quick, "ratio": self.ratio, "images": self.work.images,
@@ -84,13 +84,13 @@ class Row:
 
 @dataclass
 class Turns:
-    """Turns of both loops: called after every step of the package's, it runs the plain loop when that one's turn comes.
+    """Turns of both loops: called after every step of ddsweep's loop, it runs the plain loop when its turn comes.
 
     Attributes:
         plain: the plain loop.
-        precision: of the other one.
-        device: where.
-        under: how.
+        precision: precision of ddsweep's loop.
+        device: device of both loops.
+        under: conditions of the comparison.
     """
 
     plain: Iterator[None]
@@ -102,10 +102,10 @@ class Turns:
     bytes: dict[str, int] = field(default_factory=lambda: {"plain": 0, "fast": 0})
     operations: float = 0.0
     _steps: int = 0
-    _long: int = 1  # steps of a turn; one in the first, which is warm-up
+    _long: int = 1  # steps per turn; one in the first turn, which is warm-up
 
     def begin(self) -> None:
-        """Now: the first step of the package's loop."""
+        """Start the clock for the first step of ddsweep's loop."""
         machine.set_up(self.precision, self.device)
         self._reset_memory()
         self._began, self._steps = self._now(), 0
@@ -114,7 +114,7 @@ class Turns:
         return machine.now(self.device, self.under.busy)
 
     def __call__(self) -> bool:
-        """A step has ended. True: that was the last."""
+        """Record the end of a step; return True after the last one."""
         self._steps += 1
         if self._steps < self._long:
             return False
@@ -144,12 +144,12 @@ class Turns:
             torch.cuda.reset_peak_memory_stats(self.device)
 
     def _note_memory(self, whose: str) -> None:
-        if self.device.startswith("cuda") and self.plain_s:  # not in the warm-up, where libraries try out algorithms
+        if self.device.startswith("cuda") and self.plain_s:  # not in the warm-up, when libraries try out algorithms
             self.bytes[whose] = max(self.bytes[whose], torch.cuda.max_memory_allocated(self.device))
 
 
 def compare(work: Work, numerics: Numerics, under: Conditions) -> Row:
-    """Both loops in turn."""
+    """Run both loops in turn and return the measurements."""
     torch.compiler.reset()
     turns = Turns(plainly(work), numerics.precision, work.device, under)
     turns.begin()

@@ -49,7 +49,7 @@ class Overview:
             return
         yield f"{search.method} draws {search.run_cap} points when agents ask for them"
         for name in self.sweep.swept:
-            yield f"      {name}: {self.sweep.offer(name)}"
+            yield f"      {name}: {self.sweep.describe(name)}"
         if search.early:
             bands = " and ".join(map(str, search.early.bands))
             parts = f"{bands} of {search.early.iterations} parts"

@@ -253,7 +253,7 @@ def test_unknown_operations_are_named():
         lambda: augment.draw(seeded(), 1, 8, "color_cuotut", shared=True),
         lambda: Params.of("cuotut"),
     ):
-        with pytest.raises(UserError, match="strategy: no operation 'cuotut'; did you mean cutout"):
+        with pytest.raises(UserError, match="strategy: unknown operation 'cuotut'; did you mean cutout"):
             misspelt()
 
 
@@ -343,5 +343,5 @@ def test_dc_chooses_for_every_image():
     cropped = (augment.dc(images, "crop_noise", seeded()) == 0.5).flatten(1).any(dim=1)
     assert 100 < cropped.sum() < 200
     assert augment.dc(images, "none", seeded()) is images
-    with pytest.raises(UserError, match="strategy: no operation 'flip'"):
+    with pytest.raises(UserError, match="strategy: unknown operation 'flip'"):
         augment.dc(images, "crop_flip", seeded())

@@ -5,23 +5,82 @@ from __future__ import annotations
 import json
 import statistics
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import Tensor
 
-from benchmarks import cclom_cache, checkpoints, crowd, gpu, growth, queue, speed, surroundings
+from benchmarks import cclom_cache, checkpoints, crowd, gpu, growth, queue, speed, surroundings, turns
 from benchmarks.steps import METHODS, Work
 from benchmarks.turns import Conditions, compare
+from ddsweep import rng
+from ddsweep.nn import Network
 from ddsweep.numerics import Numerics
+from tests import toys
+
+
+class Clock:
+    """A clock that moves only when something is counted."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def perf_counter(self) -> float:
+        return self.seconds
+
+    def count(self, net: object, images: Tensor) -> None:
+        self.seconds += len(images)
 
 
 def test_cclom_cache(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """By a clock on which an image that goes through the PTM takes a second, the times are counts of images."""
     monkeypatch.setattr(sys, "argv", ["cclom_cache", "--json", "--steps", "3", "--width", "2"])
+    monkeypatch.setattr(cclom_cache, "time", clock := Clock())
+    toys.spy(monkeypatch, Network, "embed", clock.count)
     cclom_cache.main()
     found = json.loads(capsys.readouterr().out)
     assert found["difference"] < 1e-5
-    assert found["ratio"] == found["looking_again_s"] / found["remembering_s"]  # how large it is depends on the machine
+    seen, new = set[int](), list[int]()
+    for chosen in torch.randint(1201, (3, 512), generator=rng.generator(0, "ptm")).tolist():
+        new.append(len({*chosen} - seen))
+        seen |= {*chosen}
+    synthetic = 10 * 5
+    again, known = [512 + synthetic] * 3, [count + synthetic for count in new]
+    assert known == sorted(set(known), reverse=True)
+    assert (found["looking_again_s"], found["remembering_s"]) == (again[1], known[1])
+    assert found["ratio"] == again[1] / known[1] > 1
+    assert found["ratio_of_totals"] == pytest.approx(sum(again) / sum(known))
+
+
+def test_a_turn_times_the_loop_whose_turn_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two loops on a clock that each of them moves by what its step is said to take."""
+    clock = Clock()
+    slow = iter([3.0] * 2 + [3.0] * 3 + [6.0] * 3 + [3.0] * 3)  # the first step is taken twice: it is counted as well
+    quick = iter([9.0] + [0.5] * 3 + [1.0] * 3 + [1.5] * 3)
+
+    def plainly(work: Work) -> Iterator[None]:
+        while True:
+            clock.seconds += next(slow)
+            yield
+
+    def fast(work: Work, numerics: Numerics, boundary: Callable[[], bool]) -> None:
+        left = False
+        while not left:
+            clock.seconds += next(quick)
+            left = boundary()
+
+    monkeypatch.setattr(turns, "plainly", plainly)
+    monkeypatch.setattr(turns, "fast", fast)
+    monkeypatch.setattr(turns.machine, "now", lambda device, busy: clock.seconds)
+    row = compare(Work("dm"), Numerics(), Conditions({"float32": 1.0}, repeats=3, grain=7.0))
+    assert (row.plain_s, row.fast_s, row.warm_up_s) == ([3, 6, 3], [0.5, 1, 1.5], 9)
+    assert row.ratio == 6, "the median of 6, 6 and 2"
+    found = row.document()
+    assert (found["plain_median_s"], found["fast_median_s"], found["ratio"]) == (3, 1, 6)
+    assert found["images_per_s"] == row.work.images
 
 
 def test_queue(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -47,9 +106,9 @@ def test_speed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
     found = json.loads(capsys.readouterr().out)
     assert [row["work"]["method"] for row in found["rows"]] == list(METHODS)
     for row in found["rows"]:
-        turns = list(zip(row["plain_s"], row["fast_s"], strict=True))
-        assert len(turns) == 2
-        assert row["ratio"] == statistics.median(plain / fast for plain, fast in turns)
+        pairs = list(zip(row["plain_s"], row["fast_s"], strict=True))
+        assert len(pairs) == 2
+        assert row["ratio"] == statistics.median(plain / fast for plain, fast in pairs)
         share = row["operations"] / min(row["fast_s"]) / found["peaks"]["float32"]
         assert row["fast_share"] == pytest.approx(share)
 

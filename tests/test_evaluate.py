@@ -1,6 +1,4 @@
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +7,6 @@ from torch import Tensor
 
 from ddsweep import augment, evaluate, nn
 from ddsweep.augment import siamese
-from ddsweep.checkpoints import Checkpoints, FileSlot, Interrupted
 from ddsweep.errors import UserError
 from ddsweep.evaluate import Evaluation, Rule, Score, named, trainer
 from ddsweep.evaluate.trainer import Trainer
@@ -298,19 +295,3 @@ def test_as_many_networks_go_together_as_have_room(monkeypatch, room, groups):
     seen = toys.spy(monkeypatch, Trainer, "train", lambda self, nets, *rest: len(nets))
     assert run(5, numerics=Numerics(together=True)).accuracies == pytest.approx(expected, abs=0.06)
     assert seen == groups
-
-
-def test_networks_trained_together_go_on_where_they_were_cut_off(tmp_path):
-    data, syn, rule = toys.dataset(), toys.synthetic(), Rule(epochs=6, strategy=FULL_STRATEGY)
-
-    def train(path: Path, leave: Callable[[], bool]) -> list[Score]:
-        slot = FileSlot(path / "all.safetensors", {"key": "k"}, Checkpoints(leave=leave))
-        return Trainer(syn, data, rule).train(
-            [build("convnet1", seed) for seed in range(2)], [seeded(seed) for seed in range(2)], slot=slot
-        )
-
-    expected = train(tmp_path / "whole", lambda: False)
-    asked = iter([False, False, True])
-    with pytest.raises(Interrupted):
-        train(tmp_path / "cut", lambda: next(asked))
-    assert train(tmp_path / "cut", lambda: False) == expected

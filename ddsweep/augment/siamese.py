@@ -67,7 +67,7 @@ class Params:
 
     def __post_init__(self) -> None:
         if self.op not in NEUTRAL:
-            raise UserError(f"strategy: no operation {self.op!r}; {closest(self.op, NEUTRAL)}")
+            raise UserError(f"strategy: unknown operation {self.op!r}; {closest(self.op, NEUTRAL)}")
         names = list(NEUTRAL[self.op])
         if self.values.ndim != 2 or self.values.shape[1] != len(names):
             raise ValueError(
@@ -103,7 +103,7 @@ def operations(strategy: str, known: Sequence[str] = OPERATIONS) -> list[str]:
     chosen = [] if strategy == "none" else strategy.split("_")
     for name in chosen:
         if name not in known:
-            raise UserError(f"strategy: no operation {name!r}; {closest(name, known)}, joined by _, or none")
+            raise UserError(f"strategy: unknown operation {name!r}; {closest(name, known)}, joined by _, or none")
     return chosen
 
 

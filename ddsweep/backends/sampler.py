@@ -24,7 +24,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from ddsweep.backends import Definition, Point, Scalar
 from ddsweep.backends.rules import Attempt, Phase, grouped
 from ddsweep.errors import UserError
-from ddsweep.sweep import Early, Range, Search, Sweep
+from ddsweep.sweep import EarlyTermination, Range, Search, Sweep
 
 TRIES = 20  # of a sampler that repeats itself, before what is left is looked through
 RANDOM = (2, 10)  # points before TPE looks at the others: a third of the search, within these bounds
@@ -63,7 +63,7 @@ def draw(definition: Definition, attempts: Sequence[Attempt]) -> Point | None:
 
 def sketch(sweep: Sweep) -> Sweep:
     """A search with points that it may draw, for whoever asks before there is one: those of a random search."""
-    if sweep.search is None or sweep.drawn:
+    if sweep.search is None or sweep.sampled:
         return sweep
     definition = Definition.of(replace(sweep, search=replace(sweep.search, method="random")))
     while definition.to_draw and (point := draw(definition, ())) is not None:
@@ -97,7 +97,7 @@ def _sampler(space: Space, number: int, attempt: int) -> BaseSampler:
     return TPESampler(seed=seed, n_startup_trials=first, constant_liar=True)
 
 
-def goes_on(early: Early, attempts: Iterable[Attempt], mine: int, step: int) -> bool:
+def goes_on(early: EarlyTermination, attempts: Iterable[Attempt], mine: int, step: int) -> bool:
     """Whether the trial of attempt ``mine``, which has told its accuracy at ``step``, is worth going on.
 
     Successive halving as W&B's ``hyperband`` does it: every trial is in the one bracket, and passes a band if it is
@@ -122,7 +122,7 @@ def goes_on(early: Early, attempts: Iterable[Attempt], mine: int, step: int) -> 
     return not pruner.prune(study, study.get_trials()[-1])
 
 
-def _halved(early: Early, other: Attempt) -> optuna.trial.FrozenTrial:
+def _halved(early: EarlyTermination, other: Attempt) -> optuna.trial.FrozenTrial:
     rungs = {RUNG.format(index): value for index, (_, value) in enumerate(sorted(other.looks.items()))}
     return optuna.trial.create_trial(state=TrialState.RUNNING, system_attrs=rungs)
 

@@ -1,4 +1,4 @@
-"""``ddsweep copy``: a sweep file of one's own."""
+"""``ddsweep copy``: a sweep file for the user to edit."""
 
 from __future__ import annotations
 
@@ -29,68 +29,68 @@ def copy(
     runs: Runs = RUNS,
     storage: Storage = None,
 ) -> None:
-    """Write a sweep's file to edit, comments and all: `ddsweep copy ablation-alpha mine.yaml`.
+    """Copy a sweep file, with its comments, to edit it: `ddsweep copy ablation-alpha mine.yaml`.
 
-    With --profile or --set their values are written into it. Cells that it shares with others are not computed again.
+    With --profile or --set, the copy contains their values. Cells that it shares with other sweeps are not run again.
     """
     from ddsweep import files, sweep
     from ddsweep.cli import stores
 
     stem, scale = sweep.split(name, profile)
-    said = _said(stem, scale, set_) if profile or scale != sweep.DEFAULT_PROFILE or set_ else ""
+    note = _note(stem, scale, set_) if profile or scale != sweep.DEFAULT_PROFILE or set_ else ""
     target = _target(file, Path(stem).stem if stem.endswith((".yaml", ".yml")) else stem)
     _refuse_clash(target, force, runs, storage)
     if target.exists() and not force:
-        raise UserError(f"copy: {target} exists; choose another name, or --force overwrites it")
-    one, text = _written(name, profile, set_, target, said, runs, storage)
+        raise UserError(f"copy: {target} exists; choose another name, or overwrite it with --force")
+    copied, text = _copied(name, profile, set_, target, note, runs, storage)
     files.write_text(target, text)
-    done = stores.computed(one, runs)
-    cells = f"{len(one.cells)} cell{'s' * (len(one.cells) != 1)}, {done} of them finished in {runs}"
-    drawn = f", and {one.search.run_cap} points to draw" if one.search else ""
-    typer.echo(f"{target}: {one.full_name}, {cells}{drawn}")
-    scaled = "" if said else "; a small one first: --profile demo"
-    typer.echo(f"edit it; only cells that are new are computed{scaled}")
+    done = stores.computed(copied, runs)
+    cells = f"{len(copied.cells)} cell{'s' * (len(copied.cells) != 1)}, {done} finished in {runs}"
+    points = f", and {copied.search.run_cap} points to sample" if copied.search else ""
+    typer.echo(f"{target}: {copied.full_name}, {cells}{points}")
+    small = "" if note else "; try it small first with --profile demo"
+    typer.echo(f"edit it and launch it: only new cells are run{small}")
     elsewhere = "" if runs == RUNS or os.environ.get("DDSWEEP_RUNS") else f" --runs {shlex.quote(str(runs))}"
     typer.echo(f"ddsweep launch {shlex.quote(str(target))}{elsewhere}")
 
 
-def _said(stem: str, scale: str, pairs: list[str] | None) -> str:
-    """What is joined in, for the head of the file."""
-    return f"{stem} at the scale {scale}" + (f", with {', '.join(pairs)}" if pairs else "")
+def _note(stem: str, scale: str, pairs: list[str] | None) -> str:
+    """What the copy contains, for its header."""
+    return f"{stem} with profile {scale}" + (f" and {', '.join(pairs)}" if pairs else "")
 
 
 def _target(file: Path | None, name: str) -> Path:
-    """The file to write; a folder stands for the default name in it."""
+    """The file to write; in a folder, the file of the default name."""
     default = f"my-{name}.yaml"
     target = Path(default) if file is None else file / default if file.is_dir() else file
     if target.suffix not in (".yaml", ".yml"):
         target = target.with_name(f"{target.name}.yaml")
     if "@" in target.stem:
-        raise UserError(f"copy: {target.name}: a sweep's name has no @, which stands before the profile")
+        raise UserError(f"copy: {target.name}: a sweep's name cannot contain @, which separates it from the profile")
     return target
 
 
 def _refuse_clash(target: Path, force: bool, runs: Path, storage: str | None) -> None:
-    """A file is the sweep of its name: launching it would change the grid of another one of that name.
+    """Refuse a file whose name is that of another sweep: launching it would change that sweep's cells.
 
     Raises:
-        UserError: there is one.
+        UserError: there is a sweep of that name.
     """
     from ddsweep import sweep
 
-    other = sweep.in_paper().get(target.stem, target.stem)
+    other = sweep.paper_names().get(target.stem, target.stem)
     if other in sweep.names() and not (force and target.exists() and target.samefile(sweep.find(other))):
         raise UserError(
-            f"copy: {target.stem} is the name of a sweep ({sweep.find(other)}); choose another for the file"
+            f"copy: {target.stem} is the name of a sweep ({sweep.find(other)}); choose another name for the file"
         )
     launched = [name for name in _launched(runs, storage) if name.partition("@")[0] == target.stem]
     if launched and not force:
-        said = f"copy: {target.name} would be the sweep {launched[0]}, which was launched, and change its cells"
-        raise UserError(f"{said}; choose another name, or --force")
+        clash = f"copy: {target.name} would replace the sweep {launched[0]}, which was launched, and change its cells"
+        raise UserError(f"{clash}; choose another name, or use --force")
 
 
 def _launched(runs: Path, storage: str | None) -> list[str]:
-    """The launched sweeps, as far as the storage can be asked: a copy does not need it."""
+    """The launched sweeps; none if the storage is not available, which a copy does not need."""
     from ddsweep.cli import stores
 
     with contextlib.suppress(UserError):
@@ -102,10 +102,10 @@ def _launched(runs: Path, storage: str | None) -> list[str]:
     return []
 
 
-def _written(
-    name: str, profile: str | None, set_: list[str] | None, target: Path, said: str, runs: Path, storage: str | None
+def _copied(
+    name: str, profile: str | None, set_: list[str] | None, target: Path, note: str, runs: Path, storage: str | None
 ) -> tuple[Sweep, str]:
-    """The sweep, and its text: from its file, or where that is not here as it was launched."""
+    """The sweep and the text of its copy: from its file, or without a file from the storage, as it was launched."""
     from ddsweep import sweep
     from ddsweep.cli import stores
     from ddsweep.sweep import copying
@@ -117,8 +117,10 @@ def _written(
         if f"{Path(stem).stem if stem.endswith(('.yaml', '.yml')) else stem}@{scale}" not in _launched(runs, storage):
             raise
         if set_:
-            raise UserError(f"set: the file of {stem} is not here; copy it as it was launched, and edit that") from None
-        one = stores.launched(name, profile, runs, storage)
-        return one, copying.written(one, target, f"{one.full_name} as it was launched; its own file is not here")
-    one = sweep.load(name, profile, settings(set_))
-    return one, copying.copied(path, one, target, said)
+            raise UserError(
+                f"set: the file of {stem} is missing; copy the sweep without --set, and edit the copy"
+            ) from None
+        launched = stores.launched(name, profile, runs, storage)
+        return launched, copying.written(launched, target, f"{launched.full_name} as it was launched")
+    loaded = sweep.load(name, profile, settings(set_))
+    return loaded, copying.copied(path, loaded, target, note)

@@ -106,7 +106,7 @@ def _key(name: str, profile: str | None, pairs: list[str], runs: Path, storage: 
         return found[0].key
     cells = f"{len(found) or 'none'} of the {len(one.cells)} cells of {one.full_name}"
     if not found:
-        axes = "; ".join(f"{field}: {one.offer(field)}" for field in one.swept)
+        axes = "; ".join(f"{field}: {one.describe(field)}" for field in one.swept)
         raise UserError(f"export: {cells} has these choices ({axes})")
     differ = [field for field in one.swept if len({getattr(cell.recipe, field) for cell in found}) > 1]
     example = ",".join(f"{field}={_shown(getattr(found[-1].recipe, field))}" for field in differ)

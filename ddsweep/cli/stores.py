@@ -115,7 +115,7 @@ def launched_name(name: str, profile: str | None) -> str:
     if stem.endswith((".yaml", ".yml")):
         stem = Path(stem).stem
     elif stem not in sweep.names():
-        stem = sweep.in_paper().get(stem, stem)
+        stem = sweep.paper_names().get(stem, stem)
     return f"{stem}@{scale}"
 
 

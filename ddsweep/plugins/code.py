@@ -1,4 +1,4 @@
-"""Whose source computes a part: ddsweep's own, or that of a plugin, with the digest by which it is known."""
+"""The source code that a part comes from: ddsweep's own, or a plugin's, which is identified by its digest."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from ddsweep.errors import UserError
 
 OURS = "ddsweep"
 Source = Callable[..., Any] | str
-"""What makes a part: a function or class, or ``module:name`` of one that is imported when it is first needed."""
+"""A function or class, or the ``module:name`` of one, which is imported when it is first needed."""
 
 
 @dataclass(frozen=True)
 class Code:
-    """The source of a plugin.
+    """The source code of a plugin.
 
     Attributes:
-        name: its top-level module: ``my_method`` of ``my_method.py``, ``lab`` of ``lab/methods.py``.
-        digest: of the bytes of that file, or of every ``.py`` file of that package: 12 hex digits.
+        name: the top-level module: ``my_method`` for ``my_method.py``, ``lab`` for ``lab/methods.py``.
+        digest: 12 hex digits: the hash of the file, or of all ``.py`` files of the package.
         path: the file, or the folder of the package.
     """
 
@@ -34,35 +34,37 @@ class Code:
 
     @property
     def pin(self) -> str:
-        """``my_method@3f2a9c01d47e``: how a recipe names it."""
+        """``my_method@3f2a9c01d47e``, as in the ``plugins`` field of a recipe."""
         return f"{self.name}@{self.digest}"
 
 
 def of(source: Source) -> Code | None:
-    """The code that a part comes from; None: it is ddsweep's own, which its version and git state tell.
+    """The code that a part comes from; None for ddsweep's own, which its version and git state identify.
 
     Raises:
-        UserError: it was defined in a script or a notebook, where no agent can find it.
+        UserError: the part is defined in a script or a notebook, which agents cannot import.
     """
     module = source.partition(":")[0] if isinstance(source, str) else source.__module__
     if module.partition(".")[0] == OURS:
         return None
     if module == "__main__":
-        raise UserError(f"plugins: {name_of(source)} is defined in a script; put it into a file that agents can import")
+        raise UserError(
+            f"plugins: {name_of(source)} is defined in a script or notebook; move it to a file that agents can import"
+        )
     top, path = _root(module)
     return _read(top, path)
 
 
 def name_of(source: Source) -> str:
-    """For people and for comparison: ``my_method:Lite``."""
+    """The ``module:name`` of a source: ``my_method:Lite``."""
     return source if isinstance(source, str) else f"{source.__module__}:{source.__qualname__}"
 
 
 def resolve(source: Source) -> Any:
-    """The function or class itself.
+    """The function or class of a source.
 
     Raises:
-        UserError: a plugin's ``module:name`` that leads nowhere.
+        UserError: its ``module:name`` cannot be imported.
     """
     if not isinstance(source, str):
         return source
@@ -74,9 +76,9 @@ def resolve(source: Source) -> Any:
 
 
 def _root(module: str) -> tuple[str, Path]:
-    """The outermost module that has a file, and the file or, of a package, its folder."""
+    """The outermost module that has a file, and that file, or the folder of a package."""
     parts = module.split(".")
-    for length in range(1, len(parts) + 1):  # namespace packages have no file of their own
+    for length in range(1, len(parts) + 1):  # namespace packages have no file
         name = ".".join(parts[:length])
         file = getattr(sys.modules.get(name) or importlib.import_module(name), "__file__", None)
         if file is not None:
@@ -85,7 +87,7 @@ def _root(module: str) -> tuple[str, Path]:
     raise UserError(f"plugins: {module} has no source file")
 
 
-@cache  # once per process: what was imported counts, not what the file says later
+@cache  # once per process: the code that was imported counts, not later edits of the file
 def _read(name: str, path: Path) -> Code:
     digest = hashlib.blake2b(digest_size=6)
     for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:

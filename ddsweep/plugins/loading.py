@@ -1,4 +1,4 @@
-"""Finding and importing plugins: ``$DDSWEEP_PLUGINS``, then the entry points of installed packages."""
+"""Find and import plugins: those in ``$DDSWEEP_PLUGINS``, then the entry points of installed packages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import importlib.util
 import os
 import sys
 import traceback
-from collections.abc import Iterator
 from functools import cache
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -18,43 +17,37 @@ from ddsweep.errors import UserError
 VARIABLE = "DDSWEEP_PLUGINS"
 GROUP = "ddsweep.plugins"
 
-_done: set[str] = set()
-_busy: list[str] = []
+_loaded: set[str] = set()
+_loading: list[str] = []
 
 
 def load() -> None:
-    """Import every plugin that was not imported yet. A plugin that asks for names while it is imported finds its own.
+    """Import every plugin that is not imported yet; a plugin that looks up names during its import loads no others.
 
     Raises:
-        UserError: one cannot be imported, or registers a part wrongly; the line names it.
+        UserError: a plugin cannot be imported, or registers an invalid part; the line names the plugin.
     """
-    if _busy:
+    if _loading:
         return
-    for plugin in wanted():
-        if plugin in _done:
+    for plugin in (*_from_variable(), *_from_entry_points()):
+        if plugin in _loaded:
             continue
-        _busy.append(plugin)
+        _loading.append(plugin)
         try:
             _import(plugin)
         finally:
-            _busy.pop()
-        _done.add(plugin)
+            _loading.pop()
+        _loaded.add(plugin)
 
 
-def wanted() -> Iterator[str]:
-    """Files (absolute paths) and modules that are to be imported, in that order."""
-    yield from _named()
-    yield from _installed()
-
-
-def _named() -> list[str]:
-    """What the variable says. Paths become absolute in it, so that agents that work elsewhere find the same files."""
+def _from_variable() -> list[str]:
+    """The files and modules in the variable, where paths become absolute for agents that run in another folder."""
     text = os.environ.get(VARIABLE, "")
     if not text:
         return []
-    found = [_absolute(one.strip()) for one in text.split(os.pathsep) if one.strip()]
-    os.environ[VARIABLE] = os.pathsep.join(found)
-    return found
+    plugins = [_absolute(entry.strip()) for entry in text.split(os.pathsep) if entry.strip()]
+    os.environ[VARIABLE] = os.pathsep.join(plugins)
+    return plugins
 
 
 def _absolute(name: str) -> str:
@@ -66,11 +59,11 @@ def _is_file(name: str) -> bool:
 
 
 @cache
-def _installed() -> tuple[str, ...]:
-    """The modules of installed packages, by name: the order of their installation says nothing."""
+def _from_entry_points() -> tuple[str, ...]:
+    """The modules of installed packages, sorted by name, because the order of installation must not matter."""
     from importlib.metadata import entry_points
 
-    return tuple(sorted({one.module for one in entry_points(group=GROUP)}))
+    return tuple(sorted({entry_point.module for entry_point in entry_points(group=GROUP)}))
 
 
 def _import(plugin: str) -> None:
@@ -80,45 +73,47 @@ def _import(plugin: str) -> None:
         else:
             importlib.import_module(plugin)
     except UserError as error:
-        raise UserError(_told(plugin, str(error).removeprefix("plugins: "))) from error
+        raise UserError(_message(plugin, str(error).removeprefix("plugins: "))) from error
     except Exception as error:
-        raise UserError(_told(plugin, f"cannot be imported ({type(error).__name__}: {error}{_line(error)})")) from error
+        raise UserError(
+            _message(plugin, f"cannot be imported ({type(error).__name__}: {error}{_line(error)})")
+        ) from error
 
 
-def _told(plugin: str, reason: str) -> str:
+def _message(plugin: str, reason: str) -> str:
     return f"plugins: {plugin}: {reason}"
 
 
 def _line(error: Exception) -> str:
-    """Where in somebody's code it went wrong: the innermost line that is not of the import system."""
+    """The innermost line of the traceback that is not in the import system."""
     if isinstance(error, SyntaxError):
-        return ""  # its message has the line
-    frames = [one for one in traceback.extract_tb(error.__traceback__) if not one.filename.startswith("<frozen")]
-    frames = [one for one in frames if Path(one.filename) not in (Path(__file__), Path(importlib.__file__ or ""))]
+        return ""  # its message names the line
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<frozen")]
+    frames = [frame for frame in frames if Path(frame.filename) not in (Path(__file__), Path(importlib.__file__ or ""))]
     return f", {Path(frames[-1].filename).name} line {frames[-1].lineno}" if frames else ""
 
 
 class _FromSource(SourceFileLoader):
-    """Never from bytecode: of two edits in one second it may be the older one's, and the digest is the source's."""
+    """Ignores bytecode: after two edits within a second it may be the older one's, but the digest is the source's."""
 
     def get_code(self, fullname: str) -> CodeType:
-        """The file, compiled."""
+        """The compiled source file."""
         return self.source_to_code(self.get_data(self.path), self.path)
 
 
 def _import_file(path: Path) -> ModuleType:
-    """A file as the module of its name, as ``import`` would have it if its folder were on the path."""
+    """Import a file as a module, as ``import`` does if its folder is on ``sys.path``."""
     name = path.stem
     if not path.is_file():
         raise UserError("no such file")
     if not name.isidentifier():
-        raise UserError(f"is imported under its own name, and {name!r} is none; use letters, digits and _")
-    there = sys.modules.get(name)
-    taken = there.__spec__ if there else importlib.util.find_spec(name)
-    if taken is not None and not (taken.origin and Path(taken.origin).exists() and path.samefile(taken.origin)):
-        raise UserError(f"there is another module called {name} ({taken.origin or 'a package'}); rename the file")
-    if there is not None:
-        return there
+        raise UserError(f"{name!r} is not a valid module name; rename the file, with letters, digits and _")
+    imported = sys.modules.get(name)
+    known = imported.__spec__ if imported else importlib.util.find_spec(name)
+    if known is not None and not (known.origin and Path(known.origin).exists() and path.samefile(known.origin)):
+        raise UserError(f"another module is named {name} ({known.origin or 'a package'}); rename the file")
+    if imported is not None:
+        return imported
     spec = importlib.util.spec_from_file_location(name, path, loader=_FromSource(name, str(path)))
     assert spec is not None
     assert spec.loader is not None

@@ -1,4 +1,4 @@
-"""A table of parts by name, to which ddsweep and plugins add rows in the same way."""
+"""A table of methods, networks or datasets by name; ddsweep and plugins add rows to it in the same way."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from ddsweep.plugins import loading
 from ddsweep.plugins.code import Code, Source
 
 Row = TypeVar("Row")
-RESERVED = frozenset("+@:, ")  # what joins names in a recipe and on a command line
+RESERVED = frozenset("+@:, ")  # separators between names in a recipe and on the command line
 
 
 class Registry(Mapping[str, Row], Generic[Row]):
-    """The parts of one kind. Asking for a name that is not here, or for all of them, loads the plugins.
+    """The parts of one kind. Looking up an unknown name, or listing all names, loads the plugins.
 
-    The order is that in which ddsweep registers its own, then plugins' by name: it never depends on which plugin was
-    found first, because sets of networks are spelled in it.
+    The order is ddsweep's own parts as they are registered, then plugins' parts by name. It does not depend on which
+    plugin was loaded first, because the spelling of a set of networks follows it.
 
     Args:
-        kind: what the parts are called in an error line.
+        kind: the name of a part in errors, such as ``method``.
 
     Attributes:
-        rows: what is registered so far; plugins that nobody needed yet are left out.
+        rows: the parts registered so far, without those of plugins that are not loaded yet.
     """
 
     def __init__(self, kind: str) -> None:
@@ -37,22 +37,24 @@ class Registry(Mapping[str, Row], Generic[Row]):
         """Register a part.
 
         Args:
-            name: as a recipe writes it.
-            row: what is known of it.
-            source: what makes it. The same one may register again (a module that is reloaded).
+            name: the name in a recipe.
+            row: the properties of the part.
+            source: the function or class of the part; the same source may register again (a reloaded module).
 
         Raises:
-            UserError: the name cannot be one, or somebody else's part has it.
+            UserError: the name is invalid, or another part has it.
         """
         if not name or RESERVED & set(name) or not name.isprintable():
-            raise UserError(f"plugins: {self.kind} {name!r}: a name has no space and none of + @ : ,")
-        spelled = codes.name_of(source)
-        if name in self.rows and self._source[name] != spelled:
-            owner = self._code[name]
-            whose = f"that of {owner.name}" if owner else "ddsweep's own"
-            raise UserError(f"plugins: the {self.kind} {name!r} of {spelled} is {whose} already; choose another name")
+            raise UserError(f"plugins: {self.kind} {name!r}: invalid name; spaces and + @ : , are not allowed")
+        source_name = codes.name_of(source)
+        if name in self.rows and self._source[name] != source_name:
+            code = self._code[name]
+            owner = code.name if code else "ddsweep"
+            raise UserError(
+                f"plugins: {source_name}: {self.kind} {name!r} is already registered by {owner}; choose another name"
+            )
         code = codes.of(source)
-        self.rows[name], self._code[name], self._source[name] = row, code, spelled
+        self.rows[name], self._code[name], self._source[name] = row, code, source_name
 
     def __getitem__(self, name: str) -> Row:
         if name not in self.rows:
@@ -76,26 +78,26 @@ class Registry(Mapping[str, Row], Generic[Row]):
         """The row of ``name``.
 
         Args:
-            name: the part.
-            field: of the recipe that names it, for the error line.
-            also: what else may stand there.
+            name: the name of the part.
+            field: the recipe field that contains the name, for the error.
+            also: other values that the field accepts, for the error.
 
         Raises:
-            UserError: there is none; the line names those there are.
+            UserError: the name is unknown; the line lists the known names.
         """
         if name in self:
             return self.rows[name]
-        raise UserError(f"{field}{': ' * bool(field)}no {self.kind} {name!r}; {closest(name, [*self, *also])}")
+        raise UserError(f"{field}{': ' * bool(field)}unknown {self.kind} {name!r}; {closest(name, [*self, *also])}")
 
     def place(self, name: str) -> tuple[int, str]:
-        """Where a name stands in the order; one that is not here stands last."""
-        own = [one for one, code in self._code.items() if code is None]
+        """The sort key of a name; plugins' and unknown names come after ddsweep's own."""
+        own = [known for known, code in self._code.items() if code is None]
         return (own.index(name), "") if name in own else (len(own), name)
 
     def code(self, name: str) -> Code | None:
-        """The plugin that a part comes from; None: ddsweep's own, or no such part."""
+        """The plugin that a part comes from; None for ddsweep's own and unknown parts."""
         return self._code.get(name)
 
     def codes(self) -> dict[str, Code]:
-        """The plugins' parts that are registered so far, each with the plugin that it comes from."""
+        """The plugin of each part that plugins have registered so far."""
         return {name: code for name, code in self._code.items() if code is not None}

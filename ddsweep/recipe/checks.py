@@ -67,5 +67,5 @@ def _check_strategy(field: str, strategy: str) -> None:
     for operation in strategy.split("_"):
         if strategy != "none" and operation not in OPERATIONS:
             raise UserError(
-                f"{field}: no operation {operation!r}; {closest(operation, OPERATIONS)}, joined by _, or none"
+                f"{field}: unknown operation {operation!r}; {closest(operation, OPERATIONS)}, joined by _, or none"
             )

@@ -29,7 +29,7 @@ def parse_alphas(text: Any) -> dict[str, float] | None:
     for part in text.split("+"):
         arch, _, number = part.partition(":")
         if arch not in networks.PUBLISHED and arch not in networks.TABLE:
-            raise UserError(f"alpha_by_arch: no network {arch!r}; {closest(arch, networks.all_names())}")
+            raise UserError(f"alpha_by_arch: unknown network {arch!r}; {closest(arch, networks.all_names())}")
         if arch in found:
             raise UserError(f"alpha_by_arch: {arch} is named twice")
         found[arch] = _alpha(arch, number)

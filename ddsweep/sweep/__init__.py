@@ -1,11 +1,13 @@
-"""Sweep: one YAML file, read, joined with a profile, expanded to cells; every cell is a Recipe before anything runs.
+"""Sweeps: a YAML file is merged with a profile and expanded to cells; every cell is a valid recipe before any runs.
 
-A sweep file is a W&B sweep configuration with one block more, ``x-ddsweep``, for what W&B has no word for. A profile is
-a file of overrides that applies to every sweep: ``fields`` are Recipe fields for whatever the sweep does not vary,
-``axes`` replace the ``values`` of what it does vary (a list of one pins it). Where that does not suit one sweep, the
-``profiles`` of its own ``x-ddsweep`` replace what the profile says. ``--set`` comes last and wins.
+A sweep file is a W&B sweep configuration with one more block, ``x-ddsweep``, for the settings that W&B does not have. A
+profile is a file of overrides that applies to every sweep: ``fields`` set recipe fields that the sweep does not vary,
+``axes`` replace the ``values`` of fields that it varies (a list of one value pins the field). The ``profiles`` of a
+sweep's own ``x-ddsweep`` take precedence over the profile, and ``--set`` over both.
 
-``document`` is the form of the files, ``registry`` where they lie, ``loading`` joins them, ``grid`` is what comes out.
+``document`` is the schema of the files, ``registry`` finds them by name, ``loading`` merges them, ``grid`` is the
+resulting sweep with its cells, ``search`` the sampling of a search, ``wandb`` the sweep at W&B, ``copying`` writes a
+sweep file for users to edit.
 """
 
 from __future__ import annotations
@@ -21,10 +23,10 @@ from ddsweep.sweep.registry import DEFAULT_PROFILE as DEFAULT_PROFILE
 from ddsweep.sweep.registry import find as find
 from ddsweep.sweep.registry import find_profile as find_profile
 from ddsweep.sweep.registry import folders as folders
-from ddsweep.sweep.registry import in_paper as in_paper
 from ddsweep.sweep.registry import names as names
+from ddsweep.sweep.registry import paper_names as paper_names
 from ddsweep.sweep.registry import profiles as profiles
 from ddsweep.sweep.registry import split as split
-from ddsweep.sweep.search import Early as Early
+from ddsweep.sweep.search import EarlyTermination as EarlyTermination
 from ddsweep.sweep.search import Range as Range
 from ddsweep.sweep.search import Search as Search

@@ -1,18 +1,25 @@
-"""A sweep file of one's own from one that is there: the text with its comments, or a new text for the same cells.
+"""Copies of sweep files for users to edit: the original text with its comments, or a new file for the same cells.
 
-Only what has to change is changed, in place: YAML's parser says where each value stands. What comes out is read again,
-and has to be the same sweep; where it is not (a file with aliases, say) it is written anew, without the comments.
+ruamel.yaml edits the file and keeps comments, styles and quotes. But it normalizes spaces and line breaks everywhere
+and drops comments inside flow lists that span several lines. So the copy takes only the edited lines from it and keeps
+all others as the user wrote them. Every copy is loaded to check that it is the same sweep; if it is not, a new file is
+written, without the comments.
 """
 
 from __future__ import annotations
 
+import io
 import re
 import tempfile
 from collections.abc import Iterator
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
-import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.resolver import VersionedResolver
 
 from ddsweep.errors import UserError
 from ddsweep.sweep import wandb
@@ -21,135 +28,231 @@ from ddsweep.sweep.grid import Sweep
 from ddsweep.sweep.loading import load
 from ddsweep.sweep.registry import DEFAULT_PROFILE
 
-Edit = tuple[int, int, str]  # characters from … to, and what stands there instead
+Line = tuple[list[str], str]  # the comments and blank lines above a line, and the line
 
 
-def copied(path: Path, sweep: Sweep, target: Path, said: str = "") -> str:
-    """The text of ``path`` for a file ``target``, with the values of ``sweep``.
+def copied(path: Path, sweep: Sweep, target: Path, note: str = "") -> str:
+    """Return the text of ``path`` as a file ``target`` with the values of ``sweep``.
 
     Args:
-        path: the file that the sweep was read from.
-        sweep: it, with the profile and the settings that are to be joined in.
-        target: what the copy will be called.
-        said: what was joined in, for the head of the copy; empty: nothing, and the text stays as it is.
+        path: the file that the sweep was loaded from.
+        sweep: the sweep, with the profile and the settings to write into the copy.
+        target: the path of the copy.
+        note: the profile and the settings, for the header of the copy; empty: the values stay as they are.
 
     Raises:
-        UserError: it cannot be written as a file that says the same.
+        UserError: the file has a duplicate key, or the sweep cannot be written as a file.
     """
-    text = path.read_text(encoding="utf-8")
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
-    assert isinstance(root, yaml.MappingNode), "it was read as a sweep"
-    document = validate(SweepFile, read(path), path)
-    edits = list(_renamed(root, path.stem, target.stem))
-    if said:
-        edits += _joined(text, root, document, sweep)
-    head = re.compile(rf"\A# ddsweep launch {re.escape(path.stem)}\n")
-    edited = head.sub("", _edited(text, edits))
-    result = f"{_head(target, said)}{edited}"
-    return result if not said or _says(result, sweep, target) else written(sweep, target, said)
+    text = path.read_text(encoding="utf-8-sig")
+    document = _parsed(text, path)
+    before = _dumped(document)
+    _rename(document, path.stem, target.stem)
+    if note:
+        _write_values(document, sweep, validate(SweepFile, read(path), path))
+    after = _dumped(document)
+    for edited in (_merged(text, before, after), after):
+        result = _header(target, note) + edited.removeprefix(f"# ddsweep launch {path.stem}\n")
+        if _describes(result, sweep, target):
+            return result
+    return written(sweep, target, note)
 
 
-def written(sweep: Sweep, target: Path, said: str) -> str:
-    """A file that says what ``sweep`` is, without the comments that its own has.
+def written(sweep: Sweep, target: Path, note: str) -> str:
+    """Return the text of a new file ``target`` that describes ``sweep``, without the comments of its own file.
 
     Raises:
-        UserError: it cannot be written as a file that says the same.
+        UserError: the sweep cannot be written as a file.
     """
     extra: dict[str, Any] = {"title": sweep.title, "paper": sweep.paper, "axis": list(sweep.axis)}
     extra |= {"baseline": sweep.baseline, "exclude": list(sweep.exclude), "max_attempts": sweep.max_attempts}
     document: dict[str, Any] = {"method": "grid", "metric": {"name": "accuracy", "goal": "maximize"}}
-    document["parameters"] = {name: _value(values) for name, values in sweep.parameters.items()}
+    document["parameters"] = {name: _entry(values) for name, values in sweep.parameters.items()}
     if sweep.search:
         document |= {"method": sweep.search.method, "run_cap": sweep.search.run_cap}
-        document["parameters"] |= {name: one.written() for name, one in sweep.search.ranges.items()}
+        document["parameters"] |= {name: range_.to_wandb() for name, range_ in sweep.search.ranges.items()}
         extra["objectives"] = list(sweep.search.objectives)
         if sweep.search.early:
-            document["early_terminate"] = sweep.search.early.written()
+            document["early_terminate"] = sweep.search.early.to_wandb()
     document["x-ddsweep"] = {key: value for key, value in extra.items() if value} | {"pictures": list(sweep.pictures)}
-    text = _head(target, said) + wandb.text(document)
-    if not _says(text, sweep, target):
-        raise UserError(f"{target}: {sweep.full_name} cannot be written as a file that says the same")
+    text = _header(target, note) + wandb.text(document)
+    if not _describes(text, sweep, target):
+        raise UserError(f"{target}: {sweep.full_name} cannot be written as a sweep file")
     return text
 
 
-def _head(target: Path, said: str) -> str:
-    joined = f"# {said}: its values stand below, so launch it without --profile\n" if said else ""
-    return f"# ddsweep launch {target.name}\n{joined}"
+def _header(target: Path, note: str) -> str:
+    values = f"# {note}: its values are written below, so launch it without --profile\n" if note else ""
+    return f"# ddsweep launch {target.name}\n{values}"
 
 
-def _says(text: str, sweep: Sweep, target: Path) -> bool:
-    """Whether a text, as a file of that name, is this sweep."""
+def _describes(text: str, sweep: Sweep, target: Path) -> bool:
+    """Whether ``text`` in a file of that name is the same sweep."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, target.name)
         path.write_text(text, encoding="utf-8")
         try:
-            found = load(str(path)).definition()
+            definition = load(str(path)).definition()
         except UserError:
             return False
-    name = {"name": sweep.name, "profile": sweep.profile}
-    return found | name == sweep.definition()
+    return definition | {"name": sweep.name, "profile": sweep.profile} == sweep.definition()
 
 
-def _renamed(root: yaml.MappingNode, name: str, new: str) -> Iterator[Edit]:
-    """``command`` names the sweep."""
-    for word in getattr(_top(root).get("command"), "value", ()):
-        if isinstance(word, yaml.ScalarNode) and word.value.partition("@")[0] == name and "@" in word.value:
-            yield word.start_mark.index, word.end_mark.index, f"{new}@{DEFAULT_PROFILE}"
+def _parsed(text: str, path: Path) -> CommentedMap:
+    """The document that ruamel.yaml reads.
+
+    Raises:
+        UserError: it has a duplicate key, or is YAML that only PyYAML, and so ``document.read``, accepts.
+    """
+    try:
+        document = _yaml().load(text)
+    except MarkedYAMLError as error:
+        problem = str(error.problem).partition(" with value")[0]
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise UserError(f"{path}{line}: cannot be copied ({problem})") from None
+    assert isinstance(document, CommentedMap), "it was loaded as a sweep"
+    return document
 
 
-def _joined(text: str, root: yaml.MappingNode, document: SweepFile, sweep: Sweep) -> Iterator[Edit]:
-    """What the sweep has and the file has not; and no ``profiles``, which would overrule what is written now."""
-    parameters = _top(root)["parameters"]
-    pairs = {key.value: (key, value) for key, value in parameters.value}
-    for name, (key, value) in pairs.items():
-        own = document.parameters[name]
-        now = sweep.parameters.get(name)
-        then = (own.value,) if own.value is not None else tuple(own.values or ())
-        if now is not None and now != then:
-            yield _replaced(text, key, value, _flow(_value(now, many=own.values is not None)))
-    last = _line_end(text, max(_end(value) for _, value in pairs.values()))
-    indent = " " * parameters.value[0][0].start_mark.column
-    new = (name for name in sweep.parameters if name not in pairs)
-    yield last, last, "".join(f"{indent}{name}: {_flow(_value(sweep.parameters[name]))}\n" for name in new)
-    for key, value in _top(root)["x-ddsweep"].value:
-        if key.value == "profiles":
-            yield key.start_mark.index - key.start_mark.column, _line_end(text, _end(value)), ""
+class _Resolver(VersionedResolver):
+    """Keeps numbers, dates and words like ``yes`` as the text that the user wrote; merges ``<<``."""
+
+    @property
+    def versioned_resolver(self) -> dict[str, list[tuple[str, re.Pattern[str]]]]:
+        return {
+            "<": [("tag:yaml.org,2002:merge", re.compile("<<$"))],
+            "": [("tag:yaml.org,2002:null", re.compile("$"))],
+        }
 
 
-def _replaced(text: str, key: yaml.Node, value: yaml.Node, new: str) -> Edit:
-    between = text[key.end_mark.index : value.start_mark.index]
-    if "\n" in between and "#" not in between:  # a block becomes one line
-        return key.end_mark.index, _end(value), f": {new}"
-    return value.start_mark.index, _end(value), new
+def _yaml() -> YAML:
+    yaml = YAML()
+    yaml.Resolver = _Resolver
+    yaml.preserve_quotes = True
+    yaml.width = 10**6  # a long line stays a line
+    return yaml
 
 
-def _end(node: yaml.Node) -> int:
-    """Where a value ends; YAML's own mark of a block is where the next one begins, behind the comments."""
-    if isinstance(node, yaml.ScalarNode) or getattr(node, "flow_style", True) or not node.value:
-        return int(node.end_mark.index)
-    last = node.value[-1]
-    return _end(last[1] if isinstance(last, tuple) else last)
+def _dumped(document: CommentedMap) -> str:
+    yaml = _yaml()
+    indents = dict(reversed([*_indents(document)]))  # of the first block where they differ
+    yaml.indent(**{"mapping": 2, "sequence": 4, "offset": 2} | indents)
+    stream = io.StringIO()
+    yaml.dump(document, stream)
+    return stream.getvalue()
 
 
-def _line_end(text: str, index: int) -> int:
-    """Behind the line that ``index`` is in."""
-    found = text.find("\n", index)
-    return len(text) if found < 0 else found + 1
+def _indents(parent: CommentedMap) -> Iterator[tuple[str, int]]:
+    """The indentation of each nested block, as arguments of ``YAML.indent``."""
+    for child in parent.values():
+        if not isinstance(child, CommentedMap | CommentedSeq) or child.fa.flow_style() or not child:
+            continue
+        if isinstance(child, CommentedMap):
+            yield "mapping", child.lc.col - parent.lc.col
+            yield from _indents(child)
+        else:
+            yield "sequence", child.lc.item(0)[1] - parent.lc.col
+            yield "offset", child.lc.col - parent.lc.col
 
 
-def _edited(text: str, edits: list[Edit]) -> str:
-    for start, end, new in sorted(edits, reverse=True):
-        text = text[:start] + new + text[end:]
-    return text
+def _rename(document: CommentedMap, name: str, new: str) -> None:
+    """Rename the sweep in ``command``."""
+    command = document.get("command", [])
+    for place, word in enumerate(command):
+        if isinstance(word, str) and "@" in word and word.partition("@")[0] == name:
+            command[place] = type(word)(f"{new}@{DEFAULT_PROFILE}")
 
 
-def _value(values: tuple[Any, ...], many: bool = False) -> dict[str, Any]:
+def _write_values(document: CommentedMap, sweep: Sweep, file: SweepFile) -> None:
+    """Set the values of ``sweep`` where the file has others; drop ``profiles``, which would override them."""
+    parameters = document["parameters"]
+    for name, values in sweep.parameters.items():
+        own = file.parameters.get(name)
+        if own is None:
+            parameters[name] = _fragment(_entry(values))
+        elif values != ((own.value,) if own.value is not None else tuple(own.values or ())):
+            _replace(parameters, name, _fragment(_entry(values, many=own.values is not None)))
+    document["x-ddsweep"].pop("profiles", None)
+
+
+def _replace(parameters: CommentedMap, name: str, new: CommentedMap) -> None:
+    """Replace the value of a parameter. A block keeps its layout; aliases of the old value keep it."""
+    entry = parameters[name]
+    if entry.fa.flow_style() or entry.anchor.value is not None:
+        parameters[name] = new
+        return
+    for key in [key for key in entry if key not in new]:
+        del entry[key]
+    for key, value in new.items():
+        if isinstance(entry.get(key), CommentedSeq) and entry[key].anchor.value is None:
+            del entry[key][:]
+            entry[key].extend(value)
+        else:
+            entry[key] = value
+
+
+def _entry(values: tuple[Any, ...], many: bool = False) -> dict[str, Any]:
     return {"values": list(values)} if many or len(values) > 1 else {"value": values[0]}
 
 
-def _flow(value: Any) -> str:
-    return yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True).strip()
+def _fragment(entry: dict[str, Any]) -> CommentedMap:
+    """An entry in flow style, with scalars that every parser reads alike: 1.0e-05 is a number and 'yes' is text."""
+    fragment = _yaml().load(wandb.text(entry))
+    fragment.fa.set_flow_style()
+    return fragment
 
 
-def _top(root: yaml.MappingNode) -> dict[str, Any]:
-    return {key.value: value for key, value in root.value}
+def _merged(text: str, before: str, after: str) -> str:
+    """The lines of ``text`` with the changes from ``before`` to ``after``, which are as ruamel.yaml writes the file.
+
+    Comments and blank lines belong to the line below them.
+    """
+    own, end = _lines(text)
+    old, new = ([line for _, line in _lines(dumped)[0]] for dumped in (before, after))
+    starts = _starts(old, new)
+    merged = new[: starts[0]]
+    for first, last, lines in _aligned(old, own):
+        changed = new[starts[first] : starts[last]]
+        kept = last - first
+        if changed[:kept] == old[first:last]:
+            merged += [part for above, line in lines for part in (*above, line)] + changed[kept:]
+        elif changed:
+            merged += [*(lines[0][0] if lines else ()), *changed]
+    return "\n".join([*merged, *end])
+
+
+def _lines(text: str) -> tuple[list[Line], list[str]]:
+    """Each line of content with the comments and blank lines above it; and those at the end of the text."""
+    lines: list[Line] = []
+    above: list[str] = []
+    for line in text.split("\n"):
+        if line.strip() and not line.lstrip().startswith("#"):
+            lines.append((above, line))
+            above = []
+        else:
+            above = [*above, line]
+    return lines, above
+
+
+def _aligned(old: list[str], own: list[Line]) -> Iterator[tuple[int, int, list[Line]]]:
+    """Ranges of ``old``, each with the user's lines of the same content, which may differ in whitespace."""
+    squeezed = ["".join(line.split()) for line in old], ["".join(line.split()) for _, line in own]
+    for tag, first, last, own_first, own_last in SequenceMatcher(None, *squeezed, autojunk=False).get_opcodes():
+        if tag == "equal":
+            yield from ((first + i, first + i + 1, [own[own_first + i]]) for i in range(last - first))
+        else:
+            yield first, last, own[own_first:own_last]
+
+
+def _starts(old: list[str], new: list[str]) -> list[int]:
+    """For each line of ``old``, and for its end, the index of the first line of ``new`` that corresponds to it.
+
+    Lines with the same key correspond; an added line belongs to the line above it.
+    """
+    keys = [line.partition(":")[0] for line in old], [line.partition(":")[0] for line in new]
+    starts: list[int] = []
+    for tag, first, last, new_first, new_last in SequenceMatcher(None, *keys, autojunk=False).get_opcodes():
+        if tag == "equal":
+            starts += range(new_first, new_last)
+        elif last > first:
+            starts += [new_first] + [new_last] * (last - first - 1)
+    return [*starts, len(new)]

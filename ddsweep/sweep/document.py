@@ -1,4 +1,4 @@
-"""Sweep files and profiles as they are written: their form, and one line for what does not have it."""
+"""The schema of sweep files and profiles, and one-line errors for files that do not match it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Parameter(BaseModel):
 
 
 class EarlyTerminate(BaseModel):
-    """``early_terminate``: which trials of a search are given up before their end, in W&B's words."""
+    """``early_terminate``: which trials of a search are terminated early, in W&B's terms."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     type: Literal["hyperband"]
@@ -57,7 +57,7 @@ class Extra(BaseModel):
 
 
 class SweepFile(BaseModel):
-    """A sweep file as it is written."""
+    """A sweep file."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     method: Literal["grid", "random", "bayes"]
@@ -72,7 +72,7 @@ class SweepFile(BaseModel):
 
 
 class Profile(BaseModel):
-    """A profile file: the same study at another scale."""
+    """A profile file: the scale that any sweep can run at."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     title: str
@@ -80,18 +80,22 @@ class Profile(BaseModel):
     axes: dict[str, list[Scalar]] = Field(default_factory=dict)
 
 
-MOST_VALUES = 1_000_000  # in one file, written out: nine lines of aliases of aliases may stand for ten to the ninth
+MAX_VALUES = 1_000_000  # with aliases expanded: nine lines of aliases of aliases can expand to a billion values
 
 
 def read(path: Path) -> Any:
-    """What a YAML file says. Raises UserError, naming file and line, when it is not YAML, or far too much of it."""
+    """Parse a YAML file.
+
+    Raises:
+        UserError: the file cannot be read, is not YAML, or expands to too many values; the line names file and line.
+    """
     try:
         loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
         node = loader.get_single_node()
         if node is None:
             return None
-        if _written_out(node, {}) > MOST_VALUES:
-            raise UserError(f"{path}: holds more than {MOST_VALUES} values once its aliases are written out")
+        if _expanded_size(node, {}) > MAX_VALUES:
+            raise UserError(f"{path}: has more than {MAX_VALUES} values with its aliases expanded")
         return loader.construct_document(node)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read ({error})") from None
@@ -99,22 +103,26 @@ def read(path: Path) -> Any:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
         raise UserError(
-            f"{path}{where}: is not YAML ({getattr(error, 'problem', None) or 'cannot be parsed'})"
+            f"{path}{where}: is not valid YAML ({getattr(error, 'problem', None) or 'cannot be parsed'})"
         ) from None
 
 
-def _written_out(node: yaml.Node, known: dict[int, float]) -> float:
-    """How many values ``node`` stands for; infinitely many if it holds itself."""
-    if id(node) not in known:
-        known[id(node)] = math.inf
-        inner = node.value if isinstance(node, yaml.SequenceNode | yaml.MappingNode) else ()
-        parts = [part for one in inner for part in (one if isinstance(one, tuple) else (one,))]
-        known[id(node)] = 1 + sum(_written_out(part, known) for part in parts)
-    return known[id(node)]
+def _expanded_size(node: yaml.Node, sizes: dict[int, float]) -> float:
+    """The number of values in ``node`` with aliases expanded; infinite if it contains itself."""
+    if id(node) not in sizes:
+        sizes[id(node)] = math.inf
+        items = node.value if isinstance(node, yaml.SequenceNode | yaml.MappingNode) else ()
+        children = [child for item in items for child in (item if isinstance(item, tuple) else (item,))]
+        sizes[id(node)] = 1 + sum(_expanded_size(child, sizes) for child in children)
+    return sizes[id(node)]
 
 
 def validate(model: type[Model], document: Any, path: Path) -> Model:
-    """The document in its form. Raises UserError, naming file and key, when it has another."""
+    """Check a document against a schema.
+
+    Raises:
+        UserError: it does not match; the line names file and key.
+    """
     try:
         return model.model_validate(document)
     except ValidationError as error:
@@ -130,5 +138,5 @@ def validate(model: type[Model], document: Any, path: Path) -> Model:
 
 
 def _is_type(part: str | int) -> bool:
-    """Whether a part of pydantic's path names a member of a union and not a key."""
+    """Whether a part of pydantic's location names a member of a union instead of a key."""
     return part in ("bool", "int", "float", "str") or str(part).startswith("dict[")

@@ -1,10 +1,10 @@
-"""A sweep as W&B has it: the configuration that is registered there, and the way back from what a run is given.
+"""A sweep at W&B: the configuration to register, and the conversion of a run's parameters back to a recipe's choices.
 
-W&B's grid is a full product. Where a sweep is one (no ``exclude``, no two points that are the same experiment), its
-axes are registered as they are. Where it is not, the kept cells become one parameter, ``cell``, whose values name the
-axes (``method=dm alpha=100.0``), so that W&B deals exactly the cells that there are.
+W&B's grid is a full product. If a sweep is a full product too (no ``exclude``, no two points with the same recipe), its
+axes are registered unchanged. Otherwise the cells become one parameter, ``cell``, whose values spell out the points
+(``method=dm alpha=100.0``), so that W&B runs exactly the cells of the sweep.
 
-JSON on its way through W&B knows one kind of number: 0.0 comes back as 0. What a value is, the Recipe's field says.
+W&B's JSON has a single type of number: 0.0 comes back as 0. The type of the recipe's field restores it.
 """
 
 from __future__ import annotations
@@ -18,30 +18,31 @@ from typing import Any
 from ddsweep.errors import UserError
 from ddsweep.recipe import Recipe
 from ddsweep.sweep.grid import Sweep
+from ddsweep.sweep.search import ACCURACY
 
 CELL = "cell"
-METRIC = "accuracy"
+METRIC = ACCURACY
 DEFAULT = "(default)"
-MARK = "ddsweep: "  # begins the line of the description that holds the definition
+MARK = "ddsweep: "  # prefix of the line of the description that holds the definition
 
 
 def configuration(sweep: Sweep, keys: Collection[str] | None = None, run_cap: int | None = None) -> dict[str, Any]:
-    """The W&B sweep configuration: what ``wandb.sweep`` takes and what ``ddsweep export --wandb`` writes.
+    """The W&B sweep configuration, which ``wandb.sweep`` takes and ``ddsweep export --wandb`` writes.
 
-    Every chosen field of the Recipe is a parameter and the command names none, so that a plain ``wandb agent`` runs
-    trials without the sweep's file. The definition travels in the description: other machines read it from W&B.
+    Every recipe field that the sweep sets is a parameter, so a plain ``wandb agent`` can run trials without the sweep
+    file. The description carries the definition of the sweep, from which other machines restore it.
 
     Args:
-        sweep: the sweep, profile and ``--set`` joined in.
-        keys: the cells of a grid that are registered; default: all.
-        run_cap: how many points of a search are still to be dealt; default: as many as it has.
+        sweep: the sweep, with its profile and ``--set`` applied.
+        keys: the cells of a grid to register; default: all.
+        run_cap: the number of points of a search still to sample; default: all.
 
     Raises:
-        UserError: the sweep has several objectives, of which W&B knows one.
+        UserError: the sweep has several objectives; W&B supports one.
     """
-    if sweep.search and len(sweep.search.objectives) > 1:
+    if sweep.search and (number := len(sweep.search.objectives)) > 1:
         raise UserError(
-            f"x-ddsweep.objectives: W&B maximises one metric, {sweep.full_name} has {len(sweep.search.objectives)}; "
+            f"x-ddsweep.objectives: {sweep.full_name} has {number} objectives, but W&B optimizes only one; "
             "launch it without --backend wandb"
         )
     return {
@@ -49,18 +50,18 @@ def configuration(sweep: Sweep, keys: Collection[str] | None = None, run_cap: in
         "description": f"{sweep.title}\n\n{MARK}{json.dumps(sweep.definition(), ensure_ascii=False)}",
         "method": sweep.search.method if sweep.search else "grid",
         "metric": {"name": METRIC, "goal": "maximize"},
-        **_searched(sweep, run_cap),
+        **_search_keys(sweep, run_cap),
         "parameters": _parameters(sweep, keys),
         "command": ["${env}", "ddsweep", "trial", sweep.full_name, "${args_json}"],
     }
 
 
 def text(configuration: Mapping[str, Any]) -> str:
-    """A configuration as YAML, for people and for every parser: text that looks like a number is quoted."""
+    """The configuration as YAML that every parser reads alike: text that looks like a number is quoted."""
     import yaml
 
     class Dumper(yaml.SafeDumper):
-        """Long text in blocks; ``1e3``, which PyYAML would leave bare, is a number to others."""
+        """Writes long text as blocks, and quotes ``1e3``, which is text to PyYAML and a number to other parsers."""
 
     def represent(dumper: Dumper, value: str) -> yaml.Node:
         style = "|" if "\n" in value else "'" if _is_number(value) else None
@@ -73,66 +74,66 @@ def text(configuration: Mapping[str, Any]) -> str:
 
 
 def restore(document: Mapping[str, Any]) -> Sweep | None:
-    """The sweep that a W&B configuration was made from; None when ddsweep did not make it.
+    """The sweep of a W&B configuration that ddsweep registered; None for any other.
 
     Raises:
-        UserError: another version of ddsweep made it.
+        UserError: another version of ddsweep registered it.
     """
     lines = str(document.get("description") or "").splitlines()
-    text = next((line.removeprefix(MARK) for line in lines if line.startswith(MARK)), None)
-    if text is None:
+    definition_text = next((line.removeprefix(MARK) for line in lines if line.startswith(MARK)), None)
+    if definition_text is None:
         return None
     try:
-        definition = json.loads(text)
-    except ValueError:  # somebody edited the description
+        definition = json.loads(definition_text)
+    except ValueError:  # the description was edited
         return None
     return Sweep.from_definition(definition)
 
 
 def choices(document: Mapping[str, Any]) -> dict[str, Any]:
-    """What one run was given (``${args_json}``, or a run's config) as choices for ``recipe.make``.
+    """The parameters of a run (``${args_json}``, or its config) as choices for ``recipe.make``.
 
     Raises:
-        UserError: ``cell`` cannot be read.
+        UserError: ``cell`` cannot be parsed.
     """
-    given = dict(document)
-    cell = given.pop(CELL, None)
+    parameters = dict(document)
+    cell = parameters.pop(CELL, None)
     point = _parse(cell) if cell is not None else {}
-    return {field: _typed(field, value) for field, value in (point | given).items()}
+    return {field: _typed(field, value) for field, value in (point | parameters).items()}
 
 
 def changes(before: Sweep, after: Sweep) -> list[str]:
-    """What differs, a line per parameter: ``alpha: 0, 1, 10 → 0, 1, 100``; and one if the excluded points do."""
+    """One line per parameter that differs, ``alpha: 0, 1, 10 → 0, 1, 100``, and one if the excluded points differ."""
     old, new = _shown(before), _shown(after)
     lines = [
         f"{field}: {old.get(field, DEFAULT)} → {new.get(field, DEFAULT)}"
         for field in dict.fromkeys((*old, *new))
         if old.get(field) != new.get(field)
     ]
-    return lines + ["exclude: other points are left out"] * (before.exclude != after.exclude)
+    return lines + ["exclude: different points are excluded"] * (before.exclude != after.exclude)
 
 
 def _shown(sweep: Sweep) -> dict[str, str]:
-    """What each parameter may be, and the settings of a search, in words; ``run_cap`` may grow without a change."""
+    """The values of each parameter and the settings of a search, as text; without ``run_cap``, which may grow."""
     shown = {field: _listed(values) for field, values in sweep.parameters.items()}
     if sweep.search:
-        shown |= {field: str(one) for field, one in sweep.search.ranges.items()}
+        shown |= {field: str(range_) for field, range_ in sweep.search.ranges.items()}
         early = sweep.search.early
-        shown |= {"method": sweep.search.method, "early_terminate": str(early.written()) if early else "none"}
+        shown |= {"method": sweep.search.method, "early_terminate": str(early.to_wandb()) if early else "none"}
     return shown
 
 
-def _searched(sweep: Sweep, run_cap: int | None) -> dict[str, Any]:
+def _search_keys(sweep: Sweep, run_cap: int | None) -> dict[str, Any]:
     """The keys that only a search has."""
     if sweep.search is None:
         return {}
-    early = {"early_terminate": sweep.search.early.written()} if sweep.search.early else {}
+    early = {"early_terminate": sweep.search.early.to_wandb()} if sweep.search.early else {}
     return {"run_cap": run_cap or sweep.search.run_cap, **early}
 
 
 def _parameters(sweep: Sweep, keys: Collection[str] | None) -> dict[str, dict[str, Any]]:
     if sweep.search:
-        return _plain(sweep) | {field: one.written() for field, one in sweep.search.ranges.items()}
+        return _plain(sweep) | {field: range_.to_wandb() for field, range_ in sweep.search.ranges.items()}
     chosen = [cell for cell in sweep.cells if keys is None or cell.key in keys]
     if len(chosen) == math.prod(len(values) for values in sweep.parameters.values()):
         return _plain(sweep)
@@ -148,27 +149,27 @@ def _plain(sweep: Sweep) -> dict[str, dict[str, Any]]:
 
 
 def _spell(point: Mapping[str, Any]) -> str:
-    """A point for a person to read and for ``_parse``: ``method=dm alpha=100.0``, quoted where a shell would."""
+    """A point as text, the inverse of ``_parse``: ``method=dm alpha=100.0``, quoted as for a shell."""
     return shlex.join(
         f"{field}={value if isinstance(value, str) else json.dumps(value)}" for field, value in point.items()
     )
 
 
 def _parse(text: Any) -> dict[str, Any]:
-    """The inverse of ``_spell``; the Recipe's field says what is text."""
+    """A point from its text; the type of the recipe's field tells text from numbers."""
     try:
         pairs = [word.partition("=") for word in shlex.split(str(text))]
-        return {field: value if _kind(field) is str else json.loads(value) for field, _, value in pairs}
+        return {field: value if _type(field) is str else json.loads(value) for field, _, value in pairs}
     except ValueError:
-        raise UserError(f"{CELL}: {text!r} cannot be read; needs FIELD=VALUE FIELD=VALUE …") from None
+        raise UserError(f"{CELL}: {text!r} cannot be parsed; write FIELD=VALUE FIELD=VALUE …") from None
 
 
-def _kind(field: str) -> type:
-    """``int``, ``float`` or ``str``; names that are no field of a Recipe count as text."""
-    kind = Recipe.model_fields[field].annotation if field in Recipe.model_fields else str
-    if kind is int:
+def _type(field: str) -> type:
+    """``int``, ``float`` or ``str``, also for a name that is not a recipe field."""
+    annotation = Recipe.model_fields[field].annotation if field in Recipe.model_fields else str
+    if annotation is int:
         return int
-    return float if kind is float else str
+    return float if annotation is float else str
 
 
 def _is_number(text: str) -> bool:
@@ -180,12 +181,12 @@ def _is_number(text: str) -> bool:
 
 
 def _typed(field: str, value: Any) -> Any:
-    """A number as its field has it: 0 is 0.0 where the field is a float, 5e1 is 50 where it is a whole number."""
+    """A number in the type of its field: 0 becomes 0.0 for a float, 5e1 becomes 50 for an int."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value
-    if _kind(field) is float:
+    if _type(field) is float:
         return float(value)
-    return int(value) if _kind(field) is int and float(value).is_integer() else value
+    return int(value) if _type(field) is int and float(value).is_integer() else value
 
 
 def _listed(values: Collection[Any]) -> str:

@@ -132,10 +132,19 @@ class BackendContract:
         assert backend.drained()
 
     def test_a_raising_point_does_not_stop_the_rest(self, backend: Backend, grid: Grid, worker: Worker) -> None:
-        backend.register(grid(0, 1, 2))
-        worker(backend, faulty)
+        dealt: list[float] = []
+
+        def body(alpha: float) -> float:
+            dealt.append(alpha)
+            return faulty(alpha)
+
+        backend.register(grid(0, 1, 2, max_attempts=3))
+        worker(backend, body)
         assert states(backend) == [(0, State.COMPLETE), (1, State.FAILED), (2, State.COMPLETE)]
         good, bad, _ = backend.status().rows
+        assert dealt.count(1) == bad.attempts <= 3
+        worker(backend, body)
+        assert len(dealt) == 2 + bad.attempts, "a point that is given up is not dealt again"
         assert "loss is nan" in bad.reason
         assert (bad.value, good.value, good.attempts, good.reason) == (None, 0.5, 1, "")
         assert backend.drained()

@@ -270,6 +270,38 @@ class QueueContract(SearchContract, BackendContract):
             backend.reconcile()
         assert backend.status().rows[0].reasons == ("first", "second", "third")
 
+    @pytest.mark.parametrize("max_attempts", [1, 2, 3])
+    def test_after_the_last_failure_nothing_is_left_to_claim(self, backend: Queue, max_attempts: int) -> None:
+        backend.register(grid(0, max_attempts=max_attempts))
+        for attempt in range(1, max_attempts + 1):
+            assert not backend.drained()
+            claim = take(backend)
+            assert claim.attempt == attempt
+            assert claim.fail(f"failure {attempt}")
+            assert backend.claim("gpu1") is None, "the next attempt comes with the next reconcile"
+            backend.reconcile()
+        self.given_up(backend, max_attempts)
+        assert backend.register(grid(0, max_attempts=max_attempts)) == Registered(added=0, kept=1, withdrawn=0)
+        self.given_up(backend, max_attempts)
+
+    def test_a_lease_that_runs_out_spends_an_attempt(self, backend: Queue, age: Age) -> None:
+        backend.register(grid(0, max_attempts=2))
+        for _ in range(2):
+            take(backend)
+            age(LEASE.grace + 2)
+            expire(backend)
+            backend.reconcile()
+        self.given_up(backend, 2)
+
+    def given_up(self, backend: Queue, attempts: int) -> None:
+        """The one point has failed as often as it may: however often anybody asks, it is not tried again."""
+        for _ in range(2):
+            assert backend.claim("gpu0") is None
+            assert backend.drained()
+            row = backend.status().rows[0]
+            assert (row.state, row.attempts, len(row.reasons)) == (State.FAILED, attempts, attempts)
+            backend.reconcile()
+
     def test_agents_are_listed_from_their_first_report_until_they_leave(self, backend: Queue) -> None:
         backend.register(grid(0))
         assert backend.agents() == []

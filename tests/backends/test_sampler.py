@@ -9,10 +9,10 @@ import pytest
 from ddsweep.backends import Definition, Point, sampler
 from ddsweep.backends.rules import Attempt, Phase
 from ddsweep.backends.sampler import Space
-from ddsweep.sweep import Early
+from ddsweep.sweep import EarlyTermination
 from tests.backends.search_contract import searched
 
-EARLY = Early(eta=2, max_iter=4, s=2)
+EARLY = EarlyTermination(eta=2, max_iter=4, s=2)
 
 
 def attempt(number: int, looks: dict[int, float], phase: Phase = Phase.RUNNING) -> Attempt:

@@ -34,9 +34,9 @@ def refused(result, line: str) -> None:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["launch", "ablation-alpa"], "no sweep 'ablation-alpa'; did you mean ablation-alpha?"),
-        (["show", "ablation-alpha", "-p", "dem"], "no profile 'dem'; did you mean demo?"),
-        (["show", "ablation-alpha@demo", "-p", "paper"], "name two profiles"),
+        (["launch", "ablation-alpa"], "unknown sweep 'ablation-alpa'; did you mean ablation-alpha?"),
+        (["show", "ablation-alpha", "-p", "dem"], "unknown profile 'dem'; did you mean demo?"),
+        (["show", "ablation-alpha@demo", "-p", "paper"], "name different profiles"),
         ([*SET, "alhpa=1"], "alhpa: no such parameter; did you mean alpha?"),
         ([*SET, "alpha"], "'alpha': write KEY=VALUE"),
         ([*SET, "ipc=ten"], "ipc: 'ten' is text, not a whole number"),

@@ -27,7 +27,7 @@ def test_list_to_the_letter(ddsweep: Run) -> None:
     lines = [line.rstrip() for line in result.stdout.splitlines()]
     assert lines[0].split() == ["NAME", "AXIS", "CELLS", "DONE", "WHAT", "IT", "ASKS"]
     (alpha,) = [line for line in lines if line.startswith("ablation-alpha ")]
-    assert alpha.split()[:10] == "ablation-alpha alpha 9 0 How much should the CLoM term".split()
+    assert alpha.split()[:10] == "ablation-alpha alpha 9 0 How large should the weight of".split()
     assert max(map(len, lines)) <= 100
 
 
@@ -36,7 +36,7 @@ def test_list_for_scripts(ddsweep: Run) -> None:
     assert rows["ablation-alpha"]["cells"] == 27
     assert rows["ablation-epoch"] == {
         "name": "ablation-epoch", "axis": "ptm_epoch", "cells": 60, "done": 0,
-        "asks": "Must a PTM be trained to the end? (Fig. 2)",
+        "asks": "Does a PTM have to be fully trained? (Fig. 2)",
     }  # fmt: skip
 
 
@@ -98,7 +98,7 @@ def test_results_in_every_format(launched: Run) -> None:
 
 def test_status_of_one_and_of_all(launched: Run) -> None:
     assert "done 2/2   running 0   failed 0" in launched("status", "ablation-alpha@demo").stdout
-    assert "ablation-alpha@demo · How much should the CLoM term weigh?" in launched("status").stdout
+    assert "ablation-alpha@demo · How large should the weight of the CLoM term be?" in launched("status").stdout
     assert launched("status", "--watch").exit_code == 0  # drained: nothing to wait for
     (record,) = json.loads(launched("status", "--json").stdout)
     assert record["counts"] == {"waiting": 0, "running": 0, "complete": 2, "failed": 0, "pruned": 0}

@@ -13,33 +13,33 @@ from tests.cli.conftest import Run
 HERE = ["--workers", "0", "-d", "cpu"]
 
 
-def when_written(runs: str = "runs") -> dict[str, int]:
-    """Of each finished run."""
+def modified(runs: str = "runs") -> dict[str, int]:
+    """The modification time of each result, by key."""
     return {path.parent.name: path.stat().st_mtime_ns for path in Path(runs).glob("*/result.json")}
 
 
-def test_change_one_value_and_only_the_new_cells_run(ddsweep: Run, tiny: list[str]) -> None:
+def test_after_an_edit_only_the_new_cells_run(ddsweep: Run, tiny: list[str]) -> None:
     words = ["ablation-alpha", "-p", "demo", "--set", "alpha=0", "--set", "seed=0", *tiny]
     assert ddsweep("launch", *words, *HERE).exit_code == 0
-    before = when_written()
+    before = modified()
     result = ddsweep("copy", "ablation-alpha", "mine.yaml", *words[1:])
     assert result.exit_code == 0, result.output
-    assert "1 cell, 1 of them finished" in result.stdout
+    assert "1 cell, 1 finished in runs" in result.stdout
     last = result.stdout.splitlines()[-1]
     assert last == "ddsweep launch mine.yaml"
     text = Path("mine.yaml").read_text()
     assert "seed: {value: 0}" in text
     Path("mine.yaml").write_text(text.replace("seed: {value: 0}", "seed: {values: [0, 1]}"))
     assert ddsweep(*last.split()[1:], *HERE).exit_code == 0
-    after = when_written()
+    after = modified()
     assert len(after) == 2
     assert {key: after[key] for key in before} == before
-    said = ddsweep("status").stdout
-    assert "ablation-alpha@demo" in said and "done 1/1" in said  # the original is what it was
-    assert "mine@paper" in said and "done 2/2" in said
+    status = ddsweep("status").stdout
+    assert "ablation-alpha@demo" in status and "done 1/1" in status  # the original has not changed
+    assert "mine@paper" in status and "done 2/2" in status
 
 
-def test_a_name_of_its_own(ddsweep: Run) -> None:
+def test_the_name_of_the_copy(ddsweep: Run) -> None:
     result = ddsweep("copy", "table5")
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines()[-1] == "ddsweep launch my-table5.yaml"
@@ -47,12 +47,11 @@ def test_a_name_of_its_own(ddsweep: Run) -> None:
     Path("folder").mkdir()
     assert ddsweep("copy", "ablation-alpha@demo", "folder").exit_code == 0
     assert ddsweep("copy", "ablation-alpha", "without").stdout.splitlines()[-1] == "ddsweep launch without.yaml"
-    assert {path.name for path in Path().rglob("*.yaml")} == {
-        "my-table5.yaml", "my-ablation-alpha.yaml", "without.yaml",
-    }  # fmt: skip
+    written = {path.name for path in Path().rglob("*.yaml")}
+    assert written == {"my-table5.yaml", "my-ablation-alpha.yaml", "without.yaml"}
 
 
-def test_a_path_that_a_shell_would_take_apart(ddsweep: Run) -> None:
+def test_a_path_with_a_space_is_quoted(ddsweep: Run) -> None:
     result = ddsweep("copy", "ablation-alpha", "my file.yaml", "--runs", "other")
     assert result.stdout.splitlines()[-1] == "ddsweep launch 'my file.yaml' --runs other"
 
@@ -63,7 +62,7 @@ def refused(result, line: str) -> None:
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_nothing_is_overwritten_unasked(ddsweep: Run) -> None:
+def test_a_file_is_overwritten_only_with_force(ddsweep: Run) -> None:
     Path("mine.yaml").write_text("precious")
     refused(ddsweep("copy", "ablation-alpha", "mine.yaml"), "copy: mine.yaml exists")
     assert Path("mine.yaml").read_text() == "precious"
@@ -76,9 +75,9 @@ def test_nothing_is_overwritten_unasked(ddsweep: Run) -> None:
     [
         (["ablation-alpha", "ablation-alpha.yaml"], "copy: ablation-alpha is the name of a sweep"),
         (["ablation-alpha", "table1.yaml", "--force"], "copy: table1 is the name of a sweep"),
-        (["ablation-alpha", "a@demo.yaml"], "a sweep's name has no @"),
-        (["ablation-alpa"], "no sweep 'ablation-alpa'; did you mean ablation-alpha?"),
-        (["ablation-alpha", "-p", "dem"], "no profile 'dem'"),
+        (["ablation-alpha", "a@demo.yaml"], "a sweep's name cannot contain @"),
+        (["ablation-alpa"], "unknown sweep 'ablation-alpa'; did you mean ablation-alpha?"),
+        (["ablation-alpha", "-p", "dem"], "unknown profile 'dem'"),
         (["ablation-alpha", "--set", "alhpa=1"], "alhpa: no such parameter"),
         (["ablation-alpha", "file/mine.yaml"], "cannot write file/mine.yaml"),
     ],
@@ -90,14 +89,14 @@ def test_one_line(ddsweep: Run, words: list[str], line: str) -> None:
     assert not Path("runs").exists()
 
 
-def test_a_launched_sweep_is_not_taken_over(ddsweep: Run) -> None:
+def test_a_launched_sweep_is_not_replaced(ddsweep: Run) -> None:
     ddsweep("copy", "ablation-alpha", "mine.yaml", "-p", "demo", "--set", "alpha=0,1")
     store = connect(Path("runs/ddsweep.db"))
     store.sweep("mine@paper").register(Definition.of(sweep.load("mine.yaml")))
     store.close()
     Path("mine.yaml").rename("away.yaml")
-    refused(ddsweep("copy", "ablation-alpha", "mine.yaml"), "would be the sweep mine@paper, which was launched")
-    result = ddsweep("copy", "mine@paper", "again.yaml")  # its file is gone, and its cells are known
+    refused(ddsweep("copy", "ablation-alpha", "mine.yaml"), "would replace the sweep mine@paper, which was launched")
+    result = ddsweep("copy", "mine@paper", "again.yaml")  # without its file, from the storage
     assert result.exit_code == 0, result.output
     assert {cell.key for cell in sweep.load("again.yaml").cells} == {cell.key for cell in sweep.load("away.yaml").cells}
-    refused(ddsweep("copy", "mine", "third.yaml", "--set", "alpha=1"), "the file of mine is not here")
+    refused(ddsweep("copy", "mine", "third.yaml", "--set", "alpha=1"), "the file of mine is missing")

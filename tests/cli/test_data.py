@@ -81,7 +81,7 @@ def test_verify_fails_on_damage(ddsweep: Run, mnist: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["fetch", "minst"], "error: no dataset 'minst'; did you mean mnist?"),
+        (["fetch", "minst"], "error: unknown dataset 'minst'; did you mean mnist?"),
         (["verify", "mnist"], "error: mnist: the cache has nothing of it to verify; first ddsweep data fetch mnist"),
         (["fetch", "mnist", "--from", "/none"], "error: mnist: no file or folder '/none'"),
         (["fetch", "imagenet32"], "error: imagenet32: make an account at https://image-net.org/signup"),

@@ -20,7 +20,7 @@ def test_it_says_everything_within_a_hundred_columns(ddsweep: Run, tiny: list[st
     result = ddsweep("estimate", "ablation-alpha", *QUICK, *tiny)
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
-    assert lines[0] == "ablation-alpha@demo · How much should the CLoM term weigh? · 9 cells"
+    assert lines[0] == "ablation-alpha@demo · How large should the weight of the CLoM term be? · 9 cells"
     assert any(line.startswith("9 cells, ") and "CPU-hours → about " in line and "; disk " in line for line in lines)
     assert any(line.startswith("training   1 PTM (") for line in lines)
     assert any("steps/s" in line and "clom convnet3" in line for line in lines)
@@ -44,7 +44,7 @@ def test_what_was_run_is_no_longer_counted(ddsweep: Run, tiny: list[str]) -> Non
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["nope"], "no sweep 'nope'"),
+        (["nope"], "unknown sweep 'nope'"),
         (["ablation-alpha", "--set", "alpha"], "write KEY=VALUE"),
         (["ablation-alpha", "--compile", "maybe"], "compile: 'maybe' is not allowed"),
         (["ablation-alpha", "--gpus", "0"], "at least 1"),

@@ -85,8 +85,8 @@ def test_a_sweep_whose_source_is_no_dataset(ddsweep: Run, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["digitz"], "no dataset 'digitz'; did you mean digits?"),
-        (["digits", "--archs", "convnt3"], "archs: no network 'convnt3'; did you mean convnet3?"),
+        (["digitz"], "unknown dataset 'digitz'; did you mean digits?"),
+        (["digits", "--archs", "convnt3"], "archs: unknown network 'convnt3'; did you mean convnet3?"),
         (["digits", "--epochs", "1;4"], "epochs: '1;4' is no list of whole numbers; write 1,4,150"),
         (["digits", "--epochs", "151"], "ptm_epoch: 151 is after the last epoch (allowed: 1 to 150)"),
         (["digits", "--set", "alpha=0"], "alpha: has no say in the training of a PTM"),

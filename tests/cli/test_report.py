@@ -12,7 +12,7 @@ def test_a_launched_sweep_becomes_a_file(ddsweep: Run) -> None:
     finish("ablation-n-archs@demo", 0.58)
     assert ddsweep("report", "ablation-n-archs@demo").stdout == "runs/ablation-n-archs@demo/report.html\n"
     text = Path("runs/ablation-n-archs@demo/report.html").read_text(encoding="utf-8")
-    assert "Which architectures, and how many, should the PTMs have?" in text
+    assert "Which PTM architectures work best, and how many?" in text
     assert "58.0" in text
     assert "have a number in" not in text  # the paper has none for the digits of the demo
 

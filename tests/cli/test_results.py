@@ -70,7 +70,7 @@ def test_some_cells(ddsweep: Run) -> None:
     assert [line.split(",")[0] for line in lines] == ["archs", "baseline", "convnet3+vgg11"]
     result = ddsweep("results", "table5", "--where", "n_arch == 2")
     assert result.exit_code == 2
-    assert result.stderr.startswith("error: --where: 'n_arch == 2': no field 'n_arch'; did you mean n_archs?")
+    assert result.stderr.startswith("error: --where: 'n_arch == 2': unknown field 'n_arch'; did you mean n_archs?")
 
 
 def test_several_sweeps_side_by_side(ddsweep: Run) -> None:

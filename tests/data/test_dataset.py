@@ -92,7 +92,7 @@ def test_a_sample_depends_on_its_generator_alone():
 
 
 def test_an_unknown_dataset_is_refused_before_anything_is_written(cache):
-    with pytest.raises(UserError, match="no dataset 'digit'; did you mean digits"):
+    with pytest.raises(UserError, match="unknown dataset 'digit'; did you mean digits"):
         data.load("digit")
     assert not cache.exists()
 

@@ -26,13 +26,18 @@ def test_clom_does_not_depend_on_the_order_of_the_set():
     torch.testing.assert_close(clom(net, syn.images[order], syn.labels[order]), clom(net, syn.images, syn.labels))
 
 
-@pytest.mark.parametrize("alpha", [0.0, 1.0, 1000.0])
-def test_a_weight_scales_the_gradient_of_clom(alpha):
-    net, syn = frozen(), toys.synthetic()
-    (one,) = torch.autograd.grad(clom(net, syn.images, syn.labels), syn.images)
-    (many,) = torch.autograd.grad(alpha * clom(net, syn.images, syn.labels), syn.images)
-    assert one.abs().max() > 0
-    torch.testing.assert_close(many, alpha * one)
+def test_an_image_is_pulled_by_its_share_of_the_error_and_no_more():
+    """Of a linear PTM, logits = W s: the gradient to image i is Wᵀ (softmax(W s_i) − onehot(y_i)) / |S|."""
+    syn = toys.synthetic()
+    weight = 0.1 * toys.noise(3, syn.images[0].numel(), seed=8)
+    (gradient,) = torch.autograd.grad(
+        clom(lambda images: images.flatten(1) @ weight.T, syn.images, syn.labels), syn.images
+    )
+    for image, label, found in zip(syn.images.detach(), syn.labels.tolist(), gradient, strict=True):
+        powers = [math.exp(sum((row * image.flatten()).tolist())) for row in weight]
+        errors = [power / sum(powers) - (index == label) for index, power in enumerate(powers)]
+        expected = sum(error * row for error, row in zip(errors, weight, strict=True)) / 6
+        torch.testing.assert_close(found.flatten(), expected, rtol=1e-10, atol=1e-14)
 
 
 @pytest.mark.parametrize("regulariser", ["clom", "cclom"])

@@ -48,7 +48,7 @@ def test_the_entry_point_of_the_page_is_the_one_that_is_looked_for() -> None:
 
 def test_the_line_of_the_page_is_the_one_that_is_said() -> None:
     (line,) = re.findall(r"^error: (.*)$", GUIDE.text, re.MULTILINE)
-    assert line == f"plugins: mtt_lite is not on this host; {pins.CURE}"
+    assert line == f"plugins: mtt_lite is not available on this host; {pins.HINT}"
 
 
 @pytest.mark.slow
@@ -81,4 +81,4 @@ def test_every_command(tmp_path: Path) -> None:
         [sys.executable, "-m", "ddsweep", "results", "ablation-alpha@demo"], env=left, capture_output=True, text=True,
         timeout=300, check=False,
     )  # fmt: skip
-    assert (done.returncode, done.stderr) == (2, f"error: plugins: mixer is not on this host; {pins.CURE}\n")
+    assert (done.returncode, done.stderr) == (2, f"error: plugins: mixer is not available on this host; {pins.HINT}\n")

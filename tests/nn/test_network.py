@@ -225,5 +225,5 @@ def test_width_scales_every_channel_count_and_rounds_to_at_least_one():
 
 
 def test_an_unknown_network_is_refused():
-    with pytest.raises(UserError, match="arch: no network 'convnet7'; did you mean convnet"):
+    with pytest.raises(UserError, match="arch: unknown network 'convnet7'; did you mean convnet"):
         nn.build("convnet7")

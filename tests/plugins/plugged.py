@@ -1,4 +1,4 @@
-"""Plugins in a test: written as files, named in the variable, and forgotten at its end."""
+"""Plugins for a test: written to files, listed in the variable, and unregistered at its end."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ddsweep.plugins import loading
+from ddsweep.recipe import Recipe, make
 from ddsweep.recipe.parts import TABLES
 
 Plug = Callable[..., Path]
@@ -34,13 +36,19 @@ class Half:
             total = total + self.rate * apart[::2].square().sum()
         yield total
 '''
+HALF = METHOD.format(name="half")
+
+
+def half(**choices: Any) -> Recipe:
+    """A recipe with the method of ``HALF``."""
+    return make({"method": "half", "ipc": 1, "target": "digits", **choices})
 
 
 @pytest.fixture
 def plug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plug]:
-    """``plug(name="source", …)`` writes ``name.py`` files and names them all in the variable; returns the last."""
+    """``plug(name="source", …)`` writes ``name.py`` files and lists them in the variable; returns the last path."""
     rows = [(table, dict(table.rows), dict(table._code), dict(table._source)) for table in TABLES]
-    done, modules = set(loading._done), set(sys.modules)
+    loaded, modules = set(loading._loaded), set(sys.modules)
     folder = tmp_path / "plugins"
 
     def write(**sources: str) -> Path:
@@ -57,8 +65,8 @@ def plug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plug]:
     yield write
     for table, *before in rows:
         table.rows, table._code, table._source = before
-    loading._done.clear()
-    loading._done.update(done)
+    loading._loaded.clear()
+    loading._loaded.update(loaded)
     for name in set(sys.modules) - modules:
         if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
             del sys.modules[name]

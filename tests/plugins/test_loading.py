@@ -1,4 +1,4 @@
-"""Where plugins come from, when they are imported, and the line that each mistake gets."""
+"""Where plugins are found, when they are imported, and the one-line error of each mistake."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MISTAKES = {
     "import nowhere": "cannot be imported (ModuleNotFoundError: No module named 'nowhere', mine.py line 2)",
     "def broken(:": "cannot be imported (SyntaxError: invalid syntax (mine.py, line 2))",
     f'@ddsweep.method("dm")\nclass A:\n    def __init__(self, net): ...\n{EPISODE}': (
-        "the method 'dm' of mine:A is ddsweep's own already; choose another name"
+        "mine:A: method 'dm' is already registered by ddsweep; choose another name"
     ),
     '@ddsweep.method("x")\nclass A:\n    def __init__(self, net): ...': "method 'x': mine:A has no episode(synthetic,",
     f'@ddsweep.method("x")\nclass A:\n    def __init__(self): ...\n{EPISODE}': "must take the network first",
@@ -34,14 +34,18 @@ MISTAKES = {
     f'@ddsweep.method("x", iteratons=3)\nclass A:\n    def __init__(self, net): ...\n{EPISODE}': (
         "method 'x': has a default for iteratons; did you mean iterations?"
     ),
-    f'@ddsweep.method("a+b")\nclass A:\n    def __init__(self, net): ...\n{EPISODE}': "a name has no space and none of",
+    f'@ddsweep.method("a+b")\nclass A:\n    def __init__(self, net): ...\n{EPISODE}': (
+        "invalid name; spaces and + @ : , are not allowed"
+    ),
     '@ddsweep.dataset("d", classes="ab", size=16, smallest_class=1, colour=3)\ndef d(row, paths): ...': (
         "dataset 'd': got an unexpected keyword argument 'colour'"
     ),
     '@ddsweep.dataset("d", classes="a", size=2, smallest_class=1, channels=2)\ndef d(row, paths): ...': (
         "dataset 'd': needs 1 or 3 channels, at least 4 pixels and 2 classes; it has 2, 2 and 1"
     ),
-    '@ddsweep.network("vgg11")\ndef body(channels, size, width): ...': "the network 'vgg11' of mine:body is ddsweep's",
+    '@ddsweep.network("vgg11")\ndef body(channels, size, width): ...': (
+        "mine:body: network 'vgg11' is already registered by ddsweep"
+    ),
 }
 
 
@@ -58,7 +62,7 @@ def test_a_mistake_is_one_line_that_names_the_plugin(plug: Plug, source: str, li
 
 def test_two_plugins_with_one_name(plug: Plug) -> None:
     plug(one=METHOD.format(name="half"), two=METHOD.format(name="half"))
-    with pytest.raises(UserError, match=r"two\.py: the method 'half' of two:Half is that of one already"):
+    with pytest.raises(UserError, match=r"two\.py: two:Half: method 'half' is already registered by one; choose"):
         list(METHODS)
 
 
@@ -66,12 +70,12 @@ def test_two_plugins_with_one_name(plug: Plug) -> None:
     ("name", "line"),
     [
         ("nowhere.py", "no such file"),
-        ("json.py", "there is another module called json"),
-        ("my-method.py", "is imported under its own name, and 'my-method' is none"),
+        ("json.py", "another module is named json"),
+        ("my-method.py", "'my-method' is not a valid module name; rename the file"),
         ("no_such_module", "cannot be imported (ModuleNotFoundError: No module named 'no_such_module')"),
     ],
 )
-def test_a_file_that_cannot_be_one(name: str, line: str, plug: Plug, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_cannot_be_a_plugin(name: str, line: str, plug: Plug, monkeypatch: pytest.MonkeyPatch) -> None:
     if "nowhere" not in name and name.endswith(".py"):
         Path(name).touch()
     monkeypatch.setenv(loading.VARIABLE, name)
@@ -80,16 +84,16 @@ def test_a_file_that_cannot_be_one(name: str, line: str, plug: Plug, monkeypatch
     assert line in str(error.value)
 
 
-def test_what_ddsweep_has_itself_imports_no_plugin(plug: Plug) -> None:
-    plug(mine="raise RuntimeError('nobody needs this')")
+def test_names_of_ddsweep_import_no_plugin(plug: Plug) -> None:
+    plug(mine="raise RuntimeError('not needed')")
     assert nn.info("vgg11").paper == "VGG-11"
     assert data.info("digits").channels == 1
     assert METHODS["dsa"].paper == "DSA"
-    with pytest.raises(UserError, match=r"mine\.py: cannot be imported \(RuntimeError: nobody needs this, mine\.py"):
+    with pytest.raises(UserError, match=r"mine\.py: cannot be imported \(RuntimeError: not needed, mine\.py"):
         nn.info("vgg12")
 
 
-def test_the_paths_that_agents_inherit_are_absolute(plug: Plug, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_variable_gets_absolute_paths_for_agents(plug: Plug, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("mine.py").write_text(METHOD.format(name="half"))
     monkeypatch.setenv(loading.VARIABLE, f"mine.py{os.pathsep} json ")
     assert "half" in METHODS
@@ -108,7 +112,7 @@ from ddsweep.recipe import make
 
 assert "lab" not in sys.modules
 assert make({"method": "dm"}).plugins == ""
-assert "lab" not in sys.modules, "a name of ddsweep's own loads no entry point"
+assert "lab" not in sys.modules, "a name of ddsweep loads no entry point"
 one = make({"method": "lab-dm", "target": "digits", "ipc": 1})
 assert one.method == "lab-dm" and one.plugins.startswith("lab@"), one.plugins
 print(plugins.versions(one.plugins))
@@ -126,8 +130,15 @@ def test_an_installed_package_needs_no_variable(tmp_path: Path) -> None:
     (about / "entry_points.txt").write_text("[ddsweep.plugins]\nlab = lab.losses\n")
     (about / "top_level.txt").write_text("lab\n")
     done = subprocess.run(
-        [sys.executable, "-c", INSTALLED], env=os.environ | {"PYTHONPATH": str(site)}, capture_output=True, text=True,
+        [sys.executable, "-c", INSTALLED],
+        env=os.environ | {"PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
         check=False,
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("{'plugin lab': '1.5 ")
+
+
+def test_the_variable_is_the_documented_one() -> None:
+    assert loading.VARIABLE == "DDSWEEP_PLUGINS"

@@ -1,4 +1,4 @@
-"""A plugin's parts at work: in a trial, in the cache of decoded images, and when they are not as they have to be."""
+"""Parts of plugins in use: in a trial, in the cache of decoded images, and when they are invalid."""
 
 from __future__ import annotations
 
@@ -22,14 +22,20 @@ from ddsweep.results import result as results
 from ddsweep.results.tables import naming
 from ddsweep.trackers.basic import NullTracker
 from tests.cli.conftest import Run, ddsweep
-from tests.plugins.plugged import METHOD, Plug, plug
+from tests.plugins.plugged import HALF, Plug, plug
 
 __all__ = ["ddsweep", "plug"]
-HALF = METHOD.format(name="half")
 TINY: dict[str, Any] = {
-    "target": "digits", "method": "half", "ipc": 1, "iterations": 2, "width": 4, "alpha": 0, "eval_nets": 1,
-    "eval_epochs": 2, "arch": "convnet1",
-}  # fmt: skip
+    "target": "digits",
+    "method": "half",
+    "ipc": 1,
+    "iterations": 2,
+    "width": 4,
+    "alpha": 0,
+    "eval_nets": 1,
+    "eval_epochs": 2,
+    "arch": "convnet1",
+}
 DATASET = """
 import ddsweep, numpy as np
 
@@ -41,40 +47,38 @@ def decode(row, paths):
 
 
 def forget(plugin: str) -> None:
-    """As in another process: the plugin is imported anew when its name is asked for."""
+    """Unload a plugin, so that it is imported anew on the next lookup, as in another process."""
     sys.modules.pop(plugin)
-    loading._done.clear()
+    loading._loaded.clear()
     code._read.cache_clear()
     for table in TABLES:
-        for name in [name for name, one in table.codes().items() if one.name == plugin]:
+        for name in [name for name, owner in table.codes().items() if owner.name == plugin]:
             del table.rows[name], table._code[name]
 
 
-def test_a_trial_says_whose_code_it_was_and_refuses_another(plug: Plug, tmp_path: Path) -> None:
+def test_a_trial_records_its_code_and_refuses_other_code(plug: Plug, tmp_path: Path) -> None:
     plug(mine=HALF)
     recipe = make(TINY)
-    found = trial.run(recipe, NullTracker(), "cpu", tmp_path)
-    assert found.versions["plugin mine"] == recipe.plugins.partition("@")[2]
+    result = trial.run(recipe, NullTracker(), "cpu", tmp_path)
+    assert result.versions["plugin mine"] == recipe.plugins.partition("@")[2]
     plug(mine=HALF.replace("[::2]", "[::3]"))
     forget("mine")
     changed = make(TINY)
     assert changed.key() != recipe.key()
-    assert results.read(tmp_path / recipe.key()) == found, "what the old code found can still be read"
-    assert trial.run(recipe, NullTracker(), "cpu", tmp_path) == found, "and needs no code"
-    with pytest.raises(UserError, match=rf"on this host, and the cell wants {recipe.plugins}; bring the same source"):
+    assert results.read(tmp_path / recipe.key()) == result, "the result of the old code can still be read"
+    assert trial.run(recipe, NullTracker(), "cpu", tmp_path) == result, "without running any code"
+    with pytest.raises(UserError, match=rf"on this host, but the cell needs {recipe.plugins}; copy the same source"):
         trial.run(make(recipe.model_dump() | {"seed": 1}), NullTracker(), "cpu", tmp_path)
 
 
-def test_a_result_whose_plugin_is_not_here_says_which(
-    plug: Plug, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_result_without_its_plugin_names_it(plug: Plug, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plug(mine=HALF)
     recipe = make(TINY)
     results.Result(recipe).write(tmp_path / recipe.key())
     monkeypatch.setenv(loading.VARIABLE, "")
     forget("mine")
     with pytest.raises(
-        UserError, match=rf"^{tmp_path / recipe.key()}: plugins: mine is not on this host; name the file"
+        UserError, match=rf"^{tmp_path / recipe.key()}: plugins: mine is not available on this host; add the file"
     ):
         results.read(tmp_path / recipe.key())
 
@@ -82,30 +86,30 @@ def test_a_result_whose_plugin_is_not_here_says_which(
 def test_an_agent_with_other_code_takes_no_cell(plug: Plug, tmp_path: Path) -> None:
     plug(mine=HALF)
     settings = TINY | {"alpha": [0], "ptm_epochs": 1}
-    one = sweep.load("ablation-alpha", "demo", settings)
+    alpha = sweep.load("ablation-alpha", "demo", settings)
     database = f"sqlite:///{tmp_path}/ddsweep.db"
     store = backends.connect(database)
-    store.sweep(one.full_name).register(Definition.of(one))
+    store.sweep(alpha.full_name).register(Definition.of(alpha))
     store.close()
     plug(mine=HALF.replace("[::2]", "[::3]"))
     forget("mine")
-    with pytest.raises(UserError, match="bring the same source"):
-        agent.main(one.full_name, database, tmp_path, agent.Post("cpu"))
+    with pytest.raises(UserError, match="copy the same source"):
+        agent.main(alpha.full_name, database, tmp_path, agent.Post("cpu"))
     store = backends.connect(database)
-    assert [row.attempts for row in store.sweep(one.full_name).status().rows] == [0]
+    assert [row.attempts for row in store.sweep(alpha.full_name).status().rows] == [0]
     store.close()
 
 
 @pytest.mark.parametrize(
     "bad", ["yield total\n        yield synthetic.images.square().sum()", "return\n        yield total"]
 )
-def test_a_loss_that_comes_too_often_or_never(bad: str, plug: Plug, tmp_path: Path) -> None:
+def test_a_loss_that_is_yielded_twice_or_never(bad: str, plug: Plug, tmp_path: Path) -> None:
     plug(mine=HALF.replace("yield total", bad))
     with pytest.raises(UserError, match=r"^method: half does not yield 1 losses per network \(outer_loops\)$"):
         trial.run(make(TINY), NullTracker(), "cpu", tmp_path)
 
 
-def test_a_function_that_makes_something_without_an_episode(plug: Plug, tmp_path: Path) -> None:
+def test_a_method_whose_loss_has_no_episode(plug: Plug, tmp_path: Path) -> None:
     plug(mine='import ddsweep\n@ddsweep.method("half")\ndef make(net):\n    return 3\n')
     with pytest.raises(UserError, match=r"^method: half makes int, which has no episode$"):
         trial.run(make(TINY), NullTracker(), "cpu", tmp_path)
@@ -135,8 +139,8 @@ def test_an_edited_decoder_decodes_again(plug: Plug) -> None:
         ("return images, [0, 1, 0, 1],", "return", "it must return images, labels, test images, test labels"),
         ("    images =", "    {}['x']\n    images =", r"KeyError: 'x' \(mine\.py line 6\)$"),
     ],
-)  # fmt: skip
-def test_images_that_are_none_name_the_plugin(good: str, bad: str, line: str, plug: Plug) -> None:
+)
+def test_an_invalid_decoder_names_its_plugin(good: str, bad: str, line: str, plug: Plug) -> None:
     plug(mine=DATASET.format(pixel=10).replace(good, bad))
     with pytest.raises(UserError, match=f"^spots of the plugin mine: .*{line}"):
         decode(data.info("spots"))
@@ -150,24 +154,27 @@ def test_images_that_are_none_name_the_plugin(good: str, bad: str, line: str, pl
         ("return nn.Flatten(0)", r"makes \[1536\] of two images; the first axis must be theirs"),
     ],
 )
-def test_layers_that_are_none_name_the_plugin(body: str, line: str, plug: Plug) -> None:
+def test_an_invalid_network_names_its_plugin(body: str, line: str, plug: Plug) -> None:
     plug(mine=f'import ddsweep\nfrom torch import nn\n@ddsweep.network("mine")\ndef f(channels, size, width): {body}\n')
     with pytest.raises(UserError, match=f"^arch: mine of the plugin mine: .*(?:{line})"):
         nn.build("mine", size=16)
 
 
-def test_tables_call_parts_what_their_plugins_call_them(plug: Plug) -> None:
+def test_tables_use_the_names_from_plugins(plug: Plug) -> None:
     plug(mine=DATASET.format(pixel=1), other=HALF)
     assert "half" in METHODS
     assert naming.value("target", "spots") == "Spots"
     assert naming.value("method", "half") == "HALF"
     assert [naming.value("source", name) for name in ("imagenet", "internet", "cifar10", "digits")] == [
-        "ImageNet", "Internet", "CIFAR-10", "digits",
-    ]  # fmt: skip
+        "ImageNet",
+        "Internet",
+        "CIFAR-10",
+        "digits",
+    ]
     assert naming.value("method", "somebody-elses") == "SOMEBODY-ELSES"
 
 
-def test_the_command_that_lists_them(plug: Plug, ddsweep: Run) -> None:
+def test_the_plugins_command(plug: Plug, ddsweep: Run) -> None:
     assert ddsweep("plugins").stdout.startswith("none; name a file in $DDSWEEP_PLUGINS")
     plug(mine=DATASET.format(pixel=1) + HALF)
     (one,) = json.loads(ddsweep("plugins", "--json").stdout)

@@ -29,7 +29,7 @@ def test_names_are_unique_and_all_have_a_paper_name():
 def test_foundation_models_are_no_networks_that_can_be_trained():
     for source, row in FOUNDATIONS.items():
         assert source == row.source
-        with pytest.raises(UserError, match=f"no network '{row.name}'"):
+        with pytest.raises(UserError, match=f"unknown network '{row.name}'"):
             info(row.name)
 
 
@@ -77,7 +77,9 @@ def test_images_that_are_too_small_name_the_network_and_the_sizes(name, size, le
 
 
 def test_an_unknown_network_names_the_closest():
-    with pytest.raises(UserError, match=r"^arch: no network 'resnet-18'; did you mean resnet18\? \(allowed: alexnet, "):
+    with pytest.raises(
+        UserError, match=r"^arch: unknown network 'resnet-18'; did you mean resnet18\? \(allowed: alexnet, "
+    ):
         info("resnet-18")
 
 

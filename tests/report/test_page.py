@@ -71,7 +71,7 @@ def page(one: Finished, **options: Any) -> Page:
 def test_a_finished_sweep_says_it_all(finished: Finished) -> None:
     one = page(finished)
     for said in (
-        "How much should the CLoM term weigh?", "ablation-alpha@demo", "Compared with α = 0",
+        "How large should the weight of the CLoM term be?", "ablation-alpha@demo", "Compared with α = 0",
         "DM α 100 56.0 ± 1.0 +2.0", "DSA α 100 53.0 ± 1.0 +2.0",  # the answers
         "54.0 ± 1.0 baseline", "over 2 networks an entry",  # the table
         "None: all 6 cells are finished.", "CUDA out of memory",  # failures; one was overcome

@@ -1,4 +1,4 @@
-"""Files of searches: what they say, and one line for what makes no sense."""
+"""Searches: from a file to a sweep, to W&B and back; one-line errors for mistakes."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import yaml
 
 from ddsweep import sweep
 from ddsweep.errors import UserError
-from ddsweep.sweep import Early, Sweep
+from ddsweep.sweep import EarlyTermination, Sweep
 from ddsweep.sweep import wandb as configurations
-from tests.test_sweep import minimal, write
+from tests.sweep.examples import minimal, write
 
 ALPHA = {"distribution": "log_uniform_values", "min": 0.1, "max": 1e4}
 
 
 def document(method: str = "random", axis: Any = ALPHA, extra: dict[str, Any] | None = None, **changes: Any) -> str:
-    """A file of a search for α."""
+    """The path of a file that searches for α."""
     block = minimal()["x-ddsweep"] | (extra or {})
     whole = minimal(method=method, run_cap=4, parameters={"alpha": axis}) | {"x-ddsweep": block} | changes
     return write(yaml.safe_dump({name: value for name, value in whole.items() if value is not None}))
@@ -28,58 +28,58 @@ def load(profile: str = "demo", settings: dict[str, Any] | None = None, **change
     return sweep.load(document(**changes), profile, settings)
 
 
-def test_before_anything_is_drawn_there_is_the_baseline() -> None:
-    one = load()
-    assert [cell.point for cell in one.cells] == [{"alpha": 0.0}]
-    assert (one.swept, one.size, one.offer("alpha")) == (("alpha",), 5, "0.1 … 10000 (log)")
-    assert {recipe.alpha for recipe in one.recipes} == {0.0, 0.1, 1e4}
+def test_before_anything_is_sampled_there_is_the_baseline() -> None:
+    loaded = load()
+    assert [cell.point for cell in loaded.cells] == [{"alpha": 0.0}]
+    assert (loaded.swept, loaded.size, loaded.describe("alpha")) == (("alpha",), 5, "0.1 … 10000 (log)")
+    assert {recipe.alpha for recipe in loaded.recipes} == {0.0, 0.1, 1e4}
 
 
-def test_points_that_were_drawn_are_its_cells_along_the_axis() -> None:
-    one = load(settings={"method": ["dm", "dsa"]}).with_points(
+def test_sampled_points_are_cells_in_the_order_of_the_axis() -> None:
+    loaded = load(settings={"method": ["dm", "dsa"]}).with_points(
         [{"alpha": 50.0, "method": "dm"}, {"alpha": 7.0, "method": "dsa"}, {"alpha": -1.0, "method": "dm"}]
     )
-    places = [(cell.recipe.alpha, cell.recipe.method) for cell in one.cells]
-    assert places == [(0.0, "dm"), (0.0, "dsa"), (7.0, "dsa"), (50.0, "dm")], "a baseline for each method; -1 is none"
-    again = Sweep.from_definition(json.loads(json.dumps(one.definition())))
-    assert again.with_points(one.drawn) == one
+    places = [(cell.recipe.alpha, cell.recipe.method) for cell in loaded.cells]
+    assert places == [(0.0, "dm"), (0.0, "dsa"), (7.0, "dsa"), (50.0, "dm")], "a baseline per method; -1 is invalid"
+    again = Sweep.from_definition(json.loads(json.dumps(loaded.definition())))
+    assert again.with_points(loaded.sampled) == loaded
 
 
-def test_a_grid_is_registered_as_ever() -> None:
+def test_the_definition_of_a_grid_has_no_search() -> None:
     assert "search" not in sweep.load("ablation-alpha").definition()
 
 
-def test_set_pins_a_range_or_makes_it_a_choice() -> None:
+def test_set_pins_a_range_or_replaces_it_by_values() -> None:
     pinned = load(settings={"alpha": 5.0})
     assert pinned.search is None
     assert [cell.recipe.alpha for cell in pinned.cells] == [5.0]
     chosen = load(settings={"alpha": [1, 10]})
     assert chosen.search is not None
-    assert (chosen.search.ranges, chosen.offer("alpha")) == ({}, "1, 10")
+    assert (chosen.search.ranges, chosen.describe("alpha")) == ({}, "1, 10")
 
 
-def test_whole_numbers_are_drawn_whole_as_w_and_b_does() -> None:
-    one = load(axis={"min": 1, "max": 10})
-    assert one.search is not None
-    assert one.search.ranges["alpha"].distribution == "int_uniform"
+def test_a_range_of_whole_numbers_is_int_uniform_as_at_w_and_b() -> None:
+    loaded = load(axis={"min": 1, "max": 10})
+    assert loaded.search is not None
+    assert loaded.search.ranges["alpha"].distribution == "int_uniform"
 
 
-def test_every_epoch_that_may_be_drawn_is_kept_when_a_ptm_is_trained() -> None:
+def test_every_epoch_in_the_range_is_kept_when_a_ptm_is_trained() -> None:
     axes = {"alpha": {"value": 5}, "ptm_epoch": {"min": 2, "max": 5}}
-    one = load("paper", parameters=axes, extra={"axis": ["ptm_epoch"]})
-    assert {recipe.ptm_epoch for recipe in one.recipes} == {0, 2, 3, 4, 5}
+    loaded = load("paper", parameters=axes, extra={"axis": ["ptm_epoch"]})
+    assert {recipe.ptm_epoch for recipe in loaded.recipes} == {0, 2, 3, 4, 5}
 
 
 @pytest.mark.parametrize(
     ("early", "bands", "steps"),
     [
-        (Early(3, max_iter=27, s=2), (3, 9), [12, 34]),
-        (Early(2, max_iter=5, s=2), (1, 2), [20, 40]),
-        (Early(3, min_iter=3), (3, 9), [12, 34]),  # of 27; the band at the end decides nothing
-        (Early(4, max_iter=16, s=9), (1, 4), [7, 25]),
+        (EarlyTermination(3, max_iter=27, s=2), (3, 9), [12, 34]),
+        (EarlyTermination(2, max_iter=5, s=2), (1, 2), [20, 40]),
+        (EarlyTermination(3, min_iter=3), (3, 9), [12, 34]),  # of 27; there is no band at the end
+        (EarlyTermination(4, max_iter=16, s=9), (1, 4), [7, 25]),
     ],
 )
-def test_bands_are_those_of_w_and_b(early: Early, bands: tuple[int, ...], steps: list[int]) -> None:
+def test_bands_are_those_of_w_and_b(early: EarlyTermination, bands: tuple[int, ...], steps: list[int]) -> None:
     assert early.bands == bands
     assert [early.step(band, 100) for band in bands] == steps
 
@@ -92,59 +92,72 @@ HYPERBAND = {"type": "hyperband", "max_iter": 8, "s": 1}
     [
         ({"method": "grid", "run_cap": None}, "parameters.alpha: a range needs method: random or bayes"),
         ({"axis": {"values": [0, 1]}, "method": "grid"}, "run_cap: needs method: random or bayes"),
-        ({"run_cap": None}, "run_cap: method random needs to know how many points to draw: run_cap: 20"),
+        ({"run_cap": None}, "run_cap: method random needs the number of points to sample: run_cap: 20"),
         ({"run_cap": 0}, "run_cap: input should be greater than or equal to 1"),
         (
             {"axis": ALPHA | {"distribution": "loguniform"}},
-            "no distribution 'loguniform'; did you mean uniform?",
+            "unknown distribution 'loguniform'; did you mean uniform?",
         ),
-        ({"axis": ALPHA | {"distribution": "log_uniform"}}, "takes exponents; use log_uniform_values"),
+        (
+            {"axis": ALPHA | {"distribution": "log_uniform"}},
+            "log_uniform takes exponents; use log_uniform_values, which takes the values",
+        ),
         ({"axis": ALPHA | {"min": 0}}, "alpha.min: 0 has no logarithm; log_uniform_values needs min above 0"),
         ({"axis": ALPHA | {"max": 0.1}}, "min must be below max, but 0.1 is not below 0.1"),
         ({"axis": {"min": 1}}, "parameters.alpha: a range needs both min and max"),
         ({"axis": {"min": 1, "max": 5, "values": [1]}}, "needs either value, or values, or min and max"),
         ({"axis": {"distribution": "int_uniform", "min": 0.5, "max": 5}}, "int_uniform needs whole numbers"),
-        ({"axis": ALPHA | {"q": 2}}, "only q_uniform has a q"),
+        ({"axis": ALPHA | {"q": 2}}, "log_uniform_values takes no q, only q_uniform does"),
         ({"axis": {"distribution": "q_uniform", "min": 1, "max": 5, "q": 9}}, "q: must be above 0 and at most max"),
         ({"parameters": {"alpha": ALPHA, "width": {"min": 1.0, "max": 5.0}}}, "width: 1.0 is not allowed"),
         ({"parameters": {"alpha": ALPHA, "width": {"min": 0, "max": 5}}}, "width: 0 is not allowed"),
-        ({"extra": {"exclude": [{"alpha": 1}]}}, "x-ddsweep.exclude: a search has no cells to leave out"),
+        ({"extra": {"exclude": [{"alpha": 1}]}}, "x-ddsweep.exclude: a search has no cells to exclude"),
         ({"extra": {"axis": ["method"]}}, "x-ddsweep.axis: method is not searched"),
-        ({"metric": {"name": "loss", "goal": "minimize"}}, "metric: is always accuracy, maximised"),
+        ({"metric": {"name": "loss", "goal": "minimize"}}, "metric: must be accuracy, maximized"),
         ({"early_terminate": {"type": "envelope"}}, "early_terminate.type: input should be 'hyperband'"),
         ({"early_terminate": {"type": "hyperband"}}, "needs exactly one of min_iter and max_iter"),
-        ({"early_terminate": {"type": "hyperband", "max_iter": 9}}, "give both or neither"),
-        ({"early_terminate": {"type": "hyperband", "min_iter": 30}}, "leaves no band"),
-        ({"extra": {"objectives": ["loss"]}}, "x-ddsweep.objectives: 'loss' is no accuracy"),
-        ({"extra": {"objectives": ["accuracy", "accuracy"]}}, "names one of them twice"),
+        ({"early_terminate": {"type": "hyperband", "max_iter": 9}}, "set both or neither"),
+        (
+            {"early_terminate": {"type": "hyperband", "min_iter": 30}},
+            "has no band between the first and the last of 27 iterations",
+        ),
+        (
+            {"extra": {"objectives": ["loss"]}},
+            "x-ddsweep.objectives: unknown objective 'loss'; write accuracy, or accuracy/NETWORK",
+        ),
+        ({"extra": {"objectives": ["accuracy", "accuracy"]}}, "lists the same objective twice"),
         ({"extra": {"objectives": ["accuracy", "accuracy/vgg11"]}}, "accuracy/vgg11: not evaluated"),
         (
             {"extra": {"objectives": ["accuracy", "accuracy/convnet3"]}, "early_terminate": HYPERBAND},
-            "early_terminate: goes by one accuracy",
+            "early_terminate: needs a single objective",
         ),
     ],
 )
-def test_what_makes_no_sense_is_one_line(changes: dict[str, Any], line: str) -> None:
+def test_a_mistake_is_one_line(changes: dict[str, Any], line: str) -> None:
     with pytest.raises(UserError) as error:
         load(**changes)
     assert line in str(error.value)
     assert "\n" not in str(error.value)
 
 
-def test_w_and_b_is_told_in_its_own_words() -> None:
-    one = load(method="bayes", early_terminate=HYPERBAND, axis=ALPHA)
-    told = yaml.safe_load(configurations.text(configurations.configuration(one, run_cap=3)))
-    assert (told["method"], told["run_cap"], told["early_terminate"]) == ("bayes", 3, {"eta": 3, **HYPERBAND})
-    assert told["parameters"]["alpha"] == ALPHA
-    assert configurations.restore(told) == one
+def test_the_configuration_at_w_and_b() -> None:
+    loaded = load(method="bayes", early_terminate=HYPERBAND, axis=ALPHA)
+    configuration = yaml.safe_load(configurations.text(configurations.configuration(loaded, run_cap=3)))
+    assert (configuration["method"], configuration["run_cap"], configuration["early_terminate"]) == (
+        "bayes",
+        3,
+        {"eta": 3, **HYPERBAND},
+    )
+    assert configuration["parameters"]["alpha"] == ALPHA
+    assert configurations.restore(configuration) == loaded
 
 
 def test_w_and_b_has_one_metric() -> None:
-    with pytest.raises(UserError, match="W&B maximises one metric, mine@demo has 2"):
+    with pytest.raises(UserError, match="mine@demo has 2 objectives, but W&B optimizes only one; launch"):
         configurations.configuration(load(extra={"objectives": ["accuracy", "accuracy/convnet3"]}))
 
 
-def test_what_changed_in_a_search_is_said_and_more_points_are_no_change() -> None:
+def test_changes_of_a_search_are_listed_and_a_larger_run_cap_is_none() -> None:
     before, after = load(run_cap=4), load(run_cap=9, axis=ALPHA | {"max": 10.0}, early_terminate=HYPERBAND)
     assert configurations.changes(before, after) == [
         "alpha: 0.1 … 10000 (log) → 0.1 … 10 (log)",

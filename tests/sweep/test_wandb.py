@@ -1,4 +1,4 @@
-"""Every sweep file as a W&B configuration: W&B's grid is exactly the sweep, and what a run is given is its recipe."""
+"""Every sweep file as a W&B configuration: W&B's grid is exactly the sweep, and a run's parameters give its recipe."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from ddsweep.errors import UserError
 from ddsweep.recipe import Recipe, make
 from ddsweep.sweep import wandb as configurations
 from tests.standin.registry import KEYS
-from tests.test_sweep import files, minimal, write
+from tests.sweep.examples import minimal, shipped, write
 
 
 def grid(configuration: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """What W&B gives to the runs, one after the other: the product of the values, as JSON of one kind of number.
+    """The parameters that W&B gives the runs: the product of the values, with JSON's single type of number.
 
-    Of a range its ends.
+    A range stands for its two ends.
     """
     lists = [
         entry.get("values") or ([entry["value"]] if "value" in entry else [entry["min"], entry["max"]])
@@ -43,28 +43,30 @@ def keys(configuration: Mapping[str, Any]) -> Counter[str]:
 
 
 @pytest.mark.parametrize("profile", ["demo", "quick", "paper"])
-@pytest.mark.parametrize("path", files(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", shipped(), ids=lambda path: path.stem)
 def test_the_registered_grid_is_the_sweep(path: Path, profile: str) -> None:
-    one = sweep.load(path.stem, profile)
-    configuration = yaml.safe_load(configurations.text(configurations.configuration(one)))
-    expected = [one.recipe({"alpha": end}).key() for end in (1.0, 1e4)] if one.search else [c.key for c in one.cells]
+    loaded = sweep.load(path.stem, profile)
+    configuration = yaml.safe_load(configurations.text(configurations.configuration(loaded)))
+    expected = (
+        [loaded.recipe({"alpha": end}).key() for end in (1.0, 1e4)] if loaded.search else [c.key for c in loaded.cells]
+    )
     assert keys(configuration) == dict.fromkeys(expected, 1)
     assert set(configuration) <= KEYS
     allowed = ({"value"}, {"values"}, {"distribution", "min", "max"})
     assert all(set(entry) in allowed for entry in configuration["parameters"].values())
-    assert set(configuration["parameters"]) <= {*one.parameters, *one.swept, "cell"}
+    assert set(configuration["parameters"]) <= {*loaded.parameters, *loaded.swept, "cell"}
     assert configuration["command"] == ["${env}", "ddsweep", "trial", f"{path.stem}@{profile}", "${args_json}"]
-    assert configurations.restore(configuration) == one
+    assert configurations.restore(configuration) == loaded
 
 
-@pytest.mark.parametrize("path", files(), ids=lambda path: path.stem)
-def test_the_file_itself_is_a_configuration_too(path: Path) -> None:
-    """``wandb sweep sweeps/NAME.yaml`` warns of ``x-ddsweep`` and runs: at the paper's scale, exclude not honoured."""
+@pytest.mark.parametrize("path", shipped(), ids=lambda path: path.stem)
+def test_the_sweep_file_itself_is_a_configuration(path: Path) -> None:
+    """``wandb sweep sweeps/NAME.yaml`` warns about ``x-ddsweep`` and runs at the paper's scale without ``exclude``."""
     document = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert document["command"] == ["${env}", "ddsweep", "trial", f"{path.stem}@paper", "${args_json}"]
-    one = sweep.load(path.stem)
-    dealt = {cell.key for cell in one.cells if not (one.search and one.is_baseline(cell.recipe))}
-    assert dealt <= set(keys(document))
+    loaded = sweep.load(path.stem)
+    expected = {cell.key for cell in loaded.cells if not (loaded.search and loaded.is_baseline(cell.recipe))}
+    assert expected <= set(keys(document))
     assert set(document) - {"x-ddsweep"} <= KEYS
 
 
@@ -81,41 +83,51 @@ def test_text_that_looks_like_a_number_is_quoted_in_yaml() -> None:
     }
     written = configurations.text({"values": words})
     assert yaml.safe_load(written) == {"values": words}
-    assert "a: '1e3'" in written  # PyYAML reads it as text either way, others do not
+    assert "a: '1e3'" in written  # text to PyYAML without quotes too, but not to other parsers
 
 
-def test_axes_of_a_full_product_stay_axes() -> None:
+def test_a_full_product_keeps_its_axes() -> None:
     parameters = configurations.configuration(sweep.load("ablation-alpha", "demo"))["parameters"]
     assert parameters["alpha"]["values"][:3] == [0, 1, 10]
     assert parameters["ipc"] == {"value": 5}
     assert "cell" not in parameters
 
 
-def test_what_is_excluded_or_the_same_makes_cells() -> None:
+def test_other_sweeps_become_one_parameter_of_cells() -> None:
     file = write(yaml.safe_dump(minimal()))
-    one = sweep.load(file, "demo", {"alpha": [0, 1], "n_models": [1, 2], "seed": [0, 1]})
-    configuration = configurations.configuration(one)
+    loaded = sweep.load(file, "demo", {"alpha": [0, 1], "n_models": [1, 2], "seed": [0, 1]})
+    configuration = configurations.configuration(loaded)
     values = configuration["parameters"]["cell"]["values"]
     assert values[0] == "alpha=0.0 n_models=0 seed=0"  # one baseline, not one for each N_m
-    assert len(values) == len(one.cells) == 6
+    assert len(values) == len(loaded.cells) == 6
     assert not {"alpha", "n_models", "seed"} & set(configuration["parameters"])
-    assert keys(configuration) == {cell.key: 1 for cell in one.cells}
+    assert keys(configuration) == {cell.key: 1 for cell in loaded.cells}
 
 
 def test_some_cells_of_a_sweep() -> None:
-    one = sweep.load("ablation-alpha", "demo")
-    chosen = {cell.key for cell in one.cells[2:5]}
-    assert set(keys(configurations.configuration(one, chosen))) == chosen
-    assert configurations.restore(configurations.configuration(one, chosen)) == one
+    loaded = sweep.load("ablation-alpha", "demo")
+    chosen = {cell.key for cell in loaded.cells[2:5]}
+    assert set(keys(configurations.configuration(loaded, chosen))) == chosen
+    assert configurations.restore(configurations.configuration(loaded, chosen)) == loaded
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("alpha", 0.0), ("alpha", 1e3), ("lr_img", 0.1), ("seed", 10_000_000), ("source", "1e3"), ("archs", "none"),
-     ("alpha_by_arch", ""), ("target", "imagefolder:/data/two words, 'quoted' = \"odd\""), ("target", "0"),
-     ("eval_archs", "a+b"), ("source", "ünïcode")],
-)  # fmt: skip
-def test_types_survive_the_journey(field: str, value: Any) -> None:
+    [
+        ("alpha", 0.0),
+        ("alpha", 1e3),
+        ("lr_img", 0.1),
+        ("seed", 10_000_000),
+        ("source", "1e3"),
+        ("archs", "none"),
+        ("alpha_by_arch", ""),
+        ("target", "imagefolder:/data/two words, 'quoted' = \"odd\""),
+        ("target", "0"),
+        ("eval_archs", "a+b"),
+        ("source", "ünïcode"),
+    ],
+)
+def test_types_are_restored(field: str, value: Any) -> None:
     plain = json.loads(json.dumps({field: one_number(value)}))
     cell = {"cell": configurations._spell({"width": 8, field: value})}
     for given in (configurations.choices(plain), configurations.choices(cell)):
@@ -123,7 +135,7 @@ def test_types_survive_the_journey(field: str, value: Any) -> None:
     assert configurations.choices(cell)["width"] == 8
 
 
-def test_a_run_that_has_its_whole_recipe_in_its_config_is_still_that_cell() -> None:
+def test_a_run_with_its_whole_recipe_in_the_config_is_the_same_cell() -> None:
     for cell in sweep.load("ablation-n-models", "demo").cells:
         config = json.loads(json.dumps(cell.recipe.model_dump()))
         spelled = {"cell": configurations._spell(cell.point)}
@@ -139,18 +151,18 @@ def test_large_whole_numbers_may_come_back_as_powers_of_ten() -> None:
 
 
 @pytest.mark.parametrize("text", ["alpha", "alpha=one", "alpha='1", 7])
-def test_a_cell_that_nobody_can_read_is_one_line(text: Any) -> None:
-    with pytest.raises(UserError, match=r"needs FIELD=VALUE|no such parameter") as caught:
+def test_a_cell_that_cannot_be_parsed_is_one_line(text: Any) -> None:
+    with pytest.raises(UserError, match=r"write FIELD=VALUE|no such parameter") as caught:
         make(configurations.choices({"cell": text}))
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("description", [None, "mine", f"title\n\n{configurations.MARK}" + '{"name": '])
-def test_a_configuration_of_somebody_else_is_no_sweep_of_ours(description: str | None) -> None:
+def test_a_configuration_that_ddsweep_did_not_register(description: str | None) -> None:
     assert configurations.restore({"method": "grid", "description": description}) is None
 
 
-def test_what_changed_is_said_by_parameter() -> None:
+def test_changes_are_listed_by_parameter() -> None:
     before = sweep.load("ablation-alpha", "demo", {"alpha": [0, 1, 10], "ipc": 1})
     after = sweep.load("ablation-alpha", "demo", {"alpha": [0, 1, 100.5], "ipc": 2, "eval_lr": 0.02})
     assert configurations.changes(before, after) == [
@@ -161,7 +173,7 @@ def test_what_changed_is_said_by_parameter() -> None:
     assert configurations.changes(before, before) == []
 
 
-def test_every_field_has_a_kind() -> None:
-    assert {configurations._kind(field) for field in Recipe.model_fields} == {int, float, str}
-    assert configurations._kind("alpha") is float
-    assert configurations._kind("seed") is int
+def test_every_field_has_a_type() -> None:
+    assert {configurations._type(field) for field in Recipe.model_fields} == {int, float, str}
+    assert configurations._type("alpha") is float
+    assert configurations._type("seed") is int

@@ -60,7 +60,7 @@ def test_a_table_of_chosen_cells() -> None:
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("ptm_epoc > 1", "--where: 'ptm_epoc > 1': no field 'ptm_epoc'; did you mean ptm_epoch"),
+        ("ptm_epoc > 1", "--where: 'ptm_epoc > 1': unknown field 'ptm_epoc'; did you mean ptm_epoch"),
         ("ipc > 'ten'", "cannot be compared"),
         ("__import__('os')", "is not allowed here"),
         ("ipc == 7", "--where: 'ipc == 7' holds of none of the 60 cells of ablation-epoch@paper"),

@@ -1,4 +1,4 @@
-"""Conditions: they mean what Python would mean, and nothing but conditions is one."""
+"""Conditions: they mean what they mean in Python, and no other Python is accepted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddsweep.errors import UserError
-from ddsweep.sweep.expression import DEEPEST, LONGEST, Expression
+from ddsweep.sweep.expression import MAX_DEPTH, MAX_LENGTH, Expression
 
 CHOICES: dict[str, Any] = {"alpha": 0.5, "n_models": 10, "method": "dm", "archs": "convnet3+vgg11", "done": True}
 
@@ -43,18 +43,18 @@ def holds(text: str, **changes: Any) -> bool:
         ("alpha == 0 or n_models == 10 and method == 'dc'", False),
     ],
 )
-def test_what_a_condition_says(text: str, expected: bool) -> None:
+def test_a_condition(text: str, expected: bool) -> None:
     assert holds(text) is expected
 
 
-def test_what_is_not_known_is_unequal_and_in_no_order() -> None:
+def test_none_is_unequal_to_everything_and_in_no_order() -> None:
     for text in ("alpha == 0", "alpha < 9", "alpha >= 9", "-alpha > 0", "0 < alpha"):
         assert not holds(text, alpha=None)
     assert holds("alpha != 0", alpha=None)
     assert [holds(text, alpha=None) for text in ("alpha in [0]", "alpha not in [0]")] == [False, True]
 
 
-def test_the_fields_are_named() -> None:
+def test_the_fields_of_a_condition() -> None:
     assert Expression.parse("alpha == 0 and method in ['dc']", CHOICES).fields == {"alpha", "method"}
 
 
@@ -96,7 +96,7 @@ PROGRAMS = [
 
 @pytest.mark.parametrize("text", PROGRAMS)
 def test_a_program_is_refused(text: str) -> None:
-    with pytest.raises(UserError, match=r"is (not allowed here|no list); write|cannot be read") as error:
+    with pytest.raises(UserError, match=r"is (not allowed here|not a list); write|cannot be parsed") as error:
         Expression.parse(text, CHOICES)
     assert "\n" not in str(error.value)
 
@@ -104,21 +104,21 @@ def test_a_program_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("alhpa == 0", "'alhpa == 0': no field 'alhpa'; did you mean alpha? (allowed: alpha, archs, done, "),
-        ("alpha = 0", "'alpha = 0': cannot be read from '= 0' on; write fields, numbers"),
-        ("alpha ==", "'alpha ==': cannot be read from 'alpha ==' on; write"),
-        ("", "'': cannot be read from 'its end' on; write"),
+        ("alhpa == 0", "'alhpa == 0': unknown field 'alhpa'; did you mean alpha? (allowed: alpha, archs, done, "),
+        ("alpha = 0", "'alpha = 0': cannot be parsed at '= 0'; write fields, numbers"),
+        ("alpha ==", "'alpha ==': cannot be parsed at 'alpha =='; write"),
+        ("", "'': cannot be parsed at 'its end'; write"),
         ("alpha == 0 and exit()", "'exit()' is not allowed here; write"),
-        ("alpha in 'abc'", "\"'abc'\" is no list; write in [a, b]"),
-        ("alpha in archs", "'archs' is no list; write in [a, b]"),
-        ("a" * (LONGEST + 1), f"is longer than {LONGEST} characters"),
-        ("not " * DEEPEST + "done", f"is nested more than {DEEPEST} levels deep"),
-        ("-" * 900 + "1 == alpha", f"is nested more than {DEEPEST} levels deep"),
-        ("(" * 400 + "done" + ")" * 400, "cannot be read"),
-        ("alpha == 0\0", "cannot be read"),
+        ("alpha in 'abc'", "\"'abc'\" is not a list; write in [a, b]"),
+        ("alpha in archs", "'archs' is not a list; write in [a, b]"),
+        ("a" * (MAX_LENGTH + 1), f"is longer than {MAX_LENGTH} characters"),
+        ("not " * MAX_DEPTH + "done", f"is nested more than {MAX_DEPTH} levels deep"),
+        ("-" * 900 + "1 == alpha", f"is nested more than {MAX_DEPTH} levels deep"),
+        ("(" * 400 + "done" + ")" * 400, "cannot be parsed"),
+        ("alpha == 0\0", "cannot be parsed"),
     ],
 )  # fmt: skip
-def test_what_is_no_condition_is_one_line(text: str, line: str) -> None:
+def test_an_invalid_condition_is_one_line(text: str, line: str) -> None:
     with pytest.raises(UserError) as error:
         Expression.parse(text, CHOICES)
     assert line in str(error.value)
@@ -128,16 +128,16 @@ def test_what_is_no_condition_is_one_line(text: str, line: str) -> None:
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("method > 1", "'method > 1': method is a text, 1 is a number; they cannot be compared"),
-        ("alpha == 'strong'", "alpha is a number, 'strong' is a text; they cannot be compared"),
-        ("n_models == True", "n_models is a number, True is true or false; they cannot be compared"),
-        ("method in ['dc', 1]", "method is a text, 1 is a number; they cannot be compared"),
-        ("alpha == 0 and n_models", "n_models is a number, not true or false; compare it"),
-        ("-method == 1", "method is a text, and has no minus"),
-        ("-done == 1", "done is true or false, and has no minus"),
+        ("method > 1", "'method > 1': method is a string, 1 is a number; they cannot be compared"),
+        ("alpha == 'strong'", "alpha is a number, 'strong' is a string; they cannot be compared"),
+        ("n_models == True", "n_models is a number, True is a truth value; they cannot be compared"),
+        ("method in ['dc', 1]", "method is a string, 1 is a number; they cannot be compared"),
+        ("alpha == 0 and n_models", "n_models is a number, not a truth value; compare it"),
+        ("-method == 1", "method is a string and cannot be negated"),
+        ("-done == 1", "done is a truth value and cannot be negated"),
     ],
 )
-def test_what_cannot_be_compared_is_one_line_wherever_it_stands(text: str, line: str) -> None:
+def test_a_comparison_of_two_kinds_is_one_line_wherever_it_stands(text: str, line: str) -> None:
     with pytest.raises(UserError) as error:
         holds(text)
     assert line in str(error.value)
@@ -146,7 +146,7 @@ def test_what_cannot_be_compared_is_one_line_wherever_it_stands(text: str, line:
 
 
 @given(st.text(max_size=40) | st.sampled_from(PROGRAMS).flatmap(lambda text: st.permutations(text).map("".join)))
-def test_whatever_is_written_is_a_condition_or_one_line(text: str) -> None:
+def test_any_text_is_a_condition_or_one_line(text: str) -> None:
     try:
         Expression.parse(text, CHOICES).holds(CHOICES)
     except UserError as error:

@@ -1,0 +1,68 @@
+"""The fields of a recipe: its key, its title, and what is derived from them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+
+from ddsweep import sweep
+from ddsweep.recipe import make
+
+PLUGGED = ("options", "plugins")  # of plugins' parts only: see tests/plugins
+
+
+def test_the_default_is_a_published_cell() -> None:
+    recipe = make({})
+    assert (recipe.method, recipe.ipc, recipe.iterations, recipe.lr_img, recipe.init) == ("dm", 50, 20000, 1.0, "real")
+    assert (recipe.regularizer, recipe.alpha, recipe.archs, recipe.n_models, recipe.ptm_epoch) == (
+        "clom",
+        1000.0,
+        "convnet3",
+        1,
+        150,
+    )
+    assert (recipe.eval_epochs, recipe.eval_batch, recipe.eval_nets) == (1000, 256, 5)
+
+
+def test_every_field_that_counts_makes_another_key() -> None:
+    recipe = make({"method": "dsa", "ipc": 10, "target": "digits", "source": "shapes"})
+    others: dict[str, Any] = {
+        "target": "shapes", "method": "dc", "arch": "convnet2", "init": "noise", "dsa_strategy": "crop",
+        "distance": "cos", "regularizer": "none", "source": "cifar10", "archs": "alexnet", "eval_archs": "alexnet",
+        "eval_strategy": "none", "eval_rule": "best", "ptm_statistics": "source", "precision": "bf16",
+        "alpha_by_arch": "convnet3:7",
+    }  # fmt: skip
+    keys = {recipe.key()}
+    fields = {name: value for name, value in recipe.model_dump().items() if name not in PLUGGED}
+    for field, value in fields.items():
+        keys.add(
+            make(recipe.model_dump() | {field: others.get(field) or value + 1 if field != "ptm_epoch" else 3}).key()
+        )
+    assert len(keys) == 1 + len(fields)
+
+
+def test_keys_that_name_folders_on_peoples_disks() -> None:
+    assert make({}).key() == "2f99d15a30edf66b"
+    assert sweep.load("ablation-alpha", "demo").cells[0].key == "076d30d120ddb928"
+
+
+@pytest.mark.parametrize(
+    "choices", [{}, {"method": "dc", "ipc": 1}, {"method": "dsa", "ipc": 10, "source": "cifar100"}, {"alpha": 0}]
+)
+def test_recipes_of_our_own_parts_keep_the_keys_that_they_had(choices: dict[str, Any]) -> None:
+    """From before there were plugins: the hash of all fields but these two."""
+    recipe = make(choices)
+    fields = {name: value for name, value in recipe.model_dump().items() if name not in ("options", "plugins")}
+    text = json.dumps({"schema": 1, **fields}, sort_keys=True)
+    assert recipe.key() == hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    assert (recipe.options, recipe.plugins) == ("", "")
+
+
+def test_the_title_says_what_matters() -> None:
+    assert make({"method": "dm", "alpha": 1000, "ptm_epoch": 4}).title() == (
+        "dm · ipc 50 · α 1000 · convnet3 · N_m 1 · epoch 4 · seed 0"
+    )
+    assert make({"alpha": 0}).title() == "dm · ipc 50 · baseline · seed 0"

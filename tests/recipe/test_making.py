@@ -1,0 +1,95 @@
+"""Choices of any origin make a recipe, or one line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ddsweep.errors import UserError
+from ddsweep.recipe import Recipe, make
+
+scalars = st.none() | st.booleans() | st.integers(-5, 300) | st.floats() | st.text(max_size=8)
+
+words = st.sampled_from(
+    [
+        "dc",
+        "dsa",
+        "dm",
+        "none",
+        "clom",
+        "cclom",
+        "digits",
+        "shapes",
+        "target",
+        "convnet3",
+        "vgg11",
+        "noise",
+        "real",
+        "imagenet",
+        "source",
+        "best",
+        "plain300",
+        "evaluate_synset",
+        "convnet3+vgg11",
+        "vgg11:3",
+        "vgg11:3+convnet3:0.1",
+    ]
+)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(Recipe.model_fields)), scalars | words, max_size=6))
+def test_any_choices_make_a_recipe_or_one_line(choices: dict[str, Any]) -> None:
+    try:
+        recipe = make(choices)
+    except UserError as error:
+        assert "\n" not in str(error)
+        return
+    again = make(recipe.model_dump())
+    assert again == recipe
+    assert again.key() == recipe.key()
+
+
+@pytest.mark.parametrize(
+    ("choices", "line"),
+    [
+        ({"alhpa": 1}, "alhpa: no such parameter; did you mean alpha?"),
+        ({"alpha": "1e-3"}, "alpha: '1e-3' is text, not a number; write 0.001"),
+        ({"lr_img": "1e-7"}, "write 1.0e-07"),
+        ({"ipc": "ten"}, "ipc: 'ten' is text, not a whole number"),
+        ({"alpha": -1}, "alpha: -1 is not allowed; input should be greater than or equal to 0"),
+        ({"alpha": float("nan")}, "alpha: nan is not allowed"),
+        ({"method": "dn"}, "method: unknown method 'dn'; allowed: dc, dm, dsa"),
+        ({"method": 3}, "method: 3 is not allowed; input should be a valid string"),
+        ({"options": 3}, "options: 3 is not allowed; input should be a valid string"),
+        ({"plugins": "mine"}, "plugins: invalid plugin 'mine'; omit the field, or write NAME@DIGEST"),
+        (
+            {"plugins": "mine@0123456789ab"},
+            "plugins: mine is not available on this host; add the file to $DDSWEEP_PLUGINS",
+        ),
+        (
+            {"method": "dc", "ipc": 15},
+            "outer_loops: has no published default for this ipc (known: 1, 10, 20, 30, 40, 50)",
+        ),
+        ({"target": "cfar10"}, "unknown dataset 'cfar10'; did you mean cifar10?"),
+        ({"arch": "convnet9"}, "arch: unknown network 'convnet9'"),
+        ({"size": 3}, "size: 3 is not allowed; input should be greater than or equal to 4"),
+        ({"source": "imagent"}, "source: unknown dataset 'imagent'; did you mean imagenet? (allowed: "),
+        ({"archs": "clip-rn50"}, "archs: unknown network 'clip-rn50'"),
+        ({"eval_archs": "resnet18-imagenet"}, "eval_archs: unknown network 'resnet18-imagenet'"),
+        (
+            {"eval_rule": "beste"},
+            "eval_rule: 'beste' is not allowed; input should be 'paper', 'best', 'evaluate_synset'",
+        ),
+        ({"ptm_statistics": "own"}, "ptm_statistics: 'own' is not allowed; input should be 'target' or 'source'"),
+        ({"alpha_by_arch": 100}, "alpha_by_arch: 100 is not allowed; input should be a valid string"),
+        ({"target": "imagefolder:/no/such/folder"}, "imagefolder: no folder '/no/such/folder'"),
+    ],
+)
+def test_a_mistake_is_one_line(choices: dict[str, Any], line: str) -> None:
+    with pytest.raises(UserError) as error:
+        make(choices)
+    assert line in str(error.value)
+    assert "\n" not in str(error.value)
