@@ -134,7 +134,7 @@ def _guided(work: Work, count: int, numerics: Numerics, repeats: int = 5) -> dic
     pool = Pool([[model(arch, index) for index in range(per_arch)] for arch in archs.split("+")])
     recipe = make({
         "target": "cifar10", "method": "dm", "ipc": work.ipc, "width": work.width, "batch_real": work.batch,
-        "archs": archs, "n_models": per_arch, "alpha": 1.0, "init": "noise",
+        "ptm_archs": archs, "n_models": per_arch, "alpha": 1.0, "init": "noise",
     })  # fmt: skip
     pace = Pace(work.device, repeats * min(count, 4), 60.0)
     pace.begin()

@@ -16,7 +16,7 @@ from ddsweep.backends import State, connect
 pytestmark = pytest.mark.slow
 LAUNCH = [sys.executable, "-m", "ddsweep", "launch", "ablation-alpha@demo", "--device", "cpu", "--workers", "2"]
 # a cell takes a second, so that some are left when two are done
-SMALL = ["--set", "iterations=100", "--set", "width=8", "--set", "eval_epochs=40", "--set", "ptm_epochs=2"]
+SMALL = ["--set", "iterations=100", "--set", "width=8", "--set", "eval_epochs=40", "--set", "ptm_train_epochs=2"]
 
 
 def agents() -> list[int]:

@@ -112,5 +112,5 @@ def test_a_distillation(dataset: Dataset) -> None:
 def test_an_evaluation_and_a_ptm(dataset: Dataset) -> None:
     passes = sum(CLASSES * 2 * 3 for _ in range(3) for _ in range(10))
     assert flops.evaluation(recipe("dm"), "convnet3", Rule(epochs=10), dataset) == passes * FORWARD
-    ((one,),) = spec.of(recipe("dm", regularizer="clom", ptm_epochs=2))
+    ((one,),) = spec.of(recipe("dm", regularizer="clom", ptm_train_epochs=2))
     assert flops.training(one, 2, dataset) == 2 * 3 * len(dataset.labels) * FORWARD

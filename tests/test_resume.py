@@ -26,7 +26,7 @@ from ddsweep.trackers.basic import NullTracker
 
 TINY: dict[str, Any] = {
     "target": "digits", "ipc": 1, "width": 4, "iterations": 3, "batch_real": 8, "outer_loops": 2, "inner_epochs": 1,
-    "alpha": 10.0, "ptm_epochs": 2, "ptm_batch": 512, "cclom_batch": 32, "eval_nets": 2, "eval_epochs": 4,
+    "alpha": 10.0, "ptm_train_epochs": 2, "ptm_batch": 512, "cclom_batch": 32, "eval_nets": 2, "eval_epochs": 4,
 }  # fmt: skip
 CASES: dict[str, dict[str, Any]] = {
     "dm, two epochs of two PTMs": {"method": "dm", "n_models": 2, "ptm_epoch": 1, "eval_nets": 1},
@@ -37,8 +37,8 @@ CASES: dict[str, dict[str, Any]] = {
     "dsa, cclom": {"method": "dsa", "regularizer": "cclom", "eval_nets": 1},
     "dsa alone, two networks": {"method": "dsa", "alpha": 0.0, "eval_archs": "convnet3+convnet2", "eval_nets": 1},
     "dm of another domain, batch norm": {
-        "method": "dm", "source": "shapes", "arch": "convnet3-bn", "archs": "convnet2", "eval_rule": "evaluate_synset",
-        "eval_nets": 1,
+        "method": "dm", "source": "shapes", "arch": "convnet3-bn", "ptm_archs": "convnet2",
+        "eval_rule": "evaluate_synset", "eval_nets": 1,
     },
 }  # fmt: skip
 

@@ -25,7 +25,7 @@ from tests import foundations, toys
 
 TINY: dict[str, Any] = {
     "target": "digits", "ipc": 1, "width": 4, "iterations": 3, "batch_real": 8, "outer_loops": 2, "inner_epochs": 1,
-    "alpha": 10.0, "ptm_epochs": 2, "ptm_batch": 256, "cclom_batch": 32, "eval_nets": 2, "eval_epochs": 4,
+    "alpha": 10.0, "ptm_train_epochs": 2, "ptm_batch": 256, "cclom_batch": 32, "eval_nets": 2, "eval_epochs": 4,
 }  # fmt: skip
 
 
@@ -70,7 +70,7 @@ def size_of(path: Path) -> tuple[int, int]:
 CASES = [{"method": "dm"}, {"method": "dc", "arch": "convnet3-bn"}, {"method": "dsa", "regularizer": "cclom"}]
 FURTHER = [
     {"method": "dm", "alpha": 0.0}, {"method": "dc"}, {"method": "dm", "source": "shapes"},
-    {"method": "dm", "archs": "convnet3+convnet2", "n_models": 2}, {"method": "dm", "arch": "convnet3-bn"},
+    {"method": "dm", "ptm_archs": "convnet3+convnet2", "n_models": 2}, {"method": "dm", "arch": "convnet3-bn"},
     {"method": "dm", "source": "shapes", "ptm_statistics": "source"},
 ]  # fmt: skip
 
@@ -112,7 +112,7 @@ def distilled(**choices: Any) -> torch.Tensor:
 
 def test_alpha_by_architecture_counts_for_the_drawn_ptm() -> None:
     """One image step with each of four seeds: α of the architecture that the seed draws, and of no other."""
-    both = {"archs": "convnet2+convnet3", "iterations": 1, "eval_nets": 1, "eval_epochs": 1}
+    both = {"ptm_archs": "convnet2+convnet3", "iterations": 1, "eval_nets": 1, "eval_epochs": 1}
     drawn = set()
     for seed in (0, 1, 6, 7):
         plain, mixed = (distilled(**both, seed=seed, alpha_by_arch=text) for text in ("", "convnet2:1000"))

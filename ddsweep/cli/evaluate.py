@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ddsweep.exchange import ImageSet
     from ddsweep.exchange.prepare import Prepared
 
-FIELDS = ("eval_epochs", "eval_batch", "eval_lr", "eval_strategy", "width", "precision", "ptm_epochs")
+FIELDS = ("eval_epochs", "eval_batch", "eval_lr", "eval_strategy", "width", "precision", "ptm_train_epochs")
 KEPT = (
     "eval_rule",
     "eval_archs",

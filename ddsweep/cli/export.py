@@ -9,6 +9,7 @@ import typer
 
 from ddsweep.cli.options import RUNS, Profile, Runs, Settings, Storage, complete_sweep, settings
 from ddsweep.errors import UserError, closest
+from ddsweep.recipe import unknown_parameter
 
 if TYPE_CHECKING:
     from ddsweep.exchange import Writer
@@ -100,7 +101,7 @@ def _key(name: str, profile: str | None, pairs: list[str], runs: Path, storage: 
     fields = one.cells[0].recipe.model_dump()
     for field in wanted:
         if field not in fields:
-            raise UserError(f"{field}: no such parameter; {closest(field, fields)}")
+            raise UserError(unknown_parameter(field, fields))
     found = [cell for cell in one.cells if all(getattr(cell.recipe, field) == value for field, value in wanted.items())]
     if len(found) == 1:
         return found[0].key

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ddsweep.recipe import Recipe
     from ddsweep.trackers import Tracker
 
-PTM = ("width", "ptm_epochs")
+PTM = ("width", "ptm_train_epochs")
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Job:
         from ddsweep import data
         from ddsweep.recipe import make
 
-        own = {name: value for name, value in self.choices.items() if name != "ptm_epochs"}
+        own = {name: value for name, value in self.choices.items() if name != "ptm_train_epochs"}
         arch = str(own.get("eval_archs", "convnet3")).partition("+")[0]
         most = data.info(self.dataset).smallest_class  # a recipe distils no more than there are; a file may hold more
         return make({"target": self.dataset, "size": size, "ipc": min(ipc, most), "alpha": 0, "arch": arch, **own})
@@ -113,7 +113,7 @@ class Job:
         own, progress = rng.generator(recipe.seed, "lrs", arch), partial(tracker.progress, f"all images {arch}")
         random = robustness.random_subset(dataset, recipe.ipc, trial.rule_for(recipe, arch), own, train)
         chosen = {name: self.choices[name] for name in PTM if name in self.choices}
-        needs = spec.ahead(self.dataset, {"archs": arch, "size": dataset.size, **chosen}, [])
+        needs = spec.ahead(self.dataset, {"ptm_archs": arch, "size": dataset.size, **chosen}, [])
         ((ptm, wanted),) = needs.items()
         training.ensure(ptm, wanted, dataset, progress)
         full = inventory.of(ptm.folder).accuracy[max(wanted)]

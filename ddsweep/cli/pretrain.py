@@ -51,7 +51,7 @@ def pretrain(
     """Fill the pool ahead: train PTMs, or get the weights of a published one."""
     from ddsweep.registry.networks import FOUNDATIONS
 
-    asked = {"archs": archs, "n_models": models, "epochs": epochs, "width": width} | settings(set_)
+    asked = {"ptm_archs": archs, "n_models": models, "epochs": epochs, "width": width} | settings(set_)
     given = {name: value for name, value in asked.items() if value is not None}
     if foundation := FOUNDATIONS.get(source):
         if given:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
@@ -78,6 +78,7 @@ def distill(
     slot = slot or Slot()
     drawn = streams.ptm.get_state()
     flight = Flight.start(recipe, dataset, streams, Journal(recipe, dataset, tracker))
+    alphas = recipe.ptm_alphas
     matching = make_matching(recipe, flight.net, numerics or Numerics())
     resumed = slot.resume(flight.restore) is not None
     flight.begin()
@@ -89,7 +90,7 @@ def distill(
         if not flight.inside:
             nn.initialise(flight.net, streams.network)
         for match in matching.episode(flight.synthetic, dataset, streams, flight.inside):
-            _step(recipe, match, flight, pool, dataset)
+            _step(recipe, alphas, match, flight, pool, dataset)
             if flight.inside > flight.loops:
                 break
             if flight.inside < flight.loops:
@@ -103,15 +104,17 @@ def distill(
     return flight.synthetic.detached()
 
 
-def _step(recipe: Recipe, match: Tensor, flight: Flight, pool: Pool | None, dataset: Dataset) -> None:
-    """One step on the images."""
+def _step(
+    recipe: Recipe, alphas: Mapping[str, float], match: Tensor, flight: Flight, pool: Pool | None, dataset: Dataset
+) -> None:
+    """One step on the images; ``alphas`` has the weight α of each PTM architecture."""
     if pool is None:
         loss = match
         flight.journal.add(match)
     else:
         model, chosen = _draw(recipe, pool, dataset, flight.streams.ptm)
         term = _guidance(model, flight.synthetic, dataset, chosen)
-        loss = match + recipe.ptm_alphas[model.arch] * term
+        loss = match + alphas[model.arch] * term
         flight.journal.add(match, term)
     (flight.synthetic.images.grad,) = torch.autograd.grad(loss, [flight.synthetic.images])
     flight.optimizer.step()

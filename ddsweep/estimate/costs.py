@@ -84,7 +84,7 @@ class Prices:
         return self._guides(recipe)[0]
 
     def _guides(self, recipe: Recipe) -> list[Distilled]:
-        return [self._of(work.Distilling.of(recipe, arch), Distilled) for arch in recipe.ptm_archs or [""]]
+        return [self._of(work.Distilling.of(recipe, arch), Distilled) for arch in recipe.ptm_arch_list or [""]]
 
     def looking(self, recipe: Recipe) -> tuple[float, float]:
         """The PTMs' first looks at real images (CCLoM), and what it would be if they forgot each step what they saw."""

@@ -121,17 +121,17 @@ def guide(recipe: Recipe, target: Dataset, source: Dataset | None) -> Pool | Non
         target: what it looks at.
         source: what it would have been trained on; None for a foundation model.
     """
-    if not recipe.archs:
+    if not recipe.ptm_archs:
         return None
     if row := FOUNDATIONS.get(recipe.source):
         return Pool([[PretrainedModel(row.name, _foundation(row).to(target.labels.device), pixels(target), row.size)]])
     assert source is not None
     net = nn.build(
-        recipe.archs, channels=source.channels, classes=len(source.classes), size=source.size, width=recipe.width,
+        recipe.ptm_archs, channels=source.channels, classes=len(source.classes), size=source.size, width=recipe.width,
         generator=rng.generator(0, "estimate"),
     ).to(target.labels.device)  # fmt: skip
     lens = restated(target, source) if recipe.ptm_statistics == "source" else Lens(source.channels)
-    return Pool([[PretrainedModel(recipe.archs, net.requires_grad_(False).eval(), lens)]])
+    return Pool([[PretrainedModel(recipe.ptm_archs, net.requires_grad_(False).eval(), lens)]])
 
 
 def _foundation(row: Foundation) -> foundation.FoundationModel:

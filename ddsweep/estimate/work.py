@@ -16,7 +16,13 @@ from ddsweep.registry.datasets import FOLDER_PREFIX
 
 # Fields that a step's cost does not depend on, with the values that stand for all of them. Whatever is not named here
 # makes a kind of its own, so that a field that Recipe gets one day is taken into account.
-_TRAINING: dict[str, Any] = {"ptm_epoch": 1, "ptm_epochs": 1, "ptm_lr": 0.01, "ptm_weight_decay": 0.0, "ptm_batch": 1}
+_TRAINING: dict[str, Any] = {
+    "ptm_epoch": 1,
+    "ptm_train_epochs": 1,
+    "ptm_lr": 0.01,
+    "ptm_weight_decay": 0.0,
+    "ptm_batch": 1,
+}
 _ANY: dict[str, Any] = {"seed": 0, "alpha": 1.0, "alpha_by_arch": "", "lr_net": 0.01, "n_models": 1}
 _JUDGING: dict[str, Any] = {
     "eval_rule": "paper", "eval_archs": "convnet3", "eval_nets": 1, "eval_epochs": 1, "eval_batch": 1, "eval_lr": 0.01,
@@ -25,7 +31,7 @@ _JUDGING: dict[str, Any] = {
 _METHOD: dict[str, Any] = {
     "method": "dm", "options": "", "lr_img": 1.0, "init": "real", "iterations": 1, "batch_real": 1,
     "dsa_strategy": "none", "outer_loops": 1, "inner_epochs": 0, "batch_train": 0, "distance": "none",
-    "regularizer": "none", "source": "", "archs": "", "ptm_statistics": "target", "cclom_batch": 0,
+    "regularizer": "none", "source": "", "ptm_archs": "", "ptm_statistics": "target", "cclom_batch": 0,
 }  # fmt: skip
 
 
@@ -77,14 +83,14 @@ class Distilling:
     @classmethod
     def of(cls, recipe: Recipe, arch: str) -> Distilling:
         """The kind of the steps that draw a PTM of ``arch``; empty: of the baseline."""
-        return cls(recipe.model_copy(update=_ANY | _TRAINING | _JUDGING | {"archs": arch}))
+        return cls(recipe.model_copy(update=_ANY | _TRAINING | _JUDGING | {"ptm_archs": arch}))
 
     @property
     def title(self) -> str:
         """For people."""
         one = self.recipe
         abroad = f" from {short(one.source)}" if one.source not in ("", "target") else ""
-        guided = f" · {one.regularizer} {one.archs}{abroad}" if one.archs else ""
+        guided = f" · {one.regularizer} {one.ptm_archs}{abroad}" if one.ptm_archs else ""
         return f"{one.method} · {short(one.target)} · ipc {one.ipc}{guided}"
 
 
@@ -117,7 +123,7 @@ def of(recipe: Recipe) -> list[Kind]:
     """Every kind of work in one cell, in the order of the cell."""
     specs = [one for seeds in spec.of(recipe) for one in seeds if not one.foundation]
     sources = [Loading(one.source, one.size) for one in specs]
-    guides = [Distilling.of(recipe, arch) for arch in recipe.ptm_archs or [""]]
+    guides = [Distilling.of(recipe, arch) for arch in recipe.ptm_arch_list or [""]]
     judges = [Evaluating.of(recipe, arch) for arch in recipe.eval_archs.split("+")]
     return [Loading(recipe.target, recipe.size), *sources, *map(Training.of, specs), *guides, *judges]
 

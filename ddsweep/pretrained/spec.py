@@ -16,7 +16,17 @@ from ddsweep.recipe import Recipe, make, parts
 from ddsweep.registry.networks import FOUNDATIONS, TABLE, Foundation
 
 PREFIX = "epoch"
-CHOICES = ("archs", "n_models", "width", "size", "ptm_epochs", "ptm_lr", "ptm_weight_decay", "ptm_batch", "precision")
+CHOICES = (
+    "ptm_archs",
+    "n_models",
+    "width",
+    "size",
+    "ptm_train_epochs",
+    "ptm_lr",
+    "ptm_weight_decay",
+    "ptm_batch",
+    "precision",
+)
 
 
 @dataclass(frozen=True)
@@ -91,7 +101,7 @@ def published(foundation: Foundation) -> Spec:
 
 def of(recipe: Recipe) -> list[list[Spec]]:
     """The PTMs of a recipe: for each architecture, seeds 0 … N_m−1; nothing for the baseline."""
-    return [[_spec(recipe, arch, seed) for seed in range(recipe.n_models)] for arch in recipe.ptm_archs]
+    return [[_spec(recipe, arch, seed) for seed in range(recipe.n_models)] for arch in recipe.ptm_arch_list]
 
 
 def _spec(recipe: Recipe, arch: str, seed: int) -> Spec:
@@ -99,10 +109,18 @@ def _spec(recipe: Recipe, arch: str, seed: int) -> Spec:
         return published(foundation)
     size = recipe.size if recipe.source == "target" else data.info(recipe.source).size
     return Spec(
-        source=recipe.source_dataset, size=size, arch=arch, width=recipe.width, seed=seed, epochs=recipe.ptm_epochs,
-        lr=recipe.ptm_lr, weight_decay=recipe.ptm_weight_decay, batch=recipe.ptm_batch, precision=recipe.precision,
+        source=recipe.source_dataset,
+        size=size,
+        arch=arch,
+        width=recipe.width,
+        seed=seed,
+        epochs=recipe.ptm_train_epochs,
+        lr=recipe.ptm_lr,
+        weight_decay=recipe.ptm_weight_decay,
+        batch=recipe.ptm_batch,
+        precision=recipe.precision,
         plugins=parts.pinned({"arch": arch, "source": recipe.source_dataset, "plugins": recipe.plugins}),
-    )  # fmt: skip
+    )
 
 
 def needs(recipes: Iterable[Recipe]) -> dict[Spec, set[int]]:
@@ -129,7 +147,7 @@ def ahead(source: str, choices: Mapping[str, Any], epochs: Collection[int]) -> d
     for name in choices:
         if name not in CHOICES:
             raise UserError(f"{name}: has no say in the training of a PTM; {closest(name, CHOICES)}")
-    first = str(choices.get("archs") or "convnet3").partition("+")[0]
+    first = str(choices.get("ptm_archs") or "convnet3").partition("+")[0]
     fixed = {"target": source, "ipc": 1, "regularizer": "clom", "arch": first if first in TABLE else "convnet3"}
     kept: list[dict[str, Any]] = [{"ptm_epoch": epoch} for epoch in sorted(epochs)]
     return needs(make({**fixed, **choices, **epoch}) for epoch in kept or [{}])

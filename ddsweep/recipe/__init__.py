@@ -10,7 +10,7 @@ paper             field
 ================  =================================================================
 α                 ``alpha``; 0 removes the term (then ``regularizer`` is ``none``)
 N_m               ``n_models``: seeds 0 … N_m−1 of each architecture
-N_a               the length of ``archs`` (``"convnet3+vgg11"``)
+N_a               the length of ``ptm_archs`` (``"convnet3+vgg11"``)
 training epoch    ``ptm_epoch``
 source domain     ``source``; ``target`` is the dataset being distilled, ``imagenet``
                   and ``internet`` are published foundation models
@@ -20,6 +20,8 @@ source domain     ``source``; ``target`` is the dataset being distilled, ``image
 from __future__ import annotations
 
 from ddsweep.recipe.fields import Recipe as Recipe
+from ddsweep.recipe.making import RENAMED as RENAMED
 from ddsweep.recipe.making import make as make
+from ddsweep.recipe.making import unknown_parameter as unknown_parameter
 from ddsweep.recipe.parts import verify as verify
 from ddsweep.registry.methods import LOOPS as LOOPS

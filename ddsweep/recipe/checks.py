@@ -42,18 +42,22 @@ def _check_guidance(recipe: Recipe) -> None:
     if recipe.regularizer == "cclom" and recipe.cclom_batch < 1:
         raise UserError(f"cclom_batch: {recipe.cclom_batch} is out of range; at least 1")
     if foundation := FOUNDATIONS.get(recipe.source):
-        if recipe.archs != foundation.name:
-            raise UserError(f"archs: {recipe.archs} is not published for {recipe.source} (allowed: {foundation.name})")
+        if recipe.ptm_archs != foundation.name:
+            raise UserError(
+                f"ptm_archs: {recipe.ptm_archs} is not published for {recipe.source} (allowed: {foundation.name})"
+            )
         return
     own = {recipe.size} if recipe.source == "target" else {recipe.size, data.info(recipe.source).size}
-    _check_networks("archs", recipe.archs, own)
-    for field in ("n_models", "ptm_epochs", "ptm_epoch", "ptm_batch"):
+    _check_networks("ptm_archs", recipe.ptm_archs, own)
+    for field in ("n_models", "ptm_train_epochs", "ptm_epoch", "ptm_batch"):
         if getattr(recipe, field) < 1:
             raise UserError(
                 f"{field}: {getattr(recipe, field)} is out of range; at least 1 (for the baseline, alpha: 0)"
             )
-    if recipe.ptm_epoch > recipe.ptm_epochs:
-        raise UserError(f"ptm_epoch: {recipe.ptm_epoch} is after the last epoch (allowed: 1 to {recipe.ptm_epochs})")
+    if recipe.ptm_epoch > recipe.ptm_train_epochs:
+        raise UserError(
+            f"ptm_epoch: {recipe.ptm_epoch} is after the last epoch (allowed: 1 to {recipe.ptm_train_epochs})"
+        )
 
 
 def _check_networks(field: str, names: str, sizes: set[int]) -> None:

@@ -11,8 +11,8 @@ from ddsweep.registry.networks import FOUNDATIONS, TABLE, join
 
 CCLOM_ALPHA = 1000.0
 
-TRAINING = ("ptm_epoch", "ptm_epochs", "ptm_lr", "ptm_weight_decay", "ptm_batch")
-PTM_TEXTS = ("source", "archs", "alpha_by_arch")
+TRAINING = ("ptm_epoch", "ptm_train_epochs", "ptm_lr", "ptm_weight_decay", "ptm_batch")
+PTM_TEXTS = ("source", "ptm_archs", "alpha_by_arch")
 NEUTRAL: dict[str, Any] = (
     {"regularizer": "none", "alpha": 0.0, "n_models": 0, "cclom_batch": 0, "ptm_statistics": "target"}
     | dict.fromkeys(PTM_TEXTS, "")
@@ -46,7 +46,7 @@ def resolve(given: dict[str, Any]) -> dict[str, Any]:
     if isinstance(chosen.get("options", ""), str):  # those of another method of the sweep have no effect
         text = chosen.get("options", "") if method.options else ""
         chosen["options"] = spelling.spell_options(spelling.parse_options(text, method.options))
-    for field in ("archs", "eval_archs"):
+    for field in ("ptm_archs", "eval_archs"):
         chosen[field] = _canonical_archs(chosen.get(field))
     chosen = _resolve_guidance(_resolve_evaluation(chosen))
     chosen["plugins"] = parts.pinned(chosen)
@@ -80,13 +80,13 @@ def _resolve_guidance(chosen: dict[str, Any]) -> dict[str, Any]:
         return chosen | NEUTRAL
     regularizer = chosen.get("regularizer") or ("clom" if source == "target" else "cclom")
     foundation = FOUNDATIONS.get(source) if isinstance(source, str) else None
-    epochs = chosen.get("ptm_epochs") or 150
+    epochs = chosen.get("ptm_train_epochs") or 150
     defaults = {
         "regularizer": regularizer,
         "alpha": CCLOM_ALPHA if regularizer == "cclom" else _clom_alpha(chosen),
-        "archs": foundation.name if foundation else chosen["arch"],
+        "ptm_archs": foundation.name if foundation else chosen["arch"],
         "n_models": 1,
-        "ptm_epochs": epochs,
+        "ptm_train_epochs": epochs,
         "ptm_epoch": epochs,
         "ptm_lr": 0.01,
         "ptm_weight_decay": 0.005,
@@ -101,15 +101,15 @@ def _resolve_guidance(chosen: dict[str, Any]) -> dict[str, Any]:
         chosen["ptm_statistics"] = "target"
     if regularizer == "clom":
         chosen["cclom_batch"] = 0
-    return _resolve_alphas(chosen, by_arch) if isinstance(chosen["archs"], str) else chosen
+    return _resolve_alphas(chosen, by_arch) if isinstance(chosen["ptm_archs"], str) else chosen
 
 
 def _resolve_alphas(chosen: dict[str, Any], by_arch: dict[str, float] | None) -> dict[str, Any]:
     """Of α by architecture only what differs from α, and only for the PTMs that there are."""
     if by_arch is None:
         return {"alpha_by_arch": ""} | chosen
-    own = {arch: by_arch[arch] for arch in chosen["archs"].split("+") if arch in by_arch}
-    if len(own) == len(chosen["archs"].split("+")):
+    own = {arch: by_arch[arch] for arch in chosen["ptm_archs"].split("+") if arch in by_arch}
+    if len(own) == len(chosen["ptm_archs"].split("+")):
         if not any(own.values()):
             return chosen | NEUTRAL
         chosen = chosen | {"alpha": next(alpha for alpha in own.values() if alpha)}  # it had no effect

@@ -83,13 +83,13 @@ class Recipe(BaseModel):
     source: str = AUTO
     """What the PTMs were trained on: ``target`` (the default), the dataset being distilled; another dataset; or
     ``imagenet`` or ``internet``: torchvision's ResNet-18 or CLIP's RN50, as published (paper, Table 3)."""
-    archs: str = AUTO
+    ptm_archs: str = AUTO
     """Architectures of the PTMs joined by ``+``; default: the distillation network's, or the published one."""
     n_models: CountOrNone = AUTO
     """PTMs of each architecture (N_m), seeds 0 … N_m−1; default 1."""
     ptm_epoch: CountOrNone = AUTO
     """Epoch at which the PTMs are taken; default: the last."""
-    ptm_epochs: CountOrNone = AUTO
+    ptm_train_epochs: CountOrNone = AUTO
     """Length of their training; the learning rate falls tenfold after one and two thirds of it; default 150."""
     ptm_lr: Weight = AUTO
     """Learning rate of their training (SGD, momentum 0.9); default 0.01."""
@@ -135,14 +135,14 @@ class Recipe(BaseModel):
         return self
 
     @property
-    def ptm_archs(self) -> list[str]:
+    def ptm_arch_list(self) -> list[str]:
         """The architectures of the PTMs; empty for the baseline."""
-        return self.archs.split("+") if self.archs else []
+        return self.ptm_archs.split("+") if self.ptm_archs else []
 
     @property
     def n_archs(self) -> int:
         """N_a of the paper."""
-        return len(self.ptm_archs)
+        return len(self.ptm_arch_list)
 
     @property
     def source_dataset(self) -> str:
@@ -153,7 +153,7 @@ class Recipe(BaseModel):
     def ptm_alphas(self) -> dict[str, float]:
         """α of each architecture of the PTMs."""
         own = spelling.parse_alphas(self.alpha_by_arch) or {}
-        return {arch: own.get(arch, self.alpha) for arch in self.ptm_archs}
+        return {arch: own.get(arch, self.alpha) for arch in self.ptm_arch_list}
 
     @property
     def numbers(self) -> dict[str, Any]:
@@ -175,7 +175,7 @@ class Recipe(BaseModel):
             parts.append("baseline")
         else:
             own = f" ({_spaced(self.alpha_by_arch)})" if self.alpha_by_arch else ""
-            parts += [f"α {self.alpha:g}{own}", self.archs]
+            parts += [f"α {self.alpha:g}{own}", self.ptm_archs]
             parts += [f"N_m {self.n_models}", f"epoch {self.ptm_epoch}"] if self.ptm_epoch else []
         if self.source not in ("target", ""):
             parts.append(f"from {self.source}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import ValidationError
@@ -9,6 +10,21 @@ from pydantic import ValidationError
 from ddsweep.errors import UserError, closest
 from ddsweep.recipe.fields import Recipe
 from ddsweep.registry.methods import LOOPS
+
+RENAMED = {"archs": "ptm_archs", "ptm_epochs": "ptm_train_epochs"}
+"""Fields of the first drafts of ddsweep, by their present names."""
+
+
+def unknown_parameter(field: str, allowed: Iterable[str] | None = None) -> str:
+    """The error line for a name that is not a field of a recipe: its new name, or the closest ones.
+
+    Args:
+        field: the unknown name.
+        allowed: the names to choose from; default: the fields of a recipe.
+    """
+    if field in RENAMED:
+        return f"{field}: renamed to {RENAMED[field]}"
+    return f"{field}: unknown parameter; {closest(field, Recipe.model_fields if allowed is None else allowed)}"
 
 
 def make(choices: dict[str, Any]) -> Recipe:
@@ -19,7 +35,7 @@ def make(choices: dict[str, Any]) -> Recipe:
     """
     for field in choices:
         if field not in Recipe.model_fields:
-            raise UserError(f"{field}: no such parameter; {closest(field, Recipe.model_fields)}")
+            raise UserError(unknown_parameter(field))
     try:
         return Recipe(**choices)
     except ValidationError as error:

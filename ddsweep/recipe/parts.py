@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 TABLES: tuple[plugins.Registry[Any], ...] = (METHODS, DATASETS, NETWORKS)
 FIELDS: dict[str, plugins.Registry[Any]] = {
-    "method": METHODS, "target": DATASETS, "source": DATASETS, "arch": NETWORKS, "archs": NETWORKS,
+    "method": METHODS, "target": DATASETS, "source": DATASETS, "arch": NETWORKS, "ptm_archs": NETWORKS,
     "eval_archs": NETWORKS,
 }  # fmt: skip
 

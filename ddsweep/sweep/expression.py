@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from ddsweep.errors import UserError, closest
+from ddsweep.recipe import RENAMED
 
 MAX_LENGTH, MAX_DEPTH = 1000, 30  # in characters and in levels of nesting
 GRAMMAR = "fields, numbers, strings, True or False, compared by == != < <= > >= in, not in, combined by and, or, not"
@@ -96,7 +97,8 @@ class _Check:
                 inner = [left, *right[:-1], *self._last(ops, right)]
             case ast.Name(id=name):
                 if name not in self.names:
-                    raise UserError(f"{self.text!r}: unknown field {name!r}; {closest(name, self.names)}")
+                    hint = f"renamed to {RENAMED[name]}" if name in RENAMED else closest(name, self.names)
+                    raise UserError(f"{self.text!r}: unknown field {name!r}; {hint}")
                 return
             case ast.Constant(value=bool() | int() | float() | str()):
                 return

@@ -9,7 +9,7 @@ from typing import Any
 
 from ddsweep import data, plugins
 from ddsweep.errors import UserError, closest
-from ddsweep.recipe import Recipe
+from ddsweep.recipe import Recipe, unknown_parameter
 from ddsweep.sweep.document import Extra, Parameter, Profile, Scalar, SweepFile, read, validate
 from ddsweep.sweep.grid import Sweep
 from ddsweep.sweep.registry import find, find_profile, profiles, split
@@ -112,4 +112,4 @@ def _values(field: str, parameter: Parameter, path: Path) -> tuple[Scalar, ...]:
 def _check_fields(fields: Iterable[str], path: Path) -> None:
     for field in fields:
         if field not in Recipe.model_fields:
-            raise UserError(f"{path}: {field}: no such parameter; {closest(field, Recipe.model_fields)}")
+            raise UserError(f"{path}: {unknown_parameter(field)}")

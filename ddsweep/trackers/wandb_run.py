@@ -168,7 +168,11 @@ class Session:
 
 def tags(recipe: Recipe) -> list[str]:
     """What a person filters by; W&B takes 64 characters of each."""
-    guided = [recipe.regularizer, *(f"ptm {arch}" for arch in recipe.ptm_archs)] if recipe.ptm_archs else ["baseline"]
+    guided = (
+        [recipe.regularizer, *(f"ptm {arch}" for arch in recipe.ptm_arch_list)]
+        if recipe.ptm_arch_list
+        else ["baseline"]
+    )
     target = f"imagefolder {Path(recipe.target).name}" if ":" in recipe.target else recipe.target
     return [tag[:64] for tag in dict.fromkeys([recipe.method, target, f"ipc {recipe.ipc}", recipe.arch, *guided])]
 

@@ -93,7 +93,7 @@ def test_what_is_pruned_is_an_answer_and_the_baseline_never_is(monkeypatch: pyte
 
 def test_choices_that_make_no_recipe_fail_for_good_and_close_no_slot(monkeypatch: pytest.MonkeyPatch) -> None:
     ran = replaced(monkeypatch, complete)
-    axes = {"ptm_epochs": {"min": 5, "max": 30}, "ptm_epoch": {"values": [1, 20]}, "alpha": {"value": 5}}
+    axes = {"ptm_train_epochs": {"min": 5, "max": 30}, "ptm_epoch": {"values": [1, 20]}, "alpha": {"value": 5}}
     extra = {"baseline": {}, "profiles": {"demo": {"ptm_epoch": [1, 20]}}}
     rows = work(axes=axes, run_cap=8, extra=extra)
     failed = [row for row in rows if row.state is State.FAILED]

@@ -212,5 +212,5 @@ def test_a_sweep_that_is_known_here_names_the_epochs_to_keep(monkeypatch: pytest
     FolderStore(Path("runs")).remember(replace(Definition.of(mine), name="mine@demo"))
     for name in ("ablation-epoch@demo", "mine@demo", "elsewhere@demo"):
         wandb_trial.main(mine.cells[-1].recipe, Place(name, Path("runs"), "cpu"), cast("Any", Told()))
-    asked = {cell.recipe.ptm_epoch for cell in sweep.load("ablation-epoch@demo").cells if cell.recipe.ptm_archs}
+    asked = {cell.recipe.ptm_epoch for cell in sweep.load("ablation-epoch@demo").cells if cell.recipe.ptm_arch_list}
     assert kept == [asked, {1, 3}, None]

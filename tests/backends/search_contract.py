@@ -140,7 +140,7 @@ class SearchContract:
         assert (queue.drained(), queue.status().size) == (True, 6)
 
     def test_choices_that_make_no_recipe_are_a_point_that_fails(self, store: Sweeps) -> None:
-        axes = {"ptm_epochs": {"min": 5, "max": 30}, "ptm_epoch": {"values": [1, 20]}, "alpha": {"value": 5}}
+        axes = {"ptm_train_epochs": {"min": 5, "max": 30}, "ptm_epoch": {"values": [1, 20]}, "alpha": {"value": 5}}
         extra = {"baseline": {}, "profiles": {"demo": {"ptm_epoch": [1, 20]}}}
         queue = self.start(store, searched(axes=axes, run_cap=8, extra=extra))
         invalid = "invalid-"
@@ -153,7 +153,9 @@ class SearchContract:
 
         run(queue, body=body)
         rows = queue.status().rows
-        chosen = [(cast(int, row.point.params["ptm_epoch"]), cast(int, row.point.params["ptm_epochs"])) for row in rows]
+        chosen = [
+            (cast(int, row.point.params["ptm_epoch"]), cast(int, row.point.params["ptm_train_epochs"])) for row in rows
+        ]
         assert len(set(chosen)) == 8
         assert [row.state for row in rows] == [
             State.COMPLETE if epoch <= epochs else State.FAILED for epoch, epochs in chosen

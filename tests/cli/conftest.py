@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typer.testing import Result
 
 TINY = [
-    "iterations=2", "width=4", "batch_real=8", "ptm_epochs=2", "ptm_epoch=2", "ptm_batch=512", "eval_nets=2",
+    "iterations=2", "width=4", "batch_real=8", "ptm_train_epochs=2", "ptm_epoch=2", "ptm_batch=512", "eval_nets=2",
     "eval_epochs=4", "cclom_batch=32",
 ]  # fmt: skip
 Run = Callable[..., "Result"]

@@ -37,7 +37,7 @@ def refused(result, line: str) -> None:
         (["launch", "ablation-alpa"], "unknown sweep 'ablation-alpa'; did you mean ablation-alpha?"),
         (["show", "ablation-alpha", "-p", "dem"], "unknown profile 'dem'; did you mean demo?"),
         (["show", "ablation-alpha@demo", "-p", "paper"], "name different profiles"),
-        ([*SET, "alhpa=1"], "alhpa: no such parameter; did you mean alpha?"),
+        ([*SET, "alhpa=1"], "alhpa: unknown parameter; did you mean alpha?"),
         ([*SET, "alpha"], "'alpha': write KEY=VALUE"),
         ([*SET, "ipc=ten"], "ipc: 'ten' is text, not a whole number"),
         ([*SET, "ipc=0"], "ipc: 0 is not allowed; input should be greater than or equal to 1"),

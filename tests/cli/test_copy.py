@@ -43,7 +43,7 @@ def test_the_name_of_the_copy(ddsweep: Run) -> None:
     result = ddsweep("copy", "table5")
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines()[-1] == "ddsweep launch my-table5.yaml"
-    assert sweep.load("my-table5.yaml").axis == ("archs",)
+    assert sweep.load("my-table5.yaml").axis == ("ptm_archs",)
     Path("folder").mkdir()
     assert ddsweep("copy", "ablation-alpha@demo", "folder").exit_code == 0
     assert ddsweep("copy", "ablation-alpha", "without").stdout.splitlines()[-1] == "ddsweep launch without.yaml"
@@ -78,7 +78,7 @@ def test_a_file_is_overwritten_only_with_force(ddsweep: Run) -> None:
         (["ablation-alpha", "a@demo.yaml"], "a sweep's name cannot contain @"),
         (["ablation-alpa"], "unknown sweep 'ablation-alpa'; did you mean ablation-alpha?"),
         (["ablation-alpha", "-p", "dem"], "unknown profile 'dem'"),
-        (["ablation-alpha", "--set", "alhpa=1"], "alhpa: no such parameter"),
+        (["ablation-alpha", "--set", "alhpa=1"], "alhpa: unknown parameter"),
         (["ablation-alpha", "file/mine.yaml"], "cannot write file/mine.yaml"),
     ],
 )

@@ -74,7 +74,7 @@ def test_a_set_from_elsewhere(ddsweep: Run, tmp_path: Path) -> None:
 
 
 def test_label_robust_score(ddsweep: Run, key: str) -> None:
-    small = ["--nets", "1", "--set", "ptm_epochs=1", "--device", "cpu"]
+    small = ["--nets", "1", "--set", "ptm_train_epochs=1", "--device", "cpu"]
     judged = ddsweep("evaluate", f"runs/{key}", "--metric", "lrs", "--json", *small)
     (one,) = json.loads(judged.stdout)["networks"]
     assert one["lrs"]["synthetic"] == one["accuracy"]
@@ -91,7 +91,7 @@ MISTAKES = [
     (["export", "ffff", "--to", "pt"], "ffff: no finished run in runs has a key that begins so"),
     (["export", f"{SWEEP}@demo", "--to", "pt"], "export: 2 of the 2 cells of ablation-alpha@demo are meant"),
     (["export", f"{SWEEP}@demo:alpha=3", "--to", "pt"], "export: none of the 2 cells of ablation-alpha@demo has"),
-    (["export", f"{SWEEP}@demo:alpa=3", "--to", "pt"], "alpa: no such parameter; did you mean alpha?"),
+    (["export", f"{SWEEP}@demo:alpa=3", "--to", "pt"], "alpa: unknown parameter; did you mean alpha?"),
     (["evaluate", "runs/KEY", "--arch", "convnet9"], "arch: unknown network 'convnet9'"),
     (["evaluate", "runs/KEY", "--rule", "best1"], "eval_rule: 'best1' is not allowed"),
     (["evaluate", "runs/KEY", "--dataset", "digts"], "unknown dataset 'digts'; did you mean digits?"),

@@ -16,7 +16,7 @@ from ddsweep.results.result import Result
 from tests.cli.conftest import Run
 
 RUNS = Path("runs")
-SMALL = {"width": 4, "ptm_epochs": 1, "ptm_epoch": 1, "ptm_batch": 512, "archs": "convnet3", "eval_nets": 1}
+SMALL = {"width": 4, "ptm_train_epochs": 1, "ptm_epoch": 1, "ptm_batch": 512, "ptm_archs": "convnet3", "eval_nets": 1}
 
 
 @pytest.fixture

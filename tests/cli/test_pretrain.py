@@ -14,7 +14,7 @@ from tests import foundations
 from tests.cli.conftest import Run
 from tests.cli.test_bad_input import refused
 
-SMALL = ["--width", "4", "--set", "ptm_epochs=2", "--set", "ptm_batch=512", "-d", "cpu"]
+SMALL = ["--width", "4", "--set", "ptm_train_epochs=2", "--set", "ptm_batch=512", "-d", "cpu"]
 
 
 def test_the_pool_is_filled_ahead(ddsweep: Run) -> None:
@@ -36,7 +36,7 @@ def test_the_pool_is_filled_ahead(ddsweep: Run) -> None:
 
 
 def test_the_pool_names_the_sweeps_that_use_a_ptm(ddsweep: Run) -> None:
-    settings = ["--set", "ptm_epochs=20", "--set", "ptm_batch=64", "--width", "32"]  # of the demo
+    settings = ["--set", "ptm_train_epochs=20", "--set", "ptm_batch=64", "--width", "32"]  # of the demo
     assert ddsweep("pretrain", "digits", "--epochs", "1", *settings, "-d", "cpu").exit_code == 0
     (one,) = json.loads(ddsweep("pool", "--json").stdout)
     assert {"ablation-alpha@demo", "ablation-epoch@demo", "ablation-n-models@demo"} <= set(one["used_by"])
@@ -86,7 +86,7 @@ def test_a_sweep_whose_source_is_no_dataset(ddsweep: Run, monkeypatch: pytest.Mo
     ("words", "line"),
     [
         (["digitz"], "unknown dataset 'digitz'; did you mean digits?"),
-        (["digits", "--archs", "convnt3"], "archs: unknown network 'convnt3'; did you mean convnet3?"),
+        (["digits", "--archs", "convnt3"], "ptm_archs: unknown network 'convnt3'; did you mean convnet3?"),
         (["digits", "--epochs", "1;4"], "epochs: '1;4' is no list of whole numbers; write 1,4,150"),
         (["digits", "--epochs", "151"], "ptm_epoch: 151 is after the last epoch (allowed: 1 to 150)"),
         (["digits", "--set", "alpha=0"], "alpha: has no say in the training of a PTM"),

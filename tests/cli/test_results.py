@@ -67,7 +67,7 @@ def test_against_a_file_of_an_earlier_day(ddsweep: Run) -> None:
 def test_some_cells(ddsweep: Run) -> None:
     finish("table5", 0.58)
     lines = ddsweep("results", "table5", "--where", "n_archs == 2", "-f", "csv").stdout.splitlines()
-    assert [line.split(",")[0] for line in lines] == ["archs", "baseline", "convnet3+vgg11"]
+    assert [line.split(",")[0] for line in lines] == ["ptm_archs", "baseline", "convnet3+vgg11"]
     result = ddsweep("results", "table5", "--where", "n_arch == 2")
     assert result.exit_code == 2
     assert result.stderr.startswith("error: --where: 'n_arch == 2': unknown field 'n_arch'; did you mean n_archs?")

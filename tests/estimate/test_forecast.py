@@ -67,7 +67,7 @@ def test_later_steps_of_dc_train_the_network_first() -> None:
 
 
 def test_a_ptm_is_trained_from_its_last_epoch_on() -> None:
-    recipe = demo(archs="convnet3", ptm_epochs=30, ptm_batch=100)
+    recipe = demo(ptm_archs="convnet3", ptm_train_epochs=30, ptm_batch=100)
     (one,) = forecast.trainings(recipe)
     batches = math.ceil(1201 / 100)
     price = prices([recipe])

@@ -41,7 +41,7 @@ def measured(*recipes: Recipe, seconds: float = HERE.seconds) -> Prices:
     [
         {"regularizer": "none"},
         {"method": "dc", "regularizer": "none"},
-        {"method": "dsa", "archs": "convnet3+alexnet", "n_models": 2},
+        {"method": "dsa", "ptm_archs": "convnet3+alexnet", "n_models": 2},
         {"source": "shapes", "ptm_statistics": "source"},
         {"target": "shapes", "regularizer": "none", "eval_rule": "best", "eval_archs": "convnet2+alexnet-bn"},
         {"regularizer": "none", "iterations": 1, "eval_epochs": 1},
@@ -83,7 +83,7 @@ def test_a_published_model_needs_no_weights_to_be_measured(monkeypatch: pytest.M
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("choices", [{"regularizer": "none", "iterations": 8}, {"archs": "convnet3", "alpha": 1.0}])
+@pytest.mark.parametrize("choices", [{"regularizer": "none", "iterations": 8}, {"ptm_archs": "convnet3", "alpha": 1.0}])
 def test_bytes_are_those_of_real_files(choices: dict[str, Any], tmp_path: Path) -> None:
     recipe = tiny(**choices)
     price = measured(recipe, seconds=0.3)  # enough for whole pictures

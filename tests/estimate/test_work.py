@@ -31,8 +31,8 @@ def test_a_sweep_over_alpha_and_seeds_has_few_kinds() -> None:
 
 
 def test_architectures_of_ptms_are_measured_alone() -> None:
-    many = make({**DEMO, "archs": "convnet3+vgg11+alexnet", "n_models": 10})
-    one = make({**DEMO, "archs": "vgg11"})
+    many = make({**DEMO, "ptm_archs": "convnet3+vgg11+alexnet", "n_models": 10})
+    one = make({**DEMO, "ptm_archs": "vgg11"})
     both = titles(many, one)
     assert both == titles(many)
     assert [title for title in both if "clom" in title] == [
@@ -52,7 +52,7 @@ def test_what_a_step_depends_on_makes_another_kind(field: str, value: Any) -> No
     "choices", [{"seed": 3}, {"eval_nets": 2}, {"eval_archs": "vgg11"}, {"alpha": 7.0}, {"ptm_epoch": 2}]
 )
 def test_what_it_does_not_depend_on_does_not(choices: dict[str, Any]) -> None:
-    guided = {**DEMO, "archs": "convnet3"}
+    guided = {**DEMO, "ptm_archs": "convnet3"}
     ours, theirs = (work.Distilling.of(make(one), "convnet3") for one in (guided, guided | choices))
     assert ours == theirs
 

@@ -25,7 +25,7 @@ x-ddsweep:
 """
 NAME = "chaos@demo"
 CELL = [  # two to five seconds each if nobody strikes, and before them two PTMs
-    "ipc=1", "width=8", "iterations=300", "batch_real=16", "n_models=2", "ptm_epochs=6", "ptm_epoch=6",
+    "ipc=1", "width=8", "iterations=300", "batch_real=16", "n_models=2", "ptm_train_epochs=6", "ptm_epoch=6",
     "ptm_batch=128", "eval_nets=2", "eval_epochs=80",
 ]  # fmt: skip
 LEASE = "1,8"  # starved on a busy machine, an agent may be late by some seconds

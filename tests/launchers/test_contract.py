@@ -21,8 +21,8 @@ from ddsweep.launchers.local import LocalLauncher
 from ddsweep.sweep import Sweep
 
 TINY: dict[str, Any] = {
-    "iterations": 2, "width": 4, "batch_real": 8, "ptm_epochs": 1, "ptm_batch": 512, "eval_nets": 1, "eval_epochs": 2,
-    "alpha": [0, 10],
+    "iterations": 2, "width": 4, "batch_real": 8, "ptm_train_epochs": 1, "ptm_batch": 512, "eval_nets": 1,
+    "eval_epochs": 2, "alpha": [0, 10],
 }  # fmt: skip
 
 

@@ -85,7 +85,7 @@ def test_a_result_without_its_plugin_names_it(plug: Plug, tmp_path: Path, monkey
 
 def test_an_agent_with_other_code_takes_no_cell(plug: Plug, tmp_path: Path) -> None:
     plug(mine=HALF)
-    settings = TINY | {"alpha": [0], "ptm_epochs": 1}
+    settings = TINY | {"alpha": [0], "ptm_train_epochs": 1}
     alpha = sweep.load("ablation-alpha", "demo", settings)
     database = f"sqlite:///{tmp_path}/ddsweep.db"
     store = backends.connect(database)

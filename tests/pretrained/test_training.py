@@ -166,7 +166,7 @@ def test_what_a_killed_process_was_writing_does_not_stay(digits: Dataset) -> Non
 
 
 def test_which_ptms_a_sweep_needs() -> None:
-    base = {"target": "digits", "ipc": 1, "archs": "convnet2+convnet3", "n_models": 2, "ptm_epochs": 10}
+    base = {"target": "digits", "ipc": 1, "ptm_archs": "convnet2+convnet3", "n_models": 2, "ptm_train_epochs": 10}
     recipes = [make(base | {"ptm_epoch": epoch}) for epoch in (1, 4)] + [make(base | {"alpha": 0})]
     needs = spec.needs(recipes)
     assert {(one.arch, one.seed) for one in needs} == {
@@ -180,7 +180,7 @@ def test_which_ptms_a_sweep_needs() -> None:
 
 
 def test_ptms_trained_ahead_are_those_that_recipes_ask_for() -> None:
-    choices = {"archs": "convnet2+vgg11", "n_models": 2, "width": 16, "ptm_epochs": 10}
+    choices = {"ptm_archs": "convnet2+vgg11", "n_models": 2, "width": 16, "ptm_train_epochs": 10}
     trained = spec.ahead("shapes", choices, {1, 4})
     for one in ({"target": "shapes", "ipc": 10}, {"target": "cifar10", "source": "shapes", "size": 16}):
         recipes = [make(one | choices | {"method": "dc", "ipc": 10, "ptm_epoch": epoch}) for epoch in (1, 4)]

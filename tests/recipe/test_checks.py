@@ -20,8 +20,8 @@ from ddsweep.recipe import make
         ({"n_models": 0}, "n_models: 0 is out of range"),
         ({"source": "imagenet", "regularizer": "clom"}, "source is imagenet; use cclom, or source: target"),
         (
-            {"source": "imagenet", "archs": "convnet3"},
-            "archs: convnet3 is not published for imagenet (allowed: resnet18-",
+            {"source": "imagenet", "ptm_archs": "convnet3"},
+            "ptm_archs: convnet3 is not published for imagenet (allowed: resnet18-",
         ),
         ({"eval_epochs": 0}, "eval_epochs: 0 is out of range; at least 1"),
         ({"eval_strategy": "color_shear"}, "eval_strategy: unknown operation 'shear'"),

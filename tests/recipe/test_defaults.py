@@ -43,23 +43,23 @@ def test_what_has_no_effect_does_not_make_another_experiment() -> None:
     assert make({"method": "dm", "inner_epochs": 7, "distance": "mse"}).key() == make({"method": "dm"}).key()
     assert make({"method": "dc", "dsa_strategy": "crop"}).key() == make({"method": "dc"}).key()
     assert make({"source": "cifar10"}).key() == make({"source": "target"}).key()
-    assert make({"archs": "vgg11+convnet3"}).key() == make({"archs": "convnet3+vgg11"}).key()
+    assert make({"ptm_archs": "vgg11+convnet3"}).key() == make({"ptm_archs": "convnet3+vgg11"}).key()
 
 
 def test_a_published_model_guides_as_it_is() -> None:
     recipe = make({"target": "imagenette", "source": "imagenet", "arch": "convnet6", "ipc": 1})
-    assert (recipe.regularizer, recipe.archs, recipe.n_models, recipe.ptm_statistics) == (
+    assert (recipe.regularizer, recipe.ptm_archs, recipe.n_models, recipe.ptm_statistics) == (
         "cclom",
         "resnet18-imagenet",
         1,
         "source",
     )
-    training = ("ptm_epoch", "ptm_epochs", "ptm_lr", "ptm_weight_decay", "ptm_batch")
+    training = ("ptm_epoch", "ptm_train_epochs", "ptm_lr", "ptm_weight_decay", "ptm_batch")
     assert not any(getattr(recipe, field) for field in training)
     for choices in ({"n_models": 10}, {"ptm_epoch": 4}, {"ptm_lr": 0.1}, {"ptm_statistics": "target"}):
         given = {"target": "imagenette", "source": "imagenet", "arch": "convnet6", "ipc": 1} | choices
         assert make(given).key() == recipe.key()
-    assert make({"source": "internet"}).archs == "clip-rn50"
+    assert make({"source": "internet"}).ptm_archs == "clip-rn50"
     assert make({"source": "internet"}).title() == "dm · ipc 50 · α 1000 · clip-rn50 · from internet · seed 0"
     assert recipe.ptm_alphas == {"resnet18-imagenet": 1000}
 

@@ -17,7 +17,7 @@ PLUGGED = ("options", "plugins")  # of plugins' parts only: see tests/plugins
 def test_the_default_is_a_published_cell() -> None:
     recipe = make({})
     assert (recipe.method, recipe.ipc, recipe.iterations, recipe.lr_img, recipe.init) == ("dm", 50, 20000, 1.0, "real")
-    assert (recipe.regularizer, recipe.alpha, recipe.archs, recipe.n_models, recipe.ptm_epoch) == (
+    assert (recipe.regularizer, recipe.alpha, recipe.ptm_archs, recipe.n_models, recipe.ptm_epoch) == (
         "clom",
         1000.0,
         "convnet3",
@@ -31,7 +31,7 @@ def test_every_field_that_counts_makes_another_key() -> None:
     recipe = make({"method": "dsa", "ipc": 10, "target": "digits", "source": "shapes"})
     others: dict[str, Any] = {
         "target": "shapes", "method": "dc", "arch": "convnet2", "init": "noise", "dsa_strategy": "crop",
-        "distance": "cos", "regularizer": "none", "source": "cifar10", "archs": "alexnet", "eval_archs": "alexnet",
+        "distance": "cos", "regularizer": "none", "source": "cifar10", "ptm_archs": "alexnet", "eval_archs": "alexnet",
         "eval_strategy": "none", "eval_rule": "best", "ptm_statistics": "source", "precision": "bf16",
         "alpha_by_arch": "convnet3:7",
     }  # fmt: skip
@@ -45,8 +45,8 @@ def test_every_field_that_counts_makes_another_key() -> None:
 
 
 def test_keys_that_name_folders_on_peoples_disks() -> None:
-    assert make({}).key() == "2f99d15a30edf66b"
-    assert sweep.load("ablation-alpha", "demo").cells[0].key == "076d30d120ddb928"
+    assert make({}).key() == "a5715cf224ab8201"
+    assert sweep.load("ablation-alpha", "demo").cells[0].key == "c83f8ca8963d68f2"
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def test_any_choices_make_a_recipe_or_one_line(choices: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("choices", "line"),
     [
-        ({"alhpa": 1}, "alhpa: no such parameter; did you mean alpha?"),
+        ({"alhpa": 1}, "alhpa: unknown parameter; did you mean alpha?"),
         ({"alpha": "1e-3"}, "alpha: '1e-3' is text, not a number; write 0.001"),
         ({"lr_img": "1e-7"}, "write 1.0e-07"),
         ({"ipc": "ten"}, "ipc: 'ten' is text, not a whole number"),
@@ -77,7 +77,7 @@ def test_any_choices_make_a_recipe_or_one_line(choices: dict[str, Any]) -> None:
         ({"arch": "convnet9"}, "arch: unknown network 'convnet9'"),
         ({"size": 3}, "size: 3 is not allowed; input should be greater than or equal to 4"),
         ({"source": "imagent"}, "source: unknown dataset 'imagent'; did you mean imagenet? (allowed: "),
-        ({"archs": "clip-rn50"}, "archs: unknown network 'clip-rn50'"),
+        ({"ptm_archs": "clip-rn50"}, "ptm_archs: unknown network 'clip-rn50'"),
         ({"eval_archs": "resnet18-imagenet"}, "eval_archs: unknown network 'resnet18-imagenet'"),
         (
             {"eval_rule": "beste"},
@@ -93,3 +93,11 @@ def test_a_mistake_is_one_line(choices: dict[str, Any], line: str) -> None:
         make(choices)
     assert line in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("old", "new"), [("archs", "ptm_archs"), ("ptm_epochs", "ptm_train_epochs")])
+def test_an_old_name_of_a_field_is_answered_with_the_new_one(old: str, new: str) -> None:
+    with pytest.raises(UserError) as caught:
+        make({old: "convnet3"})
+    assert str(caught.value) == f"{old}: renamed to {new}"
+    assert new in Recipe.model_fields

@@ -55,8 +55,8 @@ def test_every_part_of_a_recipe_counts(plug: Plug) -> None:
     plug(mine=HALF, nets=NETWORK, pictures=STRIPES)
     named = {
         "method": {"method": "half"},
-        "arch": {"arch": "mine", "archs": "convnet3", "eval_archs": "convnet3"},
-        "archs": {"archs": "convnet3+mine"},
+        "arch": {"arch": "mine", "ptm_archs": "convnet3", "eval_archs": "convnet3"},
+        "ptm_archs": {"ptm_archs": "convnet3+mine"},
         "eval_archs": {"eval_archs": "mine+alexnet"},
         "target": {"target": "stripes"},
         "source": {"source": "stripes"},
@@ -74,7 +74,7 @@ def test_a_ptm_of_other_code_is_another_ptm(plug: Plug) -> None:
     plug(mine=HALF, nets=NETWORK)
     ((same,),) = spec.of(half())
     assert same == before, "the method has no say in the training of a PTM"
-    ((other,),) = spec.of(make({"target": "digits", "ipc": 1, "archs": "mine"}))
+    ((other,),) = spec.of(make({"target": "digits", "ipc": 1, "ptm_archs": "mine"}))
     assert other.plugins == other.settings["plugins"] == make({"arch": "mine", "target": "digits"}).plugins
 
 

@@ -16,7 +16,7 @@ FOUR = "convnet3+alexnet+vgg11+resnet18"
 
 
 @pytest.mark.parametrize(
-    ("archs", "alpha", "given", "alphas", "spelt"),
+    ("ptm_archs", "alpha", "given", "alphas", "spelt"),
     [
         (FOUR, 5000, "alexnet:100", [5000, 100, 5000, 5000], "alexnet:100"),
         (FOUR, 5000, "vgg11:1e1+alexnet:100.0", [5000, 100, 10, 5000], "alexnet:100+vgg11:10"),
@@ -28,9 +28,9 @@ FOUR = "convnet3+alexnet+vgg11+resnet18"
         ("convnet3+alexnet", 5000, "alexnet:2e22", [5000, 2e22], "alexnet:2e22"),
     ],
 )
-def test_alpha_by_architecture(archs: str, alpha: float, given: str, alphas: list[float], spelt: str) -> None:
-    recipe = make({"archs": archs, "alpha": alpha, "alpha_by_arch": given})
-    order = [arch for arch in FOUR.split("+") if arch in archs]
+def test_alpha_by_architecture(ptm_archs: str, alpha: float, given: str, alphas: list[float], spelt: str) -> None:
+    recipe = make({"ptm_archs": ptm_archs, "alpha": alpha, "alpha_by_arch": given})
+    order = [arch for arch in FOUR.split("+") if arch in ptm_archs]
     assert [recipe.ptm_alphas[arch] for arch in order] == alphas
     assert recipe.alpha_by_arch == spelt
     assert make(recipe.model_dump()) == recipe
@@ -39,8 +39,8 @@ def test_alpha_by_architecture(archs: str, alpha: float, given: str, alphas: lis
 def test_one_spelling_of_alpha_by_architecture() -> None:
     assert make({"alpha_by_arch": "convnet3:7"}).key() == make({"alpha": 7}).key()
     assert make({"alpha_by_arch": "convnet3:0"}).key() == make({"alpha": 0}).key()
-    assert make({"alpha_by_arch": "alexnet:7", "alpha": 0, "archs": FOUR}).key() == make({"alpha": 0}).key()
-    assert make({"archs": FOUR, "alpha": 5000, "alpha_by_arch": "alexnet:100"}).title() == (
+    assert make({"alpha_by_arch": "alexnet:7", "alpha": 0, "ptm_archs": FOUR}).key() == make({"alpha": 0}).key()
+    assert make({"ptm_archs": FOUR, "alpha": 5000, "alpha_by_arch": "alexnet:100"}).title() == (
         "dm · ipc 50 · α 5000 (alexnet 100) · convnet3+alexnet+vgg11+resnet18 · N_m 1 · epoch 150 · seed 0"
     )
 

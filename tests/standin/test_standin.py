@@ -131,7 +131,7 @@ def test_sweeps_of_a_project(server: Standin) -> None:
 
 @pytest.fixture
 def sweep() -> Sweep:
-    parameters = {"alpha": {"values": [0, 1]}, "archs": {"values": ["a", "b"]}, "ipc": {"value": 1}}
+    parameters = {"alpha": {"values": [0, 1]}, "ptm_archs": {"values": ["a", "b"]}, "ipc": {"value": 1}}
     return Sweep(ENTITY, "p", yaml.safe_dump({"method": "grid", "parameters": parameters}))
 
 

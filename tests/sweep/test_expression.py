@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ddsweep.errors import UserError
 from ddsweep.sweep.expression import MAX_DEPTH, MAX_LENGTH, Expression
 
-CHOICES: dict[str, Any] = {"alpha": 0.5, "n_models": 10, "method": "dm", "archs": "convnet3+vgg11", "done": True}
+CHOICES: dict[str, Any] = {"alpha": 0.5, "n_models": 10, "method": "dm", "ptm_archs": "convnet3+vgg11", "done": True}
 
 
 def holds(text: str, **changes: Any) -> bool:
@@ -89,7 +89,7 @@ PROGRAMS = [
     "(y := 1) == 1", "method is 'dm'",
     "alpha == None", "alpha == b'x'", "alpha == 1j", "alpha == ...", "~n_models == 1",
     "+n_models == 1", "alpha == [1]", "[1] == alpha", "alpha in [n_models]", "alpha in [[1]]", "alpha in [not done]",
-    "*alpha", "await alpha", "yield", "alpha == (1,)", "{'a': 1} == alpha", "{**{}} == 1", "alpha in [1, *archs]",
+    "*alpha", "await alpha", "yield", "alpha == (1,)", "{'a': 1} == alpha", "{**{}} == 1", "alpha in [1, *ptm_archs]",
     "alpha in [0.5] in [True]", "alpha in [0.5] == True", "alpha < [1] in [True]",
 ]  # fmt: skip
 
@@ -104,13 +104,13 @@ def test_a_program_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("alhpa == 0", "'alhpa == 0': unknown field 'alhpa'; did you mean alpha? (allowed: alpha, archs, done, "),
+        ("alhpa == 0", "'alhpa == 0': unknown field 'alhpa'; did you mean alpha? (allowed: alpha, done, "),
         ("alpha = 0", "'alpha = 0': cannot be parsed at '= 0'; write fields, numbers"),
         ("alpha ==", "'alpha ==': cannot be parsed at 'alpha =='; write"),
         ("", "'': cannot be parsed at 'its end'; write"),
         ("alpha == 0 and exit()", "'exit()' is not allowed here; write"),
         ("alpha in 'abc'", "\"'abc'\" is not a list; write in [a, b]"),
-        ("alpha in archs", "'archs' is not a list; write in [a, b]"),
+        ("alpha in ptm_archs", "'ptm_archs' is not a list; write in [a, b]"),
         ("a" * (MAX_LENGTH + 1), f"is longer than {MAX_LENGTH} characters"),
         ("not " * MAX_DEPTH + "done", f"is nested more than {MAX_DEPTH} levels deep"),
         ("-" * 900 + "1 == alpha", f"is nested more than {MAX_DEPTH} levels deep"),

@@ -40,18 +40,18 @@ def test_profiles_of_the_sweep_file_override_the_profile() -> None:
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"parameters": {"alhpa": {"value": 1}}}, "alhpa: no such parameter; did you mean alpha?"),
+        ({"parameters": {"alhpa": {"value": 1}}}, "alhpa: unknown parameter; did you mean alpha?"),
         ({"parameters": {"alpha": {}}}, "parameters.alpha: needs exactly one of value and values"),
         ({"parameters": {"alpha": {"values": [0, "1e-3"]}}}, "write 0.001"),
         ({"parameters": {"ipc": {"value": 0}}}, "ipc: 0 is not allowed"),
-        ({"x-ddsweep": {"axis": ["alpah"]}}, "alpah: no such parameter; did you mean alpha?"),
+        ({"x-ddsweep": {"axis": ["alpah"]}}, "alpah: unknown parameter; did you mean alpha?"),
         (
             {"x-ddsweep": {"axis": ["alpha"], "profiles": {"dmo": {"alpha": [1]}}}},
             "x-ddsweep.profiles: unknown profile 'dmo'; did you mean demo?",
         ),
         (
             {"x-ddsweep": {"axis": ["alpha"], "profiles": {"paper": {"alhpa": [1]}}}},
-            "alhpa: no such parameter; did you mean alpha?",
+            "alhpa: unknown parameter; did you mean alpha?",
         ),
     ],
 )
@@ -77,7 +77,7 @@ keys = st.sampled_from(
 )
 documents = st.dictionaries(keys | st.text(max_size=6), json_like, max_size=5)
 parameters = st.dictionaries(
-    st.sampled_from(["alpha", "ipc", "method", "target", "source", "archs", "seed"]) | st.text(max_size=4),
+    st.sampled_from(["alpha", "ipc", "method", "target", "source", "ptm_archs", "seed"]) | st.text(max_size=4),
     st.dictionaries(st.sampled_from(["value", "values", "min", "max", "distribution", "q"]), json_like, max_size=3),
     max_size=3,
 )

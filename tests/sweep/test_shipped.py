@@ -74,7 +74,7 @@ def test_table_1_shares_its_cells_with_the_ablations(name: str, shared: int) -> 
 def test_table_4_has_well_trained_and_sub_optimal_ptms_at_every_scale(profile: str, epochs: set[int]) -> None:
     guided = [cell.recipe for cell in sweep.load("table4", profile).cells if cell.recipe.alpha]
     assert {recipe.ptm_epoch for recipe in guided} == epochs
-    assert {(recipe.n_archs, recipe.ptm_epoch == recipe.ptm_epochs) for recipe in guided} == {
+    assert {(recipe.n_archs, recipe.ptm_epoch == recipe.ptm_train_epochs) for recipe in guided} == {
         (1, True),
         (4, True),
         (4, False),

@@ -119,7 +119,7 @@ def test_some_cells_of_a_sweep() -> None:
         ("lr_img", 0.1),
         ("seed", 10_000_000),
         ("source", "1e3"),
-        ("archs", "none"),
+        ("ptm_archs", "none"),
         ("alpha_by_arch", ""),
         ("target", "imagefolder:/data/two words, 'quoted' = \"odd\""),
         ("target", "0"),
@@ -152,7 +152,7 @@ def test_large_whole_numbers_may_come_back_as_powers_of_ten() -> None:
 
 @pytest.mark.parametrize("text", ["alpha", "alpha=one", "alpha='1", 7])
 def test_a_cell_that_cannot_be_parsed_is_one_line(text: Any) -> None:
-    with pytest.raises(UserError, match=r"write FIELD=VALUE|no such parameter") as caught:
+    with pytest.raises(UserError, match=r"write FIELD=VALUE|unknown parameter") as caught:
         make(configurations.choices({"cell": text}))
     assert "\n" not in str(caught.value)
 

@@ -358,7 +358,7 @@ class TestOffline:
     "choices",
     [
         {}, {"alpha": 0.0}, {"method": "dsa", "ipc": 10, "lr_img": 5.0}, {"target": "svhn", "source": "cifar10"},
-        {"source": "imagenet"}, {"archs": "convnet3+alexnet", "alpha_by_arch": "convnet3:1+alexnet:0"},
+        {"source": "imagenet"}, {"ptm_archs": "convnet3+alexnet", "alpha_by_arch": "convnet3:1+alexnet:0"},
     ],
 )  # fmt: skip
 def test_types_survive_a_service_that_knows_one_kind_of_number(choices: dict[str, Any]) -> None:

@@ -241,7 +241,7 @@ def well_trained(sweep: Sweep, recipe: Recipe) -> Recipe:
     choices: dict[str, Scalar | None] = {
         name: getattr(recipe, name) for name in ("target", "size", "method", "ipc", "arch", "width")
     }
-    choices |= {"regularizer": "clom", "source": "target", "alpha": 1.0, "archs": recipe.arch, "n_models": 1}
+    choices |= {"regularizer": "clom", "source": "target", "alpha": 1.0, "ptm_archs": recipe.arch, "n_models": 1}
     choices |= dict.fromkeys(("ptm_epoch", "alpha_by_arch", "ptm_statistics", "cclom_batch"))  # their defaults
     return sweep.recipe(choices)
 

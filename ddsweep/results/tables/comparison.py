@@ -129,7 +129,7 @@ def _agree(ours: Recipe, theirs: Recipe, fields: Iterable[str]) -> bool:
 
 def _value(recipe: Recipe, field: str) -> object:
     """The last epoch of a shorter training stands for that of a longer one: both are well-trained PTMs."""
-    last = field == "ptm_epoch" and recipe.ptm_epoch == recipe.ptm_epochs
+    last = field == "ptm_epoch" and recipe.ptm_epoch == recipe.ptm_train_epochs
     return paper.LAST if last else getattr(recipe, field)
 
 

@@ -101,7 +101,7 @@ def _caption(part: Part, remarks: Sequence[str]) -> str:
 def _note(note: str) -> str:
     """``N_a 1: ConvNet-3``."""
     count, _, archs = note.partition(": ")
-    return f"{count}: {naming.value('archs', archs)}"
+    return f"{count}: {naming.value('ptm_archs', archs)}"
 
 
 def _by_setting(table: Table) -> Tabular:

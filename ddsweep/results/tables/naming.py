@@ -14,8 +14,8 @@ from ddsweep.sweep import Sweep
 
 FIELDS = {
     "alpha": "α", "alpha_by_arch": "α by architecture", "n_models": "N_m", "n_archs": "N_a", "ipc": "IPC",
-    "ptm_epoch": "PTM epoch", "archs": "PTMs", "arch": "network", "regularizer": "loss", "eval_archs": "evaluated",
-    "ptm_epochs": "PTM epochs",
+    "ptm_epoch": "PTM epoch", "ptm_archs": "PTMs", "arch": "network", "regularizer": "loss", "eval_archs": "evaluated",
+    "ptm_train_epochs": "PTM epochs",
 }  # fmt: skip
 LOSSES = {"none": "none", "clom": "CLoM", "cclom": "CCLoM"}
 SPOKEN = ("method", "target", "source")  # fields whose values say what they are: no name goes before them
@@ -35,7 +35,7 @@ def value(name: str, text: str) -> str:
         return LOSSES.get(text, text)
     if name in ("target", "source"):
         return FOUNDATIONS[text].domain if text in FOUNDATIONS else dataset(text)
-    if name in ("archs", "arch", "eval_archs", "eval_arch"):
+    if name in ("ptm_archs", "arch", "eval_archs", "eval_arch"):
         return ", ".join(network(part) for part in text.split("+"))
     return text
 
@@ -56,7 +56,7 @@ def label(axis: str, text: str) -> str:
 def axis(sweep: Sweep) -> str:
     """The parameters of the columns, joined by ``×``."""
     counted = _counted(sweep)
-    return " × ".join("n_archs" if name == "archs" and counted else name for name in sweep.axis)
+    return " × ".join("n_archs" if name == "ptm_archs" and counted else name for name in sweep.axis)
 
 
 def column_label(sweep: Sweep, recipe: Recipe) -> str:
@@ -65,7 +65,7 @@ def column_label(sweep: Sweep, recipe: Recipe) -> str:
         return BASELINE
     counted = _counted(sweep)
     return " × ".join(
-        str(recipe.n_archs) if name == "archs" and counted else axis_value(recipe, name) for name in sweep.axis
+        str(recipe.n_archs) if name == "ptm_archs" and counted else axis_value(recipe, name) for name in sweep.axis
     )
 
 
@@ -77,11 +77,11 @@ def axis_value(recipe: Recipe, name: str) -> str:
 
 def _counted(sweep: Sweep) -> bool:
     """Beside another axis a set of architectures is written as its length, N_a, if that tells all sets apart."""
-    sets = {cell.recipe.archs for cell in sweep.cells if not sweep.is_baseline(cell.recipe)}
-    return len(sweep.axis) > 1 and "archs" in sweep.axis and len(sets) == len({len(one.split("+")) for one in sets})
+    sets = {cell.recipe.ptm_archs for cell in sweep.cells if not sweep.is_baseline(cell.recipe)}
+    return len(sweep.axis) > 1 and "ptm_archs" in sweep.axis and len(sets) == len({len(one.split("+")) for one in sets})
 
 
 def notes(sweep: Sweep) -> tuple[str, ...]:
     """What a label stands for, where it is an abbreviation."""
-    sets = {cell.recipe.archs: cell.recipe.n_archs for cell in sweep.cells if cell.recipe.archs}
+    sets = {cell.recipe.ptm_archs: cell.recipe.n_archs for cell in sweep.cells if cell.recipe.ptm_archs}
     return tuple(f"N_a {count}: {archs}" for archs, count in sets.items()) if _counted(sweep) else ()

@@ -23,7 +23,7 @@ from ddsweep.recipe import Recipe, make
 from ddsweep.registry.networks import paper_name
 
 LAST, SUB_OPTIMAL = -1, 4
-NAMED = ("target", "source", "method", "regularizer", "n_models", "archs", "ptm_epoch", "ipc")
+NAMED = ("target", "source", "method", "regularizer", "n_models", "ptm_archs", "ptm_epoch", "ipc")
 MARKS = {
     "?": "what the paper prints here could not be read with certainty (--format json has the notes)",
     "*": f"sub-optimal PTMs, whose epoch the paper does not print for this method; epoch {SUB_OPTIMAL} is DSA's",
@@ -101,8 +101,8 @@ def experiment(recipe: Recipe, eval_arch: str) -> Experiment:
         method=recipe.method,
         regularizer=recipe.regularizer,
         n_models=recipe.n_models,
-        archs=frozenset(plain(paper_name(arch)) for arch in recipe.ptm_archs),
-        ptm_epoch=LAST if guided and recipe.ptm_epoch == recipe.ptm_epochs else recipe.ptm_epoch,
+        archs=frozenset(plain(paper_name(arch)) for arch in recipe.ptm_arch_list),
+        ptm_epoch=LAST if guided and recipe.ptm_epoch == recipe.ptm_train_epochs else recipe.ptm_epoch,
         ipc=recipe.ipc,
         eval_arch=plain(paper_name(eval_arch)),
     )

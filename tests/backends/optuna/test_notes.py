@@ -82,11 +82,11 @@ def test_the_figure_has_a_trace_per_setting_and_the_baseline_as_a_dotted_line() 
 
 
 def test_the_baseline_may_be_among_what_is_fixed() -> None:
-    definition = {"axis": ["archs"], "baseline": {"regularizer": "none"}, "parameters": {"regularizer": ["none"]}}
-    status = Status("s", [row(0.5, archs="vgg11")])
+    definition = {"axis": ["ptm_archs"], "baseline": {"regularizer": "none"}, "parameters": {"regularizer": ["none"]}}
+    status = Status("s", [row(0.5, ptm_archs="vgg11")])
     assert notes.figure(status, definition).data == ()
     assert len(notes.figure(status, definition).layout.shapes) == 1
-    assert len(notes.figure(status, {"axis": ["archs"]}).data) == 1
+    assert len(notes.figure(status, {"axis": ["ptm_archs"]}).data) == 1
 
 
 def test_a_figure_of_nothing() -> None:

@@ -293,7 +293,7 @@ REASONS: list[tuple[dict[str, str | None], str]] = [
 def test_why_wandb_cannot_be_used_is_one_line_without_the_key(server: Standin) -> None:
     cases = json.dumps([*((changes, "") for changes, _ in REASONS), ({}, "somebody")])
     command = [sys.executable, "-c", ASK, cases]
-    answer = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
+    answer = subprocess.run(command, cwd=Path(__file__).parents[3], capture_output=True, text=True, check=True)
     said = [json.loads(line) for line in answer.stdout.splitlines()]
     assert said == [*([line, line] for _, line in REASONS), ["", "wandb: no permission for somebody/p"]]
     assert answer.stderr == ""

@@ -20,7 +20,7 @@ from ddsweep.sweep import Sweep
 from tests.toys import noise, spy
 
 RUNS = Path("runs")
-TINY = {"ipc": 3, "width": 4, "ptm_epochs": 2, "ptm_epoch": 1, "ptm_batch": 256, "archs": "convnet3"}
+TINY = {"ipc": 3, "width": 4, "ptm_train_epochs": 2, "ptm_epoch": 1, "ptm_batch": 256, "ptm_archs": "convnet3"}
 
 
 def silhouette(places: Tensor, labels: Tensor) -> float:

@@ -72,8 +72,8 @@ def test_another_scale_is_said_in_one_line() -> None:
     compared = compare("ablation-n-models@quick", method=["dm"])
     assert [line.entry.column for line in compared.lines if line.other] == ["baseline", "1"]
     assert compared.caveat == (
-        "settings that differ (paper in brackets): iterations 500 (20000), batch_real 128 (256), ptm_epochs 30 (150), "
-        "eval_nets 3 (5), eval_epochs 300 (1000)"
+        "settings that differ (paper in brackets): iterations 500 (20000), batch_real 128 (256), "
+        "ptm_train_epochs 30 (150), eval_nets 3 (5), eval_epochs 300 (1000)"
     )
 
 
@@ -154,7 +154,7 @@ def test_every_comparison_fits_the_screen(name: str, profile: str) -> None:
 
 
 def test_the_screen_to_the_letter() -> None:
-    compared = compare("table5", 0.01, archs=["convnet3", "vgg11", "convnet3+resnet18"])
+    compared = compare("table5", 0.01, ptm_archs=["convnet3", "vgg11", "convnet3+resnet18"])
     assert lines_of(compared) == [
         " PTMs                  accuracy          paper   difference   overlap",
         " ────────────────────────────────────────────────────────────────────",
@@ -172,7 +172,9 @@ def test_the_screen_to_the_letter() -> None:
 def test_formats_hold_the_same_comparison() -> None:
     compared = compare("table4", 0.002)
     records = json.loads(formats.as_json(formats.records(compared)))
-    at = {(record["method"], record["archs"], record["ptm_epoch"], record["eval_arch"]): record for record in records}
+    at = {
+        (record["method"], record["ptm_archs"], record["ptm_epoch"], record["eval_arch"]): record for record in records
+    }
     assert len(at) == 48
     record = at["dsa", "convnet3+alexnet+vgg11+resnet18", "4", "alexnet"]
     assert record["against"] == "paper"

@@ -37,7 +37,7 @@ def choices(line: dict[str, str]) -> dict[str, Any]:
         return chosen
     return chosen | {
         "source": OURS[line["source"]], "n_models": int(line["n_m"]),
-        "archs": "+".join(OURS[arch] for arch in line["archs"].split("|")),
+        "ptm_archs": "+".join(OURS[arch] for arch in line["archs"].split("|")),
         "ptm_epoch": 4 if line["ptm_epoch"] == "SO" else int(line["ptm_epoch"]),
     }  # fmt: skip
 
@@ -109,7 +109,7 @@ def test_the_table_that_is_asked_for_goes_before_its_repetition(table: str) -> N
         ({"ipc": 20}, "convnet3"),
         ({"n_models": 2}, "convnet3"),
         ({"ptm_epoch": 120}, "convnet3"),
-        ({"archs": "convnet3+vgg11"}, "convnet3"),
+        ({"ptm_archs": "convnet3+vgg11"}, "convnet3"),
         ({"target": "digits"}, "convnet3"),
         ({"regularizer": "cclom"}, "convnet3"),
     ],
@@ -141,7 +141,7 @@ def test_a_cell_at_paper_scale_is_its_own_twin() -> None:
 
 
 def test_comparing_needs_no_torch() -> None:
-    code = "import sys; from ddsweep.results import against, formats, layout, paper, screen, table; paper.read(); "
+    code = "import sys; from ddsweep.results.tables import comparison, formats, layout, paper, table, terminal; paper.read(); "
     code += "print('torch' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "False"

@@ -191,7 +191,11 @@ def test_several_architectures_in_the_other_formats() -> None:
     assert len(records) == 16
     assert [record["eval_arch"] for record in records] == [arch for arch in ARCHS for _ in REACHED]
     # a script gets the fields of the recipe and not the abbreviation that people read
-    assert (records[1]["archs"], records[1]["ptm_epoch"], records[2]["archs"]) == ("convnet3", "20", "+".join(ARCHS))
+    assert (records[1]["ptm_archs"], records[1]["ptm_epoch"], records[2]["ptm_archs"]) == (
+        "convnet3",
+        "20",
+        "+".join(ARCHS),
+    )
     assert [record["average_gain"] for record in records[:2]] == [None, pytest.approx(0.025)]
     lines = list(csv.DictReader(io.StringIO(formats.as_csv(formats.records(built)))))
     assert [line["eval_arch"] for line in lines] == [record["eval_arch"] for record in records]
@@ -224,10 +228,10 @@ def test_a_cell_has_entries_only_for_what_it_evaluates() -> None:
 
 
 def test_sets_of_architectures_that_are_equally_large_are_written_out() -> None:
-    settings = {"n_models": [1, 2], "archs": ["convnet3", "vgg11"]}
+    settings = {"n_models": [1, 2], "ptm_archs": ["convnet3", "vgg11"]}
     one = sweep.load("table1", "demo", settings)
     built = table.build(one, {})
-    assert built.axis == "n_models × archs"
+    assert built.axis == "n_models × ptm_archs"
     assert built.columns == ["baseline", "1 × convnet3", "1 × vgg11", "2 × convnet3", "2 × vgg11"]
     assert built.notes == ()
 
