@@ -65,9 +65,24 @@ def test_best_tests_every_fifty_epochs():
 
 
 @pytest.mark.parametrize(
+    ("rule", "tested"),
+    [
+        (Rule(epochs=8, checks=3), [2, 4, 6, 8]),
+        (Rule(epochs=8, checks=3, restart=True), [3, 6, 9]),  # of nine passes
+        (Rule(epochs=3, checks=20), [1, 2, 3]),
+        (Rule(epochs=7, checks=2), [3, 6, 7]),
+    ],
+)
+def test_tests_are_evenly_spaced_over_the_passes(rule, tested):
+    assert [done for done in range(1, rule.passes + 1) if rule.tested(done)] == tested
+
+
+@pytest.mark.parametrize(
     ("dataset", "arch", "strategy", "epochs"),
     [
         ("digits", "convnet3", "crop_scale_rotate", 1000),
+        ("mnist", "convnet3", "crop_scale_rotate", 1000),
+        ("fashionmnist", "convnet3", "none", 300),
         ("cifar10", "convnet3-bn", "crop_noise", 1000),
         ("digits", "convnet3-bn", "crop_noise", 1000),
         ("cifar10", "convnet3", "none", 300),
@@ -140,11 +155,13 @@ def test_dc_rules_use_dc_operations(monkeypatch):
     assert used == ["crop_noise"] * 3
 
 
-@pytest.mark.parametrize(("checks", "expected"), [(1, 0.4), (4, 0.9)])
+@pytest.mark.parametrize(("checks", "expected"), [(1, Score(0.4, [0.4])), (4, Score(0.9, [0.8, 1.0]))])
 def test_the_last_test_counts_unless_the_best_is_asked_for(monkeypatch, checks, expected):
-    results = iter([0.4] if checks == 1 else [0.3, 0.9, 0.9, 0.4])
-    monkeypatch.setattr(trainer, "accuracy", lambda net, data: Score(next(results), [0.0]))
-    assert train(Rule(epochs=8, checks=checks)).accuracy == expected
+    """Of equally good ones the first."""
+    several = [Score(0.3, [0.3]), Score(0.9, [0.8, 1.0]), Score(0.9, [1.0, 0.8]), Score(0.4, [0.4])]
+    results = iter(several[-1:] if checks == 1 else several)
+    monkeypatch.setattr(trainer, "accuracy", lambda net, data: next(results))
+    assert train(Rule(epochs=8, checks=checks)) == expected
     assert not list(results)
 
 

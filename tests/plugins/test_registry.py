@@ -9,7 +9,7 @@ import pytest
 from ddsweep import nn
 from ddsweep.errors import UserError
 from ddsweep.plugins.registry import Registry
-from ddsweep.registry.networks import join
+from ddsweep.registry import networks
 from tests.plugins.plugged import Plug, plug
 
 __all__ = ["plug"]
@@ -33,9 +33,9 @@ def test_the_order_does_not_depend_on_which_plugin_is_loaded_first(order: tuple[
 
 def test_the_spelling_of_a_set_of_networks(plug: Plug) -> None:
     plug(b=NETWORK.format(name="aaa"), a=NETWORK.format(name="zzz"))
-    assert join(["zzz", "resnet18", "aaa", "convnet3"]) == "convnet3+resnet18+aaa+zzz"
+    assert networks.join(["zzz", "resnet18", "aaa", "convnet3"]) == "convnet3+resnet18+aaa+zzz"
     assert nn.names()[-2:] == ["aaa", "zzz"]
-    assert nn.table.paper_name("zzz") == "zzz!"
+    assert networks.paper_name("zzz") == "zzz!"
 
 
 def test_only_the_same_source_may_register_a_name_again() -> None:

@@ -62,17 +62,18 @@ def test_every_image_is_looked_at_once_and_none_before_it_is_drawn() -> None:
         assert net.looked == len(drawn)
 
 
-def test_features_are_kept_only_as_long_as_there_is_room() -> None:
-    """Three PTMs of 60 × 64 float64 features, and room for two of them."""
+@pytest.mark.parametrize(("missing", "looked"), [(0, [60, 60, 180]), (1, [60, 180, 180])])
+def test_features_are_kept_only_as_long_as_there_is_room(missing: int, looked: list[int]) -> None:
+    """Three PTMs of 60 × 64 float64 features, and room for two of them, or for a byte less."""
     dataset, nets = toys.dataset(), [Counting(seed=seed) for seed in range(3)]
     size = 60 * 64 * 8
-    shared = Pool([[model(net=net) for net in nets]], Room(2 * size + 1))
+    shared = Pool([[model(net=net) for net in nets]], Room(2 * size - missing))
     (models,) = shared.models
     for _ in range(3):
         for one in models:
             one.features(dataset, torch.arange(60))
-    assert [net.looked for net in nets] == [60, 60, 180]
-    assert models[0].room.left == 1
+    assert [net.looked for net in nets] == looked
+    assert models[0].room.left == (size - 1 if missing else 0)
 
 
 def test_one_trial_keeps_no_more_than_four_gibibytes() -> None:

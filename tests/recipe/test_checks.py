@@ -32,3 +32,10 @@ def test_a_contradiction_is_one_line(choices: dict[str, Any], line: str) -> None
         make(choices)
     assert line in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "choices", [{"ipc": 5000}, {"ptm_epoch": 150}, {"ptm_epoch": 1}, {"n_models": 1}, {"eval_epochs": 1}]
+)
+def test_the_bounds_themselves_are_allowed(choices: dict[str, Any]) -> None:
+    assert make(choices).model_dump().items() >= choices.items()

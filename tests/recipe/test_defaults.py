@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from ddsweep.recipe import make
-from ddsweep.registry.methods import LOOPS
 
 
 @pytest.mark.parametrize(
@@ -29,11 +28,63 @@ def test_alpha_by_method_and_ipc(method: str, ipc: int, target: str, alpha: floa
     assert make({"method": method, "ipc": ipc, "target": target}).alpha == alpha
 
 
-@pytest.mark.parametrize(("ipc", "loops"), LOOPS.items())
+@pytest.mark.parametrize(
+    ("ipc", "loops"), [(1, (1, 1)), (10, (10, 50)), (20, (20, 25)), (30, (30, 20)), (40, (40, 15)), (50, (50, 10))]
+)
 def test_loops_by_ipc(ipc: int, loops: tuple[int, int]) -> None:
     recipe = make({"method": "dc", "ipc": ipc})
     assert (recipe.outer_loops, recipe.inner_epochs) == loops
-    assert (recipe.iterations, recipe.lr_img, recipe.init, recipe.dsa_strategy) == (1000, 0.1, "noise", "none")
+
+
+FULL = "color_crop_cutout_flip_scale_rotate"
+MATCHED = {"batch_real": 256, "batch_train": 256, "lr_net": 0.01, "distance": "rows"}
+UNTRAINED = {
+    "batch_real": 256,
+    "batch_train": 0,
+    "lr_net": 0.0,
+    "distance": "none",
+    "outer_loops": 1,
+    "inner_epochs": 0,
+}
+
+
+@pytest.mark.parametrize(
+    ("method", "published"),
+    [
+        ("dc", {"init": "noise", "iterations": 1000, "lr_img": 0.1, "dsa_strategy": "none"} | MATCHED),
+        ("dsa", {"init": "real", "iterations": 1000, "lr_img": 0.1, "dsa_strategy": FULL} | MATCHED),
+        ("dm", {"init": "real", "iterations": 20000, "lr_img": 1.0, "dsa_strategy": FULL} | UNTRAINED),
+    ],
+)
+def test_a_method_has_the_defaults_of_its_publication(method: str, published: dict[str, Any]) -> None:
+    recipe = make({"method": method}).model_dump()
+    assert {field: recipe[field] for field in published} == published
+
+
+@pytest.mark.parametrize(("ipc", "rate"), [(1, 1.0), (50, 1.0), (125, 1.0), (126, 10.0), (500, 10.0)])
+def test_dm_takes_larger_steps_on_large_sets(ipc: int, rate: float) -> None:
+    assert make({"method": "dm", "ipc": ipc}).lr_img == rate
+    assert make({"method": "dsa", "ipc": ipc, "outer_loops": 1, "inner_epochs": 1}).lr_img == 0.1
+
+
+def test_ptms_are_trained_as_in_the_paper() -> None:
+    recipe = make({})
+    published = {"ptm_epochs": 150, "ptm_epoch": 150, "ptm_lr": 0.01, "ptm_weight_decay": 0.005, "ptm_batch": 256}
+    assert {field: getattr(recipe, field) for field in published} == published
+    assert (recipe.n_models, recipe.archs, recipe.source, recipe.regularizer) == (1, "convnet3", "target", "clom")
+
+
+def test_cclom_compares_with_as_many_real_images_as_in_the_paper() -> None:
+    """8196, as the example of the released code has it, and not 8192."""
+    across = make({"source": "cifar100"})
+    assert (across.regularizer, across.alpha, across.cclom_batch) == ("cclom", 1000.0, 8196)
+    assert make({}).cclom_batch == 0
+
+
+def test_evaluation_has_the_defaults_of_the_paper() -> None:
+    recipe = make({})
+    published = {"eval_rule": "paper", "eval_epochs": 1000, "eval_batch": 256, "eval_lr": 0.01, "eval_strategy": FULL}
+    assert {field: getattr(recipe, field) for field in published} == published
 
 
 def test_what_has_no_effect_does_not_make_another_experiment() -> None:
