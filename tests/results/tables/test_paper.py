@@ -141,7 +141,8 @@ def test_a_cell_at_paper_scale_is_its_own_twin() -> None:
 
 
 def test_comparing_needs_no_torch() -> None:
-    code = "import sys; from ddsweep.results.tables import comparison, formats, layout, paper, table, terminal; paper.read(); "
+    code = "import sys; from ddsweep.results.tables import comparison, formats, layout, paper, table, terminal; "
+    code += "paper.read(); "
     code += "print('torch' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "False"
