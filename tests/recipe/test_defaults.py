@@ -71,7 +71,7 @@ def test_ptms_are_trained_as_in_the_paper() -> None:
     recipe = make({})
     published = {"ptm_epochs": 150, "ptm_epoch": 150, "ptm_lr": 0.01, "ptm_weight_decay": 0.005, "ptm_batch": 256}
     assert {field: getattr(recipe, field) for field in published} == published
-    assert (recipe.n_models, recipe.archs, recipe.source, recipe.regularizer) == (1, "convnet3", "target", "clom")
+    assert (recipe.n_models, recipe.ptm_archs, recipe.source, recipe.regularizer) == (1, "convnet3", "target", "clom")
 
 
 def test_cclom_compares_with_as_many_real_images_as_in_the_paper() -> None:

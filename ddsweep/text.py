@@ -1,0 +1,52 @@
+"""Numbers as people read them: sizes of data, durations, ages, counts. Every screen, error and report uses these."""
+
+from __future__ import annotations
+
+DAY = 86_400.0
+YEAR = 365 * DAY
+_SIZES = (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
+_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+
+
+def number(value: float) -> str:
+    """At most three significant digits, whole above 100: ``1,240``, ``212``, ``11.3``, ``0.041``."""
+    return f"{value:,.0f}" if abs(value) >= 99.95 else f"{value:.3g}"
+
+
+def data_size(count: float) -> str:
+    """Bytes in decimal units: ``0 B``, ``614 B``, ``1.1 GB``, ``1.5 TB``, ``1,500 TB``."""
+    rounded = float(f"{count:.3g}")  # 999.9 MB is 1 GB
+    for unit, factor in _SIZES:
+        if rounded >= factor:
+            return f"{number(count / factor)} {unit}"
+    return f"{count:.0f} B"
+
+
+def duration(seconds: float) -> str:
+    """Two units at most: ``0.4 s``, ``41 s``, ``12 min 5 s``, ``5 h 10 min``, ``2 d 4 h``, ``12 d``, ``3.2 years``."""
+    if seconds < 59.5:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    if seconds >= YEAR:
+        return f"{number(seconds / YEAR)} years"
+    smallest = 86_400 if seconds >= 10 * DAY else 3_600 if seconds >= DAY else 60 if seconds >= 3_600 else 1
+    rest = round(seconds / smallest) * smallest
+    parts = []
+    for unit, length in _UNITS:
+        count, rest = divmod(rest, length)
+        if count:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2])
+
+
+def age(seconds: float) -> str:
+    """How long ago, in one unit: ``just now``, ``5 min ago``, ``3 d ago``."""
+    for unit, length in _UNITS[:-1]:
+        if seconds >= length:
+            return f"{seconds / length:.0f} {unit} ago"
+    return "just now"
+
+
+def plural(count: int, noun: str, nouns: str = "") -> str:
+    """A count and its noun: ``1 cell``, ``2 cells``, ``3 epochs``, ``2 classes``; ``nouns`` is an irregular plural."""
+    regular = f"{noun}es" if noun.endswith(("s", "x", "ch", "sh")) else f"{noun}s"
+    return f"{count:,} {noun if count == 1 else nouns or regular}"
