@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import torch
 
 from ddsweep.rng import Streams, derive, generator
@@ -11,6 +13,15 @@ def test_the_same_seed_gives_the_same_numbers() -> None:
     for name in Streams.names:
         first, second = (torch.rand(3, generator=getattr(Streams(7), name)) for _ in range(2))
         assert torch.equal(first, second)
+
+
+def test_a_stream_is_the_hash_of_its_names() -> None:
+    """Finished runs were made with these seeds: another spelling of the hash would make other sets of all of them."""
+    digest = hashlib.blake2b(b"7:ptm:convnet3:2", digest_size=8).hexdigest()
+    assert derive(7, "ptm", "convnet3", 2) == int(digest, 16) // 2 == 2567623339863616738
+    for name in Streams.names:
+        drawn = torch.rand(3, generator=getattr(Streams(7), name))
+        assert torch.equal(drawn, torch.rand(3, generator=torch.Generator().manual_seed(derive(7, name))))
 
 
 def test_streams_and_seeds_differ() -> None:

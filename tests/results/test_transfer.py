@@ -84,6 +84,12 @@ def test_what_is_large_stays_and_is_told(
     assert transfer.without_set([recipe.key()], HERE) == []
 
 
+@pytest.mark.parametrize(("size", "travels"), [(8 * 2**20, True), (8 * 2**20 + 1, False)])
+def test_eight_mebibytes_travel(folder: Path, size: int, travels: bool) -> None:
+    (folder / transfer.SET).write_bytes(bytes(size))
+    assert (transfer.SET in transfer.pack(folder)) == travels
+
+
 def test_a_result_that_is_here_is_left_alone(store: MemoryStore, claim: Claim, folder: Path, recipe: Recipe) -> None:
     transfer.deliver(claim, folder)
     Result(recipe, accuracies={"convnet3": [0.25]}).write(THERE / recipe.key())

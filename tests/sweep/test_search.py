@@ -70,6 +70,12 @@ def test_every_epoch_in_the_range_is_kept_when_a_ptm_is_trained() -> None:
     assert {recipe.ptm_epoch for recipe in loaded.recipes} == {0, 2, 3, 4, 5}
 
 
+def test_a_step_may_be_as_wide_as_its_range() -> None:
+    loaded = load(axis={"distribution": "q_uniform", "min": 1, "max": 5, "q": 4})
+    assert loaded.search is not None
+    assert loaded.search.ranges["alpha"].q == 4
+
+
 @pytest.mark.parametrize(
     ("early", "bands", "steps"),
     [

@@ -59,6 +59,16 @@ def test_trials_are_listed_best_first(search: Sweep) -> None:
     )
 
 
+def test_without_a_result_the_last_look_ranks(search: Sweep) -> None:
+    better = next(cell for cell in search.cells if cell.recipe.alpha == 5)
+    path = RUNS / better.key / ranking.LOOKS
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"7": 0.76}))
+    assert [line[0] for line in ranking.grid(ranked(search)).lines] == ["12.5", "0 (baseline)", "3000", "5", "70"]
+    path.unlink()
+    assert [line[0] for line in ranking.grid(ranked(search)).lines][-2:] == ["70", "5"]
+
+
 def test_records_hold_fractions(search: Sweep) -> None:
     best, base, _, looked, _ = ranking.records(ranked(search))
     assert (best["alpha"], round(best["difference"], 6), best["n"]) == (12.5, 0.05, 2)

@@ -35,8 +35,18 @@ def test_which_side_is_called_the_baseline_does_not_matter(counts: list[int]) ->
 
 
 def test_six_pairs_are_the_fewest() -> None:
-    assert p_value([0.01] * (significance.FEWEST - 1)) == 2 / 2**5 > significance.LEVEL
-    assert p_value([0.01] * significance.FEWEST) == 2 / 2**6 < significance.LEVEL
+    assert p_value([0.01] * 5) == 2 / 2**5 > 0.05
+    assert p_value([0.01] * 6) == 2 / 2**6 < 0.05
+
+
+def test_up_to_twenty_pairs_are_tested_exactly() -> None:
+    differences = [0.002 + 0.011 * math.sin(index) for index in range(21)]
+    t = statistics.fmean(differences) / (statistics.stdev(differences) / math.sqrt(21))
+    assert p_value(differences) == pytest.approx(student(t, 20), rel=1e-6)
+    assert p_value([0.01] * 20) == 2 / 2**20
+    assert [Verdict("seed", n, 0.5, 0.5).test for n in (20, 21)] == [
+        "exact sign-flip permutation test", "paired t-test",
+    ]  # fmt: skip
 
 
 def student(t: float, freedom: int) -> float:
@@ -104,6 +114,13 @@ def test_a_table_corrects_for_all_of_its_comparisons() -> None:
 
 def test_a_star_without_the_correction_is_one_star() -> None:
     assert Verdict("seed", 6, 0.031, 0.062).mark == "*"
+    assert Verdict("seed", 6, 0.05, 0.05).mark == "", "p has to be below the level"
+
+
+@pytest.mark.parametrize(("seeds", "few"), [(5, True), (6, False)])
+def test_six_seeds_are_tested_and_five_are_not(seeds: int, few: bool) -> None:
+    assert ("too few to test" in significance.statement(built(seeds, 0.2).verdicts)) == few
+    assert bool(significance.advice(built(seeds, 0.2).verdicts)) == few
 
 
 def test_the_statement_names_test_n_and_correction() -> None:

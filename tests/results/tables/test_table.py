@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import statistics
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,39 @@ def test_the_screen_to_the_letter() -> None:
         " ────────────────────────────",
         " 0   51.0 ± 1.0             –",
     ]
+
+
+@pytest.mark.parametrize(
+    ("difference", "text"),
+    [
+        (0.021, "+2.1"),
+        (-0.021, "-2.1"),
+        (0.0515, "+5.2"),
+        (-0.0515, "-5.2"),
+        (-0.0004, "+0.0"),
+        (0.0, "+0.0"),
+        (None, ""),
+    ],
+)
+def test_differences_are_rounded_as_in_print(difference: float | None, text: str) -> None:
+    """0.0515 is 5.1499… in binary, and 5.2 points to whoever rounds by hand."""
+    assert layout.points(difference) == text
+
+
+def test_an_average_gain_needs_every_architecture() -> None:
+    one = sweep.load("table4", "demo")
+    finish(one, skip=1)
+    rows = table.build(one, table.collect(one, RUNS)).settings[-1]
+    assert len(rows) > 1
+    gains = {column: [row[column].difference for row in rows] for column in rows[0]}
+    assert any(None not in some for some in gains.values())
+    for column, some in gains.items():
+        known = [gain for gain in some if gain is not None]
+        expected = pytest.approx(sum(known) / len(known)) if known and len(known) == len(some) else None
+        assert table.average_gain(rows, column) == expected
+    (column, *_) = [column for column, some in gains.items() if None not in some]
+    rows[0][column] = replace(rows[0][column], difference=None)
+    assert table.average_gain(rows, column) is None, "of one of the architectures nothing is known"
 
 
 ARCHS = ["convnet3", "alexnet", "vgg11", "resnet18"]
