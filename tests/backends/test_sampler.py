@@ -40,6 +40,8 @@ def test_bands_are_compared_with_their_own_kind() -> None:
     assert not sampler.goes_on(EARLY, [*books, attempt(9, {25: 0.5})], 9, 25)
     assert not sampler.goes_on(EARLY, [*books, attempt(9, {25: 0.95, 50: 0.8})], 9, 50)
     assert sampler.goes_on(EARLY, [*books, attempt(9, {25: 0.95, 50: 0.95})], 9, 50)
+    ahead = [attempt(0, {25: 0.1, 50: 0.9}), attempt(1, {25: 0.2})]
+    assert sampler.goes_on(EARLY, [*ahead, attempt(9, {25: 0.5})], 9, 25), "what came at a later band does not count"
 
 
 def test_an_earlier_attempt_of_the_same_point_is_no_rival() -> None:

@@ -7,6 +7,7 @@ import logging
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from unittest.mock import Mock
 
 import psycopg
@@ -57,6 +58,17 @@ def unheard(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
     monkeypatch.setattr(Database, "_session", session)
     return lambda: armed.append(True)
+
+
+def test_pauses_double_up_to_five_seconds_and_end_after_five_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(database, "PAUSES", (0.1, 5.0))
+    monkeypatch.setattr(database, "time", SimpleNamespace(monotonic=lambda: sum(slept), sleep=slept.append))
+    with pytest.raises(sa.exc.OperationalError, match="server closed the connection"):
+        database.insist(Mock(side_effect=cut()), "storage")
+    assert slept[:8] == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0])
+    assert set(slept[6:]) == {5.0}
+    assert sum(slept[:-1]) <= 300 < sum(slept)
 
 
 def test_a_claim_that_was_not_heard_of_is_not_made_twice(backend: OptunaBackend, unheard: Callable[[], None]) -> None:
