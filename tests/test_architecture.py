@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "ddsweep"
 # Arrows point down only, and never sideways between two rooms of one floor.
 FLOORS = {
     "errors": 0,
-    "files": 1, "text": 0, "rng": 1, "device": 1, "provenance": 1, "processes": 1, "plugins": 1,
+    "files": 1, "text": 0, "settings": 1, "rng": 1, "device": 1, "provenance": 1, "processes": 1, "plugins": 1,
     "registry": 2, "nn": 3, "numerics": 3, "data": 3, "distill.synthetic": 4, "augment": 3, "pictures": 3,
     "checkpoints": 3, "clock": 3,
     "recipe": 4,
@@ -22,7 +22,7 @@ FLOORS = {
     "results": 6, "trackers": 6,
     "backends": 7, "exchange": 7, "flops": 6, "trial": 7, "overview": 7, "pruning": 6,
     "agent": 8, "report": 8, "estimate": 8, "testing": 8,
-    "launchers": 9, "housekeeping": 7,
+    "launches": 8, "launchers": 9, "housekeeping": 7,
     "doctor": 10,
     "cli": 11,
 }  # fmt: skip

@@ -31,9 +31,8 @@ def agent(
 
     from ddsweep import agent as agents
     from ddsweep import device as devices
-    from ddsweep import processes
+    from ddsweep import launches, processes
     from ddsweep.agent import wandb as wandb_agent
-    from ddsweep.cli import stores
     from ddsweep.cli.account import Account
     from ddsweep.trackers import choice
 
@@ -43,12 +42,12 @@ def agent(
     if parent:
         processes.end_with(parent)
     on = devices.slots(device)[0]
-    full_name = stores.launched_name(name, profile)
+    full_name = launches.registered_name(name, profile)
     account = Account(backend, tuple(track or ()), project or "", entity or "")
     post = agents.Post(on, slot, threads, streak)
     if account.backend == "wandb":
         path = account.path(full_name)
         raise typer.Exit(wandb_agent.main(wandb_agent.Hire(full_name, path, runs.absolute(), post)))
-    stores.launched(name, profile, runs, storage)
+    launches.load(name, profile, runs, storage)
     further = choice.further(account.track, full_name, runs.absolute(), account.project, account.entity)
-    raise typer.Exit(agents.main(full_name, stores.url(runs, storage), runs, post, further))
+    raise typer.Exit(agents.main(full_name, launches.url(runs, storage), runs, post, further))

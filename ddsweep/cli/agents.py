@@ -41,17 +41,17 @@ def agents(
     """Attach more agents to a launched sweep, here, until its queue is drained. Ctrl-C gives their cells back."""
     import signal
 
-    from ddsweep.cli import stores
+    from ddsweep import launches
     from ddsweep.cli.account import Account
     from ddsweep.launchers import plan
 
     account = Account("optuna", tuple(track or ()), project or "", entity or "")
-    one = stores.launched(name, profile, runs, storage)
+    one = launches.load(name, profile, runs, storage)
     slots = plan.slots(device, workers, gpus, per_gpu)
     account = account.reached(lambda line: typer.echo(line, err=True))
     here = workers == 0
-    job = account.tell(plan.job(one.full_name, runs, stores.url(runs, storage), len(slots), in_process=here))
-    store = stores.connect(runs, storage)
+    job = account.tell(plan.job(one.full_name, runs, launches.url(runs, storage), len(slots), in_process=here))
+    store = launches.connect(runs, storage)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's TERM is our Ctrl-C
     try:
         raise typer.Exit(Attached(one, store, plan.launcher(job, slots, here, beside=True), job, slots).run())

@@ -237,8 +237,8 @@ class Cleaning:
 
     def _asked(self) -> Uses:
         """The launched sweeps that this folder remembers and those in the storage, and the leases that live."""
+        from ddsweep import launches
         from ddsweep.backends.local import FolderStore
-        from ddsweep.cli import stores
         from ddsweep.housekeeping import Uses
 
         folder = FolderStore(self.runs)
@@ -248,7 +248,7 @@ class Cleaning:
             for name in folder.names():
                 _add(sweeps, name, folder)
             if self._storage is not None or (self.runs / "ddsweep.db").is_file():
-                store = stores.connect(self.runs, self._storage)
+                store = launches.connect(self.runs, self._storage)
                 try:
                     names |= set(store.names())
                     for name in store.names():

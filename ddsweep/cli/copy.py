@@ -33,8 +33,7 @@ def copy(
 
     With --profile or --set, the copy contains their values. Cells that it shares with other sweeps are not run again.
     """
-    from ddsweep import files, sweep
-    from ddsweep.cli import stores
+    from ddsweep import files, launches, sweep
 
     stem, scale = sweep.split(name, profile)
     note = _note(stem, scale, set_) if profile or scale != sweep.DEFAULT_PROFILE or set_ else ""
@@ -44,7 +43,7 @@ def copy(
         raise UserError(f"copy: {target} exists; choose another name, or overwrite it with --force")
     copied, text = _copied(name, profile, set_, target, note, runs, storage)
     files.write_text(target, text)
-    done = stores.computed(copied, runs)
+    done = launches.computed(copied, runs)
     cells = f"{len(copied.cells)} cell{'s' * (len(copied.cells) != 1)}, {done} finished in {runs}"
     points = f", and {copied.search.run_cap} points to sample" if copied.search else ""
     typer.echo(f"{target}: {copied.full_name}, {cells}{points}")
@@ -91,10 +90,10 @@ def _refuse_clash(target: Path, force: bool, runs: Path, storage: str | None) ->
 
 def _launched(runs: Path, storage: str | None) -> list[str]:
     """The launched sweeps; none if the storage is not available, which a copy does not need."""
-    from ddsweep.cli import stores
+    from ddsweep import launches
 
     with contextlib.suppress(UserError):
-        store = stores.reading(runs, storage)
+        store = launches.reading(runs, storage)
         try:
             return store.names()
         finally:
@@ -106,8 +105,7 @@ def _copied(
     name: str, profile: str | None, set_: list[str] | None, target: Path, note: str, runs: Path, storage: str | None
 ) -> tuple[Sweep, str]:
     """The sweep and the text of its copy: from its file, or without a file from the storage, as it was launched."""
-    from ddsweep import sweep
-    from ddsweep.cli import stores
+    from ddsweep import launches, sweep
     from ddsweep.sweep import copying
 
     stem, scale = sweep.split(name, profile)
@@ -120,7 +118,7 @@ def _copied(
             raise UserError(
                 f"set: the file of {stem} is missing; copy the sweep without --set, and edit the copy"
             ) from None
-        launched = stores.launched(name, profile, runs, storage)
+        launched = launches.load(name, profile, runs, storage)
         return launched, copying.written(launched, target, f"{launched.full_name} as it was launched")
     loaded = sweep.load(name, profile, settings(set_))
     return loaded, copying.copied(path, loaded, target, note)

@@ -18,15 +18,16 @@ def dashboard(
     storage: Storage = None,
 ) -> None:
     """Serve the dashboard on this machine: studies, notes, image grids, plots. Read-only unless --allow-edit."""
+    from ddsweep import launches
     from ddsweep.backends.optuna import dashboard as server
-    from ddsweep.cli import display, stores
+    from ddsweep.cli import display
 
-    stores.connect(runs, storage).close()
+    launches.connect(runs, storage).close()
     mode = "" if not allow_edit else " (editable)"
     out = display.stdout()
     try:
         server.serve(
-            stores.url(runs, storage), runs / "artifacts", port=port, allow_edit=allow_edit,
+            launches.url(runs, storage), runs / "artifacts", port=port, allow_edit=allow_edit,
             ready=lambda url: out.print(f"dashboard  {url}{mode}    Ctrl-C ends it"),
         )  # fmt: skip
     except KeyboardInterrupt:

@@ -26,11 +26,11 @@ def doctor(runs: Runs = RUNS, storage: Storage = None, as_json: Json = False) ->
     """
     from dataclasses import asdict
 
-    from ddsweep import files
-    from ddsweep.cli import display, stores
+    from ddsweep import files, launches
+    from ddsweep.cli import display
     from ddsweep.doctor import Place, State
 
-    place = Place(runs, stores.url(runs, storage), files.cache_dir())
+    place = Place(runs, launches.url(runs, storage), files.cache_dir())
     findings = list(_findings(place))
     counts = {state: sum(one.state is state for one in findings) for state in State}
     if as_json:

@@ -9,7 +9,6 @@ import typer
 
 from ddsweep.cli.options import RUNS, Profile, Runs, Settings, Storage, complete_sweep, settings
 from ddsweep.errors import UserError, closest
-from ddsweep.recipe import unknown_parameter
 
 if TYPE_CHECKING:
     from ddsweep.exchange import Writer
@@ -59,7 +58,9 @@ def export(
     if wandb and to:
         raise UserError("export: --wandb writes a sweep, --to a synthetic set; choose one")
     if to:
-        _write_set(_run(name, profile, set_, runs, storage), to, space, output)
+        from ddsweep import launches
+
+        _write_set(launches.run_folder(name, profile, set_, runs, storage), to, space, output)
         return
     if not wandb:
         possible = f"--to {'|'.join(FORMATS)} (its images) or --wandb (a file for `wandb sweep`)"
@@ -82,40 +83,6 @@ def for_wandb(name: str, profile: str | None, set_: list[str] | None) -> str:
     cells = one.search.run_cap if one.search else len(one.cells)
     head = f"# {one.full_name}, {cells} cell{'s' * (cells != 1)}, written by ddsweep export --wandb\n"
     return head + configurations.text(configurations.configuration(one))
-
-
-def _run(name: str, profile: str | None, set_: list[str] | None, runs: Path, storage: str | None) -> Path:
-    """The folder of the run that is meant: by key, or as the one cell of a launched sweep with these choices."""
-    from ddsweep.exchange import collect
-
-    sweep, _, cell = name.partition(":")
-    if collect.KEY.fullmatch(name) and not (profile or set_):
-        return collect.run_folder(name, runs)
-    return runs / _key(sweep, profile, [*(part for part in cell.split(",") if part), *(set_ or [])], runs, storage)
-
-
-def _key(name: str, profile: str | None, pairs: list[str], runs: Path, storage: str | None) -> str:
-    from ddsweep.cli import stores
-
-    one, wanted = stores.finished(name, profile, runs, storage), settings(pairs)
-    fields = one.cells[0].recipe.model_dump()
-    for field in wanted:
-        if field not in fields:
-            raise UserError(unknown_parameter(field, fields))
-    found = [cell for cell in one.cells if all(getattr(cell.recipe, field) == value for field, value in wanted.items())]
-    if len(found) == 1:
-        return found[0].key
-    cells = f"{len(found) or 'none'} of the {len(one.cells)} cells of {one.full_name}"
-    if not found:
-        axes = "; ".join(f"{field}: {one.describe(field)}" for field in one.swept)
-        raise UserError(f"export: {cells} has these choices ({axes})")
-    differ = [field for field in one.swept if len({getattr(cell.recipe, field) for cell in found}) > 1]
-    example = ",".join(f"{field}={_shown(getattr(found[-1].recipe, field))}" for field in differ)
-    raise UserError(f"export: {cells} are meant; choose one, for example: {one.full_name}:{example}")
-
-
-def _shown(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _write_set(run: Path, to: str, space: str, output: Path | None) -> None:

@@ -70,8 +70,7 @@ def launch(
     """
     import signal
 
-    from ddsweep import sweep
-    from ddsweep.cli import stores
+    from ddsweep import launches, sweep
     from ddsweep.cli.account import Account
     from ddsweep.launchers import plan
 
@@ -89,7 +88,7 @@ def launch(
     if account.backend == "wandb" and workers == 0:
         raise UserError("workers: W&B's agents start a process per trial, so that 0 cannot be had with --backend wandb")
     store, session = _books(account, one.full_name, runs, storage)
-    job = plan.job(one.full_name, runs, stores.url(runs, storage), len(slots), in_process=workers == 0)
+    job = plan.job(one.full_name, runs, launches.url(runs, storage), len(slots), in_process=workers == 0)
     job = account.tell(job)
     launcher = plan.launcher(job, slots, in_process=workers == 0)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's TERM is our Ctrl-C
@@ -101,12 +100,13 @@ def launch(
 
 def _books(account: Account, name: str, runs: Path, storage: str | None) -> tuple[Store, type[Session]]:
     """Who keeps the books of this launch, and how it is shown. What was launched before elsewhere moves here."""
+    from ddsweep import launches
     from ddsweep.backends.local import FolderStore
-    from ddsweep.cli import session, stores
+    from ddsweep.cli import session
 
     if account.backend == "wandb":
         from ddsweep.cli.session import WandbSession
 
         return account.store(), WandbSession
     FolderStore(runs).forget(name)
-    return stores.connect(runs, storage, create=True), session.Session
+    return launches.connect(runs, storage, create=True), session.Session

@@ -11,13 +11,13 @@ from ddsweep.cli.options import RUNS, Json, Profile, Runs
 
 def list_(profile: Profile = None, runs: Runs = RUNS, as_json: Json = False) -> None:
     """The sweeps: axis, cells, how many are done, and what each asks."""
-    from ddsweep import sweep
-    from ddsweep.cli import display, stores
+    from ddsweep import launches, sweep
+    from ddsweep.cli import display
 
     rows = []
     for name in sweep.names():
         one = sweep.load(name, profile)
-        done = stores.computed(one, runs)
+        done = launches.computed(one, runs)
         asks = one.title + (f" ({one.paper})" if one.paper else "")
         rows.append({"name": name, "axis": " × ".join(one.axis), "cells": one.size, "done": done, "asks": asks})
     if as_json:

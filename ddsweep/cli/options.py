@@ -1,14 +1,15 @@
-"""Options that several commands share, and the parsing of ``key=value``."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from ddsweep.errors import UserError, closest
+from ddsweep.settings import settings as settings
 
 
 def complete_sweep(incomplete: str) -> list[tuple[str, str]]:
@@ -102,29 +103,3 @@ Compile = Annotated[
     ),
 ]
 RUNS = Path("runs")
-
-
-def settings(pairs: list[str] | None) -> dict[str, Any]:
-    """``key=value`` pairs as choices of a recipe; ``a,b,c`` becomes a list.
-
-    Raises:
-        UserError: a pair without ``=``.
-    """
-    chosen: dict[str, Any] = {}
-    for pair in pairs or []:
-        key, equals, text = pair.partition("=")
-        if not equals or not key:
-            raise UserError(f"{pair!r}: write KEY=VALUE")
-        many = "," in text and not text.startswith("imagefolder:")
-        chosen[key] = [scalar(part) for part in text.split(",")] if many else scalar(text)
-    return chosen
-
-
-def scalar(text: str) -> bool | int | float | str:
-    """A value as a shell user writes it; unlike YAML, ``1e-3`` is a number here."""
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return {"true": True, "false": False}.get(text, text)

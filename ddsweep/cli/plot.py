@@ -53,10 +53,11 @@ def plot(
 ) -> None:
     """Draw the figures of a launched sweep from what is finished, and print their paths."""
     from ddsweep import device as devices
-    from ddsweep.cli import session, stores
+    from ddsweep import launches
+    from ddsweep.cli import session
 
     chosen = _kind(kind) if kind is not None else None
-    launched = stores.finished(name, profile, runs, storage)
+    launched = launches.finished(name, profile, runs, storage)
     on = devices.slots(device)[0]
 
     from ddsweep.results.plots import gallery
@@ -67,7 +68,7 @@ def plot(
     if where and where.stem:  # one file, one figure
         kinds = kinds[:1]
     if set(kinds) & {"grid", "tsne"}:
-        stores.tell_bare(launched, runs)
+        launches.tell_bare(launched, runs)
     written = [
         path
         for one in kinds

@@ -36,10 +36,11 @@ def report(
     storage: Storage = None,
 ) -> None:
     """Write a launched sweep as one HTML file to send around: table, plots, images, failures, cost, provenance."""
+    from ddsweep import launches
     from ddsweep import report as reports
-    from ddsweep.cli import session, stores
+    from ddsweep.cli import session
 
-    one = stores.finished(name, profile, runs, storage)
+    one = launches.finished(name, profile, runs, storage)
     compared = _compare(one, against, runs, storage) if against else None
     material = reports.Material.of(one, runs, _status(one, runs, storage), compared)
     path = output or runs / one.full_name / "report.html"
@@ -57,9 +58,9 @@ def _compare(one: Sweep, against: str, runs: Path, storage: str | None) -> Compa
 
 
 def _status(one: Sweep, runs: Path, storage: str | None) -> Status:
-    from ddsweep.cli import stores
+    from ddsweep import launches
 
-    store = stores.reading(runs, storage)
+    store = launches.reading(runs, storage)
     try:
         return store.sweep(one.full_name).status()
     finally:

@@ -62,9 +62,9 @@ def results(
     storage: Storage = None,
 ) -> None:
     """The table of launched sweeps: mean ± std over seeds and networks, and the difference to the baseline, tested."""
-    from ddsweep.cli import stores
+    from ddsweep import launches
 
-    sweeps = [stores.finished(name, profile, runs, storage) for name in dict.fromkeys(names)]
+    sweeps = [launches.finished(name, profile, runs, storage) for name in dict.fromkeys(names)]
     if len(sweeps) == 1 and sweeps[0].search and not against:
         show(sweeps[0], runs, where, format_)
         return
@@ -84,7 +84,7 @@ def _part(one: Sweep, against: str | None, where: str | None, runs: Path, storag
 
 def compare(one: Sweep, built: Table, against: str, runs: Path, storage: str | None) -> Comparison:
     """What ``--against`` names beside a table."""
-    from ddsweep.cli import stores
+    from ddsweep import launches
     from ddsweep.results.tables import comparison as beside
     from ddsweep.results.tables import saved, table
 
@@ -92,7 +92,7 @@ def compare(one: Sweep, built: Table, against: str, runs: Path, storage: str | N
         return beside.with_paper(one, built)
     if against.endswith(saved.SUFFIXES):
         return saved.compare(built, Path(against))
-    other = stores.finished(against, None if "@" in against else one.profile, runs, storage)
+    other = launches.finished(against, None if "@" in against else one.profile, runs, storage)
     return beside.with_sweep(one, built, other.full_name, table.build(other, table.collect(other, runs)))
 
 

@@ -46,14 +46,14 @@ class Session:
         self._began = time.monotonic()
 
     def _headline(self, devices: list[str]) -> str:
-        from ddsweep.cli import stores
+        from ddsweep import launches
         from ddsweep.pretrained import spec
 
         needs = spec.needs(self._sweep.recipes)
         train = sum(not epochs <= ptm.saved() for ptm, epochs in needs.items() if not ptm.foundation)
         ptms = f"{train} PTM{'s' * (train != 1)} to train" if train else "PTMs ready"
         cells = self._sweep.size
-        known = stores.computed(self._sweep, self._job.runs)
+        known = launches.computed(self._sweep, self._job.runs)
         count = f"{cells} cell{'s' * (cells != 1)}" + (f", {known} computed before" if known else "")
         return f"{self._sweep.full_name} · {self._sweep.title} · {count} · {ptms} · {', '.join(devices)}"
 
@@ -180,11 +180,11 @@ class Session:
         return self._backend.status()
 
     def _conclude(self) -> int:
-        from ddsweep.cli import stores
+        from ddsweep import launches
 
         status = self._backend.status()
         self._sweep = self._sweep.with_points(row.point.params for row in status.rows)
-        stores.gather(self._store, self._sweep, self._job.runs)
+        launches.gather(self._store, self._sweep, self._job.runs)
         self._out.print(f"{display.counts(status)}   {display.clock(time.monotonic() - self._began)}")
         self._show_table()
         for row in status.rows:
@@ -215,11 +215,11 @@ class Session:
 
     def _draw(self) -> None:
         """The pictures that belong to the sweep, on a device that no agent uses any more."""
-        from ddsweep.cli import stores
+        from ddsweep import launches
         from ddsweep.results.plots import gallery
 
         if self._sweep.pictures:
-            stores.tell_bare(self._sweep, self._job.runs)
+            launches.tell_bare(self._sweep, self._job.runs)
         for kind in self._sweep.pictures:
             for path in gallery.write(kind, self._sweep, self._job.runs, device=self._device, say=self._out.print):
                 self._out.print(f"{HEADS[kind]:8}{shown(path)}", soft_wrap=True)

@@ -35,11 +35,12 @@ def status(
     as_json: Json = False,
 ) -> None:
     """How far launched sweeps are: cells, agents, failures with their reasons."""
-    from ddsweep.cli import display, stores
+    from ddsweep import launches
+    from ddsweep.cli import display
 
-    store = stores.reading(runs, storage)
+    store = launches.reading(runs, storage)
     try:
-        names = [stores.launched_name(name, profile)] if name else store.names()
+        names = [launches.registered_name(name, profile)] if name else store.names()
         if as_json:
             typer.echo(
                 json.dumps([record(store, one, runs) for one in names], indent=2, ensure_ascii=False, default=str)

@@ -20,10 +20,11 @@ def stop(
     storage: Storage = None,
 ) -> None:
     """Ask every agent of a sweep, on every host, to finish its cell and leave. Launching again goes on."""
-    from ddsweep.cli import crew, display, stores
+    from ddsweep import launches
+    from ddsweep.cli import crew, display
 
-    full_name = stores.launched_name(name, profile)
-    store = stores.reading(runs, storage)
+    full_name = launches.registered_name(name, profile)
+    store = launches.reading(runs, storage)
     try:
         backend = store.sweep(full_name)
         status = backend.status()

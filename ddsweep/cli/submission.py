@@ -52,10 +52,10 @@ class Order:
 
     def job(self, sweep: Sweep) -> Job:
         """What the agents are told."""
-        from ddsweep.cli import stores
+        from ddsweep import launches
         from ddsweep.launchers import Job
 
-        storage = stores.url(self.runs, self.storage)
+        storage = launches.url(self.runs, self.storage)
         return self.account.tell(Job(sweep.full_name, self.runs.absolute(), storage, 0))
 
 

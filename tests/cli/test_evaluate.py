@@ -89,8 +89,11 @@ MISTAKES = [
     (["export", "KEY", "--to", "folder", "-o", "runs"], "output: runs is there already; name a new folder"),
     (["export", "KEY", "--to", "pt", "--wandb"], "export: --wandb writes a sweep, --to a synthetic set"),
     (["export", "ffff", "--to", "pt"], "ffff: no finished run in runs has a key that begins so"),
-    (["export", f"{SWEEP}@demo", "--to", "pt"], "export: 2 of the 2 cells of ablation-alpha@demo are meant"),
-    (["export", f"{SWEEP}@demo:alpha=3", "--to", "pt"], "export: none of the 2 cells of ablation-alpha@demo has"),
+    (
+        ["export", f"{SWEEP}@demo", "--to", "pt"],
+        "cell: 2 of the 2 cells of ablation-alpha@demo have these choices; choose one",
+    ),
+    (["export", f"{SWEEP}@demo:alpha=3", "--to", "pt"], "cell: none of the 2 cells of ablation-alpha@demo has"),
     (["export", f"{SWEEP}@demo:alpa=3", "--to", "pt"], "alpa: unknown parameter; did you mean alpha?"),
     (["evaluate", "runs/KEY", "--arch", "convnet9"], "arch: unknown network 'convnet9'"),
     (["evaluate", "runs/KEY", "--rule", "best1"], "eval_rule: 'best1' is not allowed"),

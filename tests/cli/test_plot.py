@@ -8,8 +8,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from ddsweep import data, rng, sweep, trial
-from ddsweep.cli import session, stores
+from ddsweep import data, launches, rng, sweep, trial
+from ddsweep.cli import session
 from ddsweep.distill import synthetic
 from ddsweep.results.plots import tsne
 from ddsweep.results.result import Result
@@ -24,7 +24,7 @@ def one(monkeypatch: pytest.MonkeyPatch) -> sweep.Sweep:
     """Fig. A1 at the scale of the demo, registered; DM alone."""
     monkeypatch.setattr(tsne, "REAL", 50)
     found = sweep.load("figureA1", "demo", SMALL | {"method": "dm"})
-    store = stores.connect(RUNS, None, create=True)
+    store = launches.connect(RUNS, None, create=True)
     store.sweep(found.full_name).register(session.definition(found))
     store.close()
     return found
@@ -100,7 +100,7 @@ def test_a_file_is_one_figure(ddsweep: Run, one: sweep.Sweep) -> None:
 
 def test_a_sweep_with_a_grid_has_the_figure_of_its_numbers_too(ddsweep: Run) -> None:
     found = sweep.load("ablation-alpha", "demo", SMALL | {"method": ["dm", "dsa"], "alpha": [0, 5]})
-    store = stores.connect(RUNS, None, create=True)
+    store = launches.connect(RUNS, None, create=True)
     store.sweep(found.full_name).register(session.definition(found))
     store.close()
     finish(found)
@@ -139,7 +139,7 @@ def test_launch_ends_with_the_pictures_of_the_file(ddsweep: Run, tiny: list[str]
 @pytest.mark.parametrize("name", ["figure1", "figureA1"])
 def test_the_figures_fit_the_screen(ddsweep: Run, name: str, profile: str) -> None:
     screens = [ddsweep("show", name, "-p", profile).stdout]
-    store = stores.connect(RUNS, None, create=True)
+    store = launches.connect(RUNS, None, create=True)
     found = sweep.load(name, profile)
     store.sweep(found.full_name).register(session.definition(found))
     store.close()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ddsweep import sweep
-from ddsweep.cli import session, stores
+from ddsweep import launches, sweep
+from ddsweep.cli import session
 from ddsweep.results.result import Result
 from tests.cli.conftest import Run
 
@@ -16,7 +16,7 @@ RUNS = Path("runs")
 def finish(reference: str, accuracy: float) -> None:
     """Register a sweep and write what its agents would have found."""
     one = sweep.load(reference)
-    store = stores.connect(RUNS, None, create=True)
+    store = launches.connect(RUNS, None, create=True)
     store.sweep(one.full_name).register(session.definition(one))
     store.close()
     for cell in one.cells:

@@ -109,11 +109,11 @@ def test_pictures_leave_out_what_was_too_large_to_travel_and_say_so(
 
 
 def test_a_storage_inside_the_runs_folder_keeps_nothing_twice(ddsweep: Run, tiny: list[str]) -> None:
-    from ddsweep.cli import stores
+    from ddsweep import launches
 
     done = ddsweep("launch", NAME, *tiny, "--set", "alpha=0", "--workers", "0", "--device", "cpu")
     assert done.exit_code == 0, done.output
-    store = stores.connect(Path("runs"), None)
+    store = launches.connect(Path("runs"), None)
     assert store.kept(keys(Path("runs"))) == set()
     store.close()
     shutil.rmtree("runs/" + keys(Path("runs"))[0])
