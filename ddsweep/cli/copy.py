@@ -12,6 +12,7 @@ import typer
 
 from ddsweep.cli.options import RUNS, Name, Profile, Runs, Settings, Storage, settings
 from ddsweep.errors import UserError
+from ddsweep.text import plural
 
 if TYPE_CHECKING:
     from ddsweep.sweep import Sweep
@@ -44,8 +45,8 @@ def copy(
     copied, text = _copied(name, profile, set_, target, note, runs, storage)
     files.write_text(target, text)
     done = launches.computed(copied, runs)
-    cells = f"{len(copied.cells)} cell{'s' * (len(copied.cells) != 1)}, {done} finished in {runs}"
-    points = f", and {copied.search.run_cap} points to sample" if copied.search else ""
+    cells = f"{plural(len(copied.cells), 'cell')}, {done} finished in {runs}"
+    points = f", and {plural(copied.search.run_cap, 'point')} to sample" if copied.search else ""
     typer.echo(f"{target}: {copied.full_name}, {cells}{points}")
     small = "" if note else "; try it small first with --profile demo"
     typer.echo(f"edit it and launch it: only new cells are run{small}")

@@ -1,9 +1,9 @@
-"""Recipe: every choice that can change an outcome, flat and frozen; and nothing else.
+"""Recipe: every choice that can change the result of an experiment, as flat, frozen fields, and nothing else.
 
-The test for membership: would changing it change the number? Device, folders, backend and trackers would not, so they
-are arguments. Defaults that depend on other fields (learning rate by method, loops by IPC, α by both) are resolved
-when the recipe is made and are visible in it. A choice that has no effect in this recipe (the epoch of the PTMs when
-there are none) is set to its neutral value, so that equal experiments have equal keys however they were written.
+The test for a field: would changing it change the number? Device, folders, backend and trackers would not, so they are
+arguments. Defaults that depend on other fields (the learning rate on the method, the loops on ipc, α on both) are
+resolved when the recipe is made, and are visible in it. A choice that has no effect in a recipe (the epoch of the PTMs
+if there are none) is set to its neutral value, so that equal experiments have equal keys however they were written.
 
 ================  =================================================================
 paper             field

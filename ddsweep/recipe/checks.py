@@ -1,4 +1,4 @@
-"""What no single field of a recipe can say: whether its choices agree with each other and with the dataset."""
+"""Checks across the fields of a recipe: whether its choices fit each other and the dataset."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ OPERATIONS = ("color", "crop", "cutout", "flip", "scale", "rotate")
 
 
 def check(recipe: Recipe) -> None:
-    """Everything that a recipe's fields say together.
+    """Check the fields of a recipe against each other.
 
     Raises:
-        UserError: fields that contradict each other, or the dataset.
+        UserError: a field contradicts another field or the dataset.
     """
     for field in ("dsa_strategy", "eval_strategy"):
         _check_strategy(field, getattr(recipe, field))
@@ -26,7 +26,7 @@ def check(recipe: Recipe) -> None:
         _check_networks(field, getattr(recipe, field), {recipe.size})
     row = data.info(recipe.target)
     if recipe.ipc > row.smallest_class:
-        raise UserError(f"ipc: {recipe.ipc} is more than the {row.smallest_class} images of a class of {recipe.target}")
+        raise UserError(f"ipc: {recipe.ipc} is more than the {row.smallest_class} images of a class in {recipe.target}")
     if recipe.eval_epochs < 1 and recipe.eval_rule != "dc":
         raise UserError(f"eval_epochs: {recipe.eval_epochs} is out of range; at least 1 (0 only with eval_rule: dc)")
     if recipe.regularizer != "none":
@@ -47,12 +47,12 @@ def _check_guidance(recipe: Recipe) -> None:
                 f"ptm_archs: {recipe.ptm_archs} is not published for {recipe.source} (allowed: {foundation.name})"
             )
         return
-    own = {recipe.size} if recipe.source == "target" else {recipe.size, data.info(recipe.source).size}
-    _check_networks("ptm_archs", recipe.ptm_archs, own)
+    sizes = {recipe.size} if recipe.source == "target" else {recipe.size, data.info(recipe.source).size}
+    _check_networks("ptm_archs", recipe.ptm_archs, sizes)
     for field in ("n_models", "ptm_train_epochs", "ptm_epoch", "ptm_batch"):
         if getattr(recipe, field) < 1:
             raise UserError(
-                f"{field}: {getattr(recipe, field)} is out of range; at least 1 (for the baseline, alpha: 0)"
+                f"{field}: {getattr(recipe, field)} is out of range; at least 1 (for the baseline, set alpha: 0)"
             )
     if recipe.ptm_epoch > recipe.ptm_train_epochs:
         raise UserError(
@@ -61,7 +61,7 @@ def _check_guidance(recipe: Recipe) -> None:
 
 
 def _check_networks(field: str, names: str, sizes: set[int]) -> None:
-    """There are such networks, and they can see the images that they will be shown; PTMs also those of their own."""
+    """Check that the networks exist and accept images of all ``sizes``: the target's, for PTMs also the source's."""
     for name in names.split("+"):
         for size in sizes:
             TABLE.take(name, field).canvas(size)

@@ -21,13 +21,13 @@ NEUTRAL: dict[str, Any] = (
 
 
 def resolve(given: dict[str, Any]) -> dict[str, Any]:
-    """Fill the defaults that depend on other fields and neutralise the choices that have no effect.
+    """Fill in the defaults that depend on other fields, and neutralize choices that have no effect.
 
-    Values of a wrong type are left for the type check that follows; only what the defaults need is looked at here.
+    Values of the wrong type are left to the type check that follows; only values that the defaults need are checked.
 
     Raises:
-        UserError: no such dataset, source, method or option, a plugin that is not here, or α by architecture that
-            cannot be read.
+        UserError: a dataset, source, method or option is unknown, a plugin is not available, or ``alpha_by_arch``
+            cannot be parsed.
     """
     chosen = {"target": "cifar10", "method": "dm", "arch": "convnet3", "ipc": 50, **given}
     if not all(isinstance(chosen[field], kind) for field, kind in (("target", str), ("ipc", int), ("method", str))):
@@ -36,14 +36,17 @@ def resolve(given: dict[str, Any]) -> dict[str, Any]:
     row, method = data.info(chosen["target"]), METHODS.take(chosen["method"], "method")
     chosen["target"] = row.name
     defaults: dict[str, Any] = {
-        "size": row.size, "dsa_strategy": row.strategy, "eval_archs": chosen["arch"], "eval_strategy": row.strategy,
-    }  # fmt: skip
-    own = (
+        "size": row.size,
+        "dsa_strategy": row.strategy,
+        "eval_archs": chosen["arch"],
+        "eval_strategy": row.strategy,
+    }
+    by_method = (
         (field, method.default(field, row.name, chosen["ipc"])) for field in (*TAKEN, "init", "iterations", "lr_img")
     )
-    defaults |= {field: value for field, value in own if value is not None}
+    defaults |= {field: value for field, value in by_method if value is not None}
     chosen = defaults | chosen | method.neutral
-    if isinstance(chosen.get("options", ""), str):  # those of another method of the sweep have no effect
+    if isinstance(chosen.get("options", ""), str):  # options of another method of the sweep have no effect
         text = chosen.get("options", "") if method.options else ""
         chosen["options"] = spelling.spell_options(spelling.parse_options(text, method.options))
     for field in ("ptm_archs", "eval_archs"):
@@ -61,21 +64,21 @@ def _canonical_archs(value: Any) -> Any:
 
 
 def _resolve_evaluation(chosen: dict[str, Any]) -> dict[str, Any]:
-    """Rules that leave nothing to the strategy make it ``none``; two names of one rule become one."""
+    """Set the strategy to ``none`` under rules that ignore it, and merge two names of the same rule."""
     rule = chosen.get("eval_rule", "paper")
     if rule in ("plain300", "dc"):
         chosen = chosen | {"eval_strategy": "none"}
     if rule == "evaluate_synset" and chosen["eval_strategy"] == "none":
         rule = "plain300"
-    # under dc each evaluated network has the number that goes with its augmentation: 0 stands for that
-    own = {"dc": 0, "plain300": 300}.get(rule, 1000) if isinstance(rule, str) else 1000
-    return {"eval_epochs": own} | chosen | {"eval_rule": rule}
+    # 0: under dc the number of epochs depends on the augmentation of each evaluated network
+    epochs = {"dc": 0, "plain300": 300}.get(rule, 1000) if isinstance(rule, str) else 1000
+    return {"eval_epochs": epochs} | chosen | {"eval_rule": rule}
 
 
 def _resolve_guidance(chosen: dict[str, Any]) -> dict[str, Any]:
     source = spelling.canonical_source(chosen.get("source"), chosen["target"])
     by_arch = spelling.parse_alphas(chosen.get("alpha_by_arch"))
-    # α = 0 and regularizer = none say the same thing: the baseline
+    # α = 0 and regularizer = none are equivalent: the baseline
     if chosen.get("regularizer") == "none" or (chosen.get("alpha") == 0 and not isinstance(chosen["alpha"], bool)):
         return chosen | NEUTRAL
     regularizer = chosen.get("regularizer") or ("clom" if source == "target" else "cclom")
@@ -95,9 +98,9 @@ def _resolve_guidance(chosen: dict[str, Any]) -> dict[str, Any]:
         "cclom_batch": 8196,
     }
     chosen = defaults | {name: value for name, value in chosen.items() if value is not None} | {"source": source}
-    if foundation:  # published as it is: one model, trained once, with a preprocessing of its own
+    if foundation:  # published as is: one model, trained once, with its own preprocessing
         chosen |= dict.fromkeys(TRAINING, 0) | {"n_models": 1, "ptm_statistics": "source"}
-    if source == "target" and chosen["ptm_statistics"] == "source":  # the same numbers
+    if source == "target" and chosen["ptm_statistics"] == "source":  # they are the same
         chosen["ptm_statistics"] = "target"
     if regularizer == "clom":
         chosen["cclom_batch"] = 0
@@ -105,19 +108,19 @@ def _resolve_guidance(chosen: dict[str, Any]) -> dict[str, Any]:
 
 
 def _resolve_alphas(chosen: dict[str, Any], by_arch: dict[str, float] | None) -> dict[str, Any]:
-    """Of α by architecture only what differs from α, and only for the PTMs that there are."""
+    """Keep in ``alpha_by_arch`` only the architectures of the recipe's PTMs, and only values that differ from α."""
     if by_arch is None:
         return {"alpha_by_arch": ""} | chosen
-    own = {arch: by_arch[arch] for arch in chosen["ptm_archs"].split("+") if arch in by_arch}
-    if len(own) == len(chosen["ptm_archs"].split("+")):
-        if not any(own.values()):
+    archs = chosen["ptm_archs"].split("+")
+    used = {arch: by_arch[arch] for arch in archs if arch in by_arch}
+    if len(used) == len(archs):
+        if not any(used.values()):
             return chosen | NEUTRAL
-        chosen = chosen | {"alpha": next(alpha for alpha in own.values() if alpha)}  # it had no effect
-    return chosen | {
-        "alpha_by_arch": spelling.spell_alphas({a: alpha for a, alpha in own.items() if alpha != chosen["alpha"]})
-    }
+        chosen = chosen | {"alpha": next(alpha for alpha in used.values() if alpha)}  # the given α has no effect
+    different = {arch: alpha for arch, alpha in used.items() if alpha != chosen["alpha"]}
+    return chosen | {"alpha_by_arch": spelling.spell_alphas(different)}
 
 
 def _clom_alpha(chosen: dict[str, Any]) -> float | None:
-    """The published α for this method, IPC and dataset."""
+    """The published α for this method, ipc and dataset."""
     return METHODS[chosen["method"]].default("alpha", chosen["target"], chosen["ipc"])

@@ -1,4 +1,4 @@
-"""From choices of any origin to a recipe, or to the one line that says what is wrong with them."""
+"""Make a recipe from choices of any origin, or raise a one-line error."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from ddsweep.recipe.fields import Recipe
 from ddsweep.registry.methods import LOOPS
 
 RENAMED = {"archs": "ptm_archs", "ptm_epochs": "ptm_train_epochs"}
-"""Fields of the first drafts of ddsweep, by their present names."""
+"""Former names of fields, by which errors name the present ones."""
 
 
 def unknown_parameter(field: str, allowed: Iterable[str] | None = None) -> str:
-    """The error line for a name that is not a field of a recipe: its new name, or the closest ones.
+    """The error for a name that is not a recipe field, with its present name or the closest one.
 
     Args:
         field: the unknown name.
-        allowed: the names to choose from; default: the fields of a recipe.
+        allowed: the known names; default: the recipe fields.
     """
     if field in RENAMED:
         return f"{field}: renamed to {RENAMED[field]}"
@@ -28,10 +28,10 @@ def unknown_parameter(field: str, allowed: Iterable[str] | None = None) -> str:
 
 
 def make(choices: dict[str, Any]) -> Recipe:
-    """A recipe from choices of any origin; what is not chosen takes its default.
+    """Make a recipe; fields that are not in ``choices`` get their defaults.
 
     Raises:
-        UserError: an unknown field, a value of the wrong type or out of range, or choices that contradict each other.
+        UserError: a field is unknown, a value has the wrong type or is out of range, or choices contradict each other.
     """
     for field in choices:
         if field not in Recipe.model_fields:
@@ -43,26 +43,26 @@ def make(choices: dict[str, Any]) -> Recipe:
 
 
 def _one_line(error: ValidationError) -> str:
-    """The first complaint of pydantic, in our words: the field, what it got, what is allowed."""
-    complaints = error.errors(include_url=False)
-    # a wrong ipc or target also leaves the defaults that depend on it unset: name the cause
-    first = next((one for one in complaints if one["input"] is not None), complaints[0])
-    field, got, kind = ".".join(str(part) for part in first["loc"]), first["input"], first["type"]
-    if got is None and field in ("outer_loops", "inner_epochs"):
+    """The first of pydantic's errors as one line: the field, its value, what is allowed."""
+    errors = error.errors(include_url=False)
+    # an invalid ipc or target also leaves the defaults that depend on it unset: name the cause
+    first = next((item for item in errors if item["input"] is not None), errors[0])
+    field, value, kind = ".".join(str(part) for part in first["loc"]), first["input"], first["type"]
+    if value is None and field in ("outer_loops", "inner_epochs"):
         known = ", ".join(map(str, LOOPS))
         return f"{field}: has no published default for this ipc (known: {known}); set outer_loops and inner_epochs"
-    if got is None and field == "alpha":
+    if value is None and field == "alpha":
         return "alpha: the method has no published default; set it (0: no guidance)"
-    if kind in ("float_type", "int_type") and isinstance(got, str):
+    if kind in ("float_type", "int_type") and isinstance(value, str):
         number = "a whole number" if kind == "int_type" else "a number"
-        return f"{field}: {got!r} is text, not {number}{_spelling(got)}"
-    return f"{field}: {got!r} is not allowed; {first['msg'][0].lower()}{first['msg'][1:]}"
+        return f"{field}: {value!r} is text, not {number}{_number_hint(value)}"
+    return f"{field}: {value!r} is not allowed; {first['msg'][0].lower()}{first['msg'][1:]}"
 
 
-def _spelling(got: str) -> str:
-    """YAML reads 1e-3 as text: say how to write it."""
+def _number_hint(text: str) -> str:
+    """How to write a number that YAML reads as text, such as 1e-3."""
     try:
-        value = float(got)
+        value = float(text)
     except ValueError:
         return ""
     return f"; write {value!r}" if "e" not in repr(value) else f"; write {value:.1e}"

@@ -1,4 +1,4 @@
-"""The parts of a recipe that a plugin may have registered, and so the code that computes it."""
+"""The parts of a recipe (method, datasets, networks) that plugins can register, and the plugins that it uses."""
 
 from __future__ import annotations
 
@@ -15,41 +15,53 @@ if TYPE_CHECKING:
 
 TABLES: tuple[plugins.Registry[Any], ...] = (METHODS, DATASETS, NETWORKS)
 FIELDS: dict[str, plugins.Registry[Any]] = {
-    "method": METHODS, "target": DATASETS, "source": DATASETS, "arch": NETWORKS, "ptm_archs": NETWORKS,
+    "method": METHODS,
+    "target": DATASETS,
+    "source": DATASETS,
+    "arch": NETWORKS,
+    "ptm_archs": NETWORKS,
     "eval_archs": NETWORKS,
-}  # fmt: skip
+}
 
 
-def check(given: Any) -> None:
-    """The plugins that a recipe names are on this host. Raises UserError: one is not, or the text cannot be read."""
-    if isinstance(given, str):
-        plugins.check(given, *TABLES)
+def check(text: Any) -> None:
+    """Check that the plugins that a recipe names are available on this host.
+
+    Raises:
+        UserError: a plugin is not available, or ``text`` cannot be parsed.
+    """
+    if isinstance(text, str):
+        plugins.check(text, *TABLES)
 
 
 def pinned(chosen: Mapping[str, Any]) -> str:
-    """The plugins that the parts of a recipe come from: none, for a recipe of ddsweep's own parts."""
+    """The plugins that the parts of a recipe come from; empty if all parts are ddsweep's own."""
     given = chosen.get("plugins")
     texts = ((table, text) for field, table in FIELDS.items() if isinstance(text := chosen.get(field), str))
-    # a dataset's name may be a path with a plus in it
+    # the name of a dataset may be a path that contains a plus
     codes = {table.code(part) for table, text in texts for part in (text.split("+") if table is NETWORKS else [text])}
     return plugins.pinned(given if isinstance(given, str) else "", codes)
 
 
 def plugged() -> dict[plugins.Code, list[str]]:
-    """Every plugin on this host that registers something: its parts, each as ``method mtt-lite``, in their order.
+    """The plugins on this host, each with the parts that it registers, such as ``method mtt-lite``.
 
     Raises:
-        UserError: one cannot be imported.
+        UserError: a plugin cannot be imported.
     """
-    found: dict[plugins.Code, list[str]] = {}
+    parts: dict[plugins.Code, list[str]] = {}
     for table in TABLES:
         for name in table:
             if code := table.code(name):
-                found.setdefault(code, []).append(f"{table.kind} {name}")
-    return found
+                parts.setdefault(code, []).append(f"{table.kind} {name}")
+    return parts
 
 
 def verify(recipes: Iterable[Recipe]) -> None:
-    """This host has the very code that the recipes name. Raises UserError: it has not; the line names the plugin."""
+    """Check that this host has the plugin code that the recipes name.
+
+    Raises:
+        UserError: it has not; the line names the plugin.
+    """
     for text in sorted({recipe.plugins for recipe in recipes}):
         plugins.verify(text, *TABLES)

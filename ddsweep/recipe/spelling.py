@@ -1,4 +1,7 @@
-"""α by architecture, as a recipe spells it: ``alexnet:100+convnet3:5000``."""
+"""The text of fields that hold several values, parsed and in its canonical spelling; and the canonical source.
+
+``alpha_by_arch`` is ``alexnet:100+convnet3:5000``, ``options`` are ``steps:5+temperature:0.5``.
+"""
 
 from __future__ import annotations
 
@@ -18,22 +21,22 @@ KINDS: dict[type, str] = {bool: "true or false", int: "a whole number", float: "
 
 
 def parse_alphas(text: Any) -> dict[str, float] | None:
-    """α of each architecture that is named; None for what is no text (the type check says so) or says nothing.
+    """α by architecture; None for an empty text, and for a value that is not a string, which the type check reports.
 
     Raises:
-        UserError: an unknown architecture, one named twice, or a number that is none, negative or infinite.
+        UserError: an architecture is unknown or listed twice, or its α is not a finite number of at least 0.
     """
     if not isinstance(text, str) or not text:
         return None
-    found: dict[str, float] = {}
+    alphas: dict[str, float] = {}
     for part in text.split("+"):
         arch, _, number = part.partition(":")
         if arch not in networks.PUBLISHED and arch not in networks.TABLE:
             raise UserError(f"alpha_by_arch: unknown network {arch!r}; {closest(arch, networks.all_names())}")
-        if arch in found:
-            raise UserError(f"alpha_by_arch: {arch} is named twice")
-        found[arch] = _alpha(arch, number)
-    return found
+        if arch in alphas:
+            raise UserError(f"alpha_by_arch: {arch} is listed twice")
+        alphas[arch] = _alpha(arch, number)
+    return alphas
 
 
 def _alpha(arch: str, text: str) -> float:
@@ -42,52 +45,54 @@ def _alpha(arch: str, text: str) -> float:
     except ValueError:
         alpha = math.nan
     if not 0 <= alpha < math.inf:
-        raise UserError(f"alpha_by_arch: {text!r} is no weight for {arch}; write ARCH:NUMBER, at least 0, joined by +")
+        raise UserError(
+            f"alpha_by_arch: invalid weight {text!r} for {arch}; write ARCH:NUMBER, at least 0, joined by +"
+        )
     return alpha
 
 
 def spell_alphas(by_arch: dict[str, float]) -> str:
-    """The one spelling: in the order of the table, the shortest digits that read as the same number."""
+    """The canonical spelling: in the order of the table, with the fewest digits that give the same number."""
     return "+".join(f"{arch}:{_digits(by_arch[arch])}" for arch in sorted(by_arch, key=networks.place))
 
 
 def _digits(alpha: float) -> str:
-    """``100`` and not ``100.0``; never a plus sign, which joins the entries."""
+    """``100`` instead of ``100.0``, without a plus sign, which separates the entries."""
     return repr(alpha).removesuffix(".0").replace("e+", "e")
 
 
 def parse_options(text: str, declared: Mapping[str, Scalar]) -> dict[str, Scalar]:
-    """The value of every option that the method declares, those that are not named with their defaults.
+    """The values of all options of a method; those that are not in ``text`` have their defaults.
 
     Raises:
-        UserError: an option that the method does not have, one named twice, or a value of another type.
+        UserError: the method does not have an option, or an option is listed twice or has a value of the wrong type.
     """
-    given: dict[str, Scalar] = {}
+    values: dict[str, Scalar] = {}
     for part in text.split("+") if text else ():
         name, colon, value = part.partition(":")
         if name not in declared:
             raise UserError(f"options: the method has no option {name!r}; {closest(name, declared)}")
-        if not colon or name in given:
+        if not colon or name in values:
             raise UserError(f"options: {part!r}: write NAME:VALUE, each name once, joined by +")
-        given[name] = _typed(name, value, declared[name])
-    return {**declared, **given}
+        values[name] = _typed(name, value, declared[name])
+    return {**declared, **values}
 
 
 def spell_options(values: Mapping[str, Scalar]) -> str:
-    """The one spelling: by name, the shortest digits that read as the same number; never a plus sign in them."""
+    """The canonical spelling: sorted by name, with the fewest digits that give the same number, without a plus sign."""
     return "+".join(f"{name}:{_text(values[name])}" for name in sorted(values))
 
 
-def _typed(name: str, text: str, like: Scalar) -> Scalar:
+def _typed(name: str, text: str, default: Scalar) -> Scalar:
     try:
-        if isinstance(like, bool):
+        if isinstance(default, bool):
             return TRUTH[text.lower()]
-        value = type(like)(text)
+        value = type(default)(text)
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError
         return value
     except (ValueError, KeyError):
-        raise UserError(f"options: {text!r} is not {KINDS[type(like)]}, as {name} has to be") from None
+        raise UserError(f"options: {name} must be {KINDS[type(default)]}, not {text!r}") from None
 
 
 def _text(value: Scalar) -> str:
@@ -95,10 +100,10 @@ def _text(value: Scalar) -> str:
 
 
 def canonical_source(source: Any, target: str) -> Any:
-    """The source under its one name: ``target`` for the dataset being distilled; what is no text is left as it is.
+    """The canonical name of a source: ``target`` for the dataset being distilled. Only strings are changed.
 
     Raises:
-        UserError: neither a dataset nor the source of a foundation model.
+        UserError: the source is neither a dataset nor that of a published model.
     """
     if not source:
         return "target"

@@ -13,7 +13,7 @@ from ddsweep.recipe import make
 @pytest.mark.parametrize(
     ("choices", "line"),
     [
-        ({"ipc": 6000}, "ipc: 6000 is more than the 5000 images of a class of cifar10"),
+        ({"ipc": 6000}, "ipc: 6000 is more than the 5000 images of a class in cifar10"),
         ({"source": "cifar100", "regularizer": "clom"}, "source is cifar100; use cclom, or source: target"),
         ({"target": "digits", "arch": "convnet5"}, "arch: convnet5 needs images of at least 32 pixels, not 16"),
         ({"ptm_epoch": 151}, "ptm_epoch: 151 is after the last epoch (allowed: 1 to 150)"),

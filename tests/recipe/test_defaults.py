@@ -69,7 +69,7 @@ def test_dm_takes_larger_steps_on_large_sets(ipc: int, rate: float) -> None:
 
 def test_ptms_are_trained_as_in_the_paper() -> None:
     recipe = make({})
-    published = {"ptm_epochs": 150, "ptm_epoch": 150, "ptm_lr": 0.01, "ptm_weight_decay": 0.005, "ptm_batch": 256}
+    published = {"ptm_train_epochs": 150, "ptm_epoch": 150, "ptm_lr": 0.01, "ptm_weight_decay": 0.005, "ptm_batch": 256}
     assert {field: getattr(recipe, field) for field in published} == published
     assert (recipe.n_models, recipe.ptm_archs, recipe.source, recipe.regularizer) == (1, "convnet3", "target", "clom")
 
@@ -87,7 +87,7 @@ def test_evaluation_has_the_defaults_of_the_paper() -> None:
     assert {field: getattr(recipe, field) for field in published} == published
 
 
-def test_what_has_no_effect_does_not_make_another_experiment() -> None:
+def test_choices_without_effect_do_not_change_the_key() -> None:
     baseline = make({"alpha": 0})
     for choices in ({"regularizer": "none"}, {"alpha": 0.0, "n_models": 10}, {"regularizer": "none", "ptm_epoch": 4}):
         assert make(choices).key() == baseline.key()
@@ -97,7 +97,7 @@ def test_what_has_no_effect_does_not_make_another_experiment() -> None:
     assert make({"ptm_archs": "vgg11+convnet3"}).key() == make({"ptm_archs": "convnet3+vgg11"}).key()
 
 
-def test_a_published_model_guides_as_it_is() -> None:
+def test_a_published_model_is_used_as_is() -> None:
     recipe = make({"target": "imagenette", "source": "imagenet", "arch": "convnet6", "ipc": 1})
     assert (recipe.regularizer, recipe.ptm_archs, recipe.n_models, recipe.ptm_statistics) == (
         "cclom",
@@ -128,7 +128,7 @@ def test_a_published_model_guides_as_it_is() -> None:
         ({"eval_rule": "dc", "eval_epochs": 20}, "dc", 20, "none"),
     ],
 )
-def test_rules_of_evaluation(choices: dict[str, Any], rule: str, epochs: int, strategy: str) -> None:
+def test_defaults_of_the_evaluation_rules(choices: dict[str, Any], rule: str, epochs: int, strategy: str) -> None:
     recipe = make(choices)
     assert (recipe.eval_rule, recipe.eval_epochs, recipe.eval_strategy) == (rule, epochs, strategy)
 

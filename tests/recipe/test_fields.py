@@ -11,7 +11,7 @@ import pytest
 from ddsweep import sweep
 from ddsweep.recipe import make
 
-PLUGGED = ("options", "plugins")  # of plugins' parts only: see tests/plugins
+PLUGGED = ("options", "plugins")  # only of parts of plugins: see test_parts
 
 
 def test_the_default_is_a_published_cell() -> None:
@@ -27,7 +27,7 @@ def test_the_default_is_a_published_cell() -> None:
     assert (recipe.eval_epochs, recipe.eval_batch, recipe.eval_nets) == (1000, 256, 5)
 
 
-def test_every_field_that_counts_makes_another_key() -> None:
+def test_every_field_changes_the_key() -> None:
     recipe = make({"method": "dsa", "ipc": 10, "target": "digits", "source": "shapes"})
     others: dict[str, Any] = {
         "target": "shapes", "method": "dc", "arch": "convnet2", "init": "noise", "dsa_strategy": "crop",
@@ -44,7 +44,7 @@ def test_every_field_that_counts_makes_another_key() -> None:
     assert len(keys) == 1 + len(fields)
 
 
-def test_keys_that_name_folders_on_peoples_disks() -> None:
+def test_keys_of_existing_run_folders() -> None:
     assert make({}).key() == "a5715cf224ab8201"
     assert sweep.load("ablation-alpha", "demo").cells[0].key == "c83f8ca8963d68f2"
 
@@ -52,8 +52,8 @@ def test_keys_that_name_folders_on_peoples_disks() -> None:
 @pytest.mark.parametrize(
     "choices", [{}, {"method": "dc", "ipc": 1}, {"method": "dsa", "ipc": 10, "source": "cifar100"}, {"alpha": 0}]
 )
-def test_recipes_of_our_own_parts_keep_the_keys_that_they_had(choices: dict[str, Any]) -> None:
-    """From before there were plugins: the hash of all fields but these two."""
+def test_recipes_without_plugins_keep_their_keys(choices: dict[str, Any]) -> None:
+    """As before there were plugins: the hash of all fields except these two."""
     recipe = make(choices)
     fields = {name: value for name, value in recipe.model_dump().items() if name not in ("options", "plugins")}
     text = json.dumps({"schema": 1, **fields}, sort_keys=True)
@@ -61,7 +61,7 @@ def test_recipes_of_our_own_parts_keep_the_keys_that_they_had(choices: dict[str,
     assert (recipe.options, recipe.plugins) == ("", "")
 
 
-def test_the_title_says_what_matters() -> None:
+def test_the_title() -> None:
     assert make({"method": "dm", "alpha": 1000, "ptm_epoch": 4}).title() == (
         "dm · ipc 50 · α 1000 · convnet3 · N_m 1 · epoch 4 · seed 0"
     )

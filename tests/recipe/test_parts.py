@@ -26,7 +26,7 @@ STRIPES = (
 )
 
 
-def test_what_a_method_does_not_take_has_no_effect(plug: Plug) -> None:
+def test_fields_that_a_method_does_not_take_have_no_effect(plug: Plug) -> None:
     plug(mine=HALF)
     recipe = half()
     assert (recipe.batch_real, recipe.lr_img, recipe.iterations, recipe.init, recipe.alpha) == (6, 2.0, 1000, "real", 7)
@@ -44,14 +44,14 @@ def test_a_method_that_takes_the_loops_has_their_published_defaults(plug: Plug) 
         half(ipc=15)
 
 
-def test_a_method_without_a_default_for_alpha_wants_it_said(plug: Plug) -> None:
+def test_a_method_without_a_default_alpha_needs_one(plug: Plug) -> None:
     plug(mine=HALF.replace(", alpha=7.0", ""))
     with pytest.raises(UserError, match=r"^alpha: the method has no published default; set it \(0: no guidance\)$"):
         half()
     assert half(alpha=0).regularizer == "none"
 
 
-def test_every_part_of_a_recipe_counts(plug: Plug) -> None:
+def test_the_plugin_of_every_part_is_recorded(plug: Plug) -> None:
     plug(mine=HALF, nets=NETWORK, pictures=STRIPES)
     named = {
         "method": {"method": "half"},
@@ -67,18 +67,18 @@ def test_every_part_of_a_recipe_counts(plug: Plug) -> None:
         assert name == {"method": "mine", "target": "pictures", "source": "pictures"}.get(field, "nets")
 
 
-def test_a_ptm_of_other_code_is_another_ptm(plug: Plug) -> None:
+def test_a_ptm_of_a_plugin_is_another_ptm(plug: Plug) -> None:
     plain = make({"target": "digits", "ipc": 1})
     ((before,),) = spec.of(plain)
     assert "plugins" not in before.settings
     plug(mine=HALF, nets=NETWORK)
     ((same,),) = spec.of(half())
-    assert same == before, "the method has no say in the training of a PTM"
+    assert same == before, "the method does not affect the training of a PTM"
     ((other,),) = spec.of(make({"target": "digits", "ipc": 1, "ptm_archs": "mine"}))
     assert other.plugins == other.settings["plugins"] == make({"arch": "mine", "target": "digits"}).plugins
 
 
-def test_a_sweep_names_its_plugins_wherever_it_goes(plug: Plug) -> None:
+def test_a_sweep_carries_its_plugins(plug: Plug) -> None:
     plug(mine=HALF)
     loaded = sweep.load("ablation-alpha", "demo", {"method": ["dm", "half"], "alpha": [0, 5]})
     assert loaded.parameters["plugins"] == (half().plugins,)

@@ -1,4 +1,4 @@
-"""One spelling for each value that is a list or a mapping: α by architecture, and options of a method."""
+"""Fields that hold several values: α by architecture, and the options of a method."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_alpha_by_architecture(ptm_archs: str, alpha: float, given: str, alphas:
     assert make(recipe.model_dump()) == recipe
 
 
-def test_one_spelling_of_alpha_by_architecture() -> None:
+def test_equivalent_spellings_of_alpha_by_architecture() -> None:
     assert make({"alpha_by_arch": "convnet3:7"}).key() == make({"alpha": 7}).key()
     assert make({"alpha_by_arch": "convnet3:0"}).key() == make({"alpha": 0}).key()
     assert make({"alpha_by_arch": "alexnet:7", "alpha": 0, "ptm_archs": FOUR}).key() == make({"alpha": 0}).key()
@@ -49,10 +49,10 @@ def test_one_spelling_of_alpha_by_architecture() -> None:
     ("choices", "line"),
     [
         ({"alpha_by_arch": "alexnt:5"}, "alpha_by_arch: unknown network 'alexnt'; did you mean alexnet?"),
-        ({"alpha_by_arch": "alexnet"}, "alpha_by_arch: '' is no weight for alexnet; write ARCH:NUMBER"),
-        ({"alpha_by_arch": "alexnet:-1"}, "alpha_by_arch: '-1' is no weight for alexnet"),
-        ({"alpha_by_arch": "alexnet:nan"}, "alpha_by_arch: 'nan' is no weight for alexnet"),
-        ({"alpha_by_arch": "alexnet:5+alexnet:6"}, "alpha_by_arch: alexnet is named twice"),
+        ({"alpha_by_arch": "alexnet"}, "alpha_by_arch: invalid weight '' for alexnet; write ARCH:NUMBER"),
+        ({"alpha_by_arch": "alexnet:-1"}, "alpha_by_arch: invalid weight '-1' for alexnet"),
+        ({"alpha_by_arch": "alexnet:nan"}, "alpha_by_arch: invalid weight 'nan' for alexnet"),
+        ({"alpha_by_arch": "alexnet:5+alexnet:6"}, "alpha_by_arch: alexnet is listed twice"),
     ],
 )
 def test_a_mistake_in_alpha_by_architecture_is_one_line(choices: dict[str, Any], line: str) -> None:
@@ -72,25 +72,25 @@ def test_options_have_one_spelling_and_are_in_the_key(plug: Plug) -> None:
     )
     assert half(options="rate:5e-1").key() == half(options="steps:2+exact:FALSE").key() == recipe.key()
     assert len({half(options=text).key() for text in ("rate:2", "steps:3", "exact:true", "kind:other", "")}) == 5
-    assert half(options="rate:1e22").options.endswith("rate:1e22+steps:2"), "no plus sign inside a number"
+    assert half(options="rate:1e22").options.endswith("rate:1e22+steps:2"), "without a plus sign in a number"
     assert make(recipe.model_dump()) == recipe
     assert recipe.numbers == {"batch_real": 6, "rate": 0.5, "steps": 2, "exact": False, "kind": "plain"}
-    assert make({"options": "rate:3"}).key() == make({}).key(), "those of another method of the sweep"
+    assert make({"options": "rate:3"}).key() == make({}).key(), "options of another method of the sweep"
 
 
 @pytest.mark.parametrize(
     ("options", "line"),
     [
         ("rat:1", "options: the method has no option 'rat'; did you mean rate? (allowed: exact, kind, rate, steps)"),
-        ("rate:fast", "options: 'fast' is not a number, as rate has to be"),
-        ("steps:2.5", "options: '2.5' is not a whole number, as steps has to be"),
-        ("exact:1", "options: '1' is not true or false, as exact has to be"),
+        ("rate:fast", "options: rate must be a number, not 'fast'"),
+        ("steps:2.5", "options: steps must be a whole number, not '2.5'"),
+        ("exact:1", "options: exact must be true or false, not '1'"),
         ("rate", "options: 'rate': write NAME:VALUE"),
         ("rate:1+rate:2", "options: 'rate:2': write NAME:VALUE, each name once"),
-        ("rate:nan", "options: 'nan' is not a number"),
+        ("rate:nan", "options: rate must be a number, not 'nan'"),
     ],
 )
-def test_a_wrong_option_is_one_line(options: str, line: str, plug: Plug) -> None:
+def test_a_mistake_in_options_is_one_line(options: str, line: str, plug: Plug) -> None:
     plug(mine=HALF)
     with pytest.raises(UserError) as error:
         half(options=options)
