@@ -47,14 +47,16 @@ def work(backend: Backend, body: Body, agents: int = 1, limit: int | None = None
     queue = cast(Queue, backend)
 
     def agent(name: str) -> None:
-        done = 0
+        done, deadline = 0, time.monotonic() + PATIENCE
         while done != limit:
             claim = queue.claim(name)
             if claim is None:
                 queue.reconcile()
                 if queue.drained():
                     return
+                assert time.monotonic() < deadline, "nothing can be claimed, and the queue is not drained"
                 continue
+            deadline = time.monotonic() + PATIENCE
             with contextlib.suppress(RuntimeError), claim:
                 claim.complete(body(float(claim.point.params["alpha"] or 0)))
             done += 1
@@ -121,8 +123,9 @@ class QueueContract(SearchContract, BackendContract):
 
     def test_a_raising_point_is_retried_and_does_not_stop_the_rest(self, backend: Queue) -> None:
         backend.register(grid(0, 1, 2, max_attempts=3))
-        attempts = []
+        attempts, deadline = [], time.monotonic() + PATIENCE
         while not backend.drained():
+            assert time.monotonic() < deadline
             claim = backend.claim("gpu0")
             if claim is None:
                 backend.reconcile()
