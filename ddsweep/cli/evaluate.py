@@ -12,9 +12,9 @@ from ddsweep.cli.options import Device, Json, settings
 from ddsweep.errors import UserError, closest
 
 if TYPE_CHECKING:
-    from ddsweep.cli.judging import Job, Judged
     from ddsweep.exchange import ImageSet
     from ddsweep.exchange.prepare import Prepared
+    from ddsweep.judging import Job, Judged
 
 FIELDS = ("eval_epochs", "eval_batch", "eval_lr", "eval_strategy", "width", "precision", "ptm_train_epochs")
 KEPT = (
@@ -83,8 +83,8 @@ def evaluate(
     Reads sets of DC, DSA, DM, DDInterpreter, MTT, IDC, DREAM, DC-bench, DD-Ranking, KIP, image folders and our own.
     """
     from ddsweep import device as devices
-    from ddsweep import exchange
-    from ddsweep.cli import display, judging
+    from ddsweep import exchange, judging
+    from ddsweep.cli import display
     from ddsweep.exchange.prepare import Choices
 
     given = {"eval_archs": arch, "eval_rule": rule, "eval_nets": nets, "seed": seed} | _chosen(set_)
