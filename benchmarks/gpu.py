@@ -104,7 +104,7 @@ def measure(report: Report, base: Work, repeats: int, quick: bool) -> None:
 
 def tests(quick: bool) -> str:
     """Return the last line of ``pytest -m gpu``, or with ``quick`` of one of its files."""
-    where = "tests/nn/test_initialise.py" if quick else "tests"
+    where = "tests/nn/test_initialize.py" if quick else "tests"
     command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-m", "gpu", where]
     if quick:
         command.append("--collect-only")

@@ -77,34 +77,34 @@ def train_epochs(
     net: nn.Module, synthetic: Synthetic, rule: Rule, generator: torch.Generator, epochs: int
 ) -> Iterator[float]:
     """Train one network as in the evaluation, and yield the mean loss of each of the first ``epochs`` passes."""
-    optimiser = torch.optim.SGD(net.parameters(), lr=rule.lr, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
+    optimizer = torch.optim.SGD(net.parameters(), lr=rule.lr, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
     images = TensorDataset(synthetic.images.detach(), synthetic.labels)
     net.train()
     for epoch in range(epochs):
         if epoch == rule.fall:
-            optimiser = torch.optim.SGD(
+            optimizer = torch.optim.SGD(
                 net.parameters(), lr=rule.lr * DECAY, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY
             )
         order = torch.randperm(len(images), generator=generator).tolist()
         total = 0.0
         for batch, labels in DataLoader(images, batch_size=rule.batch, sampler=order):
             changed = augment.independent(batch, rule.strategy, generator)
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss = F.cross_entropy(net(changed), labels)
             loss.backward()
-            optimiser.step()
+            optimizer.step()
             total += loss.item() * len(labels)
         yield total / len(images)
 
 
 def train_ptm(net: nn.Module, dataset: Dataset, generator: torch.Generator, batch: int, steps: int) -> Iterator[float]:
     """Train a PTM, and yield the loss of each of ``steps`` batches of one epoch."""
-    optimiser = torch.optim.SGD(net.parameters(), lr=0.01, momentum=MOMENTUM, weight_decay=5e-3)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=MOMENTUM, weight_decay=5e-3)
     order = torch.randperm(len(dataset.labels), generator=generator).to(dataset.labels.device)
     net.train()
     for chosen in order.split(batch)[:steps]:
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss = F.cross_entropy(net(dataset.images[chosen]), dataset.labels[chosen])
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         yield loss.item()

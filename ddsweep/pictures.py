@@ -16,14 +16,14 @@ PAPER = (255, 255, 255)
 
 
 def grid(images: Float[Tensor, "rows columns c h w"], rows: Sequence[str], columns: Sequence[str] = ()) -> Image.Image:
-    """A labelled grid of images.
+    """A labeled grid of images.
 
     Args:
         images: values in [0, 1]; one or three channels.
         rows: a caption per row.
         columns: a caption per column, or none; it may have several lines.
 
-    Small images are enlarged by a whole factor without smoothing: each pixel that was learnt is seen as it is.
+    Small images are enlarged by a whole factor without smoothing: each pixel that was learned is seen as it is.
     """
     count, width, _, height_px, width_px = images.shape
     factor = max(1, 48 // height_px)

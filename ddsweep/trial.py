@@ -41,7 +41,7 @@ def run(
     recipe: Recipe, tracker: Tracker, on: str, runs: Path, wanted: Wanted | None = None,
     checkpoints: Checkpoints | None = None, compile: Compile | None = None, *, looks: Looks | None = None,
 ) -> Result:  # fmt: skip
-    """Train or load the PTMs, distil, evaluate. Given device and versions, a pure function of the recipe.
+    """Train or load the PTMs, distill, evaluate. Given device and versions, a pure function of the recipe.
 
     A finished run is returned as it is, never computed again; one that was cut off goes on from its last checkpoint,
     and on the CPU ends in the same bits. When another process computes the same recipe at this moment, this one waits.
@@ -249,12 +249,12 @@ def _show_real(dataset: Dataset, ipc: int, tracker: Tracker) -> None:
     """One picture of real images to compare with: the first of each class."""
     most = min(10, ipc, min(len(indices) for indices in dataset.per_class))
     images = torch.stack([dataset.images[indices[:most]] for indices in dataset.per_class])
-    real = dataset.denormalise(images.flatten(0, 1)).unflatten(0, images.shape[:2])
+    real = dataset.denormalize(images.flatten(0, 1)).unflatten(0, images.shape[:2])
     tracker.image("real", pictures.grid(real, dataset.classes), 0)
 
 
 def save(synthetic: Synthetic, recipe: Recipe, dataset: Dataset, folder: Path) -> None:
-    """Write ``synthetic.safetensors``: images in normalised space, labels, and what a reader needs to know of them."""
+    """Write ``synthetic.safetensors``: images in normalized space, labels, and what a reader needs to know of them."""
     metadata = {
         "dataset": recipe.target, "classes": "\n".join(dataset.classes), "mean": str(list(dataset.mean)),
         "std": str(list(dataset.std)), "ipc": str(recipe.ipc), "method": recipe.method, "key": recipe.key(),

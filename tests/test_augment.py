@@ -31,8 +31,8 @@ def color(x: Tensor, brightness: float, saturation: float, contrast: float) -> T
     y = x + brightness
     for i in range(x.shape[1]):
         for j in range(x.shape[2]):
-            grey = sum(y[:, i, j]) / len(x)
-            y[:, i, j] = (y[:, i, j] - grey) * saturation + grey
+            gray = sum(y[:, i, j]) / len(x)
+            y[:, i, j] = (y[:, i, j] - gray) * saturation + gray
     mean = y.sum() / y.numel()
     return (y - mean) * contrast + mean
 
@@ -61,7 +61,7 @@ def flip(x: Tensor, mirror: float) -> Tensor:
 
 
 def resample(x: Tensor, theta: list[list[float]], align_corners: bool) -> Tensor:
-    """Bilinear, zero outside; the grid runs from -1 to 1 over pixel centres (aligned) or pixel edges."""
+    """Bilinear, zero outside; the grid runs from -1 to 1 over pixel centers (aligned) or pixel edges."""
     size, y = x.shape[1], torch.zeros_like(x)
 
     def unit(pixel: int) -> float:
@@ -243,9 +243,9 @@ def test_numbers_are_given_by_name():
     assert params.values.tolist() == [[1, -1], [2, -1]]
 
 
-def test_a_grey_image_has_equal_channels():
-    grey = augment.apply(toys.noise(2, 3, 8, 8), Params.of("color", saturation=0))
-    torch.testing.assert_close(grey[:, 0], grey[:, 2])
+def test_a_gray_image_has_equal_channels():
+    gray = augment.apply(toys.noise(2, 3, 8, 8), Params.of("color", saturation=0))
+    torch.testing.assert_close(gray[:, 0], gray[:, 2])
 
 
 def test_unknown_operations_are_named():

@@ -45,7 +45,7 @@ def test_what_does_not_fit_is_refused() -> None:
 
 @pytest.mark.parametrize("graph", [False, True])
 def test_kernels_do_not_grow_with_the_classes(graph: bool) -> None:
-    """But for the crops of images that are learnt, one or two a class."""
+    """But for the crops of images that are learned, one or two a class."""
 
     def kernels(classes: int) -> int:
         generator = torch.Generator().manual_seed(1)

@@ -21,15 +21,15 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 @pytest.fixture
 def rates(monkeypatch) -> list[tuple[int, float]]:
-    """(optimiser, learning rate) of every step that is taken; optimisers are numbered as they appear."""
+    """(optimizer, learning rate) of every step that is taken; optimizers are numbered as they appear."""
     taken: list[tuple[int, float]] = []
-    optimisers: list[torch.optim.SGD] = []
+    optimizers: list[torch.optim.SGD] = []
     step = torch.optim.SGD.step
 
     def recorded(self: torch.optim.SGD) -> None:
-        if self not in optimisers:
-            optimisers.append(self)
-        taken.append((optimisers.index(self), self.param_groups[0]["lr"]))
+        if self not in optimizers:
+            optimizers.append(self)
+        taken.append((optimizers.index(self), self.param_groups[0]["lr"]))
         step(self)
 
     monkeypatch.setattr(torch.optim.SGD, "step", recorded)

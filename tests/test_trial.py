@@ -227,11 +227,11 @@ def test_a_finished_run_is_returned_not_repeated(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_finished_run_of_other_images_is_not_returned() -> None:
-    for name, colour in (("jay", (0, 0, 200)), ("wren", (120, 80, 40))):
+    for name, color in (("jay", (0, 0, 200)), ("wren", (120, 80, 40))):
         for index in range(10):
             path = Path("birds") / name / f"{index}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
-            Image.new("RGB", (16, 16), tuple(value + index for value in colour)).save(path)
+            Image.new("RGB", (16, 16), tuple(value + index for value in color)).save(path)
     birds: dict[str, Any] = {"target": "imagefolder:birds", "size": 16, "alpha": 0.0}
     first = run(**birds)
     assert run(**birds) == first
@@ -271,13 +271,13 @@ def test_pictures_of_the_whole_sweep() -> None:
 
 def test_large_images_go_through_convnet6_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """224 pixels (paper, Table 3): the same set comes out whatever fits through the network at once."""
-    for name, colour in (("tench", (200, 90, 20)), ("church", (20, 60, 180))):
+    for name, color in (("tench", (200, 90, 20)), ("church", (20, 60, 180))):
         for index in range(10):
             path = Path("photos") / name / f"{index}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.effect_noise((64, 48), 20 + index).convert("RGB").save(path)
             with Image.open(path) as picture:
-                Image.blend(picture, Image.new("RGB", picture.size, colour), 0.5).save(path)
+                Image.blend(picture, Image.new("RGB", picture.size, color), 0.5).save(path)
     large = {
         "target": "imagefolder:photos",
         "size": 224,

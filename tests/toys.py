@@ -21,7 +21,7 @@ def noise(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Ten
 
 
 def dataset(classes: int = 3, per_class: int = 20, size: int = 8, dtype: torch.dtype = torch.float64) -> Dataset:
-    """Each class is noise about a pattern of its own, so that it can be learnt; training labels are interleaved."""
+    """Each class is noise about a pattern of its own, so that it can be learned; training labels are interleaved."""
     patterns = noise(classes, 3, size, size, seed=1, dtype=dtype)
 
     def split(each: int, seed: int) -> tuple[Tensor, Tensor]:

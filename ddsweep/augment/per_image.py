@@ -19,7 +19,7 @@ def dc(images: Float[Tensor, "n c h w"], strategy: str, generator: torch.Generat
     """DC's augmentation: one operation per *image*, drawn from the strategy; only its evaluation uses it.
 
     ``crop``: pad 4 pixels with the batch mean of each channel, crop at an offset of 0 … 7. ``scale``: nearest resize
-    by U(0.8, 1.2) per axis, then pad with zeros or crop about the centre. ``rotate``: whole degrees in [-45, 44], cubic
+    by U(0.8, 1.2) per axis, then pad with zeros or crop about the center. ``rotate``: whole degrees in [-45, 44], cubic
     spline, filled with the mean of the batch. ``noise``: + 0.001·N(0, 1). Not differentiable; rotate works on the CPU.
 
     Raises:
@@ -48,7 +48,7 @@ def _dc_crop(images: Tensor, mean: Tensor, generator: torch.Generator) -> Tensor
 def _dc_scale(images: Tensor, mean: Tensor, generator: torch.Generator) -> Tensor:
     side = images.shape[-1]
     sides = (torch.empty(len(images), 2).uniform_(1 - DC_SCALE, 1 + DC_SCALE, generator=generator) * side).long()
-    canvas = sides.amax(dim=1, keepdim=True).clamp(min=side)  # holds the old and the new image, both centred
+    canvas = sides.amax(dim=1, keepdim=True).clamp(min=side)  # holds the old and the new image, both centered
     pixel = torch.arange(side) + ((canvas - side) // 2 - (canvas - sides) // 2)[:, :, None]
     ratio = side / sides[:, :, None].float()  # the nearest pixel is found in float32, as F.interpolate does
     source = (pixel * ratio).floor().long().clamp(max=side - 1)

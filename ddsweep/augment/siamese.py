@@ -49,7 +49,7 @@ class Params:
     ``crop``    rows r, columns c           y[i, j] = x[i + r, j + c], zero outside; whole pixels
     ``cutout``  row, column, side h         zero where row - h//2 <= i < row - h//2 + h; likewise for columns
     ``flip``    mirror                      left and right exchanged where mirror is not 0
-    ``scale``   x, y                        read at (x·column, y·row) from the centre, bilinear, zero outside:
+    ``scale``   x, y                        read at (x·column, y·row) from the center, bilinear, zero outside:
                                             above 1 the picture shrinks
     ``rotate``  degrees t                   read at [[cos t, -sin t], [sin t, cos t]], bilinear, zero outside
     ``none``    –                           x
@@ -78,7 +78,7 @@ class Params:
     def of(cls, op: str, **numbers: int | float | Sequence[int | float]) -> Params:
         """Parameters by name, each a number for all images or one number per image; the rest change nothing.
 
-        ``Params.of("color", saturation=0)`` greys every image, ``Params.of("flip", mirror=[1, 0])`` mirrors the first
+        ``Params.of("color", saturation=0)`` grays every image, ``Params.of("flip", mirror=[1, 0])`` mirrors the first
         of two.
 
         Raises:
@@ -111,7 +111,7 @@ def draw(generator: torch.Generator, n: int, size: int, strategy: str, shared: b
     """One operation of the strategy, each with the same probability, and its numbers.
 
     With u ~ U[0, 1) and s the side of the image: brightness u - 0.5, saturation 2u, contrast u + 0.5; crop in
-    [-p, p] with p = int(s/8 + 0.5); cutout of side h = int(s/2 + 0.5) centred in [0, s - (h odd)]; flip with
+    [-p, p] with p = int(s/8 + 0.5); cutout of side h = int(s/2 + 0.5) centered in [0, s - (h odd)]; flip with
     probability 0.5; scale u·(1.2 - 1/1.2) + 1/1.2 per axis; rotate (u - 0.5)·30 degrees.
 
     Args:
@@ -160,7 +160,7 @@ def apply(images: Float[Tensor, "n c h w"], params: Params, align_corners: bool 
         images: any batch when the parameters are shared, else the batch they were drawn for.
         params: from ``draw`` or made by hand.
         align_corners: how scale and rotate count pixels: False in the code of DSA, True in that of MTT and DD-Ranking.
-            About the centre of a square image both read the same places, to rounding.
+            About the center of a square image both read the same places, to rounding.
 
     Raises:
         ValueError: one row per image, but another number of images.
@@ -197,8 +197,8 @@ def batches(
 def _color(images: Tensor, values: Tensor) -> Tensor:
     brightness, saturation, contrast = copy_to(values.to(images.dtype), images.device).T[:, :, None, None, None]
     images = images + brightness
-    grey = images.mean(dim=1, keepdim=True)
-    images = (images - grey) * saturation + grey
+    gray = images.mean(dim=1, keepdim=True)
+    images = (images - gray) * saturation + gray
     mean = images.mean(dim=(1, 2, 3), keepdim=True)
     return (images - mean) * contrast + mean
 
@@ -215,8 +215,8 @@ def _crop(images: Tensor, values: Tensor) -> Tensor:
 def _cutout(images: Tensor, values: Tensor) -> Tensor:
     row, column, side = copy_to(values.long(), images.device).T
 
-    def inside(length: int, centre: Tensor) -> Bool[Tensor, "sets length"]:
-        distance = torch.arange(length, device=images.device) - (centre - side // 2)[:, None]
+    def inside(length: int, center: Tensor) -> Bool[Tensor, "sets length"]:
+        distance = torch.arange(length, device=images.device) - (center - side // 2)[:, None]
         return (distance >= 0) & (distance < side[:, None])
 
     hole = inside(images.shape[2], row)[:, None, :, None] & inside(images.shape[3], column)[:, None, None, :]

@@ -44,7 +44,7 @@ def list_(as_json: Json = False) -> None:
             {
                 "name": one.row.name, "classes": len(one.row.classes), "channels": one.row.channels,
                 "size": one.row.size, "train": one.row.images[0], "test": one.row.images[1], "state": one.state,
-                "disk_bytes": one.disk, "licence": one.row.licence, "source": one.row.origin,
+                "disk_bytes": one.disk, "licence": one.row.license, "source": one.row.origin,
             }
             for one in holdings
         ]  # fmt: skip
@@ -55,11 +55,11 @@ def list_(as_json: Json = False) -> None:
             {
                 "name": one.row.name, "classes": len(one.row.classes), "size": one.row.size,
                 "images": "+".join(str(count or "?") for count in one.row.images), "state": one.state,
-                "disk": amount(one.disk), "licence": one.row.licence, "source": one.row.origin.partition(":")[0],
+                "disk": amount(one.disk), "licence": one.row.license, "source": one.row.origin.partition(":")[0],
             }
             for one in holdings
         ],
-        heads=("NAME", "CLASSES", "SIZE", "IMAGES", "STATE", "DISK", "LICENCE", "SOURCE"),
+        heads=("NAME", "CLASSES", "SIZE", "IMAGES", "STATE", "DISK", "LICENSE", "SOURCE"),
     )  # fmt: skip
 
 
@@ -79,8 +79,8 @@ def fetch(
     with _bars() as tell:
         path = store.fetch(name, source, tell)
     typer.echo(f"{name}: {path} ({amount(path.stat().st_size)})")
-    if row.licence:
-        typer.echo(f"licence: {row.licence}; source: {row.origin}", err=True)
+    if row.license:
+        typer.echo(f"license: {row.license}; source: {row.origin}", err=True)
 
 
 @data.command()

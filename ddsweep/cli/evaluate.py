@@ -152,7 +152,7 @@ def _understood(found: ImageSet, prepared: Prepared, job: Job) -> list[str]:
     if facts.lr is not None and "eval_lr" not in job.choices:
         lines.append(f"a learning rate was learnt with it, and is not used: --set eval_lr={facts.lr:.6g}")
     if job.dataset == "cifar100" and not facts.mean and not prepared.space.pixels and prepared.space.name != "cifar10":
-        lines.append("MTT, IDC and DD-Ranking normalise cifar100 with the statistics of cifar10: --space cifar10")
+        lines.append("MTT, IDC and DD-Ranking normalize cifar100 with the statistics of cifar10: --space cifar10")
     return [*lines, *found.remarks, *prepared.remarks]
 
 

@@ -29,7 +29,7 @@ To = Annotated[
 ]
 Space = Annotated[
     str,
-    typer.Option(metavar="pixels|DATASET", help="pt, vico: normalise with other statistics.", show_default=False),
+    typer.Option(metavar="pixels|DATASET", help="pt, vico: normalize with other statistics.", show_default=False),
 ]
 Wandb = Annotated[bool, typer.Option("--wandb", help="The sweep as a configuration for `wandb sweep`.")]
 Output = Annotated[

@@ -30,7 +30,7 @@ class Header:
     """What is known of decoded images besides their pixels.
 
     Attributes:
-        mean: per-channel mean that normalises them, in units of [0, 1].
+        mean: per-channel mean that normalizes them, in units of [0, 1].
         std: per-channel standard deviation, likewise.
         fingerprint: of what they were decoded from.
         origin: where they come from, for people.

@@ -1,4 +1,4 @@
-"""The dataset as the data plane uses it: normalised images on a device."""
+"""The dataset as the data plane uses it: normalized images on a device."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Dataset:
         classes: names in label order.
         mean: per-channel mean that was subtracted, in units of [0, 1].
         std: per-channel standard deviation that was divided by.
-        images: [n, c, h, w] training images, normalised: (pixel / 255 − mean) / std. A tensor, or, where that would be
+        images: [n, c, h, w] training images, normalized: (pixel / 255 − mean) / std. A tensor, or, where that would be
             large, ``PackedImages``; both give floats for images[indices] and images.split(size).
         labels: of the training images.
         test_images: [m, c, h, w], likewise.
@@ -86,7 +86,7 @@ class Dataset:
         """The images that ``draw`` chooses."""
         return self.images[copy_to(self.draw(label, n, generator), self.labels.device)]
 
-    def denormalise(self, images: Float[Tensor, "k c h w"]) -> Float[Tensor, "k c h w"]:
+    def denormalize(self, images: Float[Tensor, "k c h w"]) -> Float[Tensor, "k c h w"]:
         """images · std + mean, clamped to [0, 1]: what can be shown."""
         mean, std = (images.new_tensor(values)[:, None, None] for values in (self.mean, self.std))
         return (images * std + mean).clamp(0, 1)
@@ -120,7 +120,7 @@ def load(spec: str, size: int | None = None, device: str | torch.device = "cpu")
 
 
 class PackedImages:
-    """Images that are kept as bytes and normalised on access: the same numbers, bit for bit, in a quarter of the space.
+    """Images that are kept as bytes and normalized on access: the same numbers, bit for bit, in a quarter of the space.
 
     Whatever is read of them is a new float32 tensor. What this offers, a Tensor offers too: data[indices], len, split,
     shape, device and dtype.
@@ -146,7 +146,7 @@ class PackedImages:
 
     def __getitem__(self, index: Any) -> Float[Tensor, "*k c h w"]:
         """The images of an index along the first axis: a number, a slice, or a tensor of indices or truth values."""
-        return normalised(self._pixels[index], self._mean, self._std)
+        return normalized(self._pixels[index], self._mean, self._std)
 
     def split(self, size: int) -> Iterator[Float[Tensor, "k c h w"]]:
         """One after the other, batches of ``size`` images; the last may be smaller."""
@@ -154,7 +154,7 @@ class PackedImages:
 
 
 Images = Tensor | PackedImages
-"""Normalised images [n, c, h, w] behind one set of operations (see ``PackedImages``)."""
+"""Normalized images [n, c, h, w] behind one set of operations (see ``PackedImages``)."""
 
 
 def on_device(
@@ -164,13 +164,13 @@ def on_device(
     there = pixels.to(device)  # the bytes travel, not the floats
     if pixels.numel() * torch.float32.itemsize > FLOATS_UP_TO:
         return PackedImages(there, mean, std)
-    return normalised(there, mean, std)
+    return normalized(there, mean, std)
 
 
-def normalised(
+def normalized(
     pixels: UInt8[Tensor, "*n c h w"], mean: tuple[float, ...], std: tuple[float, ...]
 ) -> Float[Tensor, "*n c h w"]:
     """(pixel / 255 − mean) / std for each channel, in float32."""
     images = pixels.to(torch.float32)
-    centre, spread = (torch.tensor(values, device=images.device)[:, None, None] for values in (mean, std))
-    return images.div_(255).sub_(centre).div_(spread)  # in place: one float copy at a time
+    center, spread = (torch.tensor(values, device=images.device)[:, None, None] for values in (mean, std))
+    return images.div_(255).sub_(center).div_(spread)  # in place: one float copy at a time

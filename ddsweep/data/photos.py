@@ -46,7 +46,7 @@ def _by_wordnet_id(row: DatasetInfo, path: Path, wanted: Mapping[str, str]) -> R
 
 
 def tiny(row: DatasetInfo, paths: Sequence[Path]) -> Raw:
-    """Tiny ImageNet: its val images, which are labelled, test; labels follow the sorted WordNet ids.
+    """Tiny ImageNet: its val images, which are labeled, test; labels follow the sorted WordNet ids.
 
     ``train/WNID/images/*.JPEG``, ``val/images/*.JPEG`` with ``val/val_annotations.txt`` (file, id, box), and the names
     of the ids in ``words.txt``.

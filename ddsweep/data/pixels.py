@@ -20,7 +20,7 @@ def resized(images: Tensor, size: int) -> UInt8[Tensor, "n c size size"]:
     """Resize to size × size: bilinear with antialiasing, in float32, rounded to the nearest of 0…255.
 
     Args:
-        images: [n, c, h, w], uint8 or float, in 0…255. Enlarged, the filter is the plain bilinear one (pixel centres
+        images: [n, c, h, w], uint8 or float, in 0…255. Enlarged, the filter is the plain bilinear one (pixel centers
             at ½, ``align_corners=False``).
         size: height and width in pixels.
     """
@@ -39,7 +39,7 @@ def statistics(images: UInt8[Tensor, "n c h w"]) -> tuple[tuple[float, ...], tup
     """Mean and population standard deviation of each channel over all images and pixels, in units of [0, 1].
 
     Computed from the histogram of the 256 values: exact, and without a float copy of the images. A channel of one
-    single value gets standard deviation 1, so that normalising it gives 0 and not NaN.
+    single value gets standard deviation 1, so that normalizing it gives 0 and not NaN.
     """
     values = torch.arange(256, dtype=torch.float64) / 255
     mean, std = [], []
@@ -47,10 +47,10 @@ def statistics(images: UInt8[Tensor, "n c h w"]) -> tuple[tuple[float, ...], tup
         parts = (torch.bincount(part.flatten(), minlength=256) for part in channel.split(CHUNK))
         histogram = sum(parts, torch.zeros(256, dtype=torch.int64)).to(torch.float64)
         weights = histogram / histogram.sum()
-        centre = float(weights @ values)
-        variance = float(weights @ (values - centre) ** 2)
+        center = float(weights @ values)
+        variance = float(weights @ (values - center) ** 2)
         constant = bool(histogram.max() == histogram.sum())
-        mean.append(centre)
+        mean.append(center)
         std.append(1.0 if constant else math.sqrt(variance))
     return tuple(mean), tuple(std)
 
@@ -58,7 +58,7 @@ def statistics(images: UInt8[Tensor, "n c h w"]) -> tuple[tuple[float, ...], tup
 def as_channels(images: Float[Tensor, "n c h w"], channels: int) -> Float[Tensor, "n channels h w"]:
     """The images with 1 or 3 channels, for a network of another domain; gradients flow through.
 
-    Grey becomes RGB by repetition (a view) and RGB becomes grey by the mean of its channels; images that already have
+    Gray becomes RGB by repetition (a view) and RGB becomes gray by the mean of its channels; images that already have
     ``channels`` are returned as they are.
 
     Raises:

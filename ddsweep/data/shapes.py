@@ -1,4 +1,4 @@
-"""The dataset ``shapes``: ten shapes drawn in random colours, place, size and turn, with noise.
+"""The dataset ``shapes``: ten shapes drawn in random colors, place, size and turn, with noise.
 
 A shape is a signed distance field over the plane, negative inside: a formula in x (right) and y (up) whose value is the
 distance to the outline near it. The shape at distance 0 is drawn with an edge one pixel wide, so that the same
@@ -97,14 +97,14 @@ class Scenes:
 
     Attributes:
         radius: [n] of the shape; half the image is 1.
-        centre: [n, 2] x and y; the shape's circle stays inside the image.
+        center: [n, 2] x and y; the shape's circle stays inside the image.
         turn: [n] radians, anticlockwise.
-        ink: [n, 3] colour of the shape in [0, 1].
-        paper: [n, 3] colour of the background.
+        ink: [n, 3] color of the shape in [0, 1].
+        paper: [n, 3] color of the background.
     """
 
     radius: Float64[Tensor, " n"]
-    centre: Float64[Tensor, "n 2"]
+    center: Float64[Tensor, "n 2"]
     turn: Float64[Tensor, " n"]
     ink: Float64[Tensor, "n 3"]
     paper: Float64[Tensor, "n 3"]
@@ -114,15 +114,15 @@ def scenes(count: int, generator: torch.Generator) -> Scenes:
     """Draw ``count`` scenes: one of ink and paper is dark, the other light, either way round and in any hue."""
     uniform = torch.rand((count, 12), generator=generator, dtype=torch.float64)
     radius = RADIUS[0] + (RADIUS[1] - RADIUS[0]) * uniform[:, 0]
-    centre = (2 * uniform[:, 1:3] - 1) * (1 - radius)[:, None]
+    center = (2 * uniform[:, 1:3] - 1) * (1 - radius)[:, None]
     dark = _tinted(0.10 + 0.20 * uniform[:, 4], uniform[:, 6:9])
     light = _tinted(0.70 + 0.20 * uniform[:, 5], uniform[:, 9:12])
     turn, swap = TURN * (2 * uniform[:, 3] - 1), torch.rand((count, 1), generator=generator) < 0.5
-    return Scenes(radius, centre, turn, torch.where(swap, light, dark), torch.where(swap, dark, light))
+    return Scenes(radius, center, turn, torch.where(swap, light, dark), torch.where(swap, dark, light))
 
 
 def _tinted(luma: Float64[Tensor, " n"], tint: Float64[Tensor, "n 3"]) -> Float64[Tensor, "n 3"]:
-    """Colours of the given luma, up to clipping, and of the hue of ``tint``."""
+    """Colors of the given luma, up to clipping, and of the hue of ``tint``."""
     weights = torch.tensor(LUMA, dtype=torch.float64)
     return (luma[:, None] + 0.6 * (tint - (tint @ weights)[:, None])).clamp(0, 1)
 
@@ -131,8 +131,8 @@ def coverage(field: Field, scene: Scenes, size: int) -> Float64[Tensor, "n size 
     """How much of each pixel lies inside the shape: ½ − distance in pixels, clipped to [0, 1]."""
     pixel = 2 / size
     steps = (torch.arange(size, dtype=torch.float64) + 0.5) * pixel - 1
-    x = (steps - scene.centre[:, :1])[:, None, :]
-    y = (-steps - scene.centre[:, 1:])[:, :, None]
+    x = (steps - scene.center[:, :1])[:, None, :]
+    y = (-steps - scene.center[:, 1:])[:, :, None]
     cos, sin, radius = (value[:, None, None] for value in (scene.turn.cos(), scene.turn.sin(), scene.radius))
     distance = field((cos * x + sin * y) / radius, (cos * y - sin * x) / radius) * radius
     return (0.5 - distance / pixel).clamp(0, 1)

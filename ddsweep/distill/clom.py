@@ -24,7 +24,7 @@ def clom(
     Args:
         net: images to logits [syn, classes]. Its owner freezes its parameters and chooses its mode (batch-norm PTMs
             belong in eval mode); neither is touched here.
-        images: the whole synthetic set, in the normalised space of its dataset.
+        images: the whole synthetic set, in the normalized space of its dataset.
         labels: its labels, among the PTM's classes.
 
     Returns:
@@ -49,7 +49,7 @@ def cclom(
 
     Args:
         embed: images to features [n, d], the PTM's penultimate layer. Its owner freezes it and chooses its mode.
-        synthetic: the whole synthetic set, in the normalised space of the target dataset.
+        synthetic: the whole synthetic set, in the normalized space of the target dataset.
         synthetic_labels: its labels.
         real: target images of all classes; the protocol draws them uniformly with replacement.
         real_labels: their labels.

@@ -66,7 +66,7 @@ class DistributionMatching:
         real images and one over all synthetic ones.
 
         Args:
-            synthetic: the set being learnt, of which ``images`` requires gradient.
+            synthetic: the set being learned, of which ``images`` requires gradient.
             dataset: the real images, on the same device.
             streams: ``batch`` draws real images, ``augment`` draws augmentations.
             done: image steps that are done already: none, or the only one.

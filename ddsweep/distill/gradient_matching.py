@@ -93,7 +93,7 @@ class GradientMatching:
         held at a time (on a GPU that of all).
 
         Args:
-            synthetic: the set being learnt, of which ``images`` is a leaf that requires gradient.
+            synthetic: the set being learned, of which ``images`` is a leaf that requires gradient.
             dataset: the real images, on the same device.
             streams: ``batch`` draws real images and shuffles, ``augment`` draws augmentations.
             done: image steps that are done already: the network, the images and the streams are as they were then.
@@ -101,11 +101,11 @@ class GradientMatching:
         Raises:
             UserError: an unknown operation.
         """
-        optimiser = torch.optim.SGD(self._net.parameters(), lr=self._settings.lr_net)
+        optimizer = torch.optim.SGD(self._net.parameters(), lr=self._settings.lr_net)
         self._net.train()
         for loop in range(done, self._settings.outer_loops):
             if loop:
-                self._train(optimiser, synthetic.detached(), streams)
+                self._train(optimizer, synthetic.detached(), streams)
             _settle_batch_norm(self._net, dataset, streams.batch)
             yield self._loss(synthetic, dataset, streams)
 
@@ -150,7 +150,7 @@ class GradientMatching:
         passes.backward(self._net, loss, real, label.expand(len(real)))
         return [leaf.grad if leaf.grad is not None else torch.zeros_like(leaf) for leaf in leaves.values()]
 
-    def _train(self, optimiser: torch.optim.Optimizer, synthetic: Synthetic, streams: Streams) -> None:
+    def _train(self, optimizer: torch.optim.Optimizer, synthetic: Synthetic, streams: Streams) -> None:
         settings = self._settings
         change = partial(augment.independent, strategy=settings.strategy, generator=streams.augment)
         self._net.train()
@@ -158,9 +158,9 @@ class GradientMatching:
             for images, labels in augment.batches(
                 synthetic.images, synthetic.labels, settings.batch_train, streams.batch, change
             ):
-                optimiser.zero_grad()
+                optimizer.zero_grad()
                 passes.backward(self._net, self._cross_entropy, images, labels)
-                optimiser.step()
+                optimizer.step()
 
 
 class _Pair(NamedTuple):
@@ -228,7 +228,7 @@ def _cross_entropy(net: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
 def _settle_batch_norm(net: nn.Module, dataset: Dataset, generator: torch.Generator) -> None:
     """Let real images of all classes move the running statistics once, then hold them while gradients are compared.
 
-    A class's batch would otherwise be normalised by its own statistics, which no net sees in a mixed batch.
+    A class's batch would otherwise be normalized by its own statistics, which no net sees in a mixed batch.
     """
     if not has_batch_norm(net):
         return

@@ -88,7 +88,7 @@ def distill(
         _recall(recipe, pool, dataset, drawn, flight.image_steps)
     while flight.step < recipe.iterations:
         if not flight.inside:
-            nn.initialise(flight.net, streams.network)
+            nn.initialize(flight.net, streams.network)
         for match in matching.episode(flight.synthetic, dataset, streams, flight.inside):
             _step(recipe, alphas, match, flight, pool, dataset)
             if flight.inside > flight.loops:

@@ -56,7 +56,7 @@ class Journal:
     def show(self, synthetic: Synthetic, step: int) -> None:
         """Show the set if it is worth a picture after ``step`` iterations."""
         if step in self._shown:
-            images = pictures.by_class(self._dataset.denormalise(synthetic.images.detach()), synthetic.ipc)
+            images = pictures.by_class(self._dataset.denormalize(synthetic.images.detach()), synthetic.ipc)
             self._tracker.image("synthetic", pictures.grid(images, self._dataset.classes), step)
 
     def add(self, *terms: Tensor) -> None:

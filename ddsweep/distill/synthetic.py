@@ -1,4 +1,4 @@
-"""The synthetic set: the images that are learnt, and their labels."""
+"""The synthetic set: the images that are learned, and their labels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Synthetic:
     """A synthetic set in class-major order: label i is repeated ``ipc`` times.
 
     Attributes:
-        images: [classes·ipc, c, h, w] in the normalised space of its dataset; never clamped.
+        images: [classes·ipc, c, h, w] in the normalized space of its dataset; never clamped.
         labels: [classes·ipc] hard labels.
         ipc: images per class.
     """

@@ -161,12 +161,12 @@ class Bench:
         self, recipe: Recipe, rule: evaluate.Rule, data: Dataset, numerics: Numerics, classes: int, seconds: float
     ) -> Pace:
         some = fixtures.part(data, classes, tests=1)
-        learnt, watch = fixtures.synthetic(some, recipe.ipc), Watch(seconds, self._sync)
+        learned, watch = fixtures.synthetic(some, recipe.ipc), Watch(seconds, self._sync)
         while not watch.enough:
             with contextlib.suppress(Interrupted):
                 evaluate.evaluate(
-                    learnt, some, recipe.arch, recipe.eval_nets, rng.generator(0, "estimate"), rule, width=recipe.width,
-                    slots=lambda index: PassBoundaries(watch), numerics=numerics,
+                    learned, some, recipe.arch, recipe.eval_nets, rng.generator(0, "estimate"), rule,
+                    width=recipe.width, slots=lambda index: PassBoundaries(watch), numerics=numerics,
                 )  # fmt: skip
         return watch.pace
 
@@ -231,7 +231,7 @@ class Distillation:
                     break
         drawn = None
         if slot.images is not None:
-            drawn = pictures.grid(pictures.by_class(some.denormalise(slot.images), recipe.ipc), some.classes)
+            drawn = pictures.grid(pictures.by_class(some.denormalize(slot.images), recipe.ipc), some.classes)
         self.opening = tracker.opening(drawn).times(len(self.data.classes) / classes)
         return watch.pace
 

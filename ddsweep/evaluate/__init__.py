@@ -70,7 +70,7 @@ def evaluate(
     whatever ``n`` is.
 
     Args:
-        synthetic: the set, in the normalised space of ``dataset``; the networks live on its device.
+        synthetic: the set, in the normalized space of ``dataset``; the networks live on its device.
         dataset: whose test images count.
         arch: a name of ``nn.names()``.
         n: networks.

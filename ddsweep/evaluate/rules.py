@@ -29,7 +29,7 @@ class Rule:
         operations: whose the strategy names: ``dsa`` one operation per batch, numbers per image; ``dc`` one per image.
         restart: False: E passes, the first half (rounded up) at the first rate, which is StepLR(500) when E is 1000.
             True: as in the released code of DC, DSA and DM, passes 0 … E, of which 0 … E/2 + 1 at the first rate, and
-            the optimiser made anew (its momentum lost) when the rate falls.
+            the optimizer made anew (its momentum lost) when the rate falls.
         checks: 1 tests after the last pass. More test that often, evenly spaced, and count the *best*: a choice made on
             the test set, optimistic, and only meant to compare with numbers that were published so.
     """

@@ -48,10 +48,10 @@ class Trainer:
         progress: Callable[[int], None] | None = None,
         slot: Slot | None = None,
     ) -> list[Score]:
-        """Train freshly initialised networks of one architecture by the rule; of each, the test that counts.
+        """Train freshly initialized networks of one architecture by the rule; of each, the test that counts.
 
         Args:
-            nets: on the device of the images; they hold what was learnt when this returns.
+            nets: on the device of the images; they hold what was learned when this returns.
             generators: of each, on the CPU: it shuffles and augments.
             progress: called with the passes done, every ten or so.
             slot: where they go on from if they were cut off; every pass is a boundary. At the end it holds the scores,
@@ -68,12 +68,12 @@ class Trainer:
         while training.done < rule.passes:
             training.begin_pass()
             for images, labels in self._batches(generators):
-                training.optimiser.zero_grad()
+                training.optimizer.zero_grad()
                 if len(nets) > 1:
                     loss(images, labels).backward()
                 else:
                     passes.backward(net, loss, images, labels)
-                training.optimiser.step()
+                training.optimizer.step()
             done = training.end_pass()
             if rule.tested(done):
                 _copy(net, nets)
@@ -118,7 +118,7 @@ def _cross_entropies(net: torch.nn.Module, images: Tensor, labels: Tensor) -> Te
 
 
 def _copy(trained: torch.nn.Module, nets: Sequence[torch.nn.Module]) -> None:
-    """What was learnt, into the networks."""
+    """What was learned, into the networks."""
     if isinstance(trained, nn.Together):
         trained.write_back(nets)
     elif trained is not nets[0]:

@@ -44,7 +44,7 @@ class Training:
 
     Attributes:
         net: the network, or ``nn.Together``.
-        optimiser: its own.
+        optimizer: its own.
         generators: of each network: it shuffles and augments.
         rule: how they are trained.
         done: passes that are done.
@@ -52,7 +52,7 @@ class Training:
     """
 
     net: torch.nn.Module
-    optimiser: torch.optim.SGD
+    optimizer: torch.optim.SGD
     generators: Generators
     rule: Rule
     done: int = 0
@@ -61,12 +61,12 @@ class Training:
     @classmethod
     def of(cls, net: torch.nn.Module, generators: Sequence[torch.Generator], rule: Rule) -> Training:
         """Before the first pass."""
-        return cls(net, _optimiser(net, rule.lr), Generators(generators), rule)
+        return cls(net, _optimizer(net, rule.lr), Generators(generators), rule)
 
     def begin_pass(self) -> None:
         """The rate falls before one of them."""
         if self.done == self.rule.fall:
-            self.optimiser = _fall(self.optimiser, self.net, self.rule)
+            self.optimizer = _fall(self.optimizer, self.net, self.rule)
         self.net.train()
 
     def end_pass(self) -> int:
@@ -82,7 +82,7 @@ class Training:
     def state(self) -> State:
         """For a checkpoint; after the last pass only the scores are needed."""
         finished = self.done == self.rule.passes
-        tensors = {} if finished else of_training(self.net, self.optimiser, self.generators)
+        tensors = {} if finished else of_training(self.net, self.optimizer, self.generators)
         return State(tensors, {"done": self.done, "best": [asdict(score) for score in self.best]})
 
     def restore(self, state: State) -> Training:
@@ -94,24 +94,24 @@ class Training:
         if len(scores) != len(self.generators.each) and (scores or done >= self.rule.passes):
             raise Damaged(f"it has {len(scores)} scores of {len(self.generators.each)} networks")
         if done < self.rule.passes:
-            into_training(state, self.net, self.optimiser, self.generators)
+            into_training(state, self.net, self.optimizer, self.generators)
             if done > self.rule.fall:
-                _slow(self.optimiser, self.rule)
+                _slow(self.optimizer, self.rule)
         self.done, self.best = done, scores
         return self
 
 
-def _optimiser(net: torch.nn.Module, lr: float) -> torch.optim.SGD:
+def _optimizer(net: torch.nn.Module, lr: float) -> torch.optim.SGD:
     return torch.optim.SGD(net.parameters(), lr=lr, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
 
 
-def _fall(optimiser: torch.optim.SGD, net: torch.nn.Module, rule: Rule) -> torch.optim.SGD:
+def _fall(optimizer: torch.optim.SGD, net: torch.nn.Module, rule: Rule) -> torch.optim.SGD:
     if rule.restart:
-        optimiser = _optimiser(net, rule.lr)
-    _slow(optimiser, rule)
-    return optimiser
+        optimizer = _optimizer(net, rule.lr)
+    _slow(optimizer, rule)
+    return optimizer
 
 
-def _slow(optimiser: torch.optim.SGD, rule: Rule) -> None:
-    for group in optimiser.param_groups:
+def _slow(optimizer: torch.optim.SGD, rule: Rule) -> None:
+    for group in optimizer.param_groups:
         group["lr"] = rule.lr * DECAY

@@ -42,7 +42,7 @@ def labels(one: ImageSet, classes: int, hard: bool, path: Path) -> Tensor:
     """The label of each image: as it is given, class-major if it is not, or the class of the largest weight.
 
     Raises:
-        UserError: no label for each image, or labels that are no classes; learnt weights, unless ``hard``.
+        UserError: no label for each image, or labels that are no classes; learned weights, unless ``hard``.
     """
     n, found = len(one.images), one.labels
     if found is None:
@@ -74,7 +74,7 @@ def _hardened(weights: Tensor, classes: int, hard: bool, path: Path) -> Tensor:
     if not (one_hot or hard):
         allowed = "--hard-labels takes the class of the largest weight"
         raise UserError(
-            f"{path}: labels are learnt weights of the classes, on which no network is trained here; {allowed}"
+            f"{path}: labels are learned weights of the classes, on which no network is trained here; {allowed}"
         )
     return weights.argmax(1)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ddsweep.distill import synthetic
 from ddsweep.errors import UserError
-from ddsweep.exchange.image_set import NORMALISED, Facts, ImageSet
+from ddsweep.exchange.image_set import NORMALIZED, Facts, ImageSet
 from ddsweep.exchange.own import recipe_beside
 from ddsweep.results import result as results
 from ddsweep.results.transfer import SET
@@ -56,7 +56,7 @@ def collect(folder: Path) -> ImageSet:
         "versions": result.versions, "git": result.git, "data": result.data,
     }  # fmt: skip
     facts = Facts(
-        recipe.target, tuple(header["classes"].split("\n")), NORMALISED, mean, std, False, 1, recipe.ipc, recipe.method,
+        recipe.target, tuple(header["classes"].split("\n")), NORMALIZED, mean, std, False, 1, recipe.ipc, recipe.method,
         recipe=recipe_beside(path), origin=origin,
     )  # fmt: skip
     return ImageSet(found.images, found.labels, facts, "safetensors")

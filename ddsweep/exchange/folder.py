@@ -80,7 +80,7 @@ def loss(one: ImageSet) -> dict[str, Any]:
 
 
 def read_all(paths: Sequence[Path]) -> Tensor:
-    """Images of one size as [n, c, h, w] in [0, 1]; grey if all of them are.
+    """Images of one size as [n, c, h, w] in [0, 1]; gray if all of them are.
 
     Raises:
         UserError: a file that is no 8-bit image, or of another size than the first; more than memory allows.
@@ -100,8 +100,8 @@ def read_all(paths: Sequence[Path]) -> Tensor:
                     raise UserError(f"{path}: is {width}x{height}, the first image {shape[0]}x{shape[1]}")
                 if image.mode[0] in "IF":
                     raise UserError(f"{path}: has {image.mode} pixels; convert it to 8 bits a channel")
-                grey = image.mode in ("1", "L", "LA")
-                images.append(np.atleast_3d(np.asarray(image.convert("L" if grey else "RGB"))))
+                gray = image.mode in ("1", "L", "LA")
+                images.append(np.atleast_3d(np.asarray(image.convert("L" if gray else "RGB"))))
         except UserError:
             raise
         except Exception as error:  # a damaged file can raise almost anything inside Pillow

@@ -13,7 +13,7 @@ from ddsweep.errors import UserError
 from ddsweep.exchange import source as sources
 from ddsweep.exchange.conventions import told
 from ddsweep.exchange.folder import loss, read_all, write_all
-from ddsweep.exchange.image_set import FORMULA, NORMALISED, PIXELS, Facts, ImageSet
+from ddsweep.exchange.image_set import FORMULA, NORMALIZED, PIXELS, Facts, ImageSet
 from ddsweep.exchange.source import Source
 
 ROWS = Path("train", "metadata.jsonl")
@@ -78,8 +78,8 @@ def card(one: ImageSet) -> str:
 
 {len(one.images)} synthetic training images; test on the original test set of {facts.dataset}.
 
-- **Pixels:** 8-bit PNG; learnt values were rounded to 1/255, and {clipped} of them clipped to [0, 1].
-- **Normalise them with** mean {list(facts.mean)} and std {list(facts.std)}: {FORMULA[NORMALISED]}. No ZCA.
+- **Pixels:** 8-bit PNG; learned values were rounded to 1/255, and {clipped} of them clipped to [0, 1].
+- **Normalize them with** mean {list(facts.mean)} and std {list(facts.std)}: {FORMULA[NORMALIZED]}. No ZCA.
 - **Labels:** the number in `label`; names in that order: {", ".join(facts.classes)}.
 - **One image is one image** (decode factor 1).
 {_accuracy(one)}

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from ddsweep.errors import UserError
 
-PIXELS, NORMALISED = "pixels", "normalised"
-FORMULA = {PIXELS: "pixel / 255", NORMALISED: "(pixel / 255 - mean) / std"}
+PIXELS, NORMALIZED = "pixels", "normalised"
+FORMULA = {PIXELS: "pixel / 255", NORMALIZED: "(pixel / 255 - mean) / std"}
 MARK = "ddsweep-set"  # first key of our JSON files, by which they are told from other people's
 VERSION = 1
 
@@ -25,14 +25,14 @@ class Facts:
         dataset: what it stands for, by its name here.
         classes: names in label order.
         space: ``pixels``: values in [0, 1]; ``normalised``: (pixel / 255 − mean) / std.
-        mean: per-channel mean that was subtracted, in units of [0, 1]; of pixels, the one they are to be normalised
+        mean: per-channel mean that was subtracted, in units of [0, 1]; of pixels, the one they are to be normalized
             with; empty: the dataset's.
         std: per-channel standard deviation, likewise.
         zca: whether the images were whitened.
         factor: each image holds factor² of them, in cells; 1: it is one image.
         ipc: stored images per class.
         method: that distilled it.
-        lr: learning rate for networks on this set, if one was learnt with it.
+        lr: learning rate for networks on this set, if one was learned with it.
         recipe: fields of the recipe that made it here.
         origin: key, accuracies, versions, device, data: where it comes from.
     """
@@ -66,8 +66,8 @@ def parse(record: Any, path: Path) -> Facts:
     for name, kind in _KINDS.items():
         if name in given and not isinstance(given[name], kind):
             raise UserError(f"{path}: {name} is {given[name]!r}, which ddsweep export does not write")
-    if given.get("space", "") not in ("", PIXELS, NORMALISED):
-        raise UserError(f"{path}: space: {given['space']!r} (allowed: {PIXELS}, {NORMALISED})")
+    if given.get("space", "") not in ("", PIXELS, NORMALIZED):
+        raise UserError(f"{path}: space: {given['space']!r} (allowed: {PIXELS}, {NORMALIZED})")
     for name in ("mean", "std"):
         if not all(isinstance(value, int | float) for value in given.get(name, ())):
             raise UserError(f"{path}: {name} holds something that is no number")

@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 
 from ddsweep import files
 from ddsweep.errors import UserError
-from ddsweep.exchange.image_set import MARK, NORMALISED, ImageSet, parse
+from ddsweep.exchange.image_set import MARK, NORMALIZED, ImageSet, parse
 from ddsweep.exchange.source import Source
 
 LISTS = ("mean", "std")
@@ -20,7 +20,7 @@ class Own:
     """``images`` and ``labels``, and in the header what a reader needs to know of them."""
 
     name = "safetensors"
-    about = "synthetic.safetensors of a run, float32, normalised (ddsweep)"
+    about = "synthetic.safetensors of a run, float32, normalized (ddsweep)"
     files: tuple[str, ...] = ("synthetic.safetensors",)
 
     def read(self, source: Source) -> ImageSet | None:
@@ -49,7 +49,7 @@ def _known(header: dict[str, str]) -> dict[str, Any]:
         known["classes"] = header["classes"].split("\n")
     if "ipc" in header:
         known["ipc"] = int(header["ipc"])
-    return {MARK: 1, "factor": 1, "space": NORMALISED if set(LISTS) <= set(header) else "", **known}
+    return {MARK: 1, "factor": 1, "space": NORMALIZED if set(LISTS) <= set(header) else "", **known}
 
 
 def recipe_beside(path: Path) -> dict[str, Any]:

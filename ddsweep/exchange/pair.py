@@ -12,15 +12,15 @@ from ddsweep.errors import UserError
 from ddsweep.exchange import conventions
 from ddsweep.exchange import source as sources
 from ddsweep.exchange.conventions import tensors, told
-from ddsweep.exchange.image_set import NORMALISED, Facts, ImageSet
+from ddsweep.exchange.image_set import NORMALIZED, Facts, ImageSet
 from ddsweep.exchange.source import Source
 
 
 class Pair:
-    """``images.pt`` [n, c, h, w] float32, normalised; ``labels.pt`` [n] int64; ``lr.pt`` where one was learnt."""
+    """``images.pt`` [n, c, h, w] float32, normalized; ``labels.pt`` [n] int64; ``lr.pt`` where one was learned."""
 
     name = "pt"
-    about = "images.pt + labels.pt, float32, normalised (MTT, DD-Ranking, DC-bench)"
+    about = "images.pt + labels.pt, float32, normalized (MTT, DD-Ranking, DC-bench)"
     files: tuple[str, ...] = ("images.pt", "images_best.pt", "*_images.pt")
     pixels = False
 
@@ -35,7 +35,7 @@ class Pair:
         labels = _beside(path, "labels")
         facts = source.facts or Facts(**conventions.claims(path), factor=1)
         if "_normalize_" in path.name and not facts.space:
-            facts = replace(facts, space=NORMALISED)
+            facts = replace(facts, space=NORMALIZED)
         rate = _beside(path, "lr")
         if rate is not None and rate.numel() == 1:
             facts = replace(facts, lr=float(rate))

@@ -16,15 +16,15 @@ from ddsweep import data
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.errors import UserError
 from ddsweep.exchange import checks, space
-from ddsweep.exchange.image_set import NORMALISED, PIXELS, ImageSet
+from ddsweep.exchange.image_set import NORMALIZED, PIXELS, ImageSet
 from ddsweep.exchange.space import Space
 
 if TYPE_CHECKING:
     from ddsweep.data import Dataset
 
-SLACK = 0.05  # how far learnt pixels may leave [0, 1] without a word: IDC clamps them now and then only
-STRANGE = 0.5  # share of values outside [0, 1] above which a set was hardly normalised as it claims
-PADDING = 0.5  # mid-grey, in units of [0, 1]
+SLACK = 0.05  # how far learned pixels may leave [0, 1] without a word: IDC clamps them now and then only
+STRANGE = 0.5  # share of values outside [0, 1] above which a set was hardly normalized as it claims
+PADDING = 0.5  # mid-gray, in units of [0, 1]
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class Choices:
     """What the user says of a file, over what the file says of itself.
 
     Attributes:
-        space: ``pixels``, or the dataset whose statistics the images were normalised with; empty: as the file says.
+        space: ``pixels``, or the dataset whose statistics the images were normalized with; empty: as the file says.
         factor: images along each side of an image; 0: as the file says.
         ipc: how many images of a class there should be, decoded; 0: whatever there are.
-        hard: learnt weights of classes become the class of the largest.
+        hard: learned weights of classes become the class of the largest.
     """
 
     space: str = ""
@@ -64,7 +64,7 @@ class Prepared:
 
 
 def prepare(one: ImageSet, dataset: Dataset, path: Path, choices: Choices) -> Prepared:
-    """Check a set, decode it, normalise it for ``dataset``, and put it in class-major order.
+    """Check a set, decode it, normalize it for ``dataset``, and put it in class-major order.
 
     Args:
         one: from ``exchange.read``; its images have passed ``checks.images``.
@@ -120,7 +120,7 @@ def _space(one: ImageSet, dataset: Dataset, choices: Choices) -> Space:
     channels, facts = one.images.shape[1], one.facts
     if choices.space:
         return Space.of(dataset) if choices.space == dataset.name else space.named(choices.space, channels)
-    if facts.space == NORMALISED and len(facts.mean) == len(facts.std) == channels:
+    if facts.space == NORMALIZED and len(facts.mean) == len(facts.std) == channels:
         return Space(facts.dataset or "its notes", facts.mean, facts.std)
     low, high = one.images.min(), one.images.max()
     if facts.space == PIXELS or one.images.dtype == torch.uint8 or (not facts.space and low >= 0 and high <= 1):
@@ -138,20 +138,20 @@ def _doubts(images: Tensor, here: Space) -> list[str]:
     span = f"values from {low:.2f} to {high:.2f}"
     if here.pixels:
         if low < -SLACK or high > 1 + SLACK:
-            return [f"{span} are no pixels in [0, 1]; if they are normalised, say with what: --space DATASET"]
+            return [f"{span} are no pixels in [0, 1]; if they are normalized, say with what: --space DATASET"]
         return []
     if low >= 0 and high <= 1:
-        return [f"{span}: normalised images are hardly all in [0, 1]; if they are pixels: --space pixels"]
+        return [f"{span}: normalized images are hardly all in [0, 1]; if they are pixels: --space pixels"]
     shown = space.moved(images, here, space.pixels(images.shape[1]))
     outside = float(((shown < 0) | (shown > 1)).float().mean())
     if outside > STRANGE:
         hint = "other statistics (--space), ZCA, or another dataset?"
-        return [f"{span}: {100 * outside:.0f} % lie outside of what {here.name} can be when normalised; {hint}"]
+        return [f"{span}: {100 * outside:.0f} % lie outside of what {here.name} can be when normalized; {hint}"]
     return []
 
 
 def _channels(images: Tensor, here: Space, dataset: Dataset, path: Path) -> tuple[Tensor, Space]:
-    """Pixels as grey or RGB, whichever the dataset is; normalised images have to have its channels."""
+    """Pixels as gray or RGB, whichever the dataset is; normalized images have to have its channels."""
     have, wanted = images.shape[1], dataset.channels
     if have == wanted:
         return images, here

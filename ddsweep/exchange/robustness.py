@@ -25,7 +25,7 @@ WEIGHT = 0.5
 class Score:
     """α = w·IOR − (1 − w)·HLR and (e^α − e^−1) / (e − e^−1), for accuracies as fractions: between 0 and 1.
 
-    DD-Ranking's code puts per cent into the same formula, which is then no number between 0 and 1.
+    DD-Ranking's code puts percent into the same formula, which is then no number between 0 and 1.
 
     Attributes:
         synthetic: accuracy of networks on the set.

@@ -1,4 +1,4 @@
-"""The space that images live in: pixels, or pixels normalised with somebody's statistics."""
+"""The space that images live in: pixels, or pixels normalized with somebody's statistics."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ddsweep import data
 from ddsweep.errors import UserError, closest
-from ddsweep.exchange.image_set import NORMALISED, PIXELS, ImageSet
+from ddsweep.exchange.image_set import NORMALIZED, PIXELS, ImageSet
 from ddsweep.registry.datasets import FOLDER_PREFIX
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Space:
 
     @property
     def pixels(self) -> bool:
-        """Whether images are not normalised at all."""
+        """Whether images are not normalized at all."""
         return set(self.mean) == {0.0} and set(self.std) == {1.0}
 
 
@@ -79,8 +79,8 @@ def moved(images: Tensor, here: Space, there: Space) -> Float[Tensor, "n c h w"]
 def restated(one: ImageSet, there: Space) -> ImageSet:
     """A set, whose space is known, in another one."""
     facts = one.facts
-    here = pixels(one.images.shape[1]) if facts.space == PIXELS else Space(NORMALISED, facts.mean, facts.std)
-    known = replace(facts, space=PIXELS if there.pixels else NORMALISED)
+    here = pixels(one.images.shape[1]) if facts.space == PIXELS else Space(NORMALIZED, facts.mean, facts.std)
+    known = replace(facts, space=PIXELS if there.pixels else NORMALIZED)
     if not there.pixels:
         known = replace(known, mean=there.mean, std=there.std)
     return replace(one, images=moved(one.images, here, there), facts=known)

@@ -11,7 +11,7 @@ from ddsweep import files
 from ddsweep.errors import UserError
 from ddsweep.exchange import conventions
 from ddsweep.exchange.conventions import tensors, told
-from ddsweep.exchange.image_set import NORMALISED, Facts, ImageSet
+from ddsweep.exchange.image_set import NORMALIZED, Facts, ImageSet
 from ddsweep.exchange.source import Source
 
 
@@ -19,7 +19,7 @@ class Vico:
     """``{"data": [[images, labels], …], "accs_all_exps": {network: [accuracy, …]}}``, an entry per experiment."""
 
     name = "vico"
-    about = "res_METHOD_DATASET_NETWORK_kipc.pt, float32, normalised (DC, DSA, DM, DDInterpreter, DC-bench)"
+    about = "res_METHOD_DATASET_NETWORK_kipc.pt, float32, normalized (DC, DSA, DM, DDInterpreter, DC-bench)"
     files: tuple[str, ...] = ("res_*ipc.pt",)
     pixels = False
 
@@ -36,7 +36,7 @@ class Vico:
         facts = source.facts or Facts(**conventions.claims(path), factor=1)
         chosen = source.experiment % len(sets)
         several = (f"experiment {chosen} of 0 to {len(sets) - 1} (--experiment)",) if len(sets) > 1 else ()
-        return ImageSet(images, labels, replace(facts, space=facts.space or NORMALISED), self.name, several)
+        return ImageSet(images, labels, replace(facts, space=facts.space or NORMALIZED), self.name, several)
 
     def write(self, one: ImageSet, folder: Path) -> Path:
         """Returns the file, which lies below ``folder`` as in DC-bench's ``distilled_results``."""

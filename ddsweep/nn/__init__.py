@@ -1,6 +1,6 @@
 """Networks: one table of facts (no torch), one module a family, and ``build``, which makes them by name.
 
-``nn.build``, ``nn.initialise``, ``nn.has_batch_norm`` and ``nn.Network`` come from ``nn.network``, ``nn.Together`` from
+``nn.build``, ``nn.initialize``, ``nn.has_batch_norm`` and ``nn.Network`` come from ``nn.network``, ``nn.Together`` from
 ``nn.together``; both are imported when they are first asked for: the control plane reads the table through this package
 and never loads torch.
 """
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from ddsweep.nn.network import Network as Network
     from ddsweep.nn.network import build as build
     from ddsweep.nn.network import has_batch_norm as has_batch_norm
-    from ddsweep.nn.network import initialise as initialise
+    from ddsweep.nn.network import initialize as initialize
     from ddsweep.nn.together import Together as Together
 
-LAZY = dict.fromkeys(("Network", "build", "has_batch_norm", "initialise"), "network") | {"Together": "together"}
+LAZY = dict.fromkeys(("Network", "build", "has_batch_norm", "initialize"), "network") | {"Together": "together"}
 
 
 def __getattr__(name: str) -> Any:

@@ -27,7 +27,7 @@ class FoundationModel(nn.Module):
 
     Attributes:
         row: its facts.
-        trunk: the library's module, from normalised images to features.
+        trunk: the library's module, from normalized images to features.
     """
 
     mean: Tensor
@@ -43,7 +43,7 @@ class FoundationModel(nn.Module):
     def embed(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
         """Features of images in [0, 1]: f((resize(x) − mean) / std), differentiable in x.
 
-        Images of any other size become ``row.size`` pixels high and wide, bilinear (pixel centres at ½) with
+        Images of any other size become ``row.size`` pixels high and wide, bilinear (pixel centers at ½) with
         antialiasing, which changes only what gets smaller. CLIP's published preprocessing uses a bicubic filter there;
         the paper says nothing. Nothing is clamped: a synthetic image may leave [0, 1] and needs its gradient there too.
         """

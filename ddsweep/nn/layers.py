@@ -29,7 +29,7 @@ def scaled(channels: int, width: int) -> int:
 
 
 def norm_layers(norm: Norm, channels: int) -> list[nn.Module]:
-    """The layers, at most one, that normalise ``channels`` feature maps.
+    """The layers, at most one, that normalize ``channels`` feature maps.
 
     "Instance norm" is GroupNorm with one channel a group and affine parameters, as in the code of DC, DSA and DM: it
     keeps no running statistics, so training and evaluation agree.

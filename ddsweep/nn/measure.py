@@ -14,7 +14,7 @@ from ddsweep.nn.passes import even, images_per_pass
 
 @runtime_checkable
 class Images(Protocol):
-    """Normalised images that can be walked through in batches: a Tensor [n, c, h, w], or images kept as bytes."""
+    """Normalized images that can be walked through in batches: a Tensor [n, c, h, w], or images kept as bytes."""
 
     @property
     def shape(self) -> torch.Size:

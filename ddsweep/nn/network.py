@@ -1,4 +1,4 @@
-"""A network by name, and its initialisation from a generator."""
+"""A network by name, and its initialization from a generator."""
 
 from __future__ import annotations
 
@@ -62,10 +62,10 @@ def build(
     width: int = REFERENCE_WIDTH,
     generator: Generator | None = None,
 ) -> Network:
-    """A network on the CPU, in training mode, initialised with :func:`initialise`.
+    """A network on the CPU, in training mode, initialized with :func:`initialize`.
 
     The networks, and their parameter counts, are those of the reference code of DC, DSA and DM, on which the paper
-    builds. Images of some sizes are zero-padded, centred, to 32×32 on the way in (``Architecture.canvas``):
+    builds. Images of some sizes are zero-padded, centered, to 32×32 on the way in (``Architecture.canvas``):
 
     =============  ===================  ======================
     network        padded to 32         smallest image
@@ -96,7 +96,7 @@ def build(
     with torch.device("meta"):  # layers draw their parameters when they are made: not from the global generator
         net = Network(row, _body(row, channels, canvas, width), classes)
     net.to_empty(device="cpu")
-    initialise(net, generator)
+    initialize(net, generator)
     return net
 
 
@@ -124,20 +124,20 @@ def _whose(row: networks.Architecture) -> str:
 
 
 @torch.no_grad()
-def initialise(net: nn.Module, generator: Generator | None) -> None:
-    """Re-draw every parameter in place, as PyTorch's layers initialise themselves.
+def initialize(net: nn.Module, generator: Generator | None) -> None:
+    """Re-draw every parameter in place, as PyTorch's layers initialize themselves.
 
     Weights and biases of convolutions and linear layers are uniform in ±1/√fan_in (weights: Kaiming-uniform, a = √5).
     Norms get weight 1, bias 0 and fresh running statistics. In registration order and from the same seed, the numbers
     are those that PyTorch would have drawn from its global generator. Another layer with parameters of its own has to
-    have a method ``initialise(generator)``, which re-draws those.
+    have a method ``initialize(generator)``, which re-draws those.
 
     Args:
         net: on any device.
         generator: a CPU generator; None: PyTorch's global one.
 
     Raises:
-        TypeError: a layer of ``net`` has parameters of which no initialisation is known here.
+        TypeError: a layer of ``net`` has parameters of which no initialization is known here.
     """
     for layer in net.modules():
         match layer:
@@ -148,10 +148,10 @@ def initialise(net: nn.Module, generator: Generator | None) -> None:
                     _uniform(layer.bias, bound, generator)
             case nn.GroupNorm() | nn.BatchNorm2d() | nn.LayerNorm():
                 layer.reset_parameters()
-            case _ if callable(own := getattr(layer, "initialise", None)):
+            case _ if callable(own := getattr(layer, "initialize", None)):
                 own(generator)
             case _ if next(layer.parameters(recurse=False), None) is not None:
-                raise TypeError(f"{type(layer).__name__} has parameters and no initialise(generator) to draw them")
+                raise TypeError(f"{type(layer).__name__} has parameters and no initialize(generator) to draw them")
 
 
 def _uniform(parameter: Tensor, bound: float, generator: Generator | None) -> None:

@@ -14,7 +14,7 @@ from torch.func import functional_call, stack_module_state, vmap
 class Together(nn.Module):
     """``k`` networks that are trained side by side: ``forward(x)[i] = networks[i](x[i])``.
 
-    Parameters and buffers are those of the networks, stacked along a new first dimension. Optimisers that work element
+    Parameters and buffers are those of the networks, stacked along a new first dimension. Optimizers that work element
     by element (SGD with momentum, Adam) treat each network as if it were alone.
 
     Args:

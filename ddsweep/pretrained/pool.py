@@ -67,7 +67,7 @@ class PretrainedModel:
     Attributes:
         arch: its architecture.
         net: the network.
-        lens: from the target's normalised space to what ``net`` takes. The default of the paper's code is to let images
+        lens: from the target's normalized space to what ``net`` takes. The default of the paper's code is to let images
             through as they are, also to a PTM of another domain (protocols 6.5).
         canvas: height and width that ``net`` resizes images to; 0: it takes them as they come.
         room: for the features that it keeps.

@@ -18,9 +18,9 @@ Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 
 @dataclass(frozen=True)
 class Lens:
-    """From the normalised space of the target to what a PTM takes; gradients flow through.
+    """From the normalized space of the target to what a PTM takes; gradients flow through.
 
-    An image x of the target becomes x·σₜ + μₜ (if ``target``), then grey or RGB as the PTM has it (repeated or
+    An image x of the target becomes x·σₜ + μₜ (if ``target``), then gray or RGB as the PTM has it (repeated or
     averaged), then (x − μₛ) / σₛ (if ``source``). Values are never clamped: synthetic images may leave [0, 1], and need
     their gradient there too.
 
@@ -31,7 +31,7 @@ class Lens:
     Attributes:
         channels: 1 or 3, of the PTM.
         target: μₜ and σₜ; None: images are left as they are.
-        source: μₛ and σₛ; None: they are not normalised again.
+        source: μₛ and σₛ; None: they are not normalized again.
     """
 
     channels: int
@@ -51,7 +51,7 @@ class Lens:
 
 
 def restated(target: Dataset, source: Dataset) -> Lens:
-    """For a PTM of ``source`` that is to see images of ``target`` normalised as in its training."""
+    """For a PTM of ``source`` that is to see images of ``target`` normalized as in its training."""
     return Lens(source.channels, (target.mean, target.std), (source.mean, source.std))
 
 

@@ -154,7 +154,7 @@ def ahead(source: str, choices: Mapping[str, Any], epochs: Collection[int]) -> d
 
 
 def datasets(recipes: Iterable[Recipe]) -> list[tuple[str, int]]:
-    """Every dataset, with its size in pixels, that the recipes distil or train their PTMs on, by name."""
+    """Every dataset, with its size in pixels, that the recipes distill or train their PTMs on, by name."""
     recipes = list(recipes)
     targets = {(recipe.target, recipe.size) for recipe in recipes}
     return sorted(targets | {(one.source, one.size) for one in needs(recipes) if not one.foundation})

@@ -107,7 +107,7 @@ class DatasetInfo:
         origin: where the images come from, for people: ``site: details``.
         images: how many there are for training and for testing; 0: as many as
             the user's folder holds.
-        licence: on which terms they may be used, in a few words.
+        license: on which terms they may be used, in a few words.
         archives: the files they are decoded from; none: nothing has to be fetched.
         login: how to get the archives by hand when no program may.
         paper: the name in tables and figures; empty: ``name``.
@@ -124,7 +124,7 @@ class DatasetInfo:
     strategy: str
     origin: str
     images: tuple[int, int] = (0, 0)
-    licence: str = ""
+    license: str = ""
     archives: tuple[Archive, ...] = ()
     login: str = ""
     paper: str = ""
@@ -157,7 +157,7 @@ for _row in (
                 (1201, 596), "CC BY 4.0",
                 source="ddsweep.data.decoders:digits"),
     DatasetInfo("shapes", 3, 16, SHAPES, 200, None, None, FULL_STRATEGY,
-                "ddsweep: draws ten shapes in random colour, place, turn and noise; no download",
+                "ddsweep: draws ten shapes in random color, place, turn and noise; no download",
                 (2000, 1000), "MIT",
                 source="ddsweep.data.decoders:drawn_shapes"),
     DatasetInfo("mnist", 1, 28, DIGITS, 5421, (0.1307,), (0.3081,), NO_FLIP_STRATEGY,
@@ -254,7 +254,7 @@ def dataset(
         strategy: augmentation operations that keep the label, joined by ``_``.
         origin: where the images come from, for people: ``site: details``.
         facts: further attributes of ``DatasetInfo``: ``mean`` and ``std`` (default: measured), ``archives``,
-            ``images``, ``licence``, ``login``, ``paper``.
+            ``images``, ``license``, ``login``, ``paper``.
 
     Raises:
         UserError: another part has this name, or there is no such fact.

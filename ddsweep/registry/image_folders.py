@@ -41,7 +41,7 @@ def folder_tree(spec: str) -> FolderTree:
     """List an image folder: ``train/CLASS/*`` with ``test/`` or ``val/`` beside it, or ``CLASS/*`` alone.
 
     A folder named ``train``, ``test`` or ``val`` is a split if it has folders in it, and otherwise a class of that name
-    or, like ImageNet's unlabelled test images, nothing. Hidden files and folders are passed over.
+    or, like ImageNet's unlabeled test images, nothing. Hidden files and folders are passed over.
 
     Raises:
         UserError: the folder is missing, has no class folders, an empty class, or other classes in test than in train;

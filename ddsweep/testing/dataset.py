@@ -21,7 +21,7 @@ def check_dataset(name: str) -> None:
     - Decoding it gives the same bytes every time, and nothing is drawn from a global generator.
     - It has images of every class for training and for testing; the smallest class has as many as the row says.
     - The images differ from each other; mean and std are about those of the row, where it states them.
-    - It can be had at other sizes, and a recipe can distil it.
+    - It can be had at other sizes, and a recipe can distill it.
 
     Args:
         name: the dataset; its archives, if it has any, must have been fetched.

@@ -16,7 +16,7 @@ def check_network(name: str, size: int = 0) -> None:
     """A network can be trained, matched and guided with.
 
     - Its numbers are drawn from the generator that it is given, and from no other.
-    - Grey and colour images of its size become features and logits, each image for itself (unless it has batch norm).
+    - Gray and color images of its size become features and logits, each image for itself (unless it has batch norm).
     - It has a gradient to the images, and that gradient has one too: DC and DSA differentiate twice.
     - Several of them can be trained as one (``torch.func.vmap``), as on a GPU.
     - Its state can be saved and loaded.
@@ -58,8 +58,8 @@ def _check_drawing(row: Architecture, size: int, what: str) -> None:
     require(same, what, "differs when it is drawn twice from the same generator")
     drawn = [key for key, value in net.named_parameters() if not torch.equal(value, states[2][key])]
     require(bool(drawn), what, "is the same network whatever generator it is drawn from")
-    nn.initialise(net, rng.generator(2, "testing"))
-    nn.initialise(other, rng.generator(2, "testing"))
+    nn.initialize(net, rng.generator(2, "testing"))
+    nn.initialize(other, rng.generator(2, "testing"))
     same = all(torch.equal(value, other.state_dict()[key]) for key, value in net.state_dict().items())
     require(same, what, "keeps something of its old numbers when it is drawn anew")
     again.load_state_dict(net.state_dict())

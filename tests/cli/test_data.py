@@ -11,7 +11,7 @@ from tests.cli.conftest import Run
 from tests.data import official
 
 EMPTY = """\
-NAME          CLASSES  SIZE  IMAGES         STATE    DISK  LICENCE         SOURCE
+NAME          CLASSES  SIZE  IMAGES         STATE    DISK  LICENSE         SOURCE
 digits             10    16  1201+596       bundled  –     CC BY 4.0       scikit-learn
 shapes             10    16  2000+1000      bundled  –     MIT             ddsweep
 mnist              10    28  60000+10000    missing  –     CC BY-SA 3.0    yann.lecun.com
@@ -58,7 +58,7 @@ def test_fetch_and_verify(ddsweep: Run, mnist: Path, tmp_path: Path) -> None:
     fetched = ddsweep("data", "fetch", "mnist", "--from", str(mnist))
     decoded = tmp_path / "cache" / "data" / "mnist-28.safetensors"
     assert (fetched.exit_code, fetched.stdout) == (0, f"mnist: {decoded} (24 kB)\n")
-    assert fetched.stderr.startswith("licence: CC BY-SA 3.0; source: yann.lecun.com")
+    assert fetched.stderr.startswith("license: CC BY-SA 3.0; source: yann.lecun.com")
     verified = ddsweep("data", "verify", "mnist")
     assert verified.exit_code == 0
     lines = [line.split(maxsplit=1) for line in verified.stdout.splitlines()]

@@ -171,7 +171,7 @@ def tinyimagenet(folder, rng):
     files[f"{top}/words.txt"] = "".join(f"{one}\tname of {one}, also so\n" for one in [*shuffled, "n9"]).encode()
     boxes = [f"val_{number:05}.JPEG\t{one}\t0\t0\t62\t62" for number, one in enumerate(ids, 0)]
     files[f"{top}/val/val_annotations.txt"] = "\n".join(reversed(boxes)).encode()
-    files[f"{top}/test/images/test_0.JPEG"] = b"not labelled, not read"
+    files[f"{top}/test/images/test_0.JPEG"] = b"not labeled, not read"
     _zip(folder / "tiny-imagenet-200.zip", dict(sorted(files.items(), reverse=True)))
     return found
 

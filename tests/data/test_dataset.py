@@ -26,13 +26,13 @@ def digits(tmp_path_factory):
         return data.load("digits")
 
 
-def test_images_are_normalised_by_their_own_training_statistics(digits):
+def test_images_are_normalized_by_their_own_training_statistics(digits):
     assert digits.images.mean().item() == pytest.approx(0, abs=1e-5)
     assert digits.images.std(correction=0).item() == pytest.approx(1, abs=1e-5)
     assert (digits.channels, digits.size, digits.name, digits.classes) == (1, 16, "digits", tuple("0123456789"))
 
 
-def test_normalising_is_the_formula(digits):
+def test_normalizing_is_the_formula(digits):
     raw = decode(data.info("digits"))
     (mean,), (std,) = digits.mean, digits.std
     for pixels, images in ((raw.images, digits.images), (raw.test_images, digits.test_images)):
@@ -41,22 +41,22 @@ def test_normalising_is_the_formula(digits):
     assert torch.equal(digits.test_labels, raw.test_labels)
 
 
-def test_denormalising_gives_the_pixels_back(digits):
+def test_denormalizing_gives_the_pixels_back(digits):
     raw = decode(data.info("digits"))
-    assert torch.equal((digits.denormalise(digits.images) * 255).round().to(torch.uint8), raw.images)
+    assert torch.equal((digits.denormalize(digits.images) * 255).round().to(torch.uint8), raw.images)
 
 
 @settings(deadline=None)
 @given(st.lists(st.floats(0, 1, width=32), min_size=12, max_size=12))
-def test_denormalise_undoes_normalise_in_every_channel(values):
+def test_denormalize_undoes_normalize_in_every_channel(values):
     dataset = uneven()
     wanted = torch.tensor(values).reshape(1, 3, 2, 2)
     mean, std = (torch.tensor(numbers)[:, None, None] for numbers in (dataset.mean, dataset.std))
-    assert torch.allclose(dataset.denormalise((wanted - mean) / std), wanted, atol=1e-5)
+    assert torch.allclose(dataset.denormalize((wanted - mean) / std), wanted, atol=1e-5)
 
 
-def test_denormalise_clamps_to_what_can_be_shown():
-    shown = uneven().denormalise(torch.tensor([-100.0, 100.0]).reshape(2, 1, 1, 1).expand(2, 3, 4, 4))
+def test_denormalize_clamps_to_what_can_be_shown():
+    shown = uneven().denormalize(torch.tensor([-100.0, 100.0]).reshape(2, 1, 1, 1).expand(2, 3, 4, 4))
     assert (shown[0].unique().item(), shown[1].unique().item()) == (0, 1)
 
 

@@ -70,7 +70,7 @@ def test_images_of_any_kind_become_rgb_of_one_size(root, rng):
 
 
 def test_resizing_takes_the_mean_over_what_a_pixel_covers(root):
-    """Stripes finer than a pixel come out grey: without antialiasing they would come out black or white."""
+    """Stripes finer than a pixel come out gray: without antialiasing they would come out black or white."""
     stripes = np.zeros((64, 64, 3), dtype=np.uint8)
     stripes[:, ::2] = 255
     for name in ("a/0.png", "a/1.png", "b/0.png", "b/1.png"):
@@ -208,4 +208,4 @@ def test_a_changed_image_changes_the_dataset(tree):
     change_size(root)
     after = data.load(spec_of(root), 8)
     assert before.checksum != after.checksum
-    assert torch.allclose(after.denormalise(after.images[:])[0], before.denormalise(before.images[:])[1], atol=1e-6)
+    assert torch.allclose(after.denormalize(after.images[:])[0], before.denormalize(before.images[:])[1], atol=1e-6)

@@ -16,8 +16,8 @@ def slow_resize(row, size):
     support = max(scale, 1.0)
     out = []
     for target in range(size):
-        centre = (target + 0.5) * scale
-        weights = [max(0.0, 1 - abs((source + 0.5 - centre) / support)) for source in range(len(row))]
+        center = (target + 0.5) * scale
+        weights = [max(0.0, 1 - abs((source + 0.5 - center) / support)) for source in range(len(row))]
         out.append(sum(w * v for w, v in zip(weights, row, strict=True)) / sum(weights))
     return out
 
@@ -52,26 +52,26 @@ def test_statistics_are_those_of_the_definition():
     mean, std = statistics(images)
     for channel in range(3):
         values = [value / 255 for value in images[:, channel].flatten().tolist()]
-        centre = math.fsum(values) / len(values)
-        assert mean[channel] == pytest.approx(centre, abs=1e-12)
-        spread = math.sqrt(math.fsum((value - centre) ** 2 for value in values) / len(values))
+        center = math.fsum(values) / len(values)
+        assert mean[channel] == pytest.approx(center, abs=1e-12)
+        spread = math.sqrt(math.fsum((value - center) ** 2 for value in values) / len(values))
         assert std[channel] == pytest.approx(spread, abs=1e-12)
 
 
 @pytest.mark.parametrize("value", [0, 77, 255])
-def test_a_constant_channel_normalises_to_zero_and_not_to_nan(value):
+def test_a_constant_channel_normalizes_to_zero_and_not_to_nan(value):
     (mean,), (std,) = statistics(torch.full((3, 1, 4, 4), value, dtype=torch.uint8))
     assert mean == pytest.approx(value / 255)
     assert std == 1
 
 
-def test_grey_becomes_rgb_and_back():
-    grey = torch.randn(2, 1, 4, 4, generator=torch.Generator().manual_seed(0))
-    rgb = as_channels(grey, 3)
+def test_gray_becomes_rgb_and_back():
+    gray = torch.randn(2, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    rgb = as_channels(gray, 3)
     assert rgb.shape == (2, 3, 4, 4)
-    assert all(torch.equal(rgb[:, channel], grey[:, 0]) for channel in range(3))
-    assert torch.allclose(as_channels(rgb, 1), grey)
-    assert as_channels(grey, 1) is grey
+    assert all(torch.equal(rgb[:, channel], gray[:, 0]) for channel in range(3))
+    assert torch.allclose(as_channels(rgb, 1), gray)
+    assert as_channels(gray, 1) is gray
 
 
 @pytest.mark.parametrize(("have", "want", "slope"), [(1, 3, 3.0), (3, 1, 1 / 3), (3, 3, 1.0)])

@@ -77,7 +77,7 @@ def test_the_facts_need_no_download(name):
     assert row.smallest_class > 100
     assert len(row.mean or ()) == len(row.std or ()) == row.channels
     assert sum(row.images) > 0
-    assert row.licence
+    assert row.license
     assert all(archive.md5 or row.login for archive in row.archives)
     assert ("flip" in row.strategy) == (name not in ("mnist", "svhn"))
 
@@ -209,7 +209,7 @@ def test_half_the_labels_of_a_batch_are_not_enough(root, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashionmnist"])
-def test_grey_digits_have_one_channel(name, root, monkeypatch):
+def test_gray_digits_have_one_channel(name, root, monkeypatch):
     publish(name, root, monkeypatch)
     raw = decode_from(name, root)
     assert raw.images.shape == (20, 1, 28, 28)

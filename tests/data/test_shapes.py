@@ -71,8 +71,8 @@ def test_coverage_of_a_disc_adds_up_to_its_area():
 
 def test_position_and_turn_move_the_shape_as_they_say():
     """The tip of a triangle turned a quarter anticlockwise points left, and x and y point right and up."""
-    one, colour = torch.ones(1, dtype=torch.float64), torch.ones(1, 3, dtype=torch.float64)
-    scene = shapes.Scenes(0.5 * one, torch.tensor([[0.4, 0.3]]).double(), math.pi / 2 * one, colour, colour)
+    one, color = torch.ones(1, dtype=torch.float64), torch.ones(1, 3, dtype=torch.float64)
+    scene = shapes.Scenes(0.5 * one, torch.tensor([[0.4, 0.3]]).double(), math.pi / 2 * one, color, color)
     mask = shapes.coverage(shapes.FIELDS["triangle"], scene, 200)[0]
     rows, columns = torch.nonzero(mask > 0.5).unbind(1)
     assert ((columns.min() + 0.5) / 100 - 1).item() == pytest.approx(0.4 - 0.5, abs=0.03)
@@ -86,7 +86,7 @@ def test_ink_stands_out_from_paper_in_every_scene_either_way_round():
     contrast = (scene.ink - scene.paper) @ weights
     assert contrast.abs().min() > 0.25
     assert 0.4 < (contrast > 0).double().mean() < 0.6
-    assert (scene.centre.abs() + scene.radius[:, None]).max() <= 1
+    assert (scene.center.abs() + scene.radius[:, None]).max() <= 1
 
 
 def test_the_same_pictures_at_every_size():

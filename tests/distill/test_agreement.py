@@ -58,11 +58,11 @@ def largest_differences(method: str, arch: str, numerics: Numerics) -> tuple[flo
     matching, ours, theirs = fast(method, net, numerics), Streams(3), Streams(3)
     losses, gradients, turns = [], [], []
     for step in range(STEPS):
-        nn.initialise(net, torch.Generator().manual_seed(step))
+        nn.initialize(net, torch.Generator().manual_seed(step))
         net.train()
         (loss,) = matching.episode(synthetic, dataset, ours)
         (gradient,) = torch.autograd.grad(loss, [synthetic.images])
-        nn.initialise(net, torch.Generator().manual_seed(step))
+        nn.initialize(net, torch.Generator().manual_seed(step))
         net.requires_grad_(True)
         expected, direction = slow(method)(net, synthetic, dataset, theirs, 6, METHODS[method])
         losses.append(abs(loss.item() - expected) / abs(expected))

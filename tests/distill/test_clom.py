@@ -40,12 +40,12 @@ def test_an_image_is_pulled_by_its_share_of_the_error_and_no_more():
         torch.testing.assert_close(found.flatten(), expected, rtol=1e-10, atol=1e-14)
 
 
-@pytest.mark.parametrize("regulariser", ["clom", "cclom"])
+@pytest.mark.parametrize("regularizer", ["clom", "cclom"])
 @pytest.mark.parametrize("norm", ["group", "batch"])
-def test_the_ptm_stays_as_it_was(regulariser, norm):
+def test_the_ptm_stays_as_it_was(regularizer, norm):
     net, syn, data = frozen(norm), toys.synthetic(), toys.dataset()
     before = {name: value.clone() for name, value in net.state_dict().items()}
-    if regulariser == "clom":
+    if regularizer == "clom":
         clom(net, syn.images, syn.labels).backward()
     else:
         cclom(net.embed, syn.images, syn.labels, data.images[:], data.labels).backward()

@@ -41,13 +41,13 @@ def by_hand(net: toys.Net, images: Tensor, data: Dataset, streams: Streams, sett
 def test_five_steps_follow_the_slow_implementation(strategy):
     data, syn, settings = toys.dataset(per_class=6), toys.synthetic(), Settings(5, strategy)
     streams, again = Streams(7), Streams(7)
-    optimiser = torch.optim.SGD([syn.images], lr=1.0, momentum=0.5)
+    optimizer = torch.optim.SGD([syn.images], lr=1.0, momentum=0.5)
     images, velocity = syn.images.detach().clone(), torch.zeros_like(syn.images)
     for step in range(5):
         loss = only(toys.Net(seed=step), syn, data, streams, settings)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
 
         expected = by_hand(toys.Net(seed=step), images.requires_grad_(), data, again, settings)
         velocity = 0.5 * velocity + torch.autograd.grad(expected, images)[0]

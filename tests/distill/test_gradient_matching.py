@@ -99,17 +99,17 @@ DC = Settings(batch_real=5, strategy="none", outer_loops=5, inner_epochs=2, batc
 DSA = Settings(batch_real=5, strategy=FULL_STRATEGY, outer_loops=5, inner_epochs=2, batch_train=4, lr_net=0.05)
 
 
-def descend(images: Tensor, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-    optimiser.zero_grad()
+def descend(images: Tensor, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    optimizer.zero_grad()
     loss.backward(inputs=[images])
-    optimiser.step()
+    optimizer.step()
 
 
 def run(settings: Settings, net: torch.nn.Module, syn: Synthetic, data: Dataset) -> list[float]:
     """What the loop of distillation does with an episode."""
-    optimiser, losses = torch.optim.SGD([syn.images], lr=0.1, momentum=0.5), []
+    optimizer, losses = torch.optim.SGD([syn.images], lr=0.1, momentum=0.5), []
     for loss in episode(net, syn, data, Streams(7), settings):
-        descend(syn.images, optimiser, loss)
+        descend(syn.images, optimizer, loss)
         losses.append(loss.item())
     return losses
 
@@ -121,7 +121,7 @@ def gradient_by_hand(parameters: list[Tensor], images: Tensor, label: int, creat
 
 
 def run_by_hand(settings: Settings, net: toys.Net, images: Tensor, data: Dataset) -> tuple[list[float], Tensor]:
-    """The protocol once more: one image, one class, one row at a time, and both optimisers written out."""
+    """The protocol once more: one image, one class, one row at a time, and both optimizers written out."""
     streams, parameters = Streams(7), [p.detach().clone().requires_grad_() for p in net.parameters()]
     labels, velocity, losses = [0, 0, 1, 1, 2, 2], torch.zeros_like(images), []
     images = images.detach().clone()

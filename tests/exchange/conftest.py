@@ -41,7 +41,7 @@ def digits() -> Dataset:
 
 @pytest.fixture(params=["digits", "shapes"])
 def one(request: pytest.FixtureRequest) -> ImageSet:
-    """A normalised set of ours, grey or RGB; some of its values are no pixels."""
+    """A normalized set of ours, gray or RGB; some of its values are no pixels."""
     dataset = data.load(request.param)
     channels = dataset.channels
     recipe = make({"target": request.param, "ipc": 2, "alpha": 0}).model_dump()

@@ -59,14 +59,14 @@ def test_pair_without_labels_is_class_major(place: Path, digits: Dataset) -> Non
 
 @pytest.mark.parametrize("stem", ["MNIST_IPC2", "MNIST_IPC2_normalize"])
 def test_layout_of_dc_bench(stem: str, place: Path, digits: Dataset) -> None:
-    normalised = "normalize" in stem
-    images = draw(20, 1, 16, 16) if normalised else pixels(20)
+    normalized = "normalize" in stem
+    images = draw(20, 1, 16, 16) if normalized else pixels(20)
     folder = place / "distilled_results" / "random" / "MNIST" / "IPC2"
     saved(folder / "MNIST_IPC2_labels.pt", labels())
     saved(folder / f"{stem}_images.pt", images)
     found = ready(folder, digits)
-    assert found.space.pixels is not normalised
-    expected = images if normalised else (images - digits.mean[0]) / digits.std[0]
+    assert found.space.pixels is not normalized
+    expected = images if normalized else (images - digits.mean[0]) / digits.std[0]
     torch.testing.assert_close(found.synthetic.images, expected, rtol=0, atol=1e-6)
     assert exchange.read(folder).facts.dataset == "mnist"
     assert exchange.read(folder).facts.method == "random"
@@ -86,7 +86,7 @@ def test_idc_is_decoded(place: Path, digits: Dataset) -> None:
 
 def test_kip(place: Path, digits: Dataset) -> None:
     images = draw(10, 16, 16, 1).numpy()
-    one_hot = np.eye(10)[::-1] - 0.1  # centred, as its code has them
+    one_hot = np.eye(10)[::-1] - 0.1  # centered, as its code has them
     np.savez(place / "kip.npz", images=images, labels=one_hot)
     found = ready(place / "kip.npz", digits)
     assert found.synthetic.images[0, 0, 3, 5] == images[9, 3, 5, 0]
@@ -98,11 +98,11 @@ def test_image_folder_by_name(place: Path) -> None:
     dataset = data.load("shapes")
     for number, name in enumerate(dataset.classes):
         (place / name).mkdir()
-        colour = np.full((16, 16, 3), 20 * number + 5, dtype=np.uint8)
-        Image.fromarray(colour).save(place / name / "a.bmp")
+        color = np.full((16, 16, 3), 20 * number + 5, dtype=np.uint8)
+        Image.fromarray(color).save(place / name / "a.bmp")
     found = ready(place, dataset)
     assert found.remarks == ["classes matched by name", "images sorted by class"]
-    shown = dataset.denormalise(found.synthetic.images)[:, 0, 0, 0] * 255
+    shown = dataset.denormalize(found.synthetic.images)[:, 0, 0, 0] * 255
     torch.testing.assert_close(shown, 20.0 * torch.arange(10) + 5, rtol=0, atol=0.01)
 
 
@@ -110,8 +110,8 @@ def test_jpeg_folder_of_dd_ranking(place: Path, digits: Dataset) -> None:
     for label in range(10):
         (place / f"{label:05d}").mkdir()
         Image.new("RGB", (16, 16), (25 * label,) * 3).save(place / f"{label:05d}" / "00000.jpg", quality=100)
-    found = ready(place, digits)  # RGB files of grey images
-    shown = digits.denormalise(found.synthetic.images)[:, 0, 8, 8] * 255
+    found = ready(place, digits)  # RGB files of gray images
+    shown = digits.denormalize(found.synthetic.images)[:, 0, 8, 8] * 255
     torch.testing.assert_close(shown, 25.0 * torch.arange(10), rtol=0, atol=1.5)
 
 

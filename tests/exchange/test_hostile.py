@@ -65,7 +65,7 @@ def test_images(content: object, line: str, place: Path, digits: Dataset) -> Non
         (labels() - 1, "labels are -1 to 8"),
         (labels().clamp(max=8), "class 8 (8) has 4 images, others 2"),
         (labels().float(), "labels are float32 of 1 axes, not whole numbers of classes"),
-        (draw(20, 10), "labels are learnt weights of the classes, on which no network is trained here; --hard-labels"),
+        (draw(20, 10), "labels are learned weights of the classes, on which no network is trained here; --hard-labels"),
         (draw(20, 7), "labels weigh 7 classes, but the dataset has 10"),
         ("text", "holds no tensor but a str"),
     ],
@@ -75,7 +75,7 @@ def test_labels(content: object, line: str, place: Path, digits: Dataset) -> Non
     assert line in refused(saved(place / "images.pt", pixels(20)), digits)
 
 
-def test_learnt_labels_can_be_hardened(place: Path, digits: Dataset) -> None:
+def test_learned_labels_can_be_hardened(place: Path, digits: Dataset) -> None:
     weights = 0.3 * torch.eye(10).repeat_interleave(2, 0) + 0.01 * draw(20, 10)
     saved(place / "labels.pt", weights)
     path = saved(place / "images.pt", pixels(20))
@@ -161,8 +161,8 @@ def test_several_in_a_folder(place: Path, digits: Dataset) -> None:
     ("name", "images", "choices", "warning"),
     [
         ("res_DM_MNIST_ConvNet_2ipc.pt", pixels(20), Choices(), "hardly all in [0, 1]; if they are pixels"),
-        ("images.pt", 3 * draw(20, 1, 16, 16), Choices(), "% lie outside of what digits can be when normalised"),
-        ("images.pt", draw(20, 1, 16, 16), Choices(space="pixels"), "are no pixels in [0, 1]; if they are normalised"),
+        ("images.pt", 3 * draw(20, 1, 16, 16), Choices(), "% lie outside of what digits can be when normalized"),
+        ("images.pt", draw(20, 1, 16, 16), Choices(space="pixels"), "are no pixels in [0, 1]; if they are normalized"),
         ("images.pt", pixels(20), Choices(), ""),
         ("images.pt", 0.5 * draw(20, 1, 16, 16), Choices(), ""),
         ("images.pt", (255 * pixels(20)).byte(), Choices(), ""),

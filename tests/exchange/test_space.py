@@ -26,7 +26,7 @@ def test_in_the_same_space_it_is_the_same_bits() -> None:
     assert torch.equal(space.moved(images, space.named("cifar10", 3), space.named("cifar10", 3)), images)
 
 
-def test_an_odd_size_is_padded_with_grey_before_it_is_cut() -> None:
+def test_an_odd_size_is_padded_with_gray_before_it_is_cut() -> None:
     image = torch.arange(25.0).reshape(1, 1, 5, 5) / 25
     padded = torch.full((6, 6), 0.5)
     padded[:5, :5] = image[0, 0]

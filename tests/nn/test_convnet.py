@@ -21,7 +21,7 @@ def test_parameter_count_of_a_convnet_in_closed_form(depth, size, width):
 
 
 def test_a_convnet_equals_the_formula():
-    """Convolution with bias; normalise each map by its own mean and variance; ReLU; average of 2×2; three times."""
+    """Convolution with bias; normalize each map by its own mean and variance; ReLU; average of 2×2; three times."""
     net = small("convnet3", classes=4).double()
     with torch.no_grad():
         for parameter in net.parameters():

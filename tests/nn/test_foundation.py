@@ -100,7 +100,7 @@ def test_clip_without_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_clips_image_encoder() -> None:
-    """Against the visual tower of open_clip's own CLIP, on images of 224 pixels normalised by hand."""
+    """Against the visual tower of open_clip's own CLIP, on images of 224 pixels normalized by hand."""
     open_clip = pytest.importorskip("open_clip")
     assert (CLIP.mean, CLIP.std) == (open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)
     published = foundations.clip_rn50()

@@ -129,7 +129,7 @@ def domain(channels: int, mean: float, std: float) -> Dataset:
 
 @pytest.mark.parametrize(("channels", "own"), [(3, 3), (1, 3), (3, 1)])
 def test_the_statistics_of_the_source(channels: int, own: int) -> None:
-    """Pixel by pixel: back to [0, 1] with the target's numbers, to grey or RGB, on with the source's; no clamping."""
+    """Pixel by pixel: back to [0, 1] with the target's numbers, to gray or RGB, on with the source's; no clamping."""
     target, source = domain(channels, 0.5, 0.2), domain(own, 0.3, 0.4)
     seen = renormalize.restated(target, source)(target.images[:])
     for i in range(4):

@@ -53,14 +53,14 @@ def test_what_is_kept_says_where_it_is_from(tensors: dict[str, Tensor]) -> None:
 
 
 def test_a_trial_sees_the_target_through_it(tensors: dict[str, Tensor]) -> None:
-    """Grey digits: back to [0, 1] by hand, repeated to RGB, into the model."""
+    """Gray digits: back to [0, 1] by hand, repeated to RGB, into the model."""
     published.adopt(RESNET, written(tensors))
     digits = data.load("digits")
     (model,) = published.load(RESNET, digits).models[0]
     chosen = torch.tensor([3, 8])
-    grey = digits.images[chosen] * digits.std[0] + digits.mean[0]
+    gray = digits.images[chosen] * digits.std[0] + digits.mean[0]
     net = foundation.build(RESNET, foundation.select(RESNET, tensors))
-    torch.testing.assert_close(model.features(digits, chosen), net.embed(grey.repeat(1, 3, 1, 1)), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(model.features(digits, chosen), net.embed(gray.repeat(1, 3, 1, 1)), rtol=1e-3, atol=1e-4)
     assert (model.arch, model.canvas) == ("resnet18-imagenet", 224)
 
 

@@ -109,7 +109,7 @@ def test_a_class_may_be_called_train(root):
     assert data.info(spec).classes == ("train", "tram")
 
 
-def test_an_unlabelled_test_folder_leaves_val(root):
+def test_an_unlabeled_test_folder_leaves_val(root):
     spec = grow(root, *(f"{part}/{name}/1.png" for part in ("train", "val") for name in "ab"), "test/1.png")
     tree = trees.folder_tree(spec)
     assert tree.test is not None

@@ -30,7 +30,7 @@ class Own(nn.Module):
         self.scale = nn.Parameter(torch.ones(maps, 1, 1))
         self.unused = nn.Identity()
 
-    def initialise(self, generator):
+    def initialize(self, generator):
         self.scale.copy_(torch.rand(self.scale.shape, generator=generator))
 
     def forward(self, x):
@@ -145,8 +145,8 @@ def test_a_broken_network_is_found_out(good: str, bad: str, line: str, plug: Plu
 
 
 def test_a_layer_that_nobody_can_draw(plug: Plug) -> None:
-    plug(mine=NETWORK.replace("def initialise", "def draw"))
-    with pytest.raises(TypeError, match=r"^Own has parameters and no initialise\(generator\) to draw them$"):
+    plug(mine=NETWORK.replace("def initialize", "def draw"))
+    with pytest.raises(TypeError, match=r"^Own has parameters and no initialize\(generator\) to draw them$"):
         check_network("mine")
 
 

@@ -19,20 +19,20 @@ def test_the_same_seed_gives_the_same_network_and_the_global_generator_is_not_to
 
 
 @pytest.mark.parametrize("name", ["convnet3", "convnet3-bn", "alexnet", "resnet18"])
-def test_initialise_redraws_every_parameter_in_place(name):
+def test_initialize_redraws_every_parameter_in_place(name):
     net, fresh = small(name), small(name, generator=seeded(5))
     parameters = list(net.parameters())
     with torch.no_grad():
         for tensor in (*net.parameters(), *net.buffers()):
             tensor.fill_(3)
-    nn.initialise(net, seeded(5))
+    nn.initialize(net, seeded(5))
     assert all(a is b for a, b in zip(parameters, net.parameters(), strict=True))
     assert all(parameter.requires_grad and parameter.grad_fn is None for parameter in parameters)
     for key, tensor in fresh.state_dict().items():
         assert torch.equal(net.state_dict()[key], tensor), key
 
 
-def test_initialisation_is_pytorchs_own():
+def test_initialization_is_pytorchs_own():
     """The same layers made in the same order with PyTorch's global generator at the same seed."""
     net = small("convnet2", generator=seeded(7))
     with torch.random.fork_rng(devices=[]):
@@ -81,11 +81,11 @@ def test_norms_start_as_the_identity_with_fresh_statistics(name):
 @pytest.mark.gpu
 def test_a_network_on_the_gpu_gets_the_same_numbers():
     on_gpu = small("resnet18-bn").cuda()
-    nn.initialise(on_gpu, seeded(3))
+    nn.initialize(on_gpu, seeded(3))
     for ours, theirs in zip(small("resnet18-bn", generator=seeded(3)).parameters(), on_gpu.parameters(), strict=True):
         assert torch.equal(ours, theirs.cpu())
 
 
-def test_initialise_refuses_layers_that_it_does_not_know():
+def test_initialize_refuses_layers_that_it_does_not_know():
     with pytest.raises(TypeError, match="PReLU"):
-        nn.initialise(layers.Sequential(layers.ReLU(), layers.PReLU()), seeded())
+        nn.initialize(layers.Sequential(layers.ReLU(), layers.PReLU()), seeded())
