@@ -1,6 +1,25 @@
-"""Experiment-tracking sweeps for dataset distillation guided by pre-trained models.
+"""Experiment-tracking sweeps for dataset distillation guided by pre-trained models (CLoM and CCLoM).
 
-Plugins register their parts with ``ddsweep.method``, ``ddsweep.dataset`` and ``ddsweep.network`` (docs/extending.md).
+From a notebook or a script::
+
+    import ddsweep
+
+    ddsweep.launch("ablation-alpha", profile="demo")        # run a sweep with agents, and return its table
+    ddsweep.results("ablation-alpha@demo")                  # the table as a pandas DataFrame
+    ddsweep.load_set("ablation-alpha@demo:alpha=100")       # the distilled images: tensors, and a picture in a notebook
+    ddsweep.evaluate("images_best.pt", dataset="cifar10")   # train new networks on a set, made here or elsewhere
+    ddsweep.run("ablation-alpha@demo", alpha=100, seed=0)   # one trial in this process
+    ddsweep.run(ddsweep.Recipe(target="digits", ipc=1))     # one trial without a sweep
+    ddsweep.load_dataset("digits")                          # a dataset as tensors
+    ddsweep.nn.build("convnet3", channels=3, classes=10, size=32, generator=torch.Generator())
+
+Each function's ``help`` has its arguments, an example, and the errors it raises; user mistakes are a
+``ddsweep.UserError`` with a one-line message. The command line, ``ddsweep --help``, does the same and more.
+
+Plugins register their own parts with ``ddsweep.method``, ``ddsweep.dataset`` and ``ddsweep.network``
+(docs/extending.md) and test them with ``ddsweep.testing``.
+
+Importing ddsweep loads neither torch nor pandas.
 """
 
 from __future__ import annotations
@@ -8,17 +27,54 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ddsweep import nn as nn
+    from ddsweep import testing as testing
+    from ddsweep.api import evaluate as evaluate
+    from ddsweep.api import launch as launch
+    from ddsweep.api import load_dataset as load_dataset
+    from ddsweep.api import load_set as load_set
+    from ddsweep.api import results as results
+    from ddsweep.api import run as run
+    from ddsweep.errors import UserError as UserError
+    from ddsweep.evaluate import Evaluation as Evaluation
+    from ddsweep.exchange.synthetic_set import SyntheticSet as SyntheticSet
+    from ddsweep.recipe import Recipe as Recipe
     from ddsweep.registry.datasets import dataset as dataset
     from ddsweep.registry.methods import method as method
     from ddsweep.registry.networks import network as network
+    from ddsweep.results.result import Result as Result
 
 __version__ = "0.1.0"
-_TABLES = {"method": "methods", "dataset": "datasets", "network": "networks"}
+_HOMES = {
+    "run": "ddsweep.api",
+    "launch": "ddsweep.api",
+    "results": "ddsweep.api",
+    "load_set": "ddsweep.api",
+    "load_dataset": "ddsweep.api",
+    "evaluate": "ddsweep.api",
+    "Recipe": "ddsweep.recipe",
+    "Result": "ddsweep.results.result",
+    "SyntheticSet": "ddsweep.exchange.synthetic_set",
+    "Evaluation": "ddsweep.evaluate",
+    "UserError": "ddsweep.errors",
+    "method": "ddsweep.registry.methods",
+    "dataset": "ddsweep.registry.datasets",
+    "network": "ddsweep.registry.networks",
+}
+"""Public names and the modules that define them, imported when a name is first used."""
+_MODULES = ("nn", "testing")
+__all__ = [*_HOMES, *_MODULES]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _TABLES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module(f"ddsweep.registry.{_TABLES[name]}"), name)
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in _MODULES:
+        return importlib.import_module(f"ddsweep.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

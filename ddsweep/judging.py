@@ -8,17 +8,23 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ddsweep.errors import UserError, closest
+
 if TYPE_CHECKING:
     from ddsweep.data import Dataset
     from ddsweep.distill.synthetic import Synthetic
     from ddsweep.evaluate import Evaluation, Rule
-    from ddsweep.exchange import ImageSet
+    from ddsweep.exchange import Facts, ImageSet
     from ddsweep.exchange.prepare import Choices, Prepared
     from ddsweep.exchange.robustness import Score
     from ddsweep.recipe import Recipe
     from ddsweep.trackers import Tracker
 
 PTM = ("width", "ptm_train_epochs")
+FIELDS = ("eval_epochs", "eval_batch", "eval_lr", "eval_strategy", "width", "precision", "ptm_train_epochs")
+"""Recipe fields that a user may set for an evaluation, besides those that have an option of their own."""
+KEPT = ("eval_rule", "eval_archs", "eval_nets", *FIELDS[:-1], "seed")
+"""Recipe fields that determine how a trial evaluates its own set."""
 
 
 @dataclass(frozen=True)
@@ -119,3 +125,38 @@ class Job:
         full = inventory.of(ptm.folder).accuracy[max(wanted)]
         assert full is not None  # it was trained, or verified, just now
         return robustness.Score(accuracy, random, full)
+
+
+def checked(choices: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the choices of a user. Raises UserError: one is not among ``FIELDS``."""
+    for name in choices:
+        if name not in FIELDS:
+            raise UserError(f"{name}: not a setting of an evaluation; {closest(name, FIELDS)}")
+    return dict(choices)
+
+
+def target(name: str, dataset: str | None, facts: Facts) -> str:
+    """Return the dataset with the test images: the one that was asked for, or the one that the set was distilled from.
+
+    Args:
+        name: of the set, for the message.
+        dataset: as asked for; None: as ``facts`` say.
+        facts: about the set.
+
+    Raises:
+        UserError: an unknown dataset, or neither says which.
+    """
+    from ddsweep import data
+
+    if dataset or facts.dataset:
+        return data.info(dataset or facts.dataset).name
+    raise UserError(
+        f"dataset: {name} does not say which dataset it was distilled from; choose one of {', '.join(data.names())}"
+    )
+
+
+def as_in_its_trial(facts: Facts, dataset: str | None) -> dict[str, Any]:
+    """Return the choices with which a set of ddsweep gets the numbers of its trial; empty for another dataset."""
+    if dataset not in (None, facts.dataset):
+        return {}
+    return {name: facts.recipe[name] for name in KEPT if name in facts.recipe}

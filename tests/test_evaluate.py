@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from ddsweep import augment, evaluate, nn
+from ddsweep import augment, nn
 from ddsweep.augment import siamese
 from ddsweep.errors import UserError
-from ddsweep.evaluate import Evaluation, Rule, Score, named, trainer
+from ddsweep.evaluate import RULES, Evaluation, Rule, Score, evaluate, named, trainer
 from ddsweep.evaluate.trainer import Trainer
 from ddsweep.numerics import Numerics
 from ddsweep.registry.datasets import FULL_STRATEGY, NO_FLIP_STRATEGY
@@ -198,7 +198,7 @@ def run(n: int, seed: int = 0, **options) -> Evaluation:
     rule = Rule(epochs=12, lr=0.1, strategy=FULL_STRATEGY)
     data = toys.dataset(per_class=5, dtype=single)
     syn = toys.synthetic(dtype=single)
-    return evaluate.evaluate(syn, data, "convnet1", n, seeded(seed), rule, width=4, **options)
+    return evaluate(syn, data, "convnet1", n, seeded(seed), rule, width=4, **options)
 
 
 def test_a_network_does_not_depend_on_how_many_there_are():
@@ -210,7 +210,7 @@ def test_the_generator_moves_by_the_same_for_any_number_of_networks():
     generators, single = (seeded(), seeded()), torch.float32
     data, syn, rule = toys.dataset(dtype=single), toys.synthetic(dtype=single), Rule(epochs=1)
     for n, generator in zip((1, 3), generators, strict=True):
-        evaluate.evaluate(syn, data, "convnet1", n, generator, rule, width=4)
+        evaluate(syn, data, "convnet1", n, generator, rule, width=4)
     assert torch.equal(*(generator.get_state() for generator in generators))
 
 
@@ -219,7 +219,7 @@ def test_an_evaluation_repeats_and_another_seed_differs():
     assert run(2).class_accuracy != run(2, seed=1).class_accuracy
 
 
-@pytest.mark.parametrize("name", evaluate.RULES)
+@pytest.mark.parametrize("name", RULES)
 def test_a_rule_by_name_takes_the_augmentation_of_the_dataset(monkeypatch, name):
     """The paper's rule is what one gets without asking."""
     data = replace(toys.dataset(dtype=torch.float32), name="digits")
@@ -231,9 +231,9 @@ def test_a_rule_by_name_takes_the_augmentation_of_the_dataset(monkeypatch, name)
         return [Score(0.5, [0.5] * 3)]
 
     monkeypatch.setattr(Trainer, "train", train)
-    evaluate.evaluate(syn, data, "convnet1", 1, seeded(), name, width=4)
+    evaluate(syn, data, "convnet1", 1, seeded(), name, width=4)
     assert used == [named(name, NO_FLIP_STRATEGY, "digits", "convnet1")]
-    evaluate.evaluate(syn, replace(data, name="nobody knows"), "convnet1", 1, seeded(), width=4)
+    evaluate(syn, replace(data, name="nobody knows"), "convnet1", 1, seeded(), width=4)
     assert used[1] == Rule(epochs=1000, batch=256, lr=0.01, strategy=FULL_STRATEGY)
 
 
@@ -260,7 +260,7 @@ def test_training_on_real_images_beats_chance_and_noise():
     noise = toys.synthetic(ipc=5, dtype=torch.float32)
     real = replace(noise, images=torch.cat([data.sample(label, 5, seeded()) for label in range(3)]))
     rule = Rule(epochs=30, lr=0.05)
-    scores = [evaluate.evaluate(syn, data, "convnet1", 2, seeded(), rule, width=8).mean for syn in (real, noise)]
+    scores = [evaluate(syn, data, "convnet1", 2, seeded(), rule, width=8).mean for syn in (real, noise)]
     assert scores[0] > 0.9
     assert scores[1] < 0.7
 

@@ -9,26 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ddsweep.cli.options import Device, Json, settings
-from ddsweep.errors import UserError, closest
+from ddsweep.judging import FIELDS
 
 if TYPE_CHECKING:
     from ddsweep.exchange import ImageSet
     from ddsweep.exchange.prepare import Prepared
     from ddsweep.judging import Job, Judged
-
-FIELDS = ("eval_epochs", "eval_batch", "eval_lr", "eval_strategy", "width", "precision", "ptm_train_epochs")
-KEPT = (
-    "eval_rule",
-    "eval_archs",
-    "eval_nets",
-    "eval_epochs",
-    "eval_batch",
-    "eval_lr",
-    "eval_strategy",
-    "width",
-    "precision",
-    "seed",
-)
 
 
 class Metric(StrEnum):
@@ -87,11 +73,12 @@ def evaluate(
     from ddsweep.cli import display
     from ddsweep.exchange.prepare import Choices
 
-    given = {"eval_archs": arch, "eval_rule": rule, "eval_nets": nets, "seed": seed} | _chosen(set_)
+    given = {"eval_archs": arch, "eval_rule": rule, "eval_nets": nets, "seed": seed} | judging.checked(settings(set_))
     on = devices.slots(device)[0]
     found = exchange.read(file, experiment)
     choices = {name: value for name, value in given.items() if value is not None}
-    job = judging.Job(_target(file, dataset, found), _kept(found, dataset) | choices, on, metric is Metric.lrs)
+    kept = judging.as_in_its_trial(found.facts, dataset)
+    job = judging.Job(judging.target(str(file), dataset, found.facts), kept | choices, on, metric is Metric.lrs)
     prepared, loaded = job.prepare(found, file, Choices(space, factor, ipc, hard_labels))
     for warning in prepared.warnings:
         typer.echo(f"warning: {warning}", err=True)
@@ -104,31 +91,6 @@ def evaluate(
         _print_json(file, found, prepared, judged)
     else:
         _print(judged, job.choices.get("eval_rule", "paper"))
-
-
-def _chosen(set_: list[str] | None) -> dict[str, Any]:
-    chosen = settings(set_)
-    for name in chosen:
-        if name not in FIELDS:
-            raise UserError(f"{name}: is nothing that evaluate sets so; {closest(name, FIELDS)}")
-    return chosen
-
-
-def _target(file: Path, dataset: str | None, found: ImageSet) -> str:
-    from ddsweep import data
-
-    if dataset or found.facts.dataset:
-        return data.info(dataset or found.facts.dataset).name
-    raise UserError(
-        f"dataset: {file} does not say which it was distilled from; --dataset NAME ({', '.join(data.names())})"
-    )
-
-
-def _kept(found: ImageSet, dataset: str | None) -> dict[str, Any]:
-    """How a set of ours was judged in its trial, so that without options the same numbers come out."""
-    if dataset not in (None, found.facts.dataset):
-        return {}
-    return {name: found.facts.recipe[name] for name in KEPT if name in found.facts.recipe}
 
 
 def _understood(found: ImageSet, prepared: Prepared, job: Job) -> list[str]:

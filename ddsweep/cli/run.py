@@ -29,15 +29,11 @@ def run(
 
     from ddsweep import device as devices
     from ddsweep import sweep
+    from ddsweep.api import single_recipe
     from ddsweep.cli import display, interrupt
-    from ddsweep.errors import UserError
 
     one = sweep.load(name, profile, settings([*(choices or []), *(set_ or [])]))
-    if len(one.cells) > 1 or one.search:
-        open_axes = ", ".join(f"{field}={one.example(field)}" for field in one.swept)
-        has = "is a search" if one.search else f"has {len(one.cells)} cells"
-        raise UserError(f"{one.full_name} {has}; choose one, for example: {open_axes}")
-    recipe = one.cells[0].recipe
+    recipe = single_recipe(one)
     slot = devices.slots(device)[0]
     from ddsweep import trial
 

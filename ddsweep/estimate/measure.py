@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor
 
-from ddsweep import evaluate, flops, nn, pictures, rng, trial
+from ddsweep import flops, nn, pictures, rng, trial
 from ddsweep.checkpoints import Checkpoints, Interrupted, Slot, State
 from ddsweep.distill.loop import Diverged, distill
 from ddsweep.estimate import fixtures, work
 from ddsweep.estimate.timing import Pace, Watch, affordable
 from ddsweep.estimate.work import Distilled, Evaluated, Finding, Read, Trained
+from ddsweep.evaluate import Rule, at_once, evaluate
 from ddsweep.nn.measure import class_accuracy
 from ddsweep.numerics import Choice, Numerics, Precision, wanted
 from ddsweep.pretrained import spec, training
@@ -152,19 +153,19 @@ class Bench:
         run = partial(self._evaluate, recipe, replace(rule, epochs=max(SHORTEST, rule.epochs), checks=1), found.dataset)
         pace = self._pace(run, numerics, len(found.dataset.classes), FEWEST)
         batch, size = min(rule.batch, len(found.dataset.classes) * recipe.ipc), found.dataset.size
-        together = evaluate.at_once(recipe.eval_nets, batch, size, found.dataset.labels.device, numerics)
+        together = at_once(recipe.eval_nets, batch, size, found.dataset.labels.device, numerics)
         pace = pace.times(1 / together)  # a pass of so many networks
         build, test, _ = self._network(recipe.arch, recipe.width, found)
         return Evaluated(pace.steps[0], pace.warm_up, pace.cold, build, test)
 
     def _evaluate(
-        self, recipe: Recipe, rule: evaluate.Rule, data: Dataset, numerics: Numerics, classes: int, seconds: float
+        self, recipe: Recipe, rule: Rule, data: Dataset, numerics: Numerics, classes: int, seconds: float
     ) -> Pace:
         some = fixtures.part(data, classes, tests=1)
         learned, watch = fixtures.synthetic(some, recipe.ipc), Watch(seconds, self._sync)
         while not watch.enough:
             with contextlib.suppress(Interrupted):
-                evaluate.evaluate(
+                evaluate(
                     learned, some, recipe.arch, recipe.eval_nets, rng.generator(0, "estimate"), rule,
                     width=recipe.width, slots=lambda index: PassBoundaries(watch), numerics=numerics,
                 )  # fmt: skip

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ddsweep import nn, rng
+from ddsweep.callable_package import make_callable
 from ddsweep.checkpoints import Slot
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.evaluate.rules import RULES as RULES
@@ -120,3 +121,6 @@ def at_once(n: int, batch: int, size: int, device: torch.device, numerics: Numer
 
 def _report(progress: Callable[[int, int], None], before: int, total: int, networks: int, done: int) -> None:
     progress(before + networks * done, total)
+
+
+make_callable(__name__)  # ``ddsweep.evaluate(...)`` is a function for users: see ``ddsweep.api.evaluate``

@@ -1,1 +1,10 @@
-"""From run folders to tables and pictures: results, their collection, and how they are shown."""
+"""Results of trials, and what is made of them: ``tables``, ``plots``, and their transfer between hosts.
+
+For users, ``ddsweep.results("NAME@PROFILE")`` is also a function: see ``ddsweep.api.results``.
+"""
+
+from __future__ import annotations
+
+from ddsweep.callable_package import make_callable
+
+make_callable(__name__)
