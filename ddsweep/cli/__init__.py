@@ -53,8 +53,8 @@ for panel, functions in PANELS.items():
     for function in functions:
         register(app, function, function.__name__.rstrip("_"), panel)
 app.add_typer(data.data, name="data", rich_help_panel="Data and PTMs")
-for function in (agent.agent, trial.trial):  # started by launchers and by W&B's agents
-    register(app, function, function.__name__, hidden=True)
+register(app, agent.agent, "agent", hidden=True)  # launchers start it
+register(app, trial.trial, "trial", hidden=True)  # W&B's agents start it
 
 
 def main() -> None:

@@ -175,7 +175,7 @@ def test_tables_use_the_names_from_plugins(plug: Plug) -> None:
 
 
 def test_the_plugins_command(plug: Plug, ddsweep: Run) -> None:
-    assert ddsweep("plugins").stdout.startswith("none; name a file in $DDSWEEP_PLUGINS")
+    assert ddsweep("plugins").stdout.startswith("no plugins; name a file in $DDSWEEP_PLUGINS")
     plug(mine=DATASET.format(pixel=1) + HALF)
     (one,) = json.loads(ddsweep("plugins", "--json").stdout)
     assert (one["name"], one["adds"]) == ("mine", ["method half", "dataset spots"])
