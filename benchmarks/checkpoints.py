@@ -23,7 +23,7 @@ from ddsweep.data import Dataset
 from ddsweep.distill.metrics import Journal
 from ddsweep.distill.state import Flight
 from ddsweep.recipe import make
-from ddsweep.trackers.basic import NullTracker
+from ddsweep.trackers import Tracker
 
 PER_CLASS = 50  # real images in the stand-in for CIFAR-10: enough for the initial synthetic images
 
@@ -35,7 +35,7 @@ def distillation(device: str) -> State:
     labels = torch.arange(10, device=device).repeat_interleave(PER_CLASS)
     names = tuple(f"class {label}" for label in range(10))
     data = Dataset("cifar10", names, (0.0,) * 3, (1.0,) * 3, images, labels, images, labels, checksum="noise")
-    flight = Flight.start(recipe, data, rng.Streams(0), Journal(recipe, data, NullTracker()))
+    flight = Flight.start(recipe, data, rng.Streams(0), Journal(recipe, data, Tracker()))
     flight.synthetic.images.grad = torch.randn_like(flight.synthetic.images)
     flight.optimizer.step()
     flight.journal.add(torch.zeros((), device=device))

@@ -24,7 +24,7 @@ from ddsweep.numerics import Numerics
 from ddsweep.pretrained.pool import Pool, PretrainedModel
 from ddsweep.pretrained.renormalize import Lens
 from ddsweep.recipe import make
-from ddsweep.trackers.basic import NullTracker
+from ddsweep.trackers import Tracker
 
 SIZES: dict[str, tuple[int, ...]] = {"ipc": (1, 10, 50), "classes": (10, 100), "size": (32, 64, 224)}
 POOLS = {1: (1, "convnet3"), 4: (4, "convnet3"), 40: (10, "convnet3+alexnet+vgg11+resnet18")}  # N_m, architectures
@@ -139,7 +139,7 @@ def _guided(work: Work, count: int, numerics: Numerics, repeats: int = 5) -> dic
     pace = Pace(work.device, repeats * min(count, 4), 60.0)
     pace.begin()
     with suppress(Interrupted):
-        distill(recipe, work.dataset(), pool, rng.Streams(0), NullTracker(), Stop(pace), numerics)
+        distill(recipe, work.dataset(), pool, rng.Streams(0), Tracker(), Stop(pace), numerics)
     return {"value": count} | pace.row(work.images)
 
 

@@ -72,7 +72,7 @@ def wanted() -> Compile:
     """
     said = os.environ.get("DDSWEEP_COMPILE") or "auto"
     if said not in get_args(Compile):
-        raise UserError(f"compile: {said!r} is not allowed; {closest(said, get_args(Compile))}")
+        raise UserError(f"compile: unknown mode {said!r}; {closest(said, get_args(Compile))}")
     return cast(Compile, said)
 
 

@@ -29,8 +29,7 @@ from ddsweep.recipe import Recipe, verify
 from ddsweep.registry.datasets import FOLDER_PREFIX
 from ddsweep.results import result as results
 from ddsweep.results.result import Result
-from ddsweep.trackers import Tracker
-from ddsweep.trackers.basic import FanOut
+from ddsweep.trackers import FanOut, Tracker
 from ddsweep.trackers.disk import DiskTracker, retell
 
 Wanted = Mapping[spec.Spec, set[int]]

@@ -15,7 +15,7 @@ from ddsweep.checkpoints import Checkpoints, FileSlot, Interrupted, State
 from ddsweep.pruning import Looks, Pruned, WatchedSlot
 from ddsweep.recipe import make
 from ddsweep.results.result import Result
-from ddsweep.trackers.basic import NullTracker
+from ddsweep.trackers import Tracker
 from tests.test_trial import TINY
 
 RECIPE = make(TINY | {"iterations": 6, "alpha": 5.0})
@@ -23,7 +23,7 @@ Seen = list[tuple[int, float]]
 
 
 def run(runs: str, looks: Looks | None = None, checkpoints: Checkpoints | None = None) -> Result:
-    return trial.run(RECIPE, NullTracker(), "cpu", Path(runs), checkpoints=checkpoints, looks=looks)
+    return trial.run(RECIPE, Tracker(), "cpu", Path(runs), checkpoints=checkpoints, looks=looks)
 
 
 def telling(seen: Seen, until: int = 99) -> Looks:

@@ -22,7 +22,7 @@ from ddsweep.checkpoints import Checkpoints, Interrupted
 from ddsweep.pretrained import spec
 from ddsweep.recipe import make
 from ddsweep.results.result import Result
-from ddsweep.trackers.basic import NullTracker
+from ddsweep.trackers import Tracker
 
 TINY: dict[str, Any] = {
     "target": "digits", "ipc": 1, "width": 4, "iterations": 3, "batch_real": 8, "outer_loops": 2, "inner_epochs": 1,
@@ -100,7 +100,7 @@ def untimed(metrics: dict[str, float]) -> dict[str, float]:
 
 def run(choices: dict[str, Any], checkpoints: Checkpoints | None = None, runs: str = "runs") -> Result:
     wanted = {one: {1, 2} for seeds in spec.of(make(TINY | choices)) for one in seeds}
-    return trial.run(make(TINY | choices), NullTracker(), "cpu", Path(runs), wanted, checkpoints)
+    return trial.run(make(TINY | choices), Tracker(), "cpu", Path(runs), wanted, checkpoints)
 
 
 def whole(choices: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from ddsweep.recipe import Recipe, make
 from ddsweep.registry.networks import FOUNDATIONS
 from ddsweep.results.plots import images
 from ddsweep.results.result import Result
-from ddsweep.trackers.basic import NullTracker
+from ddsweep.trackers import Tracker
 from tests import foundations, toys
 
 TINY: dict[str, Any] = {
@@ -29,7 +29,7 @@ TINY: dict[str, Any] = {
 }  # fmt: skip
 
 
-class Recorder(NullTracker):
+class Recorder(Tracker):
     """Remembers what it was told."""
 
     def __init__(self) -> None:
@@ -44,8 +44,8 @@ class Recorder(NullTracker):
     def log(self, metrics: dict[str, float], step: int) -> None:
         self.calls.append(("log", step, metrics))
 
-    def image(self, name: str, picture: Image.Image, step: int) -> None:
-        self.calls.append(("image", name, step, picture.size))
+    def image(self, name: str, image: Image.Image, step: int) -> None:
+        self.calls.append(("image", name, step, image.size))
 
     def finish(self, result: Result) -> None:
         self.calls.append(("finish", result.state))
@@ -55,7 +55,7 @@ class Recorder(NullTracker):
 
 
 def run(runs: str = "runs", tracker: Any = None, **choices: Any) -> Result:
-    return trial.run(make(TINY | choices), tracker or NullTracker(), "cpu", Path(runs))
+    return trial.run(make(TINY | choices), tracker or Tracker(), "cpu", Path(runs))
 
 
 def stored(folder: Path) -> torch.Tensor:
@@ -261,7 +261,7 @@ def test_the_match_is_logged_unweighted() -> None:
 def test_pictures_of_the_whole_sweep() -> None:
     one = sweep.load("ablation-alpha", "demo", {**TINY, "alpha": [0, 10]})
     for cell in one.cells:
-        trial.run(cell.recipe, NullTracker(), "cpu", Path("runs"))
+        trial.run(cell.recipe, Tracker(), "cpu", Path("runs"))
     (path,) = images.along_axis(one, Path("runs"))
     assert path == Path("runs/ablation-alpha@demo/alpha.png")
     width, height = size_of(path)

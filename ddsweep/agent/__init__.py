@@ -32,8 +32,7 @@ from ddsweep.agent.worker import Poisoned as Poisoned
 from ddsweep.backends import connect
 from ddsweep.recipe import verify
 from ddsweep.sweep import Sweep
-from ddsweep.trackers import Tracker
-from ddsweep.trackers.basic import FanOut
+from ddsweep.trackers import FanOut, Tracker
 from ddsweep.trackers.status import AgentStatus, StatusTracker, clear
 from ddsweep.trackers.status import folder as status_folder
 

@@ -21,8 +21,7 @@ from ddsweep.backends.local import FolderStore
 from ddsweep.errors import UserError
 from ddsweep.pretrained import spec
 from ddsweep.pruning import Looks
-from ddsweep.trackers import Tracker, status
-from ddsweep.trackers.basic import FanOut
+from ddsweep.trackers import FanOut, Tracker, status
 from ddsweep.trackers.status import AgentStatus, StatusTracker
 
 if TYPE_CHECKING:
@@ -128,11 +127,11 @@ def main(recipe: Recipe, place: Place, tracker: WandbTracker) -> int:
             return 0
         record.leave(cell)
         stopped = isinstance(asked, KeyboardInterrupt)
-        tracker.leave("stopped" if stopped else "")
+        tracker.abort("stopped" if stopped else "")
         return STOPPED if stopped else LEFT
     except Spent as reasons:
         record.fail(cell, str(reasons))
-        tracker.leave(str(reasons))
+        tracker.abort(str(reasons))
         return failed(cell, str(reasons))
     else:
         record.end()

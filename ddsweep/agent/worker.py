@@ -22,8 +22,8 @@ from ddsweep.pretrained.spec import Spec
 from ddsweep.pruning import Looks, Pruned
 from ddsweep.results import transfer
 from ddsweep.sweep import Sweep
-from ddsweep.trackers import Tracker
-from ddsweep.trackers.basic import FanOut, NullTracker, QueueTracker
+from ddsweep.trackers import FanOut, Tracker
+from ddsweep.trackers.queue import QueueTracker
 from ddsweep.trackers.status import StatusTracker
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Agent:
     turns: Turns = field(default_factory=lambda: Turns("cpu"))
     streak: Streak = field(default_factory=Streak)
     shelf: transfer.Shelf | None = None
-    further: Tracker = field(default_factory=NullTracker)
+    further: Tracker = field(default_factory=Tracker)
 
     def work(self) -> None:
         """Run points until every one is complete or given up, or until asked to leave.
@@ -145,11 +145,11 @@ class Agent:
                 looks = looks_at(self.sweep, recipe, claim.look)
                 result = trial.run(recipe, tracker, self.on, self.runs, wanted, self.leaving.checkpoints, looks=looks)
         except Stopped:
-            self.further.leave()
+            self.further.abort()
             claim.release(claim.note)
         except Pruned as reason:
             step, accuracy = reason.step, reason.accuracy
-            self.further.leave(str(reason))
+            self.further.abort(str(reason))
             self.streak.end()
             self._insist(lambda: claim.prune(step, accuracy))
         except NoRecipe as reason:
@@ -157,7 +157,7 @@ class Agent:
             self._insist(lambda: claim.fail(told, final=True))
         except Exception as error:
             logger.exception("%s failed", claim.point.title)
-            self.further.leave(f"{type(error).__name__}: {error}")
+            self.further.abort(f"{type(error).__name__}: {error}")
             self._failed(claim, error)
         else:
             self.streak.end()

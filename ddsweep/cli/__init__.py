@@ -1,4 +1,7 @@
-"""The command line: one file a command; each parses, calls, prints. Nothing imports this package."""
+"""The command line: one file per command, which parses its options, calls the library and prints the result.
+
+Nothing imports this package.
+"""
 
 from __future__ import annotations
 
@@ -28,24 +31,30 @@ from ddsweep.cli import (
     sync,
     trial,
 )
-from ddsweep.cli.app import app
+from ddsweep.cli.app import app, register
 
-# the order of the help screen: what one does first comes first
-for command in (
-    doctor.doctor, list.list_, show.show, copy.copy, estimate.estimate, launch.launch, status.status, agents.agents,
-    stop.stop, results.results, plot.plot, report.report, dashboard.dashboard, run.run,
-):  # fmt: skip
-    app.command(command.__name__.rstrip("_"))(command)
-app.add_typer(data.data, name="data")
-app.command("pretrain")(pretrain.pretrain)
-app.command("pool")(pool.pool)
-app.command("clean")(clean.clean)
-app.command("plugins")(plugins.plugins)
-app.command("agent", context_settings={"allow_extra_args": False})(agent.agent)
-app.command("sync")(sync.sync)
-app.command("export")(export.export)
-app.command("evaluate")(evaluate.evaluate)
-app.command("trial")(trial.trial)
+# Panels of the help screen, and in each the commands in the order of first use.
+PANELS = {
+    "Run": (copy.copy, estimate.estimate, launch.launch, agents.agents, stop.stop, run.run),
+    "Inspect": (
+        list.list_,
+        show.show,
+        status.status,
+        results.results,
+        plot.plot,
+        report.report,
+        dashboard.dashboard,
+    ),
+    "Data and PTMs": (pretrain.pretrain, pool.pool, evaluate.evaluate, export.export),
+    "W&B": (sync.sync,),
+    "Maintenance": (doctor.doctor, clean.clean, plugins.plugins),
+}
+for panel, functions in PANELS.items():
+    for function in functions:
+        register(app, function, function.__name__.rstrip("_"), panel)
+app.add_typer(data.data, name="data", rich_help_panel="Data and PTMs")
+register(app, agent.agent, "agent", hidden=True)  # launchers start it
+register(app, trial.trial, "trial", hidden=True)  # W&B's agents start it
 
 
 def main() -> None:

@@ -51,11 +51,13 @@ class Account:
         """
         if self.backend != "wandb" and "wandb" not in self.track:
             return self
+        from ddsweep.trackers import wandb_service
+
         why = self.store().available()
         os.environ.pop("WANDB_SERVICE", None)  # a helper of this process; each agent starts its own
         if not why:
             return self
-        if os.environ.get("WANDB_MODE") == "disabled":
+        if wandb_service.offline_mode() == "disabled":
             say(f"without W&B ({why}): the local queue runs the grid")
             return replace(self, backend="optuna", track=())
         os.environ["WANDB_MODE"] = "offline"

@@ -1,4 +1,4 @@
-"""``ddsweep agent``: one agent on one device, for launchers and for schedulers of one's own."""
+"""``ddsweep agent``: run one agent on one device, for launchers and for your own schedulers."""
 
 from __future__ import annotations
 
@@ -16,16 +16,21 @@ def agent(
     device: Device = "auto",
     runs: Runs = RUNS,
     storage: Storage = None,
-    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0: torch's own choice.")] = 0,
+    threads: Annotated[int, typer.Option(min=0, help="Number of CPU threads; 0 leaves the choice to PyTorch.")] = 0,
     backend: Backend = "optuna",
     track: Track = None,
     project: Project = None,
     entity: Entity = None,
-    slot: Annotated[str, typer.Option(hidden=True, help="What people call the device.")] = "",
-    streak: Annotated[Path | None, typer.Option(hidden=True, help="File of what failed on this slot.")] = None,
-    parent: Annotated[int, typer.Option(hidden=True)] = 0,
+    slot: Annotated[str, typer.Option(hidden=True, help="Name of the device in the output.")] = "",
+    streak: Annotated[
+        Path | None, typer.Option(hidden=True, help="File that records the failures in this slot.")
+    ] = None,
+    parent: Annotated[int, typer.Option(hidden=True, help="Process whose end also ends this agent.")] = 0,
 ) -> None:
-    """One agent for a launched sweep: pulls cells and runs them until none is left. Ctrl-C gives the cell back."""
+    """Run one agent of a launched sweep: it claims and runs cells until the queue is empty.
+
+    Ctrl-C returns its cell to the queue.
+    """
     import logging
     import signal
 
@@ -37,7 +42,7 @@ def agent(
     from ddsweep.trackers import choice
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
-    for other in (signal.SIGINT, signal.SIGUSR2):  # USR2: Slurm's word before it takes the node back
+    for other in (signal.SIGINT, signal.SIGUSR2):  # Slurm sends USR2 before it takes the node back
         signal.signal(other, lambda *_: signal.raise_signal(signal.SIGTERM))
     if parent:
         processes.end_with(parent)

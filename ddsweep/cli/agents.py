@@ -1,4 +1,4 @@
-"""``ddsweep agents``: more agents for a launched sweep, from another shell or another machine."""
+"""``ddsweep agents``: add agents to a launched sweep, from another shell or another machine."""
 
 from __future__ import annotations
 
@@ -38,7 +38,10 @@ def agents(
     project: Project = None,
     entity: Entity = None,
 ) -> None:
-    """Attach more agents to a launched sweep, here, until its queue is drained. Ctrl-C gives their cells back."""
+    """Add agents on this machine to a launched sweep, until its queue is empty.
+
+    Ctrl-C returns their cells to the queue.
+    """
     import signal
 
     from ddsweep import launches
@@ -46,21 +49,22 @@ def agents(
     from ddsweep.launchers import plan
 
     account = Account("optuna", tuple(track or ()), project or "", entity or "")
-    one = launches.load(name, profile, runs, storage)
+    sweep = launches.load(name, profile, runs, storage)
     slots = plan.slots(device, workers, gpus, per_gpu)
     account = account.reached(lambda line: typer.echo(line, err=True))
-    here = workers == 0
-    job = account.tell(plan.job(one.full_name, runs, launches.url(runs, storage), len(slots), in_process=here))
+    in_process = workers == 0
+    job = account.tell(plan.job(sweep.full_name, runs, launches.url(runs, storage), len(slots), in_process))
     store = launches.connect(runs, storage)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's TERM is our Ctrl-C
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's SIGTERM acts like Ctrl-C
     try:
-        raise typer.Exit(Attached(one, store, plan.launcher(job, slots, here, beside=True), job, slots).run())
+        launcher = plan.launcher(job, slots, in_process, beside=True)
+        raise typer.Exit(AttachedSession(sweep, store, launcher, job, slots).run())
     finally:
         store.close()
 
 
-class Attached(Session):
-    """A launch without its beginning and its end: what is registered stands, and tables are for who launched."""
+class AttachedSession(Session):
+    """A session that joins a launched sweep: it registers nothing and prints no table."""
 
     def _prepare(self) -> bool:
         from ddsweep.cli import crew
@@ -72,10 +76,11 @@ class Attached(Session):
         return not self._backend.drained()
 
     def _conclude(self) -> int:
+        from ddsweep import text
         from ddsweep.cli import crew, display
 
         status = self._backend.status()
-        self._out.print(f"{display.counts(status)}   {display.clock(time.monotonic() - self._began)}")
+        self._out.print(f"{display.counts(status)}   {text.duration(time.monotonic() - self._began)}")
         for reason in self._launcher.closed():
             self._out.print(f"closed  {reason}", soft_wrap=True)
         if left := crew.left(self._backend, status, self._launcher):

@@ -1,8 +1,10 @@
-"""The Typer application, and the one place where errors become exit codes."""
+"""The Typer application, the registration of commands, and the place where errors become exit codes."""
 
 from __future__ import annotations
 
+import inspect
 import sys
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +14,7 @@ from ddsweep.errors import UserError
 
 
 class Commands(TyperGroup):
-    """Turns a UserError into its line on stderr and exit status 2: never a traceback for what the user can mend."""
+    """A command group that prints a UserError as one line on stderr and exits with status 2, without a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
@@ -32,6 +34,18 @@ app = typer.Typer(
 )
 
 
+def register(
+    group: typer.Typer, function: Callable[..., None], name: str, panel: str | None = None, hidden: bool = False
+) -> None:
+    """Add a command whose help is the function's docstring, with paragraphs that wrap at the terminal's width.
+
+    Typer keeps the line breaks of the source in every paragraph but the first.
+    """
+    paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
+    text = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    group.command(name, help=text, rich_help_panel=panel, hidden=hidden)(function)
+
+
 def _version(show: bool) -> None:
     if show:
         from ddsweep import __version__
@@ -42,9 +56,11 @@ def _version(show: bool) -> None:
 
 @app.callback()
 def ddsweep(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
 ) -> None:
-    """Sweeps for dataset distillation guided by pre-trained models (CLoM, CCLoM).
+    """Run and track sweeps of dataset distillation guided by pre-trained models (CLoM, CCLoM).
 
-    Start with  [bold]ddsweep launch ablation-alpha --profile demo[/bold]
+    Start with: [bold]ddsweep launch ablation-alpha --profile demo[/bold]
     """

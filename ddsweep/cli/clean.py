@@ -1,4 +1,4 @@
-"""``ddsweep clean``: what takes room in the runs folder and the cache, and freeing it."""
+"""``ddsweep clean``: show the disk usage of the runs folder and the cache, and delete what you choose."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import re
 import sys
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ddsweep.housekeeping import Item, Kind
 
-WORDS = {
+TARGETS = {
     "runs": "USED FREE OPEN ORPHAN",
     "pool": "PTM",
     "data": "DATASET ARCHIVE",
@@ -27,19 +27,31 @@ WORDS = {
     "all": "LEFTOVER ORPHAN OPEN FREE USED PTM DATASET ARCHIVE COMPILED",
 }
 UNITS = {"h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
-Word = Annotated[
-    str | None, typer.Argument(metavar="[runs|pool|data|compiled|temporaries|all]", help="What to free.",
-                               autocompletion=lambda incomplete: [one for one in WORDS if one.startswith(incomplete)])
-]  # fmt: skip
-Older = Annotated[
-    str, typer.Option("--older-than", metavar="AGE", help="Only what was last written so long ago: 12h, 30d, 4w.")
+
+
+def complete_target(incomplete: str) -> list[str]:
+    """Complete what to delete."""
+    return [target for target in TARGETS if target.startswith(incomplete)]
+
+
+Target = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[runs|pool|data|compiled|temporaries|all]",
+        help="What to delete (default: nothing).",
+        autocompletion=complete_target,
+    ),
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Answer every question with yes.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would go, and remove nothing.")]
+Older = Annotated[
+    str,
+    typer.Option("--older-than", metavar="AGE", help="Only include what was last written this long ago: 12h, 30d, 4w."),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking for confirmation.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="List what would be deleted, and delete nothing.")]
 
 
 def clean(
-    what: Word = None,
+    what: Target = None,
     older_than: Older = "",
     yes: Yes = False,
     dry_run: DryRun = False,
@@ -47,98 +59,100 @@ def clean(
     storage: Storage = None,
     as_json: Json = False,
 ) -> None:
-    """What takes room, and what frees it. With a word: free that.
+    """Show disk usage, or delete cached files and runs.
 
-    Unfinished runs of no launched sweep and temporaries go without a question; finished runs, PTMs and datasets only
-    after one. What an agent works on stays. Without a word nothing is removed.
+    Temporary files and unfinished runs that belong to no launched sweep are deleted without confirmation. Other runs,
+    PTMs, datasets, and compiled code are deleted only after you confirm. What an agent is using is never deleted.
     """
-    from ddsweep.cli.cleaning import Cleaning, record, show, tell
+    from ddsweep.cli import cleaning
 
-    if what is not None and what not in WORDS:
-        raise UserError(f"clean: nothing is called {what!r}; {closest(what, WORDS)}")
+    if what is not None and what not in TARGETS:
+        raise UserError(f"clean: unknown target {what!r}; {closest(what, TARGETS)}")
     oldest = time.time() - age(older_than) if older_than else None
-    cleaning = Cleaning(runs, storage)
-    found = cleaning.survey()
-    items = [one for one in found.items if oldest is None or one.touched <= oldest]
+    job = cleaning.Cleaning(runs, storage)
+    survey = job.survey()
+    items = [item for item in survey.items if oldest is None or item.touched <= oldest]
     if what is None:
         if as_json:
-            typer.echo(json.dumps(record(found, items), indent=2, ensure_ascii=False))
+            _print_json(cleaning.record(survey, items))
         else:
-            show(found, items, cleaning)
+            cleaning.show(survey, items, job)
         return
-    cleaning.insist()
-    kinds = chosen(what)
-    wanted = [one for one in items if one.kind in kinds]
-    free, held = [one for one in wanted if not one.held], [one for one in wanted if one.held]
+    job.require_storage()
+    kinds = kinds_of(what)
+    wanted = [item for item in items if item.kind in kinds]
+    free, in_use = [item for item in wanted if not item.held], [item for item in wanted if item.held]
     if dry_run:
-        _plan(free, held, as_json)
+        _plan(free, in_use, as_json)
         return
-    agreed = _agreed(free, kinds, yes, as_json)
-    outcome = cleaning.remove(agreed)
+    outcome = job.remove(_confirmed(free, kinds, yes, as_json))
     if as_json:
-        typer.echo(json.dumps(outcome.record(held), indent=2, ensure_ascii=False))
+        _print_json(outcome.record(in_use))
     else:
-        tell(outcome, held)
+        cleaning.print_outcome(outcome, in_use)
     raise typer.Exit(1 if outcome.failed else 0)
 
 
-def chosen(what: str) -> list[Kind]:
-    """The kinds that a word stands for, in the order in which they are removed."""
+def kinds_of(what: str) -> list[Kind]:
+    """The kinds of items that a target includes, in the order in which they are deleted."""
     from ddsweep.housekeeping import Kind
 
-    return [Kind[name] for name in WORDS[what].split()]
+    return [Kind[name] for name in TARGETS[what].split()]
 
 
 def age(text: str) -> float:
-    """Seconds of ``30d``.
+    """Parse an age such as ``30d`` into seconds.
 
     Raises:
-        UserError: it is none.
+        UserError: the text is not an age.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([hdw])", text)
     if match is None:
-        raise UserError(f"older-than: {text!r} is no age (allowed: hours, days, weeks: 12h, 30d, 4w)")
+        raise UserError(f"older-than: invalid age {text!r}; give hours, days or weeks, such as 12h, 30d or 4w")
     return float(match[1]) * UNITS[match[2]]
 
 
 def can_ask() -> bool:
-    """Whether somebody sits at a terminal."""
+    """Whether standard input is a terminal, so that a user can answer."""
     return sys.stdin.isatty()
 
 
-def _plan(free: Sequence[Item], held: Sequence[Item], as_json: bool) -> None:
+def _print_json(record: dict[str, Any]) -> None:
+    typer.echo(json.dumps(record, indent=2, ensure_ascii=False))
+
+
+def _plan(free: Sequence[Item], in_use: Sequence[Item], as_json: bool) -> None:
     from ddsweep.cli import cleaning
 
     if as_json:
-        records = [cleaning.of(one) for one in (*free, *held)]
-        typer.echo(json.dumps({"would_remove": records}, indent=2, ensure_ascii=False))
+        _print_json({"would_remove": [cleaning.item_record(item) for item in (*free, *in_use)]})
     else:
-        cleaning.plan(free, held)
+        cleaning.print_plan(free, in_use)
 
 
-def _agreed(free: Sequence[Item], kinds: Sequence[Kind], yes: bool, as_json: bool) -> list[Item]:
-    """What may go: without a question, or because somebody says so, kind by kind.
+def _confirmed(free: Sequence[Item], kinds: Sequence[Kind], yes: bool, as_json: bool) -> list[Item]:
+    """The items to delete: those that need no confirmation, and those of each kind that the user confirms.
 
     Raises:
-        UserError: there is something to ask, and nobody to ask it; nothing was removed.
+        UserError: confirmation is needed and cannot be asked for; nothing was deleted.
     """
     from ddsweep.cli import cleaning
 
-    groups = {kind: [one for one in free if one.kind is kind] for kind in kinds}
+    groups = {kind: [item for item in free if item.kind is kind] for kind in kinds}
     asking = [kind for kind in kinds if kind.asks and groups[kind]]
     if asking and not yes and (as_json or not can_ask()):
-        what = "; ".join(cleaning.counted(groups[kind]) for kind in asking)
-        raise UserError(f"clean: {what}: removed only after a question, and nobody can answer here; add --yes")
-    agreed: list[Item] = []
+        what = "; ".join(cleaning.summary(groups[kind]) for kind in asking)
+        raise UserError(f"clean: {what}: deleting needs confirmation; run it in a terminal, or add --yes")
+    confirmed: list[Item] = []
     for kind in kinds:
-        if not kind.asks or yes or (groups[kind] and _asked(kind, groups[kind])):
-            agreed += groups[kind]
-    return agreed
+        if not kind.asks or yes or (groups[kind] and _confirm(kind, groups[kind])):
+            confirmed += groups[kind]
+    return confirmed
 
 
-def _asked(kind: Kind, items: Sequence[Item]) -> bool:
+def _confirm(kind: Kind, items: Sequence[Item]) -> bool:
     from ddsweep.cli import cleaning
 
     for line in cleaning.question(kind, items):
         typer.echo(line)
-    return typer.confirm("remove?", default=False)
+    return typer.confirm("delete them?", default=False)

@@ -1,4 +1,4 @@
-"""What ``clean`` says."""
+"""The work behind ``ddsweep clean``: list what uses disk space, delete it, and print both."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ddsweep import files
-from ddsweep.cli.data import amount
+from ddsweep import files, text
 from ddsweep.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,165 +20,173 @@ if TYPE_CHECKING:
     from ddsweep.housekeeping import Item, Kind, Survey, Uses, Work
     from ddsweep.recipe import Recipe
 
-FREES = {"USED": "runs", "FREE": "runs", "OPEN": "runs", "ORPHAN": "temporaries", "PTM": "pool", "DATASET": "data",
-         "ARCHIVE": "data", "COMPILED": "compiled", "LEFTOVER": "temporaries"}  # fmt: skip
-MISSED = {
-    "USED": "complete for their sweeps: results and plots lose them, and launching again does not compute them",
-    "FREE": "no launched sweep has them; a sweep that does computes them again",
-    "OPEN": "their sweeps go on from the checkpoints in them; without, these cells begin anew",
-    "PTM": "a sweep that needs one trains or downloads it again",
-    "DATASET": "decoded again from their archives, or folders of images, when a trial needs them",
-    "ARCHIVE": "downloaded again when a dataset has to be decoded, those aside that need a login",
-    "COMPILED": "compiled again when a trial needs them: 6 to 20 s a step",
+TARGET_OF = {
+    "USED": "runs",
+    "FREE": "runs",
+    "OPEN": "runs",
+    "ORPHAN": "temporaries",
+    "PTM": "pool",
+    "DATASET": "data",
+    "ARCHIVE": "data",
+    "COMPILED": "compiled",
+    "LEFTOVER": "temporaries",
 }
-MOST = 8  # names in a question
+CONSEQUENCES = {
+    "USED": "results and plots of their sweeps lose them, and launching again does not compute them",
+    "FREE": "no launched sweep contains them; a sweep that does will compute them again",
+    "OPEN": "their sweeps resume from the checkpoints in them; without these, the cells start over",
+    "PTM": "a sweep that needs one trains or downloads it again",
+    "DATASET": "decoded again from their archives or image folders when a trial needs them",
+    "ARCHIVE": "downloaded again when a dataset has to be decoded, except those that need a login",
+    "COMPILED": "compiled again when a trial needs them, which takes 6 to 20 s per step",
+}
+MOST = 8  # items that a confirmation lists
 
 
-def show(found: Survey, items: Sequence[Item], cleaning: Cleaning) -> None:
-    """The table, and what else there is to know."""
+def show(survey: Survey, items: Sequence[Item], cleaning: Cleaning) -> None:
+    """Print the table of disk usage, and remarks on what it leaves out."""
     from ddsweep.cli import display
 
     rows = list(_rows(items)) + [
-        {"kind": f"other files in {root.name}", "count": "", "size": amount(size), "age": "", "frees": "–"}
-        for root, size in found.other.items()
+        {"kind": f"other files in {root.name}", "count": "", "size": text.data_size(size), "age": "", "target": "–"}
+        for root, size in survey.other.items()
         if size
     ]
     out = display.stdout()
     out.print(f"runs   {cleaning.runs}\ncache  {cleaning.cache}\n", soft_wrap=True)
     if rows:
-        display.table(rows, heads=("WHAT", "COUNT", "SIZE", "LAST WRITTEN", "FREED BY"))
+        display.table(rows, heads=("WHAT", "COUNT", "SIZE", "LAST WRITTEN", "DELETE WITH"))
     else:
-        out.print("nothing is here yet")
+        out.print("no files yet")
     out.print()
-    for line in _notes(found, items, cleaning):
+    for line in _notes(survey, items, cleaning):
         out.print(line, soft_wrap=True)
-    out.print("nothing was removed; * asks first; --dry-run lists what would go")
+    out.print("nothing was deleted; * asks for confirmation; --dry-run lists what would be deleted")
 
 
 def _rows(items: Sequence[Item]) -> Iterator[dict[str, Any]]:
-    for kind, some in _by_kind(items).items():
-        word = f"ddsweep clean {FREES[kind.name]}{' *' if kind.asks else ''}"
+    for kind, group in _by_kind(items).items():
         yield {
-            "kind": kind.value, "count": len(some), "size": amount(sum(one.disk for one in some)),
-            "age": _ages(some), "frees": word,
-        }  # fmt: skip
+            "kind": kind.value,
+            "count": len(group),
+            "size": text.data_size(sum(item.disk for item in group)),
+            "age": _ages(group),
+            "target": f"ddsweep clean {TARGET_OF[kind.name]}{' *' if kind.asks else ''}",
+        }
 
 
-def _notes(found: Survey, items: Sequence[Item], cleaning: Cleaning) -> Iterator[str]:
-    if held := [one for one in items if one.held]:
-        yield f"held now, and never removed: {counted_by_reason(held)}"
-    for link in found.links:
-        yield f"{link} is a link: not looked into, not followed"
-    if cleaning.why:
-        yield f"the launched sweeps are not known, so that nothing would be removed: {cleaning.why}"
-    elif found.strangers:
-        names = ", ".join(found.strangers[:3]) + (" …" if len(found.strangers) > 3 else "")
-        yield f"{names}: launched with another storage; name it with --storage, and their runs are told apart"
+def _notes(survey: Survey, items: Sequence[Item], cleaning: Cleaning) -> Iterator[str]:
+    if in_use := [item for item in items if item.held]:
+        yield f"in use, and never deleted: {_reasons(in_use)}"
+    for link in survey.links:
+        yield f"{link} is a symbolic link, which is not followed"
+    if cleaning.unavailable:
+        yield f"the storage cannot be read, so that nothing would be deleted: {cleaning.unavailable}"
+    elif survey.strangers:
+        names = ", ".join(survey.strangers[:3]) + (" …" if len(survey.strangers) > 3 else "")
+        yield f"{names}: launched with another storage; pass it as --storage to see which runs are theirs"
 
 
-def plan(free: Sequence[Item], held: Sequence[Item]) -> None:
-    """What would go, a line each."""
-    for one in free:
-        typer.echo(f"would remove  {_line(one)}{'   (asks first)' if one.kind.asks else ''}")
-    _tell_held([(one, one.held) for one in held])
-    size = f"{amount(sum(one.disk for one in free))} would be freed" if free else "nothing would go"
-    typer.echo(f"{size}; nothing was removed")
+def print_plan(free: Sequence[Item], in_use: Sequence[Item]) -> None:
+    """Print what would be deleted, one item per line."""
+    for item in free:
+        typer.echo(f"would delete  {_line(item)}{'   (asks for confirmation)' if item.kind.asks else ''}")
+    _print_kept([(item, item.held) for item in in_use])
+    size = f"{text.data_size(sum(item.disk for item in free))} would be freed" if free else "nothing to delete"
+    typer.echo(f"{size}; nothing was deleted")
 
 
-def tell(outcome: Outcome, held: Sequence[Item]) -> None:
-    """What became of it."""
-    for some in _by_kind(outcome.gone).values():
-        typer.echo(f"removed  {counted(some)}")
-    _tell_held([*((one, one.held) for one in held), *outcome.kept])
-    for _, why in outcome.failed:
-        typer.echo(f"failed   {why}", err=True)
+def print_outcome(outcome: Outcome, in_use: Sequence[Item]) -> None:
+    """Print what was deleted, kept, and could not be deleted."""
+    for group in _by_kind(outcome.gone).values():
+        typer.echo(f"deleted  {summary(group)}")
+    _print_kept([*((item, item.held) for item in in_use), *outcome.kept])
+    for _, reason in outcome.failed:
+        typer.echo(f"failed   {reason}", err=True)
     if not outcome.gone:
-        typer.echo("nothing was removed")
+        typer.echo("nothing was deleted")
 
 
 def question(kind: Kind, items: Sequence[Item]) -> Iterator[str]:
-    """What somebody should know before the answer."""
-    yield f"{counted(items)}; {MISSED[kind.name]}"
-    for one in items[:MOST]:
-        yield f"  {_line(one)}"
+    """What the user should know before confirming: the items, and what deleting them means."""
+    yield f"{summary(items)}; {CONSEQUENCES[kind.name]}"
+    for item in items[:MOST]:
+        yield f"  {_line(item)}"
     if len(items) > MOST:
-        yield f"  and {len(items) - MOST} more (--dry-run lists all)"
+        yield f"  and {len(items) - MOST} more (--dry-run lists them all)"
 
 
-def counted(items: Sequence[Item]) -> str:
-    """``PTMs: 3, 12 MB``, of one kind."""
-    return f"{items[0].kind.value}: {len(items)}, {amount(sum(one.disk for one in items))}"
+def summary(items: Sequence[Item]) -> str:
+    """``PTMs: 3, 12 MB``, for items of one kind."""
+    return f"{items[0].kind.value}: {len(items):,}, {text.data_size(sum(item.disk for item in items))}"
 
 
-def counted_by_reason(items: Sequence[Item]) -> str:
+def _reasons(items: Sequence[Item]) -> str:
     """``2 (an agent runs it), 1 (…)``."""
-    reasons = dict.fromkeys(one.held for one in items)
-    return ", ".join(f"{sum(one.held == reason for one in items)} ({reason})" for reason in reasons)
+    reasons = dict.fromkeys(item.held for item in items)
+    return ", ".join(f"{sum(item.held == reason for item in items)} ({reason})" for reason in reasons)
 
 
-def record(found: Survey, items: Sequence[Item]) -> dict[str, Any]:
-    """All of it for scripts."""
+def record(survey: Survey, items: Sequence[Item]) -> dict[str, Any]:
+    """The disk usage as JSON."""
     return {
-        "items": [of(one) for one in items],
-        "other_bytes": {str(root): size for root, size in found.other.items()},
-        "links": [str(link) for link in found.links],
-        "unknown_sweeps": found.strangers,
+        "items": [item_record(item) for item in items],
+        "other_bytes": {str(root): size for root, size in survey.other.items()},
+        "links": [str(link) for link in survey.links],
+        "unknown_sweeps": survey.strangers,
     }
 
 
-def of(one: Item) -> dict[str, Any]:
-    """One item for scripts."""
+def item_record(item: Item) -> dict[str, Any]:
+    """An item as JSON."""
     return {
-        "kind": one.kind.name.lower(), "path": str(one.path), "title": one.title, "bytes": one.disk,
-        "age_seconds": max(0.0, time.time() - one.touched), "asks": one.kind.asks, "held": one.held,
-    }  # fmt: skip
+        "kind": item.kind.name.lower(),
+        "path": str(item.path),
+        "title": item.title,
+        "bytes": item.disk,
+        "age_seconds": max(0.0, time.time() - item.touched),
+        "asks": item.kind.asks,
+        "held": item.held,
+    }
 
 
-def _tell_held(kept: Sequence[tuple[Item, str]]) -> None:
-    for one, why in kept:
-        typer.echo(f"kept     {one.path}: {why}")
+def _print_kept(kept: Sequence[tuple[Item, str]]) -> None:
+    for item, reason in kept:
+        typer.echo(f"kept     {item.path}: {reason}")
 
 
 def _by_kind(items: Sequence[Item]) -> dict[Kind, list[Item]]:
     from ddsweep.housekeeping import Kind
 
-    return {kind: some for kind in Kind if (some := [one for one in items if one.kind is kind])}
+    return {kind: group for kind in Kind if (group := [item for item in items if item.kind is kind])}
 
 
-def _line(one: Item) -> str:
-    return f"{one.path}   {amount(one.disk)}   {_age(one.touched)}   {one.title}"
+def _line(item: Item) -> str:
+    return f"{item.path}   {text.data_size(item.disk)}   {text.age(time.time() - item.touched)}   {item.title}"
 
 
 def _ages(items: Sequence[Item]) -> str:
-    youngest, oldest = _age(max(one.touched for one in items)), _age(min(one.touched for one in items))
+    now = time.time()
+    youngest, oldest = (text.age(now - pick(item.touched for item in items)) for pick in (max, min))
     return youngest if youngest == oldest else f"{youngest.removesuffix(' ago')} – {oldest}"
-
-
-def _age(touched: float) -> str:
-    seconds = max(0.0, time.time() - touched)
-    for unit, length in (("d", 86400.0), ("h", 3600.0), ("min", 60.0)):
-        if seconds >= length:
-            return f"{seconds / length:.0f} {unit} ago"
-    return "just now"
 
 
 @dataclass
 class Outcome:
-    """What became of the items: gone; kept, with the reason; not to be removed, with the system's reason."""
+    """The items that were deleted; those that were kept and those that could not be deleted, with the reasons."""
 
     gone: list[Item] = field(default_factory=list)
     kept: list[tuple[Item, str]] = field(default_factory=list)
     failed: list[tuple[Item, str]] = field(default_factory=list)
 
-    def record(self, held: Sequence[Item]) -> dict[str, Any]:
-        """For scripts; ``held`` were never tried."""
-
-        kept = [*((one, one.held) for one in held), *self.kept]
+    def record(self, in_use: Sequence[Item]) -> dict[str, Any]:
+        """The outcome as JSON; ``in_use`` are the items that were not tried."""
+        kept = [*((item, item.held) for item in in_use), *self.kept]
         return {
-            "freed_bytes": sum(one.disk for one in self.gone),
-            "removed": [of(one) for one in self.gone],
-            "kept": [of(one) | {"held": why} for one, why in kept],
-            "failed": [of(one) | {"reason": why} for one, why in self.failed],
+            "freed_bytes": sum(item.disk for item in self.gone),
+            "removed": [item_record(item) for item in self.gone],
+            "kept": [item_record(item) | {"held": reason} for item, reason in kept],
+            "failed": [item_record(item) | {"reason": reason} for item, reason in self.failed],
         }
 
 
@@ -187,39 +194,41 @@ class Cleaning:
     """One call of ``clean``.
 
     Attributes:
-        why: why the storage cannot be asked; empty: it can, or there is none.
+        runs: the folder that holds all runs.
+        cache: the folder of datasets and PTMs.
+        unavailable: why the storage cannot be read; empty if it can, or if there is none.
     """
 
     def __init__(self, runs: Path, storage: str | None) -> None:
         self.runs, self._storage = runs.absolute(), storage
-        self.cache, self.why = files.cache_dir().absolute(), ""
-        self._uses = self._asked()
+        self.cache, self.unavailable = files.cache_dir().absolute(), ""
+        self._uses = self._read_uses()
 
     def survey(self) -> Survey:
-        """What lies here."""
+        """List everything that uses disk space in the two folders."""
         from ddsweep import housekeeping
 
         return housekeeping.survey(self.runs, self.cache, self._uses, self._work())
 
-    def insist(self) -> None:
-        """Raise UserError if it cannot be known what agents have in their hands."""
-        if self.why:
-            raise UserError(f"clean: nothing is removed while agents cannot be asked; {self.why}")
+    def require_storage(self) -> None:
+        """Raise UserError if the storage, which says what agents are using, cannot be read."""
+        if self.unavailable:
+            raise UserError(f"clean: nothing is deleted while the storage cannot be read; {self.unavailable}")
 
     def remove(self, items: Sequence[Item]) -> Outcome:
-        """Remove items, except what an agent has turned to since they were listed."""
+        """Delete items, except those that an agent has started to use since they were listed."""
         from ddsweep import housekeeping
 
         outcome, work = Outcome(), self._fresh()
         for item in items:
             root = self.runs if item.path.is_relative_to(self.runs) else self.cache
             try:
-                why = work.holds(item) or housekeeping.remove(item, root, self._fresh)
+                reason = work.holds(item) or housekeeping.remove(item, root, self._fresh)
             except UserError as error:
                 outcome.failed.append((item, str(error)))
                 continue
-            if why:
-                outcome.kept.append((item, why))
+            if reason:
+                outcome.kept.append((item, reason))
             else:
                 outcome.gone.append(item)
         return outcome
@@ -230,13 +239,13 @@ class Cleaning:
         return housekeeping.at_work(self.runs, self._uses)
 
     def _fresh(self) -> Work:
-        """What agents have in their hands now; the leases too."""
-        self._uses = self._asked()
-        self.insist()
+        """What agents are using now, with the leases read again."""
+        self._uses = self._read_uses()
+        self.require_storage()
         return self._work()
 
-    def _asked(self) -> Uses:
-        """The launched sweeps that this folder remembers and those in the storage, and the leases that live."""
+    def _read_uses(self) -> Uses:
+        """The launched sweeps that the runs folder and the storage know, and the leases that have not expired."""
         from ddsweep import launches
         from ddsweep.backends.local import FolderStore
         from ddsweep.housekeeping import Uses
@@ -257,8 +266,8 @@ class Cleaning:
                 finally:
                     store.close()
         except UserError as error:
-            self.why = str(error)
-        return Uses({key: tuple(sorted(found)) for key, found in sweeps.items()}, frozenset(names), leased)
+            self.unavailable = str(error)
+        return Uses({key: tuple(sorted(users)) for key, users in sweeps.items()}, frozenset(names), leased)
 
 
 def _add(sweeps: dict[str, set[str]], name: str, store: Any) -> None:
@@ -267,16 +276,16 @@ def _add(sweeps: dict[str, set[str]], name: str, store: Any) -> None:
 
 
 def _leased(store: OptunaStore) -> dict[str, Recipe | None]:
-    """The cells of agents that were heard of lately, with their recipes."""
+    """The cells whose agents sent a heartbeat lately, with their recipes."""
     from ddsweep.backends.optuna import claims
     from ddsweep.sweep import Sweep
 
-    found: dict[str, Recipe | None] = {}
-    for one in store.database.run(claims.running, "read"):
-        if one.silent <= store.lease.grace:
+    leased: dict[str, Recipe | None] = {}
+    for claim in store.database.run(claims.running, "read"):
+        if claim.silent <= store.lease.grace:
             try:
-                sweep = Sweep.from_definition(store.load_definition(one.sweep).definition)
-                found[one.point.key] = sweep.recipe(one.point.params)
-            except UserError:  # of another version
-                found[one.point.key] = None
-    return found
+                sweep = Sweep.from_definition(store.load_definition(claim.sweep).definition)
+                leased[claim.point.key] = sweep.recipe(claim.point.params)
+            except UserError:  # launched by another version
+                leased[claim.point.key] = None
+    return leased

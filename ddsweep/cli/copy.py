@@ -17,8 +17,8 @@ from ddsweep.text import plural
 if TYPE_CHECKING:
     from ddsweep.sweep import Sweep
 
-File = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="The new file; default: my-NAME.yaml.")]
-Force = Annotated[bool, typer.Option("--force", "-f", help="Overwrite FILE.")]
+File = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="New file (default: my-NAME.yaml).")]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Overwrite FILE if it exists.")]
 
 
 def copy(
@@ -30,7 +30,7 @@ def copy(
     runs: Runs = RUNS,
     storage: Storage = None,
 ) -> None:
-    """Copy a sweep file, with its comments, to edit it: `ddsweep copy ablation-alpha mine.yaml`.
+    """Copy a sweep file, with its comments, for you to edit: `ddsweep copy ablation-alpha mine.yaml`.
 
     With --profile or --set, the copy contains their values. Cells that it shares with other sweeps are not run again.
     """

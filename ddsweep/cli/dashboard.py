@@ -1,4 +1,4 @@
-"""``ddsweep dashboard``: all launched sweeps in the browser."""
+"""``ddsweep dashboard``: show all launched sweeps in the browser."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from ddsweep.cli.options import RUNS, Runs, Storage
 
 
 def dashboard(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to serve on; 0 picks a free one.")] = 8080,
     allow_edit: Annotated[
-        bool, typer.Option("--allow-edit", help="Let the browser change and delete studies.")
+        bool, typer.Option("--allow-edit", help="Allow changing and deleting studies in the browser.")
     ] = False,
     runs: Runs = RUNS,
     storage: Storage = None,
 ) -> None:
-    """Serve the dashboard on this machine: studies, notes, image grids, plots. Read-only unless --allow-edit."""
+    """Serve the Optuna dashboard on this machine, with studies, notes, image grids, and plots.
+
+    It is read-only unless you pass --allow-edit.
+    """
     from ddsweep import launches
     from ddsweep.backends.optuna import dashboard as server
     from ddsweep.cli import display
@@ -28,7 +31,7 @@ def dashboard(
     try:
         server.serve(
             launches.url(runs, storage), runs / "artifacts", port=port, allow_edit=allow_edit,
-            ready=lambda url: out.print(f"dashboard  {url}{mode}    Ctrl-C ends it"),
+            ready=lambda url: out.print(f"dashboard  {url}{mode}    press Ctrl-C to stop"),
         )  # fmt: skip
     except KeyboardInterrupt:
         out.print("stopped")

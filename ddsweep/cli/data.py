@@ -1,4 +1,4 @@
-"""``ddsweep data``: the datasets, what the cache has of them, and how to get them."""
+"""``ddsweep data``: list, fetch and verify datasets."""
 
 from __future__ import annotations
 
@@ -6,99 +6,119 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ddsweep import text
+from ddsweep.cli.app import register
 from ddsweep.cli.options import Json
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from ddsweep.data.archives import Progress
+    from ddsweep.data.paths import Holding
 
-data = typer.Typer(no_args_is_help=True, help="The datasets: what there is, and what of it is here.")
+data = typer.Typer(no_args_is_help=True, help="List, fetch, and verify datasets.")
 
 
 def complete_dataset(incomplete: str) -> list[tuple[str, str]]:
-    """Datasets for the shell's completion, with where they come from; plugins are not imported for it."""
+    """Complete the name of a dataset; the shell shows its origin. Plugins are not imported for this."""
     from ddsweep.registry import datasets
 
     return [(row.name, row.origin) for row in datasets.TABLE.rows.values() if row.name.startswith(incomplete)]
 
 
 Dataset = Annotated[
-    str, typer.Argument(metavar="NAME", help="A dataset, or imagefolder:PATH.", autocompletion=complete_dataset)
+    str, typer.Argument(metavar="NAME", help="Name of a dataset, or imagefolder:PATH.", autocompletion=complete_dataset)
 ]
 
 
-@data.command("list")
 def list_(as_json: Json = False) -> None:
-    """All datasets: classes, size in pixels, images, what is in the cache, on which terms."""
+    """List all datasets: classes, image size in pixels, number of images, state in the cache, and license."""
     from ddsweep import data as datasets
     from ddsweep.cli import display
 
     holdings = datasets.holdings()
     if as_json:
-        rows = [
-            {
-                "name": one.row.name, "classes": len(one.row.classes), "channels": one.row.channels,
-                "size": one.row.size, "train": one.row.images[0], "test": one.row.images[1], "state": one.state,
-                "disk_bytes": one.disk, "licence": one.row.license, "source": one.row.origin,
-            }
-            for one in holdings
-        ]  # fmt: skip
-        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        typer.echo(json.dumps([_record(holding) for holding in holdings], indent=2, ensure_ascii=False))
         return
-    display.table(
-        [
-            {
-                "name": one.row.name, "classes": len(one.row.classes), "size": one.row.size,
-                "images": "+".join(str(count or "?") for count in one.row.images), "state": one.state,
-                "disk": amount(one.disk), "licence": one.row.license, "source": one.row.origin.partition(":")[0],
-            }
-            for one in holdings
-        ],
-        heads=("NAME", "CLASSES", "SIZE", "IMAGES", "STATE", "DISK", "LICENSE", "SOURCE"),
-    )  # fmt: skip
+    heads = ("NAME", "CLASSES", "SIZE", "IMAGES", "STATE", "DISK", "LICENSE", "SOURCE")
+    display.table([_row(holding) for holding in holdings], heads)
 
 
-@data.command()
+def _record(holding: Holding) -> dict[str, Any]:
+    row = holding.row
+    return {
+        "name": row.name,
+        "classes": len(row.classes),
+        "channels": row.channels,
+        "size": row.size,
+        "train": row.images[0],
+        "test": row.images[1],
+        "state": holding.state,
+        "disk_bytes": holding.disk,
+        "licence": row.license,
+        "source": row.origin,
+    }
+
+
+def _row(holding: Holding) -> dict[str, Any]:
+    row = holding.row
+    return {
+        "name": row.name,
+        "classes": len(row.classes),
+        "size": row.size,
+        "images": "+".join(str(count or "?") for count in row.images),
+        "state": holding.state,
+        "disk": text.data_size(holding.disk) if holding.disk else "–",
+        "licence": row.license,
+        "source": row.origin.partition(":")[0],
+    }
+
+
 def fetch(
     name: Dataset,
     source: Annotated[
         Path | None,
-        typer.Option("--from", metavar="PATH", help="Where you have its archives, packed or unpacked; else: download."),
+        typer.Option(
+            "--from",
+            metavar="PATH",
+            help="File or folder with its archives, packed or unpacked (default: download them).",
+        ),
     ] = None,
 ) -> None:
-    """Get a dataset, check it, and decode it into the cache; what was cut off goes on where it stopped."""
+    """Download a dataset, verify it, and decode it into the cache. An interrupted download resumes."""
     from ddsweep.data import store
     from ddsweep.registry import datasets
 
     row = datasets.info(name)
-    with _bars() as tell:
-        path = store.fetch(name, source, tell)
-    typer.echo(f"{name}: {path} ({amount(path.stat().st_size)})")
+    with _bars() as progress:
+        path = store.fetch(name, source, progress)
+    typer.echo(f"{name}: {path} ({text.data_size(path.stat().st_size)})")
     if row.license:
         typer.echo(f"license: {row.license}; source: {row.origin}", err=True)
 
 
-@data.command()
 def verify(name: Dataset) -> None:
-    """Compare the archives and the decoded images with their checksums; status 1 if one is damaged."""
+    """Compare the archives and the decoded images with their checksums.
+
+    The exit status is 1 if one is damaged.
+    """
     from ddsweep.data import store
 
     findings = store.verify(name)
-    for one in findings:
-        typer.echo(f"{one.state:<9}  {one.what:<18}  {one.path}")
-    if any(one.wrong for one in findings):
-        typer.echo(f"to mend it: ddsweep data fetch {name}", err=True)
+    for finding in findings:
+        typer.echo(f"{finding.state:<9}  {finding.what:<18}  {finding.path}")
+    if any(finding.wrong for finding in findings):
+        typer.echo(f"to repair it: ddsweep data fetch {name}", err=True)
         raise typer.Exit(1)
 
 
 @contextmanager
 def _bars() -> Iterator[Progress]:
-    """A bar per download on stderr; nothing where there is no terminal."""
+    """Show a bar per download on stderr; show nothing without a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
     from rich.progress import Progress as Bars
@@ -113,19 +133,13 @@ def _bars() -> Iterator[Progress]:
     with Bars(*columns, TimeRemainingColumn(), console=console, transient=True) as bars:
         tasks: dict[str, TaskID] = {}
 
-        def tell(name: str, here: int, total: int | None) -> None:
+        def update(name: str, done: int, total: int | None) -> None:
             if name not in tasks:
                 tasks[name] = bars.add_task(name, total=total)
-            bars.update(tasks[name], completed=here, total=total)
+            bars.update(tasks[name], completed=done, total=total)
 
-        yield tell
+        yield update
 
 
-def amount(size: int) -> str:
-    """Bytes for people: ``614 MB``; nothing is ``–``."""
-    if not size:
-        return "–"
-    for unit, factor in (("GB", 1e9), ("MB", 1e6)):
-        if size >= factor:
-            return f"{size / factor:.1f} {unit}" if size < 10 * factor else f"{size / factor:.0f} {unit}"
-    return f"{max(1, round(size / 1e3))} kB"
+for function in (list_, fetch, verify):
+    register(data, function, function.__name__.rstrip("_"))

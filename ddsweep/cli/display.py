@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ddsweep.backends import State
-from ddsweep.trackers.basic import NullTracker
+from ddsweep.trackers import Tracker
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -48,7 +48,7 @@ def table(rows: Sequence[dict[str, Any]], heads: Sequence[str]) -> None:
     stdout().print(screen)
 
 
-class BarTracker(NullTracker):
+class BarTracker(Tracker):
     """A Rich bar that follows the phases."""
 
     def __init__(self, progress: Progress) -> None:
@@ -61,14 +61,14 @@ class BarTracker(NullTracker):
 
 
 @contextmanager
-def one_trial(title: str) -> Iterator[NullTracker]:
+def one_trial(title: str) -> Iterator[Tracker]:
     """A bar on stderr while the trial runs; nothing where there is no terminal."""
     from rich.console import Console
     from rich.progress import Progress
 
     console = Console(stderr=True, highlight=False)
     if not console.is_terminal:
-        yield NullTracker()
+        yield Tracker()
         return
     console.print(title)
     with Progress(console=console, transient=True) as progress:

@@ -1,4 +1,4 @@
-"""``ddsweep doctor``: does it work here, and if not, what to do."""
+"""``ddsweep doctor``: check that ddsweep works on this machine, and how to fix what does not."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ STYLES = {"ok": "green", "warning": "yellow", "broken": "bold red"}
 
 
 def doctor(runs: Runs = RUNS, storage: Storage = None, as_json: Json = False) -> None:
-    """Look whether ddsweep works on this machine: libraries, GPUs, disks, storage, W&B, cache; with a cure for each.
+    """Check libraries, GPUs, disks, storage, W&B, and the cache on this machine; each problem has a suggested fix.
 
-    Nothing is changed. Status 0: it works (warnings included); 1: something will not.
+    Nothing is changed. The exit status is 0 if ddsweep works, even with warnings, and 1 if a check failed.
     """
     from dataclasses import asdict
 
@@ -43,7 +43,7 @@ def doctor(runs: Runs = RUNS, storage: Storage = None, as_json: Json = False) ->
 
 
 def screen(findings: Iterable[Finding]) -> Table:
-    """A line per finding, and its cure below it."""
+    """One line per check, with the suggested fix below it."""
     from rich.table import Table
     from rich.text import Text
 

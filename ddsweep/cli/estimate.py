@@ -1,4 +1,4 @@
-"""``ddsweep estimate``: what a sweep will take, from a few measured steps."""
+"""``ddsweep estimate``: forecast the cost of a sweep from a few measured steps."""
 
 from __future__ import annotations
 
@@ -21,10 +21,14 @@ if TYPE_CHECKING:
 
 HowMany = Annotated[
     str | None,
-    typer.Option("--gpus", metavar="COUNT|LIST", help="So many GPUs like the one here: 4; or as in launch: 0-3, all."),
+    typer.Option(
+        "--gpus",
+        metavar="COUNT|LIST",
+        help="Number of GPUs like this machine's, such as 4; or a list as for launch, such as 0-3 or all.",
+    ),
 ]
 Seconds = Annotated[
-    float, typer.Option("--seconds", min=0.01, help="To measure for, per kind of work; 18 times that in all.")
+    float, typer.Option("--seconds", min=0.01, help="Measuring time per kind of work (about 18 times this in total).")
 ]
 IN_ALL = 18  # times the seconds for one kind: what measuring takes at most, but for single steps that take longer
 DAY, YEAR = 86_400.0, 365.25 * 86_400.0
@@ -44,9 +48,9 @@ def estimate(
     seconds: Seconds = 5.0,
     as_json: Json = False,
 ) -> None:
-    """Measure a few steps here, and say what the whole sweep will take: hours, disk, PTMs to train.
+    """Measure a few steps on this machine and forecast the whole sweep: hours, disk space, PTMs to train.
 
-    Cells and PTMs that are there already are not counted. Nothing is written.
+    Finished cells and trained PTMs are not counted. Nothing is written to disk.
     """
     from ddsweep import sweep
     from ddsweep.estimate import forecast, work

@@ -1,4 +1,4 @@
-"""``ddsweep evaluate``: a synthetic set from anywhere, judged as a trial judges its own."""
+"""``ddsweep evaluate``: evaluate a synthetic set from any source as a trial evaluates its own."""
 
 from __future__ import annotations
 
@@ -24,26 +24,46 @@ class Metric(StrEnum):
     lrs = "lrs"
 
 
-File = Annotated[Path, typer.Argument(metavar="FILE", help="A file, or a folder with a set in it.", show_default=False)]
-Dataset = Annotated[str | None, typer.Option(metavar="NAME", help="Whose test images count; default: as FILE says.")]
-Arch = Annotated[str | None, typer.Option("--arch", "-a", metavar="A+B", help="Networks to train; default: convnet3.")]
-Rule = Annotated[str | None, typer.Option(help="paper (default), best, evaluate_synset, plain300 or dc.")]
-Nets = Annotated[int | None, typer.Option("--nets", "-n", min=1, help="Networks of each; default: 5.")]
-Ipc = Annotated[int, typer.Option(min=0, help="Insist on so many images per class.", show_default=False)]
-Seed = Annotated[int | None, typer.Option(min=0, help="Of networks, shuffling and augmentation; default: 0.")]
+File = Annotated[Path, typer.Argument(metavar="FILE", help="File or folder with a synthetic set.", show_default=False)]
+Dataset = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Dataset to test on (default: the one that FILE names).")
+]
+Arch = Annotated[
+    str | None,
+    typer.Option("--arch", "-a", metavar="A+B", help="Architectures to train, joined by + (default: convnet3)."),
+]
+Rule = Annotated[
+    str | None,
+    typer.Option(metavar="RULE", help="Evaluation rule: paper (default), best, evaluate_synset, plain300, or dc."),
+]
+Nets = Annotated[int | None, typer.Option("--nets", "-n", min=1, help="Networks per architecture (default: 5).")]
+Ipc = Annotated[int, typer.Option(min=0, help="Required number of images per class.", show_default=False)]
+Seed = Annotated[int | None, typer.Option(min=0, help="Seed of networks, shuffling, and augmentation (default: 0).")]
 Space = Annotated[
     str,
-    typer.Option(metavar="pixels|DATASET", help="In [0, 1], or normalised with whose statistics.", show_default=False),
+    typer.Option(
+        metavar="pixels|DATASET",
+        help="How the values are scaled: pixels in [0, 1], or normalized with a dataset's statistics.",
+        show_default=False,
+    ),
 ]
 Factor = Annotated[
-    int, typer.Option(min=0, max=16, help="IDC: images along each side of an image.", show_default=False)
+    int, typer.Option(min=0, max=16, help="Images along each side of a stored image (IDC).", show_default=False)
 ]
-Experiment = Annotated[int, typer.Option(help="DC, DSA, DM: which set in the file; -1: the last.")]
-Hard = Annotated[bool, typer.Option("--hard-labels", help="Of learnt labels, take the largest.")]
-Metrics = Annotated[Metric, typer.Option(help="lrs: also DD-Ranking's label-robust score, which trains far more.")]
+Experiment = Annotated[int, typer.Option(help="Index of the set in a file of DC, DSA, or DM; -1 is the last.")]
+Hard = Annotated[bool, typer.Option("--hard-labels", help="Replace learned labels by their largest class.")]
+Metrics = Annotated[
+    Metric,
+    typer.Option(help="What to compute; lrs adds DD-Ranking's label-robust score, which takes far more training."),
+]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", "-s", metavar="KEY=VALUE", help=f"{', '.join(FIELDS)} (the last for lrs). Repeatable."),
+    typer.Option(
+        "--set",
+        "-s",
+        metavar="KEY=VALUE",
+        help=f"Evaluation setting: {', '.join(FIELDS)} (the last for lrs). Repeatable.",
+    ),
 ]
 
 
@@ -64,9 +84,10 @@ def evaluate(
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Train networks on a synthetic set made anywhere: `ddsweep evaluate images_best.pt --dataset cifar10`.
+    """Train networks on any synthetic set and test them: `ddsweep evaluate images_best.pt --dataset cifar10`.
 
-    Reads sets of DC, DSA, DM, DDInterpreter, MTT, IDC, DREAM, DC-bench, DD-Ranking, KIP, image folders and our own.
+    Reads the formats of DC, DSA, DM, DDInterpreter, MTT, IDC, DREAM, DC-bench, DD-Ranking, and KIP, folders of images,
+    and ddsweep's own.
     """
     from ddsweep import device as devices
     from ddsweep import exchange, judging

@@ -1,4 +1,4 @@
-"""``ddsweep export``: what is known here in the form that others read."""
+"""``ddsweep export``: write synthetic sets and sweeps in the formats of other programs."""
 
 from __future__ import annotations
 
@@ -19,22 +19,34 @@ What = Annotated[
     str,
     typer.Argument(
         metavar="KEY|NAME[@PROFILE][:A=1,B=2]",
-        help="A finished run by its key or the first digits of it, or the cell of a sweep.",
+        help="A finished run, by its key or the start of it; or a cell of a sweep.",
         autocompletion=complete_sweep,
     ),
 ]
 To = Annotated[
     str | None,
-    typer.Option(metavar="|".join(FORMATS), help="A synthetic set: MTT's tensors, DC's dictionary, PNG, Hugging Face."),
+    typer.Option(
+        metavar="|".join(FORMATS),
+        help="Format of the synthetic set: tensors as MTT's, a dictionary as DC's, PNG files, Hugging Face.",
+    ),
 ]
 Space = Annotated[
     str,
-    typer.Option(metavar="pixels|DATASET", help="pt, vico: normalize with other statistics.", show_default=False),
+    typer.Option(
+        metavar="pixels|DATASET",
+        help="Scaling of the values in pt and vico: pixels in [0, 1], or a dataset's statistics.",
+        show_default=False,
+    ),
 ]
-Wandb = Annotated[bool, typer.Option("--wandb", help="The sweep as a configuration for `wandb sweep`.")]
+Wandb = Annotated[bool, typer.Option("--wandb", help="Write the sweep as a configuration for `wandb sweep`.")]
 Output = Annotated[
     Path | None,
-    typer.Option("--output", "-o", metavar="PATH", help="Default: exports/KEY-FORMAT; with --wandb: standard output."),
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="PATH",
+        help="Where to write (default: exports/KEY-FORMAT; with --wandb, standard output).",
+    ),
 ]
 
 
@@ -49,11 +61,11 @@ def export(
     runs: Runs = RUNS,
     storage: Storage = None,
 ) -> None:
-    """Write a synthetic set (--to), or a sweep (--wandb), for other programs.
+    """Write a synthetic set (--to) or a sweep (--wandb) for other programs.
 
-    `ddsweep export ablation-alpha@demo:alpha=100 --to pt` writes images.pt, labels.pt, and ddsweep.json, which says how
-    they are normalised, what the labels mean, and how they were made. --wandb is for `wandb sweep FILE`, whose agents
-    then run the sweep by themselves.
+    `ddsweep export ablation-alpha@demo:alpha=100 --to pt` writes images.pt, labels.pt, and ddsweep.json, which
+    documents the normalization, the labels, and the origin of the images. The file of --wandb is for
+    `wandb sweep FILE`, whose agents then run the sweep without further ddsweep commands.
     """
     if wandb and to:
         raise UserError("export: --wandb writes a sweep, --to a synthetic set; choose one")

@@ -38,11 +38,11 @@ Slurm = Annotated[
     typer.Option(
         "--slurm",
         metavar="KEY=VALUE,…",
-        help="Submit the agents as a Slurm array: partition=gpu,gpus=8,time=12:00:00.",
+        help="Submit the agents as a Slurm array, for example partition=gpu,gpus=8,time=12:00:00.",
     ),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="With --slurm: print the sbatch script and touch nothing.")]
-Watch = Annotated[bool, typer.Option("--watch", help="With --slurm: stay and watch, as without it.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="With --slurm, print the sbatch script and submit nothing.")]
+Watch = Annotated[bool, typer.Option("--watch", help="With --slurm, stay and show the progress.")]
 
 
 def launch(
@@ -64,9 +64,9 @@ def launch(
     project: Project = None,
     entity: Entity = None,
 ) -> None:
-    """Register a sweep, run it with agents on every GPU (or the CPU), and end with its table.
+    """Register a sweep, run it with agents on every GPU (or the CPU), and print its table.
 
-    Launching again continues: a finished cell is never repeated. Ctrl-C stops cleanly.
+    Launching it again resumes it; finished cells are not repeated. Ctrl-C stops cleanly.
     """
     import signal
 

@@ -1,4 +1,4 @@
-"""``ddsweep list``: what can be launched."""
+"""``ddsweep list``: list the sweeps that can be launched."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ddsweep.cli.options import RUNS, Json, Profile, Runs
 
 
 def list_(profile: Profile = None, runs: Runs = RUNS, as_json: Json = False) -> None:
-    """The sweeps: axis, cells, how many are done, and what each asks."""
+    """List the sweeps: axis, number of cells, how many are done, and the question that each answers."""
     from ddsweep import launches, sweep
     from ddsweep.cli import display
 

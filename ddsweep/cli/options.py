@@ -13,7 +13,7 @@ from ddsweep.settings import settings as settings
 
 
 def complete_sweep(incomplete: str) -> list[tuple[str, str]]:
-    """Sweeps for the shell's completion, with what they ask."""
+    """Complete the name of a sweep; the shell shows its title."""
     from ddsweep import sweep
 
     found = []
@@ -27,7 +27,7 @@ def complete_sweep(incomplete: str) -> list[tuple[str, str]]:
 
 
 def complete_profile(incomplete: str) -> list[str]:
-    """Profiles for the shell's completion."""
+    """Complete the name of a profile."""
     from ddsweep import sweep
 
     return [name for name in sweep.profiles() if name.startswith(incomplete)]
@@ -36,59 +36,72 @@ def complete_profile(incomplete: str) -> list[str]:
 Name = Annotated[
     str,
     typer.Argument(
-        metavar="NAME[@PROFILE]", help="A sweep, or the path of a sweep file.", autocompletion=complete_sweep
+        metavar="NAME[@PROFILE]", help="Name of a sweep, or path of a sweep file.", autocompletion=complete_sweep
     ),
 ]
 Profile = Annotated[
     str | None,
-    typer.Option("--profile", "-p", help="Scale: demo, quick, paper (default).", autocompletion=complete_profile),
+    typer.Option(
+        "--profile", "-p", help="Scale of the sweep: demo, quick, or paper (default).", autocompletion=complete_profile
+    ),
 ]
 Settings = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", "-s", metavar="KEY=VALUE", help="Override a Recipe field; a,b,c replaces an axis. Repeatable."
+        "--set",
+        "-s",
+        metavar="KEY=VALUE",
+        help="Override a recipe field; a,b,c replaces the values of an axis. Repeatable.",
     ),
 ]
-Runs = Annotated[Path, typer.Option("--runs", help="Folder of all runs.", envvar="DDSWEEP_RUNS", show_default=True)]
+Runs = Annotated[
+    Path, typer.Option("--runs", help="Folder that holds all runs.", envvar="DDSWEEP_RUNS", show_default=True)
+]
 Storage = Annotated[
     str | None,
     typer.Option(
         "--storage",
         envvar="DDSWEEP_STORAGE",
-        help="Optuna storage URL; default: SQLite in the runs folder.",
+        help="Optuna storage URL (default: SQLite in the runs folder).",
         show_envvar=True,
     ),
 ]
-Device = Annotated[str, typer.Option("--device", "-d", help="auto, cpu, cuda, cuda:N or mps.")]
+Device = Annotated[str, typer.Option("--device", "-d", help="Device to use: auto, cpu, cuda, cuda:N or mps.")]
 Workers = Annotated[
     int | None,
     typer.Option(
-        "--workers", "-w", min=0, help="Agents; default: one per GPU, or one per two CPU cores. 0: in this process."
+        "--workers",
+        "-w",
+        min=0,
+        help="Number of agents (default: one per GPU, or one per two CPU cores). 0 runs one in this process.",
     ),
 ]
 Gpus = Annotated[
     str | None,
-    typer.Option("--gpus", metavar="LIST", help="GPUs: all, 0-3, 0,2, GPU-… or MIG-… names; as CUDA numbers them."),
+    typer.Option(
+        "--gpus", metavar="LIST", help="GPUs to use: all, 0-3, 0,2, or GPU-… and MIG-… UUIDs. Numbers are CUDA's."
+    ),
 ]
-PerGpu = Annotated[int | None, typer.Option("--per-gpu", min=1, help="Agents on each GPU; default: 1.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
-Backend = Annotated[str, typer.Option("--backend", "-b", help="Whose queue: optuna or wandb.")]
+PerGpu = Annotated[int | None, typer.Option("--per-gpu", min=1, help="Agents per GPU (default: 1).")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Backend = Annotated[str, typer.Option("--backend", "-b", help="Queue that assigns the cells: optuna or wandb.")]
 Track = Annotated[
-    list[str] | None, typer.Option("--track", help="Also tell wandb what the trials do. Works with either queue.")
+    list[str] | None,
+    typer.Option("--track", metavar="wandb", help="Also log trials to W&B. Works with either backend."),
 ]
 Project = Annotated[
-    str | None, typer.Option("--project", envvar="WANDB_PROJECT", help="W&B project; default: ddsweep.")
+    str | None, typer.Option("--project", envvar="WANDB_PROJECT", help="W&B project (default: ddsweep).")
 ]
 Entity = Annotated[
     str | None,
-    typer.Option("--entity", envvar="WANDB_ENTITY", help="Owner of the W&B project; default: the account's."),
+    typer.Option("--entity", envvar="WANDB_ENTITY", help="Owner of the W&B project (default: the account's)."),
 ]
 
 
-def _tell_agents(value: str) -> str:
+def _export_compile(value: str) -> str:
     if value not in ("auto", "on", "off"):
-        raise UserError(f"compile: {value!r} is not allowed; {closest(value, ('auto', 'on', 'off'))}")
-    os.environ["DDSWEEP_COMPILE"] = value  # reaches every trial, whoever starts it
+        raise UserError(f"compile: unknown mode {value!r}; {closest(value, ('auto', 'on', 'off'))}")
+    os.environ["DDSWEEP_COMPILE"] = value  # inherited by every process that runs trials
     return value
 
 
@@ -97,9 +110,9 @@ Compile = Annotated[
     typer.Option(
         "--compile",
         envvar="DDSWEEP_COMPILE",
-        callback=_tell_agents,
+        callback=_export_compile,
         metavar="auto|on|off",
-        help="Compile what is computed most often; auto: where the work repays it.",
+        help="Use torch.compile: auto (only where it pays off), on, off.",
     ),
 ]
 RUNS = Path("runs")

@@ -1,4 +1,4 @@
-"""``ddsweep plot``: the pictures of a launched sweep."""
+"""``ddsweep plot``: draw the figures of a launched sweep."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def complete_kind(incomplete: str) -> list[str]:
-    """Kinds of pictures for the shell's completion."""
+    """Complete the kind of a figure."""
     from ddsweep import sweep
 
     return [kind for kind in sweep.PICTURES if kind.startswith(incomplete)]
@@ -27,7 +27,8 @@ Kind = Annotated[
         "--kind",
         "-k",
         metavar="accuracy|grid|classes|tsne",
-        help="Only this: accuracy or images along the axis, accuracy by class, t-SNE. Default: what suits the sweep.",
+        help="Draw only this figure: accuracy or image grid along the axis, accuracy by class, or t-SNE (default: the "
+        "figures that suit the sweep).",
         autocompletion=complete_kind,
     ),
 ]
@@ -37,7 +38,7 @@ Output = Annotated[
         "--output",
         "-o",
         metavar="FOLDER|FILE",
-        help="A folder (default: RUNS/NAME@PROFILE), or a file that ends in .png, .pdf or .svg: then one kind.",
+        help="A folder (default: RUNS/NAME@PROFILE), or a .png, .pdf or .svg file for a single figure.",
     ),
 ]
 
@@ -51,7 +52,7 @@ def plot(
     runs: Runs = RUNS,
     storage: Storage = None,
 ) -> None:
-    """Draw the figures of a launched sweep from what is finished, and print their paths."""
+    """Draw the figures of a launched sweep from its finished cells, and print their paths."""
     from ddsweep import device as devices
     from ddsweep import launches
     from ddsweep.cli import session

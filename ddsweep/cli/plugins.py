@@ -1,4 +1,4 @@
-"""``ddsweep plugins``: whose methods, datasets and networks there are beside ddsweep's own."""
+"""``ddsweep plugins``: list the plugins and the methods, datasets and networks that they add."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from ddsweep.cli.options import Json
 
 
 def plugins(as_json: Json = False) -> None:
-    """The plugins on this host: what they add, and the digest of their source, by which agents know them."""
+    """List the plugins on this machine, what they add, and the digest of their source.
+
+    An agent compares the digest with that of the launch, so that all cells run the same code.
+    """
     from ddsweep.cli import display
     from ddsweep.recipe import parts
 
@@ -28,4 +31,6 @@ def plugins(as_json: Json = False) -> None:
         ]
         display.table(rows, heads=("PLUGIN", "DIGEST", "ADDS", "PATH"))
     else:
-        typer.echo("none; name a file in $DDSWEEP_PLUGINS, or install a package with an entry point ddsweep.plugins")
+        typer.echo(
+            "no plugins; name a file in $DDSWEEP_PLUGINS, or install a package with a ddsweep.plugins entry point"
+        )

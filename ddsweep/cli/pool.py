@@ -1,4 +1,4 @@
-"""``ddsweep pool``: the PTMs that are there."""
+"""``ddsweep pool``: list the PTMs in the cache."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from ddsweep.cli.options import Json
 
 
 def pool(as_json: Json = False) -> None:
-    """The pre-trained models: epochs, accuracy on their own test set, size on disk, and which sweeps use them."""
-    from ddsweep import overview
+    """List the pre-trained models: epochs, accuracy on their own test set, size, and the sweeps that use them."""
+    from ddsweep import overview, text
     from ddsweep.cli import display
-    from ddsweep.cli.data import amount
     from ddsweep.pretrained import inventory, spec
 
     found, users = inventory.holdings(), overview.users()
@@ -23,7 +22,7 @@ def pool(as_json: Json = False) -> None:
         typer.echo(json.dumps(records, indent=2, ensure_ascii=False))
         return
     if not found:
-        typer.echo(f"no PTMs in {spec.pool_dir()} yet; to train some ahead: ddsweep pretrain NAME", err=True)
+        typer.echo(f"no PTMs in {spec.pool_dir()} yet; train some with: ddsweep pretrain SOURCE", err=True)
         return
     rows = []
     for one, sweeps in zip(found, used, strict=True):
@@ -34,7 +33,7 @@ def pool(as_json: Json = False) -> None:
                 "width": one.spec.width if one.spec and trained else "–",
                 "epochs": " ".join(map(str, one.accuracy)) if trained else "–",
                 "acc": f"{100 * one.last:.1f}" if one.last is not None else "–",
-                "disk": amount(one.disk),
+                "disk": text.data_size(one.disk),
                 "used": ", ".join(sweeps) or "–",
             }
         )

@@ -1,4 +1,4 @@
-"""``ddsweep pretrain``: PTMs before a sweep asks for them."""
+"""``ddsweep pretrain``: train or download PTMs before a sweep needs them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def complete_source(incomplete: str) -> list[tuple[str, str]]:
-    """Sources for the shell's completion."""
+    """Complete the name of a source."""
     from ddsweep.registry.datasets import TABLE
     from ddsweep.registry.networks import FOUNDATIONS
 
@@ -28,14 +28,18 @@ def complete_source(incomplete: str) -> list[tuple[str, str]]:
 Source = Annotated[
     str,
     typer.Argument(
-        metavar="SOURCE", help="A dataset, imagefolder:PATH, imagenet or internet.", autocompletion=complete_source
+        metavar="SOURCE",
+        help="What to pre-train on: a dataset or imagefolder:PATH; or imagenet or internet, for a published PTM.",
+        autocompletion=complete_source,
     ),
 ]
-Archs = Annotated[str | None, typer.Option(metavar="A+B", help="Architectures, joined by +; default: convnet3.")]
-Models = Annotated[int | None, typer.Option(min=1, help="PTMs of each: seeds 0 … N-1; default: 1.")]
-Epochs = Annotated[str | None, typer.Option(metavar="1,4,150", help="Epochs to keep; default: the last.")]
-Width = Annotated[int | None, typer.Option(min=1, help="Channels of a ConvNet; default: 128.")]
-Weights = Annotated[Path | None, typer.Option(help="imagenet, internet: the file of the published weights.")]
+Archs = Annotated[str | None, typer.Option(metavar="A+B", help="Architectures, joined by + (default: convnet3).")]
+Models = Annotated[int | None, typer.Option(min=1, help="PTMs per architecture, with seeds 0 … N-1 (default: 1).")]
+Epochs = Annotated[
+    str | None, typer.Option(metavar="1,4,150", help="Epochs whose weights to keep (default: the last).")
+]
+Width = Annotated[int | None, typer.Option(min=1, help="Channels of a ConvNet (default: 128).")]
+Weights = Annotated[Path | None, typer.Option(help="File with the published weights, for imagenet and internet.")]
 
 
 def pretrain(
@@ -48,7 +52,7 @@ def pretrain(
     weights: Weights = None,
     device: Device = "auto",
 ) -> None:
-    """Fill the pool ahead: train PTMs, or get the weights of a published one."""
+    """Train PTMs for the pool, or download the weights of a published one, before a sweep needs them."""
     from ddsweep.registry.networks import FOUNDATIONS
 
     asked = {"ptm_archs": archs, "n_models": models, "epochs": epochs, "width": width} | settings(set_)

@@ -1,4 +1,4 @@
-"""``ddsweep report``: the sweep as one HTML file."""
+"""``ddsweep report``: write a sweep as one HTML file."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 Against = Annotated[
     str | None,
     typer.Option(
-        metavar="paper|NAME[@PROFILE]|FILE", help="What stands beside our numbers; default: the paper's, if any."
+        metavar="paper|NAME[@PROFILE]|FILE", help="Numbers to compare with (default: the paper's, if it has any)."
     ),
 ]
 Output = Annotated[
-    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Default: RUNS/NAME@PROFILE/report.html.")
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", help="File to write (default: RUNS/NAME@PROFILE/report.html)."),
 ]
-Open = Annotated[bool, typer.Option("--open", help="Show it in the browser.")]
+Open = Annotated[bool, typer.Option("--open", help="Open the report in the browser.")]
 
 
 def report(
@@ -35,7 +36,7 @@ def report(
     runs: Runs = RUNS,
     storage: Storage = None,
 ) -> None:
-    """Write a launched sweep as one HTML file to send around: table, plots, images, failures, cost, provenance."""
+    """Write a launched sweep as one HTML file to share: table, plots, images, failures, cost, and provenance."""
     from ddsweep import launches
     from ddsweep import report as reports
     from ddsweep.cli import session

@@ -1,4 +1,4 @@
-"""``ddsweep results``: the table."""
+"""``ddsweep results``: print the table of results."""
 
 from __future__ import annotations
 
@@ -34,19 +34,21 @@ class Format(StrEnum):
 
 Names = Annotated[
     list[str],
-    typer.Argument(metavar="NAME[@PROFILE]…", help="Launched sweeps; several stand together.",
+    typer.Argument(metavar="NAME[@PROFILE]…", help="Launched sweeps; several share one table.",
                    autocompletion=complete_sweep),
 ]  # fmt: skip
 Against = Annotated[
     str | None,
     typer.Option(
         metavar="paper|NAME[@PROFILE]|FILE",
-        help="Beside each entry the paper's number, another sweep's, or that of a .csv or .json written here.",
+        help="Compare each entry with the paper's number, another sweep's, or that of a saved .csv or .json.",
     ),
 ]
 Where = Annotated[
     str | None,
-    typer.Option(metavar="CONDITION", help="Only these cells: \"method == 'dm' and ipc <= 10\". Baselines stay."),
+    typer.Option(
+        metavar="CONDITION", help="Show only these cells, for example \"method == 'dm' and ipc <= 10\". Baselines stay."
+    ),
 ]
 
 
@@ -54,14 +56,15 @@ def results(
     names: Names,
     profile: Profile = None,
     format_: Annotated[
-        Format, typer.Option("--format", "-f", help="Files hold fractions, screens per cent.")
+        Format,
+        typer.Option("--format", "-f", help="Output format; csv and json contain fractions, the others percentages."),
     ] = Format.table,
     against: Against = None,
     where: Where = None,
     runs: Runs = RUNS,
     storage: Storage = None,
 ) -> None:
-    """The table of launched sweeps: mean ± std over seeds and networks, and the difference to the baseline, tested."""
+    """Print the table of launched sweeps: mean ± std over seeds and networks, and tests against the baseline."""
     from ddsweep import launches
 
     sweeps = [launches.finished(name, profile, runs, storage) for name in dict.fromkeys(names)]

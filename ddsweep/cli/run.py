@@ -1,4 +1,4 @@
-"""``ddsweep run``: one trial, here, now. The debugger's door: no backend, no agents."""
+"""``ddsweep run``: run one trial in this process, without a backend or agents, as a debugger needs it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from ddsweep.cli.options import RUNS, Compile, Device, Json, Name, Profile, Runs, Settings, settings
 
 Choices = Annotated[
-    list[str] | None, typer.Argument(metavar="KEY=VALUE …", help="Choices that leave a single cell; also as --set.")
+    list[str] | None, typer.Argument(metavar="KEY=VALUE …", help="Settings that select a single cell, as for --set.")
 ]
 
 
@@ -24,7 +24,7 @@ def run(
     compile_: Compile = "auto",
     as_json: Json = False,
 ) -> None:
-    """One trial of a sweep, in this process: `ddsweep run ablation-alpha alpha=100 -p demo`."""
+    """Run one trial of a sweep in this process: `ddsweep run ablation-alpha alpha=100 -p demo`."""
     from dataclasses import asdict
 
     from ddsweep import device as devices

@@ -1,4 +1,4 @@
-"""``ddsweep show``: what a sweep consists of, before anything runs."""
+"""``ddsweep show``: show what a sweep consists of, before anything runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ddsweep.cli.options import RUNS, Json, Name, Profile, Runs, Settings, setti
 
 
 def show(name: Name, profile: Profile = None, set_: Settings = None, runs: Runs = RUNS, as_json: Json = False) -> None:
-    """The cells of a sweep, the PTMs and the data they need, and what is already there."""
+    """Show the cells of a sweep, the PTMs and datasets that they need, and which of these already exist."""
     from ddsweep import overview, sweep
     from ddsweep.cli import display
 

@@ -1,4 +1,4 @@
-"""``ddsweep status``: the queue and the agents."""
+"""``ddsweep status``: show the queue and the agents."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 
 Optional = Annotated[
     str | None,
-    typer.Argument(
-        metavar="[NAME[@PROFILE]]", help="A launched sweep; without it, all.", autocompletion=complete_sweep
-    ),
+    typer.Argument(metavar="[NAME[@PROFILE]]", help="A launched sweep (default: all).", autocompletion=complete_sweep),
 ]
 EVERY = 2.0  # seconds between two screens of --watch
 
@@ -29,12 +27,12 @@ EVERY = 2.0  # seconds between two screens of --watch
 def status(
     name: Optional = None,
     profile: Profile = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Stay and follow until the queue is drained.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep refreshing until the queue is empty.")] = False,
     runs: Runs = RUNS,
     storage: Storage = None,
     as_json: Json = False,
 ) -> None:
-    """How far launched sweeps are: cells, agents, failures with their reasons."""
+    """Show the progress of launched sweeps: cells, agents, and failures with their reasons."""
     from ddsweep import launches
     from ddsweep.cli import display
 

@@ -1,4 +1,4 @@
-"""``ddsweep stop``: ask the agents of a sweep to leave, wherever they are."""
+"""``ddsweep stop``: ask the agents of a sweep to stop, on every host."""
 
 from __future__ import annotations
 
@@ -14,12 +14,18 @@ def stop(
     name: Name,
     profile: Profile = None,
     now: Annotated[
-        bool, typer.Option("--now", help="Do not finish the cells in hand: give them back, unspent.")
+        bool,
+        typer.Option(
+            "--now", help="Do not finish the running cells: return them to the queue, without counting the attempt."
+        ),
     ] = False,
     runs: Runs = RUNS,
     storage: Storage = None,
 ) -> None:
-    """Ask every agent of a sweep, on every host, to finish its cell and leave. Launching again goes on."""
+    """Ask every agent of a sweep, on every host, to finish its cell and stop.
+
+    Launching the sweep again resumes it.
+    """
     from ddsweep import launches
     from ddsweep.cli import crew, display
 

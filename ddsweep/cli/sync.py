@@ -1,4 +1,4 @@
-"""``ddsweep sync``: upload to W&B what was written while it was out of reach."""
+"""``ddsweep sync``: upload W&B runs that were recorded offline."""
 
 from __future__ import annotations
 
@@ -18,14 +18,18 @@ if TYPE_CHECKING:
 
 Name = Annotated[
     str | None,
-    typer.Argument(metavar="[NAME[@PROFILE]]", help="Only runs of this sweep.", autocompletion=complete_sweep),
+    typer.Argument(
+        metavar="[NAME[@PROFILE]]",
+        help="Upload only the runs of this sweep (default: all).",
+        autocompletion=complete_sweep,
+    ),
 ]
 
 
 def sync(name: Name = None, profile: Profile = None, runs: Runs = RUNS) -> None:
-    """Upload W&B runs that were made offline, or that were cut off. Doing it twice is doing it once.
+    """Upload W&B runs that were recorded offline or interrupted. Safe to repeat.
 
-    The project is the one that the runs were made for; the account is that of `wandb login`.
+    The project is the one that the runs were recorded for; the account is that of `wandb login`.
     """
     from filelock import FileLock, Timeout
 

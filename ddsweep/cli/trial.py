@@ -1,4 +1,4 @@
-"""``ddsweep trial``: what an agent of W&B starts, once per point."""
+"""``ddsweep trial``: run one point of a W&B sweep; W&B's agents start it."""
 
 from __future__ import annotations
 
@@ -10,24 +10,33 @@ import typer
 
 from ddsweep.cli.options import RUNS, Entity, Project, Runs
 
-Point = Annotated[str, typer.Argument(metavar="JSON", help="Recipe fields, as W&B's ${args_json} gives them.")]
-Device = Annotated[str, typer.Option("--device", "-d", envvar="DDSWEEP_DEVICE", help="auto, cpu, cuda, cuda:N or mps.")]
+Point = Annotated[str, typer.Argument(metavar="JSON", help="Recipe fields as a JSON object, from W&B's ${args_json}.")]
+Device = Annotated[
+    str, typer.Option("--device", "-d", envvar="DDSWEEP_DEVICE", help="Device to use: auto, cpu, cuda, cuda:N or mps.")
+]
 
 
 def trial(
-    name: Annotated[str, typer.Argument(metavar="NAME@PROFILE", help="The sweep; its file need not be here.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME@PROFILE", help="Name of the sweep; its file need not exist on this machine.")
+    ],
     point: Point,
     device: Device = "auto",
     runs: Runs = RUNS,
     project: Project = None,
     entity: Entity = None,
-    slot: Annotated[str, typer.Option(hidden=True, envvar="DDSWEEP_SLOT")] = "",
-    agent: Annotated[str, typer.Option(hidden=True, envvar="DDSWEEP_AGENT")] = "",
-    streak: Annotated[Path | None, typer.Option(hidden=True, envvar="DDSWEEP_STREAK")] = None,
+    slot: Annotated[
+        str, typer.Option(hidden=True, envvar="DDSWEEP_SLOT", help="Name of the device in the output.")
+    ] = "",
+    agent: Annotated[str, typer.Option(hidden=True, envvar="DDSWEEP_AGENT", help="Name of the agent.")] = "",
+    streak: Annotated[
+        Path | None,
+        typer.Option(hidden=True, envvar="DDSWEEP_STREAK", help="File that records the failures in this slot."),
+    ] = None,
 ) -> None:
-    """One cell of a W&B sweep, told to W&B. `wandb agent` runs this; you need not.
+    """Run one cell of a W&B sweep and log it to W&B. `wandb agent` runs this command; you need not.
 
-    Status 0: complete; 1: failed, and the run on W&B says why.
+    The exit status is 0 if the cell completes, and 1 if it fails; the run on W&B gives the reason.
     """
     import logging
     import os

@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 from ddsweep.doctor.check import Finding, Place, ok, warning
 
-OFFLINE = ("offline", "dryrun", "disabled")
 PUBLIC = "api.wandb.ai"
 
 
@@ -33,15 +32,10 @@ class Account:
 
 def look(place: Place) -> Account:
     """Ask W&B only where there is a login to ask with."""
-    from ddsweep.trackers import wandb_offline
+    from ddsweep.trackers import wandb_offline, wandb_service
 
     waiting = len({piece.id for piece in wandb_offline.waiting(place.runs)})
-    import wandb
-
-    settings = wandb.Settings()
-    mode = str(os.environ.get("WANDB_MODE") or settings.mode)
-    mode = mode if mode in OFFLINE else ""
-    key = _login(str(os.environ.get("WANDB_BASE_URL") or settings.base_url))
+    mode, key = wandb_service.offline_mode(), _login(wandb_service.base_url())
     return Account(mode, key, _asked() if key and not mode else "", waiting)
 
 

@@ -329,17 +329,17 @@ class Beginning(DiskTracker):
         self._start = self._picture = self._first = 0.0
 
     def rewind(self, step: int) -> None:
-        """The distillation begins."""
+        """Distillation starts."""
         super().rewind(step)
         self._start = time.perf_counter() - self._began
         self._watch.start()
 
-    def image(self, name: str, picture: Image, step: int) -> None:
-        """A picture; after the first of them the steps begin."""
-        super().image(name, picture, step)
+    def image(self, name: str, image: Image, step: int) -> None:
+        """An image; after the first one, the steps start."""
+        super().image(name, image, step)
         if not self._first:
             self._picture = time.perf_counter() - self._began - self._start
-            self._first = _bytes(picture)
+            self._first = _bytes(image)
             self._watch.start()
 
     def opening(self, later: Image | None) -> Opening:

@@ -19,7 +19,7 @@ from ddsweep.numerics import Numerics
 from ddsweep.recipe import Recipe, make
 from ddsweep.rng import Streams
 from ddsweep.testing.judging import own_randomness, require
-from ddsweep.trackers.basic import NullTracker
+from ddsweep.trackers import Tracker
 
 CLASSES, SIZE, PER_CLASS, TESTS = 2, 8, 8, 1
 SMALL: dict[str, Any] = {
@@ -96,7 +96,7 @@ def _check_episode(recipe: Recipe, dataset: Dataset, done: int, what: str) -> No
 
 
 def _distilled(recipe: Recipe, dataset: Dataset, slot: Slot | None = None) -> Tensor:
-    return distill(recipe, dataset, None, Streams(recipe.seed), NullTracker(), slot).images
+    return distill(recipe, dataset, None, Streams(recipe.seed), Tracker(), slot).images
 
 
 def _check_going_on(recipe: Recipe, dataset: Dataset, whole: Tensor, what: str) -> None:

@@ -1,8 +1,17 @@
-"""Trackers watch a trial and never steer it: one protocol, one file per destination."""
+"""Trackers record what a trial does, and never influence it: ``Tracker``, and one module per destination.
+
+``disk`` writes the run folder, ``status`` the progress that ``ddsweep status`` shows, ``queue`` attaches images to the
+dashboard, and ``wandb`` logs to W&B. ``FanOut`` passes a trial on to several of them.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import functools
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Concatenate, ParamSpec
+
+from ddsweep import files
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -10,30 +19,73 @@ if TYPE_CHECKING:
     from ddsweep.recipe import Recipe
     from ddsweep.results.result import Result
 
+logger = logging.getLogger(__name__)
+P = ParamSpec("P")
 
-class Tracker(Protocol):
-    """Where a trial tells what it does. The calls come in this order; progress, log and image repeat.
 
-    A tracker may lose what it is told, but it may not raise: a full disk at a dashboard must not end a distillation.
+class Tracker:
+    """Base class of all trackers. Every method does nothing; a subclass overrides those it needs.
+
+    A trial calls ``start``, then ``progress``, ``rewind``, ``log`` and ``image`` as often as needed, then ``finish`` or
+    ``abort``. A tracker may lose what is logged, but it must not raise: an unreachable dashboard must not end a
+    distillation. The exception is a full disk, which pauses the agent.
     """
 
     def start(self, recipe: Recipe) -> None:
-        """The trial begins."""
+        """A trial starts."""
 
     def progress(self, phase: str, done: int, total: int) -> None:
-        """``phase`` (``pretrain convnet3 0``, ``distill``, ``evaluate``) has done ``done`` of ``total`` steps."""
+        """``phase`` (``pretrain convnet3 0``, ``distill``, ``evaluate``) has completed ``done`` of ``total`` steps."""
 
     def rewind(self, step: int) -> None:
-        """Distillation begins (0) or goes on after ``step``: what an earlier attempt told of later ones comes again."""
+        """Distillation starts (``step`` 0) or resumes after ``step``.
+
+        Whatever an earlier attempt logged for later steps is logged again.
+        """
 
     def log(self, metrics: dict[str, float], step: int) -> None:
-        """Scalars at a distillation step, under the names that are the same everywhere (``loss/match``, …)."""
+        """Scalars at a distillation step; every tracker gets the same names (``loss/match``, …)."""
 
-    def image(self, name: str, picture: Image, step: int) -> None:
-        """A picture at a distillation step: ``synthetic`` or ``real``."""
+    def image(self, name: str, image: Image, step: int) -> None:
+        """An image at a distillation step. ``name`` is ``synthetic`` or ``real``."""
 
     def finish(self, result: Result) -> None:
-        """The trial ended, well or badly."""
+        """The trial ended with a result, which may be that it diverged."""
 
-    def leave(self, reason: str = "") -> None:
-        """The trial ended without an answer and may come again: ``reason`` was raised, or (none) it was interrupted."""
+    def abort(self, reason: str = "") -> None:
+        """The trial ended without a result and may be repeated; ``reason`` is empty if it was interrupted."""
+
+
+def _for_each(method: Callable[Concatenate[Tracker, P], None]) -> Callable[Concatenate[FanOut, P], None]:
+    """A method of ``FanOut`` that calls the method of the same name on each of its trackers."""
+
+    @functools.wraps(method)
+    def call_each(self: FanOut, *args: P.args, **kwargs: P.kwargs) -> None:
+        for tracker in tuple(self._trackers):
+            try:
+                getattr(tracker, method.__name__)(*args, **kwargs)
+            except Exception as error:
+                if files.is_full(error):
+                    raise
+                logger.warning("%s stopped: %s", type(tracker).__name__, error)
+                self._trackers.remove(tracker)
+
+    return call_each
+
+
+class FanOut(Tracker):
+    """Passes every call on to several trackers. One that raises is reported once and gets no further calls.
+
+    Only a full disk raises here too: the agent pauses until there is disk space, so that nothing logged is lost.
+    """
+
+    def __init__(self, *trackers: Tracker) -> None:
+        self._trackers = list(trackers)
+
+    start = _for_each(Tracker.start)
+    progress = _for_each(Tracker.progress)
+    rewind = _for_each(Tracker.rewind)
+    log = _for_each(Tracker.log)
+    image = _for_each(Tracker.image)
+    finish = _for_each(Tracker.finish)
+    abort = _for_each(Tracker.abort)

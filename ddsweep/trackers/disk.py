@@ -8,17 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ddsweep import data, files
-from ddsweep.trackers.basic import NullTracker
+from ddsweep.trackers import Tracker
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from ddsweep.recipe import Recipe
     from ddsweep.results.result import Result
-    from ddsweep.trackers import Tracker
 
 
-class DiskTracker(NullTracker):
+class DiskTracker(Tracker):
     """Writes into ``folder``: a line of JSON per logged step, ``images/NAME_STEP.png``, and above the last of each.
 
     What is there belongs to one run, however often that was cut off: no step is there twice, and none is missing.
@@ -46,11 +45,11 @@ class DiskTracker(NullTracker):
         with (self._folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **metrics}) + "\n")
 
-    def image(self, name: str, picture: Image, step: int) -> None:
+    def image(self, name: str, image: Image, step: int) -> None:
         """Keep the picture of this step, and the latest under the plain name."""
         for path in (self._folder / "images" / f"{name}_{step:06d}.png", self._folder / f"{name}.png"):
             with files.atomic(path) as temporary:
-                picture.save(temporary)
+                image.save(temporary)
 
     def finish(self, result: Result) -> None:
         """Append the final metrics."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ddsweep import files
 from ddsweep.errors import UserError
-from ddsweep.trackers.basic import NullTracker
+from ddsweep.trackers import Tracker
 
 if TYPE_CHECKING:
     from ddsweep.recipe import Recipe
@@ -76,7 +76,7 @@ class AgentStatus:
     age: float = 0.0
 
 
-class StatusTracker(NullTracker):
+class StatusTracker(Tracker):
     """Keeps one file up to date while an agent lives. On a full disk it lags behind, and nobody is the worse for it.
 
     Attributes:

@@ -7,7 +7,7 @@ import logging
 import re
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any
 from ddsweep import data
 from ddsweep.errors import UserError
 from ddsweep.pretrained import spec
-from ddsweep.recipe import Recipe, make
-from ddsweep.sweep.wandb import METRIC, choices
-from ddsweep.trackers import wandb_run
-from ddsweep.trackers.basic import NullTracker
-from ddsweep.trackers.wandb_run import Open, Session, reachable, reason
+from ddsweep.sweep.wandb import METRIC
+from ddsweep.trackers import Tracker, wandb_run, wandb_service
+from ddsweep.trackers.wandb_run import Open, Session
+from ddsweep.trackers.wandb_service import first_line
 
 if TYPE_CHECKING:
     import wandb
@@ -35,7 +34,7 @@ ROWS = 20  # classes that a caption names
 SET = "synthetic.safetensors"
 
 
-class WandbTracker(NullTracker):
+class WandbTracker(Tracker):
     """Tells W&B. One open run at a time; any number of trials one after the other.
 
     Works without account or network: the runs are then written below ``runs/wandb`` and uploaded by ``ddsweep sync``.
@@ -56,11 +55,11 @@ class WandbTracker(NullTracker):
         """Begin the cell's run; a cell that is tried again goes on in it."""
         if self._open is not None and self._open.recipe == recipe:
             return
-        self.leave()
+        self.abort()
         try:
             self._open = self._session.open(recipe)
         except Exception as error:
-            logger.warning("W&B: %s is not told: %s", recipe.title(), reason(error))
+            logger.warning("W&B: %s is not told: %s", recipe.title(), first_line(error))
 
     def log(self, metrics: dict[str, float], step: int) -> None:
         """The terms of the loss apart, α beside them, and the speed.
@@ -71,11 +70,11 @@ class WandbTracker(NullTracker):
             metrics = metrics | {METRIC: metrics[LOOK]}
         self._tell(lambda told: told.log(metrics | _weight(told.recipe), step))
 
-    def image(self, name: str, picture: Image, step: int) -> None:
+    def image(self, name: str, image: Image, step: int) -> None:
         """A grid, with a caption that says what each row is."""
         import wandb
 
-        self._tell(lambda told: told.log({name: wandb.Image(picture, caption=caption(name, told.recipe, step))}, step))
+        self._tell(lambda told: told.log({name: wandb.Image(image, caption=caption(name, told.recipe, step))}, step))
 
     def finish(self, result: Result) -> None:
         """The accuracies, the table of classes, the artifacts and the provenance; then the run ends."""
@@ -91,7 +90,7 @@ class WandbTracker(NullTracker):
         """Whether W&B wants the open run to stop; False where it cannot be asked."""
         return self._open is not None and wandb_run.stopped(self._open.run)
 
-    def leave(self, reason: str = "") -> None:
+    def abort(self, reason: str = "") -> None:
         """The run ends as failed, with the reason; without one, W&B gives the point to another agent where it can."""
         failed = {"state": "failed", "reason": reason}
         self._tell(lambda told: told.run.summary.update(failed) if reason else told.run.mark_preempting())
@@ -110,7 +109,7 @@ class WandbTracker(NullTracker):
                 if self._open is not None:
                     what(self._open)
             except Exception as second:
-                logger.warning("W&B: the rest of %s is not told: %s", told.note.title, reason(second))
+                logger.warning("W&B: the rest of %s is not told: %s", told.note.title, first_line(second))
                 self._end(1)
 
     def _end(self, exit_code: int) -> None:
@@ -119,11 +118,11 @@ class WandbTracker(NullTracker):
             try:
                 self._session.close(told, exit_code)
             except Exception as error:
-                logger.warning("W&B: %s did not end well: %s", told.note.title, reason(error))
+                logger.warning("W&B: %s did not end well: %s", told.note.title, first_line(error))
 
     def _report(self, told: Open, result: Result) -> None:
         run, recipe = told.run, result.recipe
-        if not run.offline and not reachable(run.settings.base_url):
+        if not run.offline and not wandb_service.is_healthy(run.settings.base_url):
             raise ConnectionError(f"{run.settings.base_url} does not answer")
         run.config.update({"provenance": provenance(result)}, allow_val_change=True)
         run.summary.update({"state": result.state, "reason": result.reason or "", **result.summary()})
@@ -133,15 +132,6 @@ class WandbTracker(NullTracker):
             last = max(recipe.iterations, told.note.step, told.known + 1)
             told.log(accuracies(result) | {"class_accuracy": class_table(result)}, last)
             declare(run, result, self._runs / recipe.key(), wandb_run.FINISH)
-
-
-def recipe_of(config: Mapping[str, Any]) -> Recipe:
-    """The recipe of a run, from its config as W&B's API returns it (``0.0`` comes back as ``0``).
-
-    Raises:
-        UserError: the run was not ddsweep's.
-    """
-    return make(choices({name: value for name, value in config.items() if name in Recipe.model_fields}))
 
 
 def caption(name: str, recipe: Recipe, step: int) -> str:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from ddsweep import files
 from ddsweep.errors import UserError
-from ddsweep.trackers.wandb_run import reachable
+from ddsweep.trackers import wandb_service
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -161,8 +161,8 @@ def upload(pieces: Sequence[Piece]) -> str:
         UserError: the key is missing or refused, or the client complained. What was not uploaded stays, and can be
             tried again.
     """
-    url = service()
-    if not reachable(url):
+    url = wandb_service.base_url()
+    if not wandb_service.is_healthy(url):
         raise Away(f"{url} does not answer")
     address = ""
     for piece in pieces:
@@ -170,13 +170,6 @@ def upload(pieces: Sequence[Piece]) -> str:
         found = ADDRESS.search(said)
         address = found[0] if found else address
     return address
-
-
-def service() -> str:
-    """The address of the W&B service that is configured."""
-    import wandb
-
-    return str(wandb.setup(wandb.Settings(silent=True)).settings.base_url)
 
 
 def _sync(piece: Piece) -> str:
@@ -199,6 +192,4 @@ def _sync(piece: Piece) -> str:
 def _complaint(said: str) -> str:
     """What the client complained of, without the key."""
     complaints = COMPLAINT.findall(said) or [line for line in said.splitlines() if line.strip()] or ["no reason given"]
-    secret = os.environ.get("WANDB_API_KEY")
-    last = str(complaints[-1]).removeprefix("wandb: ")
-    return last.replace(secret, "…") if secret else last
+    return wandb_service.without_key(str(complaints[-1]).removeprefix("wandb: "))

@@ -11,13 +11,11 @@ import hashlib
 import logging
 import os
 import time
-import urllib.error
-import urllib.request
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ddsweep.trackers import wandb_offline
+from ddsweep.trackers import wandb_offline, wandb_service
 from ddsweep.trackers.wandb_offline import Note, Piece
 
 if TYPE_CHECKING:
@@ -31,7 +29,6 @@ PROJECT = "ddsweep"
 INIT = 20.0  # seconds that opening a run may take
 FINISH = 15.0  # seconds for the last uploads of a run; an agent that is asked to leave has 30 in all
 AWAY = 600.0  # seconds for which a service that did not answer is not asked again
-PROBE = 5.0  # seconds for the question whether the service is there
 
 
 @dataclass
@@ -147,7 +144,9 @@ class Session:
         never = isinstance(error, wandb.errors.UsageError)
         self._ask_again = float("inf") if never else time.monotonic() + AWAY
         where = wandb_offline.folder(self._runs)
-        logger.warning("W&B: %s. Runs are kept in %s; upload them with: ddsweep sync", reason(error), where)
+        logger.warning(
+            "W&B: %s. Runs are kept in %s; upload them with: ddsweep sync", wandb_service.first_line(error), where
+        )
         wandb.teardown()  # else the client still holds the id of a run that could not be opened
 
     def _init(self, recipe: Recipe, mode: Literal["offline"] | None) -> wandb.Run:
@@ -190,30 +189,11 @@ def stopped(run: wandb.Run) -> bool:
 
     asked = {"entity": run.entity, "project": run.project, "name": run.id}
     try:
-        found: Any = wandb.Api(timeout=int(PROBE))._service_api.execute_graphql(STOPPED, asked)
+        found: Any = wandb.Api(timeout=int(wandb_service.PROBE))._service_api.execute_graphql(STOPPED, asked)
         return bool(found["project"]["run"]["stopped"])
     except Exception as error:
-        logger.warning("W&B: cannot be asked whether it stopped the run: %s", reason(error))
+        logger.warning("W&B: cannot be asked whether it stopped the run: %s", wandb_service.first_line(error))
         return False
-
-
-def reachable(url: str) -> bool:
-    """Whether a W&B service answers, in bounded time; the client itself asks for 20 seconds, for every artifact."""
-    try:
-        with urllib.request.urlopen(f"{url.rstrip('/')}/healthz", timeout=PROBE):
-            return True
-    except urllib.error.HTTPError as error:
-        return error.code < 500
-    except (OSError, ValueError):
-        return False
-
-
-def reason(error: Exception) -> str:
-    """The first line of an error, without the key."""
-    text = str(error).strip() or type(error).__name__
-    secret = os.environ.get("WANDB_API_KEY")
-    first = text.splitlines()[0].rstrip(".:")
-    return first.replace(secret, "…") if secret else first
 
 
 def _confirmed(run: wandb.Run) -> bool:
@@ -221,6 +201,6 @@ def _confirmed(run: wandb.Run) -> bool:
     import wandb
 
     try:
-        return wandb.Api(timeout=int(PROBE)).run(run.path).state != "running"
+        return wandb.Api(timeout=int(wandb_service.PROBE)).run(run.path).state != "running"
     except Exception:
         return False

@@ -24,8 +24,7 @@ from ddsweep.checkpoints import Checkpoints, Interrupted
 from ddsweep.errors import UserError
 from ddsweep.recipe import Recipe
 from ddsweep.results.result import Result
-from ddsweep.trackers import status
-from ddsweep.trackers.basic import NullTracker
+from ddsweep.trackers import Tracker, status
 
 SWEEP = "ablation-alpha@demo"
 RECIPE = sweep.load(SWEEP).cells[1].recipe
@@ -34,7 +33,7 @@ LOOPS: list[Checkpoints] = []  # what trials were given
 AGENT = Place(SWEEP, Path("runs"), "cpu", "gpu 3", "host:1", STREAK)
 
 
-class Told(NullTracker):
+class Told(Tracker):
     """Remembers how the run on W&B ended."""
 
     def __init__(self) -> None:
@@ -43,7 +42,7 @@ class Told(NullTracker):
     def finish(self, result: Result) -> None:
         self.ended.append(result)
 
-    def leave(self, reason: str = "") -> None:
+    def abort(self, reason: str = "") -> None:
         self.ended.append(reason or "left")
 
 
@@ -161,11 +160,11 @@ def test_asked_to_leave_it_saves_its_state_where_it_can(monkeypatch: pytest.Monk
 
 
 def test_a_second_request_does_not_cut_the_farewell_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    def leave(self: Told, reason: str = "") -> None:
+    def abort(self: Told, reason: str = "") -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         self.ended.append("left")
 
-    monkeypatch.setattr(Told, "leave", leave)
+    monkeypatch.setattr(Told, "abort", abort)
     code, told = ran(monkeypatch, raises(Interrupted()))
     assert (code, told.ended) == (128 + signal.SIGTERM, ["left"])
 

@@ -62,7 +62,7 @@ def test_without_a_word_it_only_shows(ddsweep: Run, folders: dict[str, Path]) ->
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
     for line in (
         "finished runs of launched sweeps 1", "finished runs of no launched sweep 1",
-        "unfinished runs of launched sweeps 1", "unfinished runs of no launched sweep 1", "PTMs 1 1 kB 2 d ago",
+        "unfinished runs of launched sweeps 1", "unfinished runs of no launched sweep 1", "PTMs 1 100 B 2 d ago",
         "decoded datasets 1", "archives and downloads 1", "compiled steps 1", "temporaries, and what was set aside 1",
         "other files in runs",
     ):  # fmt: skip
@@ -90,11 +90,11 @@ def test_temporaries_and_orphans_go_without_a_question(ddsweep: Run, folders: di
     assert str(folders["orphan"].absolute()) in result.stdout
     result = ddsweep("clean", "temporaries")
     assert result.exit_code == 0, result.output
-    assert "removed  unfinished runs of no launched sweep: 1," in result.stdout
-    assert "removed  temporaries, and what was set aside: 1," in result.stdout
+    assert "deleted  unfinished runs of no launched sweep: 1," in result.stdout
+    assert "deleted  temporaries, and what was set aside: 1," in result.stdout
     assert there(folders) == {"used", "free", "open"}
     assert not list(folders["used"].glob(".*"))
-    assert ddsweep("clean", "temporaries").stdout == "nothing was removed\n"
+    assert ddsweep("clean", "temporaries").stdout == "nothing was deleted\n"
 
 
 @pytest.mark.parametrize("words", [["runs"], ["pool"], ["data"], ["compiled"], ["all"], ["runs", "--json"]])
@@ -155,11 +155,11 @@ def test_agents_that_cannot_be_asked(ddsweep: Run, folders: dict[str, Path]) -> 
     (RUNS / "ddsweep.db").write_bytes(b"not a database, and long enough to be read as one" * 20)
     result = ddsweep("clean")
     assert result.exit_code == 0
-    assert "the launched sweeps are not known" in result.stdout
+    assert "the storage cannot be read, so that nothing would be deleted" in result.stdout
     for word in ("temporaries", "all"):
         result = ddsweep("clean", word, "--yes")
         assert result.exit_code == 2
-        assert "nothing is removed while agents cannot be asked" in result.stderr
+        assert "nothing is deleted while the storage cannot be read" in result.stderr
     assert there(folders) == set(folders)
 
 
@@ -176,8 +176,11 @@ def test_what_the_system_forbids(ddsweep: Run, folders: dict[str, Path], monkeyp
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["pols"], "clean: nothing is called 'pols'; did you mean pool?"),
-        (["runs", "--older-than", "soon"], "older-than: 'soon' is no age (allowed: hours, days, weeks: 12h, 30d, 4w)"),
+        (["pols"], "clean: unknown target 'pols'; did you mean pool?"),
+        (
+            ["runs", "--older-than", "soon"],
+            "older-than: invalid age 'soon'; give hours, days or weeks, such as 12h, 30d or 4w",
+        ),
     ],
 )
 def test_bad_words(ddsweep: Run, words: list[str], line: str) -> None:
@@ -187,5 +190,5 @@ def test_bad_words(ddsweep: Run, words: list[str], line: str) -> None:
 
 
 def test_nothing_is_here(ddsweep: Run) -> None:
-    assert "nothing is here yet" in ddsweep("clean").stdout
+    assert "no files yet" in ddsweep("clean").stdout
     assert not RUNS.exists()

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import wandb
 
-from ddsweep.recipe import make
+from ddsweep.recipe import Recipe, make
 from ddsweep.results.result import Result
+from ddsweep.sweep.wandb import choices
 from ddsweep.trackers import wandb_offline
-from ddsweep.trackers.wandb import WandbTracker, recipe_of
+from ddsweep.trackers.wandb import WandbTracker
 from tests.cli.conftest import Run
 from tests.standin import KEY, Standin
 
@@ -105,6 +106,7 @@ def test_a_sweep_of_the_local_queue_is_told_by_its_agents(ddsweep: Run, standin:
     assert standin.operations.total() == 0
     assert ddsweep("sync").exit_code == 0
     runs = wandb.Api().runs("ddsweep", filters={"group": "ablation-alpha@demo"})
-    assert sorted(recipe_of(dict(run.config)).alpha for run in runs) == [0.0, 1.0, 10.0]
+    recipes = [make(choices({name: run.config[name] for name in Recipe.model_fields})) for run in runs]
+    assert sorted(recipe.alpha for recipe in recipes) == [0.0, 1.0, 10.0]
     assert all(run.state == "finished" and 0 <= run.summary["accuracy"] <= 1 for run in runs)
     assert len([one for one in standin.artifacts.values() if one.type == "dataset"]) == 3

@@ -21,7 +21,7 @@ from ddsweep.pretrained.pool import Pool, PretrainedModel, Room
 from ddsweep.pretrained.renormalize import Lens
 from ddsweep.recipe import Recipe, make
 from ddsweep.rng import Streams
-from ddsweep.trackers.basic import NullTracker
+from ddsweep.trackers import Tracker
 from tests import toys
 
 STEPS = 5
@@ -151,7 +151,7 @@ def by_hand(one: Recipe, data: Dataset, pool: Pool | None) -> Tensor:
 def test_a_trajectory_is_the_one_written_out(method: str, regularizer: str, data: Dataset, pool: Pool) -> None:
     one = recipe(method=method, regularizer=regularizer)
     guided = pool if one.alpha else None
-    ours = distill(one, data, guided, Streams(one.seed), NullTracker()).images
+    ours = distill(one, data, guided, Streams(one.seed), Tracker()).images
     expected = by_hand(one, data, guided)
     start = by_hand(one.model_copy(update={"iterations": 0}), data, guided)
     assert (expected - start).abs().max() > 0.05  # it went somewhere
@@ -163,7 +163,7 @@ def test_alpha_scales_the_guidance_linearly(data: Dataset, pool: Pool) -> None:
 
     def after(alpha: float) -> Tensor:
         one = recipe(method="dm", alpha=alpha, iterations=1)
-        return distill(one, data, pool if alpha else None, Streams(1), NullTracker()).images
+        return distill(one, data, pool if alpha else None, Streams(1), Tracker()).images
 
     base = after(0.0)
     torch.testing.assert_close(after(8.0) - base, 4 * (after(2.0) - base), rtol=1e-3, atol=1e-5)
@@ -171,7 +171,7 @@ def test_alpha_scales_the_guidance_linearly(data: Dataset, pool: Pool) -> None:
 
 def test_ptms_are_left_as_they_were(data: Dataset, pool: Pool) -> None:
     before = [{name: value.clone() for name, value in net.state_dict().items()} for net in networks(pool)]
-    distill(recipe(method="dm"), data, pool, Streams(1), NullTracker())
+    distill(recipe(method="dm"), data, pool, Streams(1), Tracker())
     assert len(before) == 2
     for net, state in zip(networks(pool), before, strict=True):
         assert all(torch.equal(state[name], value) for name, value in net.state_dict().items())
@@ -180,7 +180,7 @@ def test_ptms_are_left_as_they_were(data: Dataset, pool: Pool) -> None:
 
 def test_divergence_is_told_with_the_step(data: Dataset) -> None:
     with pytest.raises(Diverged, match=r"the loss is (nan|inf) at step \d+ of 5"):
-        distill(recipe(method="dm", alpha=0.0, lr_img=1e30), data, None, Streams(1), NullTracker())
+        distill(recipe(method="dm", alpha=0.0, lr_img=1e30), data, None, Streams(1), Tracker())
 
 
 class Moody:
@@ -209,7 +209,7 @@ def test_after_an_interruption_real_images_are_looked_at_in_the_same_company(
         frozen = [Moody(net.requires_grad_(False).eval()) for net in nets]
         pool = Pool([[PretrainedModel("convnet1", net, Lens(3)) for net in frozen]], Room(room))
         slot = FileSlot(Path("distill.safetensors"), {}, checkpoints)
-        return distill(one, data, pool, Streams(one.seed), NullTracker(), slot).images
+        return distill(one, data, pool, Streams(one.seed), Tracker(), slot).images
 
     whole = run(Checkpoints())
     Path("distill.safetensors").unlink()

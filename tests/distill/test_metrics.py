@@ -12,11 +12,11 @@ from PIL.Image import Image
 from ddsweep.distill import metrics
 from ddsweep.distill.metrics import Diverged, Journal
 from ddsweep.recipe import make
-from ddsweep.trackers.basic import NullTracker
+from ddsweep.trackers import Tracker
 from tests import toys
 
 
-class Told(NullTracker):
+class Told(Tracker):
     """Keeps what it is told."""
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class Told(NullTracker):
     def log(self, metrics: dict[str, float], step: int) -> None:
         self.metrics[step] = metrics
 
-    def image(self, name: str, picture: Image, step: int) -> None:
+    def image(self, name: str, image: Image, step: int) -> None:
         self.images.append(step)
 
 

@@ -19,7 +19,7 @@ from ddsweep.estimate.costs import Prices, trainings
 from ddsweep.estimate.work import Distilled, Read
 from ddsweep.estimate.workers import Order
 from ddsweep.recipe import Recipe, make
-from ddsweep.trackers.basic import NullTracker
+from ddsweep.trackers import Tracker
 from tests.cli.conftest import TINY
 
 HERE = Order("cpu", seconds=0.01)
@@ -87,7 +87,7 @@ def test_a_published_model_needs_no_weights_to_be_measured(monkeypatch: pytest.M
 def test_bytes_are_those_of_real_files(choices: dict[str, Any], tmp_path: Path) -> None:
     recipe = tiny(**choices)
     price = measured(recipe, seconds=0.3)  # enough for whole pictures
-    trial.run(recipe, NullTracker(), "cpu", tmp_path)
+    trial.run(recipe, Tracker(), "cpu", tmp_path)
     folder = tmp_path / recipe.key()
     pictures = sum(path.stat().st_size for path in (folder / "images").iterdir())  # the dashboard has copies of them
     real = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) + pictures

@@ -20,7 +20,7 @@ from ddsweep.recipe.parts import TABLES
 from ddsweep.registry.methods import METHODS
 from ddsweep.results import result as results
 from ddsweep.results.tables import naming
-from ddsweep.trackers.basic import NullTracker
+from ddsweep.trackers import Tracker
 from tests.cli.conftest import Run, ddsweep
 from tests.plugins.plugged import HALF, Plug, plug
 
@@ -59,16 +59,16 @@ def forget(plugin: str) -> None:
 def test_a_trial_records_its_code_and_refuses_other_code(plug: Plug, tmp_path: Path) -> None:
     plug(mine=HALF)
     recipe = make(TINY)
-    result = trial.run(recipe, NullTracker(), "cpu", tmp_path)
+    result = trial.run(recipe, Tracker(), "cpu", tmp_path)
     assert result.versions["plugin mine"] == recipe.plugins.partition("@")[2]
     plug(mine=HALF.replace("[::2]", "[::3]"))
     forget("mine")
     changed = make(TINY)
     assert changed.key() != recipe.key()
     assert results.read(tmp_path / recipe.key()) == result, "the result of the old code can still be read"
-    assert trial.run(recipe, NullTracker(), "cpu", tmp_path) == result, "without running any code"
+    assert trial.run(recipe, Tracker(), "cpu", tmp_path) == result, "without running any code"
     with pytest.raises(UserError, match=rf"on this host, but the cell needs {recipe.plugins}; copy the same source"):
-        trial.run(make(recipe.model_dump() | {"seed": 1}), NullTracker(), "cpu", tmp_path)
+        trial.run(make(recipe.model_dump() | {"seed": 1}), Tracker(), "cpu", tmp_path)
 
 
 def test_a_result_without_its_plugin_names_it(plug: Plug, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,13 +106,13 @@ def test_an_agent_with_other_code_takes_no_cell(plug: Plug, tmp_path: Path) -> N
 def test_a_loss_that_is_yielded_twice_or_never(bad: str, plug: Plug, tmp_path: Path) -> None:
     plug(mine=HALF.replace("yield total", bad))
     with pytest.raises(UserError, match=r"^method: half does not yield 1 losses per network \(outer_loops\)$"):
-        trial.run(make(TINY), NullTracker(), "cpu", tmp_path)
+        trial.run(make(TINY), Tracker(), "cpu", tmp_path)
 
 
 def test_a_method_whose_loss_has_no_episode(plug: Plug, tmp_path: Path) -> None:
     plug(mine='import ddsweep\n@ddsweep.method("half")\ndef make(net):\n    return 3\n')
     with pytest.raises(UserError, match=r"^method: half makes int, which has no episode$"):
-        trial.run(make(TINY), NullTracker(), "cpu", tmp_path)
+        trial.run(make(TINY), Tracker(), "cpu", tmp_path)
 
 
 def test_an_edited_decoder_decodes_again(plug: Plug) -> None:
@@ -175,7 +175,7 @@ def test_tables_use_the_names_from_plugins(plug: Plug) -> None:
 
 
 def test_the_plugins_command(plug: Plug, ddsweep: Run) -> None:
-    assert ddsweep("plugins").stdout.startswith("none; name a file in $DDSWEEP_PLUGINS")
+    assert ddsweep("plugins").stdout.startswith("no plugins; name a file in $DDSWEEP_PLUGINS")
     plug(mine=DATASET.format(pixel=1) + HALF)
     (one,) = json.loads(ddsweep("plugins", "--json").stdout)
     assert (one["name"], one["adds"]) == ("mine", ["method half", "dataset spots"])

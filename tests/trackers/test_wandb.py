@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,13 @@ import wandb
 from PIL import Image
 
 from ddsweep import files, trial
+from ddsweep.backends.wandb.client import Trial
+from ddsweep.backends.wandb.rows import Book
 from ddsweep.pretrained import spec
 from ddsweep.recipe import Recipe, make
 from ddsweep.results.result import Result
-from ddsweep.trackers import Tracker, choice, wandb_offline, wandb_run
-from ddsweep.trackers.basic import NullTracker
-from ddsweep.trackers.wandb import WandbTracker, recipe_of
+from ddsweep.trackers import Tracker, choice, wandb_offline, wandb_run, wandb_service
+from ddsweep.trackers.wandb import WandbTracker
 from tests.standin import KEY, Standin
 
 SWEEP = "ablation-alpha@demo"
@@ -33,7 +34,7 @@ SLOW = pytest.mark.slow  # waits for a service that does not answer
 def standin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Standin]:
     """A service, and a client that knows it. Whatever happened, the key is in no file but the client's own."""
     for name, value in {"INIT": 3.0, "FINISH": 3.0, "PROBE": 1.0}.items():
-        monkeypatch.setattr(wandb_run, name, value)
+        monkeypatch.setattr(wandb_service if name == "PROBE" else wandb_run, name, value)
     wandb.teardown()  # the client reads its environment once
     with Standin() as server:
         for variable, text in server.environment(tmp_path / "home").items():
@@ -51,6 +52,11 @@ def tracker(sweep: str = SWEEP) -> WandbTracker:
 
 def name(recipe: Recipe = RECIPE, sweep: str = SWEEP) -> str:
     return wandb_run.Session(sweep, RUNS, "", "").id(recipe)
+
+
+def recipe_of(config: Mapping[str, Any]) -> Recipe | None:
+    """The recipe of a run, as the backend reads it from the run's config."""
+    return Book().recipe(Trial("id", "sweep", "finished", dict(config), {}, "", ""))
 
 
 def begin(one: Tracker, recipe: Recipe = RECIPE, steps: range = range(1, 5)) -> None:
@@ -112,7 +118,7 @@ class TestARun:
         one.finish(result_of(BASELINE))
         config = standin.config(name(BASELINE))
         assert isinstance(config["lr_img"], int), "the client sends 1.0 as 1"
-        assert recipe_of(config).key() == BASELINE.key()
+        assert recipe_of(config) == BASELINE
         api = wandb.Api().run(f"ddsweep/{name(BASELINE)}")
         assert recipe_of(dict(api.config)) == BASELINE
         assert config["provenance"]["git"] == {"commit": "abc"}
@@ -198,7 +204,7 @@ class TestOneAfterTheOther:
     def test_a_trial_that_was_interrupted_goes_on_elsewhere(self, standin: Standin) -> None:
         one = tracker()
         begin(one, steps=range(1, 3))
-        one.leave()
+        one.abort()
         assert (standin.runs[name()].state, standin.runs[name()].exitcode) == ("failed", 1)
         wandb.teardown()
         two = tracker()
@@ -212,7 +218,7 @@ class TestOneAfterTheOther:
     def test_a_cell_that_another_sweep_finished_is_told_in_full(self, standin: Standin) -> None:
         tiny = BASELINE.model_dump() | {"iterations": 3, "eval_nets": 1, "eval_epochs": 1, "batch_real": 8}
         recipe = make(tiny)
-        trial.run(recipe, NullTracker(), "cpu", RUNS)
+        trial.run(recipe, Tracker(), "cpu", RUNS)
         trial.run(recipe, tracker("other@demo"), "cpu", RUNS)
         other = name(recipe, "other@demo")
         assert steps_of(standin, other) == [1, 2, 3]
@@ -318,7 +324,7 @@ class TestOffline:
         monkeypatch.setenv("WANDB_MODE", "offline")
         one = tracker()
         begin(one, steps=range(1, 4))
-        one.leave()
+        one.abort()
         two = tracker()
         begin(two, steps=range(2, 5))  # from a checkpoint after step 1
         two.finish(result_of())
@@ -335,7 +341,7 @@ class TestOffline:
         monkeypatch.setenv("WANDB_MODE", "offline")
         one = tracker()
         begin(one, steps=range(1, 3))
-        one.leave()
+        one.abort()
         wandb.teardown()
         monkeypatch.setenv("WANDB_MODE", "online")
         two = tracker()

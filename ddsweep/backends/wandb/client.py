@@ -7,7 +7,6 @@ asked first; requests end after ``PATIENCE``, however long W&B's client would go
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,13 +14,12 @@ from functools import cached_property
 from typing import Any
 
 from ddsweep.errors import UserError
-from ddsweep.trackers.wandb_errors import answers, failures, reason
+from ddsweep.trackers import wandb_service
 
 PATIENCE = 5  # seconds; W&B's client takes whole ones
 SETTLE = 0.2  # seconds; W&B's client hangs for good if its process ends within moments of a request that was given up
 PAGE = 100
 DEFAULT_PROJECT = "ddsweep"
-OFFLINE = ("offline", "dryrun", "disabled")
 
 # wandb.Api lists sweeps with one request more for each of them; here is one for all
 LISTING = """
@@ -179,12 +177,10 @@ class Service:
     def _api(self) -> Any:
         import wandb
 
-        settings = wandb.setup(settings=wandb.Settings(silent=True)).settings  # no output, no question at the terminal
-        mode = os.environ.get("WANDB_MODE") or settings.mode  # `wandb offline` leaves it in a settings file
-        if mode in OFFLINE:
+        if mode := wandb_service.offline_mode():
             raise UserError(f"WANDB_MODE: is {mode}, so that W&B cannot be asked; W&B's queue needs online")
-        host = os.environ.get("WANDB_BASE_URL") or settings.base_url
-        if not answers(host):
+        host = wandb_service.base_url()
+        if not wandb_service.responds(host):
             raise UserError(f"wandb: {host} cannot be reached")
         with self._said():
             return wandb.Api(timeout=PATIENCE)
@@ -194,6 +190,7 @@ class Service:
         """What W&B's client raises as one line."""
         try:
             yield
-        except failures() as error:
+        except wandb_service.failures() as error:
             time.sleep(SETTLE)
-            raise UserError(f"wandb: {reason(error, self._wanted or 'your account', self.project)}") from None
+            reason = wandb_service.explain(error, self._wanted or "your account", self.project)
+            raise UserError(f"wandb: {reason}") from None
