@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -141,7 +141,8 @@ def results(
         profile: the profile, if ``sweep`` does not include it.
         runs: folder of all runs.
         storage: an Optuna storage URL; default: SQLite in ``runs``.
-        where: only cells that fulfill a condition on recipe fields, for example ``"alpha <= 100"``.
+        where: only cells that fulfill a condition on recipe fields, for example ``"alpha <= 100"``, and the baselines
+            they are compared with.
         per_cell: one row per finished cell, with its key, instead of one per setting with mean and std over the seeds.
 
     Returns:
@@ -193,6 +194,8 @@ def load_set(
     path = Path(reference)
     if path.exists():
         return synthetic_set.read(path, dataset)
+    if (path.suffix and "@" not in path.name) or len(path.parts) > 1:
+        raise UserError(f"{reference}: no such file")
     folder = launches.run_folder(str(reference), None, None, Path(runs), storage)
     if not (folder / SET).is_file():
         raise UserError(f"{reference}: has no {SET} in {folder}; it is not finished, or its files are on another host")
@@ -278,16 +281,20 @@ def _written(value: Choice | Sequence[Choice]) -> str:
     return ",".join(_written(part) for part in value)
 
 
-def _command_line(*words: str, environment: Mapping[str, str] = os.environ) -> None:
+def _command_line(*words: str) -> None:
     """Run ``ddsweep WORDS``, passing its output on line by line, as notebooks need it.
 
     Raises:
         UserError: the exit status is not 0; the message is the last line of the command.
     """
     command = [sys.executable, "-m", "ddsweep", *words]
+    # Jupyter sets these for its kernels, and with them the screen would be redrawn twice a second, line after line
+    forced = ("FORCE_COLOR", "CLICOLOR_FORCE", "CLICOLOR")
+    environment = {name: value for name, value in os.environ.items() if name not in forced}
+    environment |= {"NO_COLOR": "1", "TERM": "dumb"}
     last = ""
     with subprocess.Popen(
-        command, env=dict(environment), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True, encoding="utf-8",
     ) as process:  # fmt: skip
         assert process.stdout is not None

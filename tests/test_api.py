@@ -47,14 +47,14 @@ def test_every_public_name_is_there_and_documented(name: str) -> None:
 
 def test_a_name_that_is_not_there() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'lanch'"):
-        ddsweep.lanch  # type: ignore[attr-defined]  # noqa: B018
+        ddsweep.lanch  # noqa: B018
 
 
 def test_help_reads_like_a_manual() -> None:
     text = pydoc.plain(pydoc.render_doc(ddsweep))
     for name in ("run", "launch", "results", "load_set", "load_dataset", "evaluate"):
         assert f"ddsweep.{name}(" in text
-        assert "Raises:" in getattr(ddsweep.api, name).__doc__  # type: ignore[attr-defined]
+        assert "Raises:" in getattr(ddsweep.api, name).__doc__
 
 
 def test_functions_stay_callable_when_the_packages_of_their_names_are_imported() -> None:
@@ -68,7 +68,7 @@ def test_functions_stay_callable_when_the_packages_of_their_names_are_imported()
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     first, second = answer.stdout.splitlines()
     assert first.startswith("nothing was launched in ")
-    assert "nothing.pt" in second
+    assert second == "nothing.pt: no such file"
 
 
 def test_run_a_cell_of_a_sweep(isolated: Path) -> None:
@@ -99,11 +99,11 @@ def test_run_a_recipe_tells_the_tracker_and_computes_once(isolated: Path) -> Non
 @pytest.mark.parametrize(
     ("words", "choices", "line"),
     [
-        (("ablation-alpha",), {"profile": "demo"}, "ablation-alpha@demo has 27 cells; choose one, for example: alpha="),
+        (("ablation-alpha",), {"profile": "demo"}, "ablation-alpha@demo has 9 cells; choose one, for example: alpha="),
         (("ablation-alpha",), {"alhpa": 1}, "alhpa: unknown parameter; did you mean alpha?"),
         (("search-alpha",), {"profile": "demo"}, "search-alpha@demo is a search; choose one, for example: "),
         ((ddsweep.Recipe(ipc=1),), {"alpha": 1}, "alpha: not allowed with a recipe; make a recipe with these values"),
-        (("ablation-alpha",), {"device": "tpu", "alpha": 0, "seed": 0, "method": "dm"}, "device 'tpu'"),
+        (("ablation-alpha",), {"device": "tpu", "alpha": 0, "seed": 0, "method": "dm"}, "device"),
     ],
 )
 def test_a_mistake_in_run_is_one_line(words: tuple[Any, ...], choices: dict[str, Any], line: str) -> None:
@@ -121,19 +121,19 @@ def test_launch_returns_the_table(launched: Path) -> None:
     assert sorted(zip(cells["alpha"], cells["seed"], strict=True)) == [(a, s) for a in ALPHAS for s in (0, 1)]
     for alpha, mean in zip(frame["alpha"], frame["accuracy"], strict=True):
         assert cells[cells["alpha"] == float(alpha)]["accuracy"].mean() == pytest.approx(mean)
-    assert set(ddsweep.results("ablation-alpha@demo", runs=launched, where="alpha > 1", per_cell=True)["alpha"]) == {10}
+    assert set(ddsweep.results("ablation-alpha@demo", runs=launched, where="alpha == 0", per_cell=True)["alpha"]) == {0}
 
 
 def test_a_launch_that_cannot_be_is_its_error_line(isolated: Path) -> None:
-    with pytest.raises(UserError, match=r"^alhpa: unknown parameter; did you mean alpha\?"):
+    with pytest.raises(UserError, match=r"alhpa: unknown parameter; did you mean alpha\?"):
         ddsweep.launch("ablation-alpha", profile="demo", alhpa=1)
 
 
 def test_a_set_of_a_cell(launched: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one = ddsweep.load_set("ablation-alpha@demo:alpha=10,seed=1", runs=launched)
-    assert repr(one) == "SyntheticSet(digits: 10 classes, 1 image each, 1×16×16)"
-    assert one.images.shape == (10, 1, 16, 16)
-    assert one.labels.tolist() == list(range(10))
+    assert repr(one) == "SyntheticSet(digits: 10 classes, 5 images each, 1×16×16)"
+    assert one.images.shape == (50, 1, 16, 16)
+    assert one.labels.tolist() == [label for label in range(10) for _ in range(5)]
     digits = ddsweep.load_dataset("digits")
     assert (one.classes, one.mean, one.std) == (digits.classes, digits.mean, digits.std)
     mean, std = torch.tensor(one.mean), torch.tensor(one.std)
@@ -150,7 +150,7 @@ def test_evaluating_a_set_of_ours_gives_the_numbers_of_its_trial(launched: Path)
     one = ddsweep.load_set("ablation-alpha@demo:alpha=10,seed=0", runs=launched)
     cells = ddsweep.results("ablation-alpha@demo", runs=launched, per_cell=True)
     expected = cells[(cells["alpha"] == 10) & (cells["seed"] == 0)]["accuracy"].item()
-    ((arch, found),) = ddsweep.evaluate(one, device="cpu").items()
+    ((_, found),) = ddsweep.evaluate(one, device="cpu").items()
     assert found.mean == expected
     assert len(found.accuracies) == SETTINGS["eval_nets"]
     other = ddsweep.evaluate(one, arch="convnet1", nets=1, device="cpu", eval_epochs=2)
@@ -164,7 +164,8 @@ def test_evaluating_a_set_of_ours_gives_the_numbers_of_its_trial(launched: Path)
     [
         ("ablation-alpha@demo:alpha=3", "cell: none of the 4 cells of ablation-alpha@demo"),
         ("ablation-alpha@demo", "cell: 4 of the 4 cells of ablation-alpha@demo have these choices; choose one"),
-        ("nothing.pt", "nothing.pt"),
+        ("nothing.pt", "nothing.pt: no such file"),
+        ("sets/a", "sets/a: no such file"),
         ("ffff", "ffff: no finished run"),
     ],
 )
