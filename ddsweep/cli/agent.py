@@ -49,7 +49,7 @@ def agent(
     on = devices.slots(device)[0]
     full_name = launches.registered_name(name, profile)
     account = Account(backend, tuple(track or ()), project or "", entity or "")
-    post = agents.Post(on, slot, threads, streak)
+    post = agent.Placement(on, slot, threads, streak)
     if account.backend == "wandb":
         path = account.path(full_name)
         raise typer.Exit(wandb_agent.main(wandb_agent.Hire(full_name, path, runs.absolute(), post)))

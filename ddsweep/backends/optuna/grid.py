@@ -59,11 +59,6 @@ def stored(session: orm.Session, study: int) -> Definition | None:
         return None
 
 
-def study_of(session: orm.Session, trial: int) -> int:
-    """The study of a trial."""
-    return session.scalars(sa.select(m.TrialModel.study_id).where(m.TrialModel.trial_id == trial)).one()
-
-
 def store_definition(session: orm.Session, study: int, definition: Definition) -> None:
     """Keep the definition with the study; and what an agent looks for that has found no waiting point."""
     table, kept = m.StudySystemAttributeModel, {tables.DEFINITION: definition.to_json()}
@@ -102,15 +97,15 @@ def attempts(session: orm.Session, study: int, *, details: bool = True) -> list[
     rows = session.execute(query).all()
     points = tables.loads(row[0] for row in rows)
     user = _user_attributes(session, study) if details else {}
-    seen = looks(session, study)
+    reported = intermediate_values(session, study)
     return [
-        _attempt(point, row[1:], user.get(row[1], {}), seen.get(row[1], {}))
+        _attempt(point, row[1:], user.get(row[1], {}), reported.get(row[1], {}))
         for point, row in zip(points, rows, strict=True)
     ]
 
 
-def looks(session: orm.Session, study: int) -> dict[int, dict[int, float]]:
-    """The accuracies that trials told on their way, by trial and step."""
+def intermediate_values(session: orm.Session, study: int) -> dict[int, dict[int, float]]:
+    """The intermediate accuracies that trials have reported, by trial and step."""
     table = m.TrialIntermediateValueModel
     query = sa.select(table.trial_id, table.step, table.intermediate_value).join(m.TrialModel)
     found: dict[int, dict[int, float]] = defaultdict(dict)
@@ -130,7 +125,9 @@ def _user_attributes(session: orm.Session, study: int) -> dict[int, dict[str, An
     return found
 
 
-def _attempt(point: Mapping[str, Any], row: Sequence[Any], user: Mapping[str, Any], looks: dict[int, float]) -> Attempt:
+def _attempt(
+    point: Mapping[str, Any], row: Sequence[Any], user: Mapping[str, Any], values: dict[int, float]
+) -> Attempt:
     identifier, number, state, started, finished, value = row
     told = {key: value for key, value in user.items() if key not in tables.OURS}
     marks = {key for key in (tables.FINAL, tables.PRUNED) if key in point}
@@ -139,7 +136,7 @@ def _attempt(point: Mapping[str, Any], row: Sequence[Any], user: Mapping[str, An
     return Attempt(
         identifier, number, Point(**point), Phase.PRUNED if tables.PRUNED in marks else tables.PHASES[state], value,
         told, user.get("agent", ""), user.get("reason", ""), started and started.replace(tzinfo=UTC),
-        finished and finished.replace(tzinfo=UTC), tables.FINAL in marks, looks,
+        finished and finished.replace(tzinfo=UTC), tables.FINAL in marks, values,
     )  # fmt: skip
 
 
