@@ -52,7 +52,7 @@ class _Place:
     @property
     def failures(self) -> Path:
         """What failed here, as the agents tell it."""
-        return self.log.with_suffix(".streak")
+        return self.log.with_suffix(".failures")
 
 
 class LocalLauncher:
@@ -106,9 +106,8 @@ class LocalLauncher:
             slot.deaths, slot.cells = 0, failures.ended
         if status == agent.BAD_DEVICE:
             last = " ".join(list(failures.failed.values())[-1:])
-            slot.closed = (
-                f"{slot.slot}: {MAX_FAILURES} different cells in a row failed here, the last with: {last}; see {slot.log}"
-            )
+            failed = f"{MAX_FAILURES} different cells in a row failed here, the last with: {last}"
+            slot.closed = f"{slot.slot}: {failed}; see {slot.log}"
             return
         slot.deaths += status != agent.RESTART_NEEDED  # it asks for its successor, and has answered for its cell
         if slot.deaths < MAX_DEATHS:

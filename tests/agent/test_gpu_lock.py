@@ -75,7 +75,7 @@ def test_trials_share_a_gpu(other: type[Other]) -> None:
 
 
 def test_alone_means_alone_and_on_one_gpu_only(other: type[Other]) -> None:
-    assert other("alone").inside()
+    assert other("exclusive").inside()
     with GpuLock("gpu-a", Path("locks")).shared(tries(5)) as inside:
         assert not inside
     with GpuLock("gpu-a", Path("locks")).exclusive(tries(5)) as inside:
@@ -113,7 +113,7 @@ def test_who_waits_to_be_alone_is_not_overtaken(other: type[Other]) -> None:
 
 
 def test_a_dead_agent_holds_nothing(other: type[Other]) -> None:
-    one = other("alone")
+    one = other("exclusive")
     assert one.inside()
     one.process.kill()
     one.process.wait()

@@ -92,7 +92,7 @@ def test_a_complete_trial(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     assert (code, told.ended, failures()) == (0, [complete()], 0)
     assert capsys.readouterr() == ("", "")
     (shown,) = status.read_all(status.folder(Path("runs"), SWEEP))
-    assert (shown.agent, shown.device_label, shown.phase, shown.cell) == ("host:1", "gpu 3", "waiting", "")
+    assert (shown.agent, shown.slot, shown.phase, shown.cell) == ("host:1", "gpu 3", "waiting", "")
 
 
 def test_a_diverged_trial_says_why_in_a_line_and_is_no_strike(
@@ -142,7 +142,7 @@ def asked() -> Result:
 
 
 def test_asked_to_leave_it_leaves_unanswered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutdown, "PATIENCE", 0.05)
+    monkeypatch.setattr(shutdown, "SAVE_SECONDS", 0.05)
     before = signal.getsignal(signal.SIGTERM)
     code, told = ran(monkeypatch, asked)
     assert (code, told.ended, failures()) == (128 + signal.SIGTERM, ["left"], 0)
