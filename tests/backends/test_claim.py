@@ -1,23 +1,29 @@
-"""The heart of a claim: what leaving the block may count on."""
+"""The heartbeat thread of a claim: what leaving the block guarantees."""
 
 from __future__ import annotations
 
 import threading
 import time
 
-from ddsweep.backends.claim import Heart
+from ddsweep.backends import Definition, Lease, Point
+from ddsweep.backends.memory import MemoryClaim, MemoryStore
+from ddsweep.backends.rules import Attempt, Phase
 
 INTERVAL = 0.5
 
 
-class Beats:
-    """A desk whose beats take as long as they are let."""
+class SlowClaim(MemoryClaim):
+    """A claim whose heartbeats take as long as they are let."""
 
     def __init__(self) -> None:
+        store = MemoryStore(Lease(beat=INTERVAL, grace=60))
+        point = Point("alpha=0", {"alpha": 0}, "key0")
+        store.sweep("sweep").register(Definition("sweep", [point]))
+        super().__init__(store, store.registration("sweep"), Attempt(0, 0, point, Phase.WAITING), "gpu0")
         self.begun, self.go, self.ended = threading.Event(), threading.Event(), threading.Event()
         self.count = 0
 
-    def beat(self) -> bool:
+    def heartbeat(self) -> bool:
         self.count += 1
         self.begun.set()
         self.go.wait(30)
@@ -25,32 +31,23 @@ class Beats:
         return True
 
 
-def started(desk: Beats) -> Heart:
-    heart = Heart(desk, INTERVAL, "alpha=0")  # type: ignore[arg-type]
-    heart.start()
-    assert desk.begun.wait(30)
-    return heart
+def test_a_heartbeat_in_progress_is_awaited() -> None:
+    """Otherwise it could arrive after the outcome, when the claim belongs to another agent."""
+    with SlowClaim() as claim:
+        assert claim.begun.wait(30)
+        threading.Timer(INTERVAL / 10, claim.go.set).start()
+    assert claim.ended.is_set()
+    assert claim.count == 1
 
 
-def test_a_beat_on_its_way_is_awaited() -> None:
-    """Or it could arrive after the answer, and at a claim that is another's by then."""
-    desk = Beats()
-    heart = started(desk)
-    threading.Timer(INTERVAL / 10, desk.go.set).start()
-    heart.stop()
-    assert desk.ended.is_set()
-    assert desk.count == 1
-
-
-def test_a_beat_that_hangs_is_not_awaited_for_long() -> None:
-    desk = Beats()
-    heart = started(desk)
-    began = time.monotonic()
-    heart.stop()
+def test_a_heartbeat_that_hangs_is_not_awaited_for_long() -> None:
+    with SlowClaim() as claim:
+        assert claim.begun.wait(30)
+        began = time.monotonic()
     waited = time.monotonic() - began
-    assert not desk.ended.is_set()
+    assert not claim.ended.is_set()
     assert INTERVAL / 2 < waited < 10
-    desk.go.set()
-    assert desk.ended.wait(30)
+    claim.go.set()
+    assert claim.ended.wait(30)
     time.sleep(2 * INTERVAL)
-    assert desk.count == 1, "it was the last"
+    assert claim.count == 1, "it was the last"
