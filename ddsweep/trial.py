@@ -30,7 +30,7 @@ from ddsweep.registry.datasets import FOLDER_PREFIX
 from ddsweep.results import result as results
 from ddsweep.results.result import Result
 from ddsweep.trackers import FanOut, Tracker
-from ddsweep.trackers.disk import DiskTracker, retell
+from ddsweep.trackers.disk import DiskTracker, replay
 
 PtmEpochs = Mapping[spec.Spec, set[int]]
 CHECKPOINT = "checkpoint"  # folder within that of a run, until the run has finished
@@ -71,7 +71,7 @@ def run(
             check_images(finished, folder)
             _clear(folder)
             tracker.start(recipe)
-            retell(folder, recipe, tracker)
+            replay(folder, recipe, tracker)
             tracker.finish(finished)
             return finished
         verify([recipe])

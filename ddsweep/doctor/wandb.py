@@ -35,7 +35,7 @@ def inspect(place: Place) -> Account:
     """Collect the facts; the service is asked only if the user is logged in and online."""
     from ddsweep.trackers import wandb_offline, wandb_service
 
-    unsynced = len({piece.id for piece in wandb_offline.waiting(place.runs)})
+    unsynced = len({piece.id for piece in wandb_offline.unsynced(place.runs)})
     mode, login = wandb_service.offline_mode(), _login(wandb_service.base_url())
     return Account(mode, login, _problem() if login and not mode else "", unsynced)
 
