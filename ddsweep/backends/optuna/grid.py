@@ -24,8 +24,7 @@ from ddsweep.backends.optuna import tables
 from ddsweep.backends.rules import Attempt, Phase
 from ddsweep.backends.sampler import Space, contains
 from ddsweep.errors import UserError
-
-LOG_SPAN = 100  # a positive axis over two decades or more reads best on a logarithmic scale
+from ddsweep.results.plots.axis import is_logarithmic
 
 
 def names(session: orm.Session) -> list[str]:
@@ -256,7 +255,7 @@ def distribution(values: Iterable[Scalar]) -> BaseDistribution:
     if len(numbers) < len(plain):
         return CategoricalDistribution(plain)
     low, high = min(numbers), max(numbers)
-    log = low > 0 and high >= LOG_SPAN * low
+    log = low > 0 and is_logarithmic(numbers)
     if all(isinstance(value, int) for value in numbers):
         return IntDistribution(int(low), int(high), log=log)
     return FloatDistribution(float(low), float(high), log=log)
