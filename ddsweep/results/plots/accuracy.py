@@ -64,8 +64,8 @@ def draw_lines(figure: Figure, chart: Chart) -> None:
 
 
 def _line(axes: Axes, series: Series, axis: Axis, index: int) -> None:
-    points = [point for point in series.points if axis.values[point.index] is not None]
-    places = [axis.values[point.index] for point in points]
+    placed = [(value, point) for point in series.points if (value := axis.values[point.index]) is not None]
+    places, points = [value for value, _ in placed], [point for _, point in placed]
     look = style.look(index)
     low, high = ([point.mean + sign * point.std for point in points] for sign in (-1, 1))
     axes.fill_between(places, low, high, color=look["color"], alpha=0.18, linewidth=0)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 Scale = Literal["linear", "log", "symlog", "category"]
 
-LOG_SPAN = 100.0  # numbers that span two decades or more are spaced by their logarithms
+LOG_SPAN = 20.0  # numbers that span this factor or more are spaced by their logarithms: epochs 1 to 20, α 1 to 10,000
 ZERO = 0.5  # decades between zero and the smallest positive number of a "symlog" axis
 BESIDE = 1 / 8  # of the axis, and at least 0.5: between its first number and a baseline that has no number
 
@@ -22,7 +22,7 @@ class Axis:
         name: the name to write beside the axis.
         labels: a label per value.
         values: the number of each label; None for a label that is not a number.
-        scale: ``log``: positive numbers that span two decades or more; ``symlog``: such numbers and zero; ``linear``:
+        scale: ``log``: positive numbers that span ``LOG_SPAN``; ``symlog``: such numbers and zero; ``linear``:
             other numbers; ``category``: words, or labels of which some are words.
     """
 
@@ -80,7 +80,7 @@ def is_number(value: Any) -> bool:
 
 
 def scale_of(numbers: Sequence[float]) -> Scale:
-    """The scale on which ``numbers`` are shown: linear unless they are positive, or zero, and span two decades."""
+    """The scale on which ``numbers`` are shown: linear unless none is negative and they span ``LOG_SPAN``."""
     if not is_logarithmic(numbers):
         return "linear"
     return "symlog" if 0 in numbers else "log"

@@ -12,7 +12,7 @@ from ddsweep.results.plots.axis import Axis
 @pytest.mark.parametrize(
     ("values", "scale"),
     [
-        ([1, 100], "log"), ([1, 99], "linear"), ([0, 1000], "linear"), ([0, 1, 1000], "symlog"), ([0, 1, 99], "linear"),
+        ([1, 20], "log"), ([1, 19], "linear"), ([0, 1000], "linear"), ([0, 1, 1000], "symlog"), ([0, 1, 19], "linear"),
         ([-1, 1, 1000], "linear"), ([0.001, 1], "log"), ([0, 0], "linear"), (["a", 1], "category"),
         ([True, False], "category"), ([1, float("nan")], "category"), ([], "category"),
     ],

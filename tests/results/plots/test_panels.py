@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from ddsweep.results.tables import comparison, table
 RUNS = Path("runs")
 
 
-def finish(name: str, *, without: int = 0, **settings: object) -> sweep.Sweep:
+def finish(name: str, *, without: int = 0, **settings: Any) -> sweep.Sweep:
     """A sweep whose accuracy rises by a point from cell to cell; ``without`` is an ipc that is not finished."""
     one = sweep.load(name, "demo", settings)
     for index, cell in enumerate(one.cells):
@@ -40,7 +41,7 @@ def chart(one: sweep.Sweep) -> Chart:
         ("table4", {}, "category"),
     ],
 )
-def test_the_scale_follows_from_the_values(name: str, settings: dict[str, object], scale: str) -> None:
+def test_the_scale_follows_from_the_values(name: str, settings: dict[str, Any], scale: str) -> None:
     axis = chart(finish(name, **settings)).axis
     assert axis.scale == scale
     assert len(axis.values) == len(axis.labels) == len(axis.positions)
