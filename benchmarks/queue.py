@@ -21,7 +21,7 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 from ddsweep.backends import Definition, Point, State, connect
-from ddsweep.backends.claim import LeasedClaim
+from ddsweep.backends.claim import Claim
 from ddsweep.backends.optuna.backend import OptunaBackend
 
 ATTRIBUTES = {"accuracy_std": 0.004, "accuracy_min": 0.60, "accuracy_max": 0.62, "seconds": 12.5, "device": "cuda:0"}
@@ -97,7 +97,7 @@ def _moments(backend: OptunaBackend) -> dict[str, float]:
     def best(work: Callable[[], object]) -> float:
         return 1e3 * min(seconds(work) for _ in range(5))
 
-    held: list[LeasedClaim] = []
+    held: list[Claim] = []
 
     def claim() -> None:
         one = backend.claim("bench")
@@ -105,7 +105,7 @@ def _moments(backend: OptunaBackend) -> dict[str, float]:
             raise RuntimeError("nothing is left to claim")
         held.append(one)
 
-    moments = {"claim_ms": best(claim), "beat_ms": best(held[0].beat)}
+    moments = {"claim_ms": best(claim), "beat_ms": best(held[0].heartbeat)}
     for one in held:
         one.release()
     return moments | {"drained_ms": best(backend.drained), "reconcile_ms": best(backend.reconcile)}

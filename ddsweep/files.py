@@ -131,7 +131,7 @@ def is_full(error: BaseException | None) -> bool:
     return False
 
 
-def has_room(folder: Path) -> bool:
+def has_free_space(folder: Path) -> bool:
     """Whether ``NEEDED`` bytes (on a small disk, a tenth of it) are free here and a file can be written."""
     while not folder.exists():
         folder = folder.parent

@@ -1,7 +1,7 @@
-"""Looks at a trial on its way: the accuracy of the set as it is, told to whoever may end the trial there.
+"""Pruning: intermediate evaluations of a distillation, reported to a pruner that may end the trial there.
 
-A look changes nothing: it draws from a generator of its own and leaves images and momentum alone, so that a trial
-that was looked at ends in the same bits as one that was not.
+An intermediate evaluation changes nothing: it draws from a generator of its own and leaves images and momentum alone,
+so that a trial that was evaluated in between ends in the same bits as one that was not.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class Pruned(Exception):
-    """The trial was ended on its way: others are better. Its state is saved, should it be wanted after all."""
+    """The trial was ended early because others are better. Its state is saved in case it is resumed after all."""
 
     def __init__(self, step: int, accuracy: float) -> None:
         super().__init__(f"pruned at step {step} with accuracy {100 * accuracy:.1f} %")
@@ -29,71 +29,71 @@ class Pruned(Exception):
 
 
 @dataclass(frozen=True)
-class Looks:
-    """When a trial is looked at, and who is told.
+class Pruning:
+    """When the synthetic set is evaluated during the distillation, and who decides whether the trial continues.
 
     Attributes:
-        steps: of the distillation, after which it is.
-        tell: is told step and accuracy, in the order of the steps; False ends the trial. One that goes on from a
-            checkpoint tells again what it had told before that.
+        steps: the distillation steps after which it is evaluated.
+        report: called with step and accuracy, in the order of the steps; False ends the trial. A trial that resumes
+            from a checkpoint reports the earlier accuracies again.
     """
 
     steps: tuple[int, ...]
-    tell: Callable[[int, float], bool]
+    report: Callable[[int, float], bool]
 
 
-class WatchedSlot(Slot):
-    """The slot of a distillation that is looked at between its iterations.
+class PruningSlot(Slot):
+    """The checkpoints of a distillation that is evaluated between its iterations.
 
     Args:
-        inner: where its checkpoints are kept.
-        looks: when, and who is told.
+        inner: where the checkpoints are kept.
+        pruning: when it is evaluated, and who decides.
         measure: the accuracy of images after a step.
-        record: a file for what was found, so that it need not be found again.
+        record: a file of the accuracies, so that a resumed trial need not measure them again.
     """
 
-    def __init__(self, inner: Slot, looks: Looks, measure: Callable[[Tensor, int], float], record: Path) -> None:
-        self._inner, self._tell, self._measure, self._record = inner, looks.tell, measure, record
-        self._left = sorted(set(looks.steps))
+    def __init__(self, inner: Slot, pruning: Pruning, measure: Callable[[Tensor, int], float], record: Path) -> None:
+        self._inner, self._report, self._measure, self._record = inner, pruning.report, measure, record
+        self._steps = sorted(set(pruning.steps))
 
     def resume(self, restore: Callable[[State], T | None]) -> T | None:
-        """Go on; what was found up to there is told again. Raises Pruned."""
+        """Resume, and report the accuracies up to there again. Raises Pruned."""
         reached = 0
 
-        def noted(state: State) -> T | None:
+        def restore_and_note(state: State) -> T | None:
             nonlocal reached
-            found = restore(state)
+            restored = restore(state)
             reached = int(state.facts["step"])
-            return found
+            return restored
 
-        found = self._inner.resume(noted)
+        restored = self._inner.resume(restore_and_note)
         known = self._known()
-        for step in [step for step in self._left if found is not None and step <= reached]:
+        for step in [step for step in self._steps if restored is not None and step <= reached]:
             if step in known:
-                self._judge(step, known[step])
-        return found
+                self._decide(step, known[step])
+        return restored
 
     def offer(self, state: Callable[[], State]) -> None:
-        """A boundary; if it is time for a look, the look comes first, so that no checkpoint is ahead of it."""
-        if self._left:
+        """Evaluate if it is time, before the checkpoint is saved, so that no checkpoint is ahead of its evaluation."""
+        if self._steps:
             now = state()
-            if not now.facts["inside"] and now.facts["step"] >= self._left[0]:
-                self._look(now)
+            if not now.facts["inside"] and now.facts["step"] >= self._steps[0]:
+                self._evaluate(now)
         self._inner.offer(state)
 
-    def _look(self, now: State) -> None:
-        step = self._left[0]
+    def _evaluate(self, now: State) -> None:
+        step = self._steps[0]
         accuracy = self._measure(now.tensors["images"].detach().clone(), step)
         files.write_json(self._record, {**{str(k): v for k, v in self._known().items()}, str(step): accuracy})
         try:
-            self._judge(step, accuracy)
+            self._decide(step, accuracy)
         except Pruned:
             self._inner.save(now)
             raise
 
-    def _judge(self, step: int, accuracy: float) -> None:
-        self._left = [later for later in self._left if later > step]
-        if not self._tell(step, accuracy):
+    def _decide(self, step: int, accuracy: float) -> None:
+        self._steps = [later for later in self._steps if later > step]
+        if not self._report(step, accuracy):
             raise Pruned(step, accuracy)
 
     def _known(self) -> dict[int, float]:

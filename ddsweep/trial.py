@@ -1,4 +1,4 @@
-"""The waist: ``run(recipe) -> Result``. Above it small dicts, below it tensors."""
+"""The center of the code: ``run(recipe) -> Result``. Its callers handle small dicts of scalars, it handles tensors."""
 
 from __future__ import annotations
 
@@ -23,46 +23,47 @@ from ddsweep.evaluate import Evaluation, Rule, evaluate, named
 from ddsweep.numerics import Choice, Compile
 from ddsweep.pretrained import pool as ptm_pool
 from ddsweep.pretrained import published, renormalize, spec, training
-from ddsweep.pruning import Looks, WatchedSlot
 from ddsweep.pruning import Pruned as Pruned
+from ddsweep.pruning import Pruning, PruningSlot
 from ddsweep.recipe import Recipe, verify
 from ddsweep.registry.datasets import FOLDER_PREFIX
 from ddsweep.results import result as results
 from ddsweep.results.result import Result
 from ddsweep.trackers import FanOut, Tracker
-from ddsweep.trackers.disk import DiskTracker, retell
+from ddsweep.trackers.disk import DiskTracker, replay
 
-Wanted = Mapping[spec.Spec, set[int]]
+PtmEpochs = Mapping[spec.Spec, set[int]]
 CHECKPOINT = "checkpoint"  # folder within that of a run, until the run has finished
 
 
 def run(
-    recipe: Recipe, tracker: Tracker, on: str, runs: Path, wanted: Wanted | None = None,
-    checkpoints: Checkpoints | None = None, compile: Compile | None = None, *, looks: Looks | None = None,
+    recipe: Recipe, tracker: Tracker, device: str, runs: Path, ptm_epochs_needed: PtmEpochs | None = None,
+    checkpoints: Checkpoints | None = None, compile: Compile | None = None, *, pruning: Pruning | None = None,
 ) -> Result:  # fmt: skip
     """Train or load the PTMs, distill, evaluate. Given device and versions, a pure function of the recipe.
 
-    A finished run is returned as it is, never computed again; one that was cut off goes on from its last checkpoint,
-    and on the CPU ends in the same bits. When another process computes the same recipe at this moment, this one waits.
+    A finished run is returned as it is, never computed again; an interrupted one resumes from its last checkpoint, and
+    on the CPU ends in the same bits. If another process is computing the same recipe, this one waits.
 
     Args:
         recipe: the experiment.
-        tracker: is told what happens; cannot change it.
-        on: the device, as torch spells it.
+        tracker: follows the trial; it cannot change it.
+        device: the device, as torch spells it.
         runs: the folder of all runs; this one's is ``runs/KEY``.
-        wanted: epochs that other cells need of the same PTMs, to be kept in the same training (``spec.needs``).
-        checkpoints: when to save, and whether to leave; default: every five minutes, and never.
-        compile: whether to compile what is computed most often; ``auto``: where the work repays it. Default:
-            ``numerics.wanted``.
-        looks: when the distillation is looked at on its way, and who may end it there; default: never.
+        ptm_epochs_needed: epochs that other cells need of the same PTMs, saved during the same training
+            (``spec.needs``).
+        checkpoints: when to save, and whether to stop; default: every five minutes, and never.
+        compile: whether to use torch.compile; ``auto``: only where it pays off. Default: ``numerics.wanted``.
+        pruning: when the synthetic set is evaluated during the distillation, and who may end the trial then; default:
+            never.
 
     Returns:
         The result; its ``state`` is ``failed`` when the loss diverged.
 
     Raises:
-        UserError: data, disk, a plugin of another version: something that the user can put right.
-        Interrupted: asked to leave; the state is saved.
-        Pruned: ended on its way by who is told of ``looks``; the state is saved.
+        UserError: missing data, a full disk, a plugin of another version: something that the user can fix.
+        Interrupted: asked to stop; the state is saved.
+        Pruned: ended early by ``pruning``; the state is saved.
     """
     folder = runs / recipe.key()
     with files.lock(runs / ".locks" / f"{recipe.key()}.lock"):
@@ -70,56 +71,56 @@ def run(
             check_images(finished, folder)
             _clear(folder)
             tracker.start(recipe)
-            retell(folder, recipe, tracker)
+            replay(folder, recipe, tracker)
             tracker.finish(finished)
             return finished
         verify([recipe])
-        telling = FanOut(DiskTracker(folder), tracker)
-        telling.start(recipe)
+        trackers = FanOut(DiskTracker(folder), tracker)
+        trackers.start(recipe)
         files.write_json(folder / "recipe.json", recipe.model_dump())
-        choice = Choice(recipe.precision, on, compile or numerics.wanted())
-        one = _Trial.of(recipe, telling, choice, folder, checkpoints or Checkpoints())
-        result = replace(one, looks=looks).run(wanted or spec.needs([recipe]))
-        telling.finish(result)
+        choice = Choice(recipe.precision, device, compile or numerics.wanted())
+        trial = _Trial.of(recipe, trackers, choice, folder, checkpoints or Checkpoints())
+        result = replace(trial, pruning=pruning).run(ptm_epochs_needed or spec.needs([recipe]))
+        trackers.finish(result)
         result.write(folder)
         _clear(folder)
         return result
 
 
 def _clear(folder: Path) -> None:
-    """Remove what a finished run no longer needs: checkpoints, and what processes that were killed have left."""
+    """Remove what a finished run no longer needs: checkpoints, and temporary files of processes that were killed."""
     shutil.rmtree(folder / CHECKPOINT, ignore_errors=True)
-    for place in (folder, folder / "images"):
-        files.clear_temporaries(place)
+    for parent in (folder, folder / "images"):
+        files.clear_temporaries(parent)
 
 
 def check_images(finished: Result, folder: Path) -> None:
-    """An image folder may have changed since a run was made from it; its path, and so the key, is the same.
+    """Check that an image folder has not changed since a run used it: its path, and so the key, would be the same.
 
     Raises:
-        UserError: it has.
+        UserError: it has changed.
     """
     recipe = finished.recipe
-    then = finished.data.get(recipe.target)
-    if not (recipe.target.startswith(FOLDER_PREFIX) and then):
+    checksum = finished.data.get(recipe.target)
+    if not (recipe.target.startswith(FOLDER_PREFIX) and checksum):
         return
-    if data.load(recipe.target, recipe.size).checksum != then:
+    if data.load(recipe.target, recipe.size).checksum != checksum:
         raise UserError(f"{folder}: was made from other images of {recipe.target}; move it away")
 
 
 @dataclass(frozen=True)
 class _Trial:
-    """A trial at work.
+    """A running trial.
 
     Attributes:
         recipe: the experiment.
-        tracker: is told what happens.
+        tracker: follows the trial.
         choice: the device, and how it computes.
-        folder: that of the run.
+        folder: the run folder.
         checkpoints: when to save.
         clock: how long it has taken.
-        checksums: of the data that were read so far.
-        looks: at the distillation on its way.
+        checksums: of the data read so far.
+        pruning: when the synthetic set is evaluated during the distillation, and who may end the trial then.
     """
 
     recipe: Recipe
@@ -129,81 +130,84 @@ class _Trial:
     checkpoints: Checkpoints
     clock: Clock
     checksums: dict[str, str]
-    looks: Looks | None = None
+    pruning: Pruning | None = None
 
     @classmethod
     def of(cls, recipe: Recipe, tracker: Tracker, choice: Choice, folder: Path, checkpoints: Checkpoints) -> _Trial:
-        """A trial that begins, or goes on."""
+        """A trial that starts or resumes."""
         clock = Clock(folder / CHECKPOINT / "seconds.json")
 
         def saved() -> None:
-            files.flush(folder / "metrics.jsonl")  # the checkpoint counts on what was logged before it
+            files.flush(folder / "metrics.jsonl")  # the checkpoint relies on what was logged before it
             clock.write()
 
         return cls(recipe, tracker, choice, folder, replace(checkpoints, saved=saved), clock, {})
 
-    def run(self, wanted: Wanted) -> Result:
+    def run(self, ptm_epochs_needed: PtmEpochs) -> Result:
         """PTMs, distillation, evaluation."""
-        recipe, clock, on = self.recipe, self.clock, self.choice.device
+        recipe, clock = self.recipe, self.clock
         self.choice.set_up()
         streams = rng.Streams(recipe.seed)
-        dataset = data.load(recipe.target, recipe.size, on)
+        dataset = data.load(recipe.target, recipe.size, self.choice.device)
         self.checksums[recipe.target] = dataset.checksum
         _show_real(dataset, recipe.ipc, self.tracker)
         with clock("pretrain"):
-            pool = self._pool(dataset, wanted)
-        finding = Result(
-            recipe, device=device.describe(on), versions=provenance.versions() | plugins.versions(recipe.plugins),
-            git=provenance.git(), data=self.checksums,
-        )  # fmt: skip
+            pool = self._pool(dataset, ptm_epochs_needed)
+        result = Result(
+            recipe,
+            device=device.describe(self.choice.device),
+            versions=provenance.versions() | plugins.versions(recipe.plugins),
+            git=provenance.git(),
+            data=self.checksums,
+        )
         try:
             with clock("distill"):
                 numbers = self.choice.of(flops.distillation(recipe, dataset))
-                synthetic = distill(recipe, dataset, pool, streams, self.tracker, self._watched(dataset), numbers)
+                synthetic = distill(recipe, dataset, pool, streams, self.tracker, self._distill_slot(dataset), numbers)
         except Diverged as reason:
-            return replace(finding, seconds=clock.seconds, state="failed", reason=str(reason))
+            return replace(result, seconds=clock.seconds, state="failed", reason=str(reason))
         save(synthetic, recipe, dataset, self.folder)
         with clock("evaluate"):
-            found = self._evaluate(synthetic, dataset, streams.evaluation)
+            evaluations = self._evaluate(synthetic, dataset, streams.evaluation)
         return replace(
-            finding, seconds=clock.seconds,
-            accuracies={arch: evaluation.accuracies for arch, evaluation in found.items()},
-            class_accuracy={arch: evaluation.class_accuracy for arch, evaluation in found.items()},
+            result, seconds=clock.seconds,
+            accuracies={arch: evaluation.accuracies for arch, evaluation in evaluations.items()},
+            class_accuracy={arch: evaluation.class_accuracy for arch, evaluation in evaluations.items()},
         )  # fmt: skip
 
     def _slot(self, name: str, **further: str) -> FileSlot:
-        """Where a part of the trial keeps its checkpoints; they count for this recipe and these data only."""
+        """Where a part of the trial keeps its checkpoints; they are valid for this recipe and these data only."""
         owner = {"key": self.recipe.key(), "data": json.dumps(self.checksums, sort_keys=True), **further}
         return FileSlot(self.folder / CHECKPOINT / f"{name}.safetensors", owner, self.checkpoints)
 
-    def _watched(self, dataset: Dataset) -> Slot:
-        """The slot of the distillation, with the looks that are wanted."""
+    def _distill_slot(self, dataset: Dataset) -> Slot:
+        """Where the distillation keeps its checkpoints, with intermediate evaluations if it can be pruned."""
         slot = self._slot("distill")
-        if self.looks is None:
+        if self.pruning is None:
             return slot
         record = self.folder / CHECKPOINT / "looks.json"
-        return WatchedSlot(slot, self.looks, partial(self._measure, dataset), record)
+        return PruningSlot(slot, self.pruning, partial(self._measure, dataset), record)
 
     def _measure(self, dataset: Dataset, images: torch.Tensor, step: int) -> float:
-        """The accuracy on the set as it is after ``step``: of one network, trained by the rule of the recipe.
+        """The accuracy of the synthetic set after ``step``: one network, trained by the recipe's evaluation rule.
 
-        With a quarter of the epochs an α of 1000 looked better than the 100 that was better in the end.
+        With a quarter of the epochs, α = 1000 ranked above α = 100, which was better at the end.
         """
         recipe, evaluated = self.recipe, self.recipe.eval_archs.split("+")
         arch = recipe.arch if recipe.arch in evaluated else evaluated[0]
         labels = torch.arange(len(dataset.classes), device=images.device).repeat_interleave(recipe.ipc)
-        found = evaluate(
+        evaluation = evaluate(
             Synthetic(images, labels, recipe.ipc), dataset, arch, 1, rng.generator(recipe.seed, "look", step),
             rule_for(recipe, arch), width=recipe.width, numerics=self.choice.of(0),
-            progress=partial(self.tracker.progress, f"look {arch}"),
+            progress=partial(self.tracker.progress, f"intermediate evaluation {arch}"),
         )  # fmt: skip
-        self.tracker.log({"accuracy_so_far": found.mean}, step)
-        return found.mean
+        self.tracker.log({"accuracy_so_far": evaluation.mean}, step)
+        return evaluation.mean
 
     def _network_slot(self, arch: str, judged: str, index: int) -> FileSlot:
         return self._slot(f"evaluate-{arch}-{index}", judged=judged)
 
-    def _pool(self, dataset: Dataset, wanted: Wanted) -> ptm_pool.Pool | None:
+    def _pool(self, dataset: Dataset, ptm_epochs_needed: PtmEpochs) -> ptm_pool.Pool | None:
         recipe, specs = self.recipe, spec.of(self.recipe)
         if not specs:
             return None
@@ -214,38 +218,38 @@ class _Trial:
             return published.load(foundation, dataset)
         source = dataset if recipe.source == "target" else data.load(recipe.source, device=self.choice.device)
         self.checksums[recipe.source_dataset] = source.checksum
-        for one in (one for seeds in specs for one in seeds):
-            tell = partial(self.tracker.progress, f"pretrain {one.arch} {one.seed}")
-            tell(0, recipe.ptm_epoch)
-            epochs = {recipe.ptm_epoch, *wanted.get(one, ())}
-            numbers = self.choice.of(flops.training(one, max(epochs), source))
-            training.ensure(one, epochs, source, tell, self.checkpoints, numbers)
+        for ptm in (ptm for seeds in specs for ptm in seeds):
+            progress = partial(self.tracker.progress, f"pretrain {ptm.arch} {ptm.seed}")
+            progress(0, recipe.ptm_epoch)
+            epochs = {recipe.ptm_epoch, *ptm_epochs_needed.get(ptm, ())}
+            numbers = self.choice.of(flops.training(ptm, max(epochs), source))
+            training.ensure(ptm, epochs, source, progress, self.checkpoints, numbers)
         view = renormalize.restated(dataset, source) if recipe.ptm_statistics == "source" else None
         return ptm_pool.load(specs, recipe.ptm_epoch, source, view)
 
     def _evaluate(self, synthetic: Synthetic, dataset: Dataset, generator: torch.Generator) -> dict[str, Evaluation]:
         recipe = self.recipe
         judged = hashlib.sha256(synthetic.images.cpu().numpy().tobytes()).hexdigest()[:16]
-        found = {}
+        evaluations = {}
         for arch in recipe.eval_archs.split("+"):
             rule = rule_for(recipe, arch)
-            found[arch] = evaluate(
+            evaluations[arch] = evaluate(
                 synthetic, dataset, arch, recipe.eval_nets, generator, rule, width=recipe.width,
                 progress=partial(self.tracker.progress, f"evaluate {arch}"),
                 slots=partial(self._network_slot, arch, judged),
                 numerics=self.choice.of(flops.evaluation(recipe, arch, rule, dataset)),
             )  # fmt: skip
-        return found
+        return evaluations
 
 
 def rule_for(recipe: Recipe, arch: str) -> Rule:
-    """How ``arch`` is evaluated: the recipe's rule, with the recipe's numbers in place of the rule's own."""
+    """The evaluation rule for ``arch``: the recipe's rule, with the recipe's own numbers replacing the rule's."""
     rule = named(recipe.eval_rule, recipe.eval_strategy, recipe.target, arch)
     return replace(rule, epochs=recipe.eval_epochs or rule.epochs, batch=recipe.eval_batch, lr=recipe.eval_lr)
 
 
 def _show_real(dataset: Dataset, ipc: int, tracker: Tracker) -> None:
-    """One picture of real images to compare with: the first of each class."""
+    """Log the first real images of each class, for comparison."""
     most = min(10, ipc, min(len(indices) for indices in dataset.per_class))
     images = torch.stack([dataset.images[indices[:most]] for indices in dataset.per_class])
     real = dataset.denormalize(images.flatten(0, 1)).unflatten(0, images.shape[:2])
@@ -253,7 +257,7 @@ def _show_real(dataset: Dataset, ipc: int, tracker: Tracker) -> None:
 
 
 def save(synthetic: Synthetic, recipe: Recipe, dataset: Dataset, folder: Path) -> None:
-    """Write ``synthetic.safetensors``: images in normalized space, labels, and what a reader needs to know of them."""
+    """Write ``synthetic.safetensors``: images in normalized space, labels, and the metadata a reader needs."""
     metadata = {
         "dataset": recipe.target, "classes": "\n".join(dataset.classes), "mean": str(list(dataset.mean)),
         "std": str(list(dataset.std)), "ipc": str(recipe.ipc), "method": recipe.method, "key": recipe.key(),

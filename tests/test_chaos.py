@@ -27,7 +27,7 @@ BLOWS = [
     "cut distill.safetensors", "cut evaluate-*.safetensors", "cut synthetic_*.png",
 ]  # fmt: skip
 Restart = Callable[[float], None] | None  # of the database, after so many seconds
-LOST = re.compile(r"lost: \S+:(\d+) was not heard of")
+LOST = re.compile(r"lost: no heartbeat from \S+:(\d+) for")
 
 
 @pytest.fixture(scope="module")

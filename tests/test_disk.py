@@ -40,12 +40,12 @@ def test_room_is_free_space_and_leave_to_use_it(monkeypatch: pytest.MonkeyPatch)
     here = Path("not/yet/there")
     for free, total, room in ((300 << 20, 1 << 40, True), (100 << 20, 1 << 40, False), (10 << 20, 64 << 20, True)):
         usage(free, total)
-        assert files.has_room(here) is room
+        assert files.has_free_space(here) is room
     usage(1 << 40, 1 << 40)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))  # what a quota does: plenty is free, and not for us
     try:
-        assert not files.has_room(here)
+        assert not files.has_free_space(here)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert not list(Path.cwd().iterdir())

@@ -68,7 +68,7 @@ def at_work(backend: OptunaBackend, host: Host) -> bool:
 
 
 def lost(backend: OptunaBackend, host: Host) -> int:
-    return sum(one.reason.startswith(f"lost: {host.name}:") for one in backend.attempts())
+    return sum(one.reason.startswith(f"lost: no heartbeat from {host.name}:") for one in backend.attempts())
 
 
 def table(host: Host, name: str) -> tuple[object, str]:

@@ -1,13 +1,15 @@
-"""An agent takes points from a backend and runs them on one device until the queue is drained.
+"""An agent claims cells from a queue and runs them on one device until the queue is drained.
 
-The only package that sees both a backend and ``trial``. What becomes of a trial that does not end well:
+The only package that imports both a backend and ``trial``. What happens to a trial that ends without a result:
 
-- an exception spends one of the point's attempts, and its reason is kept;
-- a loss that is no longer a number is a finding: the point is ended with its reason, and not tried again;
-- when the GPU's memory was too small, the point goes back unspent, once, and is retried while no other trial is on its
-  GPU (``turns``); this process is replaced, as after every device error;
-- when the disk was full, the point goes back unspent, and the agent pauses until there is room again;
-- when three different points in a row failed here, it is the slot that is bad: it is closed (``streak``).
+- an exception spends one of the cell's attempts, and its reason is recorded;
+- a diverged loss is a finding: the cell fails with its reason and is not retried;
+- if the GPU ran out of memory, the cell is released, once, and retried while no other trial uses the GPU
+  (``gpu_lock``); the agent's process is replaced, as after every device error;
+- if the disk was full, the cell is released, and the agent waits for free disk space;
+- if three different cells failed one after the other, the device is bad, and its agent ends (``failures``).
+
+``worker.classify`` has the table.
 """
 
 from __future__ import annotations
@@ -19,16 +21,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ddsweep import device
-from ddsweep.agent.failures import Streak
+from ddsweep.agent.failures import ConsecutiveFailures
 from ddsweep.agent.failures import is_device_error as is_device_error
-from ddsweep.agent.gpu_lock import Turns
-from ddsweep.agent.shutdown import Leaving as Leaving
+from ddsweep.agent.gpu_lock import GpuLock
+from ddsweep.agent.shutdown import Shutdown as Shutdown
 from ddsweep.agent.shutdown import Stopped as Stopped
 from ddsweep.agent.shutdown import name as name
-from ddsweep.agent.shutdown import pulse
+from ddsweep.agent.shutdown import reporting
 from ddsweep.agent.worker import Agent as Agent
-from ddsweep.agent.worker import BadSlot as BadSlot
-from ddsweep.agent.worker import Poisoned as Poisoned
+from ddsweep.agent.worker import BadDevice as BadDevice
+from ddsweep.agent.worker import RestartNeeded as RestartNeeded
 from ddsweep.backends import connect
 from ddsweep.recipe import verify
 from ddsweep.sweep import Sweep
@@ -37,61 +39,73 @@ from ddsweep.trackers.status import AgentStatus, StatusTracker, clear
 from ddsweep.trackers.status import folder as status_folder
 
 logger = logging.getLogger(__name__)
-PULSES = 3  # reports to the storage during one beat of a lease: who stops a sweep does not wait long
-POISONED = 75  # exit status: this process can no longer be trusted, start a fresh one
-BAD_SLOT = 76  # exit status: different points keep failing here, start no other one
+REPORTS = 3  # status reports per heartbeat interval: whoever stops a sweep should not have to wait long
+RESTART_NEEDED = 75  # exit status: this process can no longer be trusted, start another one
+BAD_DEVICE = 76  # exit status: different cells keep failing here, start no other agent
 
 
 @dataclass(frozen=True)
-class Post:
-    """Where an agent works.
+class Placement:
+    """Where an agent runs.
 
     Attributes:
-        on: the device, as torch spells it in this process.
-        slot: the device for people (``gpu 3 · 2``); empty: ``on``.
-        threads: CPU threads; 0: torch's own choice.
-        streak: file of what failed on this slot before; None: nobody keeps it.
+        device: the device, as torch spells it in this process.
+        device_label: the device as people read it (``gpu 3 · 2``); empty: ``device``.
+        threads: CPU threads; 0: torch's default.
+        failures: file of the consecutive failures on this device; None: they are not kept across processes.
     """
 
-    on: str
-    slot: str = ""
+    device: str
+    device_label: str = ""
     threads: int = 0
-    streak: Path | None = None
+    failures: Path | None = None
+
+    @property
+    def label(self) -> str:
+        """The device as people read it."""
+        return self.device_label or self.device
 
 
-def main(sweep_name: str, storage: str, runs: Path, post: Post, further: Sequence[Tracker] = ()) -> int:
-    """The body of ``ddsweep agent``.
+def main(sweep_name: str, storage: str, runs: Path, placement: Placement, trackers: Sequence[Tracker] = ()) -> int:
+    """Run an agent (``ddsweep agent``).
 
     Returns:
-        0: the queue is drained, or the agent was asked to leave; ``POISONED``: start a fresh process on this slot;
-        ``BAD_SLOT``: do not.
+        0: the queue is drained, or the agent was asked to stop; ``RESTART_NEEDED``: start another process on this
+        device; ``BAD_DEVICE``: do not.
 
     Raises:
-        UserError: no such storage or sweep; or this host lacks the plugins that the sweep was launched with.
+        UserError: the storage or the sweep does not exist, or this host lacks the plugins that the sweep needs.
     """
     store = connect(storage, artifacts=runs / "artifacts", patient=True)
     backend, sweep = store.sweep(sweep_name), Sweep.from_definition(store.load_definition(sweep_name).definition)
     verify(sweep.recipes)
     clear(status_folder(runs, sweep_name))
-    status = StatusTracker(status_folder(runs, sweep_name), AgentStatus(name(), post.slot or post.on, sweep_name))
+    status = StatusTracker(status_folder(runs, sweep_name), AgentStatus(name(), placement.label, sweep_name))
     status.idle()
-    if post.threads:
+    if placement.threads:
         import torch
 
-        torch.set_num_threads(post.threads)
-    one = Agent(
-        backend, sweep, runs, post.on, status, turns=Turns(device.identity(post.on)), streak=Streak.read(post.streak),
-        shelf=None if store.lies_in(runs) else store, further=FanOut(*further),
-    )  # fmt: skip
-    before = signal.signal(signal.SIGTERM, one.leaving.hear)
+        torch.set_num_threads(placement.threads)
+    agent = Agent(
+        backend,
+        sweep,
+        runs,
+        placement.device,
+        status,
+        gpu_lock=GpuLock(device.identity(placement.device)),
+        failures=ConsecutiveFailures.read(placement.failures),
+        store=None if store.lies_in(runs) else store,
+        tracker=FanOut(*trackers),
+    )
+    before = signal.signal(signal.SIGTERM, agent.shutdown.handle_signal)
     try:
-        with pulse(backend, status.status, one.leaving, store.lease.beat / PULSES):
-            one.work()
-    except Poisoned:
-        return POISONED
-    except BadSlot as reason:
-        logger.error("different cells fail here one after the other; this slot takes no more: %s", reason)
-        return BAD_SLOT
+        with reporting(backend, status.status, agent.shutdown, store.lease.beat / REPORTS):
+            agent.work()
+    except RestartNeeded:
+        return RESTART_NEEDED
+    except BadDevice as reason:
+        logger.error("different cells failed one after the other; this agent ends: %s", reason)
+        return BAD_DEVICE
     finally:
         signal.signal(signal.SIGTERM, before)
         status.close()

@@ -1,4 +1,4 @@
-"""Failures in a row on one slot: what tells a bad GPU, or a host without the data, from a bad cell."""
+"""Consecutive failures on one device: they distinguish a bad GPU, or a host without the data, from a bad cell."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Self
 from ddsweep import files
 from ddsweep.errors import UserError
 
-MOST = 3  # different cells that fail in a row before the slot is closed
+MAX_FAILURES = 3  # different cells that fail one after the other before an agent's device counts as bad
 
 
 @dataclass
-class Streak:
-    """The cells that failed since the last one that ended here, with their reasons.
+class ConsecutiveFailures:
+    """The cells that failed on a device since the last one that ended there, with their reasons.
 
-    Attempts of one and the same cell count once: a cell that cannot be run says nothing about the slot. A cell that
-    diverged is an end like any other.
+    Several attempts at one cell count once: a cell that cannot run says nothing about the device. A cell whose loss
+    diverged has ended like any other.
 
     Attributes:
-        path: a file that lets the streak outlive the agent's process, for its launcher and its successor.
+        path: a file by which the failures outlive the agent's process, for its launcher and its successor.
         failed: cell → why it failed last.
-        ended: how many cells ended here.
+        ended: how many cells have ended here.
     """
 
     path: Path | None = None
@@ -32,29 +32,29 @@ class Streak:
 
     @classmethod
     def read(cls, path: Path | None) -> Self:
-        """What a process before this one left; nothing if there was none."""
+        """What an earlier process has recorded; no failures if there was none."""
         try:
             return cls(path, **files.read_json(path)) if path else cls()
         except (UserError, TypeError):
             return cls(path)
 
     @property
-    def bad(self) -> bool:
-        """Whether the slot has to be closed."""
-        return len(self.failed) >= MOST
+    def limit_reached(self) -> bool:
+        """Whether the device counts as bad."""
+        return len(self.failed) >= MAX_FAILURES
 
-    def end(self) -> None:
-        """A cell ended here."""
+    def reset(self) -> None:
+        """Record that a cell ended here."""
         self.failed, self.ended = {}, self.ended + 1
         self._write()
 
-    def fail(self, cell: str, reason: str) -> None:
-        """An attempt at a cell failed here."""
+    def add(self, cell: str, reason: str) -> None:
+        """Record that an attempt at a cell failed here."""
         self.failed[cell] = reason
         self._write()
 
-    def forget(self, cell: str) -> None:
-        """An attempt at a cell was broken off, for no fault of the slot's."""
+    def discard(self, cell: str) -> None:
+        """Do not count a cell: its attempt was interrupted for a reason unrelated to the device."""
         if self.failed.pop(cell, None) is not None:
             self._write()
 
@@ -62,12 +62,12 @@ class Streak:
         if self.path is not None:
             values = asdict(self)
             del values["path"]
-            with contextlib.suppress(UserError):  # a full disk: the launcher then counts deaths only
+            with contextlib.suppress(UserError):  # a full disk: the launcher then counts dead processes only
                 files.write_json(self.path, values)
 
 
 def out_of_memory(error: BaseException | None) -> bool:
-    """Whether the device's memory was too small for what was on it, behind whatever error."""
+    """Whether an error, or one that caused it, is the GPU running out of memory."""
     import torch
 
     while error is not None:
@@ -78,5 +78,5 @@ def out_of_memory(error: BaseException | None) -> bool:
 
 
 def is_device_error(error: BaseException) -> bool:
-    """CUDA errors and exhausted device memory: their process may not be used again."""
+    """Whether an error is from CUDA or exhausted GPU memory: its process must not be used any further."""
     return out_of_memory(error) or "CUDA error" in str(error)

@@ -1,4 +1,4 @@
-"""Turns on one GPU: trials share it, and one that ran out of memory is retried while no other is there."""
+"""Locks on one GPU: trials share it, and a trial that ran out of memory is retried while no other one uses it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-LOOK = 0.5  # seconds between two tries
+POLL_SECONDS = 0.5
 
-GoOn = Callable[[], bool]
+KeepWaiting = Callable[[], bool]
 
 
 def _folder() -> Path:
@@ -22,45 +22,45 @@ def _folder() -> Path:
 
 
 @dataclass(frozen=True)
-class Turns:
-    """Two file locks per GPU, among the agents of one user on one host; the system frees those of a dead agent.
+class GpuLock:
+    """Two file locks per GPU, among the agents of one user on one host; the system releases those of a dead agent.
 
-    The room is held by every trial on the GPU; the gate is passed by whoever wants in, and kept by a trial that waits
-    for the room to be empty: those that come after it wait too, or it would wait for ever.
+    ``use`` is held, shared or exclusively, by every trial on the GPU. ``gate`` is passed before that, and kept by a
+    trial that waits for exclusive use: trials that arrive later wait at the gate, or it would wait forever.
 
     Attributes:
-        gpu: what tells the GPU from others of this host (``device.identity``).
-        folder: where the locks lie; on this host's own disk, for flock does not cross hosts everywhere.
+        gpu: distinguishes the GPU from others of this host (``device.identity``).
+        folder: where the lock files are; on this host's own disk, because flock does not work across hosts everywhere.
     """
 
     gpu: str
     folder: Path = field(default_factory=_folder)
 
     @contextlib.contextmanager
-    def shared(self, go_on: GoOn) -> Iterator[bool]:
-        """Be on the GPU beside others. False, and not there, if ``go_on`` said no while it was another's alone."""
-        with self._file("gate") as gate, self._file("room") as room:
-            inside = _take(gate, fcntl.LOCK_SH, go_on) and _take(room, fcntl.LOCK_SH, go_on)
+    def shared(self, keep_waiting: KeepWaiting) -> Iterator[bool]:
+        """Use the GPU beside other trials. Yields False, without the lock, if ``keep_waiting`` returned False first."""
+        with self._file("gate") as gate, self._file("use") as use:
+            acquired = _acquire(gate, fcntl.LOCK_SH, keep_waiting) and _acquire(use, fcntl.LOCK_SH, keep_waiting)
             fcntl.flock(gate, fcntl.LOCK_UN)
-            yield inside
+            yield acquired
 
     @contextlib.contextmanager
-    def alone(self, go_on: GoOn) -> Iterator[bool]:
-        """Be on the GPU alone, when the others' trials have ended. False if ``go_on`` said no before."""
-        with self._file("gate") as gate, self._file("room") as room:
-            yield _take(gate, fcntl.LOCK_EX, go_on) and _take(room, fcntl.LOCK_EX, go_on)
+    def exclusive(self, keep_waiting: KeepWaiting) -> Iterator[bool]:
+        """Use the GPU alone, once other trials have ended. Yields False if ``keep_waiting`` returned False first."""
+        with self._file("gate") as gate, self._file("use") as use:
+            yield _acquire(gate, fcntl.LOCK_EX, keep_waiting) and _acquire(use, fcntl.LOCK_EX, keep_waiting)
 
     def _file(self, part: str) -> IO[str]:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return (self.folder / f"{self.gpu}.{part}").open("a")
 
 
-def _take(file: IO[str], kind: int, go_on: GoOn) -> bool:
-    while go_on():
+def _acquire(file: IO[str], kind: int, keep_waiting: KeepWaiting) -> bool:
+    while keep_waiting():
         try:
             fcntl.flock(file, kind | fcntl.LOCK_NB)
         except BlockingIOError:
-            time.sleep(LOOK)
+            time.sleep(POLL_SECONDS)
         else:
             return True
     return False

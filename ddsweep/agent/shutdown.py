@@ -1,4 +1,4 @@
-"""How an agent is asked to leave: by a signal as soon as it can, or by ``ddsweep stop`` after the cell in hand."""
+"""How an agent is asked to stop: by a signal as soon as possible, or by ``ddsweep stop`` after the current cell."""
 
 from __future__ import annotations
 
@@ -18,113 +18,113 @@ if TYPE_CHECKING:
     from ddsweep.backends import Queue
     from ddsweep.trackers.status import AgentStatus
 
-# seconds that a trial has to save; launchers kill after 20 to 30, and giving the cell back takes a few
-PATIENCE = 12.0
+# time a trial has to save its state; launchers kill after 20 to 30 seconds, and releasing the cell takes a few
+SAVE_SECONDS = 12.0
 logger = logging.getLogger(__name__)
 
 
 class Stopped(BaseException):
-    """The agent was asked to leave: the cell in hand goes back, unspent."""
+    """The agent was asked to stop now: the current cell is released, and no attempt is spent."""
 
 
 def name() -> str:
-    """HOST:PID, which tells agents apart."""
+    """HOST:PID, which identifies an agent."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-class Leaving:
-    """A request to leave (TERM). A trial that runs saves its state at its next boundary, or is cut off after a while.
+class Shutdown:
+    """A request to stop. A running trial saves its state at its next boundary, or is cut off after ``SAVE_SECONDS``.
 
-    Between two trials it is heard before the next claim: a cell can never get lost between being claimed and being
-    held, nor an answer be cut short.
+    Between two trials the request takes effect before the next claim. So no cell is lost between being claimed and
+    being held, and no outcome is interrupted while it is recorded.
 
     Attributes:
-        asked: leave now.
-        draining: leave when the cell in hand is done.
+        now: stop now (SIGTERM, or ``ddsweep stop --now``).
+        draining: stop when the current cell is done.
     """
 
     def __init__(self) -> None:
-        self.asked = self.draining = False
-        self._inside = False
+        self.now = self.draining = False
+        self._trial_running = False
 
     @property
-    def soon(self) -> bool:
-        """Whether no further cell may be taken."""
-        return self.asked or self.draining
+    def requested(self) -> bool:
+        """Whether the agent must not claim another cell."""
+        return self.now or self.draining
 
-    def heed(self, mode: str) -> None:
-        """A request from the storage, in any thread: ``drain``, ``now``, or none."""
+    def request(self, mode: str) -> None:
+        """Apply what the storage asks for, in any thread: ``drain``, ``now``, or nothing (empty)."""
         if mode == "drain":
             self.draining = True
-        elif mode == "now" and not self.asked:
-            self.asked = True
-            os.kill(os.getpid(), signal.SIGTERM)  # whatever the main thread is waiting for, it hears this
+        elif mode == "now" and not self.now:
+            self.now = True
+            os.kill(os.getpid(), signal.SIGTERM)  # interrupts whatever the main thread is waiting for
 
     @property
     def checkpoints(self) -> Checkpoints:
-        """For a trial: when to save, and that it has to leave."""
-        return Checkpoints(leave=lambda: self.asked)
+        """For a trial: when to save, and whether it has to stop."""
+        return Checkpoints(leave=lambda: self.now)
 
-    def hear(self, signum: int, frame: object) -> None:
-        """The signal handler."""
-        self.asked = True
-        if self._inside and not _ticking():  # whoever asks twice does not shorten the time, nor lengthen it
-            signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+    def handle_signal(self, signum: int, frame: object) -> None:
+        """Handle SIGTERM. A second signal neither shortens nor extends the time to save."""
+        self.now = True
+        if self._trial_running and not _timer_running():
+            signal.setitimer(signal.ITIMER_REAL, SAVE_SECONDS)
 
     @contextlib.contextmanager
-    def heard(self) -> Iterator[None]:
-        """Inside, a request raises ``Stopped``: when the trial has saved, or else after ``PATIENCE`` seconds.
+    def interruptible(self) -> Iterator[None]:
+        """Run a trial in this block, in the main thread: a request raises ``Stopped`` there.
 
-        In the main thread only.
+        That happens when the trial has saved its state, or else after ``SAVE_SECONDS``.
         """
         before = signal.signal(signal.SIGALRM, self._cut_off)
-        self._inside = True
+        self._trial_running = True
         try:
-            if self.asked:
+            if self.now:
                 raise Stopped
             yield
         except Interrupted:
             raise Stopped from None
         finally:
-            self._inside = False
+            self._trial_running = False
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
 
     def _cut_off(self, signum: int, frame: object) -> None:
-        if self._inside:
-            self._inside = False
+        if self._trial_running:
+            self._trial_running = False
             raise Stopped
 
 
-def _ticking() -> bool:
+def _timer_running() -> bool:
     return signal.getitimer(signal.ITIMER_REAL)[0] > 0
 
 
 @contextlib.contextmanager
-def pulse(backend: Queue, status: AgentStatus, leaving: Leaving, every: float) -> Iterator[None]:
-    """Inside the block a thread reports ``status`` and hears requests to stop, every ``every`` seconds.
+def reporting(backend: Queue, status: AgentStatus, shutdown: Shutdown, interval: float) -> Iterator[None]:
+    """Within the block a thread reports ``status`` and receives stop requests every ``interval`` seconds.
 
-    A report that does not arrive is logged and costs nothing. After the block the agent is no longer listed.
+    A report that fails is logged, nothing more. After the block the agent is no longer listed.
     """
     done = threading.Event()
 
-    def beat() -> None:
+    def run() -> None:
         while True:
             try:
                 mode = backend.report(status.agent, asdict(status))
                 if not done.is_set():
-                    leaving.heed(mode)
+                    shutdown.request(mode)
             except Exception as error:
-                logger.warning("the storage does not hear what this agent does (%s)", error)
-            if done.wait(every):
+                logger.warning("the agent's status could not be reported to the storage (%s)", error)
+            if done.wait(interval):
                 return
 
-    thread = threading.Thread(target=beat, name="pulse", daemon=True)
+    thread = threading.Thread(target=run, name="report status", daemon=True)
     thread.start()
     try:
         yield
     finally:
         done.set()
-        thread.join(every)
+        thread.join(interval)
         with contextlib.suppress(Exception):
             backend.forget(status.agent)

@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ddsweep import agent, device, processes
-from ddsweep.agent import BAD_SLOT, Leaving, Post
-from ddsweep.agent.wandb_trial import Place, Record
+from ddsweep.agent import BAD_DEVICE, Placement, Shutdown
+from ddsweep.agent.wandb_trial import Record, TrialPlacement
 from ddsweep.trackers import status
 
 logger = logging.getLogger(__name__)
-LOOK = 0.5  # seconds between two looks at the agent
+POLL_SECONDS = 0.5
 # Seconds after each interrupt, as W&B's agent understands them: wait for the trial, end it (TERM), kill it. A trial
 # takes up to 12 to save and 15 to tell W&B; launchers wait for 30.
 PATIENCE = (1.0, 27.5, 1.0)
@@ -31,26 +31,26 @@ OURS = "WANDB_SERVICE"  # a helper process of W&B's client; it ends with the pro
 
 
 @dataclass(frozen=True)
-class Hire:
+class WandbAgent:
     """What one of W&B's agents is told.
 
     Attributes:
         sweep: ``NAME@PROFILE``.
         path: the sweep on W&B, ``ENTITY/PROJECT/ID``.
         runs: the folder of all runs, absolute.
-        post: where it works.
+        placement: where it works.
     """
 
     sweep: str
     path: str
     runs: Path
-    post: Post
+    placement: Placement
 
     @property
-    def streak(self) -> Path:
-        """What failed on this slot, as its trials tell it."""
-        own = status.folder(self.runs, self.sweep) / f"{agent.name().replace(':', '-')}.streak"
-        return self.post.streak or own
+    def failures(self) -> Path:
+        """File of the consecutive failures of its trials."""
+        default = status.folder(self.runs, self.sweep) / f"{agent.name().replace(':', '-')}.failures"
+        return self.placement.failures or default
 
     def environment(self) -> dict[str, str]:
         """The agent's environment, which its trials inherit: the device, the folders, and where ``ddsweep`` is.
@@ -58,51 +58,53 @@ class Hire:
         W&B's agent ends after a few failures by default. A grid may hold many for reasons of its own, so that
         ``Record`` decides. The key stays where W&B looks for it.
         """
-        told = {
+        own = {
             "PATH": os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)]),
             "WANDB_DIR": str(self.runs), "WANDB_AGENT_DISABLE_FLAPPING": "true",
             "WANDB_AGENT_MAX_INITIAL_FAILURES": str(sys.maxsize),
-            "DDSWEEP_RUNS": str(self.runs), "DDSWEEP_SLOT": self.post.slot or self.post.on,
-            "DDSWEEP_AGENT": agent.name(), "DDSWEEP_STREAK": str(self.streak),
+            "DDSWEEP_RUNS": str(self.runs), "DDSWEEP_DEVICE_LABEL": self.placement.label,
+            "DDSWEEP_AGENT": agent.name(), "DDSWEEP_FAILURES": str(self.failures),
         }  # fmt: skip
-        if self.post.threads:
-            told["OMP_NUM_THREADS"] = str(self.post.threads)
+        if self.placement.threads:
+            own["OMP_NUM_THREADS"] = str(self.placement.threads)
         inherited = {name: value for name, value in os.environ.items() if name != OURS}
-        return inherited | told | alone(self.post.on)
+        return inherited | own | only_device(self.placement.device)
 
 
-def alone(on: str) -> dict[str, str]:
+def only_device(name: str) -> dict[str, str]:
     """The variables under which a process sees this device and no other GPU."""
-    kind, _, number = on.partition(":")
+    kind, _, number = name.partition(":")
     if kind != "cuda":
-        return {"DDSWEEP_DEVICE": on}
+        return {"DDSWEEP_DEVICE": name}
     (slot,) = device.gpus(number or "0")
     return {"DDSWEEP_DEVICE": slot.device} | slot.environment
 
 
-def main(hire: Hire) -> int:
+def main(wandb_agent: WandbAgent) -> int:
     """The body of ``ddsweep agent --backend wandb``.
 
     Returns:
         0 when W&B has no more points, or after a request to leave (TERM); 1 when W&B's agent died, which its log
-        explains; ``BAD_SLOT`` when different trials in a row failed here.
+        explains; ``BAD_DEVICE`` when different trials failed here one after the other.
     """
-    leaving, post = Leaving(), hire.post
-    before = signal.signal(signal.SIGTERM, leaving.hear)
+    shutdown, placement = Shutdown(), wandb_agent.placement
+    before = signal.signal(signal.SIGTERM, shutdown.handle_signal)
     try:
-        with Place(hire.sweep, hire.runs, post.on, post.slot).shown() as shown:
+        with TrialPlacement(
+            wandb_agent.sweep, wandb_agent.runs, placement.device, placement.device_label
+        ).shown() as shown:
             shown.idle()
-            return _look_after(_start(hire), leaving, hire.streak)
+            return _supervise(_start(wandb_agent), shutdown, wandb_agent.failures)
     finally:
-        if post.streak is None:
-            hire.streak.unlink(missing_ok=True)
+        if placement.failures is None:
+            wandb_agent.failures.unlink(missing_ok=True)
         signal.signal(signal.SIGTERM, before)
 
 
-def _start(hire: Hire) -> subprocess.Popen[bytes]:
+def _start(wandb_agent: WandbAgent) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "wandb", "agent", hire.path],
-        env=hire.environment(), stdin=subprocess.DEVNULL, preexec_fn=_prepare,
+        [sys.executable, "-m", "wandb", "agent", wandb_agent.path],
+        env=wandb_agent.environment(), stdin=subprocess.DEVNULL, preexec_fn=_prepare,
         process_group=0,  # the terminal's Ctrl-C is ours to pass on
     )  # fmt: skip
 
@@ -113,22 +115,22 @@ def _prepare() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def _look_after(process: subprocess.Popen[bytes], leaving: Leaving, streak: Path) -> int:
+def _supervise(process: subprocess.Popen[bytes], shutdown: Shutdown, failures: Path) -> int:
     """Until W&B's agent ends, by itself or by us; see ``main``."""
     try:
         while (ended := process.poll()) is None:
-            if leaving.asked:
+            if shutdown.now:
                 return 0
-            if Record(streak).bad:
-                logger.error("different trials failed here one after the other; this slot takes no more")
-                return BAD_SLOT
-            time.sleep(LOOK)
+            if Record(failures).limit_reached:
+                logger.error("different trials failed here one after the other; this agent ends")
+                return BAD_DEVICE
+            time.sleep(POLL_SECONDS)
         return 0 if ended == 0 else 1
     finally:
-        _dismiss(process)
+        _stop(process)
 
 
-def _dismiss(process: subprocess.Popen[bytes]) -> None:
+def _stop(process: subprocess.Popen[bytes]) -> None:
     """End W&B's agent as Ctrl-C does: its trial is asked first. An orphaned one leaves by itself."""
     for patience in PATIENCE:
         if process.poll() is not None:

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ddsweep import agent, files, sweep
-from ddsweep.agent import Leaving, Stopped
-from ddsweep.agent.failures import MOST, Streak
+from ddsweep.agent import Shutdown, Stopped
+from ddsweep.agent.failures import MAX_FAILURES, ConsecutiveFailures
 from ddsweep.backends import Point, rules
 from ddsweep.backends.local import FolderStore
 from ddsweep.errors import UserError
 from ddsweep.pretrained import spec
-from ddsweep.pruning import Looks
+from ddsweep.pruning import Pruning
 from ddsweep.trackers import FanOut, Tracker, status
 from ddsweep.trackers.status import AgentStatus, StatusTracker
 
@@ -36,7 +36,7 @@ ATTEMPTS = 3  # where the sweep is not known on this machine
 FAILED = 1  # exit status: the run on W&B is marked failed and says why
 LEFT, STOPPED = 128 + signal.SIGTERM, 128 + signal.SIGINT
 DIED = "died"
-PAUSE = 15.0  # seconds between two looks whether a full disk has room again
+PAUSE = 15.0  # seconds between two checks whether a full disk has free space again
 
 
 class Spent(Exception):
@@ -44,29 +44,29 @@ class Spent(Exception):
 
 
 @dataclass(frozen=True)
-class Place:
+class TrialPlacement:
     """Where a trial runs, and for whom.
 
     Attributes:
         sweep: ``NAME@PROFILE``.
         runs: the folder of all runs.
-        on: the device, as torch spells it here.
-        slot: the device for people; empty: ``on``.
+        device: the device, as torch spells it here.
+        device_label: the device as people read it; empty: ``device``.
         agent: HOST:PID of the ``ddsweep agent`` that it runs for; empty: this process answers for itself.
-        streak: file of what failed on this slot before; None: nobody keeps it.
+        failures: file of the consecutive failures on this device; None: they are not kept.
     """
 
     sweep: str
     runs: Path
-    on: str
-    slot: str = ""
+    device: str
+    device_label: str = ""
     agent: str = ""
-    streak: Path | None = None
+    failures: Path | None = None
 
     @contextlib.contextmanager
     def shown(self) -> Iterator[StatusTracker]:
         """What ``ddsweep status`` reads: a file per agent, which its trials keep up to date one after the other."""
-        about = AgentStatus(self.agent or agent.name(), self.slot or self.on, self.sweep)
+        about = AgentStatus(self.agent or agent.name(), self.device_label or self.device, self.sweep)
         tracker = StatusTracker(status.folder(self.runs, self.sweep), about)
         try:
             yield tracker
@@ -75,51 +75,51 @@ class Place:
 
 
 class Record:
-    """What a slot's trials leave behind for its agent: which of them failed in a row, those that died included.
+    """What a device's trials leave behind for its agent: which of them failed in a row, those that died included.
 
     W&B's agent counts diverged trials too, which say nothing about a device, and not those that a signal killed. So a
     trial that begins counts as one that died, until it says otherwise.
     """
 
     def __init__(self, path: Path | None) -> None:
-        self._streak = Streak.read(path)
+        self._failures = ConsecutiveFailures.read(path)
 
     def begin(self, cell: str) -> None:
         """A trial begins."""
-        self._streak.fail(cell, DIED)
+        self._failures.add(cell, DIED)
 
     def fail(self, cell: str, reason: str) -> None:
         """It failed."""
-        self._streak.fail(cell, reason)
+        self._failures.add(cell, reason)
 
     def end(self) -> None:
         """It came to its end: complete, or diverged."""
-        self._streak.end()
+        self._failures.reset()
 
     def leave(self, cell: str) -> None:
         """It was asked to leave: that says nothing."""
-        self._streak.forget(cell)
+        self._failures.discard(cell)
 
     @property
-    def bad(self) -> bool:
-        """Whether the slot has to be closed; the latest, if it has not said how it ended, may still be at work."""
-        reasons = list(self._streak.failed.values())
-        return len(reasons) - (reasons[-1:] == [DIED]) >= MOST
+    def limit_reached(self) -> bool:
+        """Whether the device counts as bad; the latest, if it has not said how it ended, may still be at work."""
+        reasons = list(self._failures.failed.values())
+        return len(reasons) - (reasons[-1:] == [DIED]) >= MAX_FAILURES
 
 
-def main(recipe: Recipe, place: Place, tracker: WandbTracker) -> int:
+def main(recipe: Recipe, place: TrialPlacement, tracker: WandbTracker) -> int:
     """The body of ``ddsweep trial``; the exit status.
 
     TERM: leaves, and W&B gives the point to another agent where it can. An interrupt (how W&B's Stop button reaches a
     process): leaves, and the run stays stopped.
     """
-    record, leaving, cell = Record(place.streak), Leaving(), recipe.title()
+    record, shutdown, cell = Record(place.failures), Shutdown(), recipe.title()
     watched = Watched(recipe, place.sweep, place.runs, known(place))
-    before = signal.signal(signal.SIGTERM, leaving.hear)
+    before = signal.signal(signal.SIGTERM, shutdown.handle_signal)
     record.begin(cell)
     try:
-        with place.shown() as shown, leaving.heard():
-            result = attempts(recipe, place, FanOut(shown, tracker), leaving.checkpoints, watched.looks)
+        with place.shown() as shown, shutdown.interruptible():
+            result = attempts(recipe, place, FanOut(shown, tracker), shutdown.checkpoints, watched.pruning)
     except (Stopped, KeyboardInterrupt) as asked:
         if watched.last and tracker.stopped():
             record.end()
@@ -147,7 +147,7 @@ def failed(cell: str, reason: str) -> int:
 
 
 def attempts(
-    recipe: Recipe, place: Place, tracker: Tracker, checkpoints: Checkpoints, looks: Looks | None = None
+    recipe: Recipe, place: TrialPlacement, tracker: Tracker, checkpoints: Checkpoints, pruning: Pruning | None = None
 ) -> Result:  # fmt: skip
     """Try until there is a result. W&B never repeats a point of a grid, so a trial repeats itself.
 
@@ -159,41 +159,41 @@ def attempts(
     from ddsweep import trial
 
     cells = known(place)
-    wanted = spec.needs(cells.recipes) if cells else None
+    needed = spec.needs(cells.recipes) if cells else None
     most = cells.max_attempts if cells else ATTEMPTS
     reasons: list[str] = []
     while True:
         try:
-            return trial.run(recipe, tracker, place.on, place.runs, wanted, checkpoints, looks=looks)
+            return trial.run(recipe, tracker, place.device, place.runs, needed, checkpoints, pruning=pruning)
         except Exception as error:
             if files.is_full(error):
-                wait_for_room(place, tracker, error)
+                wait_for_disk(place, tracker, error)
                 continue
             hopeless = isinstance(error, UserError) or agent.is_device_error(error)
             logger.error("attempt %d of %d failed", len(reasons) + 1, most, exc_info=not isinstance(error, UserError))
             reasons.append(str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}")
             if hopeless or len(reasons) >= most:
-                raise Spent(told(reasons)) from None
+                raise Spent(numbered(reasons)) from None
 
 
-def told(reasons: Sequence[str]) -> str:
+def numbered(reasons: Sequence[str]) -> str:
     """The reasons of all attempts in one text."""
-    numbered = (f"attempt {number}: {reason}" for number, reason in enumerate(reasons, 1))
-    return reasons[0] if len(reasons) == 1 else "; ".join(numbered)
+    lines = (f"attempt {number}: {reason}" for number, reason in enumerate(reasons, 1))
+    return reasons[0] if len(reasons) == 1 else "; ".join(lines)
 
 
-def wait_for_room(place: Place, tracker: Tracker, error: Exception) -> None:
+def wait_for_disk(place: TrialPlacement, tracker: Tracker, error: Exception) -> None:
     """Wait until the disk that was full has room; being asked to leave ends the waiting."""
     folders = (place.runs, files.cache_dir(), Path(tempfile.gettempdir()))
-    full = [folder for folder in folders if not files.has_room(folder)] or [place.runs]
+    full = [folder for folder in folders if not files.has_free_space(folder)] or [place.runs]
     logger.warning("paused: disk full at %s (%s)", full[0], error)
     tracker.progress(f"paused: disk full at {full[0]}", 0, 0)
     time.sleep(PAUSE)
-    while not all(files.has_room(folder) for folder in full):
+    while not all(files.has_free_space(folder) for folder in full):
         time.sleep(PAUSE)
 
 
-def known(place: Place) -> Sweep | None:
+def known(place: TrialPlacement) -> Sweep | None:
     """The trial's sweep as it was launched from this runs folder, or as this machine has a file of it, if it does.
 
     Its other cells may need other epochs of the same PTMs, which are then kept; no number depends on it.
@@ -230,15 +230,15 @@ class Watched:
             self._store.note(self._name, self._point)
             early = sweep.search.early
         counted = range(1, max(early.bands) + 2) if early else ()
-        steps = (early.step(one, recipe.iterations) for one in counted) if early else ()
+        steps = (early.step(band, recipe.iterations) for band in counted) if early else ()
         self._steps = tuple(step for step in steps if step < recipe.iterations)
 
     @property
-    def looks(self) -> Looks | None:
+    def pruning(self) -> Pruning | None:
         """For the trial; None where W&B stops nothing."""
-        return Looks(self._steps, self._tell) if self._steps else None
+        return Pruning(self._steps, self._report) if self._steps else None
 
-    def _tell(self, step: int, accuracy: float) -> bool:
+    def _report(self, step: int, accuracy: float) -> bool:
         self.last = step, accuracy
         return True
 

@@ -1,4 +1,8 @@
-"""The agent's work: a point from the queue, a trial on the device, an answer."""
+"""The agent's side of a claimed cell, from top to bottom: claim, run the trial, classify its outcome, record it.
+
+``Agent.work`` claims cells in a loop, ``Agent._run`` takes a cell through its life, ``classify`` has the outcomes.
+Heartbeats are sent by the claim itself (``backends.claim``) until the outcome is recorded.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +11,19 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ddsweep import device, files
-from ddsweep.agent.failures import Streak, is_device_error, out_of_memory
-from ddsweep.agent.gpu_lock import Turns
-from ddsweep.agent.shutdown import Leaving, Stopped, name
+from ddsweep.agent.failures import ConsecutiveFailures, is_device_error, out_of_memory
+from ddsweep.agent.gpu_lock import GpuLock
+from ddsweep.agent.shutdown import Shutdown, Stopped, name
 from ddsweep.backends import Claim, Queue, attach_image
 from ddsweep.errors import UserError
 from ddsweep.pretrained import spec
 from ddsweep.pretrained.spec import Spec
-from ddsweep.pruning import Looks, Pruned
+from ddsweep.pruning import Pruned, Pruning
 from ddsweep.results import transfer
 from ddsweep.sweep import Sweep
 from ddsweep.trackers import FanOut, Tracker
@@ -31,24 +35,88 @@ if TYPE_CHECKING:
     from ddsweep.results.result import Result
 
 logger = logging.getLogger(__name__)
-IDLE = 1.0  # seconds between two looks at an empty queue
-RECONCILE = 30.0  # seconds between two looks for agents that died
-PAUSE = 15.0  # seconds between two looks whether a full disk has room again
-MEMORY = "out of memory"  # in a claim's note: what this point ran out of the last time
-
-Wanted = dict[Spec, set[int]]
+IDLE_SECONDS = 1.0  # between two checks of an empty queue
+RECONCILE_SECONDS = 30.0  # between two checks for agents that died
+PAUSE_SECONDS = 15.0  # between two checks whether a full disk has free space again
+MEMORY = "out of memory"  # key in a claim's note: the GPU ran out of memory in this attempt before
 
 
-class Poisoned(BaseException):
+class RestartNeeded(BaseException):
     """A device error after which nothing in this process can be trusted."""
 
 
-class NoRecipe(Exception):
-    """A search has drawn a point that is no recipe: a finding about its ranges, and not tried again."""
+class BadDevice(BaseException):
+    """Different cells failed one after the other on this device."""
 
 
-class BadSlot(BaseException):
-    """Different points in a row failed on this slot."""
+class InvalidRecipe(Exception):
+    """A search has drawn choices that contradict each other."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What follows from an attempt that ended without a result.
+
+    Attributes:
+        record: records the outcome in the queue.
+        reason: why, for the trackers; None: the trial had not started.
+        failure: the reason that counts against the device; None: nothing does.
+        ended: whether the cell has come to an end, so that the count of consecutive failures starts again.
+        error: what the agent raises after that; None: it claims the next cell.
+    """
+
+    record: Callable[[], object]
+    reason: str | None = None
+    failure: str | None = None
+    ended: bool = False
+    error: BaseException | None = None
+
+
+def classify(claim: Claim, error: BaseException, on_device: str) -> Outcome:
+    """What to do about a trial that raised ``error``.
+
+    =====================================  =====================  ==================================
+    outcome                                recorded as            and then the agent
+    =====================================  =====================  ==================================
+    result (see ``record_result``)         complete               claims the next cell
+    loss diverged (see ``record_result``)  failed, final          claims the next cell
+    pruned                                 pruned                 claims the next cell
+    contradictory choices of a search      failed, final          claims the next cell
+    asked to stop                          released               ends
+    disk full                              released               waits for free disk space
+    GPU out of memory beside other trials  released, with a note  is replaced; the cell is retried alone
+    GPU out of memory alone, CUDA error    failed                 is replaced
+    any other exception                    failed                 claims the next cell
+    =====================================  =====================  ==================================
+
+    A failure spends one of the cell's attempts; a final one is not retried, because it would fail the same way again.
+    After ``MAX_FAILURES`` different cells that failed one after the other, the agent ends for good (``BadDevice``).
+    """
+    if isinstance(error, Stopped):
+        return Outcome(partial(claim.release, claim.note), reason="")
+    if isinstance(error, Pruned):
+        return Outcome(partial(claim.prune, error.step, error.accuracy), reason=str(error), ended=True)
+    if isinstance(error, InvalidRecipe):
+        return Outcome(partial(claim.fail, str(error), final=True))
+    named = f"{type(error).__name__}: {error}"
+    if files.is_full(error):
+        return Outcome(partial(claim.release, claim.note), reason=named, error=error)
+    failure = str(error) if isinstance(error, UserError) else named
+    if out_of_memory(error):
+        if MEMORY not in claim.note:
+            note = {**claim.note, MEMORY: failure}
+            return Outcome(partial(claim.release, note), reason=named, error=RestartNeeded(failure))
+        failure = f"out of GPU memory alone on {device.describe(on_device)}: {error}"
+    restart = RestartNeeded(failure) if is_device_error(error) else None
+    return Outcome(partial(claim.fail, failure), reason=named, failure=failure, error=restart)
+
+
+def record_result(claim: Claim, result: Result) -> None:
+    """Record a trial that returned. A diverged trial is not retried: every attempt would diverge."""
+    if result.accuracy is None:
+        claim.fail(result.reason or "no accuracy", final=True)
+    else:
+        claim.complete(result.accuracy, {**result.summary(), "device": result.device})
 
 
 @dataclass
@@ -56,200 +124,186 @@ class Agent:
     """One agent.
 
     Attributes:
-        backend: whose points it runs.
-        sweep: what they mean.
+        backend: the queue.
+        sweep: its sweep.
         runs: the folder of all runs.
-        on: its device.
-        status: what others see of it.
-        leaving: whether it was asked to leave.
-        turns: when it may use its device.
-        streak: what failed on its slot.
-        shelf: where results of other hosts are, and ours have to go; None where all share the runs folder.
-        further: is told of the trials too (``--track``).
+        device: its device, as torch spells it.
+        status: its status, for others to see.
+        shutdown: whether it was asked to stop.
+        gpu_lock: the lock on its device.
+        failures: the consecutive failures on its device.
+        store: where results of other hosts are fetched from and its own are stored; None: all share the runs folder.
+        tracker: follows the trials too (``--track``).
     """
 
     backend: Queue
     sweep: Sweep
     runs: Path
-    on: str
+    device: str
     status: StatusTracker
-    leaving: Leaving = field(default_factory=Leaving)
-    turns: Turns = field(default_factory=lambda: Turns("cpu"))
-    streak: Streak = field(default_factory=Streak)
-    shelf: transfer.Shelf | None = None
-    further: Tracker = field(default_factory=Tracker)
+    shutdown: Shutdown = field(default_factory=Shutdown)
+    gpu_lock: GpuLock = field(default_factory=lambda: GpuLock("cpu"))
+    failures: ConsecutiveFailures = field(default_factory=ConsecutiveFailures)
+    store: transfer.Shelf | None = None
+    tracker: Tracker = field(default_factory=Tracker)
 
     def work(self) -> None:
-        """Run points until every one is complete or given up, or until asked to leave.
+        """Run cells until every one is complete, pruned or given up, or until asked to stop.
 
         Raises:
-            Poisoned: the device failed; the attempt is spent, unless the device's memory was too small.
-            BadSlot: different points in a row failed here.
+            RestartNeeded: the device failed; an attempt was spent, unless the GPU ran out of memory beside others.
+            BadDevice: different cells failed here one after the other.
         """
-        wanted = spec.needs(self.sweep.recipes)
-        looked = 0.0
-        while not self.leaving.soon:
+        reconciled = 0.0
+        while not self.shutdown.requested:
             try:
-                if self._one(wanted):
+                if self._work_on_next():
                     continue
                 self.status.idle()
-                if time.monotonic() - looked > RECONCILE:
+                if time.monotonic() - reconciled > RECONCILE_SECONDS:
                     self.backend.reconcile()
-                    looked = time.monotonic()
+                    reconciled = time.monotonic()
                 if self.backend.drained():
                     return
             except Exception as error:
                 if not files.is_full(error):
                     raise
-                self._pause(error)
-            time.sleep(IDLE)
+                self._wait_for_disk(error)
+            time.sleep(IDLE_SECONDS)
 
-    def _one(self, wanted: Wanted) -> bool:
-        """Run the next point; False when none waits."""
+    def _work_on_next(self) -> bool:
+        """Claim the next cell and run it; False if none is waiting."""
         claim = None
-        with self.turns.shared(lambda: not self.leaving.soon) as inside:
-            self.leaving.heed(self.backend.stop_asked())
-            if inside and not self.leaving.soon:
+        with self.gpu_lock.shared(lambda: not self.shutdown.requested) as acquired:
+            self.shutdown.request(self.backend.stop_asked())
+            if acquired and not self.shutdown.requested:
                 claim = self.backend.claim(name())
             if claim is not None and MEMORY not in claim.note:
                 with claim:
-                    self._run(claim, wanted)
+                    self._run(claim)
         if claim is not None and MEMORY in claim.note:
-            self._run_alone(claim, wanted)
+            self._run_alone(claim)
         if claim is not None:
             annotate(self.backend, claim.point.id)
         return claim is not None
 
-    def _run_alone(self, claim: Claim, wanted: Wanted) -> None:
-        """Run a point that ran out of memory, when no other trial is on the GPU."""
+    def _run_alone(self, claim: Claim) -> None:
+        """Run a cell that ran out of memory, once no other trial uses the GPU."""
         self.status.show("waiting to be alone on the GPU", claim.point.title)
-        with claim, self.turns.alone(lambda: not self.leaving.asked) as inside:
-            if inside:
-                self._run(claim, wanted)
+        with claim, self.gpu_lock.exclusive(lambda: not self.shutdown.now) as acquired:
+            if acquired:
+                self._run(claim)
             else:
                 claim.release(claim.note)
 
-    def _run(self, claim: Claim, wanted: Wanted) -> None:
-        """One point, from the claim to its answer."""
-        from ddsweep import trial
-
+    def _run(self, claim: Claim) -> None:
+        """Take a claimed cell through its life: run the trial, classify its outcome, record it."""
         self.status.show("starting", claim.point.title)
         try:
-            recipe = self._recipe(claim)
-            if recipe.key() != claim.point.key:
-                raise UserError("the sweep was registered by another version of ddsweep; launch it again")
-            tracker = FanOut(self.status, QueueTracker(partial(attach_image, claim)), self.further)
-            with self.leaving.heard():
-                if self.shelf:
-                    transfer.bring(self.shelf, [recipe.key()], self.runs)
-                looks = looks_at(self.sweep, recipe, claim.look)
-                result = trial.run(recipe, tracker, self.on, self.runs, wanted, self.leaving.checkpoints, looks=looks)
-        except Stopped:
-            self.further.abort()
-            claim.release(claim.note)
-        except Pruned as reason:
-            step, accuracy = reason.step, reason.accuracy
-            self.further.abort(str(reason))
-            self.streak.end()
-            self._insist(lambda: claim.prune(step, accuracy))
-        except NoRecipe as reason:
-            told = str(reason)
-            self._insist(lambda: claim.fail(told, final=True))
-        except Exception as error:
-            logger.exception("%s failed", claim.point.title)
-            self.further.abort(f"{type(error).__name__}: {error}")
-            self._failed(claim, error)
+            result = self._run_trial(claim)
+        except (Exception, Stopped) as error:
+            if not isinstance(error, Stopped | Pruned | InvalidRecipe):
+                logger.exception("%s failed", claim.point.title)
+            self._conclude(claim, classify(claim, error, self.device))
         else:
-            self.streak.end()
-            if self._delivered(claim):
-                self._insist(lambda: answer(claim, result))
+            self.failures.reset()
+            if self._store_result(claim):
+                self._record(partial(record_result, claim, result))
+
+    def _run_trial(self, claim: Claim) -> Result:
+        from ddsweep import trial
+
+        recipe = self._recipe(claim)
+        if recipe.key() != claim.point.key:
+            raise UserError("the sweep was registered by another version of ddsweep; launch it again")
+        tracker = FanOut(self.status, QueueTracker(partial(attach_image, claim)), self.tracker)
+        with self.shutdown.interruptible():
+            if self.store:
+                transfer.bring(self.store, [recipe.key()], self.runs)
+            return trial.run(
+                recipe, tracker, self.device, self.runs, self._ptm_epochs_needed, self.shutdown.checkpoints,
+                pruning=pruning_of(self.sweep, recipe, claim.report),
+            )  # fmt: skip
+
+    def _conclude(self, claim: Claim, outcome: Outcome) -> None:
+        """Record an outcome without a result, and raise what follows from it for the agent."""
+        if outcome.reason is not None:
+            self.tracker.abort(outcome.reason)
+        if outcome.ended:
+            self.failures.reset()
+        self._record(outcome.record)
+        if outcome.failure is not None:
+            self.failures.add(claim.point.id, outcome.failure)
+            if self.failures.limit_reached:
+                raise BadDevice(outcome.failure)
+        if outcome.error is not None:
+            raise outcome.error
 
     def _recipe(self, claim: Claim) -> Recipe:
-        """The experiment at a point. Raises NoRecipe when a search has drawn choices that contradict each other."""
+        """The experiment at a point. Raises InvalidRecipe if a search has drawn choices that contradict each other."""
         try:
             return self.sweep.recipe(claim.point.params)
         except UserError as error:
             if self.sweep.search is None:
                 raise
-            raise NoRecipe(str(error)) from None
+            raise InvalidRecipe(str(error)) from None
 
-    def _failed(self, claim: Claim, error: Exception) -> None:
-        """Answer for a trial that raised, as the head of this package says."""
-        if files.is_full(error):
-            self._insist(lambda: claim.release(claim.note))
-            raise error
-        reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-        if out_of_memory(error):
-            if MEMORY not in claim.note:
-                claim.release({**claim.note, MEMORY: reason})
-                raise Poisoned(reason) from error
-            reason = f"out of GPU memory alone on {device.describe(self.on)}: {error}"
-        self._insist(lambda: claim.fail(reason))
-        self.streak.fail(claim.point.id, reason)
-        if self.streak.bad:
-            raise BadSlot(reason) from error
-        if is_device_error(error):
-            raise Poisoned(reason) from error
+    @cached_property
+    def _ptm_epochs_needed(self) -> dict[Spec, set[int]]:
+        """The epochs of every PTM that some cell of the sweep needs."""
+        return spec.needs(self.sweep.recipes)
 
-    def _delivered(self, claim: Claim) -> bool:
-        """Put the result where other hosts can get it. What cannot be put there is not complete: the cell goes back."""
+    def _store_result(self, claim: Claim) -> bool:
+        """Store the result for other hosts. If that fails, the cell is not complete but goes back to the queue."""
         try:
-            if self.shelf:
+            if self.store:
                 transfer.deliver(claim, self.runs / claim.point.key)
         except UserError as error:
             logger.error("%s goes back to the queue: %s", claim.point.title, error)
-            self._insist(lambda: claim.release(claim.note))
+            self._record(partial(claim.release, claim.note))
             if files.is_full(error):
                 raise
             return False
         return True
 
-    def _insist(self, tell: Callable[[], object]) -> None:
-        """Tell the storage; when it lies on a full disk, tell it again when there is room."""
+    def _record(self, record: Callable[[], object]) -> None:
+        """Record an outcome; if the storage's disk is full, wait for free space and try again."""
         while True:
             try:
-                tell()
+                record()
             except Exception as error:
-                if not files.is_full(error) or self.leaving.asked:
+                if not files.is_full(error) or self.shutdown.now:
                     raise
-                self._pause(error)
+                self._wait_for_disk(error)
             else:
                 return
 
-    def _pause(self, error: Exception) -> None:
-        """Wait for room on the disk that is full, or to be asked to leave."""
+    def _wait_for_disk(self, error: Exception) -> None:
+        """Wait until the full disk has free space again, or until asked to stop."""
         folders = (self.runs, files.cache_dir(), Path(tempfile.gettempdir()))
-        full = [folder for folder in folders if not files.has_room(folder)] or [self.runs]
+        full = [folder for folder in folders if not files.has_free_space(folder)] or [self.runs]
         logger.warning("paused: disk full at %s (%s)", full[0], error)
         self.status.show(f"paused: disk full at {full[0]}")
-        looked = time.monotonic()
-        while not self.leaving.soon:
-            time.sleep(min(IDLE, PAUSE))
-            if time.monotonic() - looked < PAUSE:
+        checked = time.monotonic()
+        while not self.shutdown.requested:
+            time.sleep(min(IDLE_SECONDS, PAUSE_SECONDS))
+            if time.monotonic() - checked < PAUSE_SECONDS:
                 continue
-            if all(files.has_room(folder) for folder in full):
+            if all(files.has_free_space(folder) for folder in full):
                 return
-            looked = time.monotonic()
+            checked = time.monotonic()
 
 
-def looks_at(sweep: Sweep, recipe: Recipe, tell: Callable[[int, float], bool]) -> Looks | None:
-    """When a trial is looked at, if the sweep wants that; a baseline is never ended on its way."""
+def pruning_of(sweep: Sweep, recipe: Recipe, report: Callable[[int, float], bool]) -> Pruning | None:
+    """When a trial is evaluated early, if the sweep stops trials early; a baseline is never pruned."""
     early = sweep.search.early if sweep.search else None
     if early is None or sweep.is_baseline(recipe):
         return None
-    return Looks(tuple(early.step(band, recipe.iterations) for band in early.bands), tell)
-
-
-def answer(claim: Claim, result: Result) -> None:
-    """Tell the queue. A diverged trial is not tried again: its attempts would return the same finding."""
-    if result.accuracy is None:
-        claim.fail(result.reason or "no accuracy", final=True)
-    else:
-        claim.complete(result.accuracy, {**result.summary(), "device": result.device})
+    return Pruning(tuple(early.step(band, recipe.iterations) for band in early.bands), report)
 
 
 def annotate(backend: Queue, point: str) -> None:
-    """Bring the dashboard's notes and plots up to date, where the backend has a dashboard."""
+    """Update the dashboard's notes and plots, if the backend has a dashboard."""
     from ddsweep.backends.optuna.backend import OptunaBackend
 
     if isinstance(backend, OptunaBackend):

@@ -33,9 +33,9 @@ import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol
 
+from ddsweep.backends.claim import Claim as Claim
 from ddsweep.backends.values import Definition as Definition
 from ddsweep.backends.values import Lease as Lease
 from ddsweep.backends.values import Point as Point
@@ -50,74 +50,6 @@ if TYPE_CHECKING:
     from ddsweep.backends.optuna.backend import OptunaStore
 
 logger = logging.getLogger(__name__)
-
-
-class Claim(Protocol):
-    """A point that belongs to one agent for now. Use it as a context manager: inside the block its heart beats.
-
-    A block left without an answer fails the point if an ordinary exception left it, and releases it otherwise.
-    """
-
-    @property
-    def point(self) -> Point:
-        """The cell to run."""
-
-    @property
-    def attempt(self) -> int:
-        """Which attempt this is, from 1."""
-
-    @property
-    def note(self) -> dict[str, Any]:
-        """What the one who held this attempt before left for us when it was released."""
-
-    @property
-    def lost(self) -> bool:
-        """Whether a heartbeat found that the lease has passed to somebody else; the result will be dropped."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-    def complete(self, value: float, attributes: Mapping[str, Any] | None = None) -> bool:
-        """Tell the result: accuracy as a fraction, and JSON attributes. False if the lease was lost: it is dropped.
-
-        Raises:
-            ValueError: ``value`` is not finite.
-        """
-
-    def fail(self, reason: str, *, final: bool = False) -> bool:
-        """Spend this attempt and keep the reason. False if the lease was lost.
-
-        ``final``: another attempt would find the same; the point is given up with this reason.
-        """
-
-    def look(self, step: int, accuracy: float) -> bool:
-        """Tell an accuracy on the way, at a step of the distillation; whether the trial is worth going on.
-
-        Telling it again, as a trial does that goes on from an earlier step, is telling it once. True if the lease was
-        lost, for then somebody else decides.
-        """
-
-    def prune(self, step: int, accuracy: float) -> bool:
-        """End the point here: others are better. It is not tried again. False if the lease was lost."""
-
-    def release(self, note: Mapping[str, Any] | None = None) -> bool:
-        """Give the point back without spending an attempt. False if the lease was lost.
-
-        ``note`` (JSON) is for whoever takes it next (``Claim.note``).
-        """
-
-    def attach(self, path: Path, name: str) -> None:
-        """Keep a copy of a file with the attempt, under ``name``; see ``attach_image``."""
-
-    def keep(self, contents: Mapping[str, bytes]) -> bool:
-        """Keep the files of the point's result, by name, for hosts that do not share our runs folder; all or none.
-
-        Before ``complete``, so that a complete point can be read everywhere (``results.travel``). They belong to the
-        point's key and take the place of those that are kept there. False if the lease was lost.
-        """
 
 
 class Backend(Protocol):

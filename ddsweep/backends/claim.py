@@ -1,146 +1,151 @@
-"""A claim and its heart: what holding a point means, whoever keeps the books."""
+"""A claim: one point held by one agent, kept alive by heartbeats from a thread until its outcome is recorded.
+
+The life of a claim::
+
+    claim = queue.claim(agent)     # waiting → running; the lease starts with the first heartbeat
+    with claim:                    # a heartbeat every ``Lease.beat`` seconds
+        claim.report(100, 0.41)    # an intermediate accuracy: should the trial continue?
+        claim.complete(0.613)      # or fail, prune, release; ends the heartbeats
+
+A storage subclasses ``Claim`` (``optuna.claims.OptunaClaim``, ``memory.MemoryClaim``). Each of its operations is one
+transaction that checks the lease first, and returns False without writing anything if the lease has been lost.
+"""
 
 from __future__ import annotations
 
 import logging
 import math
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
-from ddsweep.backends import Point
+from ddsweep.backends.values import Point
 
 logger = logging.getLogger(__name__)
 
 
-class Desk(Protocol):
-    """Where one claim is answered. Each method is one transaction and returns False if the lease is not ours."""
+class Claim(ABC):
+    """A point held by one agent. Use it as a context manager: heartbeats are sent inside the block.
 
-    def beat(self) -> bool:
-        """Note that the holder lives."""
+    If the block ends before an outcome was recorded, the point fails if an ordinary exception was raised, and is
+    released otherwise.
 
-    def complete(self, value: float, attributes: Mapping[str, Any]) -> bool:
-        """Running → complete."""
+    Attributes:
+        point: the cell to run.
+        attempt: the number of this attempt, counting from 1.
+        note: what the previous holder of this attempt left when it released the point.
+        lost: whether a heartbeat found that the lease now belongs to another agent; the result will be dropped.
+    """
 
-    def fail(self, reason: str, final: bool) -> bool:
-        """Running → failed."""
-
-    def look(self, step: int, accuracy: float) -> bool:
-        """Keep an accuracy on the way; False if the trial is to be pruned, and only then."""
-
-    def prune(self, step: int, accuracy: float) -> bool:
-        """Running → pruned."""
-
-    def release(self, note: Mapping[str, Any]) -> bool:
-        """Running → waiting."""
-
-    def attach(self, path: Path, name: str) -> None:
-        """Keep a file."""
-
-    def keep(self, key: str, contents: Mapping[str, bytes]) -> bool:
-        """Keep the files of a result."""
-
-
-class Heart:
-    """A thread that beats until it is stopped or told that the lease is gone."""
-
-    def __init__(self, desk: Desk, interval: float, name: str) -> None:
-        self._desk, self._interval, self._name = desk, interval, name
-        self._stop = threading.Event()
-        self.lost = False
-        self._thread = threading.Thread(target=self._run, name=f"heart of {name}", daemon=True)
-
-    def start(self) -> None:
-        """Begin to beat."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Beat no more; a beat on its way is awaited, but no longer than an interval."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(self._interval)
-
-    def _run(self) -> None:
-        while not self._stop.wait(self._interval):
-            try:
-                if not self._desk.beat():
-                    self.lost = True
-                    logger.warning("%s: the lease has passed to somebody else", self._name)
-                    return
-            except Exception as error:  # a storage that is away for a moment: the grace period is for that
-                logger.warning("%s: a heartbeat did not arrive (%s)", self._name, error)
-
-
-class LeasedClaim:
-    """The Claim of every backend of ours (protocol ``backends.Claim``)."""
-
-    def __init__(
-        self, desk: Desk, point: Point, attempt: int, beat: float, note: Mapping[str, Any] | None = None
-    ) -> None:
-        self._desk, self._answered = desk, False
-        self._heart = Heart(desk, beat, point.id)
+    def __init__(self, point: Point, attempt: int, note: Mapping[str, Any] | None, interval: float) -> None:
         self.point, self.attempt, self.note = point, attempt, dict(note or {})
-
-    @property
-    def lost(self) -> bool:
-        """Whether a heartbeat found that the lease has passed to somebody else."""
-        return self._heart.lost
+        self.lost = False
+        self._interval, self._recorded = interval, False
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._send_heartbeats, name=f"heartbeat of {point.id}", daemon=True)
 
     def __enter__(self) -> Self:
-        self._heart.start()
+        self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._heart.stop()
-        if self._answered:
+        self._stop_heartbeats()
+        if self._recorded:
             return
         if isinstance(error, Exception):
             self.fail(f"{type(error).__name__}: {error}")
         else:
             self.release()
 
-    def beat(self) -> bool:
-        """Beat once, without waiting for the heart; False if the lease was lost."""
-        return self._desk.beat()
-
     def complete(self, value: float, attributes: Mapping[str, Any] | None = None) -> bool:
-        """Tell the result; False if the lease was lost."""
+        """Record the result: the accuracy as a fraction, and JSON attributes. False if the lease was lost.
+
+        Raises:
+            ValueError: ``value`` is not finite.
+        """
         if not math.isfinite(value):
             raise ValueError(f"value: must be finite, is {value}")
-        return self._answer("result", lambda: self._desk.complete(float(value), attributes or {}))
+        return self._record("result", lambda: self._complete(float(value), attributes or {}))
 
     def fail(self, reason: str, *, final: bool = False) -> bool:
-        """Spend this attempt, or with ``final`` all of them; False if the lease was lost."""
-        return self._answer("failure", lambda: self._desk.fail(reason, final))
+        """Spend this attempt and record the reason. False if the lease was lost.
 
-    def look(self, step: int, accuracy: float) -> bool:
-        """Tell an accuracy on the way; whether the trial is worth going on."""
-        return self._desk.look(step, float(accuracy))
+        ``final``: another attempt would fail the same way, so the point is given up.
+        """
+        return self._record("failure", lambda: self._fail(reason, final))
 
     def prune(self, step: int, accuracy: float) -> bool:
-        """End the point here; False if the lease was lost."""
-        return self._answer("pruning", lambda: self._desk.prune(step, float(accuracy)))
+        """End the point because others are better; it is not retried. False if the lease was lost."""
+        return self._record("pruning", lambda: self._prune(step, float(accuracy)))
 
     def release(self, note: Mapping[str, Any] | None = None) -> bool:
-        """Give the point back, with a note for whoever takes it next; False if the lease was lost."""
-        return self._answer("release", lambda: self._desk.release(note or {}))
+        """Return the point to the queue without spending an attempt. False if the lease was lost.
 
+        ``note`` (JSON) is passed to the next holder (``Claim.note``).
+        """
+        return self._record("release", lambda: self._release(note or {}))
+
+    @abstractmethod
+    def heartbeat(self) -> bool:
+        """Renew the lease. False if it was lost."""
+
+    @abstractmethod
+    def report(self, step: int, accuracy: float) -> bool:
+        """Record an intermediate accuracy at a distillation step; return whether the trial should continue.
+
+        Reporting a step again, as a trial resumed from an earlier checkpoint does, replaces the value. True if the
+        lease was lost: the decision is then the new holder's.
+        """
+
+    @abstractmethod
     def attach(self, path: Path, name: str) -> None:
-        """Keep a copy of a file with the attempt, under ``name``."""
-        self._desk.attach(path, name)
+        """Store a copy of a file with the attempt, under ``name``; see ``attach_image``."""
 
+    @abstractmethod
     def keep(self, contents: Mapping[str, bytes]) -> bool:
-        """Keep the files of the point's result; False if the lease was lost."""
-        return self._desk.keep(self.point.key, contents)
+        """Store the files of the point's result, by name, for hosts that do not share the runs folder; all or none.
 
-    def _answer(self, what: str, tell: Callable[[], bool]) -> bool:
-        self._heart.stop()  # first: a beat after the answer would find the lease gone and say so
-        kept = tell()
-        self._answered = True
-        if not kept:
-            logger.warning("%s: the lease was lost, the %s is dropped", self.point.id, what)
-        return kept
+        Call it before ``complete``, so that a complete point can be read everywhere (``results.transfer``). The files
+        belong to the point's key and replace those stored under it before. False if the lease was lost.
+        """
+
+    @abstractmethod
+    def _complete(self, value: float, attributes: Mapping[str, Any]) -> bool: ...
+
+    @abstractmethod
+    def _fail(self, reason: str, final: bool) -> bool: ...
+
+    @abstractmethod
+    def _prune(self, step: int, accuracy: float) -> bool: ...
+
+    @abstractmethod
+    def _release(self, note: Mapping[str, Any]) -> bool: ...
+
+    def _record(self, outcome: str, write: Callable[[], bool]) -> bool:
+        self._stop_heartbeats()  # first: a heartbeat after the outcome would report the lease as lost
+        written = write()
+        self._recorded = True
+        if not written:
+            logger.warning("%s: the lease was lost, the %s is dropped", self.point.id, outcome)
+        return written
+
+    def _send_heartbeats(self) -> None:
+        while not self._stop.wait(self._interval):
+            try:
+                if not self.heartbeat():
+                    self.lost = True
+                    logger.warning("%s: the lease now belongs to another agent", self.point.id)
+                    return
+            except Exception as error:  # a storage outage; the grace period covers it
+                logger.warning("%s: a heartbeat could not be written (%s)", self.point.id, error)
+
+    def _stop_heartbeats(self) -> None:
+        """Stop the thread; wait for a heartbeat in progress, but no longer than one interval."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(self._interval)

@@ -1,4 +1,4 @@
-"""The null backend: a queue in this process, for tests, for debugging, and as the shortest statement of the rules."""
+"""The in-memory backend: a queue in this process, for tests and debugging, and the shortest statement of the rules."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from ddsweep.backends import Definition, Lease, Point, Registered, Seen, Status, rules, sampler
-from ddsweep.backends.claim import LeasedClaim
+from ddsweep.backends.claim import Claim
 from ddsweep.backends.rules import Attempt, Phase
 from ddsweep.backends.sampler import Space
 from ddsweep.errors import UserError, closest
 
 
 @dataclass
-class Book:
+class Registration:
     """What the store keeps of one sweep."""
 
     definition: Definition
     attempts: dict[int, Attempt] = field(default_factory=dict)
-    beats: dict[int, float] = field(default_factory=dict)
-    holders: dict[int, object] = field(default_factory=dict)
+    heartbeats: dict[int, float] = field(default_factory=dict)
+    holders: dict[int, Claim] = field(default_factory=dict)
     files: dict[int, dict[str, bytes]] = field(default_factory=dict)
     notes: dict[int, Mapping[str, Any]] = field(default_factory=dict)
     agents: dict[str, tuple[dict[str, Any], float]] = field(default_factory=dict)
@@ -36,41 +36,41 @@ class MemoryStore:
 
     def __init__(self, lease: Lease | None = None) -> None:
         self.lease, self.lock = lease or Lease(), threading.RLock()
-        self.books: dict[str, Book] = {}
+        self.sweeps: dict[str, Registration] = {}
         self.results: dict[str, dict[str, bytes]] = {}
 
     def names(self) -> list[str]:
         """The registered sweeps."""
-        return sorted(self.books)
+        return sorted(self.sweeps)
 
-    def book(self, name: str) -> Book:
-        """What is kept of a sweep. Raises UserError when it is not registered."""
-        if name not in self.books:
-            raise UserError(f"no registered sweep {name!r}; {closest(name, self.books)}")
-        return self.books[name]
+    def registration(self, name: str) -> Registration:
+        """What is kept of a sweep. Raises UserError if it is not registered."""
+        if name not in self.sweeps:
+            raise UserError(f"no registered sweep {name!r}; {closest(name, self.sweeps)}")
+        return self.sweeps[name]
 
     def load_definition(self, name: str) -> Definition:
         """A registered sweep."""
-        return self.book(name).definition
+        return self.registration(name).definition
 
     def sweep(self, name: str) -> MemoryBackend:
         """The queue of one sweep."""
         return MemoryBackend(self, name)
 
     def kept(self, keys: Collection[str]) -> set[str]:
-        """Those of these keys whose results were kept."""
+        """The keys, among these, whose results are stored."""
         return set(keys) & set(self.results)
 
     def load(self, key: str) -> dict[str, bytes]:
-        """The files of a result that was kept."""
+        """The files of a stored result."""
         return dict(self.results.get(key, {}))
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: there are no connections."""
 
 
 class MemoryBackend:
-    """The queue of one sweep (protocol ``backends.Backend``)."""
+    """The queue of one sweep (protocol ``backends.Queue``)."""
 
     def __init__(self, store: MemoryStore, name: str) -> None:
         self._store, self.name = store, name
@@ -78,175 +78,173 @@ class MemoryBackend:
     def register(self, definition: Definition) -> Registered:
         """Make the grid what ``definition`` says."""
         with self._store.lock:
-            book = self._store.books.setdefault(self.name, Book(definition))
-            book.definition = definition = sampler.continued(definition, book.definition)
-            stale = rules.obsolete(definition, book.attempts.values())
-            for attempt in stale:
-                book.attempts[attempt.identifier] = replace(attempt, phase=Phase.WITHDRAWN, reason=rules.WITHDRAWN)
-            kept = rules.known(definition, book.attempts.values())
-            _queue(book)
-            return Registered(definition.size - kept, kept, len(stale))
+            sweep = self._store.sweeps.setdefault(self.name, Registration(definition))
+            sweep.definition = definition = sampler.continued(definition, sweep.definition)
+            obsolete = rules.obsolete(definition, sweep.attempts.values())
+            for attempt in obsolete:
+                sweep.attempts[attempt.identifier] = replace(attempt, phase=Phase.WITHDRAWN, reason=rules.WITHDRAWN)
+            kept = rules.known(definition, sweep.attempts.values())
+            _enqueue_missing(sweep)
+            return Registered(definition.size - kept, kept, len(obsolete))
 
-    def claim(self, agent: str) -> LeasedClaim | None:
-        """Take the next waiting point, or None."""
+    def claim(self, agent: str) -> MemoryClaim | None:
+        """Claim the next waiting point, or None."""
         with self._store.lock:
-            book = self._store.book(self.name)
-            attempt = _first_waiting(book) or (_first_waiting(book) if _draw(book) else None)
-            if attempt is None:
-                return None
-            number = 1 + sum(
-                one.phase is Phase.FAILED and one.point.identity == attempt.point.identity
-                for one in book.attempts.values()
-            )
-            desk = MemoryDesk(self._store, book, attempt.identifier)
-            running = replace(attempt, phase=Phase.RUNNING, agent=agent, started=datetime.now(UTC))
-            book.attempts[attempt.identifier] = running
-            book.beats[attempt.identifier] = time.monotonic()
-            book.holders[attempt.identifier] = desk
-            note = book.notes.get(attempt.identifier)
-            return LeasedClaim(desk, attempt.point, number, self._store.lease.beat, note)
+            sweep = self._store.registration(self.name)
+            attempt = _first_waiting(sweep) or (_first_waiting(sweep) if _draw(sweep) else None)
+            return MemoryClaim(self._store, sweep, attempt, agent) if attempt is not None else None
 
     def reconcile(self) -> None:
-        """Fail leases whose holder is not heard of, queue failed points that have attempts left."""
+        """Fail attempts whose lease has expired, queue failed points that have attempts left."""
         with self._store.lock:
-            book, grace = self._store.book(self.name), self._store.lease.grace
-            for one in list(book.attempts.values()):
-                if one.phase is Phase.RUNNING and time.monotonic() - book.beats[one.identifier] > grace:
-                    reason = f"lost: {one.agent} was not heard of for {grace:g} s"
-                    book.attempts[one.identifier] = replace(
-                        one, phase=Phase.FAILED, reason=reason, finished=datetime.now(UTC)
+            sweep, grace = self._store.registration(self.name), self._store.lease.grace
+            for attempt in list(sweep.attempts.values()):
+                if attempt.phase is not Phase.RUNNING:
+                    continue
+                if time.monotonic() - sweep.heartbeats[attempt.identifier] > grace:
+                    reason = rules.expired(attempt.agent, grace)
+                    sweep.attempts[attempt.identifier] = replace(
+                        attempt, phase=Phase.FAILED, reason=reason, finished=datetime.now(UTC)
                     )
-            _queue(book)
+            _enqueue_missing(sweep)
 
     def report(self, agent: str, status: Mapping[str, Any]) -> str:
-        """Note what an agent does; what ``stop_asked`` says."""
+        """Record what an agent is doing; return what ``stop_asked`` returns."""
         with self._store.lock:
-            book = self._store.book(self.name)
-            book.agents[agent] = dict(status), time.monotonic()
-            return book.stop
+            sweep = self._store.registration(self.name)
+            sweep.agents[agent] = dict(status), time.monotonic()
+            return sweep.stop
 
     def forget(self, agent: str) -> None:
-        """An agent leaves."""
+        """Remove an agent from the list."""
         with self._store.lock:
-            self._store.book(self.name).agents.pop(agent, None)
+            self._store.registration(self.name).agents.pop(agent, None)
 
     def agents(self) -> list[Seen]:
-        """Every agent that reported and did not leave."""
+        """Every agent that has reported and not been forgotten."""
         with self._store.lock:
-            reported, now = self._store.book(self.name).agents, time.monotonic()
+            reported, now = self._store.registration(self.name).agents, time.monotonic()
             return [Seen(status, now - when) for _, (status, when) in sorted(reported.items())]
 
     def ask_to_stop(self, mode: str) -> None:
-        """Ask every agent to stop, or to go on."""
+        """Ask every agent to stop; an empty ``mode`` withdraws the request."""
         with self._store.lock:
-            self._store.book(self.name).stop = mode
+            self._store.registration(self.name).stop = mode
 
     def stop_asked(self) -> str:
         """``drain``, ``now`` or ``""``."""
-        return self._store.book(self.name).stop
+        return self._store.registration(self.name).stop
 
     def status(self) -> Status:
-        """Every point and how it fares."""
+        """Every point and its state."""
         with self._store.lock:
-            book = self._store.book(self.name)
-            return Status(self.name, rules.rows(book.definition, book.attempts.values()), book.definition.to_draw)
+            sweep = self._store.registration(self.name)
+            rows = rules.rows(sweep.definition, sweep.attempts.values())
+            return Status(self.name, rows, sweep.definition.to_draw)
 
     def drained(self) -> bool:
-        """Whether every point is complete or given up."""
+        """Whether every point is complete, pruned or given up."""
         return self.status().drained
 
 
-class MemoryDesk:
-    """Where one claim is answered (protocol ``lease.Desk``)."""
+class MemoryClaim(Claim):
+    """A running attempt of the in-memory queue (see ``Claim``)."""
 
-    def __init__(self, store: MemoryStore, book: Book, identifier: int) -> None:
-        self._store, self._book, self._identifier = store, book, identifier
+    def __init__(self, store: MemoryStore, sweep: Registration, attempt: Attempt, agent: str) -> None:
+        """Waiting → running; the caller holds the lock."""
+        identity, identifier = attempt.point.identity, attempt.identifier
+        failed = sum(
+            other.phase is Phase.FAILED and other.point.identity == identity for other in sweep.attempts.values()
+        )
+        super().__init__(attempt.point, 1 + failed, sweep.notes.get(identifier), store.lease.beat)
+        self._store, self._sweep, self._identifier = store, sweep, identifier
+        sweep.attempts[identifier] = replace(attempt, phase=Phase.RUNNING, agent=agent, started=datetime.now(UTC))
+        sweep.heartbeats[identifier] = time.monotonic()
+        sweep.holders[identifier] = self
 
-    def beat(self) -> bool:
-        """Note that the holder lives."""
+    def heartbeat(self) -> bool:
+        """Renew the lease."""
         with self._store.lock:
-            if self._ours():
-                self._book.beats[self._identifier] = time.monotonic()
-            return self._ours()
+            if self._holds_lease():
+                self._sweep.heartbeats[self._identifier] = time.monotonic()
+            return self._holds_lease()
 
-    def complete(self, value: float, attributes: Mapping[str, Any]) -> bool:
-        """Running → complete."""
-        return self._settle(phase=Phase.COMPLETE, value=value, attributes=dict(attributes), finished=datetime.now(UTC))
-
-    def fail(self, reason: str, final: bool) -> bool:
-        """Running → failed."""
-        return self._settle(phase=Phase.FAILED, reason=reason, final=final, finished=datetime.now(UTC))
-
-    def look(self, step: int, accuracy: float) -> bool:
-        """Keep an accuracy on the way; False if the trial is to be pruned."""
+    def report(self, step: int, accuracy: float) -> bool:
+        """Record an intermediate accuracy; return whether the trial passes its band."""
         with self._store.lock:
-            attempts, mine = self._book.attempts, self._identifier
-            if not self._settle(looks={**attempts[mine].looks, step: accuracy}):
+            attempts = self._sweep.attempts
+            values = {**attempts[self._identifier].intermediate_values, step: float(accuracy)}
+            if not self._update(intermediate_values=values):
                 return True
-            early = Space.of(self._book.definition.definition).search.early
-            return early is None or sampler.goes_on(early, attempts.values(), mine, step)
-
-    def prune(self, step: int, accuracy: float) -> bool:
-        """Running → pruned."""
-        return self._settle(phase=Phase.PRUNED, reason=rules.pruned(step, accuracy), finished=datetime.now(UTC))
-
-    def release(self, note: Mapping[str, Any]) -> bool:
-        """Running → waiting."""
-        with self._store.lock:
-            ours = self._settle(phase=Phase.WAITING, agent="", started=None)
-            if ours:
-                self._book.notes[self._identifier] = note
-            return ours
+            early = Space.of(self._sweep.definition.definition).search.early
+            return early is None or sampler.passes_band(early, attempts.values(), self._identifier, step)
 
     def attach(self, path: Path, name: str) -> None:
-        """Keep a file."""
+        """Store a copy of a file."""
         with self._store.lock:
-            self._book.files.setdefault(self._identifier, {})[name] = path.read_bytes()
+            self._sweep.files.setdefault(self._identifier, {})[name] = path.read_bytes()
 
-    def keep(self, key: str, contents: Mapping[str, bytes]) -> bool:
-        """Keep the files of a result."""
+    def keep(self, contents: Mapping[str, bytes]) -> bool:
+        """Store the files of the point's result."""
         with self._store.lock:
-            ours = self._ours()
-            if ours:
-                self._store.results[key] = dict(contents)
-            return ours
+            held = self._holds_lease()
+            if held:
+                self._store.results[self.point.key] = dict(contents)
+            return held
 
-    def _ours(self) -> bool:
-        running = self._book.attempts[self._identifier].phase is Phase.RUNNING
-        return running and self._book.holders[self._identifier] is self
+    def _complete(self, value: float, attributes: Mapping[str, Any]) -> bool:
+        return self._update(phase=Phase.COMPLETE, value=value, attributes=dict(attributes), finished=datetime.now(UTC))
 
-    def _settle(self, **changes: Any) -> bool:
+    def _fail(self, reason: str, final: bool) -> bool:
+        return self._update(phase=Phase.FAILED, reason=reason, final=final, finished=datetime.now(UTC))
+
+    def _prune(self, step: int, accuracy: float) -> bool:
+        return self._update(phase=Phase.PRUNED, reason=rules.pruned(step, accuracy), finished=datetime.now(UTC))
+
+    def _release(self, note: Mapping[str, Any]) -> bool:
         with self._store.lock:
-            ours = self._ours()
-            if ours:
-                self._book.attempts[self._identifier] = replace(self._book.attempts[self._identifier], **changes)
-            return ours
+            held = self._update(phase=Phase.WAITING, agent="", started=None)
+            if held:
+                self._sweep.notes[self._identifier] = note
+            return held
+
+    def _holds_lease(self) -> bool:
+        running = self._sweep.attempts[self._identifier].phase is Phase.RUNNING
+        return running and self._sweep.holders[self._identifier] is self
+
+    def _update(self, **changes: Any) -> bool:
+        """Change the attempt; False, and nothing is changed, if the lease was lost."""
+        with self._store.lock:
+            held = self._holds_lease()
+            if held:
+                self._sweep.attempts[self._identifier] = replace(self._sweep.attempts[self._identifier], **changes)
+            return held
 
 
-def _queue(book: Book) -> None:
-    for point, _ in rules.missing(book.definition, book.attempts.values()):
-        _enqueue(book, point)
+def _enqueue_missing(sweep: Registration) -> None:
+    for point, _ in rules.missing(sweep.definition, sweep.attempts.values()):
+        _enqueue(sweep, point)
 
 
-def _enqueue(book: Book, point: Point) -> None:
-    number = len(book.attempts)
-    book.attempts[number] = Attempt(number, number, point, Phase.WAITING)
+def _enqueue(sweep: Registration, point: Point) -> None:
+    number = len(sweep.attempts)
+    sweep.attempts[number] = Attempt(number, number, point, Phase.WAITING)
 
 
-def _first_waiting(book: Book) -> Attempt | None:
-    waiting = (one for one in book.attempts.values() if one.phase is Phase.WAITING)
-    return min(waiting, key=lambda one: one.number, default=None)
+def _first_waiting(sweep: Registration) -> Attempt | None:
+    waiting = (attempt for attempt in sweep.attempts.values() if attempt.phase is Phase.WAITING)
+    return min(waiting, key=lambda attempt: attempt.number, default=None)
 
 
-def _draw(book: Book) -> bool:
-    """Queue the next point of a search; False when it has no further one."""
-    if not book.definition.to_draw:
+def _draw(sweep: Registration) -> bool:
+    """Queue the next point of a search; False if it has no further one."""
+    if not sweep.definition.to_draw:
         return False
-    point = sampler.draw(book.definition, list(book.attempts.values()))
-    known = book.definition.points
+    point = sampler.draw(sweep.definition, list(sweep.attempts.values()))
+    known = sweep.definition.points
     if point is None:
-        book.definition = replace(book.definition, cap=len(known))
+        sweep.definition = replace(sweep.definition, cap=len(known))
         return False
-    book.definition = replace(book.definition, points=[*known, point])
-    _enqueue(book, point)
+    sweep.definition = replace(sweep.definition, points=[*known, point])
+    _enqueue(sweep, point)
     return True

@@ -46,7 +46,7 @@ class Attempt:
     started: datetime | None = None
     finished: datetime | None = None
     final: bool = False  # failed, and another attempt would find the same
-    looks: dict[int, float] = field(default_factory=dict)  # accuracies on the way, by distillation step
+    intermediate_values: dict[int, float] = field(default_factory=dict)  # accuracies by distillation step
 
 
 def grouped(attempts: Iterable[Attempt]) -> dict[tuple[str, str], list[Attempt]]:
@@ -102,6 +102,11 @@ def known(definition: Definition, attempts: Iterable[Attempt]) -> int:
 def pruned(step: int, accuracy: float) -> str:
     """The reason of a pruned attempt."""
     return f"pruned at step {step} with accuracy {100 * accuracy:.1f} %"
+
+
+def expired(agent: str, grace: float) -> str:
+    """The reason of an attempt whose lease has expired."""
+    return f"lost: no heartbeat from {agent} for {grace:g} s"
 
 
 def rows(definition: Definition, attempts: Iterable[Attempt]) -> list[Row]:

@@ -97,34 +97,32 @@ def _sampler(space: Space, number: int, attempt: int) -> BaseSampler:
     return TPESampler(seed=seed, n_startup_trials=first, constant_liar=True)
 
 
-def goes_on(early: EarlyTermination, attempts: Iterable[Attempt], mine: int, step: int) -> bool:
-    """Whether the trial of attempt ``mine``, which has told its accuracy at ``step``, is worth going on.
+def passes_band(early: EarlyTermination, attempts: Iterable[Attempt], identifier: int, step: int) -> bool:
+    """Whether an attempt that has reported its accuracy at ``step`` should continue.
 
-    Successive halving as W&B's ``hyperband`` does it: every trial is in the one bracket, and passes a band if it is
-    among the best ``1/eta`` of those that came to it so far. (Optuna's ``HyperbandPruner`` deals the trials out to
-    several brackets, some of which never prune; with ten trials there are three in each.)
+    Successive halving as W&B's ``hyperband`` does it: all trials are in one bracket, and a trial passes a band if it is
+    among the best ``1/eta`` of those that have reached the band so far. (Optuna's ``HyperbandPruner`` distributes the
+    trials over several brackets, some of which never prune; with ten trials, each bracket has three.)
     """
     study = _study(1)
-    others = [tried[-1] for tried in grouped(one for one in attempts if one.identifier != mine).values()]
-    (own,) = (one for one in attempts if one.identifier == mine)
+    others = [group[-1] for group in grouped(one for one in attempts if one.identifier != identifier).values()]
+    (own,) = (one for one in attempts if one.identifier == identifier)
     for other in others:
         if other.point.identity != own.point.identity:
-            study.add_trial(_halved(early, other))
-    rung = sorted(own.looks).index(step)
-    # the pruner counts bands, so that theirs need not lie a whole eta apart, as those below an odd max_iter do not
-    earlier = {RUNG.format(index): value for index, (_, value) in enumerate(sorted(own.looks.items())[:rung])}
-    study.add_trial(
-        optuna.trial.create_trial(
-            state=TrialState.RUNNING, intermediate_values={early.eta**rung: own.looks[step]}, system_attrs=earlier
-        )
-    )
+            study.add_trial(create_trial(state=TrialState.RUNNING, system_attrs=_rungs(other)))
+    band = sorted(own.intermediate_values).index(step)
+    # the pruner counts bands, so that they need not be a factor of eta apart: those below an odd max_iter are not
+    value = {early.eta**band: own.intermediate_values[step]}
+    earlier = _rungs(own, before=band)
+    study.add_trial(create_trial(state=TrialState.RUNNING, intermediate_values=value, system_attrs=earlier))
     pruner = SuccessiveHalvingPruner(min_resource=1, reduction_factor=early.eta, min_early_stopping_rate=0)
     return not pruner.prune(study, study.get_trials()[-1])
 
 
-def _halved(early: EarlyTermination, other: Attempt) -> optuna.trial.FrozenTrial:
-    rungs = {RUNG.format(index): value for index, (_, value) in enumerate(sorted(other.looks.items()))}
-    return optuna.trial.create_trial(state=TrialState.RUNNING, system_attrs=rungs)
+def _rungs(attempt: Attempt, before: int | None = None) -> dict[str, float]:
+    """An attempt's accuracies at its bands (those before a band's index only), as Optuna's pruner stores them."""
+    values = sorted(attempt.intermediate_values.items())[:before]
+    return {RUNG.format(index): value for index, (_, value) in enumerate(values)}
 
 
 @dataclass(frozen=True)
@@ -202,7 +200,7 @@ class Space:
         return create_trial(
             state=STATES[attempt.phase], values=self._told(attempt) if done else None,
             params=attempt.point.params, distributions=dict(self.axes),
-            intermediate_values=dict(attempt.looks),
+            intermediate_values=dict(attempt.intermediate_values),
         )  # fmt: skip
 
     def _told(self, attempt: Attempt) -> list[float]:

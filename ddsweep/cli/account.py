@@ -1,4 +1,4 @@
-"""What the command line says about W&B, and what is done where W&B is not to be had."""
+"""The W&B options of the command line, and the fallback if W&B is unavailable."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ ALLOWED = {"backend": ("optuna", "wandb"), "track": choice.NAMES}
 
 @dataclass(frozen=True)
 class Account:
-    """Which part W&B has.
+    """How a launch uses W&B.
 
     Attributes:
-        backend: whose queue, ``optuna`` or ``wandb``.
-        track: where trials tell what they do beside the queue; ``wandb`` or nothing.
+        backend: whose queue assigns the cells, ``optuna`` or ``wandb``.
+        track: further trackers of the trials, ``wandb`` or none.
         project: the W&B project; empty: ``ddsweep``.
         entity: its owner; empty: the account's default.
 
     Raises:
-        UserError: no such backend, or nothing to track with.
+        UserError: unknown backend or tracker.
     """
 
     backend: str = "optuna"
@@ -38,30 +38,30 @@ class Account:
     entity: str = ""
 
     def __post_init__(self) -> None:
-        for option, words in (("backend", (self.backend,)), ("track", self.track)):
-            for word in words:
-                if word not in ALLOWED[option]:
-                    raise UserError(f"{option}: no {word!r}; {closest(word, ALLOWED[option])}")
+        for option, noun, names in (("backend", "backend", (self.backend,)), ("track", "tracker", self.track)):
+            for name in names:
+                if name not in ALLOWED[option]:
+                    raise UserError(f"{option}: unknown {noun} {name!r}; {closest(name, ALLOWED[option])}")
 
-    def reached(self, say: Callable[[str], None]) -> Account:
-        """The same if W&B answers or is not asked for; else, said in one line, what goes on without it.
+    def available(self, report: Callable[[str], None]) -> Account:
+        """The same account if W&B is available or not needed; otherwise a fallback, reported in one line.
 
-        The local queue then deals the points, and W&B's runs are written for ``ddsweep sync``. The agents hear of it
-        through their environment.
+        In the fallback, the local queue assigns the points, and W&B runs are recorded offline for ``ddsweep sync``
+        unless W&B is disabled. The agents inherit the mode through the environment (``WANDB_MODE``).
         """
         if self.backend != "wandb" and "wandb" not in self.track:
             return self
         from ddsweep.trackers import wandb_service
 
-        why = self.store().available()
-        os.environ.pop("WANDB_SERVICE", None)  # a helper of this process; each agent starts its own
-        if not why:
+        problem = self.store().available()
+        os.environ.pop("WANDB_SERVICE", None)  # the service process of this process; each agent starts its own
+        if not problem:
             return self
         if wandb_service.offline_mode() == "disabled":
-            say(f"without W&B ({why}): the local queue runs the grid")
+            report(f"W&B is unavailable ({problem}): the local queue runs the grid")
             return replace(self, backend="optuna", track=())
         os.environ["WANDB_MODE"] = "offline"
-        say(f"without W&B for now ({why}): the local queue runs the grid; its runs can be uploaded later")
+        report(f"W&B is unavailable ({problem}): the local queue runs the grid; upload its runs later: ddsweep sync")
         return replace(self, backend="optuna", track=("wandb",))
 
     def store(self) -> WandbStore:
@@ -71,18 +71,18 @@ class Account:
         return WandbStore(self.project, self.entity)
 
     def path(self, sweep: str) -> str:
-        """``ENTITY/PROJECT/ID`` of a sweep, as W&B's agents are given it.
+        """``ENTITY/PROJECT/ID`` of a sweep, the argument of ``wandb agent``.
 
         Raises:
-            UserError: W&B cannot be asked, or has no such sweep.
+            UserError: W&B is unavailable, or has no such sweep.
         """
         import wandb
 
         try:
             return self.store().sweep(sweep).path
         finally:
-            wandb.teardown()  # else a helper process stays as long as this one
+            wandb.teardown()  # otherwise the client's service process runs as long as this one
 
-    def tell(self, job: Job) -> Job:
-        """The job, with what its agents have to know of W&B."""
+    def configure(self, job: Job) -> Job:
+        """The job, with the settings that its agents need for W&B."""
         return replace(job, backend=self.backend, track=self.track, project=self.project, entity=self.entity)

@@ -21,9 +21,9 @@ def agent(
     track: Track = None,
     project: Project = None,
     entity: Entity = None,
-    slot: Annotated[str, typer.Option(hidden=True, help="Name of the device in the output.")] = "",
-    streak: Annotated[
-        Path | None, typer.Option(hidden=True, help="File that records the failures in this slot.")
+    device_label: Annotated[str, typer.Option(hidden=True, help="Name of the device in the output.")] = "",
+    failures: Annotated[
+        Path | None, typer.Option(hidden=True, help="File of the consecutive failures on this device.")
     ] = None,
     parent: Annotated[int, typer.Option(hidden=True, help="Process whose end also ends this agent.")] = 0,
 ) -> None:
@@ -46,13 +46,12 @@ def agent(
         signal.signal(other, lambda *_: signal.raise_signal(signal.SIGTERM))
     if parent:
         processes.end_with(parent)
-    on = devices.slots(device)[0]
     full_name = launches.registered_name(name, profile)
     account = Account(backend, tuple(track or ()), project or "", entity or "")
-    post = agents.Post(on, slot, threads, streak)
+    placement = agents.Placement(devices.slots(device)[0], device_label, threads, failures)
     if account.backend == "wandb":
         path = account.path(full_name)
-        raise typer.Exit(wandb_agent.main(wandb_agent.Hire(full_name, path, runs.absolute(), post)))
+        raise typer.Exit(wandb_agent.main(wandb_agent.WandbAgent(full_name, path, runs.absolute(), placement)))
     launches.load(name, profile, runs, storage)
-    further = choice.further(account.track, full_name, runs.absolute(), account.project, account.entity)
-    raise typer.Exit(agents.main(full_name, launches.url(runs, storage), runs, post, further))
+    trackers = choice.further(account.track, full_name, runs.absolute(), account.project, account.entity)
+    raise typer.Exit(agents.main(full_name, launches.url(runs, storage), runs, placement, trackers))

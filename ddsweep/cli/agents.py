@@ -51,9 +51,9 @@ def agents(
     account = Account("optuna", tuple(track or ()), project or "", entity or "")
     sweep = launches.load(name, profile, runs, storage)
     slots = plan.slots(device, workers, gpus, per_gpu)
-    account = account.reached(lambda line: typer.echo(line, err=True))
+    account = account.available(lambda line: typer.echo(line, err=True))
     in_process = workers == 0
-    job = account.tell(plan.job(sweep.full_name, runs, launches.url(runs, storage), len(slots), in_process))
+    job = account.configure(plan.job(sweep.full_name, runs, launches.url(runs, storage), len(slots), in_process))
     store = launches.connect(runs, storage)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's SIGTERM acts like Ctrl-C
     try:

@@ -122,7 +122,7 @@ def summary(items: Sequence[Item]) -> str:
 
 
 def _reasons(items: Sequence[Item]) -> str:
-    """``2 (an agent runs it), 1 (…)``."""
+    """``2 (an agent is running it), 1 (…)``."""
     reasons = dict.fromkeys(item.held for item in items)
     return ", ".join(f"{sum(item.held == reason for item in items)} ({reason})" for reason in reasons)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from ddsweep import text
 from ddsweep.cli.options import RUNS, Json, Runs, Storage
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from ddsweep.doctor import Finding, Place
 
-STYLES = {"ok": "green", "warning": "yellow", "broken": "bold red"}
+STYLES = {"ok": "green", "warning": "yellow", "error": "bold red"}
 
 
 def doctor(runs: Runs = RUNS, storage: Storage = None, as_json: Json = False) -> None:
@@ -32,14 +33,14 @@ def doctor(runs: Runs = RUNS, storage: Storage = None, as_json: Json = False) ->
 
     place = Place(runs, launches.url(runs, storage), files.cache_dir())
     findings = list(_findings(place))
-    counts = {state: sum(one.state is state for one in findings) for state in State}
+    counts = {state: sum(finding.state is state for finding in findings) for state in State}
     if as_json:
-        typer.echo(json.dumps([asdict(one) for one in findings], indent=2, ensure_ascii=False))
+        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False))
     else:
         out = display.stdout()
         out.print(screen(findings))
-        out.print(summary(counts[State.BROKEN], counts[State.WARNING]), soft_wrap=True)
-    raise typer.Exit(1 if counts[State.BROKEN] else 0)
+        out.print(summary(counts[State.ERROR], counts[State.WARNING]), soft_wrap=True)
+    raise typer.Exit(1 if counts[State.ERROR] else 0)
 
 
 def screen(findings: Iterable[Finding]) -> Table:
@@ -51,24 +52,24 @@ def screen(findings: Iterable[Finding]) -> Table:
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for one in findings:
-        table.add_row(Text(one.state.value, STYLES[one.state.value]), Text(one.name, "bold"), Text(one.found))
-        if one.cure:
-            table.add_row("", "", Text(f"→ {one.cure}"))
+    for finding in findings:
+        state = finding.state.value
+        table.add_row(Text(state, STYLES[state]), Text(finding.name, "bold"), Text(finding.message))
+        if finding.fix:
+            table.add_row("", "", Text(f"→ {finding.fix}"))
     return table
 
 
-def summary(broken: int, warnings: int) -> str:
-    """The last line."""
-    said = f"{warnings} warning{'s' * (warnings != 1)}"
-    if broken:
-        things = "1 thing" if broken == 1 else f"{broken} things"
-        return f"{things} will not work{f', {said}' if warnings else ''}"
-    return f"it works here{f'; {said}' if warnings else ': ddsweep launch ablation-alpha --profile demo'}"
+def summary(errors: int, warnings: int) -> str:
+    """The last line of the screen."""
+    if errors or warnings:
+        counts = [(errors, "error"), (warnings, "warning")]
+        return ", ".join(text.plural(count, noun) for count, noun in counts if count)
+    return "ready: ddsweep launch ablation-alpha --profile demo"
 
 
 def _findings(place: Place) -> Iterator[Finding]:
-    """Look, and show on a terminal what is being looked at."""
+    """Examine this machine; a terminal shows which check is running."""
     from rich.console import Console
 
     from ddsweep.doctor import examine
@@ -78,4 +79,4 @@ def _findings(place: Place) -> Iterator[Finding]:
         yield from examine(place)
         return
     with console.status("starting") as status:
-        yield from examine(place, lambda name: status.update(f"looking at {name}"))
+        yield from examine(place, lambda name: status.update(f"checking {name}"))

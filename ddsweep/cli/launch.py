@@ -84,12 +84,12 @@ def launch(
         order = submission.Order(slurm, runs, storage, device, account)
         raise typer.Exit(submission.dry_run(one, order) if dry_run else submission.launch(one, order, watch, _books))
     slots = plan.slots(device, workers, gpus, per_gpu)
-    account = account.reached(lambda line: typer.echo(line, err=True))
+    account = account.available(lambda line: typer.echo(line, err=True))
     if account.backend == "wandb" and workers == 0:
         raise UserError("workers: W&B's agents start a process per trial, so that 0 cannot be had with --backend wandb")
     store, session = _books(account, one.full_name, runs, storage)
     job = plan.job(one.full_name, runs, launches.url(runs, storage), len(slots), in_process=workers == 0)
-    job = account.tell(job)
+    job = account.configure(job)
     launcher = plan.launcher(job, slots, in_process=workers == 0)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's TERM is our Ctrl-C
     try:

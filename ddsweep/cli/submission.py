@@ -56,7 +56,7 @@ class Order:
         from ddsweep.launchers import Job
 
         storage = launches.url(self.runs, self.storage)
-        return self.account.tell(Job(sweep.full_name, self.runs.absolute(), storage, 0))
+        return self.account.configure(Job(sweep.full_name, self.runs.absolute(), storage, 0))
 
 
 def dry_run(sweep: Sweep, order: Order) -> int:
@@ -75,7 +75,7 @@ def launch(sweep: Sweep, order: Order, watch: bool, books: Books) -> int:
     from ddsweep.launchers import slurm
 
     request = order.request()
-    account = order.account.reached(lambda line: typer.echo(line, err=True))
+    account = order.account.available(lambda line: typer.echo(line, err=True))
     job = replace(order, account=account).job(sweep)
     for line in slurm.advice(job, request):
         typer.echo(f"note    {line}", err=True)

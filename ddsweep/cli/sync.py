@@ -36,22 +36,22 @@ def sync(name: Name = None, profile: Profile = None, runs: Runs = RUNS) -> None:
     from ddsweep.trackers import wandb_offline
 
     sweep = f"{name}@{profile}" if name and profile and "@" not in name else name or ""
-    if not wandb_offline.waiting(runs, sweep):
+    if not wandb_offline.unsynced(runs, sweep):
         typer.echo("nothing to sync")
         return
     with contextlib.ExitStack() as held:
         try:
             held.enter_context(FileLock(wandb_offline.folder(runs) / "sync.lock", timeout=0))
         except Timeout:
-            raise UserError(f"another `ddsweep sync` is at work in {runs}") from None
+            raise UserError(f"another `ddsweep sync` is running in {runs}") from None
         done = Uploads()
-        for pieces in _by_run(wandb_offline.waiting(runs, sweep)):
+        for pieces in _by_run(wandb_offline.unsynced(runs, sweep)):
             done.upload(pieces)
     raise typer.Exit(1 if done.failed else 0)
 
 
 def _by_run(pieces: list[Piece]) -> Iterator[list[Piece]]:
-    """The pieces of one run together, runs and pieces in the order in which they were begun."""
+    """The pieces of each run together; runs and pieces in the order in which they were started."""
     runs: dict[str, list[Piece]] = {}
     for piece in pieces:
         runs.setdefault(piece.id, []).append(piece)
@@ -60,33 +60,34 @@ def _by_run(pieces: list[Piece]) -> Iterator[list[Piece]]:
 
 @dataclass
 class Uploads:
-    """What became of the runs, a line each.
+    """Uploads runs and prints a line for each.
 
     Attributes:
         failed: how many could not be uploaded.
-        away: why no other can be uploaded either, once that is known.
+        unreachable: why no further run can be uploaded either; empty as long as the service responds.
     """
 
     failed: int = 0
-    away: str = ""
+    unreachable: str = ""
 
     def upload(self, pieces: list[Piece]) -> None:
-        """Upload one run, unless somebody is writing it."""
+        """Upload one run, unless a process is still writing it."""
         title = pieces[-1].note.title
         with contextlib.ExitStack() as stack:
-            if all(stack.enter_context(piece.at_rest()) for piece in pieces):
-                self._say(title, pieces)
+            if all(stack.enter_context(piece.lock_if_idle()) for piece in pieces):
+                self._upload(title, pieces)
             else:
-                typer.echo(f"running  {title}: is still being written")
+                typer.echo(f"running  {title}: still being written")
 
-    def _say(self, title: str, pieces: list[Piece]) -> None:
+    def _upload(self, title: str, pieces: list[Piece]) -> None:
         from ddsweep.trackers import wandb_offline
 
         try:
-            if self.away:
-                raise UserError(self.away)
+            if self.unreachable:
+                raise UserError(self.unreachable)
             typer.echo(f"synced   {title}   {wandb_offline.upload(pieces)}".rstrip())
         except UserError as error:
-            self.away = str(error) if isinstance(error, wandb_offline.Away) else self.away
+            if isinstance(error, wandb_offline.Unreachable):
+                self.unreachable = str(error)
             self.failed += 1
             typer.echo(f"failed   {title}: {error}", err=True)

@@ -25,13 +25,13 @@ def trial(
     runs: Runs = RUNS,
     project: Project = None,
     entity: Entity = None,
-    slot: Annotated[
-        str, typer.Option(hidden=True, envvar="DDSWEEP_SLOT", help="Name of the device in the output.")
+    device_label: Annotated[
+        str, typer.Option(hidden=True, envvar="DDSWEEP_DEVICE_LABEL", help="Name of the device in the output.")
     ] = "",
     agent: Annotated[str, typer.Option(hidden=True, envvar="DDSWEEP_AGENT", help="Name of the agent.")] = "",
-    streak: Annotated[
+    failures: Annotated[
         Path | None,
-        typer.Option(hidden=True, envvar="DDSWEEP_STREAK", help="File that records the failures in this slot."),
+        typer.Option(hidden=True, envvar="DDSWEEP_FAILURES", help="File of the consecutive failures on this device."),
     ] = None,
 ) -> None:
     """Run one cell of a W&B sweep and log it to W&B. `wandb agent` runs this command; you need not.
@@ -50,9 +50,11 @@ def trial(
     processes.end_with(os.getppid())
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
     chosen = recipe.make(wandb_sweep.choices(fields(point)))
-    place = wandb_trial.Place(name, runs.absolute(), devices.slots(device)[0], slot, agent, streak)
-    tracker = WandbTracker(name, place.runs, project or "", entity or "")
-    raise typer.Exit(wandb_trial.main(chosen, place, tracker))
+    placement = wandb_trial.TrialPlacement(
+        name, runs.absolute(), devices.slots(device)[0], device_label, agent, failures
+    )
+    tracker = WandbTracker(name, placement.runs, project or "", entity or "")
+    raise typer.Exit(wandb_trial.main(chosen, placement, tracker))
 
 
 def fields(text: str) -> dict[str, Any]:

@@ -1,10 +1,10 @@
-"""What works here and what will not: ``examine(place)`` asks every check in ``CHECKS`` and gives its findings.
+"""``ddsweep doctor``: ``examine(place)`` runs every check in ``CHECKS`` and yields its findings, with suggested fixes.
 
-A check has two halves. Its *look* asks the machine, and may be slow, hang or break; its *judges* take what it saw and
-say in findings what that means, and do nothing else. So a judge is tested with facts that no machine here has. The
-next check is a look, a judge, and a row in ``CHECKS``.
+A check has two halves. ``inspect`` collects facts about the machine, and may be slow, hang or raise. Each of its
+``judges`` is a pure function from these facts to findings, so that tests can judge facts of machines that they do not
+run on. To add a check, write an ``inspect`` and a judge, and add a row to ``CHECKS``.
 
-Nothing is changed by looking: no folder, file or schema is made; no password is shown.
+The doctor is read-only: it creates no folder, file or schema. It shows no password.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ from ddsweep.doctor.check import Check as Check
 from ddsweep.doctor.check import Finding as Finding
 from ddsweep.doctor.check import Place as Place
 from ddsweep.doctor.check import State as State
-from ddsweep.doctor.check import conduct
+from ddsweep.doctor.check import run
 
 CHECKS: tuple[Check, ...] = (
-    Check("libraries", libraries.look, (libraries.python, libraries.versions, libraries.extras)),
-    Check("torch", torch.look, (torch.torch, torch.gpus, torch.threads, torch.compiler),
+    Check("libraries", libraries.inspect, (libraries.python, libraries.versions, libraries.extras)),
+    Check("torch", torch.inspect, (torch.torch, torch.gpus, torch.threads, torch.compiler),
           seconds=60.0, vital=True),
-    Check("disk", disk.look, (disk.judge,)),
-    Check("storage", storage.look, (storage.reachable, storage.leases), seconds=25.0, vital=True),
-    Check("cache", cache.look, (cache.sizes, cache.ptms, cache.locks, cache.leftovers)),
-    Check("W&B", wandb.look, (wandb.login, wandb.waiting)),
+    Check("disk", disk.inspect, (disk.judge,)),
+    Check("storage", storage.inspect, (storage.reachable, storage.leases), seconds=25.0, vital=True),
+    Check("cache", cache.inspect, (cache.sizes, cache.ptms, cache.locks, cache.leftovers)),
+    Check("W&B", wandb.inspect, (wandb.login, wandb.unsynced)),
 )  # fmt: skip
 
 
 def examine(
-    place: Place, tell: Callable[[str], None] = lambda name: None, checks: Sequence[Check] = CHECKS
+    place: Place, announce: Callable[[str], None] = lambda name: None, checks: Sequence[Check] = CHECKS
 ) -> Iterator[Finding]:
-    """The findings of all checks, in their order, each as soon as it is there.
+    """Yield the findings of all checks in order, each as soon as it is available.
 
     Args:
-        place: what to look at.
-        tell: told the name of each check before it begins.
-        checks: those to ask.
+        place: what to inspect.
+        announce: called with the name of each check before it starts.
+        checks: the checks to run.
     """
     for check in checks:
-        tell(check.name)
-        yield from conduct(check, place)
+        announce(check.name)
+        yield from run(check, place)

@@ -1,4 +1,4 @@
-"""The cache: what it holds, PTMs that are damaged, locks that nobody will let go of, and what writers have left."""
+"""The cache: sizes, damaged PTMs, locks held by suspended processes, and leftover temporary files."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from ddsweep import housekeeping
+from ddsweep import housekeeping, text
 from ddsweep.doctor.check import Finding, Place, ok, warning
 from ddsweep.housekeeping import Kind, Uses, Work, walk
 from ddsweep.pretrained.inventory import HEADER_UP_TO
 from ddsweep.pretrained.spec import PREFIX
 
-STOPPED = "Tt"  # what /proc says of a process that is suspended
+STOPPED = "Tt"  # the states of a suspended process in /proc/PID/stat
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a lock: the process, and whether it is suspended."""
+    """The process that holds a lock, and whether it is suspended."""
 
     lock: Path
     pid: int
@@ -29,15 +29,15 @@ class Holder:
 
 @dataclass(frozen=True)
 class Cache:
-    """What was found.
+    """Facts about the cache.
 
     Attributes:
-        folder: of datasets and PTMs.
-        disk: bytes of each kind of thing in the cache.
-        count: how many there are of each.
-        damaged: files of weights that are cut short, or are none.
-        holders: of the locks in the cache and of the runs.
-        left: temporaries that nobody writes, and what was set aside: how many, and bytes.
+        folder: the folder of datasets and PTMs.
+        disk: bytes by kind.
+        count: number of items by kind.
+        damaged: weight files that are truncated or in another format.
+        holders: of the locks in the cache and in the runs folder.
+        leftovers: number and bytes of temporary and set-aside files that no process is writing.
     """
 
     folder: Path
@@ -45,64 +45,67 @@ class Cache:
     count: dict[Kind, int]
     damaged: tuple[Path, ...] = ()
     holders: tuple[Holder, ...] = ()
-    left: tuple[int, int] = (0, 0)
+    leftovers: tuple[int, int] = (0, 0)
 
 
-def look(place: Place) -> Cache:
-    """List it; no lock is taken for longer than asking takes."""
+def inspect(place: Place) -> Cache:
+    """List the cache; a lock is held only for the moment that testing it takes."""
     items = housekeeping.survey(place.runs, place.cache, Uses(), Work()).items
     disk: Counter[Kind] = Counter()
-    for one in items:
-        disk[one.kind] += one.disk
-    left = [one for one in items if one.kind is Kind.LEFTOVER and not one.held]
+    for item in items:
+        disk[item.kind] += item.disk
+    leftovers = [item for item in items if item.kind is Kind.LEFTOVER and not item.held]
     weights = [path for path in walk.files(place.cache / "pool") if _is_weights(path)]
     return Cache(
-        place.cache, dict(disk), dict(Counter(one.kind for one in items)),
+        place.cache,
+        dict(disk),
+        dict(Counter(item.kind for item in items)),
         tuple(path for path in weights if not is_whole(path)),
-        tuple(holders(lock_files(place))), (len(left), sum(one.disk for one in left)),
-    )  # fmt: skip
+        tuple(holders(lock_files(place))),
+        (len(leftovers), sum(item.disk for item in leftovers)),
+    )
 
 
 def sizes(facts: Cache) -> list[Finding]:
-    """What the cache takes."""
+    """Disk usage of the cache by kind."""
     names = {Kind.DATASET: "dataset", Kind.ARCHIVE: "archive", Kind.PTM: "PTM"}
-    words = {kind: f"{count} {names[kind]}{'s' * (count != 1)}" for kind, count in facts.count.items() if kind in names}
+    counts = {kind: text.plural(count, names[kind]) for kind, count in facts.count.items() if kind in names}
     if Kind.COMPILED in facts.count:
-        words[Kind.COMPILED] = "compiled steps"
-    parts = [f"{words[kind]} {_amount(facts.disk[kind])}" for kind in Kind if kind in words]
+        counts[Kind.COMPILED] = "compiled steps"
+    parts = [f"{counts[kind]} {text.data_size(facts.disk[kind])}" for kind in Kind if kind in counts]
     return [ok("cache", f"{', '.join(parts) or 'empty'}, {facts.folder}")]
 
 
 def ptms(facts: Cache) -> list[Finding]:
-    """Damaged weights cost a training when a sweep meets them: better now than then."""
+    """Damaged weights, each of which a sweep would have to train again."""
     if not facts.damaged:
         return []
     first, more = facts.damaged[0], len(facts.damaged) - 1
-    said = f"damaged: {first}" + (f" (and {more} more)" if more else "")
+    message = f"damaged: {first}" + (f" (and {more} more)" if more else "")
     published = "; then ddsweep pretrain " + first.parent.parent.parent.name if first.parent.name == "published" else ""
-    return [warning("PTM", said, f"rm {first}{published or ': it is trained anew when a sweep needs it'}")]
+    return [warning("PTM", message, f"rm {first}{published or ': the next sweep that needs it trains it again'}")]
 
 
 def locks(facts: Cache) -> list[Finding]:
-    """The system frees the lock of a process that ends. One that is suspended keeps it, and others wait for it."""
+    """Locks of suspended processes, for which others wait; the system releases the lock of a process that ends."""
     return [
-        warning("lock", f"{one.lock} is held by process {one.pid}, which is suspended", f"kill -CONT {one.pid}")
-        for one in facts.holders
-        if one.stopped
+        warning("lock", f"process {holder.pid} holds {holder.lock} and is suspended", f"kill -CONT {holder.pid}")
+        for holder in facts.holders
+        if holder.stopped
     ]
 
 
 def leftovers(facts: Cache) -> list[Finding]:
-    """What writers that were killed have left."""
-    count, disk = facts.left
+    """Temporary files of killed processes, and files that were set aside as damaged."""
+    count, disk = facts.leftovers
     if not count:
         return []
-    said = f"{count} temporar{'ies' if count > 1 else 'y'} or set-aside files that nobody needs, {_amount(disk)}"
-    return [warning("leftovers", said, "ddsweep clean temporaries")]
+    message = f"{text.plural(count, 'unused temporary or set-aside file')}, {text.data_size(disk)}"
+    return [warning("leftovers", message, "ddsweep clean temporaries")]
 
 
 def is_whole(path: Path) -> bool:
-    """Whether a safetensors file has a header and the bytes that it promises; its values are not read."""
+    """Whether a safetensors file has a header and exactly the bytes that it declares; its values are not read."""
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -117,13 +120,13 @@ def is_whole(path: Path) -> bool:
 
 
 def lock_files(place: Place) -> list[Path]:
-    """Every lock that agents take in these two folders."""
+    """Every lock file that agents use in the runs folder and the cache."""
     roots = (place.runs / ".locks", place.cache / "pool", place.cache / "data")
     return [path for root in roots for path in walk.files(root) if path.name.endswith(".lock")]
 
 
 def holders(paths: list[Path], proc: Path = Path("/proc")) -> list[Holder]:
-    """Who holds which of these locks, by Linux's own list; nothing where there is none."""
+    """The holders of these locks according to Linux (``/proc/locks``); empty on other systems."""
     try:
         lines = (proc / "locks").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -131,14 +134,14 @@ def holders(paths: list[Path], proc: Path = Path("/proc")) -> list[Holder]:
     held = {
         int(match[2]): int(match[1]) for line in lines if (match := re.search(r"FLOCK .* (\d+) \w+:\w+:(\d+) ", line))
     }
-    found = []
+    result = []
     for path in paths:
         try:
             pid = held[path.stat().st_ino]
         except (OSError, KeyError):
             continue
-        found.append(Holder(path, pid, _is_stopped(proc / str(pid) / "stat")))
-    return found
+        result.append(Holder(path, pid, _is_stopped(proc / str(pid) / "stat")))
+    return result
 
 
 def _is_stopped(stat: Path) -> bool:
@@ -150,10 +153,3 @@ def _is_stopped(stat: Path) -> bool:
 
 def _is_weights(path: Path) -> bool:
     return path.name.startswith(PREFIX) and path.suffix == ".safetensors" and os.access(path, os.R_OK)
-
-
-def _amount(size: int) -> str:
-    for unit, factor in (("GB", 1e9), ("MB", 1e6)):
-        if size >= factor:
-            return f"{size / factor:.3g} {unit}"
-    return f"{max(1, round(size / 1e3))} kB"

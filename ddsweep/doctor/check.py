@@ -1,4 +1,4 @@
-"""A check, and how it is conducted: for a bounded time, and without a traceback whatever happens in it."""
+"""A check, its findings, and how it runs: for a bounded time, and never ending in a traceback."""
 
 from __future__ import annotations
 
@@ -12,43 +12,43 @@ from typing import Any
 
 
 class State(StrEnum):
-    """Whether it works. A warning does not fail anything; what is broken will."""
+    """Severity of a finding. Only an error changes the exit status."""
 
     OK = "ok"
     WARNING = "warning"
-    BROKEN = "broken"
+    ERROR = "error"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check says.
+    """One line of the doctor's report.
 
     Attributes:
-        name: what was looked at, in a word or two.
-        state: whether it works.
-        found: what was found, in a line.
-        cure: what to do, in a line: a command where there is one. Empty if and only if ``state`` is ok.
+        name: what was checked, in one or two words.
+        state: its severity.
+        message: what the check found, in one line.
+        fix: a suggested fix in one line, a command if possible. Empty if and only if ``state`` is ok.
     """
 
     name: str
     state: State
-    found: str
-    cure: str = ""
+    message: str
+    fix: str = ""
 
 
-def ok(name: str, found: str) -> Finding:
-    """All is well."""
-    return Finding(name, State.OK, found)
+def ok(name: str, message: str) -> Finding:
+    """A finding that needs no fix."""
+    return Finding(name, State.OK, message)
 
 
-def warning(name: str, found: str, cure: str) -> Finding:
-    """It works, but not as somebody may expect."""
-    return Finding(name, State.WARNING, found, cure)
+def warning(name: str, message: str, fix: str) -> Finding:
+    """A finding about something that works, but perhaps not as the user expects."""
+    return Finding(name, State.WARNING, message, fix)
 
 
-def broken(name: str, found: str, cure: str) -> Finding:
-    """Something will not work."""
-    return Finding(name, State.BROKEN, found, cure)
+def error(name: str, message: str, fix: str) -> Finding:
+    """A finding about something that does not work."""
+    return Finding(name, State.ERROR, message, fix)
 
 
 Judge = Callable[[Any], Sequence[Finding]]
@@ -56,11 +56,11 @@ Judge = Callable[[Any], Sequence[Finding]]
 
 @dataclass(frozen=True)
 class Place:
-    """What is looked at.
+    """What the doctor inspects.
 
     Attributes:
         runs: the folder of all runs, which need not exist.
-        storage: the URL that commands would use; it may hold a password.
+        storage: the URL that commands would use; it may contain a password.
         cache: the folder of datasets and PTMs, which need not exist.
     """
 
@@ -71,63 +71,63 @@ class Place:
 
 @dataclass(frozen=True)
 class Check:
-    """One look at the machine, and what it means.
+    """One row of ``CHECKS``.
 
     Attributes:
-        name: what is looked at.
-        look: asks the machine; changes nothing.
-        judges: each turns what ``look`` gave into findings.
-        seconds: how long all of it may take.
-        vital: whether silence or an error means that something will not work.
+        name: what is checked.
+        inspect: collects facts about the machine; changes nothing.
+        judges: each turns the facts of ``inspect`` into findings.
+        seconds: time limit for all of it.
+        vital: whether a timeout or an exception is an error rather than a warning.
     """
 
     name: str
-    look: Callable[[Place], Any]
+    inspect: Callable[[Place], Any]
     judges: tuple[Judge, ...]
     seconds: float = 20.0
     vital: bool = False
 
 
-def conduct(check: Check, place: Place) -> list[Finding]:
-    """The findings of a check. One that breaks or does not answer in time is itself a finding."""
+def run(check: Check, place: Place) -> list[Finding]:
+    """The findings of a check. A check that raises or exceeds its time limit is itself a finding."""
     answer: queue.SimpleQueue[list[Finding]] = queue.SimpleQueue()
-    # a system call that hangs cannot be broken off; a daemon does not keep the process from ending
+    # a system call that hangs cannot be interrupted; a daemon thread does not keep the process from exiting
     threading.Thread(
-        target=lambda: answer.put(_safely(check, place)), name=f"look at {check.name}", daemon=True
+        target=lambda: answer.put(_findings(check, place)), name=f"check {check.name}", daemon=True
     ).start()
     try:
         return answer.get(timeout=check.seconds)
     except queue.Empty:
-        said = f"no answer within {check.seconds:g} s"
-        cure = "see what keeps it: a file system or server that hangs, or a machine under load; then ask again"
-        return [Finding(check.name, _silence(check), said, cure)]
+        message = f"no answer within {check.seconds:g} s"
+        fix = "look for a file system or server that hangs, or a machine under load; then run this again"
+        return [Finding(check.name, _severity(check), message, fix)]
 
 
-def _safely(check: Check, place: Place) -> list[Finding]:
+def _findings(check: Check, place: Place) -> list[Finding]:
     try:
-        facts = check.look(place)
-    except Exception as error:
-        return [_broke(check, error)]
-    found: list[Finding] = []
+        facts = check.inspect(place)
+    except Exception as exception:
+        return [_failed(check, exception)]
+    findings: list[Finding] = []
     for judge in check.judges:
         try:
-            found += judge(facts)
-        except Exception as error:
-            found.append(_broke(check, error))
-    return found
+            findings += judge(facts)
+        except Exception as exception:
+            findings.append(_failed(check, exception))
+    return findings
 
 
-def _broke(check: Check, error: Exception) -> Finding:
-    """Type and place of an error and not its text, which may quote a URL with its password."""
-    trace = error.__traceback__
+def _failed(check: Check, exception: Exception) -> Finding:
+    """Report type and source line of an exception, but not its text, which may quote a URL with a password."""
+    trace = exception.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     where = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "?"
-    kind = type(error).__name__
-    why = f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
-    said = f"cannot tell: the check itself broke ({kind}{why} at {where})"
-    return Finding(check.name, _silence(check), said, "report it, with this line")
+    kind = type(exception).__name__
+    reason = f": {exception.strerror}" if isinstance(exception, OSError) and exception.strerror else ""
+    message = f"unknown: the check itself failed ({kind}{reason} at {where})"
+    return Finding(check.name, _severity(check), message, "report this as a bug, with this line")
 
 
-def _silence(check: Check) -> State:
-    return State.BROKEN if check.vital else State.WARNING
+def _severity(check: Check) -> State:
+    return State.ERROR if check.vital else State.WARNING

@@ -1,4 +1,4 @@
-"""Room on the disks: of the runs folder and of the cache, wherever these will be made."""
+"""Free disk space for the runs folder and the cache, whether or not they exist yet."""
 
 from __future__ import annotations
 
@@ -7,66 +7,69 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from ddsweep import files
-from ddsweep.doctor.check import Finding, Place, broken, ok, warning
+from ddsweep import files, text
+from ddsweep.doctor.check import Finding, Place, error, ok, warning
 
-COMFORT = 5e9  # bytes: a sweep of the paper's, with its datasets and PTMs, wants some
+COMFORTABLE = 5e9  # bytes that a sweep of the paper needs with its datasets and PTMs
 
 
 @dataclass(frozen=True)
-class Room:
-    """A folder and its disk.
+class Disk:
+    """A folder and the disk that it is on, or will be on.
 
     Attributes:
         name: ``runs`` or ``cache``.
         folder: the folder.
-        there: itself, or the nearest above it that exists.
-        is_folder: whether ``there`` is a folder.
-        writable: whether something can be made in it.
+        existing: the folder itself, or the nearest parent that exists.
+        is_folder: whether ``existing`` is a folder.
+        writable: whether files can be created in it.
         free: bytes.
         total: bytes.
-        files_left: how many further files the disk can hold; None where it does not say.
+        free_files: how many more files the disk can hold (inodes); None where it does not say.
     """
 
     name: str
     folder: Path
-    there: Path
+    existing: Path
     is_folder: bool
     writable: bool
     free: int
     total: int
-    files_left: int | None = None
+    free_files: int | None = None
 
 
-def look(place: Place) -> list[Room]:
-    """Ask the system; nothing is written to try."""
-    return [_of("runs", place.runs), _of("cache", place.cache)]
+def inspect(place: Place) -> list[Disk]:
+    """Ask the system; no file is written to test it."""
+    return [_disk("runs", place.runs), _disk("cache", place.cache)]
 
 
-def judge(rooms: list[Room]) -> list[Finding]:
-    """Whether agents could write there, and for how long."""
-    return [_judge(one) for one in rooms]
+def judge(disks: list[Disk]) -> list[Finding]:
+    """Whether agents can write to each folder, and whether it has enough space for a sweep."""
+    return [_judge(disk) for disk in disks]
 
 
-def _of(name: str, folder: Path) -> Room:
+def _disk(name: str, folder: Path) -> Disk:
     folder = folder.absolute()
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    usage, system = shutil.disk_usage(there), os.statvfs(there)
-    left = system.f_favail if system.f_files else None
-    return Room(name, folder, there, there.is_dir(), os.access(there, os.W_OK | os.X_OK), usage.free, usage.total, left)
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    usage, system = shutil.disk_usage(existing), os.statvfs(existing)
+    writable = os.access(existing, os.W_OK | os.X_OK)
+    free_files = system.f_favail if system.f_files else None
+    return Disk(name, folder, existing, existing.is_dir(), writable, usage.free, usage.total, free_files)
 
 
-def _judge(one: Room) -> Finding:
-    name, option = f"disk: {one.name}", "--runs" if one.name == "runs" else "$DDSWEEP_CACHE"
-    if not one.is_folder:
-        return broken(name, f"{one.there} is a file", f"choose a folder with {option}")
-    if not one.writable:
-        return broken(name, f"{one.there} cannot be written", f"chown it, or choose another folder with {option}")
-    if one.files_left == 0:
-        return broken(name, f"the disk of {one.there} takes no further file (inodes)", "remove files; ddsweep clean")
-    free = f"{one.free / 1e9:.3g} of {one.total / 1e9:.3g} GB free"
-    if one.free < min(files.NEEDED, one.total // 10):
-        return broken(name, f"{free}: agents wait for room ({one.there})", "ddsweep clean, or free some otherwise")
-    if one.free < min(COMFORT, one.total // 2):
-        return warning(name, f"{free} ({one.there})", "ddsweep estimate NAME says what a sweep needs; ddsweep clean")
-    return ok(name, f"{free}, {one.folder}{'' if one.folder.exists() else ' (not there yet)'}")
+def _judge(disk: Disk) -> Finding:
+    name, option = f"disk: {disk.name}", "--runs" if disk.name == "runs" else "$DDSWEEP_CACHE"
+    if not disk.is_folder:
+        return error(name, f"{disk.existing} is a file", f"choose a folder with {option}")
+    if not disk.writable:
+        return error(name, f"{disk.existing} is not writable", f"chown it, or choose another folder with {option}")
+    if disk.free_files == 0:
+        return error(name, f"the disk of {disk.existing} has no free inodes", "remove files; ddsweep clean")
+    free = f"{text.data_size(disk.free)} of {text.data_size(disk.total)} free"
+    if disk.free < min(files.NEEDED, disk.total // 10):
+        message = f"{free}: agents pause until there is more disk space ({disk.existing})"
+        return error(name, message, "ddsweep clean, or free disk space by other means")
+    if disk.free < min(COMFORTABLE, disk.total // 2):
+        fix = "ddsweep estimate NAME shows what a sweep needs; ddsweep clean"
+        return warning(name, f"{free} ({disk.existing})", fix)
+    return ok(name, f"{free}, {disk.folder}{'' if disk.folder.exists() else ' (does not exist yet)'}")

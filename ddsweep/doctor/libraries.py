@@ -1,7 +1,7 @@
-"""Python and the libraries: which versions are here, and whether they are those that each asks the others to be.
+"""Python and the libraries: which versions are installed, and whether they meet each other's requirements.
 
-The requirements are the publishers' own (the metadata that pip installed), so no table of ours grows old: an Optuna of
-another major version, a NumPy that some package has downgraded, a torchvision that was made for another torch.
+The requirements come from the metadata of the installed packages, so that no table here becomes outdated. Examples: an
+Optuna of another major version, a NumPy that some package has downgraded, a torchvision built for another torch.
 """
 
 from __future__ import annotations
@@ -16,19 +16,26 @@ from importlib import metadata
 
 from packaging.requirements import Requirement
 
-from ddsweep.doctor.check import Finding, Place, broken, ok, warning
+from ddsweep.doctor.check import Finding, Place, error, ok, warning
 
 OURS = "ddsweep"
 SHOWN = ("torch", "torchvision", "numpy", "optuna", "wandb")
-EXTRAS = {"clip": "open_clip", "postgres": "psycopg", "slurm": "submitit"}  # and the module that each is there for
+EXTRAS = {"clip": "open_clip", "postgres": "psycopg", "slurm": "submitit"}  # and a module that each installs
 
 
 @dataclass(frozen=True)
 class Unmet:
-    """A requirement that does not hold: who asks, for what, and what is installed instead (empty: nothing)."""
+    """A requirement that is not met.
+
+    Attributes:
+        by: the package that has the requirement.
+        requirement: as it spells it, ``torch==2.9.0``.
+        name: the required package.
+        installed: the installed version; empty if none is.
+    """
 
     by: str
-    asks: str
+    requirement: str
     name: str
     installed: str
 
@@ -39,10 +46,10 @@ class Libraries:
 
     Attributes:
         python: its version.
-        versions: of everything that ddsweep needs, directly or not, by name.
-        unmet: requirements among these that do not hold.
+        versions: of every package that ddsweep requires, directly or indirectly, by name.
+        unmet: requirements of these packages that are not met.
         extras: the extras that are installed.
-        sbatch: whether this machine submits jobs to Slurm.
+        sbatch: whether this machine can submit jobs to Slurm.
     """
 
     python: tuple[int, ...]
@@ -52,8 +59,8 @@ class Libraries:
     sbatch: bool = False
 
 
-def look(place: Place) -> Libraries:
-    """Read what pip noted of every package; nothing is imported."""
+def inspect(place: Place) -> Libraries:
+    """Read the metadata of the installed packages; nothing is imported."""
     versions: dict[str, str] = {}
     unmet: list[Unmet] = []
     _walk(OURS, versions, unmet)
@@ -68,46 +75,46 @@ def python(facts: Libraries) -> list[Finding]:
 
 
 def versions(facts: Libraries) -> list[Finding]:
-    """What ddsweep itself asks for has to be there; what others ask for ought to."""
-    found = []
-    for one in facts.unmet:
-        said = f"{one.by} asks for {one.asks}; installed: {one.installed or 'nothing'}"
-        state = broken if one.by == OURS or {one.by, one.name} <= {"torch", "torchvision"} else warning
-        found.append(state(one.name, said, f"pip install '{one.asks}'"))
+    """A requirement of ddsweep, or between torch and torchvision, is an error if unmet; any other is a warning."""
+    findings = []
+    for unmet in facts.unmet:
+        message = f"{unmet.by} requires {unmet.requirement}; installed: {unmet.installed or 'none'}"
+        severity = error if unmet.by == OURS or {unmet.by, unmet.name} <= {"torch", "torchvision"} else warning
+        findings.append(severity(unmet.name, message, f"pip install '{unmet.requirement}'"))
     shown = ", ".join(f"{name} {facts.versions[name]}" for name in SHOWN if name in facts.versions)
-    return found or [ok("libraries", f"{len(facts.versions)}, each as the others ask: {shown}")]
+    return findings or [ok("libraries", f"{len(facts.versions)} with all requirements met: {shown}")]
 
 
 def extras(facts: Libraries) -> list[Finding]:
-    """Extras are wanted only where there is something to use them with."""
+    """A missing extra is a warning only if this machine has what it is for (Slurm)."""
     if facts.sbatch and "slurm" not in facts.extras:
-        said = "sbatch is here, and submitit, which launch --slurm needs, is not"
-        return [warning("extras", said, "pip install 'ddsweep[slurm]'")]
+        message = "this machine has Slurm, but submitit, which launch --slurm needs, is not installed"
+        return [warning("extras", message, "pip install 'ddsweep[slurm]'")]
     missing = sorted(set(EXTRAS) - facts.extras)
     absent = f"; not installed: {', '.join(missing)} (pip install 'ddsweep[{','.join(missing)}]')" if missing else ""
     return [ok("extras", f"{', '.join(sorted(facts.extras)) or 'none'}{absent}")]
 
 
 def canonical(name: str) -> str:
-    """The one spelling of a package's name."""
+    """The normalized spelling of a package name."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _walk(name: str, versions: dict[str, str], unmet: list[Unmet]) -> None:
-    """Note the version of a package and of all that it needs, and what of that does not hold."""
+    """Collect the versions of a package and of all its requirements, and the requirements that are not met."""
     package = metadata.distribution(name)
     versions[name] = package.version
     for text in package.requires or ():
-        asked = Requirement(text)
-        if asked.marker is not None and not asked.marker.evaluate({"extra": ""}):
+        requirement = Requirement(text)
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
             continue
-        other = canonical(asked.name)
+        other = canonical(requirement.name)
         try:
             installed = metadata.version(other)
         except metadata.PackageNotFoundError:
             installed = ""
-        # a local version (2.9.0+cu128) meets what asks for 2.9.0, and so does a release candidate that is installed
-        if not installed or not asked.specifier.contains(installed, prereleases=True):
-            unmet.append(Unmet(name, f"{asked.name}{asked.specifier}", other, installed))
+        # a local version (2.9.0+cu128) meets 2.9.0, and an installed release candidate counts too
+        if not installed or not requirement.specifier.contains(installed, prereleases=True):
+            unmet.append(Unmet(name, f"{requirement.name}{requirement.specifier}", other, installed))
         if installed and other not in versions:
             _walk(other, versions, unmet)

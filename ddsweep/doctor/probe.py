@@ -1,7 +1,7 @@
-"""What torch can do here, told as JSON by a process of its own.
+"""What torch can do on this machine, printed as JSON by a separate process: ``python -m ddsweep.doctor.probe``.
 
-Importing a broken torch may end the process, and a driver that hangs hangs whoever asks it: neither may happen to the
-one that has to tell. Run as ``python -m ddsweep.doctor.probe``.
+Importing a broken torch may crash the process, and a driver that hangs blocks whoever calls it; neither must happen to
+the doctor itself.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 
 def facts() -> dict[str, Any]:
-    """The fields of ``computing.Torch``."""
+    """The fields of ``doctor.torch.Torch``."""
     warnings.simplefilter("ignore")
     torch = importlib.import_module("torch")
     return {
@@ -39,27 +39,27 @@ def _built_for(torch: Any) -> str:
 
 
 def _vision(torch: Any) -> str:
-    """Its version, if its operators work: those of another torch are missing, or crash."""
+    """The version of torchvision, if its operators work: built for another torch, they are missing or crash."""
     vision = importlib.import_module("torchvision")
     vision.ops.nms(torch.zeros(1, 4), torch.zeros(1), 0.5)
     return str(vision.__version__)
 
 
 def _gpu(torch: Any, index: int) -> dict[str, Any]:
-    """A kernel is run: an unsupported GPU, or a broken one, says so only then."""
+    """Name, memory and error of a GPU. A kernel is run: only then does an unsupported or broken GPU fail."""
     properties = torch.cuda.get_device_properties(index)
-    found = {"name": properties.name, "total": properties.total_memory, "free": 0, "error": ""}
+    gpu = {"name": properties.name, "total": properties.total_memory, "free": 0, "error": ""}
     try:
-        found["free"] = torch.cuda.mem_get_info(index)[0]
+        gpu["free"] = torch.cuda.mem_get_info(index)[0]
         (torch.ones(8, device=f"cuda:{index}") + 1).sum().item()
     except Exception as error:
-        found["error"] = _line(error)
-    return found
+        gpu["error"] = _line(error)
+    return gpu
 
 
-def _tried(ask: Any, *arguments: Any) -> str:
+def _tried(function: Any, *arguments: Any) -> str:
     try:
-        return str(ask(*arguments))
+        return str(function(*arguments))
     except Exception as error:
         return f"error: {_line(error)}"
 
@@ -69,14 +69,14 @@ def _line(error: BaseException) -> str:
 
 
 def main() -> None:
-    """Print the facts, or why there are none, as the last line."""
+    """Print the facts, or the error, as the last line."""
     try:
-        found = facts()
+        report = facts()
     except Exception as error:
-        found = {"error": f"{type(error).__name__}: {_line(error)}"}
-    sys.stdout.write(json.dumps(found) + "\n")
+        report = {"error": f"{type(error).__name__}: {_line(error)}"}
+    sys.stdout.write(json.dumps(report) + "\n")
     sys.stdout.flush()
-    os._exit(0)  # a driver that hangs when it is let go of does not keep us
+    os._exit(0)  # skip the cleanup of a driver that may hang
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""The storage: whether it can be reached and understood, where its file lies, and who holds cells in it.
+"""The storage: whether it is reachable and of a supported version, where its file is, and which leases are stale.
 
-It is opened for reading only. Opening it as a launch does would make the file, the schema and an index.
+It is opened read-only: opening it as a launch does would create the file, the schema and an index.
 """
 
 from __future__ import annotations
@@ -16,21 +16,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from ddsweep.doctor.check import Finding, Place, broken, ok, warning
+from ddsweep import text
+from ddsweep.doctor.check import Finding, Place, error, ok, warning
 from ddsweep.errors import UserError
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
     from sqlalchemy import orm
 
-SECONDS = 8  # to connect, and for one statement; the check as a whole ends later
-STEPS = 10_000  # of SQLite's machine between two looks at whether it is time
+SECONDS = 8  # limit for connecting and for each statement; the limit of the whole check is longer
+STEPS = 10_000  # instructions of SQLite's virtual machine between two calls of the progress handler
 DRIVER = "pip install 'ddsweep[postgres]'"
 
 
 @dataclass(frozen=True)
 class Silent:
-    """An agent that holds cells and was not heard of for longer than a lease lasts."""
+    """An agent that holds cells and has sent no heartbeat for longer than a lease lasts."""
 
     sweep: str
     agent: str
@@ -40,82 +41,82 @@ class Silent:
 
 @dataclass(frozen=True)
 class Storage:
-    """What a storage says of itself.
+    """Facts about a storage.
 
     Attributes:
-        where: for people; without its password.
-        file: whether it is an SQLite file.
-        there: whether there is one: a launch makes the file, and the tables in an empty database.
-        network: the kind of network file system that the file lies on; empty: a local disk.
-        error: why it cannot be used; empty: it can.
-        cure: what to do about ``error``.
-        schema: the version of its tables, and the one that the installed Optuna writes.
-        sweeps: how many are registered.
-        running: how many cells are in some agent's hands.
-        silent: the agents among these that are dead or cut off.
-        cut_short: whether there was no time to read all of the file.
+        address: URL or path as shown to people, without a password.
+        is_file: whether it is an SQLite file.
+        exists: whether the file and the tables exist; a launch creates them.
+        network: the type of network file system that the file is on; empty: a local disk.
+        error: why it cannot be used; empty if it can.
+        fix: suggested fix for ``error``.
+        schema: the version of its tables, and the version that the installed Optuna writes.
+        sweeps: number of registered sweeps.
+        running: number of cells that agents hold.
+        silent: those agents whose lease has expired.
+        partly_checked: whether the time limit ended the integrity check of the file.
     """
 
-    where: str
-    file: bool
-    there: bool = True
+    address: str
+    is_file: bool
+    exists: bool = True
     network: str = ""
     error: str = ""
-    cure: str = ""
+    fix: str = ""
     schema: tuple[str, str] = ("", "")
     sweeps: int = 0
     running: int = 0
     silent: tuple[Silent, ...] = ()
-    cut_short: bool = False
+    partly_checked: bool = False
 
 
-def look(place: Place) -> Storage:
-    """Connect and read."""
+def inspect(place: Place) -> Storage:
+    """Connect read-only and count."""
     from ddsweep.backends.optuna import database
 
     try:
         address = database.parse(place.storage)
-    except UserError as error:
-        said = str(error).removeprefix("storage: ")
-        return Storage("", False, error=said, cure="write --storage or $DDSWEEP_STORAGE like that")
-    file = address.get_backend_name() == "sqlite"
-    return (_file if file else _server)(address, Storage(database.shown(address), file))
+    except UserError as problem:
+        message = str(problem).removeprefix("storage: ")
+        return Storage("", False, error=message, fix="correct --storage or $DDSWEEP_STORAGE")
+    is_file = address.get_backend_name() == "sqlite"
+    return (_file if is_file else _server)(address, Storage(database.shown(address), is_file))
 
 
 def reachable(facts: Storage) -> list[Finding]:
     """Whether a launch could use it."""
-    name, where = "storage", f"{facts.where}: " if facts.where else ""
+    name, address = "storage", f"{facts.address}: " if facts.address else ""
     if facts.error:
-        return [broken(name, f"{where}{facts.error}", facts.cure)]
-    if not facts.there:
-        return [ok(name, f"{where}nothing yet; the first launch makes it"), *_slow(facts)]
-    found, ours = facts.schema
-    if found != ours:
-        said = f"{where}was made by another version of Optuna (tables {found or 'unknown'}, here {ours})"
-        return [broken(name, said, "use a new one, or optuna storage upgrade --storage URL")]
-    rest = " (too large to check all of it here)" if facts.cut_short else ""
-    counts = f"{facts.sweeps} sweep{'s' * (facts.sweeps != 1)}, {facts.running} cells at work"
-    return [ok(name, f"{where}{counts}{rest}"), *_slow(facts)]
+        return [error(name, f"{address}{facts.error}", facts.fix)]
+    if not facts.exists:
+        return [ok(name, f"{address}does not exist yet; the first launch creates it"), *_on_network(facts)]
+    version, installed = facts.schema
+    if version != installed:
+        message = f"{address}created by another version of Optuna (tables {version or 'unknown'}, need {installed})"
+        return [error(name, message, "use a new one, or optuna storage upgrade --storage URL")]
+    rest = " (too large to check completely)" if facts.partly_checked else ""
+    counts = f"{text.plural(facts.sweeps, 'sweep')}, {text.plural(facts.running, 'running cell')}"
+    return [ok(name, f"{address}{counts}{rest}"), *_on_network(facts)]
 
 
 def leases(facts: Storage) -> list[Finding]:
-    """Cells of agents that died: they go to whoever asks next, and until somebody asks to nobody."""
+    """Cells of dead agents; the next agent that asks for work takes them over."""
     return [
         warning(
             "lease",
-            f"{one.cells} cell{'s' * (one.cells != 1)} of {one.sweep} held by {one.agent or 'an agent'}, "
-            f"silent for {one.seconds / 60:.0f} min",
-            f"ddsweep agents {one.sweep}: agents that are at work take them over",
+            f"{text.plural(agent.cells, 'cell')} of {agent.sweep} held by {agent.agent or 'an agent'}, "
+            f"no heartbeat for {text.duration(agent.seconds)}",
+            f"ddsweep agents {agent.sweep}: running agents take them over",
         )
-        for one in facts.silent
+        for agent in facts.silent
     ]
 
 
-def _slow(facts: Storage) -> list[Finding]:
+def _on_network(facts: Storage) -> list[Finding]:
     if not facts.network:
         return []
-    said = f"{facts.where} lies on {facts.network}: SQLite is safe on local disks only"
-    return [warning("storage", said, "--runs on a local disk, or for several machines --storage postgresql://…")]
+    message = f"{facts.address} is on {facts.network}: SQLite is safe on local disks only"
+    return [warning("storage", message, "--runs on a local disk, or for several machines --storage postgresql://…")]
 
 
 def _file(address: sa.URL, known: Storage) -> Storage:
@@ -125,32 +126,32 @@ def _file(address: sa.URL, known: Storage) -> Storage:
     known = replace(known, network=network_filesystem(path) or "")
     try:
         if not path.exists():
-            return replace(known, there=False)
+            return replace(known, exists=False)
         with closing(sqlite3.connect(f"file:{quote(str(path))}?{_mode(path)}", uri=True, timeout=SECONDS)) as file:
             file.set_progress_handler(_until(SECONDS), STEPS)
             try:
-                said = file.execute("PRAGMA quick_check(1)").fetchone()[0]
-            except sqlite3.OperationalError as error:
-                if str(error) != "interrupted":
+                verdict = file.execute("PRAGMA quick_check(1)").fetchone()[0]
+            except sqlite3.OperationalError as problem:
+                if str(problem) != "interrupted":
                     raise
-                known, said = replace(known, cut_short=True), "ok"
-        if said != "ok":
-            raise sqlite3.DatabaseError(" ".join(said.split()))
+                known, verdict = replace(known, partly_checked=True), "ok"
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(" ".join(verdict.split()))
         return _read(f"sqlite:///file:{quote(str(path))}?{_mode(path)}&uri=true", {"timeout": SECONDS}, known)
-    except (sqlite3.DatabaseError, OSError, UserError) as error:
-        cure = f"mv {path} {path}.damaged; launching again reads finished cells from their run folders"
-        if isinstance(error, OSError) or "unable to open" in str(error) or not os.access(path, os.R_OK):
-            cure = f"let {path} and its folder be read: chown, chmod"
-        return replace(known, error=str(error), cure=cure)
+    except (sqlite3.DatabaseError, OSError, UserError) as problem:
+        fix = f"mv {path} {path}.damaged; launching again reads finished cells from their run folders"
+        if isinstance(problem, OSError) or "unable to open" in str(problem) or not os.access(path, os.R_OK):
+            fix = f"make {path} and its folder readable: chown, chmod"
+        return replace(known, error=str(problem), fix=fix)
 
 
 def _mode(path: Path) -> str:
-    """Reading a file that nobody writes leaves nothing beside it; one that somebody writes has its log there."""
+    """URL parameters that create no file beside the database; one in use has its write-ahead log there already."""
     return "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "mode=ro&immutable=1"
 
 
 def _until(seconds: float) -> Callable[[], int]:
-    """What SQLite asks again and again: whether to give up."""
+    """A progress handler for SQLite that ends a statement after this many seconds."""
     import time
 
     end = time.monotonic() + seconds
@@ -159,26 +160,26 @@ def _until(seconds: float) -> Callable[[], int]:
 
 def _server(address: sa.URL, known: Storage) -> Storage:
     if importlib.util.find_spec("psycopg") is None:
-        return replace(known, error="PostgreSQL needs a driver, which is not installed", cure=DRIVER)
+        return replace(known, error="the driver for PostgreSQL is not installed", fix=DRIVER)
     options = f"-c default_transaction_read_only=on -c statement_timeout={SECONDS * 1000} -c TimeZone=UTC"
     try:
         return _read(address, {"connect_timeout": SECONDS, "options": options}, known)
-    except UserError as error:
-        cure = "start the server; check host, user and password; docs/clusters.md"
-        return replace(known, error=str(error), cure=cure)
+    except UserError as problem:
+        fix = "start the server; check host, user and password; docs/clusters.md"
+        return replace(known, error=str(problem), fix=fix)
 
 
 def _read(address: str | sa.URL, options: dict[str, object], known: Storage) -> Storage:
-    """What the tables say.
+    """Read the tables.
 
     Raises:
-        UserError: it cannot be reached or read; without the password.
+        UserError: the storage cannot be reached or read; the message does not contain the password.
     """
     import sqlalchemy as sa
 
     with _session(address, options) as session:
         if not sa.inspect(session.connection()).has_table("studies"):
-            return replace(known, there=False)
+            return replace(known, exists=False)
         schema = _schema(session)
         if schema[0] != schema[1]:
             return replace(known, schema=schema)
@@ -197,8 +198,8 @@ def _session(address: str | sa.URL, options: dict[str, object]) -> Iterator[orm.
     try:
         with orm.Session(engine) as session:
             yield session
-    except (sa.exc.DBAPIError, OSError) as error:
-        raise UserError(database.reason(error, parsed)) from None
+    except (sa.exc.DBAPIError, OSError) as problem:
+        raise UserError(database.reason(problem, parsed)) from None
 
 
 def _schema(session: orm.Session) -> tuple[str, str]:
@@ -209,10 +210,10 @@ def _schema(session: orm.Session) -> tuple[str, str]:
 
     config = Config()
     config.set_main_option("script_location", str(Path(rdb.__file__).parent / "alembic"))
-    ours = ScriptDirectory.from_config(config).get_current_head() or ""
-    there = sa.inspect(session.connection()).has_table("alembic_version")
-    found = session.scalar(sa.text("SELECT version_num FROM alembic_version")) if there else None
-    return str(found or ""), ours
+    installed = ScriptDirectory.from_config(config).get_current_head() or ""
+    exists = sa.inspect(session.connection()).has_table("alembic_version")
+    version = session.scalar(sa.text("SELECT version_num FROM alembic_version")) if exists else None
+    return str(version or ""), installed
 
 
 def _counted(session: orm.Session, known: Storage) -> Storage:
@@ -220,10 +221,10 @@ def _counted(session: orm.Session, known: Storage) -> Storage:
     from ddsweep.backends.optuna import grid
     from ddsweep.backends.optuna.claims import running
 
-    held, grace = running(session), Lease.parse(os.environ.get("DDSWEEP_LEASE", "")).grace
+    claimed, grace = running(session), Lease.parse(os.environ.get("DDSWEEP_LEASE", "")).grace
     late: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for one in held:
-        if one.silent > grace:
-            late[one.sweep, one.agent].append(one.silent)
-    silent = tuple(Silent(*who, len(ages), max(ages)) for who, ages in late.items())
-    return replace(known, sweeps=len(grid.names(session)), running=len(held), silent=silent)
+    for cell in claimed:
+        if cell.silent > grace:
+            late[cell.sweep, cell.agent].append(cell.silent)
+    silent = tuple(Silent(sweep, agent, len(ages), max(ages)) for (sweep, agent), ages in late.items())
+    return replace(known, sweeps=len(grid.names(session)), running=len(claimed), silent=silent)

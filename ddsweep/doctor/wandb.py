@@ -1,4 +1,4 @@
-"""Weights & Biases: whether somebody is logged in, whether the service answers, and what waits to be uploaded."""
+"""W&B: whether the user is logged in, whether the service responds, and how many runs are not uploaded yet."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ddsweep import text
 from ddsweep.doctor.check import Finding, Place, ok, warning
 
 PUBLIC = "api.wandb.ai"
@@ -15,66 +16,66 @@ PUBLIC = "api.wandb.ai"
 
 @dataclass(frozen=True)
 class Account:
-    """W&B as it can be had from here.
+    """Facts about W&B.
 
     Attributes:
-        mode: WANDB_MODE or what `wandb offline` left; empty: online.
-        key: where the login comes from (``WANDB_API_KEY``, ``~/.netrc``); empty: there is none.
-        why: why the service cannot be used; empty: it can, or was not asked.
-        waiting: runs in the runs folder that the service does not have.
+        mode: WANDB_MODE, or what `wandb offline` set; empty: online.
+        login: where the API key is stored (``WANDB_API_KEY``, ``~/.netrc``); empty: not logged in.
+        problem: why the service cannot be used; empty if it can, or was not asked.
+        unsynced: number of runs in the runs folder that are not uploaded yet.
     """
 
     mode: str = ""
-    key: str = ""
-    why: str = ""
-    waiting: int = 0
+    login: str = ""
+    problem: str = ""
+    unsynced: int = 0
 
 
-def look(place: Place) -> Account:
-    """Ask W&B only where there is a login to ask with."""
+def inspect(place: Place) -> Account:
+    """Collect the facts; the service is asked only if the user is logged in and online."""
     from ddsweep.trackers import wandb_offline, wandb_service
 
-    waiting = len({piece.id for piece in wandb_offline.waiting(place.runs)})
-    mode, key = wandb_service.offline_mode(), _login(wandb_service.base_url())
-    return Account(mode, key, _asked() if key and not mode else "", waiting)
+    unsynced = len({piece.id for piece in wandb_offline.unsynced(place.runs)})
+    mode, login = wandb_service.offline_mode(), _login(wandb_service.base_url())
+    return Account(mode, login, _problem() if login and not mode else "", unsynced)
 
 
 def login(facts: Account) -> list[Finding]:
-    """No login is nothing to mend: it is needed for W&B alone."""
+    """A missing login is no warning: only W&B needs it."""
     if facts.mode:
-        said = f"WANDB_MODE is {facts.mode}: --track wandb writes runs here, --backend wandb is not to be had"
-        return [warning("W&B", said, "unset WANDB_MODE, or wandb online")] if facts.key else [ok("W&B", said)]
-    if not facts.key:
+        message = f"WANDB_MODE is {facts.mode}: --track wandb writes to the runs folder, --backend wandb is unavailable"
+        return [warning("W&B", message, "unset WANDB_MODE, or wandb online")] if facts.login else [ok("W&B", message)]
+    if not facts.login:
         return [ok("W&B", "not logged in; the local queue and dashboard need no account (wandb login)")]
-    if facts.why:
-        cure = facts.why.partition("run: ")[2] or "launches go on without it; later: ddsweep sync"
-        return [warning("W&B", f"login from {facts.key}; {facts.why.partition('; run: ')[0]}", cure)]
-    return [ok("W&B", f"logged in ({facts.key}), and it answers")]
+    if facts.problem:
+        problem, _, command = facts.problem.partition("; run: ")
+        fix = command or "launches work without W&B; upload their runs later with ddsweep sync"
+        return [warning("W&B", f"login from {facts.login}; {problem}", fix)]
+    return [ok("W&B", f"logged in ({facts.login}); the service responds")]
 
 
-def waiting(facts: Account) -> list[Finding]:
-    """Runs that were made offline."""
-    if not facts.waiting:
+def unsynced(facts: Account) -> list[Finding]:
+    """Runs that were logged offline."""
+    if not facts.unsynced:
         return []
-    said = f"{facts.waiting} run{'s' * (facts.waiting != 1)} made without the service wait here"
-    return [warning("W&B runs", said, "ddsweep sync")]
+    return [warning("W&B runs", f"{text.plural(facts.unsynced, 'offline run')} not uploaded yet", "ddsweep sync")]
 
 
 def _login(base_url: str) -> str:
-    """Where the key for a server lies; the key itself is not looked at."""
+    """Where the API key for a server is stored; the key itself is not read."""
     for name in ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE"):
         if os.environ.get(name):
             return name
     path = Path(os.environ.get("NETRC") or "~/.netrc").expanduser()
     try:
         machines = netrc.netrc(path).hosts
-    except (OSError, netrc.NetrcParseError):  # wandb reads no more of it than this
+    except (OSError, netrc.NetrcParseError):  # the client cannot read such a file either
         return ""
     return str(path) if {urlsplit(base_url).netloc, PUBLIC} & set(machines) else ""
 
 
-def _asked() -> str:
-    """Why the service cannot be used now, as a launch would find it."""
+def _problem() -> str:
+    """Why a launch could not use the service now; empty if it could."""
     import wandb
 
     from ddsweep.backends.wandb.client import Service
@@ -83,6 +84,6 @@ def _asked() -> str:
     try:
         return Service().available()
     finally:
-        wandb.teardown()  # else a helper process stays as long as this one
+        wandb.teardown()  # otherwise the client's service process runs as long as this one
         if before is None:
             os.environ.pop("WANDB_SERVICE", None)

@@ -1,8 +1,8 @@
-"""What lies in the runs folder and in the cache, who needs it, and removing what nobody does.
+"""The disk usage of the runs folder and the cache, and the safe removal of what is not in use.
 
-``survey`` lists it as items, each of a kind; ``work`` knows what agents have in their hands at this moment; ``removal``
-takes an item away under the lock that its writers take, so that an agent that starts at the same moment either finds it
-whole or makes it anew. Links are never followed: what is not in these two folders is not touched.
+``survey`` lists both folders as items, each of a kind; ``in_use`` determines what running agents need; ``removal``
+deletes an item under the lock that its writers take, so that an agent that starts at the same moment either finds it
+complete or creates it again. Links are never followed: nothing outside these two folders is touched.
 """
 
 from __future__ import annotations

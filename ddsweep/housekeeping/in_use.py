@@ -1,4 +1,4 @@
-"""What agents have in their hands: the locks they hold, the leases that live, and what these cells need."""
+"""What agents are using: the locks they hold, their active leases, and what these cells need."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ LOCKS = ".locks"
 
 @dataclass(frozen=True)
 class Work:
-    """What must stay where it is for now.
+    """What must not be removed now.
 
     Attributes:
-        keys: cells that somebody runs.
-        needed: the PTM folders, decoded datasets and folders of archives that these cells read; None: it cannot be told
-            for one of them, so that anything may be needed.
+        keys: keys of the running cells.
+        needed: the PTM folders, decoded datasets and folders of archives that these cells read; None: unknown for one
+            of them, so that anything may be needed.
         agents: whether any agent is alive.
     """
 
@@ -35,16 +35,16 @@ class Work:
     agents: bool = False
 
     def holds(self, item: Item) -> str:
-        """Why an item is not to be touched; empty: it may go."""
+        """Why an item must not be removed; empty if it may be."""
         if item.path.name in self.keys:
-            return "an agent runs it"
+            return "an agent is running it"
         if item.kind is Kind.COMPILED and self.agents:
-            return "agents are at work"
+            return "agents are running"
         if item.kind in (Kind.PTM, Kind.DATASET, Kind.ARCHIVE):
             if self.needed is None:
-                return "an agent runs a cell that may need it"
+                return "a running cell may need it"
             if item.path in self.needed or item.path.parent in self.needed:
-                return "a cell that runs needs it"
+                return "a running cell needs it"
         return ""
 
 
@@ -52,7 +52,7 @@ Ask = Callable[[], Work]
 
 
 def at_work(runs: Path, uses: Uses) -> Work:
-    """Look at the locks of the cells, at the leases, and at what agents say of themselves."""
+    """Determine what is in use from the locks of the cells, the leases, and the status files of the agents."""
     locked = {path.stem for path in walk.files(runs / LOCKS) if path.suffix == ".lock" and is_held(path)}
     recipes: list[Recipe | None] = [
         uses.leased.get(key) or _recipe(runs / key) for key in sorted(locked | set(uses.leased))
@@ -60,13 +60,14 @@ def at_work(runs: Path, uses: Uses) -> Work:
     needed: set[Path] | None = set()
     for recipe in recipes:
         needed = None if recipe is None or needed is None else needed | _needs(recipe)
-    seen = any(status.read_all(status.folder(runs, one.name)) for one in walk.folders(runs) if "@" in one.name)
+    sweeps = [folder.name for folder in walk.folders(runs) if "@" in folder.name]
+    agents = any(status.read_all(status.folder(runs, sweep)) for sweep in sweeps)
     keys = frozenset(locked | set(uses.leased))
-    return Work(keys, None if needed is None else frozenset(needed), seen or bool(keys))
+    return Work(keys, None if needed is None else frozenset(needed), agents or bool(keys))
 
 
 def is_held(lock: Path) -> bool:
-    """Whether somebody holds a lock, who is then not disturbed. A lock that may not be asked counts as held."""
+    """Whether a process holds a lock; testing it does not disturb that process. An unreadable lock counts as held."""
     from filelock import FileLock, Timeout
 
     if not lock.is_file():
@@ -81,7 +82,7 @@ def is_held(lock: Path) -> bool:
 
 
 def _recipe(folder: Path) -> Recipe | None:
-    """What a trial wrote when it began; None: it has not yet, or another version did."""
+    """The recipe that a trial wrote at its start; None: not written yet, or by another version."""
     try:
         return make(files.read_json(folder / "recipe.json"))
     except (UserError, TypeError):
@@ -89,7 +90,7 @@ def _recipe(folder: Path) -> Recipe | None:
 
 
 def _needs(recipe: Recipe) -> set[Path]:
-    ptms = {one.folder for seeds in spec.of(recipe) for one in seeds}
+    ptms = {ptm.folder for seeds in spec.of(recipe) for ptm in seeds}
     rows = [datasets.at_size(datasets.info(name), size) for name, size in spec.datasets([recipe])]
     archives = files.cache_dir() / "data" / "archives"
     return ptms | {paths.decoded(row) for row in rows} | {archives / row.name for row in rows}

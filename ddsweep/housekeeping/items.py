@@ -1,4 +1,4 @@
-"""Kinds of things that take room, the things themselves, and who needs them."""
+"""Kinds of items that use disk space, the items themselves, and which sweeps need them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ddsweep.recipe import Recipe
 
 
 class Kind(StrEnum):
-    """What an item is, in the words of the screen."""
+    """What an item is, as the screen names it."""
 
     USED = "finished runs of launched sweeps"
     FREE = "finished runs of no launched sweep"
@@ -21,27 +21,27 @@ class Kind(StrEnum):
     DATASET = "decoded datasets"
     ARCHIVE = "archives and downloads"
     COMPILED = "compiled steps"
-    LEFTOVER = "temporaries, and what was set aside"
+    LEFTOVER = "temporary and set-aside files"
 
     @property
     def asks(self) -> bool:
-        """Whether somebody may miss it, so that it goes only when a person says so."""
+        """Whether removing it needs confirmation, because the user may still want it."""
         return self not in (Kind.ORPHAN, Kind.LEFTOVER)
 
 
 @dataclass(frozen=True)
 class Item:
-    """One thing that can be removed.
+    """A file or folder that can be removed.
 
     Attributes:
         kind: what it is.
         path: a file or a folder.
         disk: bytes.
-        touched: when something in it was last written, seconds since the epoch.
-        lock: the lock that is held by whoever writes it; None: there is none for it.
-        kept: a name within ``path`` that stays: the lock that others may be waiting for.
-        title: what it is, for people.
-        held: why it is not to be touched now; empty: it may go.
+        touched: when it, or a file in it, was last written, seconds since the epoch.
+        lock: the lock that its writers hold; None: it has none.
+        kept: name of a file within ``path`` that is not removed: the lock that other processes may be waiting for.
+        title: what the screen calls it.
+        held: why it must not be removed now; empty if it may be.
     """
 
     kind: Kind
@@ -56,12 +56,12 @@ class Item:
 
 @dataclass(frozen=True)
 class Uses:
-    """What a storage, and the sweeps that a runs folder remembers, say about cells.
+    """Which launched sweeps use which cells, according to the storage and the runs folder.
 
     Attributes:
         sweeps: the launched sweeps of each key.
         names: all launched sweeps.
-        leased: the recipes, by key, of cells whose agents live; None: it cannot be told what the cell is.
+        leased: the recipes, by key, of cells with an active lease; None: the recipe of the cell is unknown.
     """
 
     sweeps: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

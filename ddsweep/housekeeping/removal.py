@@ -1,4 +1,4 @@
-"""Taking one item away, while nobody works on it."""
+"""Removal of one item that is not in use."""
 
 from __future__ import annotations
 
@@ -13,36 +13,39 @@ from ddsweep.housekeeping import walk
 from ddsweep.housekeeping.in_use import Ask
 from ddsweep.housekeeping.items import Item, Kind
 
-SHARED = (Kind.PTM, Kind.DATASET, Kind.ARCHIVE, Kind.COMPILED)  # what cells read that do not hold its lock
+SHARED = (Kind.PTM, Kind.DATASET, Kind.ARCHIVE, Kind.COMPILED)  # read by cells that do not hold its lock
 
 
 class Busy(Exception):
-    """It stays, for the reason that is the message."""
+    """The item must not be removed; the message is the reason."""
 
 
 def remove(item: Item, root: Path, ask: Ask) -> str:
-    """Remove an item, under the lock of those who write it; why it stayed, or nothing.
+    """Remove an item under the lock of its writers.
 
-    Whoever waits for that lock meanwhile finds it gone, and makes it anew. What was written to since it was listed, or
-    what an agent has turned to since then, stays.
+    A process that waits for that lock finds the item gone, and creates it again. An item that was written to after it
+    was listed, or that an agent has started to use, is kept.
 
     Args:
         item: as ``survey`` listed it.
-        root: the runs folder or the cache: nothing outside is touched, wherever a link leads.
-        ask: what agents have in their hands now; asked under the lock, for what cells share.
+        root: the runs folder or the cache; nothing outside is touched, wherever a link leads.
+        ask: returns what agents are using now; called under the lock, for items that cells share.
+
+    Returns:
+        Why the item was kept; empty if it was removed.
 
     Raises:
-        UserError: the system does not let us.
+        UserError: the operating system refuses the removal.
     """
     try:
         with _locked(item.lock):
-            if why := _changed(item, root) or (ask().holds(item) if item.kind in SHARED else ""):
-                return why
-            _take_away(item)
+            if reason := _changed(item, root) or (ask().holds(item) if item.kind in SHARED else ""):
+                return reason
+            _delete(item)
     except FileNotFoundError:
-        return ""  # gone with the folder that it was in
-    except Busy as why:
-        return str(why)
+        return ""  # removed with its parent folder
+    except Busy as reason:
+        return str(reason)
     except OSError as error:
         raise UserError(f"cannot remove {error.filename or item.path}: {error.strerror or error}") from None
     return ""
@@ -50,7 +53,7 @@ def remove(item: Item, root: Path, ask: Ask) -> str:
 
 @contextlib.contextmanager
 def _locked(path: Path | None) -> Iterator[None]:
-    """Hold a lock if nobody else does. The lock file stays: removing one parts those who wait for it."""
+    """Hold a lock if it is free. The lock file is kept: deleting it would let two waiting processes each hold one."""
     from filelock import FileLock, Timeout
 
     if path is None:
@@ -61,7 +64,7 @@ def _locked(path: Path | None) -> Iterator[None]:
     try:
         held.acquire(timeout=0)
     except Timeout:
-        raise Busy("an agent works on it") from None
+        raise Busy("an agent is using it") from None
     try:
         yield
     finally:
@@ -70,15 +73,15 @@ def _locked(path: Path | None) -> Iterator[None]:
 
 def _changed(item: Item, root: Path) -> str:
     if item.path.is_symlink() or not item.path.parent.resolve().is_relative_to(root.resolve()):
-        return "it is a link now"
+        return "it has become a link"
     if item.kind in (Kind.OPEN, Kind.ORPHAN) and (item.path / "result.json").is_file():
-        return "it has finished meanwhile"
+        return "it has finished since then"
     inside = [item.path] if item.path.is_file() else [path for path in walk.files(item.path) if path.name != item.kept]
     young = any(path.lstat().st_mtime > item.touched for path in inside)
-    return "it was written to meanwhile" if young else ""
+    return "it has been written to since then" if young else ""
 
 
-def _take_away(item: Item) -> None:
+def _delete(item: Item) -> None:
     if item.path.is_file():
         item.path.unlink()
     elif item.kept:
@@ -87,7 +90,7 @@ def _take_away(item: Item) -> None:
                 shutil.rmtree(entry)
             elif entry.name != item.kept:
                 Path(entry).unlink()
-    else:  # first out of sight, in one step: what is interrupted here is a temporary, and never half a run
+    else:  # rename first, in one step: an interrupted removal leaves a temporary folder, never half a run
         aside = item.path.with_name(f".{item.path.name}.{uuid.uuid4().hex[:8]}.tmp")
         item.path.replace(aside)
         shutil.rmtree(aside)

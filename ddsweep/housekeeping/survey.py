@@ -1,4 +1,4 @@
-"""What lies where: one pass over the runs folder and the cache."""
+"""List the runs folder and the cache in one pass."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ddsweep import files
+from ddsweep import files, text
 from ddsweep.errors import UserError
 from ddsweep.housekeeping import walk
 from ddsweep.housekeeping.in_use import LOCKS, Work, is_held
@@ -18,22 +18,22 @@ from ddsweep.pretrained import inventory
 from ddsweep.recipe import make
 
 KEY = re.compile(r"[0-9a-f]{16}")  # Recipe.key
-CHECKPOINT = "checkpoint"  # trial.CHECKPOINT, which costs an import of torch
-CLIENT = "wandb"  # W&B's client looks after its own folder
+CHECKPOINT = "checkpoint"  # trial.CHECKPOINT, without importing torch
+CLIENT = "wandb"  # W&B's client cleans up its own folder
 ASIDE = (".damaged", ".foreign", ".other")
-FRESH = 900.0  # seconds: three times as long as a trial goes without a checkpoint; where locks do not reach
-GRACE = 3600.0  # seconds that a temporary is left alone, though nobody holds its lock
+FRESH = 900.0  # seconds: three times the interval of checkpoints; for hosts whose locks are not visible here
+GRACE = 3600.0  # seconds for which a temporary file is kept even if its lock is free
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What was found.
+    """The contents of the runs folder and the cache.
 
     Attributes:
         items: what can be removed.
-        other: what takes room beside that, by folder: databases, pictures of sweeps, logs.
+        other: bytes of all other files by folder: databases, figures of sweeps, logs.
         links: links that were not followed.
-        strangers: sweeps that have a folder here, and are in another storage or in none.
+        strangers: sweeps that have a folder in the runs folder, but are not in the storage.
     """
 
     items: list[Item]
@@ -43,16 +43,16 @@ class Survey:
 
 
 def survey(runs: Path, cache: Path, uses: Uses, work: Work) -> Survey:
-    """List what is in a runs folder and in the cache; neither need exist, and nothing is changed.
+    """List the runs folder and the cache; neither need exist, and nothing is changed.
 
     Args:
         runs: the folder of all runs.
         cache: the folder of datasets and PTMs.
-        uses: who needs which cell.
-        work: what agents have in their hands.
+        uses: which sweeps use which cells.
+        work: what agents are using.
     """
     runs, cache, now = runs.absolute(), cache.absolute(), time.time()
-    strangers = sorted(one.name for one in walk.folders(runs) if "@" in one.name and one.name not in uses.names)
+    strangers = sorted({folder.name for folder in walk.folders(runs) if "@" in folder.name} - uses.names)
     items = [*_runs(runs, uses, now, certain=not strangers), *_pool(cache / "pool"), *_data(cache / "data")]
     if (compiled := walk.extent(cache / "compiled")).files:
         items.append(Item(Kind.COMPILED, cache / "compiled", compiled.disk, compiled.touched))
@@ -71,75 +71,77 @@ def _runs(runs: Path, uses: Uses, now: float, certain: bool) -> Iterator[Item]:
         if not KEY.fullmatch(folder.name):
             continue
         inner = sum((walk.extent(path) for path in walk.files(folder) if _is_leftover(path)), Extent())
-        found, launched = walk.extent(folder), uses.sweeps.get(folder.name, ())
+        extent, launched = walk.extent(folder), uses.sweeps.get(folder.name, ())
         finished = (folder / "result.json").is_file()
         if finished:
             kind = Kind.USED if launched else Kind.FREE
-        else:  # that of a sweep in a storage that was not named goes on when it is launched again: somebody is asked
+        else:  # an unfinished run may belong to a sweep in another storage, where it would resume: ask first
             kind = Kind.OPEN if launched or not certain else Kind.ORPHAN
         lock = runs / LOCKS / f"{folder.name}.lock"
-        held = "" if finished else _held(lock, found, now)
+        held = "" if finished else _held(lock, extent, now)
         title = _title(folder) + (f" ({', '.join(launched)})" if launched else "")
-        yield Item(kind, folder, found.disk - inner.disk, found.touched, lock, title=title, held=held)
+        yield Item(kind, folder, extent.disk - inner.disk, extent.touched, lock, title=title, held=held)
 
 
-def _held(lock: Path, found: Extent, now: float) -> str:
+def _held(lock: Path, extent: Extent, now: float) -> str:
     if is_held(lock):
-        return "an agent runs it"
-    return f"written to less than {FRESH / 60:.0f} min ago" if now - found.touched < FRESH else ""
+        return "an agent is running it"
+    return f"written to less than {text.duration(FRESH)} ago" if now - extent.touched < FRESH else ""
 
 
 def _pool(pool: Path) -> Iterator[Item]:
-    for folder in (one for source in walk.folders(pool) for arch in walk.folders(source) for one in walk.folders(arch)):
+    for folder in (ptm for source in walk.folders(pool) for arch in walk.folders(source) for ptm in walk.folders(arch)):
         inside = [path for path in walk.files(folder) if not _is_leftover(path) and path.name != ".lock"]
-        if not inside:  # a PTM that was removed leaves its lock
+        if not inside:  # a removed PTM leaves its lock file
             continue
-        found = sum(map(walk.extent, inside), Extent())
-        held = "an agent trains it" if is_held(folder / ".lock") else ""
-        yield Item(Kind.PTM, folder, found.disk, found.touched, folder / ".lock", ".lock", _ptm(folder, pool), held)
+        extent = sum(map(walk.extent, inside), Extent())
+        held = "an agent is training it" if is_held(folder / ".lock") else ""
+        yield Item(Kind.PTM, folder, extent.disk, extent.touched, folder / ".lock", ".lock", _ptm(folder, pool), held)
 
 
 def _data(data: Path) -> Iterator[Item]:
     for entry in walk.entries(data):
         path = Path(entry)
         if entry.is_file(follow_symlinks=False) and path.suffix == ".safetensors" and not _is_leftover(path):
-            found, lock = walk.extent(path), path.with_suffix(".lock")
-            held = "an agent decodes it" if is_held(lock) else ""
-            yield Item(Kind.DATASET, path, found.disk, found.touched, lock, title=path.stem, held=held)
+            extent, lock = walk.extent(path), path.with_suffix(".lock")
+            held = "an agent is decoding it" if is_held(lock) else ""
+            yield Item(Kind.DATASET, path, extent.disk, extent.touched, lock, title=path.stem, held=held)
     for folder in walk.folders(data / "archives"):
         lock = folder.with_name(f"{folder.name}.lock")
         for entry in walk.entries(folder):
-            found = walk.extent(path := Path(entry))
-            if found.files and not _is_leftover(path):
+            extent = walk.extent(path := Path(entry))
+            if extent.files and not _is_leftover(path):
                 held = "it is being downloaded" if is_held(lock) else ""
-                yield Item(Kind.ARCHIVE, path, found.disk, found.touched, lock, title=folder.name, held=held)
+                yield Item(Kind.ARCHIVE, path, extent.disk, extent.touched, lock, title=folder.name, held=held)
 
 
 def _leftovers(runs: Path | None, cache: Path, now: float) -> Iterator[Item]:
-    places = walk.entries(runs) if runs else []
-    inside = [Path(one) for one in places if one.is_dir(follow_symlinks=False) and one.name != CLIENT]
-    loose = [Path(one) for one in places if one.is_file(follow_symlinks=False)]
-    for path in [*loose, *(path for one in inside for path in _found(one)), *_found(cache / "pool"),
-                 *_found(cache / "data")]:  # fmt: skip
+    entries = walk.entries(runs) if runs else []
+    folders = [Path(entry) for entry in entries if entry.is_dir(follow_symlinks=False) and entry.name != CLIENT]
+    loose = [Path(entry) for entry in entries if entry.is_file(follow_symlinks=False)]
+    inside = [path for folder in (*folders, cache / "pool", cache / "data") for path in _files(folder)]
+    for path in (*loose, *inside):
         if not _is_leftover(path) and not walk.TEMPORARY.fullmatch(path.name):
             continue
-        found, lock = walk.extent(path), _lock(path, runs, cache)
+        extent, lock = walk.extent(path), _lock(path, runs, cache)
         if lock is not None and is_held(lock):
-            held = "an agent works there"
+            held = "an agent is using its folder"
         else:
-            held = "it may be being written" if now - found.touched < GRACE else ""
-        yield Item(Kind.LEFTOVER, path, found.disk, found.touched, lock, title=path.name, held=held)
+            held = "a process may be writing it" if now - extent.touched < GRACE else ""
+        yield Item(Kind.LEFTOVER, path, extent.disk, extent.touched, lock, title=path.name, held=held)
 
 
-def _found(folder: Path) -> list[Path]:
-    """The files of a folder; a folder that is itself a temporary counts as one."""
+def _files(folder: Path) -> list[Path]:
+    """The files of a folder and its subfolders; a temporary folder counts as one file."""
     if walk.TEMPORARY.fullmatch(folder.name):
         return [folder]
-    return [
-        path for one in walk.entries(folder)
-        for path in (_found(Path(one)) if one.is_dir(follow_symlinks=False) else
-                     [Path(one)] if one.is_file(follow_symlinks=False) else [])
-    ]  # fmt: skip
+    paths: list[Path] = []
+    for entry in walk.entries(folder):
+        if entry.is_dir(follow_symlinks=False):
+            paths += _files(Path(entry))
+        elif entry.is_file(follow_symlinks=False):
+            paths.append(Path(entry))
+    return paths
 
 
 def _is_leftover(path: Path) -> bool:
@@ -150,7 +152,7 @@ def _is_leftover(path: Path) -> bool:
 
 
 def _lock(path: Path, runs: Path | None, cache: Path) -> Path | None:
-    """The lock of whoever would be writing there."""
+    """The lock that a process holds while it writes there; None: there is none."""
     if runs and path.is_relative_to(runs):
         key = path.relative_to(runs).parts[0]
         return runs / LOCKS / f"{key}.lock" if KEY.fullmatch(key) else None
@@ -173,7 +175,7 @@ def _title(folder: Path) -> str:
 
 def _ptm(folder: Path, pool: Path) -> str:
     try:
-        found = inventory.of(folder).spec
-    except (ValueError, OSError):  # no weights yet, or none of ours
-        found = None
-    return found.title if found else str(folder.relative_to(pool))
+        spec = inventory.of(folder).spec
+    except (ValueError, OSError):  # no weights yet, or not written by ddsweep
+        spec = None
+    return spec.title if spec else str(folder.relative_to(pool))

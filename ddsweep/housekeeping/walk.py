@@ -1,4 +1,4 @@
-"""Looking into folders without leaving them: links are seen, and never followed."""
+"""Directory traversal that reports links and never follows them."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp(\.\w+)?")  # files.atomic, and what removal renames first
+TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp(\.\w+)?")  # names by files.atomic and by removal
 
 
 @dataclass(frozen=True)
 class Extent:
-    """How much a file or folder takes.
+    """Size and age of a file or folder.
 
     Attributes:
         disk: bytes.
-        touched: when the youngest of its files was last written, seconds since the epoch; of
-            an empty folder, when it was made.
-        files: how many there are.
+        touched: when the most recent of its files was last written, seconds since the epoch; of an empty folder, when
+            it was created.
+        files: number of files.
     """
 
     disk: int = 0
@@ -31,12 +31,12 @@ class Extent:
 
 
 def entries(folder: Path) -> list[os.DirEntry[str]]:
-    """What is in a folder, by name; nothing if it cannot be read or is a link."""
+    """The entries of a folder, sorted by name; none if it cannot be read or is a link."""
     if folder.is_symlink():
         return []
     try:
-        with os.scandir(folder) as found:
-            return sorted(found, key=lambda entry: entry.name)
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
     except OSError:
         return []
 
@@ -47,7 +47,7 @@ def folders(folder: Path) -> list[Path]:
 
 
 def files(folder: Path) -> Iterator[Path]:
-    """Every regular file in a folder and below."""
+    """Every regular file in a folder and its subfolders."""
     for entry in entries(folder):
         if entry.is_dir(follow_symlinks=False):
             yield from files(Path(entry))
@@ -56,19 +56,19 @@ def files(folder: Path) -> Iterator[Path]:
 
 
 def extent(path: Path) -> Extent:
-    """Of a file, or of a folder with all that is in it. What vanishes meanwhile counts nothing."""
+    """The extent of a file, or of a folder with its contents. Files that vanish during the traversal do not count."""
     total = Extent()
-    for one in [path] if path.is_file() and not path.is_symlink() else files(path):
+    for file in [path] if path.is_file() and not path.is_symlink() else files(path):
         try:
-            found = one.lstat()
+            status = file.lstat()
         except OSError:
             continue
-        total += Extent(found.st_size, found.st_mtime, 1)
+        total += Extent(status.st_size, status.st_mtime, 1)
     if not total.files and path.is_dir():
-        return Extent(touched=path.lstat().st_mtime)  # somebody may have made it just now
+        return Extent(touched=path.lstat().st_mtime)  # a process may have just created it
     return total
 
 
 def links(folder: Path) -> list[Path]:
-    """The links in a folder itself."""
+    """The links in a folder, without subfolders."""
     return [Path(entry) for entry in entries(folder) if entry.is_symlink()]

@@ -20,12 +20,12 @@ class InlineLauncher:
         from ddsweep import agent
         from ddsweep.trackers import choice
 
-        job, post = self._job, agent.Post(self._slot.device, str(self._slot), self._job.threads)
+        job, placement = self._job, agent.Placement(self._slot.device, str(self._slot), self._job.threads)
         further = choice.further(job.track, job.sweep, job.runs, job.project, job.entity)
-        status = agent.main(job.sweep, job.storage, job.runs, post, further)
-        if status == agent.POISONED:
+        status = agent.main(job.sweep, job.storage, job.runs, placement, further)
+        if status == agent.RESTART_NEEDED:
             self._closed = [f"{self._slot}: the device failed, and this process cannot be replaced; launch again"]
-        elif status == agent.BAD_SLOT:
+        elif status == agent.BAD_DEVICE:
             self._closed = [f"{self._slot}: different cells failed one after the other"]
 
     def poll(self) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ddsweep import agent, files
-from ddsweep.agent.failures import MOST, Streak
+from ddsweep.agent.failures import MAX_FAILURES, ConsecutiveFailures
 from ddsweep.device import Slot
 from ddsweep.launchers import Job
 
@@ -50,9 +50,9 @@ class _Place:
     ended: bool = False
 
     @property
-    def streak(self) -> Path:
+    def failures(self) -> Path:
         """What failed here, as the agents tell it."""
-        return self.log.with_suffix(".streak")
+        return self.log.with_suffix(".failures")
 
 
 class LocalLauncher:
@@ -66,7 +66,7 @@ class LocalLauncher:
         """Start an agent on every slot."""
         self._job.folder.mkdir(parents=True, exist_ok=True)
         for slot in self._slots:
-            slot.streak.unlink(missing_ok=True)
+            slot.failures.unlink(missing_ok=True)
             self._spawn(slot)
 
     def poll(self) -> int:
@@ -101,16 +101,15 @@ class LocalLauncher:
 
     def _replace(self, slot: _Place, status: int) -> None:
         """A fresh agent after one that died, unless the slot is a bad one."""
-        streak = Streak.read(slot.streak)
-        if streak.ended > slot.cells:  # since the last death a cell has ended here
-            slot.deaths, slot.cells = 0, streak.ended
-        if status == agent.BAD_SLOT:
-            last = " ".join(list(streak.failed.values())[-1:])
-            slot.closed = (
-                f"{slot.slot}: {MOST} different cells in a row failed here, the last with: {last}; see {slot.log}"
-            )
+        failures = ConsecutiveFailures.read(slot.failures)
+        if failures.ended > slot.cells:  # since the last death a cell has ended here
+            slot.deaths, slot.cells = 0, failures.ended
+        if status == agent.BAD_DEVICE:
+            last = " ".join(list(failures.failed.values())[-1:])
+            failed = f"{MAX_FAILURES} different cells in a row failed here, the last with: {last}"
+            slot.closed = f"{slot.slot}: {failed}; see {slot.log}"
             return
-        slot.deaths += status != agent.POISONED  # it asks for its successor, and has answered for its cell
+        slot.deaths += status != agent.RESTART_NEEDED  # it asks for its successor, and has answered for its cell
         if slot.deaths < MAX_DEATHS:
             self._spawn(slot)
         else:
@@ -118,9 +117,9 @@ class LocalLauncher:
 
     def _spawn(self, slot: _Place) -> None:
         job = self._job
-        files.clear_temporaries(slot.streak.parent, slot.streak.name)  # of an agent that was killed while it wrote
-        command = [*job.command(), "--device", slot.slot.device, "--slot", str(slot.slot)]
-        command += ["--streak", str(slot.streak), "--parent", str(os.getpid())]
+        files.clear_temporaries(slot.failures.parent, slot.failures.name)  # of an agent that was killed while it wrote
+        command = [*job.command(), "--device", slot.slot.device, "--device-label", str(slot.slot)]
+        command += ["--failures", str(slot.failures), "--parent", str(os.getpid())]
         told = {"DDSWEEP_STORAGE": job.storage, "OMP_NUM_THREADS": str(job.threads)}
         environment = SURROUNDINGS | os.environ | told | slot.slot.environment
         with slot.log.open("ab") as log:

@@ -8,21 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ddsweep.report.material import words
+from ddsweep.results.plots import interactive
+from ddsweep.results.plots.interactive import Palette
 from ddsweep.results.tables import layout, naming, significance
-from ddsweep.results.tables.comparison import PAPER
 from ddsweep.results.tables.table import average_gain, setting_of
 
 if TYPE_CHECKING:
     from ddsweep.report.material import Material
-    from ddsweep.results.tables.comparison import Other
+    from ddsweep.results.plots.panels import Chart
     from ddsweep.results.tables.table import Entry
     from ddsweep.results.tables.table import Row as TableRow
 
 ACROSS = 4  # settings that stand beside each other; more of them, and each is a line
 WIDE = 80  # characters of heads that fit beside each other
-DECADES = 100.0  # an axis whose values differ by this factor is logarithmic
 TERMS = {"loss/match": "matching loss", "loss/regularizer": "PTM term, before it is multiplied by α"}
+PALETTE = Palette(
+    tuple(f"var(--c{index})" for index in range(6)), "var(--ink)", "var(--soft)", "var(--line)", "var(--card)"
+)  # of page.css
 POINTS = 60  # of a curve
 DIGITS = 4  # of a value
 
@@ -77,22 +79,22 @@ def view(material: Material) -> View:
     columns = [naming.label(table.axis, column) for column in table.columns]
     names = [row_name(material, row) or "accuracy" for row in table.rows]
     places = [_places(material, row) for row in table.rows]
-    against = "" if other is None else "the paper" if other.name == PAPER else other.name
+    beside = other.title if other else ""
     notes = [_counted(material), significance.statement(table.verdicts), *table.notes]
     notes += layout.remarks(other) if other else []
     axis = naming.field(table.axis)
     short = len(names) == 1 and sum(max(map(len, column.split())) + 2 for column in columns) <= WIDE
     if len(names) > ACROSS or table.eval_archs or short:
         lines = list(zip(names, places, strict=True))
-        return View(axis, columns, lines + _gains(material), list(filter(None, notes)), against)
+        return View(axis, columns, lines + _gains(material), list(filter(None, notes)), beside)
     down = [(column, [row[index] for row in places]) for index, column in enumerate(columns)]
-    return View(axis, names, down, list(filter(None, notes)), against)
+    return View(axis, names, down, list(filter(None, notes)), beside)
 
 
 def row_name(material: Material, row: TableRow) -> str:
     """The setting of a row, and the evaluated architecture where there are several."""
     arch = next(iter(row.values())).eval_arch if material.table.eval_archs else ""
-    return " · ".join(filter(None, [words(setting_of(row)), naming.network(arch)]))
+    return " · ".join(filter(None, [naming.setting(setting_of(row)), naming.network(arch)]))
 
 
 def points(difference: float | None) -> str:
@@ -105,67 +107,20 @@ def best(row: TableRow) -> Entry | None:
     return max((entry for entry in row.values() if entry.mean is not None), key=lambda one: one.mean or 0, default=None)
 
 
-def panels(material: Material) -> dict[str, Any]:
-    """What the charts of accuracies show, as JSON: a panel for each setting but method, or but evaluated network."""
-    table = material.table
-    found: dict[str, list[dict[str, Any]]] = {}
-    inner = "" if table.eval_archs else "method"
-    for row in table.rows:
-        setting = setting_of(row)
-        rest = {name: value for name, value in setting.items() if name != inner}
-        title = words(rest)
-        arch = next(iter(row.values())).eval_arch
-        name = naming.network(arch) if table.eval_archs else naming.value(inner, str(setting.get(inner, "")))
-        points = [_point(material, row[column]) if column in row else None for column in table.columns]
-        found.setdefault(title, []).append({"name": name or "accuracy", "points": points})
+def accuracies(chart: Chart) -> list[dict[str, Any]]:
+    """The panels of the figure of accuracies, each with its title and its Plotly figure."""
+    return [{"title": panel.title, "figure": interactive.figure(chart, panel, PALETTE)} for panel in chart.panels]
+
+
+def baselines(material: Material) -> dict[str, int]:
+    """For every setting the index of the column that holds its finished baseline."""
+    columns = material.table.columns
     return {
-        "axis": naming.field(table.axis),
-        "columns": [naming.label(table.axis, column) for column in table.columns],
-        "against": material.against.name if material.against else "",
-        "panels": [{"title": title, "series": series} for title, series in found.items() if _any(series)],
-        **_scale(material),
+        naming.setting(setting_of(row)): columns.index(entry.column)
+        for row in material.table.rows
+        for entry in row.values()
+        if entry.baseline and entry.mean is not None
     }
-
-
-def _any(series: list[dict[str, Any]]) -> bool:
-    return any(point for one in series for point in one["points"])
-
-
-def _scale(material: Material) -> dict[str, Any]:
-    """Where the columns lie: at their number, if all but the baseline are one, else in a row."""
-    table = material.table
-    baseline = {entry.column for entry in table.entries if entry.baseline}
-    values = [_number(column) for column in table.columns]
-    known = [value for value, column in zip(values, table.columns, strict=True) if value is not None]
-    free = [value is None and column not in baseline for value, column in zip(values, table.columns, strict=True)]
-    if any(free) or len(known) < 3:
-        return {"scale": "names", "x": list(range(len(values)))}
-    positive = [value for value in known if value > 0]
-    wide = len(positive) > 1 and max(positive) / min(positive) >= DECADES
-    return {"scale": "log" if wide else "linear", "x": values}
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
-def _point(material: Material, entry: Entry) -> dict[str, Any] | None:
-    if entry.mean is None:
-        return None
-    other = _other(material, entry)
-    return {
-        "mean": _percent(entry.mean), "std": _percent(entry.std), "n": entry.n, "baseline": entry.baseline,
-        "difference": points(entry.difference), "mark": entry.verdict.mark if entry.verdict else "",
-        "other": None if other is None else {"mean": _percent(other.mean), "std": _percent(other.std)},
-    }  # fmt: skip
-
-
-def _percent(value: float | None) -> float | None:
-    return None if value is None else round(100 * value, 3)
 
 
 def _places(material: Material, row: TableRow) -> list[Place | None]:
@@ -175,18 +130,13 @@ def _places(material: Material, row: TableRow) -> list[Place | None]:
 
 
 def _place(material: Material, entry: Entry, first: bool) -> Place:
-    other = _other(material, entry)
+    other = material.against.other(entry) if material.against else None
     beside = f"{layout.mean_std(other.mean, other.std)} {other.mark}".rstrip() if other else ""
     if entry.mean is None or entry.std is None:
         return Place("failed" if entry.failed else "–", other=beside, baseline=entry.baseline)
     mean, _, std = layout.mean_std(entry.mean, entry.std).partition(" ± ")
     mark = entry.verdict.mark if entry.verdict else ""
     return Place(mean, std, points(entry.difference), mark, beside, first, entry.baseline, True)
-
-
-def _other(material: Material, entry: Entry) -> Other | None:
-    lines = material.against.lines if material.against else []
-    return next((line.other for line in lines if line.entry is entry or line.entry == entry), None)
 
 
 def _gains(material: Material) -> list[tuple[str, list[Place | None]]]:
@@ -196,7 +146,7 @@ def _gains(material: Material) -> list[tuple[str, list[Place | None]]]:
     lines = []
     for rows in material.table.settings:
         gains = [points(average_gain(rows, column)) for column in material.table.columns]
-        name = " · ".join(filter(None, [words(setting_of(rows[0])), "average gain"]))
+        name = " · ".join(filter(None, [naming.setting(setting_of(rows[0])), "average gain"]))
         lines.append((name, [Place(gain, number=True) if gain else None for gain in gains]))
     return lines
 
@@ -219,8 +169,8 @@ def of(material: Material) -> list[dict[str, Any]]:
                 metrics[column] = read(material.runs / cell.key / "metrics.jsonl")
         terms = []
         for term, title in TERMS.items():
-            lines = {str(column): line for column, told in metrics.items() if (line := thinned(told, term))}
-            terms += [{"name": title, "lines": lines}] if lines else []
+            lines = {column: line for column, told in metrics.items() if (line := thinned(told, term))}
+            terms += [{"name": title, "figure": interactive.curves(lines, PALETTE)}] if lines else []
         found.append({"label": label, "terms": terms})
     return found
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ddsweep.backends.values import Row, State, Status
 from ddsweep.results.tables import naming, table
@@ -65,7 +64,7 @@ class Material:
         settings: dict[str, Cells] = {}
         for row, *_ in self.table.settings:
             chosen = table.setting_of(row)
-            places = settings.setdefault(words(chosen), {})
+            places = settings.setdefault(naming.setting(chosen), {})
             for cell in self.sweep.cells:
                 if all(getattr(cell.recipe, name) == value for name, value in chosen.items()):
                     places.setdefault(naming.column_label(self.sweep, cell.recipe), []).append(cell)
@@ -86,11 +85,3 @@ class Material:
         if row.state is State.COMPLETE:
             return Absence("its files are on another machine")
         return Absence(row.state.value, row.reason if row.state in (State.FAILED, State.PRUNED) else "")
-
-
-def words(setting: Mapping[str, Any]) -> str:
-    """A setting as the paper writes it: ``DM · IPC 10``; what says itself what it is goes without its field."""
-    return " · ".join(
-        text if name in naming.SPOKEN else f"{naming.field(name)} {text}"
-        for name, text in ((name, naming.value(name, str(value))) for name, value in setting.items())
-    )

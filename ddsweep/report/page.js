@@ -2,8 +2,6 @@
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const chosen = { gallery: 0, column: 0, step: 0 };
-const narrow = matchMedia("(max-width: 640px)");
-const PLACES = places();
 
 // --- pictures -----------------------------------------------------------------------------------------------------
 
@@ -47,8 +45,7 @@ function gallery(host, about) {
 // Beside each class what networks trained on these images reach on it, and how that differs from the baseline.
 function rates(host, label) {
   const own = DATA.classes[label][chosen.column] || [];
-  const panel = DATA.panels.flatMap((one) => one.series).find((one) => one.points.some((two) => two?.baseline));
-  const index = panel ? panel.points.findIndex((one) => one?.baseline) : -1;
+  const index = DATA.baselines[label] ?? -1;
   const base = index >= 0 && index !== chosen.column ? DATA.classes[label][index] || [] : [];
   host.querySelectorAll(".synthetic .rate").forEach((node, row) => {
     node.replaceChildren();
@@ -68,7 +65,8 @@ const redraw = [];
 function choose(change) {
   Object.assign(chosen, change);
   for (const said of document.querySelectorAll(".said-again")) said.textContent = column();
-  for (const one of redraw) one();
+  // a chart that is hidden has no width to be drawn in; it is drawn when its setting is chosen
+  for (const [host, draw] of redraw) if (host.checkVisibility()) draw();
 }
 
 function start() {
@@ -77,10 +75,10 @@ function start() {
     chosen.column = first.columns.includes(0) ? 0 : first.columns[0];
     chosen.step = Math.max(...DATA.galleries.map((one) => one.steps.length)) - 1;
   }
-  document.querySelectorAll("#numbers .panel").forEach((host, index) => redraw.push(accuracies(DATA.panels[index], host)));
-  document.querySelectorAll(".gallery").forEach((host, index) => redraw.push(gallery(host, DATA.galleries[index])));
+  document.querySelectorAll("#numbers .panel").forEach((host, index) => redraw.push([host, accuracies(DATA.panels[index].figure, host)]));
+  document.querySelectorAll(".gallery").forEach((host, index) => redraw.push([host, gallery(host, DATA.galleries[index])]));
   document.querySelectorAll(".loss").forEach((host) =>
-    redraw.push(losses(DATA.curves[host.dataset.setting].terms[host.dataset.term], host.querySelector(".canvas"))));
+    redraw.push([host, losses(DATA.curves[host.dataset.setting].terms[host.dataset.term].figure, host.querySelector(".canvas"))]));
   const settings = document.querySelectorAll("select.setting");
   const pick = () => {
     for (const one of document.querySelectorAll("[data-group]")) one.hidden = Number(one.dataset.group) !== chosen.gallery;
@@ -95,6 +93,7 @@ function start() {
   choose({});
   let width = innerWidth;
   addEventListener("resize", () => innerWidth !== width && ((width = innerWidth), choose({})));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => choose({}));
 }
 
 start();

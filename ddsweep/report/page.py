@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ddsweep import __version__, files
 from ddsweep.report import charts, images, text
+from ddsweep.results.plots import panels
 from ddsweep.results.tables import formats, naming
 
 if TYPE_CHECKING:
@@ -18,7 +21,10 @@ if TYPE_CHECKING:
     from ddsweep.sweep import Cell
 
 HERE = Path(__file__).parent
-SCRIPTS = ("charts.js", "plots.js", "page.js")
+SCRIPTS = ("charts.js", "page.js")
+# plotly.js brings the styles of its maps, which the policy would refuse; it leaves them out where this id exists
+MAP_STYLES = re.compile(r"document\.getElementById\(\"([0-9a-f]{64})\"\)")
+EMPTY = ""  # plotly.js makes an empty style element and fills it through the CSSOM, which no policy restricts
 
 
 def write(material: Material, path: Path, now: datetime | None = None) -> None:
@@ -34,24 +40,30 @@ def render(material: Material, now: datetime | None = None) -> str:
         now: the time on it; default: of the clock.
     """
     import jinja2
+    from plotly.offline import get_plotlyjs
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    style, script = _source("page.css"), "".join(_source(name) for name in SCRIPTS)
+    style, script, plotly = _source("page.css"), "".join(_source(name) for name in SCRIPTS), get_plotlyjs()
     return environment.get_template("page.html").render(
         **_contents(material),
-        style=style, script=script, policy=_policy(style, script), version=__version__,
+        style=style,
+        plotly=plotly,
+        without=sorted(set(MAP_STYLES.findall(plotly))),
+        script=script,
+        policy=_policy([style, EMPTY], [plotly, script]),
+        version=__version__,
         now=(now or datetime.now().astimezone()).strftime("%Y-%m-%d %H:%M"),
-    )  # fmt: skip
+    )
 
 
 def _contents(material: Material) -> dict[str, Any]:
     varied, rest = text.settings(material)
     shown, fell = images.galleries(material), charts.of(material)
     table = formats.as_csv(formats.records(material.against or material.table))
-    accuracies = charts.panels(material)
+    chart = panels.chart(material.table, material.against)
     return {
         "sweep": material.sweep, "axis": naming.field(material.table.axis),
         "counts": text.counts(material), "answers": text.answers(material), "baseline": text.baseline(material),
@@ -60,11 +72,14 @@ def _contents(material: Material) -> dict[str, Any]:
         "columns": [naming.label(material.table.axis, column) for column in material.table.columns],
         "settings": fell, "curved": any(one["terms"] for one in fell), "plotted": bool(text.answers(material)),
         "definition": json.dumps(material.sweep.definition(), indent=2, ensure_ascii=False),
+        "numeric": chart.axis.numeric,
         "troubles": text.troubles(material), "retried": text.retried(material), "cost": text.cost(material),
         "provenance": text.provenance(material), "cells": text.cells(material),
         "csv": "data:text/csv;base64," + base64.b64encode(table.encode()).decode(),
         "data": {
-            **accuracies, "curves": fell, "missing": _missing(material),
+            "axis": naming.field(material.table.axis), "columns": chart.axis.labels,
+            "panels": charts.accuracies(chart), "baselines": charts.baselines(material),
+            "curves": fell, "missing": _missing(material),
             "classes": _class_accuracy(material), "galleries": [_positions(one) for one in shown],
         },
     }  # fmt: skip
@@ -107,10 +122,12 @@ def _source(name: str) -> str:
     return (HERE / name).read_text(encoding="utf-8")
 
 
-def _policy(style: str, script: str) -> str:
-    """Nothing but what is written in the file: the hashes name our own style and script, and no other one runs."""
-    style, script = (
-        "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'" for text in (style, script)
-    )
-    own = f"img-src data:; style-src {style}; script-src {script}"
+def _policy(styles: Iterable[str], scripts: Iterable[str]) -> str:
+    """A Content-Security-Policy that names our own styles and scripts by their hashes: nothing else runs or loads."""
+    own = f"img-src data:; style-src {_hashes(styles)}; script-src {_hashes(scripts)}"
     return f"default-src 'none'; {own}; base-uri 'none'; form-action 'none'"
+
+
+def _hashes(texts: Iterable[str]) -> str:
+    digests = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in texts)
+    return " ".join(f"'sha256-{digest}'" for digest in digests)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from ddsweep.backends.values import State
 from ddsweep.report import charts
 from ddsweep.results.tables import layout, naming
+from ddsweep.text import duration
 
 if TYPE_CHECKING:
     from ddsweep.report.material import Material
@@ -175,17 +175,6 @@ def _wall(material: Material) -> float:
     begun = [row.started for row in material.status.rows if row.started]
     ended = [row.finished for row in material.status.rows if row.finished]
     return (max(ended) - min(begun)).total_seconds() if begun and ended else 0.0
-
-
-def duration(seconds: float) -> str:
-    """``41 s``, ``12 min 5 s``, ``3 h 20 min``, ``2 d 4 h``: two units at most."""
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    whole = timedelta(seconds=round(seconds))
-    hours, minutes, rest = whole.seconds // 3600, whole.seconds // 60 % 60, whole.seconds % 60
-    parts = [(whole.days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
-    first = next(index for index, (count, _) in enumerate(parts) if count)
-    return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2] if count)
 
 
 def provenance(material: Material) -> list[tuple[str, list[str]]]:

@@ -12,7 +12,7 @@ NAMES = ("wandb",)
 
 
 def further(track: Sequence[str], sweep: str, runs: Path, project: str, entity: str) -> list[Tracker]:
-    """Where trials tell what they do beside the queue.
+    """The trackers of trials beside the queue and the run folder.
 
     Args:
         track: names, of ``NAMES``.
@@ -26,7 +26,7 @@ def further(track: Sequence[str], sweep: str, runs: Path, project: str, entity: 
     """
     for name in track:
         if name not in NAMES:
-            raise UserError(f"track: nothing is called {name!r}; {closest(name, NAMES)}")
+            raise UserError(f"track: unknown tracker {name!r}; {closest(name, NAMES)}")
     if not track:
         return []
     from ddsweep.trackers.wandb import WandbTracker

@@ -1,4 +1,4 @@
-"""The run folder: ``metrics.jsonl`` and the pictures."""
+"""The run folder: ``metrics.jsonl`` and the images."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
 
 
 class DiskTracker(Tracker):
-    """Writes into ``folder``: a line of JSON per logged step, ``images/NAME_STEP.png``, and above the last of each.
+    """Writes to ``folder``: a line of JSON per logged step, ``images/NAME_STEP.png``, and the latest as ``NAME.png``.
 
-    What is there belongs to one run, however often that was cut off: no step is there twice, and none is missing.
+    The files describe one run, however often it was interrupted: no step is missing, and none is written twice.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def start(self, recipe: Recipe) -> None:
-        """Nothing is written yet: what an attempt that was cut off has left may still count."""
+        """Write nothing yet: the files of an interrupted attempt may still be valid."""
         self._classes = data.info(recipe.target).classes
 
     def rewind(self, step: int) -> None:
-        """Remove what belongs to later steps, and to the end."""
+        """Remove the lines and images of later steps, and the final metrics."""
         path = self._folder / "metrics.jsonl"
         lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        files.write_text(path, "".join(f"{line}\n" for line in lines if _is_of(line, step)))
-        for picture in (self._folder / "images").glob("*_*.png"):
-            number = picture.stem.rpartition("_")[2]
+        files.write_text(path, "".join(f"{line}\n" for line in lines if _is_up_to(line, step)))
+        for path in (self._folder / "images").glob("*_*.png"):
+            number = path.stem.rpartition("_")[2]
             if not number.isdecimal() or int(number) > step:
-                picture.unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
 
     def log(self, metrics: dict[str, float], step: int) -> None:
         """Append one line."""
@@ -46,7 +46,7 @@ class DiskTracker(Tracker):
             file.write(json.dumps({"step": step, **metrics}) + "\n")
 
     def image(self, name: str, image: Image, step: int) -> None:
-        """Keep the picture of this step, and the latest under the plain name."""
+        """Write the image of this step, and overwrite the latest image of this name."""
         for path in (self._folder / "images" / f"{name}_{step:06d}.png", self._folder / f"{name}.png"):
             with files.atomic(path) as temporary:
                 image.save(temporary)
@@ -58,8 +58,8 @@ class DiskTracker(Tracker):
             self.log(summary, result.recipe.iterations)
 
 
-def _is_of(line: str, step: int) -> bool:
-    """Whether a line of metrics tells of a step up to ``step``; the last line of a killed process may be half a one."""
+def _is_up_to(line: str, step: int) -> bool:
+    """Whether a line has the metrics of a step up to ``step``; a killed process may have written half a line."""
     try:
         metrics = json.loads(line)
         return metrics["step"] <= step and "accuracy" not in metrics
@@ -67,38 +67,38 @@ def _is_of(line: str, step: int) -> bool:
         return False
 
 
-def retell(folder: Path, recipe: Recipe, tracker: Tracker) -> None:
-    """Tell a tracker what a run that was computed before had told: scalars and pictures, in the order of the steps.
+def replay(folder: Path, recipe: Recipe, tracker: Tracker) -> None:
+    """Log the scalars and images of a finished run folder to a tracker, in the order of the steps.
 
-    A run that came from another host has only the last picture of each kind.
+    A run folder that was copied from another host has only the last image of each name.
     """
-    pictures = [(_step(path), path.stem.rpartition("_")[0], path) for path in (folder / "images").glob("*_*.png")]
-    if not pictures:
+    images = [(_step(path), path.stem.rpartition("_")[0], path) for path in (folder / "images").glob("*_*.png")]
+    if not images:
         last = (("real", 0), ("synthetic", recipe.iterations))
-        pictures = [(step, name, path) for name, step in last if (path := folder / f"{name}.png").is_file()]
-    waiting = sorted(pictures)
+        images = [(step, name, path) for name, step in last if (path := folder / f"{name}.png").is_file()]
+    remaining = sorted(images)
     for metrics in _metrics(folder / "metrics.jsonl"):
         step = metrics.pop("step")
-        while waiting and waiting[0][0] < step:
-            _show(tracker, *waiting.pop(0))
+        while remaining and remaining[0][0] < step:
+            _log_image(tracker, *remaining.pop(0))
         tracker.log(metrics, step)
-    for picture in waiting:
-        _show(tracker, *picture)
+    for image in remaining:
+        _log_image(tracker, *image)
 
 
-def _show(tracker: Tracker, step: int, name: str, path: Path) -> None:
+def _log_image(tracker: Tracker, step: int, name: str, path: Path) -> None:
     from PIL import Image
 
-    with Image.open(path) as picture:
-        tracker.image(name, picture, step)
+    with Image.open(path) as image:
+        tracker.image(name, image, step)
 
 
-def _step(picture: Path) -> int:
-    number = picture.stem.rpartition("_")[2]
+def _step(path: Path) -> int:
+    number = path.stem.rpartition("_")[2]
     return int(number) if number.isdecimal() else 0
 
 
 def _metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of a distillation, without those of its end."""
+    """The metrics of the distillation steps, without the final ones."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    return [json.loads(line) for line in lines if _is_of(line, sys.maxsize)]
+    return [json.loads(line) for line in lines if _is_up_to(line, sys.maxsize)]

@@ -1,6 +1,6 @@
-"""What an agent is doing now: a small file that ``status`` and ``launch`` read. Agents never draw.
+"""What an agent is doing: a small file that ``ddsweep status`` and ``launch`` read. Agents print no progress bars.
 
-The same travels through the storage (``backends.Queue.report``), for hosts that do not share the runs folder.
+The storage carries the same status (``backends.Queue.report``) for hosts that do not share the runs folder.
 """
 
 from __future__ import annotations
@@ -23,41 +23,41 @@ if TYPE_CHECKING:
     from ddsweep.recipe import Recipe
     from ddsweep.results.result import Result
 
-INTERVAL = 0.5  # seconds between two writings of the file
-SILENT = 300  # seconds without a word after which an agent is no longer shown
-DAY = 86400  # the same for a file of another host, whose clock may be hours away from ours
+INTERVAL = 0.5  # seconds between two writes of the file
+SILENT = 300  # seconds without an update after which an agent is no longer shown
+DAY = 86400  # the same for the file of another host, whose clock may be hours off
 
 
 def folder(runs: Path, sweep: str) -> Path:
-    """Where the agents of a sweep write what they are doing."""
+    """The folder of the status files of a sweep's agents."""
     return runs / sweep / "agents"
 
 
 def slurm_task() -> str:
-    """The task of Slurm's that this process runs in, as squeue calls it (``4711_0``); empty: none."""
+    """The Slurm task that this process runs in, as squeue shows it (``4711_0``); empty: none."""
     array, index = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
     return f"{array}_{index}" if array and index else os.environ.get("SLURM_JOB_ID", "")
 
 
 @dataclass
 class AgentStatus:
-    """One agent as others see it.
+    """The status of one agent.
 
     Attributes:
         agent: its name, HOST:PID.
         slot: the device it works on.
         sweep: the sweep it works for.
-        cell: title of the cell in hand; empty between two.
+        cell: title of its current cell; empty between two cells.
         phase: ``pretrain …``, ``distill``, ``evaluate …``, ``waiting`` or ``paused: …``.
-        done: steps of the phase that are done.
-        total: steps of the phase.
+        done: completed steps of the phase.
+        total: all steps of the phase.
         rate: steps per second in this phase.
-        updated: when this was written, seconds since the epoch on the agent's clock.
-        job: the task of Slurm's that it runs in, ``4711_0``; empty: none.
-        host: where it runs.
-        images_per_second: images of the last logged steps, real and synthetic; 0: unknown.
-        gpu_memory_gb: the most that this process has had on its GPU, in 10⁹ bytes; 0: unknown, or no GPU.
-        age: seconds since it was heard of; known to who reads this, not to the agent.
+        updated: when the agent wrote this, seconds since the epoch on the agent's clock.
+        job: the Slurm task that it runs in, ``4711_0``; empty: none.
+        host: the name of its host.
+        images_per_second: real and synthetic images per second of the last logged steps; 0: unknown.
+        gpu_memory_gb: peak GPU memory of this process, in 10⁹ bytes; 0: unknown, or no GPU.
+        age: seconds since the last update; set by the reader, not by the agent.
     """
 
     agent: str
@@ -77,10 +77,10 @@ class AgentStatus:
 
 
 class StatusTracker(Tracker):
-    """Keeps one file up to date while an agent lives. On a full disk it lags behind, and nobody is the worse for it.
+    """Keeps the status file of an agent up to date. On a full disk the file lags behind, without an error.
 
     Attributes:
-        status: what the file says.
+        status: the content of the file.
     """
 
     def __init__(self, place: Path, status: AgentStatus) -> None:
@@ -90,7 +90,7 @@ class StatusTracker(Tracker):
         self._written = 0.0
 
     def start(self, recipe: Recipe) -> None:
-        """A cell was taken up."""
+        """Show the new cell."""
         self.status.images_per_second = 0.0
         self._show("starting", 0, 0, cell=recipe.title())
 
@@ -99,24 +99,24 @@ class StatusTracker(Tracker):
         self._show(phase, done, total, cell=self.status.cell)
 
     def log(self, metrics: dict[str, float], step: int) -> None:
-        """Keep what others like to see; it is shown with the next step."""
+        """Keep the speed and the memory; they are written with the next step."""
         self.status.images_per_second = metrics.get("images_per_second", 0.0)
         self.status.gpu_memory_gb = metrics.get("gpu_memory_gb", 0.0)
 
     def show(self, phase: str, cell: str = "") -> None:
-        """What the agent does when it is not at a trial."""
+        """Show what the agent is doing between two trials."""
         self._show(phase, 0, 0, cell)
 
     def finish(self, result: Result) -> None:
-        """The cell is done."""
+        """Show that the agent is idle."""
         self.idle()
 
     def idle(self) -> None:
-        """Nothing to do at the moment."""
+        """Show that the agent is waiting for a cell."""
         self._show("waiting", 0, 0, cell="")
 
     def close(self) -> None:
-        """The agent leaves."""
+        """Remove the file: the agent exits."""
         with contextlib.suppress(OSError):
             self._path.unlink(missing_ok=True)
 
@@ -136,58 +136,58 @@ class StatusTracker(Tracker):
 
 
 def clear(place: Path) -> None:
-    """Remove the files of agents of this host that were killed, and what they had not finished writing."""
-    ours = re.compile(rf"\.?{re.escape(socket.gethostname())}-(\d+)\.json")
+    """Remove the files of killed agents of this host, including temporary files."""
+    pattern = re.compile(rf"\.?{re.escape(socket.gethostname())}-(\d+)\.json")
     for path in place.glob("*.json"):
-        found = ours.match(path.name)
-        if found and not _alive(int(found[1])):
+        match = pattern.match(path.name)
+        if match and not _is_alive(int(match[1])):
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
 
 
-def _alive(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # somebody else's
+    except PermissionError:  # a process of another user
         pass
     return True
 
 
 def read_all(place: Path) -> list[AgentStatus]:
-    """Every agent with a file that was heard of lately."""
-    found = []
-    for path in sorted(place.glob("[!.]*.json")):  # a file that is just being written begins with a dot
+    """The agents whose status files were updated recently."""
+    agents = []
+    for path in sorted(place.glob("[!.]*.json")):  # a temporary file begins with a dot
         try:
             status = _parsed(files.read_json(path))
-        except (UserError, TypeError):  # gone between listing and reading, or another version's
+        except (UserError, TypeError):  # removed since it was listed, or of another version
             continue
         status.age = max(0.0, time.time() - status.updated)
         if status.age < (SILENT if status.host == socket.gethostname() else DAY):
-            found.append(status)
-    return found
+            agents.append(status)
+    return agents
 
 
 def merged(reported: Iterable[tuple[Mapping[str, Any], float]], written: Iterable[AgentStatus]) -> list[AgentStatus]:
-    """The agents of all hosts, by name.
+    """The agents of all hosts, from the storage and from status files.
 
     Args:
-        reported: what the storage has of each agent, and how many seconds ago that came, by the storage's clock: so
-            a host with a wrong clock neither hides its agents nor keeps them alive.
-        written: what the files say, which are newer where there are any.
+        reported: the status of each agent in the storage and its age in seconds by the storage's clock. A host with a
+            wrong clock therefore neither hides its agents nor keeps dead ones alive.
+        written: the status files, which are newer where they exist.
     """
-    files_of, found = {status.agent: status for status in written}, []
+    files_of, agents = {status.agent: status for status in written}, []
     for values, age in reported:
         if age < SILENT:
             status = _parsed(values)
             newer = files_of.get(status.agent)
-            near = newer is not None and newer.host == socket.gethostname()
-            found.append(replace(newer or status, age=min(age, newer.age) if newer and near else age))
-    return sorted(found, key=lambda status: (status.host, status.slot, status.agent))
+            local = newer is not None and newer.host == socket.gethostname()
+            agents.append(replace(newer or status, age=min(age, newer.age) if newer and local else age))
+    return sorted(agents, key=lambda status: (status.host, status.slot, status.agent))
 
 
 def _parsed(values: Mapping[str, Any]) -> AgentStatus:
-    """A status; what another version says beside is left out."""
-    known = {one.name for one in fields(AgentStatus)}
+    """A status; fields that only another version knows are left out."""
+    known = {field.name for field in fields(AgentStatus)}
     return AgentStatus(**{key: value for key, value in values.items() if key in known})

@@ -1,7 +1,8 @@
-"""What W&B's client has written into the runs folder: a folder per run, or per piece of a run that was interrupted.
+"""W&B runs on disk, and their upload (``ddsweep sync``).
 
-The client keeps all that it is told in ``runs/wandb/[offline-]run-TIME-ID`` and a mark beside it once that is uploaded.
-A note of ours in the folder says which cell it is, and how far it was told.
+W&B's client writes everything that it logs to ``runs/wandb/[offline-]run-TIME-ID``, and adds a marker file once this is
+uploaded. An interrupted run has several such folders, its *pieces*. ddsweep adds a note to each: which cell it belongs
+to, and the last step that was logged.
 """
 
 from __future__ import annotations
@@ -25,21 +26,21 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 NOTE, LOCK = "ddsweep.json", "ddsweep.lock"
-LIMIT = 1800.0  # seconds for one run: `wandb sync` asks a service that went away again for hours
+LIMIT = 1800.0  # seconds for one piece: `wandb sync` retries for hours if the service becomes unreachable
 ADDRESS = re.compile(r"https?://\S+/runs/\S+")
-COMPLAINT = re.compile(r"^(?:Error:|wandb: (?:ERROR|WARNING)) (?!Find detailed)(.*)", re.MULTILINE)
+ERROR = re.compile(r"^(?:Error:|wandb: (?:ERROR|WARNING)) (?!Find detailed)(.*)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Note:
-    """Which cell a piece is of.
+    """Which cell a piece belongs to.
 
     Attributes:
         sweep: ``NAME@PROFILE``.
-        title: the cell in a few words.
-        key: its recipe's key.
-        began: when, seconds since the epoch.
-        step: the last distillation step that was told; -1: none.
+        title: title of the cell.
+        key: key of its recipe.
+        began: when the piece was started, seconds since the epoch.
+        step: the last distillation step that was logged; -1: none.
     """
 
     sweep: str
@@ -51,145 +52,144 @@ class Note:
 
 @dataclass(frozen=True)
 class Piece:
-    """One folder of W&B's client."""
+    """A folder in which W&B's client wrote a run, or a part of one."""
 
     folder: Path
 
     @property
     def id(self) -> str:
-        """The run's id on W&B; the pieces of one run share it. (The folder's name may have a number after it.)"""
+        """The id of the run on W&B, which its pieces share. (The folder's name may add a number.)"""
         return next(path.stem.removeprefix("run-") for path in self.folder.glob("run-*.wandb"))
 
     @property
     def began(self) -> str:
-        """When it was begun, in a form that sorts; whole seconds."""
+        """When it was started, as text that sorts; the resolution is 1 s."""
         return self.folder.name.partition("run-")[2].partition("-")[0]
 
     @property
     def offline(self) -> bool:
-        """Whether it was begun without the service."""
+        """Whether it was recorded offline."""
         return self.folder.name.startswith("offline-")
 
     @property
     def synced(self) -> bool:
-        """Whether the service has all of it. The mark is the client's own, which ``wandb clean`` heeds."""
-        return self._mark.exists()
+        """Whether it is completely uploaded. The marker file is the client's own, which ``wandb sync --clean`` uses."""
+        return self._marker.exists()
 
     @property
-    def _mark(self) -> Path:
+    def _marker(self) -> Path:
         return self.folder / f"run-{self.id}.wandb.synced"
 
     def mark_synced(self) -> None:
-        """The service has it."""
-        self._mark.touch()
+        """Create the marker file: the piece is uploaded."""
+        self._marker.touch()
 
     @property
     def note(self) -> Note:
-        """What it is; its id where nobody noted it."""
+        """Its note; without a note, one with the run's id as title."""
         try:
             return Note(**files.read_json(self.folder / NOTE))
         except (UserError, TypeError):
             return Note("", self.id, "")
 
     def write(self, note: Note) -> None:
-        """Note which cell it is and how far it was told. Not forced to the disk: it is written a hundred times."""
+        """Write the note. It is not synced to disk, because a run writes it hundreds of times."""
         (self.folder / NOTE).write_text(json.dumps(asdict(note), ensure_ascii=False), encoding="utf-8")
 
-    def hold(self) -> BaseFileLock:
-        """Take the lock of whoever writes it. Raises filelock.Timeout when somebody has it."""
+    def lock(self) -> BaseFileLock:
+        """Take the lock of its writer. Raises filelock.Timeout if another process holds it."""
         from filelock import FileLock
 
-        held = FileLock(self.folder / LOCK)
-        held.acquire(timeout=0)
-        return held
+        lock = FileLock(self.folder / LOCK)
+        lock.acquire(timeout=0)
+        return lock
 
     @contextlib.contextmanager
-    def at_rest(self) -> Iterator[bool]:
-        """Whether nobody writes it; and inside the block nobody begins to."""
+    def lock_if_idle(self) -> Iterator[bool]:
+        """Lock the piece for the block if no process is writing it; the value is whether that worked."""
         from filelock import Timeout
 
         try:
-            held = self.hold()
+            lock = self.lock()
         except Timeout:
             yield False
             return
         try:
             yield True
         finally:
-            held.release()
+            lock.release()
 
 
 def folder(runs: Path) -> Path:
-    """Where the client's folders are."""
+    """The folder in which the client writes runs."""
     return runs / "wandb"
 
 
 def all_of(runs: Path, run: str = "") -> list[Piece]:
-    """The pieces in a runs folder, of one run or of all, in the order in which they were begun.
+    """The pieces of one run, or of all runs, in the order in which they were started.
 
-    A folder without a note belongs to a run that could not be opened: nothing was told in it.
+    A folder without a note belongs to a run that could not be opened; nothing was logged in it.
     """
-    found = [
+    pieces = [
         Piece(path)
         for pattern in ("run-*", "offline-run-*")
         for path in folder(runs).glob(pattern)
         if path.is_dir() and not path.is_symlink()
     ]
-    begun = [piece for piece in found if (piece.folder / NOTE).is_file() and any(piece.folder.glob("run-*.wandb"))]
-    chosen = [piece for piece in begun if not run or piece.id == run]
+    opened = [piece for piece in pieces if (piece.folder / NOTE).is_file() and any(piece.folder.glob("run-*.wandb"))]
+    chosen = [piece for piece in opened if not run or piece.id == run]
     return sorted(chosen, key=lambda piece: (piece.began, piece.note.began, piece.folder.name))
 
 
-def waiting(runs: Path, sweep: str = "") -> list[Piece]:
-    """Those that the service does not have, of ``NAME@PROFILE`` or of every profile of ``NAME``."""
+def unsynced(runs: Path, sweep: str = "") -> list[Piece]:
+    """The pieces that are not uploaded yet: of all sweeps, of ``NAME@PROFILE``, or of every profile of ``NAME``."""
     pieces = [piece for piece in all_of(runs) if not piece.synced]
     return [piece for piece in pieces if not sweep or sweep in (piece.note.sweep, piece.note.sweep.partition("@")[0])]
 
 
-class Away(UserError):
-    """The service does not answer: no other run can be uploaded either."""
+class Unreachable(UserError):
+    """The service does not respond, so that no other run can be uploaded either."""
 
 
 def upload(pieces: Sequence[Piece]) -> str:
     """Upload the pieces of one run, in their order.
 
     Returns:
-        The run's address, as far as the client printed it.
+        The run's address; empty if the client did not print it.
 
     Raises:
-        Away: the service does not answer.
-        UserError: the key is missing or refused, or the client complained. What was not uploaded stays, and can be
-            tried again.
+        Unreachable: the service does not respond.
+        UserError: the API key is missing or rejected, or the client reported another error. Pieces that were not
+            uploaded are kept, so that the upload can be repeated.
     """
     url = wandb_service.base_url()
     if not wandb_service.is_healthy(url):
-        raise Away(f"{url} does not answer")
+        raise Unreachable(f"{url} does not answer")
     address = ""
     for piece in pieces:
-        said = _sync(piece)
-        found = ADDRESS.search(said)
-        address = found[0] if found else address
+        match = ADDRESS.search(_sync(piece))
+        address = match[0] if match else address
     return address
 
 
 def _sync(piece: Piece) -> str:
-    """What ``wandb sync`` printed. Its exit status is 0 whether or not it uploaded anything: the mark counts."""
+    """Run ``wandb sync`` and return its output. Its exit status is always 0, so that the marker file decides."""
     switches = {"WANDB_MODE", "WANDB_SILENT", "WANDB_QUIET", "WANDB_RUN_ID", "WANDB_SWEEP_ID"}
     environment = {name: value for name, value in os.environ.items() if name not in switches}
     command = [sys.executable, "-m", "wandb", "sync", "--include-online", str(piece.folder.absolute())]
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT
         )
     except subprocess.TimeoutExpired:
         raise UserError(f"not uploaded within {LIMIT / 60:g} minutes") from None
-    said = done.stdout + done.stderr
+    output = process.stdout + process.stderr
     if not piece.synced:
-        raise UserError(_complaint(said))
-    return said
+        raise UserError(_last_error(output))
+    return output
 
 
-def _complaint(said: str) -> str:
-    """What the client complained of, without the key."""
-    complaints = COMPLAINT.findall(said) or [line for line in said.splitlines() if line.strip()] or ["no reason given"]
-    return wandb_service.without_key(str(complaints[-1]).removeprefix("wandb: "))
+def _last_error(output: str) -> str:
+    """The last error that the client printed, without the API key."""
+    errors = ERROR.findall(output) or [line for line in output.splitlines() if line.strip()] or ["no reason given"]
+    return wandb_service.without_key(str(errors[-1]).removeprefix("wandb: "))

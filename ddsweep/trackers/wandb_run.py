@@ -103,7 +103,7 @@ class Session:
         told = max((one.note.step for one in earlier), default=-1) if run.offline else run.starting_step - 1
         note = Note(self._sweep, recipe.title(), recipe.key(), time.time(), told)
         try:
-            lock = piece.hold()
+            lock = piece.lock()
             piece.write(note)
         except Exception:
             run.finish(exit_code=1)

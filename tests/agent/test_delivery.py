@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from ddsweep import agent, sweep, trial
-from ddsweep.agent.gpu_lock import Turns
+from ddsweep.agent.gpu_lock import GpuLock
 from ddsweep.backends import Definition, State
-from ddsweep.backends.claim import LeasedClaim
-from ddsweep.backends.memory import MemoryBackend, MemoryStore
+from ddsweep.backends.claim import Claim
+from ddsweep.backends.memory import MemoryBackend, MemoryClaim, MemoryStore
 from ddsweep.cli import session
 from ddsweep.errors import UserError
 from ddsweep.recipe import Recipe
@@ -53,7 +53,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return found
 
     monkeypatch.setattr(trial, "run", run)
-    monkeypatch.setattr("ddsweep.agent.worker.IDLE", 0.01)
+    monkeypatch.setattr("ddsweep.agent.worker.IDLE_SECONDS", 0.01)
     return computed
 
 
@@ -62,7 +62,7 @@ def work(store: MemoryStore, one: Sweep, host: str) -> MemoryBackend:
         store.sweep(one.full_name),
         StatusTracker(Path("agents"), AgentStatus(host, "cpu", one.full_name)),
     )
-    agent.Agent(backend, one, Path(host), "cpu", tracker, turns=Turns("cpu", Path("locks")), shelf=store).work()
+    agent.Agent(backend, one, Path(host), "cpu", tracker, gpu_lock=GpuLock("cpu", Path("locks")), store=store).work()
     return backend
 
 
@@ -78,28 +78,28 @@ def test_findings_of_both_kinds_are_with_everybody(store: MemoryStore, one: Swee
 def test_nothing_is_complete_before_it_is_kept(
     store: MemoryStore, one: Sweep, ran: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = LeasedClaim.complete
+    real = Claim.complete
 
-    def complete(claim: LeasedClaim, *arguments: Any) -> bool:
+    def complete(claim: Claim, *arguments: Any) -> bool:
         assert store.kept([claim.point.key])
         assert not claim.lost
         return real(claim, *arguments)
 
-    monkeypatch.setattr(LeasedClaim, "complete", complete)
+    monkeypatch.setattr(Claim, "complete", complete)
     assert work(store, one, "red").status().count(State.COMPLETE) == 1
 
 
 def test_what_cannot_be_kept_goes_back_unspent_and_is_not_computed_again(
     store: MemoryStore, one: Sweep, ran: list[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    real, troubles = LeasedClaim.keep, iter([UserError("storage db: the server is gone")] * 2)
+    real, troubles = MemoryClaim.keep, iter([UserError("storage db: the server is gone")] * 2)
 
-    def keep(claim: LeasedClaim, contents: Mapping[str, bytes]) -> bool:
+    def keep(claim: MemoryClaim, contents: Mapping[str, bytes]) -> bool:
         if (trouble := next(troubles, None)) is not None:
             raise trouble
         return real(claim, contents)
 
-    monkeypatch.setattr(LeasedClaim, "keep", keep)
+    monkeypatch.setattr(MemoryClaim, "keep", keep)
     rows = work(store, one, "red").status().rows
     assert [row.attempts for row in rows] == [1, 1]
     assert caplog.text.count("goes back to the queue") == 2
@@ -108,7 +108,7 @@ def test_what_cannot_be_kept_goes_back_unspent_and_is_not_computed_again(
 
 def test_what_another_host_has_computed_is_fetched(store: MemoryStore, one: Sweep, ran: list[str]) -> None:
     work(store, one, "red")
-    store.books.clear()
+    store.sweeps.clear()
     backend = store.sweep(one.full_name)
     backend.register(session.definition(one))
     work(store, one, "blue")

@@ -1,4 +1,4 @@
-"""Turns on one GPU, between processes: shared, alone, and who waits for whom."""
+"""GpuLock on one GPU, between processes: shared, alone, and who waits for whom."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import IO
 import pytest
 
 from ddsweep.agent import gpu_lock
-from ddsweep.agent.gpu_lock import Turns
+from ddsweep.agent.gpu_lock import GpuLock
 
 HOLDER = """
 import sys
 from pathlib import Path
-from ddsweep.agent.gpu_lock import Turns
-with getattr(Turns(sys.argv[2], Path("locks")), sys.argv[1])(lambda: True) as inside:
+from ddsweep.agent.gpu_lock import GpuLock
+with getattr(GpuLock(sys.argv[2], Path("locks")), sys.argv[1])(lambda: True) as inside:
     print(inside, flush=True)
     sys.stdin.readline()
 """
@@ -27,7 +27,7 @@ with getattr(Turns(sys.argv[2], Path("locks")), sys.argv[1])(lambda: True) as in
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpu_lock, "LOOK", 0.01)
+    monkeypatch.setattr(gpu_lock, "POLL_SECONDS", 0.01)
 
 
 class Other:
@@ -62,7 +62,7 @@ def other() -> Iterator[type[Other]]:
         one.process.communicate()
 
 
-def tries(number: int) -> gpu_lock.GoOn:
+def tries(number: int) -> gpu_lock.KeepWaiting:
     """Yes, so often."""
     left = iter(range(number))
     return lambda: next(left, None) is not None
@@ -70,17 +70,17 @@ def tries(number: int) -> gpu_lock.GoOn:
 
 def test_trials_share_a_gpu(other: type[Other]) -> None:
     assert other("shared").inside()
-    with Turns("gpu-a", Path("locks")).shared(tries(3)) as inside:
+    with GpuLock("gpu-a", Path("locks")).shared(tries(3)) as inside:
         assert inside
 
 
 def test_alone_means_alone_and_on_one_gpu_only(other: type[Other]) -> None:
-    assert other("alone").inside()
-    with Turns("gpu-a", Path("locks")).shared(tries(5)) as inside:
+    assert other("exclusive").inside()
+    with GpuLock("gpu-a", Path("locks")).shared(tries(5)) as inside:
         assert not inside
-    with Turns("gpu-a", Path("locks")).alone(tries(5)) as inside:
+    with GpuLock("gpu-a", Path("locks")).exclusive(tries(5)) as inside:
         assert not inside
-    with Turns("gpu-b", Path("locks")).shared(tries(5)) as inside:
+    with GpuLock("gpu-b", Path("locks")).shared(tries(5)) as inside:
         assert inside
 
 
@@ -91,7 +91,7 @@ def test_who_waits_to_be_alone_is_not_overtaken(other: type[Other]) -> None:
     entered, leave = threading.Event(), threading.Event()
 
     def retry() -> None:
-        with Turns("gpu-a", Path("locks")).alone(lambda: True) as inside:
+        with GpuLock("gpu-a", Path("locks")).exclusive(lambda: True) as inside:
             assert inside
             entered.set()
             leave.wait(60)
@@ -99,7 +99,7 @@ def test_who_waits_to_be_alone_is_not_overtaken(other: type[Other]) -> None:
     thread = threading.Thread(target=retry)
     thread.start()
     while True:  # until the retry stands at the gate
-        with Turns("gpu-a", Path("locks")).shared(tries(3)) as inside:
+        with GpuLock("gpu-a", Path("locks")).shared(tries(3)) as inside:
             if not inside:
                 break
         time.sleep(0.01)
@@ -108,14 +108,14 @@ def test_who_waits_to_be_alone_is_not_overtaken(other: type[Other]) -> None:
     assert entered.wait(60)
     leave.set()
     thread.join(60)
-    with Turns("gpu-a", Path("locks")).shared(lambda: True) as inside:
+    with GpuLock("gpu-a", Path("locks")).shared(lambda: True) as inside:
         assert inside
 
 
 def test_a_dead_agent_holds_nothing(other: type[Other]) -> None:
-    one = other("alone")
+    one = other("exclusive")
     assert one.inside()
     one.process.kill()
     one.process.wait()
-    with Turns("gpu-a", Path("locks")).alone(lambda: True) as inside:
+    with GpuLock("gpu-a", Path("locks")).exclusive(lambda: True) as inside:
         assert inside

@@ -12,48 +12,48 @@ import pytest
 
 from ddsweep import agent, trial
 from ddsweep.agent import wandb_trial
-from ddsweep.agent.gpu_lock import Turns
-from ddsweep.agent.wandb_trial import Place
+from ddsweep.agent.gpu_lock import GpuLock
+from ddsweep.agent.wandb_trial import TrialPlacement
 from ddsweep.backends import Definition, Lease, State
 from ddsweep.backends.local import FolderStore
 from ddsweep.backends.memory import MemoryStore
 from ddsweep.backends.wandb import backend
 from ddsweep.checkpoints import Interrupted
-from ddsweep.pruning import Looks, Pruned
+from ddsweep.pruning import Pruned, Pruning
 from ddsweep.recipe import Recipe
 from ddsweep.results.result import Result
 from ddsweep.trackers.status import AgentStatus, StatusTracker
 from tests.agent.test_wandb_trial import Told
 from tests.backends.search_contract import EARLY, searched
 
-Trial = Callable[[Recipe, Looks | None], Result]
+Trial = Callable[[Recipe, Pruning | None], Result]
 
 
 @pytest.fixture(autouse=True)
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ddsweep.agent.worker.IDLE", 0.01)
+    monkeypatch.setattr("ddsweep.agent.worker.IDLE_SECONDS", 0.01)
 
 
 def replaced(monkeypatch: pytest.MonkeyPatch, outcome: Trial) -> list[Recipe]:
     ran: list[Recipe] = []
 
-    def run(recipe: Recipe, *rest: Any, looks: Looks | None = None) -> Result:
+    def run(recipe: Recipe, *rest: Any, pruning: Pruning | None = None) -> Result:
         ran.append(recipe)
-        return outcome(recipe, looks)
+        return outcome(recipe, pruning)
 
     monkeypatch.setattr(trial, "run", run)
     return ran
 
 
-def complete(recipe: Recipe, looks: Looks | None) -> Result:
+def complete(recipe: Recipe, pruning: Pruning | None) -> Result:
     return Result(recipe, {"convnet3": [0.9 - recipe.alpha / 20000]})
 
 
-def looked(recipe: Recipe, looks: Looks | None) -> Result:
+def looked(recipe: Recipe, pruning: Pruning | None) -> Result:
     """As a trial does: at every step it tells what it has, and ends when it is told to."""
-    result = complete(recipe, looks)
-    for step in looks.steps if looks else ():
-        if looks and not looks.tell(step, (result.accuracy or 0.0) - 0.1):
+    result = complete(recipe, pruning)
+    for step in pruning.steps if pruning else ():
+        if pruning and not pruning.report(step, (result.accuracy or 0.0) - 0.1):
             raise Pruned(step, (result.accuracy or 0.0) - 0.1)
     return result
 
@@ -63,7 +63,7 @@ def work(**changes: Any) -> list[Any]:
     queue = MemoryStore(Lease(1, 60)).sweep(one.full_name)
     queue.register(Definition.of(one))
     tracker = StatusTracker(Path("agents"), AgentStatus(agent.name(), "cpu", one.full_name))
-    agent.Agent(queue, one, Path("runs"), "cpu", tracker, agent.Leaving(), Turns("cpu", Path("locks"))).work()
+    agent.Agent(queue, one, Path("runs"), "cpu", tracker, agent.Shutdown(), GpuLock("cpu", Path("locks"))).work()
     return queue.status().rows
 
 
@@ -77,9 +77,9 @@ def test_a_search_is_worked_through(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_pruned_is_an_answer_and_the_baseline_never_is(monkeypatch: pytest.MonkeyPatch) -> None:
     watched: list[tuple[float, tuple[int, ...]]] = []
 
-    def outcome(recipe: Recipe, looks: Looks | None) -> Result:
-        watched.append((recipe.alpha, looks.steps if looks else ()))
-        return looked(recipe, looks)
+    def outcome(recipe: Recipe, pruning: Pruning | None) -> Result:
+        watched.append((recipe.alpha, pruning.steps if pruning else ()))
+        return looked(recipe, pruning)
 
     replaced(monkeypatch, outcome)
     rows = work(run_cap=6, early_terminate=EARLY)
@@ -122,7 +122,7 @@ def dealt(monkeypatch: pytest.MonkeyPatch, outcome: Trial, stops: bool = False) 
     folder.remember(backend.dealt(one))
     replaced(monkeypatch, outcome)
     recipe = one.recipe({"alpha": 12.34})
-    code = wandb_trial.main(recipe, Place(one.full_name, Path("runs"), "cpu"), cast("Any", told))
+    code = wandb_trial.main(recipe, TrialPlacement(one.full_name, Path("runs"), "cpu"), cast("Any", told))
     return code, told, folder
 
 
@@ -136,10 +136,10 @@ def test_what_w_and_b_drew_is_known_in_this_folder(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_a_run_that_w_and_b_stops_on_its_way_is_pruned(monkeypatch: pytest.MonkeyPatch, signum: signal.Signals) -> None:
-    def outcome(recipe: Recipe, looks: Looks | None) -> Result:
-        assert looks is not None
-        assert looks.steps == (25, 50, 75), "all up to the one after the last band: W&B counts from 0"
-        assert looks.tell(25, 0.5), "it is W&B that stops"
+    def outcome(recipe: Recipe, pruning: Pruning | None) -> Result:
+        assert pruning is not None
+        assert pruning.steps == (25, 50, 75), "all up to the one after the last band: W&B counts from 0"
+        assert pruning.report(25, 0.5), "it is W&B that stops"
         if signum == signal.SIGINT:
             raise KeyboardInterrupt
         os.kill(os.getpid(), signum)
@@ -152,8 +152,8 @@ def test_a_run_that_w_and_b_stops_on_its_way_is_pruned(monkeypatch: pytest.Monke
 
 
 def test_a_run_that_somebody_else_ends_is_left_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    def outcome(recipe: Recipe, looks: Looks | None) -> Result:
-        assert looks is not None and looks.tell(25, 0.5)
+    def outcome(recipe: Recipe, pruning: Pruning | None) -> Result:
+        assert pruning is not None and pruning.report(25, 0.5)
         raise Interrupted
 
     code, told, folder = dealt(monkeypatch, outcome, stops=False)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ddsweep.agent.shutdown import Leaving, pulse
+from ddsweep.agent.shutdown import Shutdown, reporting
 from ddsweep.backends import Definition, Point
 from ddsweep.backends.memory import MemoryBackend, MemoryStore
 from ddsweep.trackers.status import AgentStatus
@@ -29,14 +29,14 @@ def until(condition: Any) -> None:
 
 
 def test_an_agent_is_listed_while_it_works_and_hears_that_it_should_stop(backend: MemoryBackend) -> None:
-    status, leaving = AgentStatus("host:1", "gpu 3", "s"), Leaving()
-    with pulse(backend, status, leaving, 0.01):
+    status, shutdown = AgentStatus("host:1", "gpu 3", "s"), Shutdown()
+    with reporting(backend, status, shutdown, 0.01):
         status.phase = "distill"
         until(lambda: [one.status["phase"] for one in backend.agents()] == ["distill"])
-        assert not leaving.soon
+        assert not shutdown.requested
         backend.ask_to_stop("drain")
-        until(lambda: leaving.draining)
-        assert not leaving.asked, "the cell in hand may be finished"
+        until(lambda: shutdown.draining)
+        assert not shutdown.now, "the cell in hand may be finished"
     assert backend.agents() == []
 
 
@@ -50,5 +50,5 @@ def test_a_storage_that_is_away_costs_nothing(backend: MemoryBackend, monkeypatc
     with monkeypatch.context() as broken:
         broken.setattr(MemoryBackend, "report", away)
         broken.setattr(MemoryBackend, "forget", away)
-        with pulse(backend, AgentStatus("host:1", "cpu", "s"), Leaving(), 0.01):
+        with reporting(backend, AgentStatus("host:1", "cpu", "s"), Shutdown(), 0.01):
             until(lambda: len(calls) > 2)

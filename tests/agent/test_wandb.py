@@ -17,8 +17,8 @@ import torch
 import yaml
 
 from ddsweep import agent, device
-from ddsweep.agent import Post, wandb
-from ddsweep.agent.wandb import Hire
+from ddsweep.agent import Placement, wandb
+from ddsweep.agent.wandb import WandbAgent
 from tests.standin import ENTITY, Standin
 from tests.standin.sweeps import Sweep
 from tests.test_processes import gone
@@ -28,9 +28,9 @@ import json, os, pathlib, sys, time
 from ddsweep import processes
 from ddsweep.agent.wandb_trial import Record
 processes.end_with(os.getppid())
-record = Record(pathlib.Path(os.environ["DDSWEEP_STREAK"]))
+record = Record(pathlib.Path(os.environ["DDSWEEP_FAILURES"]))
 record.begin(sys.argv[1])
-names = ("DDSWEEP_DEVICE", "DDSWEEP_SLOT", "OMP_NUM_THREADS", "WANDB_RUN_ID", "WANDB_DIR")
+names = ("DDSWEEP_DEVICE", "DDSWEEP_DEVICE_LABEL", "OMP_NUM_THREADS", "WANDB_RUN_ID", "WANDB_DIR")
 told = {name: os.environ.get(name) for name in names}
 line = json.dumps({"pid": os.getpid(), "agent": os.getppid(), "point": json.loads(sys.argv[1]), **told})
 with open("trials.jsonl", "a") as file:
@@ -40,9 +40,9 @@ record.end()
 """
 SUPERVISOR = """
 import pathlib, sys
-from ddsweep.agent import Post, wandb
-from ddsweep.agent.wandb import Hire, main
-sys.exit(main(Hire("toy@demo", sys.argv[1], pathlib.Path("runs").absolute(), Post("cpu", "cpu · 2", 3))))
+from ddsweep.agent import Placement, wandb
+from ddsweep.agent.wandb import WandbAgent, main
+sys.exit(main(WandbAgent("toy@demo", sys.argv[1], pathlib.Path("runs").absolute(), Placement("cpu", "cpu · 2", 3))))
 """
 
 
@@ -121,13 +121,13 @@ def test_a_trial_sees_its_own_gpu_and_no_other(
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if before is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", before)
-    assert wandb.alone(on) == told
+    assert wandb.only_device(on) == told
 
 
 def test_the_program_is_found_and_the_key_is_nowhere_new(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
     monkeypatch.setenv("WANDB_SERVICE", "another process's")
-    environment = Hire("toy@demo", "a/b/c", Path("/runs"), Post("cpu")).environment()
+    environment = WandbAgent("toy@demo", "a/b/c", Path("/runs"), Placement("cpu")).environment()
     assert environment["PATH"].split(os.pathsep)[0] == sysconfig.get_path("scripts")
     assert [name for name, value in environment.items() if "k" * 40 in value] == ["WANDB_API_KEY"]
     assert "WANDB_SERVICE" not in environment
@@ -139,7 +139,7 @@ def test_every_point_once_on_its_device(supervise: Supervise) -> None:
     assert supervisor.wait(120) == 0
     ran = trials()
     assert [one["point"] for one in ran] == [{"alpha": 0}, {"alpha": 1}, {"alpha": 10}]
-    assert {(one["DDSWEEP_DEVICE"], one["DDSWEEP_SLOT"], one["OMP_NUM_THREADS"]) for one in ran} == {
+    assert {(one["DDSWEEP_DEVICE"], one["DDSWEEP_DEVICE_LABEL"], one["OMP_NUM_THREADS"]) for one in ran} == {
         ("cpu", "cpu · 2", "3")
     }
     assert len({one["WANDB_RUN_ID"] for one in ran}) == 3
@@ -177,7 +177,7 @@ def test_killed_outright_nothing_is_left(supervise: Supervise, victim: str) -> N
 @pytest.mark.parametrize("failure", ["record.fail(sys.argv[1], 'why'); sys.exit(1)", "os.kill(os.getpid(), 9)"])
 def test_a_device_on_which_every_trial_fails_is_given_up(supervise: Supervise, failure: str) -> None:
     supervisor = supervise(failure, list(range(9)))
-    assert supervisor.wait(120) == agent.BAD_SLOT
+    assert supervisor.wait(120) == agent.BAD_DEVICE
     assert len(trials()) in (3, 4)
     assert all(gone(one["pid"]) for one in trials())
 

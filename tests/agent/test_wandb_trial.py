@@ -16,8 +16,8 @@ import torch
 
 from ddsweep import files, sweep, trial
 from ddsweep.agent import shutdown, wandb_trial
-from ddsweep.agent.failures import Streak
-from ddsweep.agent.wandb_trial import Place, Record
+from ddsweep.agent.failures import ConsecutiveFailures
+from ddsweep.agent.wandb_trial import Record, TrialPlacement
 from ddsweep.backends import Definition
 from ddsweep.backends.local import FolderStore
 from ddsweep.checkpoints import Checkpoints, Interrupted
@@ -28,9 +28,9 @@ from ddsweep.trackers import Tracker, status
 
 SWEEP = "ablation-alpha@demo"
 RECIPE = sweep.load(SWEEP).cells[1].recipe
-STREAK = Path("agent.streak")
+FAILURES = Path("agent.failures")
 LOOPS: list[Checkpoints] = []  # what trials were given
-AGENT = Place(SWEEP, Path("runs"), "cpu", "gpu 3", "host:1", STREAK)
+AGENT = TrialPlacement(SWEEP, Path("runs"), "cpu", "gpu 3", "host:1", FAILURES)
 
 
 class Told(Tracker):
@@ -46,7 +46,9 @@ class Told(Tracker):
         self.ended.append(reason or "left")
 
 
-def ran(monkeypatch: pytest.MonkeyPatch, *outcomes: Callable[[], Result], place: Place = AGENT) -> tuple[int, Told]:
+def ran(
+    monkeypatch: pytest.MonkeyPatch, *outcomes: Callable[[], Result], place: TrialPlacement = AGENT
+) -> tuple[int, Told]:
     """Exit status and what W&B was told when the trial's attempts turn out like this, one after the other."""
     told, left = Told(), iter(outcomes)
 
@@ -67,7 +69,7 @@ def ran(monkeypatch: pytest.MonkeyPatch, *outcomes: Callable[[], Result], place:
 
 
 def failures() -> int:
-    return len(Streak.read(STREAK).failed)
+    return len(ConsecutiveFailures.read(FAILURES).failed)
 
 
 def complete() -> Result:
@@ -125,7 +127,7 @@ def test_what_this_process_cannot_mend_is_not_tried_again(error: Exception, monk
 def test_a_full_disk_is_waited_for_and_costs_no_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wandb_trial, "PAUSE", 0.01)
     room = iter([False, True, True, False, True])
-    monkeypatch.setattr(files, "has_room", lambda folder: next(room, True))
+    monkeypatch.setattr(files, "has_free_space", lambda folder: next(room, True))
     full = raises(OSError(errno.ENOSPC, "No space left on device"))
     code, told = ran(monkeypatch, full, full, full, full, complete)
     assert (code, told.ended) == (0, [complete()])
@@ -140,7 +142,7 @@ def asked() -> Result:
 
 
 def test_asked_to_leave_it_leaves_unanswered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutdown, "PATIENCE", 0.05)
+    monkeypatch.setattr(shutdown, "SAVE_SECONDS", 0.05)
     before = signal.getsignal(signal.SIGTERM)
     code, told = ran(monkeypatch, asked)
     assert (code, told.ended, failures()) == (128 + signal.SIGTERM, ["left"], 0)
@@ -175,7 +177,7 @@ def test_the_stop_button_leaves_the_run_stopped(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_nobody_s_trial_leaves_nothing_beside_the_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    ran(monkeypatch, raises(UserError("by design")), place=Place(SWEEP, Path("runs"), "cpu"))
+    ran(monkeypatch, raises(UserError("by design")), place=TrialPlacement(SWEEP, Path("runs"), "cpu"))
     assert [path for path in Path("runs").rglob("*") if path.is_file()] == []
 
 
@@ -193,10 +195,10 @@ def test_a_slot_is_bad_when_three_in_a_row_failed_or_died(story: str, bad: bool)
     for event in story.split():
         if event in ("begin", "fail"):
             cell += 1
-            Record(STREAK).begin(str(cell))
+            Record(FAILURES).begin(str(cell))
         if event in ("fail", "leave", "end"):
-            getattr(Record(STREAK), event)(*{"fail": (str(cell), "why"), "leave": (str(cell),), "end": ()}[event])
-    assert Record(STREAK).bad is bad
+            getattr(Record(FAILURES), event)(*{"fail": (str(cell), "why"), "leave": (str(cell),), "end": ()}[event])
+    assert Record(FAILURES).limit_reached is bad
 
 
 def test_a_sweep_that_is_known_here_names_the_epochs_to_keep(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,6 +212,6 @@ def test_a_sweep_that_is_known_here_names_the_epochs_to_keep(monkeypatch: pytest
     mine = sweep.load("ablation-epoch@demo", settings={"ptm_epoch": [1, 3]})
     FolderStore(Path("runs")).remember(replace(Definition.of(mine), name="mine@demo"))
     for name in ("ablation-epoch@demo", "mine@demo", "elsewhere@demo"):
-        wandb_trial.main(mine.cells[-1].recipe, Place(name, Path("runs"), "cpu"), cast("Any", Told()))
+        wandb_trial.main(mine.cells[-1].recipe, TrialPlacement(name, Path("runs"), "cpu"), cast("Any", Told()))
     asked = {cell.recipe.ptm_epoch for cell in sweep.load("ablation-epoch@demo").cells if cell.recipe.ptm_arch_list}
     assert kept == [asked, {1, 3}, None]

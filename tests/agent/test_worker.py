@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from ddsweep import agent, files, sweep, trial
-from ddsweep.agent.gpu_lock import Turns
+from ddsweep.agent.gpu_lock import GpuLock
 from ddsweep.backends import Definition, Lease, Point, Queue, State
 from ddsweep.backends.memory import MemoryStore
 from ddsweep.checkpoints import Interrupted
@@ -31,8 +31,8 @@ from ddsweep.trackers.status import AgentStatus, StatusTracker
 @pytest.fixture(autouse=True)
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty queue is looked at again at once."""
-    monkeypatch.setattr("ddsweep.agent.worker.IDLE", 0.01)
-    monkeypatch.setattr("ddsweep.agent.gpu_lock.LOOK", 0.01)
+    monkeypatch.setattr("ddsweep.agent.worker.IDLE_SECONDS", 0.01)
+    monkeypatch.setattr("ddsweep.agent.gpu_lock.POLL_SECONDS", 0.01)
 
 
 @pytest.fixture
@@ -60,10 +60,10 @@ def fake(monkeypatch: pytest.MonkeyPatch, outcome: Any) -> list[Recipe]:
     return ran
 
 
-def work(queue: Queue, one: Sweep, leaving: agent.Leaving | None = None) -> None:
+def work(queue: Queue, one: Sweep, shutdown: agent.Shutdown | None = None) -> None:
     tracker = StatusTracker(Path("agents"), AgentStatus(agent.name(), "cpu", one.full_name))
-    turns = Turns("cpu", Path("locks"))
-    agent.Agent(queue, one, Path("runs"), "cpu", tracker, leaving or agent.Leaving(), turns).work()
+    gpu_lock = GpuLock("cpu", Path("locks"))
+    agent.Agent(queue, one, Path("runs"), "cpu", tracker, shutdown or agent.Shutdown(), gpu_lock).work()
 
 
 def works(queue: Queue, one: Sweep) -> list[type[BaseException]]:
@@ -72,7 +72,7 @@ def works(queue: Queue, one: Sweep) -> list[type[BaseException]]:
     while True:
         try:
             work(queue, one)
-        except agent.Poisoned as error:
+        except agent.RestartNeeded as error:
             endings.append(type(error))
         else:
             return endings
@@ -93,7 +93,7 @@ def test_a_failing_cell_does_not_stop_the_rest(queue: Queue, one: Sweep, monkeyp
             raise ZeroDivisionError("by design")
         return Result(recipe, {"convnet3": [0.5]})
 
-    monkeypatch.setattr("ddsweep.agent.worker.RECONCILE", 0.0)
+    monkeypatch.setattr("ddsweep.agent.worker.RECONCILE_SECONDS", 0.0)
     ran = fake(monkeypatch, outcome)
     work(queue, one)
     rows = queue.status().rows
@@ -105,7 +105,7 @@ def test_a_failing_cell_does_not_stop_the_rest(queue: Queue, one: Sweep, monkeyp
 def test_a_diverged_cell_is_a_finding_and_not_tried_again(
     queue: Queue, one: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ddsweep.agent.worker.RECONCILE", 0.0)
+    monkeypatch.setattr("ddsweep.agent.worker.RECONCILE_SECONDS", 0.0)
     ran = fake(monkeypatch, lambda recipe: Result(recipe, state="failed", reason="the loss is nan"))
     work(queue, one)
     rows = queue.status().rows
@@ -121,7 +121,7 @@ def test_a_device_error_spends_the_attempt_and_ends_the_process(
     queue: Queue, one: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake(monkeypatch, broken)
-    with pytest.raises(agent.Poisoned):
+    with pytest.raises(agent.RestartNeeded):
         work(queue, one)
     row = queue.status().rows[0]
     assert (row.attempts, row.state) == (1, State.WAITING)
@@ -138,14 +138,14 @@ def test_a_cell_that_ran_out_of_memory_is_retried_alone_and_not_charged(
     alone: list[bool] = []
 
     def outcome(recipe: Recipe) -> Result:
-        with Turns("cpu", Path("locks")).shared(once()) as inside:
+        with GpuLock("cpu", Path("locks")).shared(once()) as inside:
             alone.append(not inside)
         if recipe.alpha == 1 and not alone[-1]:
             too_large(recipe)
         return Result(recipe, {"convnet3": [0.5]})
 
     fake(monkeypatch, outcome)
-    assert works(queue, one) == [agent.Poisoned]
+    assert works(queue, one) == [agent.RestartNeeded]
     assert alone == [False, False, True, False]
     assert [(row.state, row.attempts, row.reasons) for row in queue.status().rows] == [(State.COMPLETE, 1, ())] * 3
 
@@ -153,9 +153,9 @@ def test_a_cell_that_ran_out_of_memory_is_retried_alone_and_not_charged(
 def test_out_of_memory_alone_is_a_failure_that_says_so(
     queue: Queue, one: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ddsweep.agent.worker.RECONCILE", 0.0)
+    monkeypatch.setattr("ddsweep.agent.worker.RECONCILE_SECONDS", 0.0)
     ran = fake(monkeypatch, lambda recipe: too_large(recipe) if recipe.alpha else Result(recipe, {"convnet3": [0.5]}))
-    with pytest.raises(agent.Poisoned):
+    with pytest.raises(agent.RestartNeeded):
         work(queue, one)
     assert [row.attempts for row in queue.status().rows] == [1, 0, 0]
     assert works(queue, one)
@@ -176,7 +176,7 @@ def test_different_cells_that_fail_in_a_row_close_the_slot(
     queue: Queue, one: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran = fake(monkeypatch, broken_data)
-    with pytest.raises(agent.BadSlot, match="no such disk"):
+    with pytest.raises(agent.BadDevice, match="no such disk"):
         work(queue, one)
     assert len(ran) == 3
     assert [(row.state, row.attempts) for row in queue.status().rows] == [(State.WAITING, 1)] * 3
@@ -195,11 +195,11 @@ class Full(list[bool]):
 
 @pytest.fixture
 def full(monkeypatch: pytest.MonkeyPatch) -> Full:
-    """The disk is full for three looks."""
-    looks = Full([False, True, True, False, False])
-    monkeypatch.setattr(files, "has_room", looks)
-    monkeypatch.setattr("ddsweep.agent.worker.PAUSE", 0.01)
-    return looks
+    """The disk is full for three pruning."""
+    pruning = Full([False, True, True, False, False])
+    monkeypatch.setattr(files, "has_free_space", pruning)
+    monkeypatch.setattr("ddsweep.agent.worker.PAUSE_SECONDS", 0.01)
+    return pruning
 
 
 def test_a_full_disk_pauses_the_agent_and_costs_no_attempt(
@@ -233,16 +233,16 @@ def test_a_full_disk_pauses_the_agent_and_costs_no_attempt(
 def test_an_answer_waits_for_a_storage_that_lies_on_the_full_disk(
     queue: Queue, one: Sweep, monkeypatch: pytest.MonkeyPatch, full: Full
 ) -> None:
-    from ddsweep.backends.memory import MemoryDesk
+    from ddsweep.backends.memory import MemoryClaim
 
-    real = MemoryDesk.complete
+    real = MemoryClaim._complete
 
-    def complete(desk: MemoryDesk, *rest: Any) -> bool:
+    def complete(claim: MemoryClaim, *rest: Any) -> bool:
         if full:
             raise UserError("storage runs/ddsweep.db: database or disk is full")
-        return real(desk, *rest)
+        return real(claim, *rest)
 
-    monkeypatch.setattr(MemoryDesk, "complete", complete)
+    monkeypatch.setattr(MemoryClaim, "_complete", complete)
     ran = fake(monkeypatch, lambda recipe: Result(recipe, {"convnet3": [0.5]}))
     work(queue, one)
     assert [(row.state, row.attempts) for row in queue.status().rows] == [(State.COMPLETE, 1)] * 3
@@ -266,19 +266,19 @@ def test_a_storage_without_room_pauses_the_agent(
 
 
 @pytest.fixture
-def leaving(monkeypatch: pytest.MonkeyPatch) -> Iterator[agent.Leaving]:
-    monkeypatch.setattr("ddsweep.agent.shutdown.PATIENCE", 0.05)
-    one = agent.Leaving()
-    before = signal.signal(signal.SIGTERM, one.hear)
+def shutdown(monkeypatch: pytest.MonkeyPatch) -> Iterator[agent.Shutdown]:
+    monkeypatch.setattr("ddsweep.agent.shutdown.SAVE_SECONDS", 0.05)
+    one = agent.Shutdown()
+    before = signal.signal(signal.SIGTERM, one.handle_signal)
     yield one
     signal.signal(signal.SIGTERM, before)
 
 
 def test_asked_to_leave_a_trial_saves_first_and_goes_on_from_there(
-    queue: Queue, one: Sweep, monkeypatch: pytest.MonkeyPatch, leaving: agent.Leaving
+    queue: Queue, one: Sweep, monkeypatch: pytest.MonkeyPatch, shutdown: agent.Shutdown
 ) -> None:
     """However often it is asked: a launcher, the kernel and Slurm may all do so."""
-    monkeypatch.setattr("ddsweep.agent.shutdown.PATIENCE", 60.0)
+    monkeypatch.setattr("ddsweep.agent.shutdown.SAVE_SECONDS", 60.0)
     told: list[bool] = []
 
     def run(recipe: Recipe, *rest: Any, **more: Any) -> Result:
@@ -291,7 +291,7 @@ def test_asked_to_leave_a_trial_saves_first_and_goes_on_from_there(
 
     before = signal.getsignal(signal.SIGALRM)
     monkeypatch.setattr(trial, "run", run)
-    work(queue, one, leaving)
+    work(queue, one, shutdown)
     assert told == [False, True, True, True]
     assert [(row.state, row.attempts) for row in queue.status().rows] == [(State.WAITING, 0)] * 3
     assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
@@ -299,7 +299,7 @@ def test_asked_to_leave_a_trial_saves_first_and_goes_on_from_there(
 
 
 def test_being_asked_to_leave_gives_the_cell_back_unspent(
-    queue: Queue, one: Sweep, monkeypatch: pytest.MonkeyPatch, leaving: agent.Leaving
+    queue: Queue, one: Sweep, monkeypatch: pytest.MonkeyPatch, shutdown: agent.Shutdown
 ) -> None:
     def outcome(recipe: Recipe) -> Result:
         threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGTERM)).start()
@@ -307,18 +307,18 @@ def test_being_asked_to_leave_gives_the_cell_back_unspent(
         raise AssertionError("not interrupted")
 
     fake(monkeypatch, outcome)
-    work(queue, one, leaving)
+    work(queue, one, shutdown)
     assert [(row.state, row.attempts) for row in queue.status().rows] == [(State.WAITING, 0)] * 3
 
 
 @pytest.mark.parametrize("moment", ["claim", "complete", "fail"])
 def test_no_cell_is_lost_however_unlucky_the_moment(
-    queue: Queue, one: Sweep, monkeypatch: pytest.MonkeyPatch, leaving: agent.Leaving, moment: str
+    queue: Queue, one: Sweep, monkeypatch: pytest.MonkeyPatch, shutdown: agent.Shutdown, moment: str
 ) -> None:
     """Asked to leave right after the storage has written: the claim is given back, the answer stands."""
-    from ddsweep.backends.claim import LeasedClaim
+    from ddsweep.backends.claim import Claim
 
-    owner: Any = type(queue) if moment == "claim" else LeasedClaim
+    owner: Any = type(queue) if moment == "claim" else Claim
     real = getattr(owner, moment)
 
     def interrupted(*arguments: Any) -> Any:
@@ -333,7 +333,7 @@ def test_no_cell_is_lost_however_unlucky_the_moment(
 
     monkeypatch.setattr(owner, moment, interrupted)
     fake(monkeypatch, outcome)
-    work(queue, one, leaving)
+    work(queue, one, shutdown)
     row = queue.status().rows[0]
     expected = {"claim": (State.WAITING, 0), "complete": (State.COMPLETE, 1), "fail": (State.WAITING, 1)}
     assert (row.state, row.attempts) == expected[moment] or (moment, row.state) == ("fail", State.FAILED)
@@ -341,28 +341,28 @@ def test_no_cell_is_lost_however_unlucky_the_moment(
 
 
 def test_a_cell_of_another_version_is_refused(queue: Queue, one: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ddsweep.agent.worker.RECONCILE", 0.0)
+    monkeypatch.setattr("ddsweep.agent.worker.RECONCILE_SECONDS", 0.0)
     monkeypatch.setattr(Recipe, "key", lambda self: "other")
     fake(monkeypatch, lambda recipe: pytest.fail("was run"))
-    with pytest.raises(agent.BadSlot):  # an agent of another version on some host fails every cell
+    with pytest.raises(agent.BadDevice):  # an agent of another version on some host fails every cell
         work(queue, one)
     assert "another version" in queue.status().rows[0].reason
 
 
 @pytest.mark.parametrize("mode", ["drain", "now"])
 def test_being_asked_to_stop_through_the_storage(
-    queue: Queue, one: Sweep, monkeypatch: pytest.MonkeyPatch, leaving: agent.Leaving, mode: str
+    queue: Queue, one: Sweep, monkeypatch: pytest.MonkeyPatch, shutdown: agent.Shutdown, mode: str
 ) -> None:
     """Asked while the first cell runs: ``drain`` finishes it, ``now`` gives it back; none is begun after it."""
 
     def outcome(recipe: Recipe) -> Result:
         queue.ask_to_stop(mode)
-        leaving.heed(queue.report("a:1", {}))
+        shutdown.request(queue.report("a:1", {}))
         time.sleep(10 if mode == "now" else 0)
         return Result(recipe, {"convnet3": [0.5]})
 
     ran = fake(monkeypatch, outcome)
-    work(queue, one, leaving)
+    work(queue, one, shutdown)
     assert len(ran) == 1
     first = {"drain": (State.COMPLETE, 1), "now": (State.WAITING, 0)}[mode]
     assert [(row.state, row.attempts) for row in queue.status().rows] == [first, *[(State.WAITING, 0)] * 2]

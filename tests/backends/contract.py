@@ -170,7 +170,7 @@ class QueueContract(SearchContract, BackendContract):
         assert backend.claim("gpu2") is None
         row = backend.status().rows[0]
         assert (row.state, row.agent, row.attempts) == ("running", "gpu1", 2)
-        assert row.reason == "lost: gpu3 was not heard of for 100 s"
+        assert row.reason == "lost: no heartbeat from gpu3 for 100 s"
 
     def test_a_beating_heart_keeps_the_lease(self, backend: Queue, age: Age) -> None:
         backend.register(grid(0))

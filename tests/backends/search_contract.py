@@ -169,7 +169,7 @@ class SearchContract:
         def body(claim: Claim) -> None:
             alpha = float(cast(float, claim.point.params["alpha"]))
             for step in (25, 50):
-                if alpha and not claim.look(step, peak(alpha) - 0.1):
+                if alpha and not claim.report(step, peak(alpha) - 0.1):
                     claim.prune(step, peak(alpha) - 0.1)
                     return
             claim.complete(peak(alpha))
@@ -195,7 +195,7 @@ class SearchContract:
         base = queue.claim("gpu0")
         first, second = queue.claim("gpu1"), queue.claim("gpu2")
         assert base is not None and first is not None and second is not None
-        assert [first.look(25, 0.5), first.look(25, 0.5), second.look(25, 0.4), first.look(50, 0.6)] == [
+        assert [first.report(25, 0.5), first.report(25, 0.5), second.report(25, 0.4), first.report(50, 0.6)] == [
             True, True, False, True,
         ]  # fmt: skip
         assert second.prune(25, 0.4)

@@ -21,8 +21,8 @@ class TestMemory(QueueContract):
     @pytest.fixture
     def age(self, store: MemoryStore) -> Age:
         def older(seconds: float) -> None:
-            for book in store.books.values():
-                book.beats = {identifier: beat - seconds for identifier, beat in book.beats.items()}
+            for sweep in store.sweeps.values():
+                sweep.heartbeats = {identifier: beat - seconds for identifier, beat in sweep.heartbeats.items()}
 
         return older
 

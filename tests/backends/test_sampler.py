@@ -1,4 +1,4 @@
-"""Drawing and pruning as pure functions of the books."""
+"""Drawing and pruning as pure functions of the attempts."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from tests.backends.search_contract import searched
 EARLY = EarlyTermination(eta=2, max_iter=4, s=2)
 
 
-def attempt(number: int, looks: dict[int, float], phase: Phase = Phase.RUNNING) -> Attempt:
-    return Attempt(number, number, Point(str(number), {"alpha": float(number)}, str(number)), phase, looks=looks)
+def attempt(number: int, reported: dict[int, float], phase: Phase = Phase.RUNNING) -> Attempt:
+    return Attempt(
+        number, number, Point(str(number), {"alpha": float(number)}, str(number)), phase, intermediate_values=reported
+    )
 
 
 @pytest.mark.parametrize(
-    ("others", "goes_on"),
+    ("others", "passes"),
     [
         ([], True),  # the first always does
         ([0.4], True),
@@ -30,24 +32,26 @@ def attempt(number: int, looks: dict[int, float], phase: Phase = Phase.RUNNING) 
         ([0.5], True),  # as good as the best
     ],
 )
-def test_at_a_band_the_best_part_goes_on(others: list[float], goes_on: bool) -> None:
-    books = [attempt(number, {25: accuracy}) for number, accuracy in enumerate(others)]
-    assert sampler.goes_on(EARLY, [*books, attempt(9, {25: 0.5})], 9, 25) is goes_on
+def test_the_best_part_passes_a_band(others: list[float], passes: bool) -> None:
+    attempts = [attempt(number, {25: accuracy}) for number, accuracy in enumerate(others)]
+    assert sampler.passes_band(EARLY, [*attempts, attempt(9, {25: 0.5})], 9, 25) is passes
 
 
 def test_bands_are_compared_with_their_own_kind() -> None:
-    books = [attempt(0, {25: 0.1, 50: 0.9}), attempt(1, {25: 0.9})]
-    assert not sampler.goes_on(EARLY, [*books, attempt(9, {25: 0.5})], 9, 25)
-    assert not sampler.goes_on(EARLY, [*books, attempt(9, {25: 0.95, 50: 0.8})], 9, 50)
-    assert sampler.goes_on(EARLY, [*books, attempt(9, {25: 0.95, 50: 0.95})], 9, 50)
+    attempts = [attempt(0, {25: 0.1, 50: 0.9}), attempt(1, {25: 0.9})]
+    assert not sampler.passes_band(EARLY, [*attempts, attempt(9, {25: 0.5})], 9, 25)
+    assert not sampler.passes_band(EARLY, [*attempts, attempt(9, {25: 0.95, 50: 0.8})], 9, 50)
+    assert sampler.passes_band(EARLY, [*attempts, attempt(9, {25: 0.95, 50: 0.95})], 9, 50)
     ahead = [attempt(0, {25: 0.1, 50: 0.9}), attempt(1, {25: 0.2})]
-    assert sampler.goes_on(EARLY, [*ahead, attempt(9, {25: 0.5})], 9, 25), "what came at a later band does not count"
+    assert sampler.passes_band(EARLY, [*ahead, attempt(9, {25: 0.5})], 9, 25), (
+        "what came at a later band does not count"
+    )
 
 
 def test_an_earlier_attempt_of_the_same_point_is_no_rival() -> None:
     lost = attempt(0, {25: 0.9}, Phase.FAILED)
-    mine = Attempt(9, 9, lost.point, Phase.RUNNING, looks={25: 0.5})
-    assert sampler.goes_on(EARLY, [lost, mine], 9, 25)
+    mine = Attempt(9, 9, lost.point, Phase.RUNNING, intermediate_values={25: 0.5})
+    assert sampler.passes_band(EARLY, [lost, mine], 9, 25)
 
 
 def test_a_drawn_number_is_one_that_a_person_can_type() -> None:

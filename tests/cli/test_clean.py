@@ -63,7 +63,7 @@ def test_without_a_word_it_only_shows(ddsweep: Run, folders: dict[str, Path]) ->
     for line in (
         "finished runs of launched sweeps 1", "finished runs of no launched sweep 1",
         "unfinished runs of launched sweeps 1", "unfinished runs of no launched sweep 1", "PTMs 1 100 B 2 d ago",
-        "decoded datasets 1", "archives and downloads 1", "compiled steps 1", "temporaries, and what was set aside 1",
+        "decoded datasets 1", "archives and downloads 1", "compiled steps 1", "temporary and set-aside files 1",
         "other files in runs",
     ):  # fmt: skip
         assert any(one.startswith(line) for one in lines), line
@@ -91,7 +91,7 @@ def test_temporaries_and_orphans_go_without_a_question(ddsweep: Run, folders: di
     result = ddsweep("clean", "temporaries")
     assert result.exit_code == 0, result.output
     assert "deleted  unfinished runs of no launched sweep: 1," in result.stdout
-    assert "deleted  temporaries, and what was set aside: 1," in result.stdout
+    assert "deleted  temporary and set-aside files: 1," in result.stdout
     assert there(folders) == {"used", "free", "open"}
     assert not list(folders["used"].glob(".*"))
     assert ddsweep("clean", "temporaries").stdout == "nothing was deleted\n"
@@ -137,7 +137,7 @@ def test_what_an_agent_works_on_is_named_and_kept(ddsweep: Run, folders: dict[st
     with files.lock(RUNS / ".locks" / f"{folders['orphan'].name}.lock"):
         result = ddsweep("clean", "temporaries", "--yes")
     assert result.exit_code == 0
-    assert f"kept     {folders['orphan'].absolute()}: an agent runs it" in result.stdout
+    assert f"kept     {folders['orphan'].absolute()}: an agent is running it" in result.stdout
     assert "orphan" in there(folders)
 
 

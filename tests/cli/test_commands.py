@@ -139,7 +139,7 @@ def test_a_failing_cell_is_reported_and_the_exit_status_says_so(
         return real(recipe, *rest, **more)
 
     monkeypatch.setattr(trial, "run", run)
-    monkeypatch.setattr("ddsweep.agent.worker.RECONCILE", 0.0)
+    monkeypatch.setattr("ddsweep.agent.worker.RECONCILE_SECONDS", 0.0)
     result = ddsweep("launch", "ablation-alpha@demo", "--set", "alpha=0,10", *tiny, "--workers", "0", "-d", "cpu")
     assert result.exit_code == 1
     assert "done 1/2   running 0   failed 1" in result.stdout

@@ -253,7 +253,7 @@ def test_without_wandb_the_local_queue_runs_the_grid_and_sync_uploads_it(
         code, output = launch("--set=alpha=0,1").end()
     assert code == 0, output
     (line,) = [line for line in output.splitlines() if "W&B" in line]
-    assert line.startswith("without W&B for now (")
+    assert line.startswith("W&B is unavailable (")
     assert "next    ddsweep sync" in output
     assert (server.sweeps, server.runs) == ({}, {})
     no_file_has_the_key()

@@ -32,7 +32,7 @@ def queue() -> Queue:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trials take no time here, and are nothing but their accuracy."""
     monkeypatch.setattr(trial, "run", lambda recipe, *rest, **more: Result(recipe, {"convnet3": [0.5]}))
-    monkeypatch.setattr("ddsweep.agent.worker.IDLE", 0.01)
+    monkeypatch.setattr("ddsweep.agent.worker.IDLE_SECONDS", 0.01)
 
 
 def no_disk(*rest: Any, **more: Any) -> Result:
@@ -142,4 +142,4 @@ def test_an_agent_that_is_not_heard_of_looks_it() -> None:
 
 
 def test_the_exit_status_of_a_bad_slot_differs_from_every_other() -> None:
-    assert len({0, 1, 2, agent.POISONED, agent.BAD_SLOT}) == 5
+    assert len({0, 1, 2, agent.RESTART_NEEDED, agent.BAD_DEVICE}) == 5

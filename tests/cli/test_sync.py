@@ -64,7 +64,7 @@ def test_of_one_sweep(ddsweep: Run, standin: Standin) -> None:
     assert ddsweep("sync", "two", "--profile", "quick").stdout == "nothing to sync\n"
     assert ddsweep("sync", "two").exit_code == 0
     assert [run.group for run in standin.runs.values()] == ["two@demo"]
-    assert [piece.note.sweep for piece in wandb_offline.waiting(RUNS)] == ["one@demo"]
+    assert [piece.note.sweep for piece in wandb_offline.unsynced(RUNS)] == ["one@demo"]
 
 
 def test_what_fails_stays(ddsweep: Run, standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +80,7 @@ def test_what_fails_stays(ddsweep: Run, standin: Standin, monkeypatch: pytest.Mo
     wandb.teardown()
     assert ddsweep("sync").stderr == f"failed   {title}: {standin.url} does not answer\n"
     assert KEY not in refused.output
-    assert len(wandb_offline.waiting(RUNS)) == 1
+    assert len(wandb_offline.unsynced(RUNS)) == 1
 
 
 def test_leaves_a_run_alone_that_is_being_written(ddsweep: Run, standin: Standin) -> None:
@@ -88,7 +88,7 @@ def test_leaves_a_run_alone_that_is_being_written(ddsweep: Run, standin: Standin
     tracker = WandbTracker("one@demo", RUNS, "", "")
     tracker.start(recipe)
     result = ddsweep("sync")
-    assert (result.exit_code, result.stdout) == (0, f"running  {recipe.title()}: is still being written\n")
+    assert (result.exit_code, result.stdout) == (0, f"running  {recipe.title()}: still being written\n")
     assert standin.operations.total() == 0
     tracker.finish(Result(recipe, {"convnet3": [0.5]}, {"convnet3": [0.5] * 10}))
     assert ddsweep("sync").stdout.startswith("synced")

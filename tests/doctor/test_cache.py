@@ -1,4 +1,4 @@
-"""The cache: sizes, damaged weights, locks of suspended processes."""
+"""The cache: sizes, damaged weights, locks of suspended processes, leftovers."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ def weights(place: Place, epoch: int = 1, folder: str = "digits/convnet3/seed0-a
 
 
 def test_an_empty_cache(place: Place) -> None:
-    found = cache.look(place)
-    assert cache.sizes(found)[0].found == f"empty, {place.cache}"
+    found = cache.inspect(place)
+    assert cache.sizes(found)[0].message == f"empty, {place.cache}"
     assert cache.ptms(found) == cache.locks(found) == cache.leftovers(found) == []
 
 
 def test_sizes() -> None:
     disk = {Kind.DATASET: 614_000_000, Kind.PTM: 1_200_000_000, Kind.USED: 7}
     found = Cache(Path("/c"), disk, {Kind.DATASET: 1, Kind.PTM: 12, Kind.USED: 1})
-    assert cache.sizes(found)[0].found == "12 PTMs 1.2 GB, 1 dataset 614 MB, /c"
+    assert cache.sizes(found)[0].message == "12 PTMs 1.2 GB, 1 dataset 614 MB, /c"
 
 
 def test_whole_and_damaged_weights(place: Place) -> None:
@@ -48,20 +48,20 @@ def test_whole_and_damaged_weights(place: Place) -> None:
     header.write_bytes(b"\xff" * 100)
     empty.write_bytes(b"")
     assert cache.is_whole(whole)
-    assert cache.look(place).damaged == (cut, grown, header, empty)
-    (found,) = cache.ptms(cache.look(place))
+    assert cache.inspect(place).damaged == (cut, grown, header, empty)
+    (found,) = cache.ptms(cache.inspect(place))
     assert found.state is State.WARNING
-    assert f"{cut} (and 3 more)" in found.found
+    assert f"{cut} (and 3 more)" in found.message
 
 
-def test_the_cure_of_published_weights_gets_them_again(place: Place) -> None:
+def test_the_fix_for_published_weights_downloads_them_again(place: Place) -> None:
     path = weights(place, 0, "internet/clip-rn50/published")
     path.write_bytes(b"")
-    (found,) = cache.ptms(cache.look(place))
-    assert found.cure == f"rm {path}; then ddsweep pretrain internet"
+    (found,) = cache.ptms(cache.inspect(place))
+    assert found.fix == f"rm {path}; then ddsweep pretrain internet"
 
 
-@pytest.mark.skipif(not Path("/proc/locks").exists(), reason="Linux tells who holds a lock")
+@pytest.mark.skipif(not Path("/proc/locks").exists(), reason="only Linux lists the holders of locks")
 def test_a_lock_of_a_suspended_process(place: Place) -> None:
     path = weights(place).with_name(".lock")
     code = (
@@ -72,11 +72,11 @@ def test_a_lock_of_a_suspended_process(place: Place) -> None:
     try:
         holder.stdout.readline()
         assert cache.holders([path]) == [Holder(path, holder.pid, False)]
-        assert cache.locks(cache.look(place)) == []
+        assert cache.locks(cache.inspect(place)) == []
         holder.send_signal(signal.SIGSTOP)
         os.waitid(os.P_PID, holder.pid, os.WSTOPPED)
-        (found,) = cache.locks(cache.look(place))
-        assert (found.state, found.cure) == (State.WARNING, f"kill -CONT {holder.pid}")
+        (found,) = cache.locks(cache.inspect(place))
+        assert (found.state, found.fix) == (State.WARNING, f"kill -CONT {holder.pid}")
         holder.send_signal(signal.SIGCONT)
     finally:
         holder.kill()
@@ -84,11 +84,11 @@ def test_a_lock_of_a_suspended_process(place: Place) -> None:
     assert cache.holders([path]) == []
 
 
-def test_what_writers_have_left(place: Place) -> None:
+def test_leftovers_of_killed_writers(place: Place) -> None:
     left = weights(place).with_name(".epoch0002.safetensors.0123abcd.tmp.safetensors")
     left.write_bytes(bytes(5000))
-    assert cache.leftovers(cache.look(place)) == []  # somebody may be writing it
+    assert cache.leftovers(cache.inspect(place)) == []  # somebody may be writing it
     os.utime(left, (0, 0))
-    (found,) = cache.leftovers(cache.look(place))
-    assert (found.state, found.cure) == (State.WARNING, "ddsweep clean temporaries")
-    assert "1 temporary" in found.found
+    (found,) = cache.leftovers(cache.inspect(place))
+    assert (found.state, found.fix) == (State.WARNING, "ddsweep clean temporaries")
+    assert "1 unused temporary or set-aside file, 5 kB" in found.message

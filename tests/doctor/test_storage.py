@@ -1,4 +1,4 @@
-"""The storage: read, and never made or changed."""
+"""The storage is read, and never created or changed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ POINTS = [Point(f"{index:016x}", {"alpha": float(index)}, f"{index:016x}", f"α 
 
 
 def seen(url: str) -> Storage:
-    return storage.look(Place(Path("runs"), url, Path("cache")))
+    return storage.inspect(Place(Path("runs"), url, Path("cache")))
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def file(made: Path, isolated: Path) -> Path:
-    """A storage with a sweep of three cells, one of which an agent holds since just now."""
+    """A storage with a sweep of three cells, one of which an agent has just claimed."""
     path = isolated / "runs" / "ddsweep.db"
     path.parent.mkdir()
     shutil.copy(made, path)
@@ -67,9 +67,9 @@ def test_a_file_that_somebody_writes(file: Path) -> None:
         assert (seen(str(file)).error, seen(str(file)).running) == ("", 1)
 
 
-def test_nothing_is_made(isolated: Path) -> None:
+def test_nothing_is_created(isolated: Path) -> None:
     found = seen(str(isolated / "nowhere" / "ddsweep.db"))
-    assert not found.there
+    assert not found.exists
     assert storage.reachable(found)[0].state is State.OK
     assert not (isolated / "nowhere").exists()
 
@@ -81,23 +81,23 @@ def test_the_leases_of_a_dead_agent(file: Path) -> None:
     assert (silent.sweep, silent.agent, silent.cells) == ("x@demo", "host:7", 1)
     (found,) = storage.leases(replace(Storage("here", True), silent=(silent,)))
     assert found.state is State.WARNING
-    assert found.found == "1 cell of x@demo held by host:7, silent for 120 min"
-    assert found.cure.startswith("ddsweep agents x@demo")
+    assert found.message == "1 cell of x@demo held by host:7, no heartbeat for 2 h"
+    assert found.fix.startswith("ddsweep agents x@demo")
 
 
-def test_a_file_that_is_none(isolated: Path) -> None:
+def test_a_file_that_is_no_database(isolated: Path) -> None:
     path = isolated / "ddsweep.db"
     path.write_bytes(b"nothing that SQLite wrote, and long enough to be looked at" * 20)
     (found,) = storage.reachable(seen(str(path)))
-    assert (found.state, "file is not a database" in found.found) == (State.BROKEN, True)
-    assert found.cure.startswith(f"mv {path} {path}.damaged")
+    assert (found.state, "file is not a database" in found.message) == (State.ERROR, True)
+    assert found.fix.startswith(f"mv {path} {path}.damaged")
 
 
 def test_a_file_with_a_torn_page(file: Path) -> None:
     body = bytearray(file.read_bytes())
     body[8192:40960] = bytes(40960 - 8192)
     file.write_bytes(body)
-    assert storage.reachable(seen(str(file)))[0].state is State.BROKEN
+    assert storage.reachable(seen(str(file)))[0].state is State.ERROR
 
 
 def test_an_empty_file_is_as_good_as_none(isolated: Path) -> None:
@@ -109,21 +109,21 @@ def test_tables_of_another_optuna(file: Path) -> None:
     with closing(sqlite3.connect(file)) as database, database:
         database.execute("UPDATE alembic_version SET version_num = 'v9.0.0'")
     (found,) = storage.reachable(seen(str(file)))
-    assert (found.state, "another version of Optuna (tables v9.0.0" in found.found) == (State.BROKEN, True)
+    assert (found.state, "another version of Optuna (tables v9.0.0" in found.message) == (State.ERROR, True)
 
 
 def test_sqlite_on_a_network_disk() -> None:
     found = storage.reachable(Storage("/nfs/ddsweep.db", True, network="nfs4", schema=("a", "a")))
     assert [one.state for one in found] == [State.OK, State.WARNING]
-    assert "local disks only" in found[1].found
+    assert "local disks only" in found[1].message
 
 
 @pytest.mark.parametrize("url", STORAGES)
 def test_what_cannot_be_reached_keeps_its_password(url: str) -> None:
     (found,) = storage.reachable(seen(url))
-    assert found.state is State.BROKEN
-    assert found.cure
-    assert SECRET not in found.found + found.cure
+    assert found.state is State.ERROR
+    assert found.fix
+    assert SECRET not in found.message + found.fix
 
 
 @pytest.mark.slow
@@ -142,8 +142,8 @@ def test_several_dead_agents_are_told_apart() -> None:
 @pytest.mark.postgres
 def test_a_server(postgresql: str) -> None:  # noqa: F811
     empty = seen(postgresql)
-    assert (empty.there, empty.error) == (False, "")
-    assert not seen(postgresql).there  # looking made no tables
+    assert (empty.exists, empty.error) == (False, "")
+    assert not seen(postgresql).exists  # inspecting it created no tables
     store = connect(postgresql)
     backend = store.sweep("x@demo")
     backend.register(Definition("x@demo", POINTS))

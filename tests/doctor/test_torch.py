@@ -1,4 +1,4 @@
-"""torch, driver, GPUs, cores, compiler: judged from facts of machines that are not here."""
+"""torch, driver, GPUs, cores, compiler: judged from facts of other machines."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ MACHINE = Machine(TORCH, "550.54", "12.4", 1, cores=8)
 
 def gpu(machine: Machine, **changes: Any) -> tuple[State, str]:
     (found,) = torch.gpus(replace(machine, torch=replace(machine.torch, **changes)))
-    assert bool(found.cure) == (found.state is not State.OK)
-    return found.state, found.found
+    assert bool(found.fix) == (found.state is not State.OK)
+    return found.state, found.message
 
 
 def test_a_gpu_that_works() -> None:
-    assert gpu(MACHINE) == (State.OK, "NVIDIA H100, 79 of 80 GB free")
+    assert gpu(MACHINE) == (State.OK, "NVIDIA H100, 79 GB of 80 GB free")
 
 
 def test_a_gpu_that_somebody_uses() -> None:
     state, said = gpu(MACHINE, gpus=[GPU | {"free": 3e9}])
-    assert (state, "somebody else" in said) == (State.WARNING, True)
+    assert (state, "in use by other processes" in said) == (State.WARNING, True)
 
 
 def test_a_gpu_that_runs_no_kernel() -> None:
     reason = "no kernel image is available for execution on the device"
-    assert gpu(MACHINE, gpus=[GPU | {"error": reason}]) == (State.BROKEN, f"NVIDIA H100: {reason}")
+    assert gpu(MACHINE, gpus=[GPU | {"error": reason}]) == (State.ERROR, f"NVIDIA H100: {reason}")
 
 
 @pytest.mark.parametrize("variable", ["", "-1"])
 def test_gpus_that_are_hidden(variable: str) -> None:
     state, said = gpu(replace(MACHINE, visible=variable), gpus=[])
     assert state is State.WARNING
-    assert said.startswith(f"CUDA_VISIBLE_DEVICES={variable} hides every GPU (1 here)")
+    assert said.startswith(f"CUDA_VISIBLE_DEVICES={variable} hides every GPU (1 installed)")
     assert gpu(replace(MACHINE, visible=variable, listed=0), gpus=[])[0] is State.WARNING
 
 
@@ -53,17 +53,17 @@ def test_a_cpu_build_on_a_machine_with_gpus() -> None:
 
 def test_a_driver_that_is_too_old() -> None:
     state, said = gpu(replace(MACHINE, cuda="11.4"), gpus=[])
-    assert state is State.BROKEN
-    assert "runs CUDA 11.4 at most; torch is built for 12.8" in said
+    assert state is State.ERROR
+    assert "supports CUDA up to 11.4; torch is built for 12.8" in said
 
 
 def test_a_driver_of_the_same_major_version_is_not_to_blame() -> None:
     state, said = gpu(replace(MACHINE, cuda="12.1"), gpus=[])
-    assert state is State.BROKEN
-    assert "at most" not in said
+    assert state is State.ERROR
+    assert "supports CUDA up to" not in said
 
 
-def test_no_gpu_is_nothing_to_mend() -> None:
+def test_a_machine_without_a_gpu_needs_no_fix() -> None:
     for built in ("CPU", "CUDA 12.8"):
         assert gpu(replace(MACHINE, listed=0, driver="", cuda=""), gpus=[], built_for=built)[0] is State.OK
 
@@ -71,21 +71,21 @@ def test_no_gpu_is_nothing_to_mend() -> None:
 def test_torch_that_cannot_be_used() -> None:
     machine = Machine(Torch(error="OSError: libcudart.so.12: cannot open shared object file"))
     (found,) = torch.torch(machine)
-    assert (found.state, "libcudart" in found.found) == (State.BROKEN, True)
+    assert (found.state, "libcudart" in found.message) == (State.ERROR, True)
     assert torch.gpus(machine) == torch.compiler(machine) == []
 
 
 def test_a_torchvision_of_another_torch() -> None:
     machine = replace(MACHINE, torch=replace(TORCH, vision="error: operator torchvision::nms does not exist"))
     (found,) = torch.torch(machine)
-    assert found.state is State.BROKEN
-    assert "torchvision::nms does not exist" in found.found
+    assert found.state is State.ERROR
+    assert "torchvision::nms does not exist" in found.message
 
 
 def test_threads() -> None:
-    assert torch.threads(MACHINE)[0].found == "8 cores, 8 threads"
+    assert torch.threads(MACHINE)[0].message == "8 cores, 8 threads"
     (container,) = torch.threads(replace(MACHINE, quota=2.0))
-    assert (container.state, container.cure) == (State.WARNING, "taskset -c 0-1 ddsweep launch …")
+    assert (container.state, container.fix) == (State.WARNING, "taskset -c 0-1 ddsweep launch …")
     assert torch.threads(replace(MACHINE, quota=8.0))[0].state is State.OK
     assert torch.threads(replace(MACHINE, omp="32"))[0].state is State.WARNING
 
@@ -107,25 +107,25 @@ def test_quota_of_a_container(tmp_path: Path, written: dict[str, str], expected:
 
 
 def test_compiler() -> None:
-    assert torch.compiler(MACHINE)[0].found == "/usr/bin/g++"
+    assert torch.compiler(MACHINE)[0].message == "/usr/bin/g++"
     none, bare = (torch.compiler(replace(MACHINE, torch=replace(TORCH, **change)))[0]
                   for change in ({"compiler": ""}, {"headers": False}))  # fmt: skip
-    assert (none.state, "apt install g++" in none.cure) == (State.WARNING, True)
-    assert (bare.state, "Python.h" in bare.found) == (State.WARNING, True)
+    assert (none.state, "apt install g++" in none.fix) == (State.WARNING, True)
+    assert (bare.state, "Python.h" in bare.message) == (State.WARNING, True)
 
 
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        ("", "importing it ends the process (status -11)"),
+        ("", "importing it crashes the process (status -11)"),
         ('some library prints\n{"error": "ImportError: no torch"}\n', "ImportError: no torch"),
     ],
 )
-def test_a_torch_that_takes_its_process_along(monkeypatch: pytest.MonkeyPatch, answer: str, error: str) -> None:
+def test_a_torch_that_crashes_its_process(monkeypatch: pytest.MonkeyPatch, answer: str, error: str) -> None:
     done = subprocess.CompletedProcess([], -11, answer, "")
     monkeypatch.setattr(torch.subprocess, "run", lambda *words, **options: done)
     monkeypatch.setattr(torch.shutil, "which", lambda name: None)
-    assert torch.look(PLACE).torch.error == error
+    assert torch.inspect(PLACE).torch.error == error
 
 
 def test_what_the_driver_says(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,5 +138,5 @@ def test_what_the_driver_says(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setattr(torch.shutil, "which", lambda name: f"/usr/bin/{name}")
-    seen = torch.look(PLACE)
+    seen = torch.inspect(PLACE)
     assert (seen.driver, seen.cuda, seen.listed, seen.torch.version) == ("550.54.15", "12.4", 1, "2.9.0")

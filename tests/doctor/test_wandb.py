@@ -1,4 +1,4 @@
-"""W&B: nobody is asked where nobody is logged in, and no key is shown."""
+"""W&B: the service is asked only after a login, and no key is shown."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ PLACE = Place(Path("runs"), "", Path("cache"))
     ("facts", "state", "words"),
     [
         (Account(), State.OK, "not logged in"),
-        (Account(key="~/.netrc"), State.OK, "logged in (~/.netrc)"),
+        (Account(login="~/.netrc"), State.OK, "logged in (~/.netrc)"),
         (Account(mode="offline"), State.OK, "WANDB_MODE is offline"),
-        (Account(mode="offline", key="~/.netrc"), State.WARNING, "WANDB_MODE is offline"),
-        (Account(key="~/.netrc", why="wandb: https://x cannot be reached"), State.WARNING, "cannot be reached"),
+        (Account(mode="offline", login="~/.netrc"), State.WARNING, "WANDB_MODE is offline"),
+        (Account(login="~/.netrc", problem="wandb: https://x cannot be reached"), State.WARNING, "cannot be reached"),
     ],
 )
 def test_login(facts: Account, state: State, words: str) -> None:
     (found,) = wandb.login(facts)
-    assert (found.state, bool(found.cure)) == (state, state is not State.OK)
-    assert words in found.found
+    assert (found.state, bool(found.fix)) == (state, state is not State.OK)
+    assert words in found.message
 
 
 def test_a_rejected_key_says_how_to_log_in_again() -> None:
     (found,) = wandb.login(
-        Account(key="WANDB_API_KEY", why="wandb: the API key is rejected; run: wandb login --relogin")
+        Account(login="WANDB_API_KEY", problem="wandb: the API key is rejected; run: wandb login --relogin")
     )
-    assert (found.found, found.cure) == (
+    assert (found.message, found.fix) == (
         "login from WANDB_API_KEY; wandb: the API key is rejected", "wandb login --relogin",
     )  # fmt: skip
 
 
-def test_runs_that_wait() -> None:
-    assert wandb.waiting(Account()) == []
-    (found,) = wandb.waiting(Account(waiting=3))
-    assert (found.found, found.cure) == ("3 runs made without the service wait here", "ddsweep sync")
+def test_runs_that_are_not_uploaded() -> None:
+    assert wandb.unsynced(Account()) == []
+    (found,) = wandb.unsynced(Account(unsynced=3))
+    assert (found.message, found.fix) == ("3 offline runs not uploaded yet", "ddsweep sync")
 
 
-def test_where_the_key_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_the_key_is_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     netrc = tmp_path / "netrc"
     monkeypatch.setenv("NETRC", str(netrc))
     assert wandb._login("https://wandb.lab.org") == ""
@@ -63,5 +63,5 @@ def test_the_service_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     with Standin() as service:
         for name, value in service.environment(tmp_path).items():
             monkeypatch.setenv(name, value)
-        found = wandb.look(PLACE)
-    assert (found.key, found.why, found.waiting) == ("WANDB_API_KEY", "", 0)
+        found = wandb.inspect(PLACE)
+    assert (found.login, found.problem, found.unsynced) == ("WANDB_API_KEY", "", 0)

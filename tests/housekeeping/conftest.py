@@ -1,4 +1,4 @@
-"""Runs folders and caches to look at."""
+"""Runs folders and caches for the tests of housekeeping and clean."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def recipe(alpha: float) -> Recipe:
 
 
 def aged(path: Path, days: float = 2.0) -> Path:
-    """Everything in ``path`` was last written so long ago."""
+    """Make everything in ``path`` look as old as ``days``."""
     then = time.time() - days * DAYS
     for one in [path, *path.rglob("*")]:
         os.utime(one, (then, then), follow_symlinks=False)

@@ -1,4 +1,4 @@
-"""What agents have in their hands, and what these cells need."""
+"""What agents are using, and what their cells need."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def item(kind: Kind, path: Path) -> Item:
     return Item(kind, path, 1, 0.0)
 
 
-def test_nobody_is_there(isolated: Path) -> None:
+def test_without_agents_nothing_is_in_use(isolated: Path) -> None:
     assert at_work(isolated / "runs", Uses()) == Work()
 
 
@@ -38,30 +38,30 @@ def test_a_locked_cell_holds_its_ptms_and_data(isolated: Path) -> None:
     assert at_work(runs, Uses()) == Work()  # the lock is free again
 
 
-def test_a_cell_that_has_not_said_what_it_is_may_need_anything(isolated: Path) -> None:
+def test_a_cell_without_a_recipe_may_need_anything(isolated: Path) -> None:
     runs = isolated / "runs"
     with files.lock(runs / ".locks" / f"{recipe(1).key()}.lock"):
         work = at_work(runs, Uses())
-    assert work.holds(item(Kind.PTM, Path("any"))) == "an agent runs a cell that may need it"
+    assert work.holds(item(Kind.PTM, Path("any"))) == "a running cell may need it"
 
 
 def test_a_lease_counts_without_a_lock(isolated: Path) -> None:
     one = recipe(1)
     work = at_work(isolated / "runs", Uses(leased={one.key(): one}))
-    assert work.holds(item(Kind.OPEN, isolated / "runs" / one.key())) == "an agent runs it"
-    assert work.holds(item(Kind.PTM, spec.of(one)[0][0].folder)) == "a cell that runs needs it"
+    assert work.holds(item(Kind.OPEN, isolated / "runs" / one.key())) == "an agent is running it"
+    assert work.holds(item(Kind.PTM, spec.of(one)[0][0].folder)) == "a running cell needs it"
     assert at_work(isolated / "runs", Uses(leased={one.key(): None})).needed is None
 
 
-def test_an_idle_agent_holds_what_was_compiled(isolated: Path) -> None:
+def test_an_idle_agent_holds_compiled_steps(isolated: Path) -> None:
     runs = isolated / "runs"
     StatusTracker(folder(runs, "a@demo"), AgentStatus("host:1", "cpu", "a@demo")).idle()
     work = at_work(runs, Uses())
     assert (work.keys, work.agents) == (frozenset(), True)
-    assert work.holds(item(Kind.COMPILED, Path("compiled"))) == "agents are at work"
+    assert work.holds(item(Kind.COMPILED, Path("compiled"))) == "agents are running"
 
 
-def test_asking_for_a_lock_makes_none_and_leaves_it_free(tmp_path: Path) -> None:
+def test_testing_a_lock_does_not_create_it_and_leaves_it_free(tmp_path: Path) -> None:
     path = tmp_path / "x.lock"
     assert not is_held(path)
     assert not path.exists()

@@ -1,4 +1,4 @@
-"""Taking things away, beside agents that begin at the same moment."""
+"""Removal while agents start at the same moment."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def idle() -> Work:
     return Work()
 
 
-def test_a_run_goes_in_one_step_and_its_lock_stays(places: tuple[Path, Path]) -> None:
+def test_a_run_is_removed_in_one_step_and_its_lock_is_kept(places: tuple[Path, Path]) -> None:
     runs, _ = places
     folder = run(runs, 1, finished=False)
     (one,) = found(places)
@@ -30,19 +30,19 @@ def test_a_run_goes_in_one_step_and_its_lock_stays(places: tuple[Path, Path]) ->
     assert not folder.exists()
 
 
-def test_an_agent_that_works_keeps_its_run(places: tuple[Path, Path]) -> None:
+def test_a_running_cell_is_kept(places: tuple[Path, Path]) -> None:
     runs, _ = places
     folder = run(runs, 1, finished=False)
     (one,) = found(places)
     with files.lock(runs / ".locks" / f"{folder.name}.lock"):
-        assert remove(one, runs, idle) == "an agent works on it"
+        assert remove(one, runs, idle) == "an agent is using it"
     assert (folder / "checkpoint" / "distill.safetensors").is_file()
 
 
 def test_an_agent_that_waits_for_the_lock_finds_nothing_or_all(
     places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It comes in the middle of the removal, and gets the lock only when that is over."""
+    """It arrives during the removal, and gets the lock only afterwards."""
     runs, _ = places
     folder = run(runs, 1, finished=False)
     (one,) = found(places)
@@ -66,18 +66,18 @@ def test_an_agent_that_waits_for_the_lock_finds_nothing_or_all(
     assert seen == [False]
 
 
-def test_what_has_changed_since_it_was_listed_stays(places: tuple[Path, Path]) -> None:
+def test_an_item_that_has_changed_since_it_was_listed_is_kept(places: tuple[Path, Path]) -> None:
     runs, _ = places
-    finishes, goes_on = run(runs, 1, finished=False), run(runs, 2, finished=False)
+    finished, resumed = run(runs, 1, finished=False), run(runs, 2, finished=False)
     items = {one.path: one for one in found(places)}
-    Result(recipe(1), {"convnet3": [0.5]}).write(finishes)
-    (goes_on / "metrics.jsonl").write_text("{}\n")
-    assert remove(items[finishes], runs, idle) == "it has finished meanwhile"
-    assert remove(items[goes_on], runs, idle) == "it was written to meanwhile"
-    assert finishes.is_dir() and goes_on.is_dir()
+    Result(recipe(1), {"convnet3": [0.5]}).write(finished)
+    (resumed / "metrics.jsonl").write_text("{}\n")
+    assert remove(items[finished], runs, idle) == "it has finished since then"
+    assert remove(items[resumed], runs, idle) == "it has been written to since then"
+    assert finished.is_dir() and resumed.is_dir()
 
 
-def test_a_ptm_goes_and_leaves_the_lock_that_others_wait_for(places: tuple[Path, Path]) -> None:
+def test_a_ptm_is_removed_and_its_lock_is_kept(places: tuple[Path, Path]) -> None:
     _, cache = places
     cached(cache)
     (one,) = (one for one in found(places) if one.kind is Kind.PTM)
@@ -86,12 +86,12 @@ def test_a_ptm_goes_and_leaves_the_lock_that_others_wait_for(places: tuple[Path,
     assert not [one for one in found(places) if one.kind is Kind.PTM]
 
 
-def test_a_cell_that_begins_after_the_list_was_made_keeps_its_ptm(places: tuple[Path, Path]) -> None:
+def test_a_cell_that_starts_after_the_survey_keeps_its_ptm(places: tuple[Path, Path]) -> None:
     runs, cache = places
     cached(cache)
     (one,) = (one for one in found(places) if one.kind is Kind.PTM)
     with files.lock(runs / ".locks" / f"{recipe(1).key()}.lock"):
-        assert remove(one, cache, lambda: at_work(runs, Uses())) == "an agent runs a cell that may need it"
+        assert remove(one, cache, lambda: at_work(runs, Uses())) == "a running cell may need it"
     assert (one.path / "epoch0001.safetensors").is_file()
 
 
@@ -106,7 +106,7 @@ def test_datasets_and_temporaries(places: tuple[Path, Path]) -> None:
     assert not [path for path in cache.rglob("*") if path.is_file() and path.suffix != ".lock" and path.name != ".lock"]
 
 
-def test_what_went_with_its_folder_is_gone(places: tuple[Path, Path]) -> None:
+def test_an_item_that_vanished_with_its_folder_counts_as_removed(places: tuple[Path, Path]) -> None:
     runs, _ = places
     assert remove(Item(Kind.LEFTOVER, runs / "x" / ".a.0123abcd.tmp", 1, 0.0), runs, idle) == ""
 
@@ -118,17 +118,19 @@ def test_nothing_outside_is_touched(places: tuple[Path, Path], tmp_path: Path) -
     (one,) = found(places)
     shutil.rmtree(inside)
     inside.symlink_to(outside)
-    assert remove(one, runs, idle) == "it is a link now"
+    assert remove(one, runs, idle) == "it has become a link"
     within = run(runs, 2, finished=False)
     (within / "link").symlink_to(outside)
     aged(within)
     assert remove(next(one for one in found(places) if one.path == within), runs, idle) == ""
     assert (outside / "checkpoint" / "distill.safetensors").is_file()
     foreign = Item(Kind.ORPHAN, outside, 1, 9e9)
-    assert remove(foreign, runs, idle) == "it is a link now"
+    assert remove(foreign, runs, idle) == "it has become a link"
 
 
-def test_what_the_system_forbids_is_one_line(places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusal_of_the_system_is_a_one_line_error(
+    places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     runs, _ = places
     run(runs, 1, finished=False)
     (one,) = found(places)

@@ -1,4 +1,4 @@
-"""What is in the runs folder and the cache, and of which kind."""
+"""The items of the runs folder and the cache, and their kinds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def kinds(items: list[Item]) -> Counter[Kind]:
     return Counter(one.kind for one in items)
 
 
-def test_nothing_is_there_and_nothing_is_made(places: tuple[Path, Path]) -> None:
+def test_folders_that_do_not_exist_are_not_created(places: tuple[Path, Path]) -> None:
     assert found(places) == []
     assert not any(place.exists() for place in places)
 
@@ -24,7 +24,7 @@ def test_the_name_of_the_checkpoint_folder_is_the_trial_s() -> None:
     assert CHECKPOINT == trial.CHECKPOINT
 
 
-def test_runs_by_who_needs_them(places: tuple[Path, Path]) -> None:
+def test_runs_by_sweep(places: tuple[Path, Path]) -> None:
     runs, _ = places
     used, free, open_, orphan = (run(runs, alpha, alpha < 3).name for alpha in (1, 2, 3, 4))
     (runs / "notes.old").mkdir()
@@ -38,7 +38,7 @@ def test_runs_by_who_needs_them(places: tuple[Path, Path]) -> None:
     assert not any(one.held for one in items.values())
 
 
-def test_runs_of_a_sweep_in_another_storage_are_nobody_s_orphans(places: tuple[Path, Path]) -> None:
+def test_runs_of_a_sweep_in_another_storage_are_no_orphans(places: tuple[Path, Path]) -> None:
     runs, cache = places
     run(runs, 1, finished=False)
     (runs / "elsewhere@paper" / "agents").mkdir(parents=True)
@@ -47,15 +47,18 @@ def test_runs_of_a_sweep_in_another_storage_are_nobody_s_orphans(places: tuple[P
     assert kinds(found(places, Uses(names=frozenset({"elsewhere@paper"})))) == {Kind.ORPHAN: 1}
 
 
-def test_what_somebody_runs_or_has_just_written_is_held(places: tuple[Path, Path]) -> None:
+def test_running_and_recently_written_cells_are_held(places: tuple[Path, Path]) -> None:
     runs, _ = places
     locked, leased, fresh, left = (run(runs, alpha, finished=False) for alpha in (1, 2, 3, 4))
     (fresh / "metrics.jsonl").write_text("{}\n")
     with files.lock(runs / ".locks" / f"{locked.name}.lock"):
         items = {one.path: one.held for one in found(places, Uses(leased={leased.name: None}))}
     assert items == {
-        locked: "an agent runs it", leased: "an agent runs it", fresh: "written to less than 15 min ago", left: "",
-    }  # fmt: skip
+        locked: "an agent is running it",
+        leased: "an agent is running it",
+        fresh: "written to less than 15 min ago",
+        left: "",
+    }
 
 
 def test_the_cache(places: tuple[Path, Path]) -> None:
@@ -68,7 +71,7 @@ def test_the_cache(places: tuple[Path, Path]) -> None:
     assert {one.disk for one in items} == {100}
 
 
-def test_temporaries_and_what_was_set_aside(places: tuple[Path, Path]) -> None:
+def test_temporary_and_set_aside_files(places: tuple[Path, Path]) -> None:
     runs, cache = places
     cached(cache)
     folder = run(runs, 1, finished=False)
@@ -87,7 +90,7 @@ def test_temporaries_and_what_was_set_aside(places: tuple[Path, Path]) -> None:
     (aside / "images").mkdir(parents=True)
     (aside / "images" / "x.png").write_bytes(bytes(10))
     fresh = [one for one in found(places) if one.kind is Kind.LEFTOVER]
-    assert {one.held for one in fresh} == {"it may be being written"}
+    assert {one.held for one in fresh} == {"a process may be writing it"}
     aged(runs), aged(cache)
     left = [one for one in found(places) if one.kind is Kind.LEFTOVER]
     assert {one.path for one in left} == {*wanted, aside}
@@ -99,7 +102,7 @@ def test_temporaries_and_what_was_set_aside(places: tuple[Path, Path]) -> None:
     assert held == {"epoch0001.other", ".epoch0002.safetensors.0123abcd.tmp.safetensors"}
 
 
-def test_links_are_seen_and_not_followed(places: tuple[Path, Path], tmp_path: Path) -> None:
+def test_links_are_reported_and_not_followed(places: tuple[Path, Path], tmp_path: Path) -> None:
     runs, cache = places
     outside = run(tmp_path / "outside", 1, finished=False)
     runs.mkdir()

@@ -92,7 +92,7 @@ def test_a_slot_on_which_different_cells_fail_is_closed_at_once(
     job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     told = '{"ended": 0, "failed": {"a": "no disk", "b": "no disk", "c": "no such folder"}}'
-    body = f"echo x >> started; mkdir -p {job.folder}; echo '{told}' > {job.folder}/agent-0.streak; exit 76"
+    body = f"echo x >> started; mkdir -p {job.folder}; echo '{told}' > {job.folder}/agent-0.failures; exit 76"
     monkeypatch.setattr(launchers.sys, "executable", script(tmp_path / "agent", body))
     launcher = LocalLauncher(job, [Slot("cpu")])
     launcher.start()
@@ -107,7 +107,7 @@ def test_deaths_are_counted_from_the_last_cell_that_ended(
 ) -> None:
     """Two agents die, the next ends a cell and dies, then two more: three in a row."""
     body = f"""echo x >> started
-    [ $(wc -l < started) = 3 ] && echo '{{"ended": 1, "failed": {{}}}}' > {job.folder}/agent-0.streak
+    [ $(wc -l < started) = 3 ] && echo '{{"ended": 1, "failed": {{}}}}' > {job.folder}/agent-0.failures
     exit 9"""
     monkeypatch.setattr(launchers.sys, "executable", script(tmp_path / "agent", body))
     launcher = LocalLauncher(job, [Slot("cpu")])
@@ -131,7 +131,9 @@ def test_an_agent_that_asks_for_a_fresh_process_gets_one(
 def test_what_a_killed_agent_was_writing_does_not_stay(
     job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    body = f"echo x >> started; [ $(wc -l < started) = 2 ] && exit 0; touch {job.folder}/.agent-0.streak.01.tmp; exit 9"
+    body = (
+        f"echo x >> started; [ $(wc -l < started) = 2 ] && exit 0; touch {job.folder}/.agent-0.failures.01.tmp; exit 9"
+    )
     monkeypatch.setattr(launchers.sys, "executable", script(tmp_path / "agent", body))
     launcher = LocalLauncher(job, [Slot("cpu")])
     launcher.start()
@@ -148,7 +150,7 @@ def test_agents_are_told_their_job_and_no_password(job: Job, monkeypatch: pytest
     launcher.start()
     wait(launcher)
     words = Path("words").read_text()
-    assert "agent ablation-alpha@demo" in words and "--device cuda:0 --slot gpu 1 · 2" in words
+    assert "agent ablation-alpha@demo" in words and "--device cuda:0 --device-label gpu 1 · 2" in words
     assert "secret" not in words
     environment = Path("environment").read_text().splitlines()
     assert "DDSWEEP_STORAGE=postgresql://me:secret@host/db" in environment

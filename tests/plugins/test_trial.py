@@ -94,7 +94,7 @@ def test_an_agent_with_other_code_takes_no_cell(plug: Plug, tmp_path: Path) -> N
     plug(mine=HALF.replace("[::2]", "[::3]"))
     forget("mine")
     with pytest.raises(UserError, match="copy the same source"):
-        agent.main(alpha.full_name, database, tmp_path, agent.Post("cpu"))
+        agent.main(alpha.full_name, database, tmp_path, agent.Placement("cpu"))
     store = backends.connect(database)
     assert [row.attempts for row in store.sweep(alpha.full_name).status().rows] == [0]
     store.close()

@@ -24,6 +24,7 @@ SHOWN = """
 const all = [...document.querySelectorAll('.synthetic img')].filter(one => one.checkVisibility());
 return all.map(one => [Number(one.dataset.column), Number(one.dataset.step)])
 """
+POINTS = "return document.querySelectorAll('#numbers .canvas .scatterlayer .point').length"
 OVERFLOW = "const page = document.documentElement; return page.scrollWidth - page.clientWidth"
 WIDE = """
 const width = document.documentElement.clientWidth;
@@ -89,7 +90,7 @@ def test_pictures_are_there_and_nothing_is_fetched(chrome: Chrome, finished: Fin
     settled(chrome, images, len(chrome.execute_script("return [...document.images]")))
     assert chrome.execute_script("return document.images.length") == 22
     assert chrome.execute_script(SHOWN) == [[0, STEPS[-1]]]
-    assert chrome.execute_script("return document.querySelectorAll('#numbers svg .mark').length") == 2 * 3 + 2  # + keys
+    assert chrome.execute_script(POINTS) == 2 * 3
     assert {url for url in requests(chrome) if not url.startswith("data:")} == {address}
     assert chrome.get_log("browser") == []
 
@@ -125,17 +126,21 @@ def test_the_chart_answers_to_pointer_and_keyboard(chrome: Chrome, finished: Fin
     from selenium.webdriver.common.keys import Keys
 
     show(chrome, finished)
-    tip = "return document.querySelector('.panel .tip').innerText.split('\\n').map(line => line.trim())"
+    tip = "return [...document.querySelectorAll('#numbers .hoverlayer .legend text')].map(one => one.textContent)"
     (canvas,) = chrome.find_elements(By.CSS_SELECTOR, "#numbers .canvas")
-    ActionChains(chrome).move_to_element_with_offset(canvas, canvas.size["width"] // 2 - 20, 0).perform()
-    settled(chrome, tip, ["α 100", "DSA 53.0 ± 1.0 +2.0", "DM 56.0 ± 1.0 +2.0"])
+    chrome.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", canvas)
+    ActionChains(chrome).move_to_element_with_offset(canvas, canvas.size["width"] // 2 - 80, 0).perform()
+    settled(chrome, tip, ["100", "DSA 53.0 ± 1.0 (n = 2) · +2.0", "DM 56.0 ± 1.0 (n = 2) · +2.0"])
     ActionChains(chrome).click().perform()
     settled(chrome, SHOWN, [[2, 8]])
     canvas.send_keys(Keys.ARROW_LEFT)
     settled(chrome, SHOWN, [[1, 8]])
-    settled(chrome, tip, ["α 1", "DSA 52.0 ± 1.0 +1.0", "DM 55.0 ± 1.0 +1.0"])
-    chrome.find_element(By.CSS_SELECTOR, ".keys button").click()
-    settled(chrome, "return document.querySelectorAll('#numbers .canvas .mark').length", 3)
+    settled(chrome, tip, ["1", "DSA 52.0 ± 1.0 (n = 2) · +1.0", "DM 55.0 ± 1.0 (n = 2) · +1.0"])
+    chrome.find_element(By.CSS_SELECTOR, "#numbers .canvas .legendtoggle").click()
+    settled(chrome, POINTS, 3)
+    canvas.send_keys(Keys.ARROW_LEFT)
+    settled(chrome, SHOWN, [[0, 8]])
+    assert chrome.execute_script(POINTS) == 3, "what is hidden stays hidden"
     assert chrome.get_log("browser") == []
 
 

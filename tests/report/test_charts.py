@@ -1,10 +1,8 @@
-"""How the table stands on the page, and where the columns of a chart lie."""
+"""How the table of a report is laid out."""
 
 from __future__ import annotations
 
 from pathlib import Path
-
-import pytest
 
 from ddsweep import sweep
 from ddsweep.backends.values import Status
@@ -45,38 +43,5 @@ def test_many_settings_are_lines_and_several_architectures_have_an_average_gain(
     assert all(place is None or place.mean.startswith(("+", "−")) for places in gains for place in places)
 
 
-@pytest.mark.parametrize(
-    ("name", "settings", "scale"),
-    [
-        ("ablation-alpha", {}, "log"),
-        ("ablation-alpha", {"alpha": [0, 1, 2, 3]}, "linear"),
-        ("ablation-n-archs", {}, "names"),
-        ("figure1", {}, "names"),
-    ],
-)
-def test_the_axis_is_what_its_values_are(name: str, settings: dict[str, object], scale: str) -> None:
-    panels = charts.panels(material(name, **settings))
-    assert panels["scale"] == scale
-    assert len(panels["x"]) == len(panels["columns"])
-
-
-def test_a_baseline_without_a_number_keeps_a_place_beside_the_axis() -> None:
-    panels = charts.panels(material("ablation-epoch"))
-    assert panels["columns"][0] == "baseline"
-    assert panels["x"][0] is None
-    assert panels["x"][1:] == sorted(panels["x"][1:])
-
-
-def test_a_panel_without_a_number_is_left_out() -> None:
-    one = material("ablation-alpha", ipc=[1, 10], alpha=[0, 1, 10])
-    for cell in one.sweep.cells:
-        if cell.recipe.ipc == 10:
-            (RUNS / cell.key / "result.json").unlink()
-    panels = charts.panels(Material.of(one.sweep, RUNS, one.status))["panels"]
-    assert [panel["title"] for panel in panels] == ["IPC 1"]
-
-
-def test_panels_part_what_cannot_be_compared() -> None:
-    panels = charts.panels(material("ablation-alpha", method=["dsa", "dm"], ipc=[1, 10], alpha=[0, 1, 10]))["panels"]
-    assert [panel["title"] for panel in panels] == ["IPC 1", "IPC 10"]
-    assert [[series["name"] for series in panel["series"]] for panel in panels] == [["DSA", "DM"]] * 2
+def test_the_first_baseline_of_a_setting_is_found_by_its_column() -> None:
+    assert charts.baselines(material("ablation-epoch", ipc=[1, 10])) == {"IPC 1": 0, "IPC 10": 0}

@@ -212,7 +212,7 @@ class TestOneAfterTheOther:
         two.finish(result_of())
         assert steps_of(standin, name()) == [1, 2, 3, 4]
         assert standin.runs[name()].state == "finished"
-        assert wandb_offline.waiting(RUNS) == []
+        assert wandb_offline.unsynced(RUNS) == []
 
     @SLOW
     def test_a_cell_that_another_sweep_finished_is_told_in_full(self, standin: Standin) -> None:
@@ -230,7 +230,7 @@ class TestOneAfterTheOther:
 
 def uploaded() -> None:
     """What waits, in the order in which it was made."""
-    for piece in wandb_offline.waiting(RUNS):
+    for piece in wandb_offline.unsynced(RUNS):
         wandb_offline.upload([piece])
 
 
@@ -255,7 +255,7 @@ class TestTrouble:
         (record,) = [record for record in caplog.records if record.name.startswith("ddsweep")]
         assert "ddsweep sync" in record.getMessage()
         assert KEY not in caplog.text
-        assert [piece.note.title for piece in wandb_offline.waiting(RUNS)] == [RECIPE.title(), BASELINE.title()]
+        assert [piece.note.title for piece in wandb_offline.unsynced(RUNS)] == [RECIPE.title(), BASELINE.title()]
         standin.open() if trouble == "away" else standin.mend()
         standin.state.key = KEY
 
@@ -270,13 +270,13 @@ class TestTrouble:
         (record,) = [record for record in caplog.records if record.name.startswith("ddsweep")]
         assert "does not answer" in record.getMessage()
         standin.open()
-        assert len(wandb_offline.waiting(RUNS)) == 2
+        assert len(wandb_offline.unsynced(RUNS)) == 2
         uploaded()
         assert steps_of(standin, name()) == [1, 2, 3, 4]
         assert standin.summary(name())["accuracy"] == pytest.approx(0.6)
         assert standin.runs[name()].state == "finished"
         assert len(standin.runs[name()].inputs) == 2
-        assert wandb_offline.waiting(RUNS) == []
+        assert wandb_offline.unsynced(RUNS) == []
 
     @SLOW
     @pytest.mark.parametrize("trouble", ["rejected key", "stream"])
@@ -288,7 +288,7 @@ class TestTrouble:
         else:
             standin.reject_key()
         one.finish(result_of())
-        assert wandb_offline.waiting(RUNS) != []
+        assert wandb_offline.unsynced(RUNS) != []
         standin.mend()
         standin.state.key = KEY
         uploaded()
@@ -301,7 +301,7 @@ class TestTrouble:
         begin(one)
         standin.fail("CreateArtifact", 500, 1000)
         one.finish(result_of())
-        assert [piece.offline for piece in wandb_offline.waiting(RUNS)] == [False, True]
+        assert [piece.offline for piece in wandb_offline.unsynced(RUNS)] == [False, True]
         standin.mend()
         uploaded()
         assert "synthetic-digits-dm-ipc1:v0" in standin.artifacts
@@ -317,7 +317,7 @@ class TestOffline:
                 one.finish(result_of(recipe))
         (record,) = [record for record in caplog.records if record.name.startswith("ddsweep")]
         assert "No API key configured" in record.getMessage()
-        assert len(wandb_offline.waiting(RUNS)) == 2
+        assert len(wandb_offline.unsynced(RUNS)) == 2
         assert standin.operations.total() == 0
 
     def test_pieces_of_one_run_arrive_as_one(self, standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,7 +328,7 @@ class TestOffline:
         two = tracker()
         begin(two, steps=range(2, 5))  # from a checkpoint after step 1
         two.finish(result_of())
-        assert [piece.note.step for piece in wandb_offline.waiting(RUNS)] == [3, 4]
+        assert [piece.note.step for piece in wandb_offline.unsynced(RUNS)] == [3, 4]
         assert standin.operations.total() == 0
         uploaded()
         assert steps_of(standin, name()) == [1, 2, 3, 4]
@@ -347,7 +347,7 @@ class TestOffline:
         two = tracker()
         begin(two)
         two.finish(result_of())
-        assert [piece.offline for piece in wandb_offline.waiting(RUNS)] == [True, True]
+        assert [piece.offline for piece in wandb_offline.unsynced(RUNS)] == [True, True]
         uploaded()
         assert steps_of(standin, name()) == [1, 2, 3, 4]
 
@@ -378,6 +378,6 @@ def test_types_survive_a_service_that_knows_one_kind_of_number(choices: dict[str
 
 
 def test_an_unknown_tracker_is_named(tmp_path: Path) -> None:
-    with pytest.raises(Exception, match=r"track: nothing is called 'wand'; did you mean wandb\?"):
+    with pytest.raises(Exception, match=r"track: unknown tracker 'wand'; did you mean wandb\?"):
         choice.further(["wand"], SWEEP, tmp_path, "", "")
     assert choice.further([], SWEEP, tmp_path, "", "") == []

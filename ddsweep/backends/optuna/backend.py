@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 import itertools
-import shutil
-import tempfile
 import time
 import uuid
 import warnings
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import optuna
-from optuna.artifacts import upload_artifact
 from optuna.exceptions import ExperimentalWarning
 from optuna.trial import TrialState
 from sqlalchemy import orm
 
 from ddsweep.backends import Definition, Lease, Registered, Seen, Status, rules, sampler
-from ddsweep.backends.claim import LeasedClaim
 from ddsweep.backends.optuna import agents, artifacts, claims, grid
 from ddsweep.backends.optuna.database import Database, one_line, open_database
 from ddsweep.backends.rules import Attempt
-from ddsweep.backends.sampler import Space
 from ddsweep.errors import UserError, closest
-
-if TYPE_CHECKING:
-    pass
 
 METRIC = "test accuracy"
 
@@ -111,22 +102,21 @@ class OptunaBackend:
 
         return self.store.database.run(work)
 
-    def claim(self, agent: str) -> LeasedClaim | None:
-        """Take the next waiting point, or None."""
-        token, again = f"{agent}:{uuid.uuid4().hex[:12]}", itertools.count()
+    def claim(self, agent: str) -> claims.OptunaClaim | None:
+        """Claim the next waiting point, or None. If none is waiting, a search draws its next point."""
+        token, runs = f"{agent}:{uuid.uuid4().hex[:12]}", itertools.count()
 
-        def work(session: orm.Session) -> claims.Claimed | None:
+        def transaction(session: orm.Session) -> claims.Taken | None:
             study = self._study(session)
-            held = claims.holding(session, study, token) if next(again) else None
-            if taken := held or claims.claim(session, study, agent, token):
+            before = claims.taken(session, study, token) if next(runs) else None
+            if taken := before or claims.take(session, study, agent, token):
                 return taken
-            return claims.claim(session, study, agent, token) if _draw(session, study) else None
+            return claims.take(session, study, agent, token) if _draw(session, study) else None
 
-        claimed = self.store.database.run(work)
-        if claimed is None:
+        taken = self.store.database.run(transaction)
+        if taken is None:
             return None
-        trial, point, attempt, note = claimed
-        return LeasedClaim(OptunaDesk(self.store, trial, token), point, attempt, self.store.lease.beat, note)
+        return claims.OptunaClaim(taken, self.store.lease.beat, self.store.database, self.store.pictures)
 
     def reconcile(self) -> None:
         """Fail leases whose holder is not heard of, queue failed points that have attempts left."""
@@ -256,78 +246,3 @@ def _draw(session: orm.Session, study: int) -> bool:
     grid.enqueue(session, study, [(point, 1)], definition)
     session.flush()
     return True
-
-
-@dataclass(frozen=True)
-class OptunaDesk:
-    """Where one claim is answered (protocol ``lease.Desk``)."""
-
-    store: OptunaStore
-    trial: int
-    token: str
-
-    def beat(self) -> bool:
-        """Note that the holder lives."""
-        return self.store.database.run(lambda session: claims.beat(session, self.trial, self.token))
-
-    def complete(self, value: float, attributes: Mapping[str, Any]) -> bool:
-        """Running → complete."""
-        return self._answer(partial(claims.complete, value=value, attributes=attributes), TrialState.COMPLETE)
-
-    def fail(self, reason: str, final: bool) -> bool:
-        """Running → failed."""
-        return self._answer(partial(claims.fail, reason=reason, final=final), TrialState.FAIL)
-
-    def look(self, step: int, accuracy: float) -> bool:
-        """Keep an accuracy on the way; False if the trial is to be pruned."""
-
-        def work(session: orm.Session) -> bool:
-            if not claims.look(session, self.trial, self.token, step, accuracy):
-                return True
-            study = grid.study_of(session, self.trial)
-            grid.lock(session, study)  # one band at a time: two trials that come to it together see each other
-            early = Space.of(grid.load_definition(session, study).definition).search.early
-            attempts = grid.attempts(session, study, details=False)
-            return early is None or sampler.goes_on(early, attempts, self.trial, step)
-
-        return self.store.database.run(work)
-
-    def prune(self, step: int, accuracy: float) -> bool:
-        """Running → pruned."""
-        return self._answer(partial(claims.prune, step=step, accuracy=accuracy), TrialState.PRUNED)
-
-    def release(self, note: Mapping[str, Any]) -> bool:
-        """Running → waiting."""
-        return self._answer(partial(claims.release, note=note), TrialState.WAITING)
-
-    def _answer(self, tell: Callable[[orm.Session, int, str], bool], state: TrialState) -> bool:
-        again = itertools.count()
-
-        def work(session: orm.Session) -> bool:
-            told_before = next(again) > 0 and claims.answered(session, self.trial, self.token, state)
-            return told_before or tell(session, self.trial, self.token)
-
-        return self.store.database.run(work)
-
-    def attach(self, path: Path, name: str) -> None:
-        """Keep a copy of a file and tie it to the trial; before the claim is answered."""
-        rdb = self.store.database.rdb
-        # Optuna keeps the name of the file that it is given
-        with one_line(self.store.database.url), tempfile.TemporaryDirectory() as folder:
-            upload_artifact(
-                artifact_store=self.store.pictures,
-                file_path=str(shutil.copy(path, Path(folder, name))),
-                study_or_trial=rdb.get_trial(self.trial),
-                storage=rdb,
-            )
-
-    def keep(self, key: str, contents: Mapping[str, bytes]) -> bool:
-        """Keep the files of a result."""
-
-        def work(session: orm.Session) -> bool:
-            ours = claims.hold(session, self.trial, self.token)
-            if ours:
-                artifacts.keep(session, key, contents)
-            return ours
-
-        return self.store.database.run(work)

@@ -1,195 +1,293 @@
-"""Claims in Optuna's tables: who holds which trial, until when, and what became of it.
+"""Claims in Optuna's tables: which agent holds which trial, when its lease expires, and how its attempt ended.
 
-Why not Optuna's own methods: claiming (state, heartbeat and holder), answering (state, value and attributes) and
-re-queueing (fail and enqueue) take it several transactions each, and an agent may be killed between any two of them.
-Here each is one: every function takes the session of a transaction that the caller opened (``storage.Database``). On
-PostgreSQL they lock what they decide upon, the trial's row.
+``take`` claims a trial, ``OptunaClaim`` is what its holder does with it, ``expire`` fails the trials whose holders have
+stopped sending heartbeats.
 
-A commit whose confirmation was lost with the connection may or may not have happened. The caller tries again, and
-asks ``holding`` and ``answered`` first: the token of a claim tells what was its own doing.
+Optuna's own methods are not used because claiming (state, heartbeat and holder), recording an outcome (state, value and
+attributes) and re-queuing (fail and enqueue) take several transactions each, and an agent may be killed between any two
+of them. Here each is one transaction. On PostgreSQL it locks the row that it decides about, the trial's.
+
+If the connection breaks during a commit, the commit may or may not have happened. ``Database.run`` then runs the
+transaction again, and the token of the lease shows whether the first run was committed (``taken``, ``_recorded``).
 """
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Mapping
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from optuna.artifacts import upload_artifact
 from optuna.storages._rdb import models as m
 from optuna.trial import TrialState
 from sqlalchemy import orm
 
-from ddsweep.backends import Lease, Point, rules
-from ddsweep.backends.optuna import tables
+from ddsweep.backends import Lease, Point, rules, sampler
+from ddsweep.backends.claim import Claim
+from ddsweep.backends.optuna import artifacts, grid, tables
+from ddsweep.backends.optuna.artifacts import Artifacts
+from ddsweep.backends.optuna.database import Database, one_line
+from ddsweep.backends.sampler import Space
 
-Claimed = tuple[int, Point, int, dict[str, Any]]  # the trial, its point, which attempt it is, the note left with it
 METRIC_NAMES = "study:metric_names"  # Optuna's system attribute of a study
-BEATS = 2  # as many beats long nobody is declared dead after the storage was away for all
+TrialRow = Any  # a row of m.TrialModel; Optuna does not annotate its columns
+BEATS = 2  # heartbeat intervals after a storage outage during which no lease expires
 
 
-def claim(session: orm.Session, study: int, agent: str, token: str) -> Claimed | None:
-    """Waiting → running, with the first heartbeat and the holder's token; None when nothing waits."""
+@dataclass(frozen=True)
+class Taken:
+    """A trial that was just claimed.
+
+    Attributes:
+        trial: Optuna's id of the trial.
+        token: marks the lease of this claim.
+        point: the cell to run.
+        attempt: the number of this attempt, counting from 1.
+        note: what the previous holder left.
+    """
+
+    trial: int
+    token: str
+    point: Point
+    attempt: int
+    note: dict[str, Any]
+
+
+def take(session: orm.Session, study: int, agent: str, token: str) -> Taken | None:
+    """Waiting → running, with the first heartbeat and the token of the lease; None if no trial is waiting."""
     trial = m.TrialModel
     query = sa.select(trial.trial_id).where(trial.study_id == study, trial.state == TrialState.WAITING)
-    # an agent that is about to take the first trial must not make the others wait for it: they take the next
-    taken = session.scalar(query.order_by(trial.number).limit(1).with_for_update(skip_locked=True))
-    if taken is None:
+    # skip_locked: while one agent takes the first trial, the others take the next ones instead of waiting
+    first = session.scalar(query.order_by(trial.number).limit(1).with_for_update(skip_locked=True))
+    if first is None:
         return None
     begun = {"state": TrialState.RUNNING, "_datetime_start_utc": tables.now()}
-    session.execute(sa.update(trial).where(trial.trial_id == taken).values(begun))
-    session.execute(sa.delete(m.TrialHeartbeatModel).where(m.TrialHeartbeatModel.trial_id == taken))
-    session.execute(sa.insert(m.TrialHeartbeatModel).values(trial_id=taken, heartbeat=sa.func.current_timestamp()))
-    tables.put(session, m.TrialUserAttributeModel, taken, {"agent": agent})
-    tables.put(session, m.TrialSystemAttributeModel, taken, {tables.LEASE: token})
-    return _claimed(session, taken)
+    session.execute(sa.update(trial).where(trial.trial_id == first).values(begun))
+    session.execute(sa.delete(m.TrialHeartbeatModel).where(m.TrialHeartbeatModel.trial_id == first))
+    session.execute(sa.insert(m.TrialHeartbeatModel).values(trial_id=first, heartbeat=sa.func.current_timestamp()))
+    tables.put(session, m.TrialUserAttributeModel, first, {"agent": agent})
+    tables.put(session, m.TrialSystemAttributeModel, first, {tables.LEASE: token})
+    return _read(session, first, token)
 
 
-def holding(session: orm.Session, study: int, token: str) -> Claimed | None:
-    """What the holder of ``token`` has claimed; None if its claim never was."""
+def taken(session: orm.Session, study: int, token: str) -> Taken | None:
+    """The running trial that ``take`` has claimed with this token; None if that was never committed."""
     trial = m.TrialModel
     query = sa.select(trial.trial_id).where(trial.study_id == study, trial.state == TrialState.RUNNING)
-    taken = session.scalar(query.where(_leased(token)))
-    return None if taken is None else _claimed(session, taken)
+    identifier = session.scalar(query.where(_has_token(token)))
+    return None if identifier is None else _read(session, identifier, token)
 
 
-def _claimed(session: orm.Session, trial: int) -> Claimed:
+def _read(session: orm.Session, trial: int, token: str) -> Taken:
     point = tables.get(session, m.TrialSystemAttributeModel, trial, tables.POINT)
     note = tables.get(session, m.TrialSystemAttributeModel, trial, tables.NOTE) or {}
-    return trial, Point(**point), tables.get(session, m.TrialUserAttributeModel, trial, "attempt"), note
+    attempt = tables.get(session, m.TrialUserAttributeModel, trial, "attempt")
+    return Taken(trial, token, Point(**point), attempt, note)
 
 
-def _leased(token: str) -> sa.ColumnElement[bool]:
-    """Whether the token of a trial is this one."""
+class OptunaClaim(Claim):
+    """A running trial in Optuna's tables, held by one agent (see ``Claim``).
+
+    Args:
+        taken: the trial, as ``take`` claimed it.
+        interval: seconds between two heartbeats.
+        database: the storage.
+        pictures: the images that the dashboard shows.
+    """
+
+    def __init__(self, taken: Taken, interval: float, database: Database, pictures: Artifacts) -> None:
+        super().__init__(taken.point, taken.attempt, taken.note, interval)
+        self._trial, self._token = taken.trial, taken.token
+        self._database, self._pictures = database, pictures
+
+    def heartbeat(self) -> bool:
+        """Renew the lease, by the database's clock."""
+
+        def transaction(session: orm.Session) -> bool:
+            table = m.TrialHeartbeatModel
+            statement = sa.update(table).where(table.trial_id == self._trial, self._own_trial().exists())
+            result = session.execute(statement.values(heartbeat=sa.func.current_timestamp()))
+            return bool(result.rowcount)  # type: ignore[attr-defined]
+
+        return self._database.run(transaction)
+
+    def report(self, step: int, accuracy: float) -> bool:
+        """Record an intermediate accuracy; return whether the trial passes its band (``sampler.passes_band``)."""
+
+        def transaction(session: orm.Session) -> bool:
+            held = self._lock(session)
+            if held is None:
+                return True
+            table = m.TrialIntermediateValueModel
+            session.execute(sa.delete(table).where(table.trial_id == self._trial, table.step == step))
+            value, kind = table.intermediate_value_to_stored_repr(float(accuracy))
+            row = {"trial_id": self._trial, "step": step, "intermediate_value": value, "intermediate_value_type": kind}
+            tables.insert(session, table, [row])
+            grid.lock(session, held.study_id)  # two trials that reach a band at the same time must see each other
+            early = Space.of(grid.load_definition(session, held.study_id).definition).search.early
+            attempts = grid.attempts(session, held.study_id, details=False)
+            return early is None or sampler.passes_band(early, attempts, self._trial, step)
+
+        return self._database.run(transaction)
+
+    def attach(self, path: Path, name: str) -> None:
+        """Store a copy of a file and link it to the trial; only before the outcome is recorded."""
+        rdb = self._database.rdb
+        # Optuna stores a file under the name that it has
+        with one_line(self._database.url), tempfile.TemporaryDirectory() as folder:
+            upload_artifact(
+                artifact_store=self._pictures,
+                file_path=str(shutil.copy(path, Path(folder, name))),
+                study_or_trial=rdb.get_trial(self._trial),
+                storage=rdb,
+            )
+
+    def keep(self, contents: Mapping[str, bytes]) -> bool:
+        """Store the files of the point's result."""
+
+        def transaction(session: orm.Session) -> bool:
+            if self._lock(session) is None:
+                return False
+            artifacts.keep(session, self.point.key, contents)
+            return True
+
+        return self._database.run(transaction)
+
+    def _complete(self, value: float, attributes: Mapping[str, Any]) -> bool:
+        """Running → complete. If the study has several objectives, they are read from the attributes instead."""
+
+        def write(session: orm.Session, trial: TrialRow) -> None:
+            _end(trial, TrialState.COMPLETE)
+            own = {key: value for key, value in attributes.items() if key not in tables.OURS}
+            tables.put(session, m.TrialUserAttributeModel, trial.trial_id, own)
+            names = objectives(session, trial.study_id)
+            for index, objective in enumerate([attributes[name] for name in names] if len(names) > 1 else [value]):
+                stored, kind = m.TrialValueModel.value_to_stored_repr(float(objective))
+                row = {"trial_id": trial.trial_id, "objective": index, "value": stored, "value_type": kind}
+                session.add(m.TrialValueModel(**row))
+
+        return self._write(TrialState.COMPLETE, write)
+
+    def _fail(self, reason: str, final: bool) -> bool:
+        """Running → failed."""
+
+        def write(session: orm.Session, trial: TrialRow) -> None:
+            _end(trial, TrialState.FAIL)
+            tables.put(session, m.TrialUserAttributeModel, trial.trial_id, {"reason": reason})
+            if final:
+                _mark(session, trial, tables.FINAL)
+
+        return self._write(TrialState.FAIL, write)
+
+    def _prune(self, step: int, accuracy: float) -> bool:
+        """Running → pruned."""
+
+        def write(session: orm.Session, trial: TrialRow) -> None:
+            _end(trial, TrialState.PRUNED)
+            reason = rules.pruned(step, accuracy)
+            tables.put(session, m.TrialUserAttributeModel, trial.trial_id, {"reason": reason})
+            _mark(session, trial, tables.PRUNED)
+
+        return self._write(TrialState.PRUNED, write)
+
+    def _release(self, note: Mapping[str, Any]) -> bool:
+        """Running → waiting, as if it had never been claimed, except for the note."""
+
+        def write(session: orm.Session, trial: TrialRow) -> None:
+            trial.state, trial._datetime_start_utc = TrialState.WAITING, None
+            tables.drop(session, m.TrialUserAttributeModel, trial.trial_id, ["agent"])
+            tables.drop(session, m.TrialSystemAttributeModel, trial.trial_id, [tables.NOTE])
+            if note:
+                tables.put(session, m.TrialSystemAttributeModel, trial.trial_id, {tables.NOTE: dict(note)})
+
+        return self._write(TrialState.WAITING, write)
+
+    def _write(self, state: TrialState, write: Callable[[orm.Session, TrialRow], None]) -> bool:
+        """Bring the trial into ``state``, in one transaction. False, and nothing is written, if the lease was lost."""
+        runs = itertools.count()
+
+        def transaction(session: orm.Session) -> bool:
+            if next(runs) and self._recorded_before(session, state):
+                return True
+            trial = self._lock(session)
+            if trial is not None:
+                write(session, trial)
+            return trial is not None
+
+        return self._database.run(transaction)
+
+    def _lock(self, session: orm.Session) -> TrialRow | None:
+        """The trial, locked until the transaction ends so that the lease cannot expire; None if it was lost."""
+        return session.scalar(self._own_trial().with_for_update(of=m.TrialModel))
+
+    def _own_trial(self) -> sa.Select[Any]:
+        trial = m.TrialModel
+        query = sa.select(trial).where(trial.trial_id == self._trial, trial.state == TrialState.RUNNING)
+        return query.where(_has_token(self._token))
+
+    def _recorded_before(self, session: orm.Session, state: TrialState) -> bool:
+        """Whether an earlier run of the transaction has brought the trial into ``state``."""
+        trial = m.TrialModel
+        query = sa.select(trial.trial_id).where(trial.trial_id == self._trial, trial.state == state)
+        return session.scalar(query.where(_has_token(self._token))) is not None
+
+
+def _has_token(token: str) -> sa.ColumnElement[bool]:
+    """Whether a trial's lease, current or last, is the one with this token."""
     lease = m.TrialSystemAttributeModel
     same = (lease.trial_id == m.TrialModel.trial_id) & (lease.key == tables.LEASE)
     return sa.exists().where(same, lease.value_json == json.dumps(token))
 
 
-def beat(session: orm.Session, trial: int, token: str) -> bool:
-    """Note, by the database's clock, that the holder lives. False if the lease is not its own any more."""
-    table = m.TrialHeartbeatModel
-    statement = sa.update(table).where(table.trial_id == trial, _held(trial, token).exists())
-    result = session.execute(statement.values(heartbeat=sa.func.current_timestamp()))
-    return bool(result.rowcount)  # type: ignore[attr-defined]
+def _end(trial: TrialRow, state: TrialState) -> None:
+    trial.state, trial._datetime_complete_utc = state, tables.now()
 
 
-def hold(session: orm.Session, trial: int, token: str) -> bool:
-    """Lock the trial until the transaction ends, so that the lease cannot pass on. False if it is not the holder's."""
-    return session.scalar(_held(trial, token).with_for_update(of=m.TrialModel)) is not None
-
-
-def _held(trial: int, token: str) -> sa.Select[Any]:
-    query = sa.select(m.TrialModel).where(m.TrialModel.trial_id == trial, m.TrialModel.state == TrialState.RUNNING)
-    return query.where(_leased(token))
-
-
-def answered(session: orm.Session, trial: int, token: str, state: TrialState) -> bool:
-    """Whether the holder of ``token`` has brought the trial into ``state``, and it still is."""
-    one = m.TrialModel
-    query = sa.select(one.trial_id).where(one.trial_id == trial, one.state == state, _leased(token))
-    return session.scalar(query) is not None
-
-
-def complete(session: orm.Session, trial: int, token: str, value: float, attributes: Mapping[str, Any]) -> bool:
-    """Running → complete, with value and attributes. False if the lease is not the holder's any more.
-
-    Where the study has several objectives, they are attributes by these names, and ``value`` is not among them.
-    """
-    held = session.scalar(_held(trial, token).with_for_update(of=m.TrialModel))
-    if held is None:
-        return False
-    told = {key: value for key, value in attributes.items() if key not in tables.OURS}
-    tables.put(session, m.TrialUserAttributeModel, trial, told)
-    names = objectives(session, held.study_id)
-    for index, one in enumerate([attributes[name] for name in names] if len(names) > 1 else [value]):
-        stored, kind = m.TrialValueModel.value_to_stored_repr(float(one))
-        session.add(m.TrialValueModel(trial_id=trial, objective=index, value=stored, value_type=kind))
-    held.state, held._datetime_complete_utc = TrialState.COMPLETE, tables.now()
-    return True
+def _mark(session: orm.Session, trial: TrialRow, mark: str) -> None:
+    point = tables.get(session, m.TrialSystemAttributeModel, trial.trial_id, tables.POINT)
+    tables.put(session, m.TrialSystemAttributeModel, trial.trial_id, {tables.POINT: {**point, mark: True}})
 
 
 def objectives(session: orm.Session, study: int) -> list[str]:
-    """What a study maximises, by the names that Optuna keeps for its dashboard."""
+    """What a study maximizes, by the names that Optuna stores for its dashboard."""
     table = m.StudySystemAttributeModel
     text = session.scalar(sa.select(table.value_json).where(table.study_id == study, table.key == METRIC_NAMES))
     return list(json.loads(text)) if text else []
 
 
-def look(session: orm.Session, trial: int, token: str, step: int, accuracy: float) -> bool:
-    """Keep an accuracy on the way. False if the lease is not the holder's any more."""
-    if not hold(session, trial, token):
-        return False
-    table = m.TrialIntermediateValueModel
-    session.execute(sa.delete(table).where(table.trial_id == trial, table.step == step))
-    stored, kind = table.intermediate_value_to_stored_repr(accuracy)
-    row = {"trial_id": trial, "step": step, "intermediate_value": stored, "intermediate_value_type": kind}
-    tables.insert(session, table, [row])
-    return True
-
-
-def prune(session: orm.Session, trial: int, token: str, step: int, accuracy: float) -> bool:
-    """Running → pruned. False if the lease is not the holder's any more."""
-    held = session.scalar(_held(trial, token).with_for_update(of=m.TrialModel))
-    if held is None:
-        return False
-    held.state, held._datetime_complete_utc = TrialState.PRUNED, tables.now()
-    tables.put(session, m.TrialUserAttributeModel, trial, {"reason": rules.pruned(step, accuracy)})
-    point = tables.get(session, m.TrialSystemAttributeModel, trial, tables.POINT)
-    tables.put(session, m.TrialSystemAttributeModel, trial, {tables.POINT: {**point, tables.PRUNED: True}})
-    return True
-
-
-def fail(session: orm.Session, trial: int, token: str, reason: str, final: bool = False) -> bool:
-    """Running → failed, with ``final`` for good. False if the lease is not the holder's any more."""
-    held = session.scalar(_held(trial, token).with_for_update(of=m.TrialModel))
-    if held is not None:
-        _fail(session, trial, reason)
-    if held is not None and final:
-        point = tables.get(session, m.TrialSystemAttributeModel, trial, tables.POINT)
-        tables.put(session, m.TrialSystemAttributeModel, trial, {tables.POINT: {**point, tables.FINAL: True}})
-    return held is not None
-
-
-def release(session: orm.Session, trial: int, token: str, note: Mapping[str, Any]) -> bool:
-    """Running → waiting, as if it had never been claimed, but for the note. False if the lease is not the holder's."""
-    held = session.scalar(_held(trial, token).with_for_update(of=m.TrialModel))
-    if held is None:
-        return False
-    held.state, held._datetime_start_utc = TrialState.WAITING, None
-    tables.drop(session, m.TrialUserAttributeModel, trial, ["agent"])
-    tables.drop(session, m.TrialSystemAttributeModel, trial, [tables.NOTE])
-    if note:
-        tables.put(session, m.TrialSystemAttributeModel, trial, {tables.NOTE: dict(note)})
-    return True
-
-
 def expire(session: orm.Session, study: int, lease: Lease) -> None:
-    """Fail every running attempt that was not heard of for the lease's grace, by the database's clock.
+    """Fail every running trial whose last heartbeat is older than the lease's grace, by the database's clock.
 
-    One without a heartbeat (claimed by some other program) gets its first here, and so its time starts now.
+    A trial without a heartbeat (claimed by some other program) gets its first one here, so its grace starts now.
     """
-    trial, heart = m.TrialModel, m.TrialHeartbeatModel
+    trial, heartbeat = m.TrialModel, m.TrialHeartbeatModel
     running = (trial.study_id == study) & (trial.state == TrialState.RUNNING)
-    heartless = sa.select(trial.trial_id).outerjoin(heart).where(running, heart.trial_id.is_(None))
-    session.add_all([heart(trial_id=identifier) for identifier in session.scalars(heartless)])
+    missing = sa.select(trial.trial_id).outerjoin(heartbeat).where(running, heartbeat.trial_id.is_(None))
+    session.add_all([heartbeat(trial_id=identifier) for identifier in session.scalars(missing)])
     if _just_started(session, BEATS * lease.beat):
         return
     now = session.scalar(sa.select(sa.func.now()))
     assert now is not None
-    silent = heart.heartbeat < now.replace(tzinfo=None) - timedelta(seconds=lease.grace)
-    # skip_locked: its holder is answering at this very moment, or froze while it did; either way it is not ours to fail
-    query = sa.select(trial.trial_id).join(heart).where(running, silent).with_for_update(of=trial, skip_locked=True)
-    for held in session.scalars(query).all():
-        agent = tables.get(session, m.TrialUserAttributeModel, held, "agent")
-        tables.drop(session, m.TrialSystemAttributeModel, held, [tables.LEASE])
-        _fail(session, held, f"lost: {agent} was not heard of for {lease.grace:g} s")
+    silent = heartbeat.heartbeat < now.replace(tzinfo=None) - timedelta(seconds=lease.grace)
+    # skip_locked: the holder is recording an outcome right now, or froze while it did; either way, do not fail it
+    query: sa.Select[Any] = sa.select(trial).join(heartbeat).where(running, silent)
+    for lost in session.scalars(query.with_for_update(of=trial, skip_locked=True)).all():
+        _end(lost, TrialState.FAIL)
+        agent = tables.get(session, m.TrialUserAttributeModel, lost.trial_id, "agent")
+        reason = rules.expired(agent, lease.grace)
+        tables.drop(session, m.TrialSystemAttributeModel, lost.trial_id, [tables.LEASE])
+        tables.put(session, m.TrialUserAttributeModel, lost.trial_id, {"reason": reason})
 
 
 def _just_started(session: orm.Session, seconds: float) -> bool:
-    """Whether the server has been up for less than ``seconds``: before, no heart could be heard, dead or alive."""
+    """Whether the server has been up for less than ``seconds``: before that it could receive no heartbeats."""
     if session.get_bind().dialect.name != "postgresql":
         return False
     return bool(
@@ -197,21 +295,15 @@ def _just_started(session: orm.Session, seconds: float) -> bool:
     )
 
 
-def _fail(session: orm.Session, trial: int, reason: str) -> None:
-    ended = {"state": TrialState.FAIL, "_datetime_complete_utc": tables.now()}
-    session.execute(sa.update(m.TrialModel).where(m.TrialModel.trial_id == trial).values(ended))
-    tables.put(session, m.TrialUserAttributeModel, trial, {"reason": reason})
-
-
 @dataclass(frozen=True)
 class Held:
-    """A cell in the hands of an agent.
+    """A cell that an agent holds.
 
     Attributes:
         sweep: its sweep.
         point: the cell.
         agent: the holder, HOST:PID.
-        silent: seconds since its last heartbeat, by the storage's clock; 0 where it has had none yet.
+        silent: seconds since its last heartbeat, by the storage's clock; 0 if there has been none yet.
     """
 
     sweep: str
@@ -221,20 +313,20 @@ class Held:
 
 
 def running(session: orm.Session) -> list[Held]:
-    """Of every sweep of ours; studies that others keep in the same storage are left out.
+    """The cells that are held in any sweep of the storage; studies of other programs are skipped.
 
     On PostgreSQL the session's time zone has to be UTC, which is how heartbeats are stored.
     """
-    trial, heart, study = m.TrialModel, m.TrialHeartbeatModel, m.StudyModel
+    trial, heartbeat, study = m.TrialModel, m.TrialHeartbeatModel, m.StudyModel
     point = orm.aliased(m.TrialSystemAttributeModel)
     agent = orm.aliased(m.TrialUserAttributeModel)
     query = (
-        sa.select(study.study_name, point.value_json, agent.value_json, heart.heartbeat)
+        sa.select(study.study_name, point.value_json, agent.value_json, heartbeat.heartbeat)
         .select_from(trial)
         .join(study, study.study_id == trial.study_id)
         .join(point, (point.trial_id == trial.trial_id) & (point.key == tables.POINT))
         .outerjoin(agent, (agent.trial_id == trial.trial_id) & (agent.key == "agent"))
-        .outerjoin(heart, heart.trial_id == trial.trial_id)
+        .outerjoin(heartbeat, heartbeat.trial_id == trial.trial_id)
         .where(trial.state == TrialState.RUNNING)
         .order_by(study.study_name, trial.number)
     )

@@ -24,8 +24,7 @@ from ddsweep.backends.optuna import tables
 from ddsweep.backends.rules import Attempt, Phase
 from ddsweep.backends.sampler import Space, contains
 from ddsweep.errors import UserError
-
-LOG_SPAN = 100  # a positive axis over two decades or more reads best on a logarithmic scale
+from ddsweep.results.plots.axis import is_logarithmic
 
 
 def names(session: orm.Session) -> list[str]:
@@ -57,11 +56,6 @@ def stored(session: orm.Session, study: int) -> Definition | None:
         return load_definition(session, study)
     except UserError:
         return None
-
-
-def study_of(session: orm.Session, trial: int) -> int:
-    """The study of a trial."""
-    return session.scalars(sa.select(m.TrialModel.study_id).where(m.TrialModel.trial_id == trial)).one()
 
 
 def store_definition(session: orm.Session, study: int, definition: Definition) -> None:
@@ -102,15 +96,15 @@ def attempts(session: orm.Session, study: int, *, details: bool = True) -> list[
     rows = session.execute(query).all()
     points = tables.loads(row[0] for row in rows)
     user = _user_attributes(session, study) if details else {}
-    seen = looks(session, study)
+    reported = intermediate_values(session, study)
     return [
-        _attempt(point, row[1:], user.get(row[1], {}), seen.get(row[1], {}))
+        _attempt(point, row[1:], user.get(row[1], {}), reported.get(row[1], {}))
         for point, row in zip(points, rows, strict=True)
     ]
 
 
-def looks(session: orm.Session, study: int) -> dict[int, dict[int, float]]:
-    """The accuracies that trials told on their way, by trial and step."""
+def intermediate_values(session: orm.Session, study: int) -> dict[int, dict[int, float]]:
+    """The intermediate accuracies that trials have reported, by trial and step."""
     table = m.TrialIntermediateValueModel
     query = sa.select(table.trial_id, table.step, table.intermediate_value).join(m.TrialModel)
     found: dict[int, dict[int, float]] = defaultdict(dict)
@@ -130,7 +124,9 @@ def _user_attributes(session: orm.Session, study: int) -> dict[int, dict[str, An
     return found
 
 
-def _attempt(point: Mapping[str, Any], row: Sequence[Any], user: Mapping[str, Any], looks: dict[int, float]) -> Attempt:
+def _attempt(
+    point: Mapping[str, Any], row: Sequence[Any], user: Mapping[str, Any], values: dict[int, float]
+) -> Attempt:
     identifier, number, state, started, finished, value = row
     told = {key: value for key, value in user.items() if key not in tables.OURS}
     marks = {key for key in (tables.FINAL, tables.PRUNED) if key in point}
@@ -139,7 +135,7 @@ def _attempt(point: Mapping[str, Any], row: Sequence[Any], user: Mapping[str, An
     return Attempt(
         identifier, number, Point(**point), Phase.PRUNED if tables.PRUNED in marks else tables.PHASES[state], value,
         told, user.get("agent", ""), user.get("reason", ""), started and started.replace(tzinfo=UTC),
-        finished and finished.replace(tzinfo=UTC), tables.FINAL in marks, looks,
+        finished and finished.replace(tzinfo=UTC), tables.FINAL in marks, values,
     )  # fmt: skip
 
 
@@ -259,7 +255,7 @@ def distribution(values: Iterable[Scalar]) -> BaseDistribution:
     if len(numbers) < len(plain):
         return CategoricalDistribution(plain)
     low, high = min(numbers), max(numbers)
-    log = low > 0 and high >= LOG_SPAN * low
+    log = low > 0 and is_logarithmic(numbers)
     if all(isinstance(value, int) for value in numbers):
         return IntDistribution(int(low), int(high), log=log)
     return FloatDistribution(float(low), float(high), log=log)

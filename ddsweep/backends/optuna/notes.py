@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import optuna
 
 from ddsweep.backends import Row, Scalar, State, Status
-from ddsweep.backends.optuna.grid import LOG_SPAN
+from ddsweep.backends.sampler import Space
+from ddsweep.results.plots import interactive
+from ddsweep.results.plots.axis import Axis, is_number
+from ddsweep.results.plots.panels import Chart, Panel, Point, Series
+from ddsweep.results.tables import naming
+from ddsweep.sweep import agrees
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -116,62 +122,58 @@ def _cell(value: Any) -> str:
 
 
 def figure(status: Status, definition: Mapping[str, Any]) -> go.Figure:
-    """Test accuracy in percent over the first parameter of ``axis``; a trace for every choice of the others.
+    """Test accuracy in percent along the first parameter of ``axis``; a series per choice of the other parameters.
 
-    A point that agrees with ``baseline`` is a dotted line. The axis is logarithmic over two decades or more; α = 0 has
-    no place on it and is the baseline anyway. Bars are one standard deviation (the attribute ``accuracy_std``).
+    It is the figure of the report (``results.plots.interactive``), drawn from what the storage knows.
     """
     import plotly.graph_objects as go
 
-    axis = str(next(iter(definition.get("axis", ())), ""))
+    chart, panel = describe(status, definition)
+    drawn = go.Figure(interactive.figure(chart, panel, connected=not definition.get("search")))
+    return drawn.update_layout(template="none", title=status.name, paper_bgcolor="white", margin_t=90)
+
+
+def describe(status: Status, definition: Mapping[str, Any]) -> tuple[Chart, Panel]:
+    """The complete points as a chart with one panel."""
+    name = str(next(iter(definition.get("axis", ())), ""))
+    sampled = Space.of(definition).ranges if definition.get("search") else {}
     complete = [row for row in status.rows if row.value is not None]
-    lines, traces = list[Row](), dict[str, list[Row]]()
+    values = list(dict.fromkeys(row.point.params[name] for row in complete if name in row.point.params))
+    if all(map(is_number, values)):
+        values.sort(key=lambda value: float(value or 0))
+    axis = Axis.of(naming.field(name), [_cell(value) for value in values], values)
+    series: dict[str, list[Row]] = {}
     for row in complete:
-        if is_baseline(row, definition):
-            lines.append(row)
-        elif axis in row.point.params:
-            traces.setdefault(_others(row, axis), []).append(row)
-    mode = "markers" if definition.get("search") else "lines+markers"
-    chart = go.Figure(layout={"template": "none", "title": status.name})
-    for name, rows in traces.items():
-        chart.add_trace(go.Scatter(name=name or axis, mode=mode, **_columns(rows, axis)))
-    for row in lines[:MOST_LINES]:
-        label = " · ".join(filter(None, ["baseline", _others(row, axis) if len(lines) > 1 else ""]))
-        chart.add_hline(y=100 * (row.value or 0.0), line_dash="dot", annotation_text=label)
-    kind = axis_type([row.point.params[axis] for rows in traces.values() for row in rows])
-    chart.update_xaxes(title=axis, type=kind, dtick=1 if kind == "log" else None)  # a tick at every decade
-    chart.update_yaxes(title="test accuracy, %")
-    chart.update_layout(showlegend=len(traces) > 1)
-    return chart
+        series.setdefault(_others(row, {name, *sampled}), []).append(row)
+    indices = {value: index for index, value in enumerate(values)}
+    drawn = [_series(setting, rows, name, indices, definition) for setting, rows in series.items()]
+    kept = [*drawn[:MOST_LINES], *(replace(line, baseline=None) for line in drawn[MOST_LINES:])]
+    return Chart(axis), Panel("", kept)
+
+
+def _series(
+    setting: str, rows: Sequence[Row], name: str, indices: Mapping[Scalar, int], definition: Mapping[str, Any]
+) -> Series:
+    """The points of one setting along the axis; a baseline without a value there is only a line."""
+    baseline = next((row for row in rows if is_baseline(row, definition)), None)
+    points = [
+        Point(
+            indices[row.point.params[name]], 100 * (row.value or 0.0), 100 * float(row.attributes.get(STD) or 0),
+            baseline=row is baseline, detail="baseline" if row is baseline else row.point.title,
+        )
+        for row in rows
+        if name in row.point.params
+    ]  # fmt: skip
+    points.sort(key=lambda point: point.index)
+    return Series(setting, points, None if baseline is None else 100 * (baseline.value or 0.0))
 
 
 def is_baseline(row: Row, definition: Mapping[str, Any]) -> bool:
     """Whether the point, completed by what the sweep fixes, has every value of ``baseline``."""
     fixed = {name: values[0] for name, values in definition.get("parameters", {}).items() if len(values) == 1}
-    chosen = fixed | row.point.params
     baseline = definition.get("baseline") or {}
-    return bool(baseline) and all(name in chosen and chosen[name] == value for name, value in baseline.items())
+    return bool(baseline) and agrees(fixed | row.point.params, baseline)
 
 
-def axis_type(values: Sequence[Scalar]) -> str:
-    """Plotly's type of an axis: ``log`` for positive numbers over two decades, ``linear`` or ``category``."""
-    numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
-    if not numbers or len(numbers) < len(values):
-        return "category"
-    return "log" if min(numbers) > 0 and max(numbers) >= LOG_SPAN * min(numbers) else "linear"
-
-
-def _others(row: Row, axis: str) -> str:
-    return " · ".join(f"{name} {_cell(value)}" for name, value in row.point.params.items() if name != axis)
-
-
-def _columns(rows: list[Row], axis: str) -> dict[str, Any]:
-    if axis_type([row.point.params[axis] for row in rows]) != "category":
-        rows = sorted(rows, key=lambda row: float(row.point.params[axis] or 0))
-    bars = [100 * float(row.attributes.get(STD) or 0) for row in rows]
-    return {
-        "x": [row.point.params[axis] for row in rows],
-        "y": [100 * (row.value or 0.0) for row in rows],
-        "error_y": {"type": "data", "array": bars, "visible": any(bars)},
-        "text": [row.point.title for row in rows],
-    }
+def _others(row: Row, along: Collection[str]) -> str:
+    return " · ".join(f"{name} {_cell(value)}" for name, value in row.point.params.items() if name not in along)

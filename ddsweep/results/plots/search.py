@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 MARGIN = 0.03  # of the length of a logarithmic axis, beside its ends
 ACROSS = 3  # panels beside each other
 HEIGHT, LEGEND = 2.1, 0.3  # inches: of a row of panels; of the legend
-DONE: dict[str, Any] = {"color": style.COLOURS[0], "marker": "o"}
-BEST: dict[str, Any] = {"color": style.COLOURS[1], "marker": "*", "markersize": 9}
-LEFT: dict[str, Any] = {"color": style.COLOURS[3], "marker": "o", "fillstyle": "none"}
+DONE: dict[str, Any] = {"color": style.COLORS[0], "marker": "o"}
+BEST: dict[str, Any] = {"color": style.COLORS[1], "marker": "*", "markersize": 9}
+LEFT: dict[str, Any] = {"color": style.COLORS[3], "marker": "o", "fillstyle": "none"}
 
 
 def panels(ranking: Ranking) -> list[str]:

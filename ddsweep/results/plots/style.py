@@ -27,7 +27,7 @@ DPI = 300
 KEY, LETTER = 0.5, 0.062  # inches: of a key of the legend with its gaps; of a small letter, about
 INK, FAINT = "#282828", "#d5d5d5"
 # Okabe and Ito's colours, without the yellow that paper swallows
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (3, 1, 1, 1)), (0, (7, 2)), (0, (4, 1, 1, 1, 1, 1)), (0, (2, 1)))
 HATCHES = ("", "////", "....", "\\\\\\\\", "xxxx", "----")
@@ -67,14 +67,14 @@ def page(path: Path, width: float, height: float) -> Iterator[Figure]:
 
 def look(index: int) -> dict[str, Any]:
     """Colour, marker and dash of a line."""
-    turn = index % len(COLOURS)
-    return {"color": COLOURS[turn], "marker": MARKERS[turn], "linestyle": DASHES[turn]}
+    turn = index % len(COLORS)
+    return {"color": COLORS[turn], "marker": MARKERS[turn], "linestyle": DASHES[turn]}
 
 
 def fill(index: int) -> dict[str, Any]:
     """Colour and hatch of a bar."""
-    turn = index % len(COLOURS)
-    return {"facecolor": COLOURS[turn], "hatch": HATCHES[turn], "edgecolor": "white", "linewidth": 0.4}
+    turn = index % len(COLORS)
+    return {"facecolor": COLORS[turn], "hatch": HATCHES[turn], "edgecolor": "white", "linewidth": 0.4}
 
 
 def legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str]) -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # M. A. Petroff's ten colours, found by a search that kept them apart for colour-blind readers too (arXiv:2107.02270)
-COLOURS = (
+COLORS = (
     "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
 )  # fmt: skip
 DOT, STAR = 2.2, 5.5  # diameters in points
@@ -158,7 +158,7 @@ def _in_turn(points: Points) -> tuple[Tensor, list[str]]:
         turn[label] = turn.get(label, 0) + 1
         order.append((turn[label], label, index))
     order.sort()
-    return points.places[[index for *_, index in order]], [COLOURS[label % len(COLOURS)] for _, label, _ in order]
+    return points.places[[index for *_, index in order]], [COLORS[label % len(COLORS)] for _, label, _ in order]
 
 
 def _legend_names(scene: Scene) -> list[str]:
@@ -173,7 +173,7 @@ def _legend(figure: Figure, scene: Scene) -> None:
         Line2D([], [], marker="o", markersize=DOT + 1, linestyle="", color=style.INK, alpha=OPACITY),
         Line2D([], [], color=style.INK, **star),
         *(
-            Line2D([], [], color=COLOURS[label % len(COLOURS)], markeredgecolor=style.INK, **star)
+            Line2D([], [], color=COLORS[label % len(COLORS)], markeredgecolor=style.INK, **star)
             for label in range(len(scene.classes))
         ),
     ]

@@ -71,6 +71,15 @@ class Comparison:
     lines: list[Line]
     caveat: str
 
+    @property
+    def title(self) -> str:
+        """``the paper``, or the name of the other sweep."""
+        return "the paper" if self.name == PAPER else self.name
+
+    def other(self, entry: Entry) -> Other | None:
+        """The number beside an entry of the table."""
+        return next((line.other for line in self.lines if line.entry is entry or line.entry == entry), None)
+
 
 Match = Callable[[Entry], tuple[Recipe, Other | None] | None]
 

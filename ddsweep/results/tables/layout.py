@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from ddsweep.results.tables import naming, significance
-from ddsweep.results.tables.comparison import PAPER, Comparison, Line
+from ddsweep.results.tables.comparison import Comparison, Line
 from ddsweep.results.tables.paper import MARKS
 from ddsweep.results.tables.table import Entry, Row, Table, average_gain, setting_of
 
@@ -28,14 +26,8 @@ class Grid:
 
 
 def setting_label(row: Row) -> str:
-    """The setting of a row in words: ``dm · IPC 10``."""
-    return words(setting_of(row))
-
-
-def words(setting: Mapping[str, Any]) -> str:
-    """The values of fields, each with the paper's name of its field where it needs one."""
-    texts = {name: f"{value:g}" if isinstance(value, float) else str(value) for name, value in setting.items()}
-    return " · ".join(text if name in naming.SPOKEN else f"{naming.field(name)} {text}" for name, text in texts.items())
+    """The setting of a row: ``dm · IPC 10``."""
+    return naming.setting(setting_of(row), as_paper=False)
 
 
 def mean_std(mean: float | None, std: float | None, failed: bool = False) -> str:
@@ -128,7 +120,6 @@ def without_empty(grid: Grid) -> Grid:
 def remarks(comparison: Comparison) -> list[str]:
     """What must be said under a comparison: how much was found, which settings differ, and what the marks mean."""
     found = [line.other for line in comparison.lines if line.other]
-    where = "the paper" if comparison.name == PAPER else comparison.name
-    count = f"{len(found)} of {len(comparison.lines)} entries have a number in {where}"
+    count = f"{len(found)} of {len(comparison.lines)} entries have a number in {comparison.title}"
     marks = [f"{mark}: {text}" for mark, text in MARKS.items() if any(other.mark == mark for other in found)]
     return [count, *filter(None, [comparison.caveat]), *marks]

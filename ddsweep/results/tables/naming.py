@@ -6,6 +6,9 @@ take.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ddsweep.recipe import Recipe
 from ddsweep.registry.datasets import paper_name as dataset
 from ddsweep.registry.methods import METHODS
@@ -38,6 +41,19 @@ def value(name: str, text: str) -> str:
     if name in ("ptm_archs", "arch", "eval_archs", "eval_arch"):
         return ", ".join(network(part) for part in text.split("+"))
     return text
+
+
+def setting(values: Mapping[str, Any], *, as_paper: bool = True) -> str:
+    """Several fields: ``DM · IPC 10``. A value that explains itself goes without the name of its field.
+
+    Args:
+        values: the fields.
+        as_paper: write the values as the paper does; otherwise as the recipe does (``dm · IPC 10``).
+    """
+    texts = {name: f"{one:g}" if isinstance(one, float) else str(one) for name, one in values.items()}
+    if as_paper:
+        texts = {name: value(name, text) for name, text in texts.items()}
+    return " · ".join(text if name in SPOKEN else f"{field(name)} {text}" for name, text in texts.items())
 
 
 def network(name: str) -> str:

@@ -97,13 +97,15 @@ def _column(part: Part, row: Row, across: Sequence[str]) -> str:
     entry = next(iter(row.values()))
     setting: dict[str, Any] = {name: getattr(entry.recipe, name) for name in across}
     evaluated = naming.network(entry.eval_arch) if part.table.eval_archs else ""
-    return " · ".join(filter(None, [layout.words(setting), evaluated])) or "accuracy"
+    return " · ".join(filter(None, [naming.setting(setting, as_paper=False), evaluated])) or "accuracy"
 
 
 def _name(part: Part, parts: Sequence[Part], row: Row, across: Sequence[str]) -> str:
     alone = len({other.sweep.profile for other in parts}) == 1
     rest = {name: value for name, value in layout.setting_of(row).items() if name not in across}
-    return " · ".join(filter(None, [part.sweep.name if alone else part.sweep.full_name, layout.words(rest)]))
+    return " · ".join(
+        filter(None, [part.sweep.name if alone else part.sweep.full_name, naming.setting(rest, as_paper=False)])
+    )
 
 
 def _value(table: Table, label: str) -> str:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from optuna_dashboard import get_note
 
+from ddsweep import sweep
 from ddsweep.backends import Definition, Point, Row, Scalar, State, Status
 from ddsweep.backends.optuna import notes
 from ddsweep.backends.optuna.backend import OptunaBackend
@@ -67,39 +69,67 @@ def test_the_note_of_a_trial() -> None:
     assert "| a\\|b | 1 |" in notes.trial_note(failed)
 
 
+def traces(chart: Any) -> dict[str, Any]:
+    """The traces with means, by the name of their series."""
+    return {trace.name: trace for trace in chart.data if trace.customdata is not None}
+
+
+def dotted(chart: Any) -> list[float]:
+    return [trace.y[0] for trace in chart.data if trace.line.dash == "dot"]
+
+
 def test_the_figure_has_a_trace_per_setting_and_the_baseline_as_a_dotted_line() -> None:
     chart = notes.figure(STATUS, DEFINITION)
-    traces = {trace.name: trace for trace in chart.data}
-    assert set(traces) == {"method dm", "method dc"}
-    assert list(traces["method dm"].x) == [1.0, 100.0], "in the order of the axis"
-    assert list(traces["method dm"].y) == [60.0, 62.5]
-    assert list(traces["method dm"].error_y.array) == [2.0, 1.0]
-    assert traces["method dc"].error_y.visible is False
-    (line,) = chart.layout.shapes
-    assert (line.y0, line.y1, line.line.dash) == (50.0, 50.0, "dot")
-    assert chart.layout.annotations[0].text == "baseline"
-    assert (chart.layout.xaxis.type, chart.layout.xaxis.title.text) == ("log", "alpha")
+    means = traces(chart)
+    assert set(means) == {"method dm", "method dc"}
+    assert list(means["method dm"].x) == [-0.5, 0.0, 2.0], "in the order of the axis, zero half a decade left of one"
+    assert list(means["method dm"].y) == [50.0, 60.0, 62.5]
+    assert list(means["method dm"].error_y.array) == [0.0, 2.0, 1.0]
+    assert means["method dm"].text[1] == "method dm 60.0 ± 2.0 · alpha 1.0 · method dm"
+    assert means["method dc"].error_y.visible is False
+    assert dotted(chart) == [50.0]
+    assert [trace.text for trace in chart.data if trace.line.dash == "dot"] == [("", "baseline")]
+    assert list(chart.layout.xaxis.tickvals) == [-0.5, 0.0, 2.0]
+    assert list(chart.layout.xaxis.ticktext) == ["0", "1", "100"]
+    assert chart.layout.xaxis.title.text == "α"
+
+
+def test_the_band_is_one_standard_deviation_around_the_means() -> None:
+    (band,) = [trace for trace in notes.figure(STATUS, DEFINITION).data if trace.fill == "toself"]
+    assert list(band.x) == [-0.5, 0.0, 2.0, 2.0, 0.0, -0.5]
+    assert list(band.y) == [50.0, 62.0, 63.5, 61.5, 58.0, 50.0]
 
 
 def test_the_baseline_may_be_among_what_is_fixed() -> None:
     definition = {"axis": ["ptm_archs"], "baseline": {"regularizer": "none"}, "parameters": {"regularizer": ["none"]}}
     status = Status("s", [row(0.5, ptm_archs="vgg11")])
-    assert notes.figure(status, definition).data == ()
-    assert len(notes.figure(status, definition).layout.shapes) == 1
-    assert len(notes.figure(status, {"axis": ["ptm_archs"]}).data) == 1
+    chart = notes.figure(status, definition)
+    assert dotted(chart) == [50.0]
+    assert list(chart.layout.xaxis.ticktext) == ["vgg11"]
+    assert dotted(notes.figure(status, {"axis": ["ptm_archs"]})) == []
+    assert list(traces(chart)) == ["accuracy"]
+
+
+def test_a_baseline_without_a_value_on_the_axis_is_only_a_line() -> None:
+    definition = {"axis": ["ptm_epoch"], "baseline": {"regularizer": "none"}}
+    status = Status("s", [row(0.5, regularizer="none"), row(0.6, ptm_epoch=2), row(0.7, ptm_epoch=1)])
+    chart = notes.figure(status, definition)
+    assert dotted(chart) == [50.0]
+    assert list(chart.layout.xaxis.ticktext) == ["1", "2"]
+
+
+def test_the_trials_of_a_search_are_points_of_one_series_with_ticks_at_powers_of_ten() -> None:
+    search = sweep.load("search-alpha", "demo").definition()
+    status = Status("s", [row(0.7, alpha=640.5), row(0.5, alpha=0.0), row(0.6, alpha=2.5)])
+    chart = notes.figure(status, search)
+    (means,) = traces(chart).values()
+    assert means.mode == "markers"
+    assert list(means.y) == [50.0, 60.0, 70.0]
+    assert list(chart.layout.xaxis.ticktext) == ["0", "1", "10", "100"]
 
 
 def test_a_figure_of_nothing() -> None:
     assert notes.figure(Status("s", []), {}).data == ()
-
-
-@pytest.mark.parametrize(
-    ("values", "kind"),
-    [([1, 100], "log"), ([1, 99], "linear"), ([0, 1000], "linear"), (["a", 1], "category"), ([True], "category"),
-     ([], "category")],
-)  # fmt: skip
-def test_the_type_of_an_axis(values: list[Scalar], kind: str) -> None:
-    assert notes.axis_type(values) == kind
 
 
 @pytest.fixture

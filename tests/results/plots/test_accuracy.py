@@ -14,7 +14,7 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.text import Text
 
 from ddsweep import sweep
-from ddsweep.results.plots import accuracy, style
+from ddsweep.results.plots import accuracy, panels, style
 from ddsweep.results.plots.style import Output
 from ddsweep.results.result import Result
 from ddsweep.results.tables import table
@@ -171,8 +171,8 @@ def test_every_figure_can_be_read(figures: list[Figure], name: str) -> None:
 
 def test_more_lines_than_looks_get_panels_of_their_own() -> None:
     one = finish("ablation-alpha@demo", alpha=[0, 5], width=[4, 5, 6, 7, 8, 9, 10])
-    panels = accuracy.panels(table.build(one, table.collect(one, RUNS)))
-    assert [panel.title for panel in panels] == [f"width {width}" for width in range(4, 11)]
+    found = panels.chart(table.build(one, table.collect(one, RUNS))).panels
+    assert [panel.title for panel in found] == [f"width {width}" for width in range(4, 11)]
 
 
 def test_without_a_finished_cell_there_is_no_figure() -> None:

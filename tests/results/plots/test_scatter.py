@@ -10,7 +10,7 @@ import torch
 from matplotlib.colors import to_hex
 
 from ddsweep.results.plots import style, tsne
-from ddsweep.results.plots.tsne import COLOURS, Points, Scene
+from ddsweep.results.plots.tsne import COLORS, Points, Scene
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,7 +43,7 @@ def marks(axes: Axes, index: int) -> list[tuple[float, float, str]]:
 def test_a_star_is_where_its_point_is() -> None:
     figure = plot(points((0, 0, 0), (10, 10, 0)), {("with", "B"): points((5, 5, 1), (10, 2.5, 2), (0, 10, 0))})
     panel = figure.axes[4]  # second row, second column
-    assert sorted(marks(panel, 1)) == [(0, 10, COLOURS[0]), (5, 5, COLOURS[1]), (10, 2.5, COLOURS[2])]
+    assert sorted(marks(panel, 1)) == [(0, 10, COLORS[0]), (5, 5, COLORS[1]), (10, 2.5, COLORS[2])]
     left, right = panel.get_xlim()
     assert left < 0 < 10 < right
     assert panel.get_ylim() == pytest.approx((left, right))  # one scale for both directions
@@ -52,7 +52,7 @@ def test_a_star_is_where_its_point_is() -> None:
 def test_a_real_image_has_the_same_place_in_every_panel_and_is_half_as_strong() -> None:
     star = {(row, column): points((5, 5, 2)) for row in ("without", "with") for column in "ABC"}
     figure = plot(points((0, 0, 0), (10, 10, 1)), star)
-    assert [marks(axes, 0) for axes in figure.axes] == 6 * [[(0, 0, COLOURS[0]), (10, 10, COLOURS[1])]]
+    assert [marks(axes, 0) for axes in figure.axes] == 6 * [[(0, 0, COLORS[0]), (10, 10, COLORS[1])]]
     assert {axes.get_xlim() for axes in figure.axes} == {figure.axes[0].get_xlim()}
     assert {axes.collections[0].get_alpha() for axes in figure.axes} == {tsne.OPACITY}
 
@@ -82,7 +82,7 @@ def test_rows_of_one_column_stand_beside_each_other() -> None:
     figure = draw(Scene(real, sets, ["without", "with"], [""], NAMES, ""))
     without, with_ = figure.axes
     assert without.get_window_extent().y0 == pytest.approx(with_.get_window_extent().y0)
-    assert marks(with_, 1) == [(0.5, 0.5, COLOURS[2])]
+    assert marks(with_, 1) == [(0.5, 0.5, COLORS[2])]
     assert [text.get_text() for text in without.texts] == ["not finished"]
 
 
@@ -100,4 +100,4 @@ def test_no_class_lies_on_top_of_all_others() -> None:
     many = points(*((float(x), 5.0, label) for label in (0, 1) for x in range(4)))
     figure = plot(points((0, 0, 2), (100, 100, 2)), {("without", "A"): many})
     drawn = [colour for *_, colour in marks(figure.axes[0], 1)]
-    assert drawn == 4 * [COLOURS[0], COLOURS[1]]  # one of each in turn; class by class, the first would be hidden
+    assert drawn == 4 * [COLORS[0], COLORS[1]]  # one of each in turn; class by class, the first would be hidden

@@ -1,0 +1,159 @@
+"""Accuracy along the axis of a sweep, as data: the panels, series and points that every drawing of it shows.
+
+``accuracy`` draws them for print with Matplotlib, ``interactive`` for the report and the dashboard with Plotly. A panel
+is a value of the first setting (usually the method) and a series is one of the others; where there is only one setting,
+its values share a panel. Accuracies are in percent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ddsweep.results.plots import style
+from ddsweep.results.plots.axis import Axis
+from ddsweep.results.tables import layout, naming
+from ddsweep.results.tables.naming import BASELINE
+from ddsweep.results.tables.table import Entry, Row, Table, setting_of
+
+if TYPE_CHECKING:
+    from ddsweep.results.tables.comparison import Comparison, Other
+
+MOST = len(style.COLORS)  # series in a panel
+
+
+@dataclass(frozen=True)
+class Point:
+    """A finished entry.
+
+    Attributes:
+        index: which value of the axis.
+        mean: accuracy.
+        std: standard deviation over seeds and networks.
+        n: how many networks; 0: unknown.
+        baseline: whether the others of its series are compared with it.
+        detail: what else a reader who points at it wants to know.
+        other: the accuracy of the same entry in the paper or in another sweep.
+    """
+
+    index: int
+    mean: float
+    std: float
+    n: int = 0
+    baseline: bool = False
+    detail: str = ""
+    other: float | None = None
+
+
+@dataclass(frozen=True)
+class Series:
+    """A row of the table: a line, or dots of one kind.
+
+    Attributes:
+        name: its setting within the panel; empty where it is the only series.
+        points: those that are finished, along the axis.
+        baseline: the accuracy of its baseline; None where there is none, or none yet.
+    """
+
+    name: str
+    points: list[Point]
+    baseline: float | None = None
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Series that share a pair of axes.
+
+    Attributes:
+        title: the setting that they share; empty where there is one panel.
+        series: a row of the table each.
+    """
+
+    title: str
+    series: list[Series]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """The figure.
+
+    Attributes:
+        axis: shared by all panels.
+        panels: those with a finished entry.
+        other: the name of what the accuracies stand beside: ``the paper``, another sweep; empty without one.
+    """
+
+    axis: Axis
+    panels: list[Panel] = field(default_factory=list)
+    other: str = ""
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the series of all panels, each once: the lines of a legend."""
+        return list(dict.fromkeys(series.name for panel in self.panels for series in panel.series))
+
+
+def chart(table: Table, comparison: Comparison | None = None) -> Chart:
+    """The figure of a table, beside the numbers of ``comparison``."""
+    axis = axis_of(table)
+    names = list(setting_of(table.rows[0])) if table.rows else []
+    split = len(names) + bool(table.eval_archs) > 1 or len(table.rows) > MOST
+    panels: dict[str, list[Series]] = {}
+    for row in table.rows:
+        setting = setting_of(row)
+        title = naming.setting({name: setting[name] for name in names[:1]}) if split else ""
+        rest = {name: value for name, value in setting.items() if name not in names[: int(split)]}
+        evaluated = naming.network(next(iter(row.values())).eval_arch) if table.eval_archs else ""
+        name = " · ".join(filter(None, [naming.setting(rest), evaluated]))
+        panels.setdefault(title, []).append(_series(table, axis, name, row, comparison))
+    finished = [Panel(title, some) for title, some in panels.items() if any(series.points for series in some)]
+    return Chart(axis, finished, comparison.title if comparison else "")
+
+
+def axis_of(table: Table) -> Axis:
+    """The columns of a table as an axis. Without PTMs there is no epoch, so a baseline may lack a number."""
+    entries = {entry.column: entry for entry in table.entries}
+    labels = [naming.label(table.axis, column) for column in table.columns]
+    values = [_value(table, entries[column]) if column in entries else None for column in table.columns]
+    baseline = [index for index, column in enumerate(table.columns) if column == BASELINE]
+    return Axis.of(naming.field(table.axis), labels, values, baseline)
+
+
+def _value(table: Table, entry: Entry) -> Any:
+    return getattr(entry.recipe, table.axes[0]) if len(table.axes) == 1 and entry.column != BASELINE else None
+
+
+def _series(table: Table, axis: Axis, name: str, row: Row, comparison: Comparison | None) -> Series:
+    points = [
+        point
+        for index, column in enumerate(table.columns)
+        if column in row and (point := _point(index, row[column], comparison)) is not None
+    ]
+    positions = axis.positions
+    points.sort(key=lambda point: positions[point.index])
+    return Series(name, points, next((point.mean for point in points if point.baseline), None))
+
+
+def _point(index: int, entry: Entry, comparison: Comparison | None) -> Point | None:
+    if entry.mean is None:
+        return None
+    other = comparison.other(entry) if comparison else None
+    return Point(
+        index, 100 * entry.mean, 100 * (entry.std or 0.0), entry.n, entry.baseline,
+        _detail(entry, comparison, other), None if other is None else 100 * other.mean,
+    )  # fmt: skip
+
+
+def _detail(entry: Entry, comparison: Comparison | None, other: Other | None) -> str:
+    """``+2.0* · the paper 57.8 ± 0.3``."""
+    gain = layout.points(entry.difference).replace("-", "−") + (entry.verdict.mark if entry.verdict else "")
+    beside = f"{comparison.title} {layout.mean_std(other.mean, other.std)}" if comparison and other else ""
+    return " · ".join(filter(None, ["baseline" if entry.baseline else gain, beside]))
+
+
+def readable(positions: Sequence[float]) -> tuple[float, float]:
+    """The ends of an axis that shows ``positions``, with a margin of 4 % at either end."""
+    low, high = min(positions, default=0.0), max(positions, default=1.0)
+    margin = 0.04 * (high - low) or 0.5
+    return low - margin, high + margin
