@@ -17,10 +17,10 @@ from torch import Tensor
 
 from ddsweep import data, nn, rng
 from ddsweep.data import Dataset
-from ddsweep.distill.clom import cclom, contrast
+from ddsweep.distill.clom import cclom
 from ddsweep.distill.synthetic import Synthetic, initial
 from ddsweep.pretrained.pool import PretrainedModel
-from ddsweep.pretrained.renormalize import Lens
+from ddsweep.pretrained.renormalize import InputTransform
 
 BATCH, IPC = 512, 5  # as in the demo profile
 
@@ -29,7 +29,7 @@ def measure(steps: int, width: int) -> dict[str, float]:
     """Median seconds of one CCLoM term with its gradient, when recomputing the real features and when caching them."""
     digits = data.load("digits")
     net = nn.build("convnet3", channels=3, size=16, width=width, generator=rng.generator(0, "net"))
-    model = PretrainedModel("convnet3", net.requires_grad_(False).eval(), Lens(3))
+    model = PretrainedModel("convnet3", net.requires_grad_(False).eval(), InputTransform(3))
     synthetic = initial(digits, IPC, "real", rng.generator(0, "images"))
     draws = torch.randint(len(digits.labels), (steps, BATCH), generator=rng.generator(0, "ptm"))
     kinds, difference = (_again, _known), 0.0
@@ -52,12 +52,14 @@ def measure(steps: int, width: int) -> dict[str, float]:
 
 
 def _again(model: PretrainedModel, synthetic: Synthetic, digits: Dataset, chosen: Tensor) -> Tensor:
-    return cclom(model.embed, synthetic.images, synthetic.labels, digits.images[chosen], digits.labels[chosen])
+    with torch.no_grad():
+        real = model.embed(digits.images[chosen])
+    return cclom(model.embed(synthetic.images), synthetic.labels, real, digits.labels[chosen])
 
 
 def _known(model: PretrainedModel, synthetic: Synthetic, digits: Dataset, chosen: Tensor) -> Tensor:
     real = model.features(digits, chosen)
-    return contrast(model.embed(synthetic.images), synthetic.labels, real, digits.labels[chosen])
+    return cclom(model.embed(synthetic.images), synthetic.labels, real, digits.labels[chosen])
 
 
 def main() -> None:

@@ -20,8 +20,8 @@ import torch
 from ddsweep import nn, rng
 from ddsweep.checkpoints import Checkpoints, FileSlot, State, of_training
 from ddsweep.data import Dataset
-from ddsweep.distill.metrics import Journal
-from ddsweep.distill.state import Flight
+from ddsweep.distill.metrics import MetricsLog
+from ddsweep.distill.state import DistillationState
 from ddsweep.recipe import make
 from ddsweep.trackers import Tracker
 
@@ -35,12 +35,12 @@ def distillation(device: str) -> State:
     labels = torch.arange(10, device=device).repeat_interleave(PER_CLASS)
     names = tuple(f"class {label}" for label in range(10))
     data = Dataset("cifar10", names, (0.0,) * 3, (1.0,) * 3, images, labels, images, labels, checksum="noise")
-    flight = Flight.start(recipe, data, rng.Streams(0), Journal(recipe, data, Tracker()))
-    flight.synthetic.images.grad = torch.randn_like(flight.synthetic.images)
-    flight.optimizer.step()
-    flight.journal.add(torch.zeros((), device=device))
-    flight.inside = 1
-    return flight.state()
+    state = DistillationState.initial(recipe, data, rng.Streams(0), MetricsLog(recipe, data, Tracker()))
+    state.synthetic.images.grad = torch.randn_like(state.synthetic.images)
+    state.optimizer.step()
+    state.metrics.add(torch.zeros((), device=device))
+    state.image_step = 1
+    return state.checkpoint()
 
 
 def training(arch: str, device: str) -> State:

@@ -88,7 +88,7 @@ def measure(report: Report, base: Work, repeats: int, quick: bool) -> None:
     under = turns.Conditions(peaks, repeats, 0.0 if quick else turns.GRAIN)
     keep, longest = (report.deadline - time.monotonic()) / 4, 0.0
     for method, numerics in ways(base.device, quick):
-        named = f"{method}, {numerics.precision}, compiled: {numerics.compile}, together: {numerics.together}"
+        named = f"{method}, {numerics.precision}, compiled: {numerics.compile}, together: {numerics.vectorize}"
         if report.over(named, keep + longest):
             continue
         began = time.monotonic()

@@ -22,7 +22,7 @@ from ddsweep.checkpoints import Interrupted
 from ddsweep.distill.loop import distill
 from ddsweep.numerics import Numerics
 from ddsweep.pretrained.pool import Pool, PretrainedModel
-from ddsweep.pretrained.renormalize import Lens
+from ddsweep.pretrained.renormalize import InputTransform
 from ddsweep.recipe import make
 from ddsweep.trackers import Tracker
 
@@ -129,7 +129,7 @@ def _guided(work: Work, count: int, numerics: Numerics, repeats: int = 5) -> dic
 
     def model(arch: str, index: int) -> PretrainedModel:
         net = nn.build(arch, **shape, generator=rng.generator(index, "ptm")).to(work.device)
-        return PretrainedModel(arch, net.requires_grad_(False).eval(), Lens(3))
+        return PretrainedModel(arch, net.requires_grad_(False).eval(), InputTransform(3))
 
     pool = Pool([[model(arch, index) for index in range(per_arch)] for arch in archs.split("+")])
     recipe = make({

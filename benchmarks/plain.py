@@ -34,7 +34,7 @@ def match_features(
         real = dataset.sample(label, batch, streams.batch)
         change = augment.draw(streams.augment, len(real), real.shape[-1], strategy, shared=True)
         target = net.embed(augment.apply(real, change)).detach()
-        output = net.embed(augment.apply(synthetic.of_class(label), change))
+        output = net.embed(augment.apply(_of_class(synthetic, label), change))
         loss = loss + torch.sum((target.mean(dim=0) - output.mean(dim=0)) ** 2)
     (gradient,) = torch.autograd.grad(loss, [synthetic.images])
     return loss.item(), gradient
@@ -49,12 +49,16 @@ def match_gradients(
     for label in range(synthetic.classes):
         real = dataset.sample(label, batch, streams.batch)
         change = augment.draw(streams.augment, len(real), real.shape[-1], strategy, shared=True)
-        ours = augment.apply(synthetic.of_class(label), change)
+        ours = augment.apply(_of_class(synthetic, label), change)
         target = torch.autograd.grad(_cross_entropy(net, augment.apply(real, change), label), parameters)
         found = torch.autograd.grad(_cross_entropy(net, ours, label), parameters, create_graph=True)
         loss = loss + _layerwise(found, [part.detach().clone() for part in target])
     (gradient,) = torch.autograd.grad(loss, [synthetic.images])
     return loss.item(), gradient
+
+
+def _of_class(synthetic: Synthetic, label: int) -> Tensor:
+    return synthetic.images[label * synthetic.ipc : (label + 1) * synthetic.ipc]
 
 
 def _cross_entropy(net: Network, images: Tensor, label: int) -> Tensor:
@@ -81,7 +85,7 @@ def train_epochs(
     images = TensorDataset(synthetic.images.detach(), synthetic.labels)
     net.train()
     for epoch in range(epochs):
-        if epoch == rule.fall:
+        if epoch == rule.decay_epoch:
             optimizer = torch.optim.SGD(
                 net.parameters(), lr=rule.lr * DECAY, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY
             )

@@ -15,14 +15,14 @@ import argparse
 import json
 from collections.abc import Callable, Iterable
 from itertools import product
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import torch
 
 from benchmarks import growth, machine, profile
 from benchmarks.steps import METHODS, Work
 from benchmarks.turns import GRAIN, Conditions, compare
-from ddsweep.numerics import PRECISIONS, Numerics, Precision
+from ddsweep.numerics import Numerics, Precision
 
 HEADINGS = "step,precision,compiled,plain ms,fast ms,ratio,images/s,GiB plain,GiB fast,peak plain,peak fast,warm-up s"
 
@@ -60,14 +60,15 @@ def _some_of(*allowed: str) -> Callable[[str], list[str]]:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
+    precisions = get_args(Precision)
     wanted = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     wanted.add_argument("--method", type=_some_of(*METHODS), default=list(METHODS), help=",".join(METHODS))
     wanted.add_argument("--device", default="cpu")
     wanted.add_argument(
-        "--precision", type=_some_of(*PRECISIONS), default=["float32", "bf16"], help=",".join(PRECISIONS)
+        "--precision", type=_some_of(*precisions), default=["float32", "bf16"], help=",".join(precisions)
     )
     wanted.add_argument("--compile", type=_some_of("off", "on"), default=["off", "on"], help="off,on")
-    wanted.add_argument("--together", choices=("auto", "on", "off"), default="auto", help="see Numerics.together")
+    wanted.add_argument("--together", choices=("auto", "on", "off"), default="auto", help="see Numerics.vectorize")
     for name, value in {"ipc": 10, "classes": 10, "size": 32, "width": 128, "batch": 256, "nets": 1}.items():
         wanted.add_argument(f"--{name}", type=int, default=value, help=f"default: {value}")
     wanted.add_argument("--repeats", type=int, default=5, help="turns per row")

@@ -153,7 +153,7 @@ def fast(work: Work, numerics: Numerics, boundary: Boundary) -> None:
         _train(work, dataset, numerics, boundary)
     elif work.method == "evaluation":
         trainer = Trainer(work.synthetic(dataset), dataset, work.rule, numerics)
-        together = work.nets if numerics.batched else 1
+        together = work.nets if numerics.vectorized else 1
         nets = [work.network(index) for index in range(together)]
         slot = Stop(boundary, every=work.nets // together)
         with suppress(Interrupted):

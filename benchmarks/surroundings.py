@@ -13,13 +13,14 @@ import statistics
 import subprocess
 import sys
 from itertools import product
+from typing import get_args
 
 import torch
 
 from benchmarks import machine
 from benchmarks.steps import Work, fast
 from ddsweep.launchers.local import SURROUNDINGS
-from ddsweep.numerics import PRECISIONS, Numerics
+from ddsweep.numerics import Numerics, Precision
 
 STEPS = 4  # per process, after one warm-up step; their median counts
 METHODS = ("dm", "dc", "evaluation", "ptm")
@@ -54,7 +55,7 @@ def main() -> None:
     """Run the benchmark and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--method", default=",".join(METHODS))
-    parser.add_argument("--precision", default="float32,bf16", help=f"from {', '.join(PRECISIONS)}")
+    parser.add_argument("--precision", default="float32,bf16", help=f"from {', '.join(get_args(Precision))}")
     parser.add_argument("--compile", default="off,on")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--turns", type=int, default=3)

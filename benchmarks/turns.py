@@ -156,6 +156,6 @@ def compare(work: Work, numerics: Numerics, under: Conditions) -> Row:
     fast(work, numerics, turns)
     peaks = under.peaks["float32"], under.peaks[numerics.precision]
     return Row(
-        work, numerics.precision, numerics.compile, numerics.batched, turns.plain_s[1:], turns.fast_s[1:],
+        work, numerics.precision, numerics.compile, numerics.vectorized, turns.plain_s[1:], turns.fast_s[1:],
         turns.fast_s[0], turns.operations, peaks, turns.bytes["plain"], turns.bytes["fast"],
     )  # fmt: skip

@@ -41,7 +41,7 @@ def distillation(recipe: Recipe, dataset: Dataset) -> float:
 def evaluation(recipe: Recipe, arch: str, rule: Rule, dataset: Dataset) -> float:
     """Operations of the training of all networks of one architecture, without their tests."""
     classes = len(dataset.classes)
-    images = recipe.eval_nets * rule.passes * (1 + BACKWARD) * classes * recipe.ipc
+    images = recipe.eval_nets * rule.total_epochs * (1 + BACKWARD) * classes * recipe.ipc
     return images * forward(arch, dataset.channels, classes, dataset.size, recipe.width)
 
 

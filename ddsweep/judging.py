@@ -122,7 +122,7 @@ class Job:
         needs = spec.ahead(self.dataset, {"ptm_archs": arch, "size": dataset.size, **chosen}, [])
         ((ptm, wanted),) = needs.items()
         training.ensure(ptm, wanted, dataset, progress)
-        full = inventory.of(ptm.folder).accuracy[max(wanted)]
+        full = inventory.read(ptm.folder).accuracy[max(wanted)]
         assert full is not None  # it was trained, or verified, just now
         return robustness.Score(accuracy, random, full)
 

@@ -1,4 +1,7 @@
-"""How the numbers of a trial are computed: the precision, part of its recipe, and compilation, which is not."""
+"""Precision and compilation: how the numbers of a trial are computed.
+
+The precision is a field of the recipe. Compilation is not: it changes results by no more than rounding.
+"""
 
 from __future__ import annotations
 
@@ -15,65 +18,64 @@ from ddsweep.errors import UserError, closest
 
 Precision = Literal["float32", "tf32", "bf16"]
 Compile = Literal["auto", "on", "off"]
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-# Compiling takes 6 to 20 s a function (two cores; a gradient matching step of ConvNet-3 16 s) and saves about half of a
-# step. These are the floating-point operations of some five minutes on two cores, or on a large GPU.
-WORTH = {"cpu": 1e14, "cuda": 1e16}
+# Compiling a function takes 6 to 20 s (two cores; a gradient matching step of ConvNet-3: 16 s) and saves about half of
+# a step. These are the floating-point operations of about five minutes, on two cores and on a large GPU.
+PAYS_OFF = {"cpu": 1e14, "cuda": 1e16}
 
 
 @dataclass(frozen=True)
 class Numerics:
-    """Turns the functions that a trial spends its time in into faster ones of the same meaning.
+    """Makes the functions that dominate a trial faster, with the same results up to the precision.
 
     Attributes:
         precision: ``float32`` is the reference. ``tf32`` lets NVIDIA's tensor cores round the factors of convolutions
-            and products to 10 bits, and is float32 elsewhere. ``bf16`` computes convolutions and products in bfloat16
-            (autocast), everything else, the parameters and the images in float32.
-        compile: fuse what surrounds the convolutions (``torch.compile``): the same result up to rounding.
-        device: where, as torch spells it.
-        together: whether classes, and the networks of an evaluation, go through the device as one batch, as many as
-            have room. None: on a GPU; on two CPU cores ten classes as one batch were slower than one by one.
+            and matrix products to 10 bits, with float32 elsewhere. ``bf16`` computes convolutions and matrix products
+            in bfloat16 (autocast); everything else, parameters and images included, is float32.
+        compile: use ``torch.compile``, which fuses the operations around convolutions; the same up to rounding.
+        device: the device, in torch's spelling.
+        vectorize: compute as many classes, and networks of an evaluation, as fit in memory as one batch (``vmap``).
+            None: on a GPU only; on two CPU cores, ten classes as one batch were slower than one by one.
     """
 
     precision: Precision = "float32"
     compile: bool = False
     device: str = "cpu"
-    together: bool | None = None
+    vectorize: bool | None = None
 
     @property
     def kind(self) -> str:
-        """The kind of device."""
+        """The kind of device, such as ``cuda``."""
         return self.device.partition(":")[0]
 
     @property
-    def batched(self) -> bool:
-        """Whether classes and networks go as one batch, as far as there is room."""
-        return self.kind == "cuda" if self.together is None else self.together
+    def vectorized(self) -> bool:
+        """Whether classes and networks are computed as one batch, as far as memory allows."""
+        return self.kind == "cuda" if self.vectorize is None else self.vectorize
 
     def function(self, body: Function) -> Function:
-        """``body`` at this precision, compiled where that was chosen: for functions that see few different shapes."""
+        """Return ``body`` at this precision, compiled if chosen; it should see few different shapes."""
         if self.precision == "bf16":
             body = _autocast(body, self.kind)
         return torch.compile(body, dynamic=False) if self.compile else body  # type: ignore[return-value]
 
 
 def compiler() -> str | None:
-    """The C++ compiler that ``torch.compile`` would use."""
+    """Return the path of the C++ compiler that ``torch.compile`` would use; None: there is none."""
     return next((path for name in (os.environ.get("CXX", ""), "g++", "clang++") if (path := shutil.which(name))), None)
 
 
-def wanted() -> Compile:
-    """``$DDSWEEP_COMPILE``: it changes how, and the result by no more than rounding, so that it may come from there.
+def compile_choice() -> Compile:
+    """Return ``$DDSWEEP_COMPILE``, or ``auto`` if it is not set.
 
     Raises:
-        UserError: it is none of auto, on, off.
+        UserError: the value is not auto, on or off.
     """
-    said = os.environ.get("DDSWEEP_COMPILE") or "auto"
-    if said not in get_args(Compile):
-        raise UserError(f"compile: unknown mode {said!r}; {closest(said, get_args(Compile))}")
-    return cast(Compile, said)
+    value = os.environ.get("DDSWEEP_COMPILE") or "auto"
+    if value not in get_args(Compile):
+        raise UserError(f"compile: unknown mode {value!r}; {closest(value, get_args(Compile))}")
+    return cast(Compile, value)
 
 
 def _autocast(body: Function, kind: str) -> Function:
@@ -86,13 +88,13 @@ def _autocast(body: Function, kind: str) -> Function:
 
 @dataclass(frozen=True)
 class Choice:
-    """How the numbers of one trial are to be computed, before it is known how much work each part of it is.
+    """How to compute one trial, before it is known how much work each part of it is.
 
     Attributes:
         precision: see ``Numerics``.
-        device: where, as torch spells it.
-        compile: ``on``, ``off``, or ``auto``: where the work repays it. Work is counted, not timed, so that the same
-            recipe takes the same way every time.
+        device: the device, in torch's spelling.
+        compile: ``on``, ``off``, or ``auto``: only where it pays off. Work is counted, not timed, so that a recipe is
+            computed in the same way every time.
     """
 
     precision: Precision = "float32"
@@ -100,21 +102,21 @@ class Choice:
     compile: Compile = "auto"
 
     def of(self, operations: float) -> Numerics:
-        """For a part of so many floating-point operations."""
-        repays = operations > WORTH.get(self.device.partition(":")[0], float("inf")) and compiler() is not None
-        return Numerics(self.precision, repays if self.compile == "auto" else self.compile == "on", self.device)
+        """Return the numerics for a part with this number of floating-point operations."""
+        pays_off = operations > PAYS_OFF.get(self.device.partition(":")[0], float("inf")) and compiler() is not None
+        return Numerics(self.precision, pays_off if self.compile == "auto" else self.compile == "on", self.device)
 
     def set_up(self) -> None:
-        """Tell torch what float32 means, and where compiled kernels are kept for all agents; once per trial.
+        """Set torch's float32 precision, and the cache of compiled kernels that all agents share; once per trial.
 
         Raises:
-            UserError: the device has no such precision, or there is no compiler.
+            UserError: the device does not support the precision, or there is no compiler.
         """
         if self.compile == "on" and compiler() is None:
-            raise UserError("compile: on needs a C++ compiler, g++ or clang++ (allowed here: auto, off)")
+            raise UserError("compile: on needs a C++ compiler, g++ or clang++; choose auto or off, or install one")
         on_gpu = self.device.startswith("cuda")
         if self.precision == "tf32" and not on_gpu:
-            raise UserError(f"precision: tf32 needs an NVIDIA GPU; {self.device} has float32, bf16")
+            raise UserError(f"precision: tf32 needs an NVIDIA GPU; choose float32 or bf16 on {self.device}")
         if on_gpu:
             torch.backends.cudnn.allow_tf32 = self.precision == "tf32"
             torch.backends.cuda.matmul.allow_tf32 = self.precision == "tf32"

@@ -53,7 +53,7 @@ def run(
         ptm_epochs_needed: epochs that other cells need of the same PTMs, saved during the same training
             (``spec.needs``).
         checkpoints: when to save, and whether to stop; default: every five minutes, and never.
-        compile: whether to use torch.compile; ``auto``: only where it pays off. Default: ``numerics.wanted``.
+        compile: whether to use torch.compile; ``auto``: only where it pays off. Default: ``numerics.compile_choice``.
         pruning: when the synthetic set is evaluated during the distillation, and who may end the trial then; default:
             never.
 
@@ -78,7 +78,7 @@ def run(
         trackers = FanOut(DiskTracker(folder), tracker)
         trackers.start(recipe)
         files.write_json(folder / "recipe.json", recipe.model_dump())
-        choice = Choice(recipe.precision, device, compile or numerics.wanted())
+        choice = Choice(recipe.precision, device, compile or numerics.compile_choice())
         trial = _Trial.of(recipe, trackers, choice, folder, checkpoints or Checkpoints())
         result = replace(trial, pruning=pruning).run(ptm_epochs_needed or spec.needs([recipe]))
         trackers.finish(result)
@@ -224,7 +224,7 @@ class _Trial:
             epochs = {recipe.ptm_epoch, *ptm_epochs_needed.get(ptm, ())}
             numbers = self.choice.of(flops.training(ptm, max(epochs), source))
             training.ensure(ptm, epochs, source, progress, self.checkpoints, numbers)
-        view = renormalize.restated(dataset, source) if recipe.ptm_statistics == "source" else None
+        view = renormalize.to_source_statistics(dataset, source) if recipe.ptm_statistics == "source" else None
         return ptm_pool.load(specs, recipe.ptm_epoch, source, view)
 
     def _evaluate(self, synthetic: Synthetic, dataset: Dataset, generator: torch.Generator) -> dict[str, Evaluation]:

@@ -46,22 +46,28 @@ def train(rule: Rule, generator: torch.Generator | None = None, net: toys.Net | 
 
 def test_the_paper_takes_1000_passes_and_a_tenth_of_the_rate_from_500():
     rule = named("paper", FULL_STRATEGY)
-    assert (rule.passes, rule.fall, rule.lr, rule.batch, rule.strategy) == (1000, 500, 0.01, 256, FULL_STRATEGY)
-    assert [done for done in range(1, 1001) if rule.tested(done)] == [1000]
+    assert (rule.total_epochs, rule.decay_epoch, rule.lr, rule.batch, rule.strategy) == (
+        1000,
+        500,
+        0.01,
+        256,
+        FULL_STRATEGY,
+    )
+    assert [done for done in range(1, 1001) if rule.is_tested(done)] == [1000]
 
 
 def test_evaluate_synset_takes_one_pass_more_and_falls_two_later():
     rule = named("evaluate_synset", FULL_STRATEGY)
-    assert (rule.passes, rule.fall, rule.strategy) == (1001, 502, FULL_STRATEGY)
+    assert (rule.total_epochs, rule.decay_epoch, rule.strategy) == (1001, 502, FULL_STRATEGY)
 
 
 def test_evaluate_synset_without_augmentation_is_plain300():
     assert named("evaluate_synset", "none") == named("plain300") == Rule(epochs=300, restart=True)
-    assert (named("plain300").passes, named("plain300").fall) == (301, 152)
+    assert (named("plain300").total_epochs, named("plain300").decay_epoch) == (301, 152)
 
 
 def test_best_tests_every_fifty_epochs():
-    assert [done for done in range(1, 1001) if named("best").tested(done)] == list(range(50, 1001, 50))
+    assert [done for done in range(1, 1001) if named("best").is_tested(done)] == list(range(50, 1001, 50))
 
 
 @pytest.mark.parametrize(
@@ -74,7 +80,7 @@ def test_best_tests_every_fifty_epochs():
     ],
 )
 def test_tests_are_evenly_spaced_over_the_passes(rule, tested):
-    assert [done for done in range(1, rule.passes + 1) if rule.tested(done)] == tested
+    assert [done for done in range(1, rule.total_epochs + 1) if rule.is_tested(done)] == tested
 
 
 @pytest.mark.parametrize(
@@ -96,7 +102,7 @@ def test_dc_augments_digits_and_convnets_with_batch_norm(dataset, arch, strategy
 
 
 def test_an_unknown_rule_is_named():
-    with pytest.raises(UserError, match="rule: no evaluation rule 'papre'; did you mean paper"):
+    with pytest.raises(UserError, match="rule: unknown evaluation rule 'papre'; did you mean paper"):
         named("papre")
 
 
@@ -301,7 +307,7 @@ def build(arch: str, seed: int) -> nn.Network:
 
 
 def test_an_evaluation_is_the_same_one_by_one_and_together():
-    ways = [run(3, numerics=Numerics(together=together)) for together in (False, True)]
+    ways = [run(3, numerics=Numerics(vectorize=together)) for together in (False, True)]
     assert ways[0].accuracies == pytest.approx(ways[1].accuracies, abs=0.06)  # 21 test images: one may tip over
 
 
@@ -310,5 +316,5 @@ def test_as_many_networks_go_together_as_have_room(monkeypatch, room, groups):
     expected = run(5).accuracies
     toys.bound_memory(monkeypatch, room)
     seen = toys.spy(monkeypatch, Trainer, "train", lambda self, nets, *rest: len(nets))
-    assert run(5, numerics=Numerics(together=True)).accuracies == pytest.approx(expected, abs=0.06)
+    assert run(5, numerics=Numerics(vectorize=True)).accuracies == pytest.approx(expected, abs=0.06)
     assert seen == groups

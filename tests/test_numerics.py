@@ -11,7 +11,7 @@ from ddsweep import flops, numerics
 from ddsweep.data import Dataset
 from ddsweep.errors import UserError
 from ddsweep.evaluate import Rule
-from ddsweep.numerics import WORTH, Choice, Numerics
+from ddsweep.numerics import PAYS_OFF, Choice, Numerics
 from ddsweep.pretrained import spec
 from ddsweep.recipe import Recipe, make
 from tests import toys
@@ -39,7 +39,7 @@ def test_auto_compiles_where_the_work_repays_it(
     device: str, work: float, compiles: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(numerics, "compiler", lambda: "/usr/bin/g++")
-    operations = work * WORTH.get(device.partition(":")[0], 1.0)
+    operations = work * PAYS_OFF.get(device.partition(":")[0], 1.0)
     assert Choice("float32", device).of(operations).compile is compiles
     assert Choice("float32", device, "on").of(0).compile
     assert not Choice("float32", device, "off").of(1e30).compile
@@ -54,27 +54,27 @@ def test_without_a_compiler_auto_does_without_and_on_says_so(monkeypatch: pytest
 
 
 def test_tf32_needs_a_gpu() -> None:
-    with pytest.raises(UserError, match="precision: tf32 needs an NVIDIA GPU; cpu has float32, bf16"):
+    with pytest.raises(UserError, match="precision: tf32 needs an NVIDIA GPU; choose float32 or bf16 on cpu"):
         Choice("tf32").set_up()
 
 
 def test_the_environment_may_choose(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert numerics.wanted() == "auto"
+    assert numerics.compile_choice() == "auto"
     monkeypatch.setenv("DDSWEEP_COMPILE", "off")
-    assert numerics.wanted() == "off"
+    assert numerics.compile_choice() == "off"
     monkeypatch.setenv("DDSWEEP_COMPILE", "of")
     with pytest.raises(UserError, match="compile: unknown mode 'of'; did you mean off"):
-        numerics.wanted()
+        numerics.compile_choice()
 
 
 def test_only_a_gpu_takes_classes_and_networks_together() -> None:
-    assert [Numerics(device=device).batched for device in ("cpu", "mps", "cuda", "cuda:3")] == [
+    assert [Numerics(device=device).vectorized for device in ("cpu", "mps", "cuda", "cuda:3")] == [
         False,
         False,
         True,
         True,
     ]
-    assert Numerics(together=True).batched
+    assert Numerics(vectorize=True).vectorized
 
 
 # ---- the work, by hand: two operations for every multiplication of a convolution or a linear layer

@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from ddsweep import device
 from ddsweep.data import Dataset
 from ddsweep.distill.synthetic import Synthetic
-from ddsweep.nn import passes
+from ddsweep.nn import microbatches
 
 
 def noise(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -82,12 +82,12 @@ def cross_entropy(logits: Tensor, label: int) -> Tensor:
 
 def bound_passes(monkeypatch: pytest.MonkeyPatch, images: int, size: int = 8) -> None:
     """Let a CPU take so many images of ``size`` × ``size`` at once."""
-    monkeypatch.setitem(passes.PIXELS, "cpu", images * size**2)
+    monkeypatch.setitem(microbatches.PIXELS, "cpu", images * size**2)
 
 
 def bound_memory(monkeypatch: pytest.MonkeyPatch, images: int, size: int = 8) -> None:
     """Let the CPU have room for the graph of so many images."""
-    memory = images * size**2 * passes.GRAPH_BYTES * passes.SHARE
+    memory = images * size**2 * microbatches.GRAPH_BYTES * microbatches.SHARE
     monkeypatch.setattr(device, "memory", lambda where: memory)
 
 

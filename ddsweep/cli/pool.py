@@ -15,7 +15,7 @@ def pool(as_json: Json = False) -> None:
     from ddsweep.cli import display
     from ddsweep.pretrained import inventory, spec
 
-    found, users = inventory.holdings(), overview.users()
+    found, users = inventory.entries(), overview.users()
     used = [users.get(one.spec, []) if one.spec else [] for one in found]
     if as_json:
         records = [inventory.as_record(one, sweeps) for one, sweeps in zip(found, used, strict=True)]

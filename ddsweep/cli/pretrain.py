@@ -90,7 +90,7 @@ def _train(source: str, choices: dict[str, Any], device: str) -> None:
     with interrupt.saving() as checkpoints, display.several(len(needs)) as begin:
         for one, wanted in needs.items():
             training.ensure(one, wanted, dataset, begin(one.title), checkpoints)
-            accuracy = inventory.of(one.folder).accuracy
+            accuracy = inventory.read(one.folder).accuracy
             shown = (f"{epoch} ({_percent(accuracy[epoch])})" for epoch in sorted(wanted))
             typer.echo(f"{one.title}: epochs {' '.join(shown)}")
 

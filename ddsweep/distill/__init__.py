@@ -1,1 +1,1 @@
-"""Distillation: matching losses, the guidance of pre-trained models, and the loop that joins them."""
+"""Distillation: matching losses, the guidance of pre-trained models, and the loop that combines them."""

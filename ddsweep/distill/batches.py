@@ -1,4 +1,4 @@
-"""What the classes compare in one step: real images and an augmentation, drawn for each class."""
+"""The batches of one step: for each class, random real images and an augmentation shared with its synthetic images."""
 
 from __future__ import annotations
 
@@ -19,59 +19,60 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """Of some classes, in their order; nothing lies on the device yet.
+class ClassBatches:
+    """The random choices for some consecutive classes; images are gathered on the device on access.
 
     Attributes:
         labels: the classes.
-        real: of each, the indices of its distinct real images, on the CPU.
-        changes: of each, the augmentation that its real and its synthetic images share.
+        indices: for each class, the indices of its distinct real images, on the CPU.
+        augmentations: for each class, the augmentation that its real and its synthetic images share.
     """
 
     labels: list[int]
-    real: list[Int64[Tensor, " _n"]]
-    changes: list[augment.Params]
+    indices: list[Int64[Tensor, " _n"]]
+    augmentations: list[augment.Params]
 
     @property
     def counts(self) -> list[int]:
-        """Real images of each class."""
-        return [len(indices) for indices in self.real]
+        """Number of real images of each class."""
+        return [len(indices) for indices in self.indices]
 
-    def portions(self, enough: int) -> Iterator[Drawn]:
-        """The same in parts of consecutive classes, each as short as it can be with ``enough`` real images."""
-        first = images = 0
-        for index, count in enumerate(self.counts, start=1):
-            images += count
-            if images >= enough or index == len(self.labels):
-                yield Drawn(self.labels[first:index], self.real[first:index], self.changes[first:index])
-                first, images = index, 0
+    def split(self, images: int) -> Iterator[ClassBatches]:
+        """Yield parts of consecutive classes, each as short as possible with at least ``images`` real images."""
+        first = total = 0
+        for end, count in enumerate(self.counts, start=1):
+            total += count
+            if total >= images or end == len(self.labels):
+                part = slice(first, end)
+                yield ClassBatches(self.labels[part], self.indices[part], self.augmentations[part])
+                first, total = end, 0
 
-    def of_real(self, dataset: Dataset) -> Float[Tensor, "n c h w"]:
-        """The real images, augmented, class by class."""
-        indices = copy_to(torch.cat(self.real), dataset.labels.device)
-        return augment.apply_by_class(dataset.images[indices], self.counts, self.changes)
+    def real(self, dataset: Dataset) -> Float[Tensor, "n c h w"]:
+        """Return the real images, augmented, class by class."""
+        indices = copy_to(torch.cat(self.indices), dataset.labels.device)
+        return augment.apply_by_class(dataset.images[indices], self.counts, self.augmentations)
 
-    def of_synthetic(self, synthetic: Synthetic) -> Float[Tensor, "m c h w"]:
-        """The synthetic images, augmented, class by class; gradients flow."""
+    def synthetic(self, synthetic: Synthetic) -> Float[Tensor, "m c h w"]:
+        """Return the synthetic images, augmented, class by class; gradients flow through."""
         first, last, ipc = self.labels[0], self.labels[-1], synthetic.ipc
         images = synthetic.images[first * ipc : (last + 1) * ipc]
-        return augment.apply_by_class(images, [ipc] * len(self.labels), self.changes)
+        return augment.apply_by_class(images, [ipc] * len(self.labels), self.augmentations)
 
 
-def draw(dataset: Dataset, labels: Iterable[int], n: int, strategy: str, streams: Streams) -> Drawn:
-    """``n`` real images of each class (all, if there are fewer) and one augmentation.
+def draw(dataset: Dataset, labels: Iterable[int], n: int, strategy: str, streams: Streams) -> ClassBatches:
+    """Draw ``n`` real images (all, if there are fewer) and one augmentation for each class.
 
     Args:
         dataset: the real images.
         labels: consecutive classes.
-        n: images of each.
+        n: images per class.
         strategy: operations of the augmentation.
         streams: ``batch`` draws images, ``augment`` draws augmentations.
 
     Raises:
-        UserError: an operation that does not exist.
+        UserError: ``strategy`` has an unknown operation.
     """
     labels = list(labels)
-    real = [dataset.draw(label, n, streams.batch) for label in labels]
-    changes = [augment.draw(streams.augment, 1, dataset.size, strategy, shared=True) for _ in labels]
-    return Drawn(labels, real, changes)
+    indices = [dataset.draw(label, n, streams.batch) for label in labels]
+    augmentations = [augment.draw(streams.augment, 1, dataset.size, strategy, shared=True) for _ in labels]
+    return ClassBatches(labels, indices, augmentations)

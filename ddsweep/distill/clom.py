@@ -1,76 +1,61 @@
 """The guidance of pre-trained models (PTMs): CLoM within a domain, CCLoM across domains.
 
-Both return an *unweighted* scalar, so that it can be tested, logged and plotted alone: α is applied in the loop and
-nowhere else. Both see clean images (no augmentation), all classes at once, once per step of the images.
+Both return an *unweighted* scalar, so that it can be tested, logged and plotted on its own: α is applied in the loop
+and nowhere else. Both use clean images (no augmentation) of all classes at once, once per step on the images.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
+
+from ddsweep.nn.measure import cross_entropy
 
 
 def clom(
     net: Callable[[Tensor], Tensor], images: Float[Tensor, "syn c h w"], labels: Int64[Tensor, " syn"]
 ) -> Float[Tensor, ""]:
-    """Classification loss of a PTM on the synthetic set (paper, Eq. 5): mean over i of CE(PTM(s_i), y_i).
+    """Return the classification loss of a PTM on the synthetic set (paper, Eq. 5): mean over i of CE(PTM(s_i), y_i).
 
-    The matching loss is a sum over classes and this is a mean over the set, so one image weighs α / |S|.
+    The matching loss is a sum over classes and this is a mean over the set, so one image has the weight α / |S|.
 
     Args:
-        net: images to logits [syn, classes]. Its owner freezes its parameters and chooses its mode (batch-norm PTMs
-            belong in eval mode); neither is touched here.
+        net: maps images to logits [syn, classes]. Its owner freezes its parameters and chooses its mode (PTMs with
+            batch norm belong in eval mode); neither is changed here.
         images: the whole synthetic set, in the normalized space of its dataset.
         labels: its labels, among the PTM's classes.
 
     Returns:
-        The loss without α, with gradient to ``images``.
+        The loss without α, with a gradient to ``images``.
     """
-    return F.cross_entropy(net(images), labels)
+    return cross_entropy(net, images, labels)
 
 
 def cclom(
-    embed: Callable[[Tensor], Tensor],
-    synthetic: Float[Tensor, "syn c h w"],
-    synthetic_labels: Int64[Tensor, " syn"],
-    real: Float[Tensor, "real c h w"],
-    real_labels: Int64[Tensor, " real"],
-    chunk: int = 1024,
-) -> Float[Tensor, ""]:
-    """Contrastive loss of the features of a PTM of another domain (paper, Eq. 6-8).
-
-    L = Σ_ij M_ij D_ij / Σ_ij D_ij, with D_ij = 1 - cos(f(s_i), f(x_j)) and M_ij = 1 where the labels agree, else 0.
-    Gradient flows to the synthetic images through numerator and denominator; the real features carry none.
-    L is 0 when all images of a class point the same way, about 1 / classes when features tell nothing.
-
-    Args:
-        embed: images to features [n, d], the PTM's penultimate layer. Its owner freezes it and chooses its mode.
-        synthetic: the whole synthetic set, in the normalized space of the target dataset.
-        synthetic_labels: its labels.
-        real: target images of all classes; the protocol draws them uniformly with replacement.
-        real_labels: their labels.
-        chunk: real images per forward pass. It bounds memory and does not change the result, as long as ``embed``
-            treats images one by one (not so a batch norm in train mode).
-
-    Returns:
-        The loss without α; nan if every pair points exactly the same way.
-    """
-    with torch.no_grad():
-        references = torch.cat([embed(part) for part in real.split(chunk)])
-    return contrast(embed(synthetic), synthetic_labels, references, real_labels)
-
-
-def contrast(
     synthetic: Float[Tensor, "syn d"],
     synthetic_labels: Int64[Tensor, " syn"],
     real: Float[Tensor, "real d"],
     real_labels: Int64[Tensor, " real"],
 ) -> Float[Tensor, ""]:
-    """CCLoM of features that are known already: those of real images never change, so a pool computes them once."""
-    distance = 1 - F.normalize(synthetic, dim=1) @ F.normalize(real, dim=1).T
+    """Return the contrastive loss of the features of a PTM of another domain (paper, Eq. 6-8).
+
+    L = Σ_ij M_ij D_ij / Σ_ij D_ij, with D_ij = 1 - cos(f(s_i), f(x_j)) and M_ij = 1 if the labels agree, else 0.
+    L is 0 if all features of a class point in one direction, and about 1 / classes if features carry no information.
+
+    Args:
+        synthetic: f(s_i), the features of the whole synthetic set: the input of the PTM's classifier.
+        synthetic_labels: its labels.
+        real: f(x_j), the features of real target images of all classes; the protocol draws the images uniformly with
+            replacement. They never change, so that the pool computes them once (``PretrainedModel.features``).
+        real_labels: their labels.
+
+    Returns:
+        The loss without α; nan if every pair points in exactly the same direction. Its gradient to ``synthetic`` comes
+        from the numerator and the denominator; ``real`` is a constant.
+    """
+    distance = 1 - F.normalize(synthetic, dim=1) @ F.normalize(real.detach(), dim=1).T
     same = synthetic_labels[:, None] == real_labels[None, :]
     return (distance * same).sum() / distance.sum()

@@ -1,4 +1,4 @@
-"""DM: synthetic images whose mean features match those of real images, class by class.
+"""DM: match the mean features of synthetic and real images, class by class.
 
 Zhao & Bilen, "Dataset condensation with distribution matching" (WACV 2023).
 """
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ddsweep.distill.batches import draw
 from ddsweep.distill.synthetic import Synthetic
-from ddsweep.nn import passes
+from ddsweep.nn import microbatches
 from ddsweep.numerics import Numerics
 from ddsweep.rng import Streams
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Settings:
-    """Choices of distribution matching.
+    """Settings of distribution matching.
 
     Attributes:
         batch_real: distinct real images per class and step.
@@ -39,12 +39,12 @@ class Settings:
 
 
 class DistributionMatching:
-    """The matching loss of one network architecture: made once per distillation, used with every network it draws.
+    """The matching loss of one network architecture, made once per distillation and used with all its random networks.
 
     Args:
-        net: the network, the parameters of which its owner draws anew before each episode; they are frozen here.
-        settings: the protocol's numbers.
-        numerics: how it is computed.
+        net: the network; its owner draws its parameters again before each episode. They are frozen here.
+        settings: the settings of the protocol.
+        numerics: precision and compilation.
     """
 
     def __init__(self, net: Network, settings: Settings, numerics: Numerics | None = None) -> None:
@@ -55,40 +55,41 @@ class DistributionMatching:
     def episode(
         self, synthetic: Synthetic, dataset: Dataset, streams: Streams, done: int = 0
     ) -> Iterator[Float[Tensor, ""]]:
-        """The matching loss of one freshly drawn network, yielded once; its mode is set to train.
+        """Yield the one matching loss of a freshly drawn network, which is put into train mode.
 
-        Σ over classes c of ‖mean f(A(T_c)) - mean f(A(S_c))‖², summed over the features f = ``net.embed``; T_c are
-        ``batch_real`` real images and A one augmentation, drawn per class and applied to both. The real side carries
-        no graph.
+        Σ over classes c of ‖mean f(A(T_c)) - mean f(A(S_c))‖², where f = ``net.embed`` are the features, S_c the
+        synthetic images of class c, T_c ``batch_real`` real images of it, and A one augmentation, drawn per class and
+        applied to both. The real side carries no graph.
 
-        Images of several classes go through the network together, as many at once as suit the device. For a network
-        with batch norm that matters: there the statistics are shared by all classes, in train mode, one pass over all
-        real images and one over all synthetic ones.
+        Images of several classes share a micro-batch. A network with batch norm gets all real images as one batch, and
+        all synthetic images as another, because in train mode all classes share the batch statistics.
 
         Args:
-            synthetic: the set being learned, of which ``images`` requires gradient.
+            synthetic: the set being learned; ``images`` requires a gradient.
             dataset: the real images, on the same device.
             streams: ``batch`` draws real images, ``augment`` draws augmentations.
-            done: image steps that are done already: none, or the only one.
+            done: image steps that are done already, 0 or 1.
 
         Raises:
-            UserError: an unknown operation.
+            UserError: the strategy has an unknown operation.
         """
         if done:
             return
         self._net.train()
-        # batch norm must see all classes together; otherwise a pass takes what suits the device, across classes
-        fitting = passes.images_per_pass(dataset.size, synthetic.images.device)
-        enough = sys.maxsize if passes.mixes(self._net) else fitting
-        drawn = draw(dataset, range(synthetic.classes), self._settings.batch_real, self._settings.strategy, streams)
-        with torch.no_grad():  # of large images, no more than a few classes are held at a time
-            targets = [self._class_means(some.of_real(dataset), some.counts) for some in drawn.portions(enough)]
-        ours = self._class_means(drawn.of_synthetic(synthetic), [synthetic.ipc] * synthetic.classes)
-        yield (torch.cat(targets) - ours).square().sum()
+        most = microbatches.microbatch_size(dataset.size, synthetic.images.device)
+        if microbatches.uses_batch_statistics(self._net):
+            most = sys.maxsize
+        batches = draw(dataset, range(synthetic.classes), self._settings.batch_real, self._settings.strategy, streams)
+        with torch.no_grad():  # large images of only a few classes are in memory at a time
+            targets = [self._class_means(part.real(dataset), part.counts) for part in batches.split(most)]
+        means = self._class_means(batches.synthetic(synthetic), [synthetic.ipc] * synthetic.classes)
+        yield (torch.cat(targets) - means).square().sum()
 
     def _class_means(self, images: Float[Tensor, "n c h w"], counts: Sequence[int]) -> Float[Tensor, "classes d"]:
-        """Mean feature of each class, in the precision of the images, which lie class by class."""
-        features = passes.through(self._embed, images, whole=passes.mixes(self._net)).to(images.dtype)
+        """Return the mean features of each class, in the dtype of the images, which are in class order."""
+        features = microbatches.apply(self._embed, images, whole=microbatches.uses_batch_statistics(self._net)).to(
+            images.dtype
+        )
         if len(set(counts)) == 1:
             return features.unflatten(0, (len(counts), -1)).mean(dim=1)
         return torch.stack([part.mean(dim=0) for part in features.split(list(counts))])

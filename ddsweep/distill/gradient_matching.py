@@ -1,7 +1,7 @@
-"""DC and DSA: synthetic images whose gradients match those of real images, class by class.
+"""DC and DSA: match the gradients of a network on synthetic and on real images, class by class.
 
 DC: Zhao, Mopuri & Bilen, "Dataset condensation with gradient matching" (ICLR 2021). DSA: Zhao & Bilen, "Dataset
-condensation with differentiable siamese augmentation" (ICML 2021). They differ in the strategy: ``none`` for DC.
+condensation with differentiable siamese augmentation" (ICML 2021). DC is DSA with the strategy ``none``.
 """
 
 from __future__ import annotations
@@ -18,17 +18,19 @@ from torch.func import functional_call, grad, grad_and_value, vmap
 from torch.nn import functional as F
 
 from ddsweep import augment
-from ddsweep.distill.batches import Drawn, draw
+from ddsweep.distill.batches import ClassBatches, draw
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.errors import UserError, closest
-from ddsweep.nn import has_batch_norm, passes
+from ddsweep.nn import has_batch_norm, microbatches
+from ddsweep.nn.measure import cross_entropy
 from ddsweep.numerics import Numerics
 from ddsweep.rng import Streams
 
 if TYPE_CHECKING:
     from ddsweep.data.dataset import Dataset
 
-SECOND_ORDER = 4  # real images that keep as much memory as a synthetic one, which is differentiated twice (2.5 to 4.6)
+# A synthetic image is differentiated twice and takes the memory of about so many real images (measured: 2.5 to 4.6).
+SECOND_ORDER = 4
 BATCH_NORM_IMAGES = 16  # real images per class that set the running statistics
 Metric = Literal["rows", "mse", "cos"]
 EPSILON = 1e-6
@@ -36,16 +38,16 @@ EPSILON = 1e-6
 
 @dataclass(frozen=True)
 class Settings:
-    """Choices of gradient matching; the defaults are those of IPC 10.
+    """Settings of gradient matching; the defaults are those of IPC 10.
 
     Attributes:
         batch_real: distinct real images per class and step.
         strategy: operations of the siamese augmentation joined by ``_``; ``none`` is DC.
-        outer_loops: image steps T with one network.
+        outer_loops: T, the image steps with one network.
         inner_epochs: epochs of the network on the synthetic set between two image steps.
-        batch_train: batch of those epochs.
-        lr_net: their learning rate (plain SGD: no momentum, no weight decay).
-        metric: distance of gradients, ``rows``, ``mse`` or ``cos``: see ``distance``.
+        batch_train: batch size of those epochs.
+        lr_net: learning rate of those epochs (plain SGD: no momentum, no weight decay).
+        metric: distance of gradients, ``rows``, ``mse`` or ``cos`` (see ``distance``).
     """
 
     batch_real: int = 256
@@ -58,12 +60,12 @@ class Settings:
 
 
 class GradientMatching:
-    """The matching losses of one network architecture: made once per distillation, used with every network it draws.
+    """The matching loss of one network architecture, made once per distillation and used with all its random networks.
 
     Args:
-        net: the network, the parameters of which its owner draws anew before each episode.
-        settings: the protocol's numbers.
-        numerics: how it is computed.
+        net: the network; its owner draws its parameters again before each episode.
+        settings: the settings of the protocol.
+        numerics: precision, compilation, and whether classes are vectorized.
 
     Raises:
         UserError: an unknown metric.
@@ -71,83 +73,87 @@ class GradientMatching:
 
     def __init__(self, net: nn.Module, settings: Settings, numerics: Numerics | None = None) -> None:
         if settings.metric not in get_args(Metric):
-            raise UserError(f"metric: no distance {settings.metric!r}; {closest(settings.metric, get_args(Metric))}")
+            raise UserError(
+                f"metric: unknown distance {settings.metric!r}; {closest(settings.metric, get_args(Metric))}"
+            )
         numerics = numerics or Numerics()
-        self._net, self._settings, self._batched = net, settings, numerics.batched
+        self._net, self._settings, self._vectorized = net, settings, numerics.vectorized
         match = partial(_match, net, settings.metric)
-        self._real, self._match = numerics.function(partial(_loss, net)), numerics.function(match)
-        self._real_of_each = numerics.function(vmap(partial(_target, net), in_dims=(None, 0, 0)))
-        self._match_each = numerics.function(vmap(match, in_dims=(None, 0, 0, 0)))
-        self._cross_entropy = numerics.function(partial(_cross_entropy, net))
+        self._class_loss, self._match = numerics.function(partial(_class_loss, net)), numerics.function(match)
+        self._targets = numerics.function(vmap(partial(_gradient, net), in_dims=(None, 0, 0)))
+        self._matches = numerics.function(vmap(match, in_dims=(None, 0, 0, 0)))
+        self._cross_entropy = numerics.function(partial(cross_entropy, net))
 
     def episode(
         self, synthetic: Synthetic, dataset: Dataset, streams: Streams, done: int = 0
     ) -> Iterator[Float[Tensor, ""]]:
-        """The matching losses of one freshly drawn network: T of them, one per image step.
+        """Yield the T matching losses of a freshly drawn network, one per image step.
 
-        Between two yields the caller steps the images, and then the network is trained on them for ``inner_epochs``;
-        not after the last. Each loss is Σ over classes c of
-        distance(∇θ CE(net(A(S_c)), c), ∇θ CE(net(A(T_c)), c)), T_c being ``batch_real`` real images and A one
-        augmentation, drawn per class and applied to both. Its graph reaches back to the augmented images only: their
-        gradient is computed with the loss, class by class, so that no more than one class's second-order graph is
-        held at a time (on a GPU that of all).
+        Between two losses the caller updates the images, and then the network is trained on them for ``inner_epochs``
+        epochs; not after the last. Each loss is Σ over classes c of
+        distance(∇θ CE(net(A(S_c)), c), ∇θ CE(net(A(T_c)), c)), where S_c are the synthetic images of class c, T_c
+        ``batch_real`` real images of it, and A one augmentation, drawn per class and applied to both. The loss is
+        computed together with its gradient to the augmented images, and its graph reaches no further back: the
+        second-order graph of one class is in memory at a time (on a GPU, of as many classes as fit).
 
         Args:
-            synthetic: the set being learned, of which ``images`` is a leaf that requires gradient.
+            synthetic: the set being learned; ``images`` is a leaf that requires a gradient.
             dataset: the real images, on the same device.
             streams: ``batch`` draws real images and shuffles, ``augment`` draws augmentations.
-            done: image steps that are done already: the network, the images and the streams are as they were then.
+            done: image steps that are done already; the network, the images and the streams are in their state then.
 
         Raises:
-            UserError: an unknown operation.
+            UserError: the strategy has an unknown operation.
         """
         optimizer = torch.optim.SGD(self._net.parameters(), lr=self._settings.lr_net)
         self._net.train()
         for loop in range(done, self._settings.outer_loops):
             if loop:
                 self._train(optimizer, synthetic.detached(), streams)
-            _settle_batch_norm(self._net, dataset, streams.batch)
+            _set_running_statistics(self._net, dataset, streams.batch)
             yield self._loss(synthetic, dataset, streams)
 
     def _loss(self, synthetic: Synthetic, dataset: Dataset, streams: Streams) -> Float[Tensor, ""]:
         parameters = {name: value.detach() for name, value in self._net.named_parameters()}
-        drawn = draw(dataset, range(synthetic.classes), self._settings.batch_real, self._settings.strategy, streams)
-        if (at_once := self._at_once(synthetic, dataset)) == 1:
-            pairs = (pair for some in drawn.portions(1) for pair in _pairs(some, synthetic, dataset))
-            return torch.stack([self._one(parameters, *pair) for pair in pairs]).sum()
-        portions = drawn.portions(at_once * self._settings.batch_real)
-        batches = (batch for some in portions for batch in _stacked(_pairs(some, synthetic, dataset)))
-        return torch.stack([self._together(parameters, *batch) for batch in batches]).sum()
+        batches = draw(dataset, range(synthetic.classes), self._settings.batch_real, self._settings.strategy, streams)
+        if (group := self._classes_at_once(synthetic, dataset)) == 1:
+            pairs = (pair for part in batches.split(1) for pair in _pairs(part, synthetic, dataset))
+            return torch.stack([self._loss_of_class(parameters, *pair) for pair in pairs]).sum()
+        parts = batches.split(group * self._settings.batch_real)
+        stacks = (stack for part in parts for stack in _stacked(_pairs(part, synthetic, dataset)))
+        return torch.stack([self._loss_of_classes(parameters, *stack) for stack in stacks]).sum()
 
-    def _at_once(self, synthetic: Synthetic, dataset: Dataset) -> int:
-        """How many classes go as one batch: as many as the memory has room for, in equal groups."""
-        if not self._batched:
+    def _classes_at_once(self, synthetic: Synthetic, dataset: Dataset) -> int:
+        """Return the number of classes per batch: as many as fit in memory, in groups of equal size."""
+        if not self._vectorized:
             return 1
-        room = passes.images_with_graph(dataset.size, synthetic.images.device)
-        most = max(1, room // (self._settings.batch_real + SECOND_ORDER * synthetic.ipc))
-        return passes.in_equal_groups(synthetic.classes, most)
+        most = microbatches.max_images_with_graph(dataset.size, synthetic.images.device)
+        most = max(1, most // (self._settings.batch_real + SECOND_ORDER * synthetic.ipc))
+        return microbatches.group_size(synthetic.classes, most)
 
-    def _one(self, parameters: dict[str, Tensor], ours: Tensor, real: Tensor, label: Tensor) -> Tensor:
-        loss, gradient = self._match(parameters, ours.detach(), self._gradient(parameters, real, label), label)
-        return _Known.apply(ours, loss, gradient)
+    def _loss_of_class(self, parameters: dict[str, Tensor], synthetic: Tensor, real: Tensor, label: Tensor) -> Tensor:
+        target = self._target(parameters, real, label)
+        loss, gradient = self._match(parameters, synthetic.detach(), target, label)
+        return _WithGradient.apply(synthetic, loss, gradient)
 
-    def _together(self, parameters: dict[str, Tensor], ours: Tensor, real: Tensor, label: Tensor) -> Tensor:
-        """The sum over a batch of classes."""
-        loss, gradient = self._match_each(parameters, ours.detach(), self._real_of_each(parameters, real, label), label)
-        return _Known.apply(ours, loss, gradient).sum()
+    def _loss_of_classes(self, parameters: dict[str, Tensor], synthetic: Tensor, real: Tensor, label: Tensor) -> Tensor:
+        """Return the sum over a batch of classes."""
+        targets = self._targets(parameters, real, label)
+        loss, gradient = self._matches(parameters, synthetic.detach(), targets, label)
+        return _WithGradient.apply(synthetic, loss, gradient).sum()
 
-    def _gradient(self, parameters: dict[str, Tensor], real: Tensor, label: Tensor) -> list[Tensor]:
-        """Of the loss on the real images of one class, by parameter.
+    def _target(self, parameters: dict[str, Tensor], real: Tensor, label: Tensor) -> list[Tensor]:
+        """Return the gradient of the loss on the real images of one class, by parameter.
 
-        ``torch.func``, which a batch of classes needs, differentiates so that it could be done again, and that costs:
-        of 256 real images 15 % not compiled, 35 % compiled (CPU).
+        ``torch.func``, which a batch of classes needs, computes gradients that can be differentiated again, at a cost:
+        with 256 real images, 15% more time if not compiled and 35% if compiled (CPU).
         """
         leaves = {name: value.detach().requires_grad_() for name, value in parameters.items()}
 
         def loss(images: Tensor, labels: Tensor) -> Tensor:
-            return self._real(leaves, images, labels)
+            return self._class_loss(leaves, images, labels)
 
-        passes.backward(self._net, loss, real, label.expand(len(real)))
+        microbatches.backward(self._net, loss, real, label.expand(len(real)))
         return [leaf.grad if leaf.grad is not None else torch.zeros_like(leaf) for leaf in leaves.values()]
 
     def _train(self, optimizer: torch.optim.Optimizer, synthetic: Synthetic, streams: Streams) -> None:
@@ -159,34 +165,34 @@ class GradientMatching:
                 synthetic.images, synthetic.labels, settings.batch_train, streams.batch, change
             ):
                 optimizer.zero_grad()
-                passes.backward(self._net, self._cross_entropy, images, labels)
+                microbatches.backward(self._net, self._cross_entropy, images, labels)
                 optimizer.step()
 
 
 class _Pair(NamedTuple):
-    """What one class compares, augmented alike: synthetic images, real images, the label."""
+    """The two sides of one class, with the same augmentation: synthetic images, real images, the label."""
 
-    ours: Tensor
+    synthetic: Tensor
     real: Tensor
     label: Tensor
 
 
-def _pairs(drawn: Drawn, synthetic: Synthetic, dataset: Dataset) -> list[_Pair]:
-    real, ours = drawn.of_real(dataset).split(drawn.counts), drawn.of_synthetic(synthetic).split(synthetic.ipc)
-    labels = torch.arange(drawn.labels[0], drawn.labels[-1] + 1, device=dataset.labels.device)
-    return [_Pair(*one) for one in zip(ours, real, labels, strict=True)]
+def _pairs(batches: ClassBatches, synthetic: Synthetic, dataset: Dataset) -> list[_Pair]:
+    real, ours = batches.real(dataset).split(batches.counts), batches.synthetic(synthetic).split(synthetic.ipc)
+    labels = torch.arange(batches.labels[0], batches.labels[-1] + 1, device=dataset.labels.device)
+    return [_Pair(*pair) for pair in zip(ours, real, labels, strict=True)]
 
 
 def _stacked(pairs: Iterable[_Pair]) -> list[_Pair]:
-    """Batches of classes, [classes, n, c, h, w]: a class with few real images cannot go with one that has more."""
+    """Stack classes to [classes, n, c, h, w]; classes with different numbers of real images cannot be stacked."""
     by_size: dict[int, list[_Pair]] = {}
     for pair in pairs:
         by_size.setdefault(len(pair.real), []).append(pair)
-    return [_Pair(*map(torch.stack, zip(*alike, strict=True))) for alike in by_size.values()]
+    return [_Pair(*map(torch.stack, zip(*group, strict=True))) for group in by_size.values()]
 
 
-class _Known(torch.autograd.Function):
-    """A loss whose gradient to the images is known already."""
+class _WithGradient(torch.autograd.Function):
+    """A loss whose gradient to the images is given."""
 
     @staticmethod
     def forward(ctx: Any, images: Tensor, loss: Tensor, gradient: Tensor) -> Tensor:
@@ -194,41 +200,38 @@ class _Known(torch.autograd.Function):
         return loss.clone()
 
     @staticmethod
-    def backward(ctx: Any, *above: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None]:
         (gradient,) = ctx.saved_tensors
-        return above[0].reshape(above[0].shape + (1,) * (gradient.ndim - above[0].ndim)) * gradient, None, None
+        scale = upstream[0].reshape(upstream[0].shape + (1,) * (gradient.ndim - upstream[0].ndim))
+        return scale * gradient, None, None
 
 
-def _loss(net: nn.Module, parameters: dict[str, Tensor], images: Tensor, label: Tensor) -> Float[Tensor, ""]:
-    """Of images that are all of one class."""
+def _class_loss(net: nn.Module, parameters: dict[str, Tensor], images: Tensor, label: Tensor) -> Float[Tensor, ""]:
+    """Return the mean cross-entropy of images of one class."""
     return F.cross_entropy(functional_call(net, parameters, (images,)), label.expand(len(images)))
 
 
-def _target(net: nn.Module, parameters: dict[str, Tensor], images: Tensor, label: Tensor) -> list[Tensor]:
-    """Gradient of the loss on images of one class."""
-    return list(grad(partial(_loss, net))(parameters, images, label).values())
+def _gradient(net: nn.Module, parameters: dict[str, Tensor], images: Tensor, label: Tensor) -> list[Tensor]:
+    """Return the gradient of the loss on images of one class."""
+    return list(grad(partial(_class_loss, net))(parameters, images, label).values())
 
 
 def _match(
-    net: nn.Module, metric: Metric, parameters: dict[str, Tensor], ours: Tensor, target: list[Tensor], label: Tensor
+    net: nn.Module, metric: Metric, parameters: dict[str, Tensor], images: Tensor, target: list[Tensor], label: Tensor
 ) -> tuple[Float[Tensor, ""], Tensor]:
-    """Distance of the gradient on one class's synthetic images to the target, and its gradient to these images."""
+    """Return the distance of the gradient on the synthetic images of a class to the target, and its image gradient."""
 
-    def apart(images: Tensor) -> Tensor:
-        return distance(_target(net, parameters, images, label), target, metric)
+    def distance_to_target(images: Tensor) -> Tensor:
+        return distance(_gradient(net, parameters, images, label), target, metric)
 
-    gradient, value = grad_and_value(apart)(ours)
+    gradient, value = grad_and_value(distance_to_target)(images)
     return value, gradient
 
 
-def _cross_entropy(net: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    return F.cross_entropy(net(images), labels)
+def _set_running_statistics(net: nn.Module, dataset: Dataset, generator: torch.Generator) -> None:
+    """Update the running statistics once with real images of all classes, then fix them while gradients are compared.
 
-
-def _settle_batch_norm(net: nn.Module, dataset: Dataset, generator: torch.Generator) -> None:
-    """Let real images of all classes move the running statistics once, then hold them while gradients are compared.
-
-    A class's batch would otherwise be normalized by its own statistics, which no net sees in a mixed batch.
+    Otherwise the batch of a class would be normalized by its own statistics, which differ from those of a mixed batch.
     """
     if not has_batch_norm(net):
         return
@@ -242,26 +245,27 @@ def _settle_batch_norm(net: nn.Module, dataset: Dataset, generator: torch.Genera
 
 
 def distance(synthetic: Sequence[Tensor], real: Sequence[Tensor], metric: str = "rows") -> Float[Tensor, ""]:
-    """Distance between two gradients, given as one tensor per parameter.
+    """Return the distance between two gradients, each given as one tensor per parameter.
 
-    ``rows`` (DC's layer-wise distance): Σ over rows a of 1 - <a, b> / (|a|·|b| + 1e-6). A parameter of two or more
-    dimensions has one row per output, the rest flattened; biases and norm weights (one dimension) contribute 0, a row
-    of zeros 1. ``mse``: squared L2 norm of the difference of all parameters. ``cos``: 1 - <a, b> / (|a|·|b| + 1e-6)
-    of all parameters as one vector.
+    - ``rows``, the layer-wise distance of DC: Σ over rows a, b of 1 - <a, b> / (|a|·|b| + 1e-6). A parameter of two or
+      more dimensions has one row per output, with the rest flattened. Biases and norm weights (one dimension)
+      contribute 0, a row of zeros contributes 1.
+    - ``mse``: the squared L2 norm of the difference of all parameters.
+    - ``cos``: 1 - <a, b> / (|a|·|b| + 1e-6) with all parameters as one vector.
 
     Args:
-        synthetic: gradient of the loss on synthetic images; the result is differentiable in it.
-        real: gradient of the loss on real images, same shapes.
-        metric: as above.
+        synthetic: the gradient of the loss on synthetic images; the result is differentiable in it.
+        real: the gradient of the loss on real images, in the same shapes.
+        metric: ``rows``, ``mse`` or ``cos``.
 
     Raises:
-        UserError: no such metric.
+        UserError: unknown ``metric``.
     """
     if metric == "rows":
         pairs = [(a.flatten(1), b.flatten(1)) for a, b in zip(synthetic, real, strict=True) if a.ndim > 1]
         return torch.stack([_cosine_distance(a, b).sum() for a, b in pairs]).sum()
     if metric not in get_args(Metric):
-        raise UserError(f"metric: no distance {metric!r}; {closest(metric, get_args(Metric))}")
+        raise UserError(f"metric: unknown distance {metric!r}; {closest(metric, get_args(Metric))}")
     ours, theirs = (torch.cat([part.flatten() for part in parts]) for parts in (synthetic, real))
     return (ours - theirs).square().sum() if metric == "mse" else _cosine_distance(ours, theirs)
 

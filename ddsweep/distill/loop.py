@@ -1,4 +1,4 @@
-"""The loop that all methods share: matching loss plus α times the guidance of a PTM, one step on the images."""
+"""The loop of all methods: each step on the images minimizes the matching loss plus α times the guidance of a PTM."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from torch import Tensor
 
 from ddsweep import nn
 from ddsweep.checkpoints import Slot
-from ddsweep.distill.clom import clom, contrast
+from ddsweep.distill.clom import cclom, clom
 from ddsweep.distill.metrics import Diverged as Diverged
-from ddsweep.distill.metrics import Journal
-from ddsweep.distill.state import Flight
+from ddsweep.distill.metrics import MetricsLog
+from ddsweep.distill.state import DistillationState
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.errors import UserError
 from ddsweep.numerics import Numerics
@@ -31,19 +31,19 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Matching(Protocol):
-    """A matching loss, made once per distillation for the network of ``Flight``.
+    """A matching loss, made once per distillation for the network of the distillation's state.
 
-    It keeps nothing from one episode to the next, and draws from ``streams`` alone: a distillation that is cut off goes
-    on from the images, the network and the streams, and has to end in the same bits.
+    It keeps nothing from one episode to the next, and draws from ``streams`` only: a distillation resumes from the
+    images, the network and the streams, and must end in the same bits.
     """
 
     def episode(
         self, synthetic: Synthetic, dataset: Dataset, streams: Streams, done: int = 0
     ) -> Iterator[Float[Tensor, ""]]:
-        """The losses of one freshly drawn network, one per image step, without the first ``done``.
+        """Yield the losses of one freshly drawn network, one per image step, without the first ``done``.
 
-        There are ``outer_loops`` of them in all, each a scalar with a gradient to ``synthetic.images``. The caller
-        steps the images between two of them.
+        There are ``outer_loops`` losses in all, each a scalar with a gradient to ``synthetic.images``. Between two of
+        them the caller updates the images.
         """
 
 
@@ -58,71 +58,83 @@ def distill(
 ) -> Synthetic:
     """Learn a synthetic set for ``dataset`` (paper, Eq. 5 and 8).
 
-    Every iteration draws a new random network; DM takes one image step with it, DC and DSA take T and train it on the
+    Every iteration draws a new random network. DM takes one image step with it; DC and DSA take T, and train it on the
     synthetic set in between.
 
     Args:
-        recipe: what, and how.
+        recipe: the experiment.
         dataset: the real images.
         pool: the PTMs; None: no guidance.
-        streams: fresh, of the recipe's seed.
-        tracker: is told what happens.
-        slot: where it goes on from if it was cut off; every image step is a boundary, because one iteration of DC can
-            take a CPU half an hour. At the end it holds the finished set. None: nothing is kept.
-        numerics: how it is computed; default: float32, nothing compiled.
+        streams: unused generators of the recipe's seed.
+        tracker: receives metrics, pictures and progress.
+        slot: stores the checkpoints from which an interrupted distillation resumes. Every image step can be one,
+            because one iteration of DC can take half an hour on a CPU. At the end it holds the finished set. None: no
+            checkpoints.
+        numerics: precision and compilation; default: float32, not compiled.
 
     Raises:
         Diverged: the loss became infinite or not a number.
-        Interrupted: the slot was asked to leave.
+        Interrupted: the slot was asked to stop.
     """
     slot = slot or Slot()
-    drawn = streams.ptm.get_state()
-    flight = Flight.start(recipe, dataset, streams, Journal(recipe, dataset, tracker))
+    ptm_generator = streams.ptm.get_state()
+    state = DistillationState.initial(recipe, dataset, streams, MetricsLog(recipe, dataset, tracker))
     alphas = recipe.ptm_alphas
-    matching = make_matching(recipe, flight.net, numerics or Numerics())
-    resumed = slot.resume(flight.restore) is not None
-    flight.begin()
-    if flight.step == recipe.iterations:
-        return flight.synthetic.detached()
+    matching = make_matching(recipe, state.net, numerics or Numerics())
+    resumed = slot.resume(state.restore) is not None
+    state.announce()
+    if state.iteration == recipe.iterations:
+        return state.synthetic.detached()
     if resumed and pool is not None:
-        _recall(recipe, pool, dataset, drawn, flight.image_steps)
-    while flight.step < recipe.iterations:
-        if not flight.inside:
-            nn.initialize(flight.net, streams.network)
-        for match in matching.episode(flight.synthetic, dataset, streams, flight.inside):
-            _step(recipe, alphas, match, flight, pool, dataset)
-            if flight.inside > flight.loops:
+        _recompute_features(recipe, pool, dataset, ptm_generator, state.image_steps)
+    while state.iteration < recipe.iterations:
+        if not state.image_step:
+            nn.initialize(state.net, streams.network)
+        for match in matching.episode(state.synthetic, dataset, streams, state.image_step):
+            _step(recipe, alphas, match, state, pool, dataset)
+            if state.image_step > state.outer_loops:
                 break
-            if flight.inside < flight.loops:
-                slot.offer(flight.state)
-        if flight.inside != flight.loops:
-            raise UserError(f"method: {recipe.method} does not yield {flight.loops} losses per network (outer_loops)")
-        flight.land()
-        if flight.step < recipe.iterations:
-            slot.offer(flight.state)
-    slot.save(flight.state())
-    return flight.synthetic.detached()
+            if state.image_step < state.outer_loops:
+                slot.offer(state.checkpoint)
+        if state.image_step != state.outer_loops:
+            raise UserError(
+                f"method: {recipe.method} does not yield {state.outer_loops} losses per network (outer_loops)"
+            )
+        state.end_iteration()
+        if state.iteration < recipe.iterations:
+            slot.offer(state.checkpoint)
+    slot.save(state.checkpoint())
+    return state.synthetic.detached()
 
 
 def _step(
-    recipe: Recipe, alphas: Mapping[str, float], match: Tensor, flight: Flight, pool: Pool | None, dataset: Dataset
+    recipe: Recipe,
+    alphas: Mapping[str, float],
+    match: Tensor,
+    state: DistillationState,
+    pool: Pool | None,
+    dataset: Dataset,
 ) -> None:
-    """One step on the images; ``alphas`` has the weight α of each PTM architecture."""
+    """Take one step on the images; ``alphas`` maps each PTM architecture to its weight α."""
     if pool is None:
         loss = match
-        flight.journal.add(match)
+        state.metrics.add(match)
     else:
-        model, chosen = _draw(recipe, pool, dataset, flight.streams.ptm)
-        term = _guidance(model, flight.synthetic, dataset, chosen)
-        loss = match + alphas[model.arch] * term
-        flight.journal.add(match, term)
-    (flight.synthetic.images.grad,) = torch.autograd.grad(loss, [flight.synthetic.images])
-    flight.optimizer.step()
-    flight.inside += 1
+        model, indices = _draw(recipe, pool, dataset, state.streams.ptm)
+        guidance = _guidance(model, state.synthetic, dataset, indices)
+        loss = match + alphas[model.arch] * guidance
+        state.metrics.add(match, guidance)
+    (state.synthetic.images.grad,) = torch.autograd.grad(loss, [state.synthetic.images])
+    state.optimizer.step()
+    state.image_step += 1
 
 
 def make_matching(recipe: Recipe, net: nn.Network, numerics: Numerics) -> Matching:
-    """The matching loss of the recipe's method."""
+    """Return the matching loss of the recipe's method.
+
+    Raises:
+        UserError: a plugin's method returns something without an ``episode``.
+    """
     made = METHODS[recipe.method].make(net, numerics, recipe.numbers)
     if not isinstance(made, Matching):
         raise UserError(f"method: {recipe.method} makes {type(made).__name__}, which has no episode")
@@ -132,7 +144,7 @@ def make_matching(recipe: Recipe, net: nn.Network, numerics: Numerics) -> Matchi
 def _draw(
     recipe: Recipe, pool: Pool, dataset: Dataset, generator: torch.Generator
 ) -> tuple[PretrainedModel, Int64[Tensor, " k"] | None]:
-    """The PTM of one image step, and for CCLoM the real images it compares with."""
+    """Draw the PTM of one image step and, for CCLoM, the indices of the real images to compare with."""
     model = pool.draw(generator)
     if recipe.regularizer == "clom":
         return model, None
@@ -140,24 +152,25 @@ def _draw(
 
 
 def _guidance(
-    model: PretrainedModel, synthetic: Synthetic, dataset: Dataset, chosen: Int64[Tensor, " k"] | None
+    model: PretrainedModel, synthetic: Synthetic, dataset: Dataset, indices: Int64[Tensor, " k"] | None
 ) -> Float[Tensor, ""]:
-    """CLoM or CCLoM of a PTM on the clean images of all classes: unweighted, so that it can be read alone."""
-    if chosen is None:
+    """Return CLoM or CCLoM of a PTM on the clean images of all classes, without the weight α."""
+    if indices is None:
         return clom(model, synthetic.images, synthetic.labels)
-    real, labels = model.features(dataset, chosen), dataset.labels[copy_to(chosen, dataset.labels.device)]
-    return contrast(model.embed(synthetic.images), synthetic.labels, real, labels)
+    real, labels = model.features(dataset, indices), dataset.labels[copy_to(indices, dataset.labels.device)]
+    return cclom(model.embed(synthetic.images), synthetic.labels, real, labels)
 
 
-def _recall(recipe: Recipe, pool: Pool, dataset: Dataset, drawn: Tensor, steps: int) -> None:
-    """Look again at the real images of the first ``steps`` image steps: the PTMs' features are not in the checkpoint.
+def _recompute_features(recipe: Recipe, pool: Pool, dataset: Dataset, ptm_generator: Tensor, steps: int) -> None:
+    """Compute the real features of the first ``steps`` image steps again: they are not in the checkpoint.
 
-    They may take gigabytes, and each is computed once; but to the last bit only among the same others, hence in the
-    order of the draws, which begin at the generator state ``drawn``.
+    They can take gigabytes, and each image is computed once. The last bits of its features depend on the other images
+    of its batch, so the same batches are computed in the order of the draws, starting from the generator state
+    ``ptm_generator``.
     """
     generator = torch.Generator()
-    generator.set_state(drawn)
+    generator.set_state(ptm_generator)
     for _ in range(steps):
-        model, chosen = _draw(recipe, pool, dataset, generator)
-        if chosen is not None:
-            model.remember(dataset, chosen)
+        model, indices = _draw(recipe, pool, dataset, generator)
+        if indices is not None:
+            model.cache_features(dataset, indices)

@@ -1,4 +1,4 @@
-"""ddsweep's own matching losses, made of the numbers of a recipe (``table.Method.source``)."""
+"""Make ddsweep's own matching losses from the numbers of a recipe (``registry.methods.Method.source``)."""
 
 from __future__ import annotations
 
@@ -14,15 +14,23 @@ if TYPE_CHECKING:
 
 
 def features(net: Network, *, batch_real: int, dsa_strategy: str, numerics: Numerics) -> DistributionMatching:
-    """DM."""
+    """Return the matching loss of DM."""
     return DistributionMatching(net, distribution_matching.Settings(batch_real, dsa_strategy), numerics)
 
 
 def gradients(
-    net: Network, *, batch_real: int, outer_loops: int, inner_epochs: int, batch_train: int, lr_net: float,
-    distance: Metric, numerics: Numerics, dsa_strategy: str = "none",
-) -> GradientMatching:  # fmt: skip
-    """DSA; DC is the same without a strategy."""
+    net: Network,
+    *,
+    batch_real: int,
+    outer_loops: int,
+    inner_epochs: int,
+    batch_train: int,
+    lr_net: float,
+    distance: Metric,
+    numerics: Numerics,
+    dsa_strategy: str = "none",
+) -> GradientMatching:
+    """Return the matching loss of DSA, or of DC, which is the same without augmentation."""
     settings = gradient_matching.Settings(
         batch_real, dsa_strategy, outer_loops, inner_epochs, batch_train, lr_net, distance
     )

@@ -1,4 +1,4 @@
-"""What a distillation tells its tracker, and the sums that it has not told yet."""
+"""What a distillation reports to its tracker: mean losses, speed, pictures, progress."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 class Diverged(Exception):
-    """The loss is no longer a number: a finding about the recipe, not an accident."""
+    """The loss is infinite or not a number: a result of the recipe, not an error of the program."""
 
 
-class Journal:
-    """Tells the tracker, without making the device wait: sums stay on it until they are logged."""
+class MetricsLog:
+    """Reports to the tracker about 100 times per distillation; in between, losses stay on the device unread."""
 
     def __init__(self, recipe: Recipe, dataset: Dataset, tracker: Tracker) -> None:
         self._recipe, self._dataset, self._tracker = recipe, dataset, tracker
@@ -34,13 +34,17 @@ class Journal:
         self._began, self._begun_at = time.monotonic(), 0
 
     def state(self) -> State:
-        """What was not logged yet."""
+        """Return the losses that were not logged yet, for a checkpoint."""
         tensors = {"terms": torch.stack(self._terms)} if self._terms else {}
         facts = {"terms": len(self._terms), "begun_at": self._begun_at, "seconds": time.monotonic() - self._began}
         return State(tensors, facts)
 
     def restore(self, state: State) -> None:
-        """Put it back. Raises Damaged, and has changed nothing, when it is not there."""
+        """Restore ``state()``.
+
+        Raises:
+            Damaged: something is missing; nothing has changed.
+        """
         try:
             count, begun_at, seconds = (state.facts[name] for name in ("terms", "begun_at", "seconds"))
             terms = state.tensors["terms"] if count else torch.empty(0)
@@ -50,28 +54,32 @@ class Journal:
         self._began, self._begun_at = time.monotonic() - seconds, begun_at
 
     def rewind(self, step: int) -> None:
-        """The distillation begins, or goes on after ``step`` iterations: what was told of later ones comes again."""
+        """Start, or resume after ``step`` iterations: metrics of later iterations are going to be logged again."""
         self._tracker.rewind(step)
 
     def show(self, synthetic: Synthetic, step: int) -> None:
-        """Show the set if it is worth a picture after ``step`` iterations."""
+        """Show the set if ``step`` iterations are 0, 1, 2, 3 or 4 quarters of the distillation."""
         if step in self._shown:
             images = pictures.by_class(self._dataset.denormalize(synthetic.images.detach()), synthetic.ipc)
             self._tracker.image("synthetic", pictures.grid(images, self._dataset.classes), step)
 
     def add(self, *terms: Tensor) -> None:
-        """One image step: the matching loss, and the unweighted term of the PTM if there is one."""
+        """Record one image step: the matching loss and, with a PTM, its unweighted term."""
         self._terms.append(torch.stack([term.detach() for term in terms]))
 
-    def step(self, synthetic: Synthetic, step: int) -> None:
-        """One iteration is done. Raises Diverged when a loss that is logged now is no number."""
+    def end_iteration(self, synthetic: Synthetic, step: int) -> None:
+        """Report that ``step`` iterations are done.
+
+        Raises:
+            Diverged: a mean loss that is logged now is not finite.
+        """
         self._tracker.progress("distill", step, self._recipe.iterations)
         if step % self._every == 0 or step == self._recipe.iterations:
             self._log(step)
         self.show(synthetic, step)
 
     def _log(self, step: int) -> None:
-        means = torch.stack(self._terms).mean(0).tolist()  # the one place where the host waits
+        means = torch.stack(self._terms).mean(0).tolist()  # the only place where the host waits for the device
         if not all(math.isfinite(mean) for mean in means):
             raise Diverged(f"the loss is {means[0]} at step {step} of {self._recipe.iterations}")
         elapsed = max(time.monotonic() - self._began, 1e-9)

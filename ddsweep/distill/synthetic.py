@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Synthetic:
-    """A synthetic set in class-major order: label i is repeated ``ipc`` times.
+    """A synthetic set in class-major order: each label appears ``ipc`` times in a row.
 
     Attributes:
         images: [classes·ipc, c, h, w] in the normalized space of its dataset; never clamped.
@@ -31,27 +31,23 @@ class Synthetic:
 
     @property
     def classes(self) -> int:
-        """How many classes it has."""
+        """Number of classes."""
         return len(self.labels) // self.ipc
 
-    def of_class(self, label: int) -> Float[Tensor, "ipc c h w"]:
-        """The images of one class: a view, through which gradients flow."""
-        return self.images[label * self.ipc : (label + 1) * self.ipc]
-
     def detached(self) -> Synthetic:
-        """The same set without the graph."""
+        """Return the same set without the autograd graph."""
         return Synthetic(self.images.detach(), self.labels, self.ipc)
 
 
 def read(path: Path) -> tuple[Synthetic, dict[str, str]]:
-    """A stored set, ``runs/KEY/synthetic.safetensors``, and what is written beside it (``trial.save``)."""
+    """Read ``runs/KEY/synthetic.safetensors``: the set and its metadata (``trial.save``)."""
     with safe_open(path, "pt") as file:
         metadata = file.metadata()
         return Synthetic(file.get_tensor("images"), file.get_tensor("labels"), int(metadata["ipc"])), metadata
 
 
 def initial(dataset: Dataset, ipc: int, init: Literal["noise", "real"], generator: torch.Generator) -> Synthetic:
-    """A new synthetic set: N(0, 1) noise, or distinct real images of each class drawn at random.
+    """Return a new synthetic set: N(0, 1) noise, or distinct real images of each class drawn at random.
 
     Raises:
         ValueError: a class has fewer than ``ipc`` images and ``init`` is ``real``.

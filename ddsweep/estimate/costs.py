@@ -108,8 +108,8 @@ class Prices:
         from ddsweep.trial import rule_for
 
         found, rule = self._of(work.Evaluating.of(recipe, arch), Evaluated), rule_for(recipe, arch)
-        tests = sum(rule.tested(done) for done in range(1, rule.passes + 1))
-        return found.warm_up + recipe.eval_nets * (found.build + rule.passes * found.step + tests * found.test)
+        tests = sum(rule.is_tested(done) for done in range(1, rule.total_epochs + 1))
+        return found.warm_up + recipe.eval_nets * (found.build + rule.total_epochs * found.step + tests * found.test)
 
     def job(self, recipe: Recipe) -> Job:
         """A cell as the agents see it; without what happens only once."""

@@ -16,7 +16,7 @@ from ddsweep.distill.synthetic import Synthetic, initial
 from ddsweep.estimate.work import is_at_hand
 from ddsweep.nn import foundation
 from ddsweep.pretrained.pool import Pool, PretrainedModel
-from ddsweep.pretrained.renormalize import Lens, pixels, restated
+from ddsweep.pretrained.renormalize import InputTransform, to_pixels, to_source_statistics
 from ddsweep.recipe import Recipe
 from ddsweep.registry.datasets import FOLDER_PREFIX, at_size, info
 from ddsweep.registry.image_folders import folder_tree, held_out
@@ -124,20 +124,24 @@ def guide(recipe: Recipe, target: Dataset, source: Dataset | None) -> Pool | Non
     if not recipe.ptm_archs:
         return None
     if row := FOUNDATIONS.get(recipe.source):
-        return Pool([[PretrainedModel(row.name, _foundation(row).to(target.labels.device), pixels(target), row.size)]])
+        return Pool(
+            [[PretrainedModel(row.name, _foundation(row).to(target.labels.device), to_pixels(target), row.size)]]
+        )
     assert source is not None
     net = nn.build(
         recipe.ptm_archs, channels=source.channels, classes=len(source.classes), size=source.size, width=recipe.width,
         generator=rng.generator(0, "estimate"),
     ).to(target.labels.device)  # fmt: skip
-    lens = restated(target, source) if recipe.ptm_statistics == "source" else Lens(source.channels)
-    return Pool([[PretrainedModel(recipe.ptm_archs, net.requires_grad_(False).eval(), lens)]])
+    transform = (
+        to_source_statistics(target, source) if recipe.ptm_statistics == "source" else InputTransform(source.channels)
+    )
+    return Pool([[PretrainedModel(recipe.ptm_archs, net.requires_grad_(False).eval(), transform)]])
 
 
 def _foundation(row: Foundation) -> foundation.FoundationModel:
     generator = rng.generator(0, "estimate")
     with torch.device("meta"):
-        shapes = foundation.FORMS[row.name].make().state_dict()
+        shapes = foundation.LOADERS[row.name].make().state_dict()
     names = [name for name in shapes if not name.endswith(foundation.COUNTERS)]
     weights = {name: 0.02 * torch.rand(shapes[name].shape, generator=generator) for name in names}
     return foundation.build(row, {**weights, **{name: torch.zeros(()) for name in shapes if name not in weights}})

@@ -21,11 +21,11 @@ from ddsweep.distill.loop import Diverged, distill
 from ddsweep.estimate import fixtures, work
 from ddsweep.estimate.timing import Pace, Watch, affordable
 from ddsweep.estimate.work import Distilled, Evaluated, Finding, Read, Trained
-from ddsweep.evaluate import Rule, at_once, evaluate
+from ddsweep.evaluate import Rule, networks_at_once, evaluate
 from ddsweep.nn.measure import class_accuracy
 from ddsweep.numerics import Choice, Numerics, Precision, wanted
 from ddsweep.pretrained import spec, training
-from ddsweep.pretrained.pool import KEPT
+from ddsweep.pretrained.pool import FEATURE_BYTES
 from ddsweep.pretrained.spec import Spec
 from ddsweep.trackers.disk import DiskTracker
 
@@ -139,7 +139,14 @@ class Bench:
         pace = self._pace(distillation.run, numerics, len(found.classes), FEWEST)
         look, features = distillation.look(self._timed, self._seconds)
         return Distilled(
-            pace.steps[0], pace.steps[-1], pace.warm_up, pace.cold, look, features, KEPT, *astuple(distillation.opening)
+            pace.steps[0],
+            pace.steps[-1],
+            pace.warm_up,
+            pace.cold,
+            look,
+            features,
+            FEATURE_BYTES,
+            *astuple(distillation.opening),
         )
 
     def _source(self, recipe: Recipe) -> Dataset | None:
@@ -153,7 +160,7 @@ class Bench:
         run = partial(self._evaluate, recipe, replace(rule, epochs=max(SHORTEST, rule.epochs), checks=1), found.dataset)
         pace = self._pace(run, numerics, len(found.dataset.classes), FEWEST)
         batch, size = min(rule.batch, len(found.dataset.classes) * recipe.ipc), found.dataset.size
-        together = at_once(recipe.eval_nets, batch, size, found.dataset.labels.device, numerics)
+        together = networks_at_once(recipe.eval_nets, batch, size, found.dataset.labels.device, numerics)
         pace = pace.times(1 / together)  # a pass of so many networks
         build, test, _ = self._network(recipe.arch, recipe.width, found)
         return Evaluated(pace.steps[0], pace.warm_up, pace.cold, build, test)

@@ -1,4 +1,4 @@
-"""How good is a synthetic set? Train fresh networks on it and test them on the original test set."""
+"""Evaluation of a synthetic set: train fresh networks on it, and test them on the original test set."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ddsweep.evaluate.training import DECAY as DECAY
 from ddsweep.evaluate.training import MOMENTUM as MOMENTUM
 from ddsweep.evaluate.training import WEIGHT_DECAY as WEIGHT_DECAY
 from ddsweep.evaluate.training import Score as Score
-from ddsweep.nn import passes
+from ddsweep.nn import microbatches
 from ddsweep.numerics import Numerics
 
 if TYPE_CHECKING:
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What came of it, as fractions.
+    """The result of an evaluation, as fractions.
 
     Attributes:
         accuracies: test accuracy of each network.
-        class_accuracy: accuracy on each class, mean over the networks.
+        class_accuracy: test accuracy on each class, mean over the networks.
     """
 
     accuracies: list[float]
@@ -43,12 +43,12 @@ class Evaluation:
 
     @property
     def mean(self) -> float:
-        """Mean accuracy."""
+        """Mean accuracy over the networks."""
         return statistics.fmean(self.accuracies)
 
     @property
     def std(self) -> float:
-        """Standard deviation over the networks with ddof 0, as every published table of the field has it."""
+        """Standard deviation over the networks, with ddof 0 as in the published tables of the field."""
         return statistics.pstdev(self.accuracies)
 
 
@@ -65,58 +65,60 @@ def evaluate(
     slots: Callable[[int], Slot] | None = None,
     numerics: Numerics | None = None,
 ) -> Evaluation:
-    """Train ``n`` fresh networks on a synthetic set; test each on the whole test set.
+    """Train ``n`` fresh networks on a synthetic set, and test each on the whole test set.
 
-    ``generator`` is moved by one draw, from which network i derives a generator of its own: network i is the same
-    whatever ``n`` is.
+    One number is drawn from ``generator``, from which network i derives a generator of its own, so that network i does
+    not depend on ``n``.
 
     Args:
-        synthetic: the set, in the normalized space of ``dataset``; the networks live on its device.
-        dataset: whose test images count.
+        synthetic: the set, in the normalized space of ``dataset``; the networks are trained on its device.
+        dataset: the dataset whose test images are used.
         arch: a name of ``nn.names()``.
-        n: networks.
-        generator: randomness of the evaluation, on the CPU.
-        rule: how to train: one of ``RULES`` by name, with the augmentation that suits the dataset, or numbers of one's
-            own as a ``Rule``.
+        n: number of networks.
+        generator: the random generator of the evaluation, on the CPU.
+        rule: how to train: one of ``RULES`` by name, with the augmentation of the dataset, or a ``Rule`` with other
+            numbers.
         width: channels of a ConvNet, see ``nn.build``.
-        progress: called with (epochs done, epochs in all) over all networks, every ten epochs or so.
-        slots: where network i, or those from i on, go on from if cut off, and the scores are kept. None: nowhere.
-        numerics: how it is computed, and whether the networks are trained one by one; default: float32, nothing
-            compiled.
+        progress: called with (epochs done, total epochs) over all networks, about every ten epochs.
+        slots: maps i to the slot of network i (or of the group that begins with it), which stores the checkpoints from
+            which an interrupted training resumes, and finally the scores. None: no checkpoints.
+        numerics: precision, compilation, and whether networks are vectorized; default: float32, not compiled.
 
     Raises:
-        UserError: an unknown operation, network or rule.
-        Interrupted: a slot was asked to leave.
+        UserError: unknown operation, network or rule.
+        Interrupted: a slot was asked to stop.
     """
     if isinstance(rule, str):
         rule = named(rule, dataset.strategy, dataset.name, arch)
     seed, numerics = int(torch.randint(2**62, (), generator=generator)), numerics or Numerics()
     shape = {"channels": dataset.channels, "classes": len(dataset.classes), "size": dataset.size, "width": width}
     images = synthetic.images
-    together = at_once(n, min(rule.batch, len(images)), images.shape[-1], images.device, numerics)
+    group = networks_at_once(n, min(rule.batch, len(images)), images.shape[-1], images.device, numerics)
     trainer, scores = Trainer(synthetic, dataset, rule, numerics), []
-    for first in range(0, n, together):
-        own = [rng.generator(seed, "net", index) for index in range(first, min(first + together, n))]
-        nets = [nn.build(arch, **shape, generator=one).to(synthetic.images.device) for one in own]
-        report = partial(_report, progress, first * rule.passes, n * rule.passes, len(own)) if progress else None
+    for first in range(0, n, group):
+        own = [rng.generator(seed, "net", index) for index in range(first, min(first + group, n))]
+        nets = [nn.build(arch, **shape, generator=own_generator).to(images.device) for own_generator in own]
+        report = (
+            partial(_report, progress, first * rule.total_epochs, n * rule.total_epochs, len(own)) if progress else None
+        )
         scores += trainer.train(nets, own, report, slots(first) if slots else None)
     by_class = torch.tensor([score.by_class for score in scores], dtype=torch.float64).mean(dim=0)
     return Evaluation([score.accuracy for score in scores], by_class.tolist())
 
 
-def at_once(n: int, batch: int, size: int, device: torch.device, numerics: Numerics) -> int:
-    """How many of ``n`` networks are trained as one module: as many as the memory has room for, in equal groups.
+def networks_at_once(n: int, batch: int, size: int, device: torch.device, numerics: Numerics) -> int:
+    """Return how many of ``n`` networks are trained as one module: as many as fit in memory, in groups of equal size.
 
     Args:
-        n: networks.
-        batch: images of a batch.
-        size: their height and width.
-        device: where they lie.
-        numerics: whether networks go together at all.
+        n: number of networks.
+        batch: images per batch.
+        size: height and width of the images in pixels.
+        device: the device that trains.
+        numerics: whether networks are vectorized at all; if not, the result is 1.
     """
-    if not numerics.batched:
+    if not numerics.vectorized:
         return 1
-    return passes.in_equal_groups(n, passes.images_with_graph(size, device) // batch)
+    return microbatches.group_size(n, microbatches.max_images_with_graph(size, device) // batch)
 
 
 def _report(progress: Callable[[int, int], None], before: int, total: int, networks: int, done: int) -> None:

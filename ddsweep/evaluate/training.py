@@ -1,4 +1,4 @@
-"""Networks in training on a synthetic set: where they are, and how they go on after they were cut off."""
+"""The state of networks that are trained on a synthetic set, with their checkpoints."""
 
 from __future__ import annotations
 
@@ -16,39 +16,47 @@ MOMENTUM, WEIGHT_DECAY, DECAY = 0.9, 5e-4, 0.1
 
 @dataclass(frozen=True)
 class Score:
-    """One test of one network, as fractions of all test images and of those of each class."""
+    """The result of one test of one network, as fractions.
+
+    Attributes:
+        accuracy: accuracy on all test images.
+        by_class: accuracy on the test images of each class.
+    """
 
     accuracy: float
     by_class: list[float]
 
 
 class Generators:
-    """The generators of several networks; their state is a row each."""
+    """The generators of several networks as one; their state has one row per network."""
 
-    def __init__(self, each: Sequence[torch.Generator]) -> None:
-        self.each = list(each)
+    def __init__(self, generators: Sequence[torch.Generator]) -> None:
+        self.generators = list(generators)
+
+    def __len__(self) -> int:
+        return len(self.generators)
 
     def get_state(self) -> Tensor:
-        """Where they stand."""
-        return torch.stack([one.get_state() for one in self.each])
+        """Return the states, stacked."""
+        return torch.stack([generator.get_state() for generator in self.generators])
 
     def set_state(self, state: Tensor) -> None:
-        """Go on from there."""
-        for one, row in zip(self.each, state, strict=True):
-            one.set_state(row.clone())
+        """Restore ``get_state()``."""
+        for generator, row in zip(self.generators, state, strict=True):
+            generator.set_state(row.clone())
 
 
 @dataclass
 class Training:
-    """One network, or several as one module, in training.
+    """One network in training, or several as one module.
 
     Attributes:
-        net: the network, or ``nn.Together``.
-        optimizer: its own.
-        generators: of each network: it shuffles and augments.
+        net: the network, or ``nn.StackedNetworks``.
+        optimizer: its optimizer.
+        generators: one for each network, which shuffles and augments.
         rule: how they are trained.
-        done: passes that are done.
-        best: of each network the test that counts so far; of equal ones the first.
+        done: epochs that are done.
+        best: for each network, the test that counts so far; of equal ones the first.
     """
 
     net: torch.nn.Module
@@ -59,44 +67,50 @@ class Training:
     best: list[Score] = field(default_factory=list)
 
     @classmethod
-    def of(cls, net: torch.nn.Module, generators: Sequence[torch.Generator], rule: Rule) -> Training:
-        """Before the first pass."""
+    def initial(cls, net: torch.nn.Module, generators: Sequence[torch.Generator], rule: Rule) -> Training:
+        """Return the state before the first epoch."""
         return cls(net, _optimizer(net, rule.lr), Generators(generators), rule)
 
-    def begin_pass(self) -> None:
-        """The rate falls before one of them."""
-        if self.done == self.rule.fall:
-            self.optimizer = _fall(self.optimizer, self.net, self.rule)
+    def begin_epoch(self) -> None:
+        """Decay the learning rate if the rule says so, and put the networks into train mode."""
+        if self.done == self.rule.decay_epoch:
+            if self.rule.restart:
+                self.optimizer = _optimizer(self.net, self.rule.lr)
+            _decay(self.optimizer, self.rule)
         self.net.train()
 
-    def end_pass(self) -> int:
-        """How many passes are done now."""
+    def end_epoch(self) -> int:
+        """Count an epoch as done, and return how many are."""
         self.done += 1
         return self.done
 
-    def tested(self, scores: Sequence[Score]) -> None:
-        """Every network was tested."""
+    def record(self, scores: Sequence[Score]) -> None:
+        """Record a test of every network."""
         before = self.best or scores
         self.best = [new if new.accuracy > old.accuracy else old for old, new in zip(before, scores, strict=True)]
 
-    def state(self) -> State:
-        """For a checkpoint; after the last pass only the scores are needed."""
-        finished = self.done == self.rule.passes
+    def checkpoint(self) -> State:
+        """Return a checkpoint; after the last epoch it holds the scores only."""
+        finished = self.done == self.rule.total_epochs
         tensors = {} if finished else of_training(self.net, self.optimizer, self.generators)
         return State(tensors, {"done": self.done, "best": [asdict(score) for score in self.best]})
 
     def restore(self, state: State) -> Training:
-        """Go on from there. Raises Damaged, and has changed nothing, when something is missing."""
+        """Resume from a checkpoint.
+
+        Raises:
+            Damaged: something is missing; nothing has changed.
+        """
         try:
             done, scores = int(state.facts["done"]), [Score(**score) for score in state.facts["best"]]
         except (KeyError, TypeError, ValueError) as error:
-            raise Damaged(f"it does not say how far it is ({error})") from None
-        if len(scores) != len(self.generators.each) and (scores or done >= self.rule.passes):
-            raise Damaged(f"it has {len(scores)} scores of {len(self.generators.each)} networks")
-        if done < self.rule.passes:
+            raise Damaged(f"it does not record its progress ({error})") from None
+        if len(scores) != len(self.generators) and (scores or done >= self.rule.total_epochs):
+            raise Damaged(f"it has {len(scores)} scores of {len(self.generators)} networks")
+        if done < self.rule.total_epochs:
             into_training(state, self.net, self.optimizer, self.generators)
-            if done > self.rule.fall:
-                _slow(self.optimizer, self.rule)
+            if done > self.rule.decay_epoch:
+                _decay(self.optimizer, self.rule)
         self.done, self.best = done, scores
         return self
 
@@ -105,13 +119,6 @@ def _optimizer(net: torch.nn.Module, lr: float) -> torch.optim.SGD:
     return torch.optim.SGD(net.parameters(), lr=lr, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
 
 
-def _fall(optimizer: torch.optim.SGD, net: torch.nn.Module, rule: Rule) -> torch.optim.SGD:
-    if rule.restart:
-        optimizer = _optimizer(net, rule.lr)
-    _slow(optimizer, rule)
-    return optimizer
-
-
-def _slow(optimizer: torch.optim.SGD, rule: Rule) -> None:
+def _decay(optimizer: torch.optim.SGD, rule: Rule) -> None:
     for group in optimizer.param_groups:
         group["lr"] = rule.lr * DECAY

@@ -175,7 +175,7 @@ def _title(folder: Path) -> str:
 
 def _ptm(folder: Path, pool: Path) -> str:
     try:
-        spec = inventory.of(folder).spec
+        spec = inventory.read(folder).spec
     except (ValueError, OSError):  # no weights yet, or not written by ddsweep
         spec = None
     return spec.title if spec else str(folder.relative_to(pool))

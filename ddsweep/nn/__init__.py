@@ -1,8 +1,7 @@
-"""Networks: one table of facts (no torch), one module a family, and ``build``, which makes them by name.
+"""Networks: a table of architectures (without torch), one module per family, and ``build``, which makes one by name.
 
-``nn.build``, ``nn.initialize``, ``nn.has_batch_norm`` and ``nn.Network`` come from ``nn.network``, ``nn.Together`` from
-``nn.together``; both are imported when they are first asked for: the control plane reads the table through this package
-and never loads torch.
+``Network``, ``build``, ``initialize``, ``has_batch_norm`` (``nn.network``) and ``StackedNetworks`` (``nn.stacked``) are
+imported on first use, because the control plane reads the table through this package and never loads torch.
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ if TYPE_CHECKING:
     from ddsweep.nn.network import build as build
     from ddsweep.nn.network import has_batch_norm as has_batch_norm
     from ddsweep.nn.network import initialize as initialize
-    from ddsweep.nn.together import Together as Together
+    from ddsweep.nn.stacked import StackedNetworks as StackedNetworks
 
-LAZY = dict.fromkeys(("Network", "build", "has_batch_norm", "initialize"), "network") | {"Together": "together"}
+LAZY = dict.fromkeys(("Network", "build", "has_batch_norm", "initialize"), "network") | {"StackedNetworks": "stacked"}
 
 
 def __getattr__(name: str) -> Any:

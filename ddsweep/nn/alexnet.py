@@ -11,13 +11,13 @@ CONVOLUTIONS = ((128, 5, True), (192, 5, True), (256, 3, False), (192, 3, False)
 
 
 def body(channels: int, size: int, width: int, *, norm: Norm = "none") -> Body:
-    """Five convolutions with bias, each followed by ReLU, three of them by 2×2 max pooling; no norm by default.
+    """Return five convolutions with bias, each followed by ReLU, three also by 2×2 max pooling; no norm by default.
 
     Args:
-        channels: of the images.
-        size: their height and width in pixels, at least 8; the features are 192·⌊size/8⌋².
-        width: 128 for the reference; every channel count is multiplied by width/128.
-        norm: which norm follows a convolution.
+        channels: channels of the images.
+        size: height and width of the images in pixels, at least 8; the features are 192·⌊size/8⌋².
+        width: 128 as in the reference code; every channel count is multiplied by width/128.
+        norm: the norm after each convolution.
     """
     layers: list[nn.Module] = []
     for reference, kernel, pooled in CONVOLUTIONS:

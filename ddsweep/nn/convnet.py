@@ -8,14 +8,14 @@ from ddsweep.nn.layers import Body, Norm, norm_layers
 
 
 def body(channels: int, size: int, width: int, *, depth: int, norm: Norm = "instance") -> Body:
-    """``depth`` times: 3×3 convolution to ``width`` channels with bias, norm, ReLU, 2×2 average pooling.
+    """Return ``depth`` blocks: 3×3 convolution to ``width`` channels with bias, norm, ReLU, 2×2 average pooling.
 
     Args:
-        channels: of the images.
-        size: their height and width in pixels, at least 2^depth.
-        width: channels of every block; 128 in the papers.
-        depth: D; the features are width·⌊size/2^D⌋².
-        norm: which norm follows a convolution.
+        channels: channels of the images.
+        size: height and width of the images in pixels, at least 2^depth.
+        width: channels of each block; 128 in the papers.
+        depth: D, the number of blocks; the features are width·⌊size/2^D⌋².
+        norm: the norm after each convolution.
     """
     layers: list[nn.Module] = []
     for _ in range(depth):

@@ -1,7 +1,7 @@
-"""Foundation models: published networks that look at images of any domain (paper, Sec. 5.3).
+"""Foundation models: published networks for images of any domain (paper, Sec. 5.3).
 
-The networks are their libraries' own modules and their weights their libraries' own downloads; nothing is trained here.
-``pretrained.published`` checks and keeps the weights.
+The networks are modules of their libraries (torchvision, open_clip), and the libraries download the weights; nothing is
+trained by ddsweep. ``pretrained.published`` verifies and stores the weights.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from torch.nn import functional as F
 from ddsweep.errors import UserError
 from ddsweep.registry.networks import Foundation
 
-COUNTERS = "num_batches_tracked"  # of batch norms: old files have none, and nothing in eval mode reads them
+COUNTERS = "num_batches_tracked"  # of batch norms; old files lack them, and eval mode does not read them
 
 
 class FoundationModel(nn.Module):
     """A published network behind its own preprocessing.
 
     Attributes:
-        row: its facts.
-        trunk: the library's module, from normalized images to features.
+        row: its row in the table of foundation models.
+        trunk: the library's module; maps normalized images to features.
     """
 
     mean: Tensor
@@ -41,31 +41,32 @@ class FoundationModel(nn.Module):
             self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)
 
     def embed(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
-        """Features of images in [0, 1]: f((resize(x) − mean) / std), differentiable in x.
+        """Return the features f((resize(x) − mean) / std) of images x in [0, 1], differentiable in x.
 
-        Images of any other size become ``row.size`` pixels high and wide, bilinear (pixel centers at ½) with
-        antialiasing, which changes only what gets smaller. CLIP's published preprocessing uses a bicubic filter there;
-        the paper says nothing. Nothing is clamped: a synthetic image may leave [0, 1] and needs its gradient there too.
+        Images of another size are resized to ``row.size`` × ``row.size`` pixels, bilinearly (pixel centers at ½) and
+        with antialiasing, which has an effect only when an image shrinks. CLIP's published preprocessing uses a bicubic
+        filter; the paper does not specify one. Values are not clamped: a synthetic image may leave [0, 1], and needs
+        its gradient outside as well.
         """
-        wanted = (self.row.size, self.row.size)
-        if images.shape[-2:] != wanted:
-            images = F.interpolate(images, wanted, mode="bilinear", antialias=True)
+        size = (self.row.size, self.row.size)
+        if images.shape[-2:] != size:
+            images = F.interpolate(images, size, mode="bilinear", antialias=True)
         return self.trunk((images - self.mean) / self.std)
 
     def forward(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
-        """The features: a foundation model does not know the classes of the target."""
+        """Return the features: a foundation model has no logits for the classes of the target."""
         return self.embed(images)
 
 
 @dataclass(frozen=True)
-class Form:
-    """How one published model is had from its library.
+class Loader:
+    """How to get one published model from its library.
 
     Attributes:
-        make: its feature extractor; called where no memory is taken and nothing is drawn.
-        prefix: of the names of its tensors in the published file, where they stand among others.
-        unused: the prefix of what the published network has behind the features.
-        download: gets the published file into a folder, and returns its path.
+        make: returns its feature extractor; called on torch's "meta" device, so that it allocates and draws nothing.
+        prefix: prefix of the names of its tensors in the published file, if that holds other tensors as well.
+        unused: prefix of the tensors behind the features, which are dropped; empty: none.
+        download: downloads the published file into a folder, and returns its path.
     """
 
     make: Callable[[], nn.Module]
@@ -75,10 +76,10 @@ class Form:
 
 
 def build(row: Foundation, weights: Mapping[str, Tensor]) -> FoundationModel:
-    """The model with ``weights`` (as ``select`` returns them), on the CPU, frozen, in eval mode.
+    """Return the model with ``weights`` (as ``select`` returns them), on the CPU, frozen, in eval mode.
 
     Raises:
-        UserError: its library is not installed.
+        UserError: the library is not installed.
     """
     trunk = _empty(row).to_empty(device="cpu")
     for name, counter in trunk.named_buffers():
@@ -89,51 +90,51 @@ def build(row: Foundation, weights: Mapping[str, Tensor]) -> FoundationModel:
 
 
 def select(row: Foundation, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of the feature extractor out of a published file, in float32.
+    """Return the tensors of the feature extractor from a published file, in float32.
 
     Raises:
-        UserError: the file is of another network; the line names the first tensor that does not fit. Or the library
+        UserError: the file is of another network (the error names the first tensor that does not fit), or the library
             is not installed.
     """
-    form = FORMS[row.name]
-    found = {
-        name.removeprefix(form.prefix): tensor
+    loader = LOADERS[row.name]
+    given = {
+        name.removeprefix(loader.prefix): tensor
         for name, tensor in published.items()
-        if name.startswith(form.prefix) and not name.endswith(COUNTERS)
+        if name.startswith(loader.prefix) and not name.endswith(COUNTERS)
     }
-    found = {name: tensor for name, tensor in found.items() if not (form.unused and name.startswith(form.unused))}
-    wanted = {name: value for name, value in _empty(row).state_dict().items() if not name.endswith(COUNTERS)}
-    for name in [*wanted, *found]:
-        have, want = (list(part[name].shape) if name in part else "nothing" for part in (found, wanted))
-        if have != want:
-            raise UserError(f"weights: {form.prefix}{name} is {have} where {row.name} has {want}")
-    return {name: found[name].detach().to(torch.float32) for name in wanted}
+    given = {name: tensor for name, tensor in given.items() if not (loader.unused and name.startswith(loader.unused))}
+    needed = {name: value for name, value in _empty(row).state_dict().items() if not name.endswith(COUNTERS)}
+    for name in [*needed, *given]:
+        shape, expected = (f"shape {list(part[name].shape)}" if name in part else "missing" for part in (given, needed))
+        if shape != expected:
+            raise UserError(f"weights: {loader.prefix}{name}: {shape} in the file, {expected} in {row.name}")
+    return {name: given[name].detach().to(torch.float32) for name in needed}
 
 
 def download(row: Foundation, folder: Path) -> Path:
-    """Let the library download the published file into ``folder``.
+    """Let the library download the published file into ``folder``, and return its path.
 
     Raises:
-        UserError: it could not, and what to do; or the library is not installed.
+        UserError: the download failed (the error says how to proceed), or the library is not installed.
     """
     try:
-        return FORMS[row.name].download(row, folder)
-    except (OSError, RuntimeError, ValueError) as error:  # no network, or another file than the published one
+        return LOADERS[row.name].download(row, folder)
+    except (OSError, RuntimeError, ValueError) as error:  # no network, or not the published file
         plain = getattr(error, "reason", error)  # of a URLError
         reason = (str(plain).splitlines() or [type(error).__name__])[0]
         raise UserError(
-            f"source: the weights of {row.name} could not be downloaded ({reason}); where there is a network, get them "
-            f"from {row.url}, then here: ddsweep pretrain {row.source} --weights PATH"
+            f"source: the weights of {row.name} could not be downloaded ({reason}); on a machine with internet access, "
+            f"download {row.url}, then run here: ddsweep pretrain {row.source} --weights PATH"
         ) from None
 
 
 def _empty(row: Foundation) -> nn.Module:
-    with torch.device("meta"):  # the libraries draw weights from the global generator: not here
-        return FORMS[row.name].make()
+    with torch.device("meta"):  # elsewhere, the libraries would draw weights from the global generator
+        return LOADERS[row.name].make()
 
 
 def _resnet18() -> nn.Module:
-    """torchvision's ResNet-18 up to its global average pooling."""
+    """Return torchvision's ResNet-18 up to its global average pooling."""
     from torchvision.models import resnet18
 
     net = resnet18()
@@ -157,7 +158,7 @@ def _open_clip() -> ModuleType:
 
 
 def _clip_rn50() -> nn.Module:
-    """CLIP's image encoder up to the features that it compares with those of texts."""
+    """Return CLIP's image encoder, up to the features that CLIP compares with those of texts."""
     open_clip = _open_clip()
     settings = open_clip.get_model_config("RN50")
     vision = open_clip.CLIPVisionCfg(**settings["vision_cfg"])
@@ -172,7 +173,7 @@ def _from_open_clip(row: Foundation, folder: Path) -> Path:
     return Path(open_clip.download_pretrained(open_clip.get_pretrained_cfg("RN50", "openai"), cache_dir=str(folder)))
 
 
-FORMS: dict[str, Form] = {
-    "resnet18-imagenet": Form(_resnet18, prefix="", unused="fc.", download=_from_torchvision),
-    "clip-rn50": Form(_clip_rn50, prefix="visual.", unused="", download=_from_open_clip),
+LOADERS: dict[str, Loader] = {
+    "resnet18-imagenet": Loader(_resnet18, prefix="", unused="fc.", download=_from_torchvision),
+    "clip-rn50": Loader(_clip_rn50, prefix="visual.", unused="", download=_from_open_clip),
 }

@@ -1,4 +1,4 @@
-"""What the families share: the norm, the width, and the shape of what they return."""
+"""Parts that the network families share: norm layers, the scaling of widths, and ``Body``."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Body(NamedTuple):
     """A network without its classifier.
 
     Attributes:
-        layers: images [n, c, h, w] to feature maps.
-        features: how many numbers the feature maps of one image hold.
+        layers: maps images [n, c, h, w] to feature maps.
+        features: numbers in the feature maps of one image, the input size of the classifier.
     """
 
     layers: nn.Module
@@ -24,14 +24,14 @@ class Body(NamedTuple):
 
 
 def scaled(channels: int, width: int) -> int:
-    """``channels``·``width``/128, at least 1: the channel count of a network that is ``width``/128 as wide."""
+    """Return ``channels``·``width``/128, rounded and at least 1: the channels of a network of another width."""
     return max(1, round(channels * width / REFERENCE_WIDTH))
 
 
 def norm_layers(norm: Norm, channels: int) -> list[nn.Module]:
-    """The layers, at most one, that normalize ``channels`` feature maps.
+    """Return the layers (none or one) that normalize ``channels`` feature maps.
 
-    "Instance norm" is GroupNorm with one channel a group and affine parameters, as in the code of DC, DSA and DM: it
+    Instance norm is GroupNorm with one channel a group and affine parameters, as in the code of DC, DSA and DM: it
     keeps no running statistics, so training and evaluation agree.
     """
     match norm:

@@ -1,20 +1,21 @@
-"""How often a network is right."""
+"""The loss and the accuracy of a classifier."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
+from torch.nn import functional as F
 
-from ddsweep.nn.passes import even, images_per_pass
+from ddsweep.nn.microbatches import equal_size, microbatch_size
 
 
 @runtime_checkable
 class Images(Protocol):
-    """Normalized images that can be walked through in batches: a Tensor [n, c, h, w], or images kept as bytes."""
+    """Normalized images that can be iterated in batches: a Tensor [n, c, h, w], or images that are kept as bytes."""
 
     @property
     def shape(self) -> torch.Size:
@@ -24,17 +25,24 @@ class Images(Protocol):
         """Batches of ``size`` images, in order."""
 
 
+def cross_entropy(
+    net: Callable[[Tensor], Tensor], images: Float[Tensor, "n c h w"], labels: Int64[Tensor, " n"]
+) -> Float[Tensor, ""]:
+    """Return the mean over i of CE(net(x_i), y_i)."""
+    return F.cross_entropy(net(images), labels)
+
+
 @torch.no_grad()
 def class_accuracy(
     net: torch.nn.Module, images: Images, labels: Int64[Tensor, " n"], classes: int
 ) -> tuple[Float[Tensor, ""], Float[Tensor, " classes"]]:
-    """Accuracy on all images, and on those of each class (nan for a class without images), as fractions on the CPU.
+    """Return the accuracy on all images and on those of each class, as fractions, on the CPU.
 
-    The network is put into eval mode and left there.
+    The accuracy of a class without images is nan. The network is put into eval mode and left in it.
     """
     net.eval()
-    chunk = even(len(labels), images_per_pass(images.shape[-1], labels.device))
-    predicted = torch.cat([net(part).argmax(1) for part in images.split(chunk)])
-    right, labels = (predicted == labels).cpu(), labels.cpu()
-    found, total = (torch.bincount(which, minlength=classes).double() for which in (labels[right], labels))
-    return found.sum() / total.sum(), found / total
+    most = equal_size(len(labels), microbatch_size(images.shape[-1], labels.device))
+    predicted = torch.cat([net(part).argmax(1) for part in images.split(most)])
+    correct, labels = (predicted == labels).cpu(), labels.cpu()
+    hits, total = (torch.bincount(which, minlength=classes).double() for which in (labels[correct], labels))
+    return hits.sum() / total.sum(), hits / total

@@ -1,4 +1,4 @@
-"""A network by name, and its initialization from a generator."""
+"""Build a network by name, and initialize it from a generator."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from ddsweep.registry import networks
 class Network(nn.Module):
     """Layers, most of them convolutions, then one linear layer: ``forward(x) = classifier(embed(x))``.
 
-    Parameters are registered in the order in which they are used, a weight before its bias, a convolution before its
-    norm; in a residual block the shortcut comes last.
+    Parameters are registered in the order of their use: a weight before its bias, a convolution before its norm; in a
+    residual block the shortcut is last.
 
     Attributes:
-        architecture: its row in the table.
-        layers: from images to feature maps.
+        architecture: its row in the table of architectures.
+        layers: maps images to feature maps.
         classifier: the linear layer, [d] → [classes].
     """
 
@@ -33,10 +33,10 @@ class Network(nn.Module):
         self.classifier = nn.Linear(body.features, classes)
 
     def embed(self, x: Float[Tensor, "n c size size"]) -> Float[Tensor, "n d"]:
-        """What the classifier sees: the last feature maps, flattened in (channel, row, column) order.
+        """Return the input of the classifier: the last feature maps, flattened in (channel, row, column) order.
 
-        Any size that the convolutions can take is accepted, not only the one the network was built for; d then differs
-        from the classifier's, and only ``embed``, not ``forward``, can be used. Sizes are padded as in :func:`build`.
+        Images of any size that the convolutions accept can be used, not only the size the network was built for; d then
+        differs from the classifier's, and ``forward`` cannot be used. Images are padded as in :func:`build`.
 
         Raises:
             UserError: the images are too small for this network.
@@ -49,7 +49,7 @@ class Network(nn.Module):
         return self.layers(x).flatten(1)
 
     def forward(self, x: Float[Tensor, "n c size size"]) -> Float[Tensor, "n classes"]:
-        """Logits of images of the size the network was built for."""
+        """Return the logits of images of the size the network was built for."""
         return self.classifier(self.embed(x))
 
 
@@ -62,10 +62,10 @@ def build(
     width: int = REFERENCE_WIDTH,
     generator: Generator | None = None,
 ) -> Network:
-    """A network on the CPU, in training mode, initialized with :func:`initialize`.
+    """Return a network on the CPU, in train mode, initialized with :func:`initialize`.
 
-    The networks, and their parameter counts, are those of the reference code of DC, DSA and DM, on which the paper
-    builds. Images of some sizes are zero-padded, centered, to 32×32 on the way in (``Architecture.canvas``):
+    The networks and their parameter counts are those of the reference code of DC, DSA and DM, on which the paper
+    builds. Images of some sizes are centered and zero-padded to 32×32 (``Architecture.canvas``):
 
     =============  ===================  ======================
     network        padded to 32         smallest image
@@ -76,24 +76,24 @@ def build(
     ResNet-18      all below 32 but 28  1
     =============  ===================  ======================
 
-    For one channel of 28 pixels this equals the reference, which widens the padding of the first convolution by 2
-    instead. For three channels, where the reference stops with a shape error (all but ResNet-18), it is our choice.
+    For one channel of 28×28 pixels this equals the reference code, which widens the padding of the first convolution
+    by 2 instead. For three channels, where that code stops with a shape error (except for ResNet-18), it is our choice.
 
     Args:
         name: one of ``nn.names()``.
-        channels: of the images.
-        classes: how many.
+        channels: channels of the images.
+        classes: number of classes.
         size: height and width of the images in pixels.
-        width: channels of a ConvNet; in other networks every channel count is multiplied by width/128 and rounded, to
-            at least 1. 128 is the reference; smaller ones are for demonstrations.
-        generator: a CPU generator from which all parameters are drawn; None: PyTorch's global one.
+        width: channels of a ConvNet; in other networks every channel count is multiplied by width/128 and rounded to
+            at least 1. 128 as in the reference code; smaller widths are for demonstrations.
+        generator: the CPU generator that draws all parameters; None: PyTorch's global generator.
 
     Raises:
-        UserError: there is no such network, the images are too small for it, or a plugin's cannot be built.
+        UserError: the name is unknown, the images are too small for the network, or a plugin's network cannot be built.
     """
     row = networks.info(name)
     canvas = row.canvas(size)
-    with torch.device("meta"):  # layers draw their parameters when they are made: not from the global generator
+    with torch.device("meta"):  # layers draw parameters when they are made; on "meta" the global generator is not moved
         net = Network(row, _body(row, channels, canvas, width), classes)
     net.to_empty(device="cpu")
     initialize(net, generator)
@@ -101,7 +101,7 @@ def build(
 
 
 def _body(row: networks.Architecture, channels: int, size: int, width: int) -> Body:
-    """Its layers; where the row's function does not count their features, zeros on the way through them do."""
+    """Return the layers; if the row's function does not count their features, run two images of zeros through them."""
     made = resolve(row.source)(channels, size, width, **row.options)
     if isinstance(made, Body):
         return made
@@ -125,19 +125,19 @@ def _whose(row: networks.Architecture) -> str:
 
 @torch.no_grad()
 def initialize(net: nn.Module, generator: Generator | None) -> None:
-    """Re-draw every parameter in place, as PyTorch's layers initialize themselves.
+    """Draw every parameter again, in place, from the distributions that PyTorch's layers use.
 
     Weights and biases of convolutions and linear layers are uniform in ±1/√fan_in (weights: Kaiming-uniform, a = √5).
-    Norms get weight 1, bias 0 and fresh running statistics. In registration order and from the same seed, the numbers
-    are those that PyTorch would have drawn from its global generator. Another layer with parameters of its own has to
-    have a method ``initialize(generator)``, which re-draws those.
+    Norms get weight 1, bias 0 and fresh running statistics. Parameters are drawn in registration order, so that the
+    numbers are those that PyTorch would draw from its global generator with the same seed. Any other layer with
+    parameters of its own needs a method ``initialize(generator)`` that draws them.
 
     Args:
-        net: on any device.
-        generator: a CPU generator; None: PyTorch's global one.
+        net: a network on any device.
+        generator: a CPU generator; None: PyTorch's global generator.
 
     Raises:
-        TypeError: a layer of ``net`` has parameters of which no initialization is known here.
+        TypeError: a layer has parameters and no known initialization.
     """
     for layer in net.modules():
         match layer:
@@ -155,10 +155,10 @@ def initialize(net: nn.Module, generator: Generator | None) -> None:
 
 
 def _uniform(parameter: Tensor, bound: float, generator: Generator | None) -> None:
-    drawn = torch.empty_like(parameter, device="cpu").uniform_(-bound, bound, generator=generator)
-    parameter.copy_(drawn, non_blocking=True)
+    values = torch.empty_like(parameter, device="cpu").uniform_(-bound, bound, generator=generator)
+    parameter.copy_(values, non_blocking=True)
 
 
 def has_batch_norm(net: nn.Module) -> bool:
-    """Whether its outputs depend on running statistics, and so on training or evaluation mode."""
+    """Return whether outputs depend on running statistics, and so differ between train and eval mode."""
     return any(isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)) for layer in net.modules())

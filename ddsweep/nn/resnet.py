@@ -12,22 +12,22 @@ from ddsweep.nn.layers import Body, Norm, norm_layers, scaled
 
 Downsample = Literal["stride", "pool"]
 
-# (channels of both blocks of a stage, by how much the first of them shrinks the maps)
+# (channels of both blocks of a stage, factor by which the first block shrinks the maps)
 STAGES = ((64, 1), (128, 2), (256, 2), (512, 2))
 
 
 class BasicBlock(nn.Module):
     """ReLU(norm(conv(ReLU(norm(conv(x))))) + shortcut(x)), 3×3 convolutions without bias.
 
-    The shortcut is the identity where the shape stays, otherwise a 1×1 convolution and a norm.
+    The shortcut is the identity if the shape does not change, otherwise a 1×1 convolution and a norm.
 
     Args:
-        channels: of the maps that come in.
-        maps: of those that go out.
+        channels: input channels.
+        maps: output channels.
         shrink: 1, or 2 to halve height and width.
-        downsample: where ``shrink`` is 2, how: ``stride`` in the first convolution and in the shortcut's; ``pool``,
-            2×2 average pooling after the first ReLU and between the shortcut's convolution and norm.
-        norm: which norm follows a convolution.
+        downsample: how the block shrinks if ``shrink`` is 2: ``stride`` in the first convolution and in the shortcut's;
+            ``pool``, 2×2 average pooling after the first ReLU and between the shortcut's convolution and norm.
+        norm: the norm after each convolution.
     """
 
     def __init__(self, channels: int, maps: int, shrink: int, *, downsample: Downsample, norm: Norm) -> None:
@@ -42,29 +42,29 @@ class BasicBlock(nn.Module):
             nn.Conv2d(maps, maps, 3, padding=1, bias=False),
             *norm_layers(norm, maps),
         )
-        # the block that shrinks has its own shortcut even if a small width leaves the channels as they were
+        # a block that shrinks has its own shortcut even if a small width leaves the channels unchanged
         self.shortcut = nn.Sequential()
         if shrink != 1 or channels != maps:
             convolution = nn.Conv2d(channels, maps, 1, stride, bias=False)
             self.shortcut = nn.Sequential(convolution, *pool, *norm_layers(norm, maps))
 
     def forward(self, x: Float[Tensor, "n channels h w"]) -> Float[Tensor, "n maps h_out w_out"]:
-        """Maps of half the height and width where the block shrinks, otherwise of the same."""
+        """Return feature maps of half the height and width if the block shrinks, otherwise of the same size."""
         return nn.functional.relu(self.residual(x) + self.shortcut(x))
 
 
 def body(channels: int, size: int, width: int, *, norm: Norm = "instance", downsample: Downsample = "stride") -> Body:
-    """A 3×3 stem without pooling, then four stages of two basic blocks.
+    """Return a 3×3 stem without pooling, then four stages of two basic blocks.
 
-    With ``stride`` a 4×4 average pooling ends it, as in the reference, so that 28 and 32 pixels give 512 features, and
-    s pixels 512·⌊⌈s/8⌉/4⌋². With ``pool`` nothing does: 512·⌊s/8⌋² features.
+    With ``stride``, a 4×4 average pooling follows, as in the reference code: 28 and 32 pixels give 512 features, and s
+    pixels 512·⌊⌈s/8⌉/4⌋². With ``pool``, none follows: 512·⌊s/8⌋² features.
 
     Args:
-        channels: of the images.
-        size: their height and width in pixels, at least 28.
-        width: 128 for the reference; every channel count is multiplied by width/128.
-        norm: which norm follows a convolution.
-        downsample: how the maps shrink, see :class:`BasicBlock`.
+        channels: channels of the images.
+        size: height and width of the images in pixels, at least 28.
+        width: 128 as in the reference code; every channel count is multiplied by width/128.
+        norm: the norm after each convolution.
+        downsample: how feature maps shrink, see :class:`BasicBlock`.
     """
     maps = scaled(STAGES[0][0], width)
     layers: list[nn.Module] = [

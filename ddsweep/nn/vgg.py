@@ -10,13 +10,13 @@ STAGES = ((64,), (128,), (256, 256), (512, 512), (512, 512))
 
 
 def body(channels: int, size: int, width: int, *, norm: Norm = "instance") -> Body:
-    """Eight 3×3 convolutions with bias, norm and ReLU, in five stages that each end in 2×2 max pooling.
+    """Return eight 3×3 convolutions with bias, norm and ReLU, in five stages that each end in 2×2 max pooling.
 
     Args:
-        channels: of the images.
-        size: their height and width in pixels, at least 32; the features are 512·⌊size/32⌋².
-        width: 128 for the reference; every channel count is multiplied by width/128.
-        norm: which norm follows a convolution.
+        channels: channels of the images.
+        size: height and width of the images in pixels, at least 32; the features are 512·⌊size/32⌋².
+        width: 128 as in the reference code; every channel count is multiplied by width/128.
+        norm: the norm after each convolution.
     """
     layers: list[nn.Module] = []
     for stage in STAGES:

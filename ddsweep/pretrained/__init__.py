@@ -1,5 +1,6 @@
 """The pool of pre-trained models (PTMs).
 
-Which a recipe needs (``spec``), their training or the weights that others published (``training``, ``published``), what
-is there (``holdings``), what they see of the target (``lens``), and drawing from them (``pool``).
+``spec``: which PTMs a recipe needs. ``training``: their training. ``published``: weights of foundation models.
+``inventory``: the contents of the pool. ``renormalize``: the input of a PTM of another domain. ``pool``: drawing a PTM
+per step, and the features of real images.
 """

@@ -1,4 +1,4 @@
-"""The PTMs of one trial, frozen and in eval mode, and the drawing of one per step."""
+"""The PTMs of one trial, frozen and in eval mode, of which each step draws one."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from torch import Tensor
 
 from ddsweep import nn
 from ddsweep.data.dataset import Dataset
-from ddsweep.nn.passes import images_per_pass, through
-from ddsweep.pretrained.renormalize import Lens
+from ddsweep.nn.microbatches import apply, microbatch_size
+from ddsweep.pretrained.renormalize import InputTransform
 from ddsweep.pretrained.spec import Spec
 from ddsweep.rng import copy_to
 
-PIXELS = 1 << 20  # of one forward pass over real images at most: 1024 of CIFAR, 20 of 224 pixels
-KEPT = 4 << 30  # bytes of real features that one trial keeps; those of ten ConvNet-3 for CIFAR-10 are 4.1e9
+PIXELS = 1 << 20  # at most, per forward pass over real images: 1024 images of CIFAR, 20 of 224×224
+FEATURE_BYTES = 4 << 30  # of real features that one trial keeps; ten ConvNet-3 for CIFAR-10 need 4.1e9
 
 
 @runtime_checkable
 class Embedding(Protocol):
-    """What guides: a network with features; for CLoM also with logits."""
+    """A network that guides: it has features and, for CLoM, logits."""
 
     def embed(self, images: Tensor, /) -> Tensor:
         """Features [n, d]."""
@@ -33,14 +33,14 @@ class Embedding(Protocol):
         """Logits [n, classes]."""
 
 
-class Room:
-    """How many bytes of features may still be kept; one is shared by all PTMs of a trial."""
+class FeatureBudget:
+    """How many more bytes of features may be kept; all PTMs of a trial share one budget."""
 
-    def __init__(self, left: int = KEPT) -> None:
+    def __init__(self, left: int = FEATURE_BYTES) -> None:
         self.left = left
 
     def take(self, size: int) -> bool:
-        """Set ``size`` bytes apart, if there are so many."""
+        """Reserve ``size`` bytes, and return whether that many were left."""
         if size > self.left:
             return False
         self.left -= size
@@ -48,145 +48,153 @@ class Room:
 
 
 @dataclass
-class _Known:
-    """Features of the training images of one dataset, as far as they were needed already.
+class _FeatureCache:
+    """Features of the training images of one dataset.
 
     Attributes:
-        seen: which are known; on the CPU, like the indices that are drawn, so that asking does not stall a GPU.
-        features: of all images; None where there is no room to keep them.
+        computed: which images' features are computed; on the CPU, like the indices that are drawn, because reading it
+            from a GPU would make the host wait.
+        features: the features of all images; None if the budget does not allow keeping them.
     """
 
-    seen: Tensor
+    computed: Tensor
     features: Tensor | None
 
 
 @dataclass(eq=False)
 class PretrainedModel:
-    """One PTM: frozen, in eval mode, fed with images of the target through its lens.
+    """One PTM, frozen and in eval mode, whose input are images of the target.
 
     Attributes:
         arch: its architecture.
         net: the network.
-        lens: from the target's normalized space to what ``net`` takes. The default of the paper's code is to let images
-            through as they are, also to a PTM of another domain (protocols 6.5).
-        canvas: height and width that ``net`` resizes images to; 0: it takes them as they come.
-        room: for the features that it keeps.
+        transform: maps the target's normalized space to the input of ``net``. By default images are not renormalized,
+            as in the paper's code, not even for a PTM of another domain (protocols 6.5).
+        canvas: height and width to which ``net`` resizes images; 0: it does not.
+        budget: bytes of features that may still be kept.
     """
 
     arch: str
     net: Embedding
-    lens: Lens
+    transform: InputTransform
     canvas: int = 0
-    room: Room = field(default_factory=Room)
-    _known: dict[str, _Known] = field(default_factory=dict)
+    budget: FeatureBudget = field(default_factory=FeatureBudget)
+    _caches: dict[str, _FeatureCache] = field(default_factory=dict)
 
     def __call__(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n classes"]:
-        """Logits over the classes of the PTM's own domain."""
-        return self._through(self.net, images)
+        """Return the logits for the classes of the PTM's own domain."""
+        return self._apply(self.net, images)
 
     def embed(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
-        """Features before the classifier."""
-        return self._through(self.net.embed, images)
+        """Return the features, the input of the classifier."""
+        return self._apply(self.net.embed, images)
 
-    def _through(self, view: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-        """In eval mode a network looks at images one by one, so that they may go in passes."""
-        return through(view, self.lens(images), max(images.shape[-1], self.canvas))
+    def _apply(self, function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+        """Apply ``function`` in micro-batches: in eval mode, a network handles each image on its own."""
+        return apply(function, self.transform(images), max(images.shape[-1], self.canvas))
 
     @torch.no_grad()
-    def features(self, dataset: Dataset, chosen: Int64[Tensor, " k"]) -> Float[Tensor, "k d"]:
-        """Features of training images: ``embed(dataset.images[chosen])``.
+    def features(self, dataset: Dataset, indices: Int64[Tensor, " k"]) -> Float[Tensor, "k d"]:
+        """Return the features of training images: ``embed(dataset.images[indices])``.
 
-        Each image is looked at when it is first chosen, and its features are kept: real images are not augmented, so no
-        step changes them. Where there is no room to keep them they are computed each time.
+        Real images are not augmented, so that their features never change: they are computed on first use and kept.
+        If the budget does not allow that, they are computed each time.
 
         Args:
             dataset: the target.
-            chosen: indices of its training images, on the CPU; repetitions are welcome.
+            indices: indices of its training images, on the CPU; they may repeat.
         """
-        if self._has_no_room(dataset):
-            return self._look(dataset, chosen)
-        new, found = self._meet(dataset, chosen)
-        kept = self._known[dataset.checksum].features
+        if self._cannot_keep(dataset):
+            return self._compute(dataset, indices)
+        new, features = self._compute_new(dataset, indices)
+        kept = self._caches[dataset.checksum].features
         if kept is None:
-            return found[copy_to(torch.searchsorted(new, chosen), found.device)]
-        return kept[copy_to(chosen, kept.device)]
+            return features[copy_to(torch.searchsorted(new, indices), features.device)]
+        return kept[copy_to(indices, kept.device)]
 
     @torch.no_grad()
-    def remember(self, dataset: Dataset, chosen: Int64[Tensor, " k"]) -> None:
-        """Keep what ``features`` would keep.
+    def cache_features(self, dataset: Dataset, indices: Int64[Tensor, " k"]) -> None:
+        """Compute and keep the features that ``features`` would keep.
 
-        A network's answer depends, in its last bits, on the images that it is asked about together: whoever needs the
-        same features again, to the bit, has to ask for the same images in the same order.
+        The last bits of an image's features depend on the other images of its batch. To get the same bits again, the
+        same indices have to be passed in the same order.
         """
-        if not self._has_no_room(dataset):
-            self._meet(dataset, chosen)
+        if not self._cannot_keep(dataset):
+            self._compute_new(dataset, indices)
 
-    def _has_no_room(self, dataset: Dataset) -> bool:
-        known = self._known.get(dataset.checksum)
-        return known is not None and known.features is None
+    def _cannot_keep(self, dataset: Dataset) -> bool:
+        cache = self._caches.get(dataset.checksum)
+        return cache is not None and cache.features is None
 
-    def _meet(self, dataset: Dataset, chosen: Tensor) -> tuple[Tensor, Tensor]:
-        """Those of ``chosen`` that were not looked at before, and their features, which are kept if there is room."""
-        known = self._known.get(dataset.checksum)
-        new = chosen.unique() if known is None else chosen[~known.seen[chosen]].unique()
-        if known is not None and not len(new):
+    def _compute_new(self, dataset: Dataset, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Return those of ``indices`` that were not computed before, and their features, which are kept if possible."""
+        cache = self._caches.get(dataset.checksum)
+        new = indices.unique() if cache is None else indices[~cache.computed[indices]].unique()
+        if cache is not None and not len(new):
             return new, torch.empty(0)
-        found = self._look(dataset, new)
-        known = known or self._begin(dataset, found)
-        if known.features is not None:
-            known.features[copy_to(new, found.device)] = found
-            known.seen[new] = True
-        return new, found
+        features = self._compute(dataset, new)
+        cache = cache or self._new_cache(dataset, features)
+        if cache.features is not None:
+            cache.features[copy_to(new, features.device)] = features
+            cache.computed[new] = True
+        return new, features
 
-    def _look(self, dataset: Dataset, chosen: Tensor) -> Tensor:
+    def _compute(self, dataset: Dataset, indices: Tensor) -> Tensor:
         device = dataset.labels.device
-        chunk = images_per_pass(max(dataset.size, self.canvas), device, PIXELS)
-        return torch.cat([self.embed(dataset.images[copy_to(part, device)]) for part in chosen.split(chunk)])
+        most = microbatch_size(max(dataset.size, self.canvas), device, PIXELS)
+        return torch.cat([self.embed(dataset.images[copy_to(part, device)]) for part in indices.split(most)])
 
-    def _begin(self, dataset: Dataset, found: Tensor) -> _Known:
-        shape = (len(dataset.labels), found.shape[1])
-        size = shape[0] * shape[1] * found.element_size()
-        kept = found.new_empty(shape) if self.room.take(size) else None
-        self._known[dataset.checksum] = _Known(torch.zeros(shape[0], dtype=torch.bool), kept)
-        return self._known[dataset.checksum]
+    def _new_cache(self, dataset: Dataset, features: Tensor) -> _FeatureCache:
+        shape = (len(dataset.labels), features.shape[1])
+        size = shape[0] * shape[1] * features.element_size()
+        kept = features.new_empty(shape) if self.budget.take(size) else None
+        cache = _FeatureCache(torch.zeros(shape[0], dtype=torch.bool), kept)
+        self._caches[dataset.checksum] = cache
+        return cache
 
 
 class Pool:
-    """PTMs by architecture and seed; they share the room for features.
+    """The PTMs of a trial, by architecture and seed; they share one budget for features.
 
     Attributes:
         models: for each architecture, its models in the order of their seeds.
     """
 
-    def __init__(self, models: Sequence[Sequence[PretrainedModel]], room: Room | None = None) -> None:
+    def __init__(self, models: Sequence[Sequence[PretrainedModel]], budget: FeatureBudget | None = None) -> None:
         self.models = [list(seeds) for seeds in models]
-        room = room or Room()
+        budget = budget or FeatureBudget()
         for model in (model for seeds in self.models for model in seeds):
-            model.room = room
+            model.budget = budget
 
     def draw(self, generator: torch.Generator) -> PretrainedModel:
-        """One PTM: an architecture uniformly, then one of its seeds uniformly (paper, Sec. 5.1)."""
+        """Draw a PTM: first an architecture, then one of its seeds, both uniformly (paper, Sec. 5.1)."""
         seeds = self.models[int(torch.randint(len(self.models), (), generator=generator))]
         return seeds[int(torch.randint(len(seeds), (), generator=generator))]
 
 
-def load(specs: Sequence[Sequence[Spec]], epoch: int, source: Dataset, lens: Lens | None = None) -> Pool:
-    """The pool of PTMs trained on ``source`` and taken after ``epoch`` epochs, on its device.
+def load(specs: Sequence[Sequence[Spec]], epoch: int, source: Dataset, transform: InputTransform | None = None) -> Pool:
+    """Return the pool of PTMs that were trained on ``source`` for ``epoch`` epochs, on the device of ``source``.
 
     Args:
         specs: for each architecture, its PTMs.
-        epoch: one that ``training.ensure`` has put into the pool.
-        source: what they were trained on.
-        lens: how they see the target; default: as the paper's code, see ``PretrainedModel``.
+        epoch: an epoch whose weights ``training.ensure`` has put into the pool.
+        source: the dataset they were trained on.
+        transform: their view of the target; None: as in the paper's code, see ``PretrainedModel``.
     """
-    lens = lens or Lens(source.channels)
-    return Pool([[PretrainedModel(one.arch, _load(one, epoch, source), lens) for one in seeds] for seeds in specs])
+    transform = transform or InputTransform(source.channels)
+    return Pool(
+        [[PretrainedModel(spec.arch, _load(spec, epoch, source), transform) for spec in seeds] for seeds in specs]
+    )
 
 
 def _load(spec: Spec, epoch: int, source: Dataset) -> nn.Network:
     net = nn.build(
-        spec.arch, channels=source.channels, classes=len(source.classes), size=source.size, width=spec.width,
+        spec.arch,
+        channels=source.channels,
+        classes=len(source.classes),
+        size=source.size,
+        width=spec.width,
         generator=torch.Generator(),
-    )  # fmt: skip
+    )
     net.load_state_dict(load_file(spec.weights(epoch)))
     return net.to(source.labels.device).requires_grad_(False).eval()

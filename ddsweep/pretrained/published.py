@@ -1,6 +1,6 @@
-"""The weights of foundation models: had once, checked, and kept in the pool as safetensors.
+"""The weights of foundation models: downloaded once, verified, and stored in the pool as safetensors.
 
-A file of somebody else's is never unpickled with code in it: ``torch.load(weights_only=True)`` or safetensors.
+Code in a downloaded file is never executed: files are read by ``torch.load(weights_only=True)`` or safetensors.
 """
 
 from __future__ import annotations
@@ -29,38 +29,37 @@ NAMED_HASH = re.compile(r"-([0-9a-f]{8,64})\.\w+$")  # resnet18-f37072fd.pth: th
 
 
 def ensure(row: Foundation) -> str:
-    """Put the weights into the pool unless they are there; one process downloads while the others wait.
+    """Download the weights into the pool unless they are there; one process downloads while the others wait.
 
     Returns:
-        Their checksum: SHA-256 of names, shapes and values. Equal checksums are equal models.
+        Their checksum: SHA-256 of names, shapes and values. Equal checksums mean equal models.
 
     Raises:
-        UserError: no network, or the library is missing; the line says what to do.
+        UserError: the download failed or the library is not installed; the error says how to proceed.
     """
-    one = spec.published(row)
-    with files.lock(one.folder / ".lock"):
-        if not one.saved():
-            folder = one.folder / "download"
-            _keep(row, foundation.download(row, folder))
+    model = spec.published(row)
+    with files.lock(model.folder / ".lock"):
+        if not model.saved():
+            folder = model.folder / "download"
+            _store(row, foundation.download(row, folder))
             shutil.rmtree(folder)
-    return _metadata(one.weights(0))["data"]
+    return _metadata(model.weights(0))["data"]
 
 
 def adopt(row: Foundation, path: Path) -> str:
-    """Check a file of weights that the user has, and put it into the pool.
+    """Verify a file of weights that the user has, and put it into the pool.
 
     Returns:
-        What is known of the file, in a few words: the published one, or another.
+        A short description of the file: the published one, or another.
 
     Raises:
-        UserError: no such file; its hash is not the one in its name; it is of another network; it needs to be
-            unpickled; or the pool has other weights of this model, on which results may rest.
+        UserError: the file does not exist, its hash differs from the one in its name, it is of another network, it
+            cannot be read without executing code, or the pool has other weights of this model, which results may use.
     """
     if not path.is_file():
-        raise UserError(f"weights: no file {path}")
-    one = spec.published(row)
-    with files.lock(one.folder / ".lock"):
-        digest = _keep(row, path)
+        raise UserError(f"weights: file not found: {path}")
+    with files.lock(spec.published(row).folder / ".lock"):
+        digest = _store(row, path)
     if row.sha256 and digest.startswith(row.sha256):
         return f"the published file, sha256 {digest[:16]}"
     known = f", not the published {row.sha256}" if row.sha256 else ""
@@ -68,26 +67,25 @@ def adopt(row: Foundation, path: Path) -> str:
 
 
 def load(row: Foundation, target: Dataset) -> Pool:
-    """The pool of a trial: this one model, on the device of ``target``, which it sees in [0, 1].
+    """Return a pool of this one model, on the device of ``target``, whose images it gets in [0, 1].
 
     Raises:
-        UserError: its file is damaged, or the library is not installed.
+        UserError: the file is damaged, or the library is not installed.
     """
-    one = spec.published(row)
-    path = one.weights(0)
+    path = spec.published(row).weights(0)
     try:
         weights = load_file(path)
         intact = checksum(weights) == _metadata(path)["data"]
     except (SafetensorError, KeyError, OSError):
         intact = False
     if not intact:
-        raise UserError(f"{path} is damaged; remove it, then: ddsweep pretrain {row.source}")
+        raise UserError(f"{path} is damaged; remove it, then run: ddsweep pretrain {row.source}")
     net = foundation.build(row, weights).to(target.labels.device)
-    return Pool([[PretrainedModel(row.name, net, renormalize.pixels(target), canvas=row.size)]])
+    return Pool([[PretrainedModel(row.name, net, renormalize.to_pixels(target), canvas=row.size)]])
 
 
 def checksum(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 of names, shapes and values, in hexadecimal."""
+    """Return the SHA-256 of names, shapes and values, in hexadecimal."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
         value = tensors[name].detach().cpu().contiguous()
@@ -96,39 +94,39 @@ def checksum(tensors: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _keep(row: Foundation, path: Path) -> str:
-    """Check the file and write its tensors into the pool; return its SHA-256."""
+def _store(row: Foundation, path: Path) -> str:
+    """Verify the file and write its tensors into the pool; return the SHA-256 of the file."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     named = NAMED_HASH.search(path.name)
     if named and not digest.startswith(named[1]):
-        raise UserError(f"weights: {path} is damaged: its sha256 is {digest[:16]}…, its name says {named[1]}")
+        raise UserError(f"weights: {path} is damaged: its sha256 is {digest[:16]}…, its name has {named[1]}")
     weights = foundation.select(row, _read(path))
-    one, own = spec.published(row), checksum(weights)
-    kept = one.weights(0)
-    if kept.is_file() and _metadata(kept)["data"] != own:
-        raise UserError(f"weights: the pool has other weights of {row.name}; to replace them, first remove {kept}")
-    files.clear_temporaries(one.folder)
-    files.write_tensors(kept, weights, {"spec": one.title, "file": path.name, "sha256": digest, "data": own})
+    model, data = spec.published(row), checksum(weights)
+    stored = model.weights(0)
+    if stored.is_file() and _metadata(stored)["data"] != data:
+        raise UserError(f"weights: the pool has other weights of {row.name}; to replace them, first remove {stored}")
+    files.clear_temporaries(model.folder)
+    files.write_tensors(stored, weights, {"spec": model.title, "file": path.name, "sha256": digest, "data": data})
     return digest
 
 
 def _read(path: Path) -> Mapping[str, Tensor]:
     if _is_program(path):
         raise UserError(
-            f"weights: {path} is a TorchScript program, and what a file says is not run; take the file of tensors "
-            "(.safetensors, .pth or .bin) of the same model"
+            f"weights: {path} is a TorchScript program, and code in weight files is never executed; use a file of "
+            "tensors (.safetensors, .pth or .bin) of the same model"
         )
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # bytes that are no pickle make the unpickler stumble anywhere
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # with arbitrary bytes the unpickler can raise anything
         reason = (str(error).splitlines() or [type(error).__name__])[0].partition(". ")[0]
-        raise UserError(f"weights: {path} holds no tensors that can be read safely ({reason})") from None
-    if not isinstance(found, Mapping) or not all(isinstance(value, Tensor) for value in found.values()):
-        raise UserError(f"weights: {path} is no state dict: names with tensors")
-    return found
+        raise UserError(f"weights: {path} has no tensors that can be read safely ({reason})") from None
+    if not isinstance(loaded, Mapping) or not all(isinstance(value, Tensor) for value in loaded.values()):
+        raise UserError(f"weights: {path} is not a state dict (a mapping from names to tensors)")
+    return loaded
 
 
 def _is_program(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""What a PTM sees of an image of another domain."""
+"""Transform images of the target into the input of a PTM of another domain."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 
 
 @dataclass(frozen=True)
-class Lens:
-    """From the normalized space of the target to what a PTM takes; gradients flow through.
+class InputTransform:
+    """Maps the normalized space of the target to the input space of a PTM; gradients flow through.
 
-    An image x of the target becomes x·σₜ + μₜ (if ``target``), then gray or RGB as the PTM has it (repeated or
-    averaged), then (x − μₛ) / σₛ (if ``source``). Values are never clamped: synthetic images may leave [0, 1], and need
-    their gradient there too.
+    An image x of the target becomes x·σₜ + μₜ (with ``target``), then grayscale or RGB as the PTM expects (channels are
+    repeated or averaged), then (x − μₛ) / σₛ (with ``source``). Values are never clamped: synthetic images may leave
+    [0, 1], and need their gradient outside as well.
 
-    Sizes are not touched here. The convolutions of a PTM trained here take images of another size than its own, padded
-    as in ``nn.build`` (28 to 32 pixels); its features are then more or fewer numbers than in its training, which CCLoM
-    does not mind and a classifier would. A foundation model resizes every image to its own 224 pixels.
+    Sizes do not change here. The convolutions of a PTM accept images of another size than it was trained on, padded as
+    in ``nn.build`` (28 to 32 pixels). The number of features then differs from the training's, which matters for a
+    classifier but not for CCLoM. A foundation model resizes every image to its own 224 pixels.
 
     Attributes:
-        channels: 1 or 3, of the PTM.
-        target: μₜ and σₜ; None: images are left as they are.
-        source: μₛ and σₛ; None: they are not normalized again.
+        channels: channels of the PTM's input, 1 or 3.
+        target: μₜ and σₜ; None: the normalization of the target is kept.
+        source: μₛ and σₛ; None: images are not normalized again.
     """
 
     channels: int
@@ -39,7 +39,7 @@ class Lens:
     source: Statistics | None = None
 
     def __call__(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d h w"]:
-        """What the PTM takes."""
+        """Return the input of the PTM."""
         if self.target is not None:
             mean, std = _columns(self.target, images.dtype, images.device)
             images = images * std + mean
@@ -50,14 +50,14 @@ class Lens:
         return images
 
 
-def restated(target: Dataset, source: Dataset) -> Lens:
-    """For a PTM of ``source`` that is to see images of ``target`` normalized as in its training."""
-    return Lens(source.channels, (target.mean, target.std), (source.mean, source.std))
+def to_source_statistics(target: Dataset, source: Dataset) -> InputTransform:
+    """Return the transform for a PTM of ``source`` that normalizes images of ``target`` as in the PTM's training."""
+    return InputTransform(source.channels, (target.mean, target.std), (source.mean, source.std))
 
 
-def pixels(target: Dataset) -> Lens:
-    """For a foundation model, which takes RGB in [0, 1]."""
-    return Lens(3, (target.mean, target.std))
+def to_pixels(target: Dataset) -> InputTransform:
+    """Return the transform for a foundation model, whose input is RGB in [0, 1]."""
+    return InputTransform(3, (target.mean, target.std))
 
 
 @lru_cache(maxsize=8)  # copied to the device once, not at every step

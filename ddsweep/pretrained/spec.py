@@ -1,4 +1,4 @@
-"""Which PTMs a recipe needs and where each lies, without importing torch."""
+"""Which PTMs a recipe needs, and the path of each, without importing torch."""
 
 from __future__ import annotations
 
@@ -31,11 +31,12 @@ CHOICES = (
 
 @dataclass(frozen=True)
 class Spec:
-    """One training of a PTM: all that determines its weights at every epoch, except the images themselves.
+    """One training of a PTM: everything that determines its weights at each epoch, except the images themselves.
 
-    The seed is the PTM's own: PTM 3 of ConvNet-3 is the same network in every recipe. A published model was trained by
-    others: its numbers are zeros, and so is the one epoch there is of it. ``plugins`` are those that its architecture
-    and its images come from.
+    The seed belongs to the PTM: PTM 3 of ConvNet-3 is the same network in every recipe. A published model was trained
+        by
+    others: its numbers are zeros, and its only epoch is 0. ``plugins`` are the plugins that its architecture and its
+    images come from.
     """
 
     source: str
@@ -52,22 +53,22 @@ class Spec:
 
     @property
     def foundation(self) -> Foundation | None:
-        """The facts of a published model; None for a PTM that is trained here."""
+        """The row of a published model; None for a PTM that ddsweep trains."""
         return FOUNDATIONS.get(self.source)
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Everything, as files keep it: what a PTM without plugins had before there were any keeps its place."""
+        """The fields as stored and hashed; without ``plugins`` if empty, so that older PTMs keep their folders."""
         return {name: value for name, value in asdict(self).items() if value != "" or name != "plugins"}
 
     @property
     def title(self) -> str:
-        """For people: ``convnet3 on cifar10, seed 0``, ``clip-rn50, published``."""
+        """A readable name: ``convnet3 on cifar10, seed 0``, ``clip-rn50, published``."""
         return f"{self.arch}, published" if self.foundation else f"{self.arch} on {self.source}, seed {self.seed}"
 
     @property
     def folder(self) -> Path:
-        """Its place in the pool: readable names, then a hash of the settings of the training."""
+        """Its folder in the pool: readable names, then a hash of the settings of the training."""
         if self.foundation:
             return pool_dir() / self.source / self.arch / "published"
         settings = json.dumps(self.settings, sort_keys=True)
@@ -76,31 +77,31 @@ class Spec:
         return pool_dir() / source / self.arch / f"seed{self.seed}-{digest}"
 
     def weights(self, epoch: int) -> Path:
-        """The file of its weights after ``epoch`` epochs."""
+        """Return the path of its weights after ``epoch`` epochs."""
         return self.folder / f"{PREFIX}{epoch:04d}.safetensors"
 
     def saved(self) -> set[int]:
-        """The epochs that are in the pool."""
+        """Return the epochs whose weights are in the pool."""
         return {epoch_of(path) for path in self.folder.glob(f"{PREFIX}*.safetensors")}
 
 
 def pool_dir() -> Path:
-    """The folder of all PTMs, shared by all sweeps and agents."""
+    """Return the folder of all PTMs, which all sweeps and agents share."""
     return files.cache_dir() / "pool"
 
 
 def epoch_of(weights: Path) -> int:
-    """The epoch of a file of weights, from its name."""
+    """Return the epoch of a file of weights, from its name."""
     return int(weights.stem.removeprefix(PREFIX))
 
 
 def published(foundation: Foundation) -> Spec:
-    """A model that was trained by others."""
+    """Return the spec of a model that was trained by others."""
     return Spec(foundation.source, foundation.size, foundation.name, 0, 0, 0, 0.0, 0.0, 0)
 
 
 def of(recipe: Recipe) -> list[list[Spec]]:
-    """The PTMs of a recipe: for each architecture, seeds 0 … N_m−1; nothing for the baseline."""
+    """Return the PTMs of a recipe: for each architecture, seeds 0 … N_m−1; none for the baseline."""
     return [[_spec(recipe, arch, seed) for seed in range(recipe.n_models)] for arch in recipe.ptm_arch_list]
 
 
@@ -124,37 +125,37 @@ def _spec(recipe: Recipe, arch: str, seed: int) -> Spec:
 
 
 def needs(recipes: Iterable[Recipe]) -> dict[Spec, set[int]]:
-    """Every PTM that any of the recipes uses, with the epochs they ask for: one training serves them all."""
-    wanted: dict[Spec, set[int]] = {}
+    """Return every PTM that the recipes use, with the epochs they use: one training serves them all."""
+    epochs: dict[Spec, set[int]] = {}
     for recipe in recipes:
         for seeds in of(recipe):
             for spec in seeds:
-                wanted.setdefault(spec, set()).add(recipe.ptm_epoch)
-    return wanted
+                epochs.setdefault(spec, set()).add(recipe.ptm_epoch)
+    return epochs
 
 
 def ahead(source: str, choices: Mapping[str, Any], epochs: Collection[int]) -> dict[Spec, set[int]]:
-    """The PTMs, with their epochs, that recipes will ask for that have ``source`` as their target or their source.
+    """Return the PTMs, with their epochs, of recipes that have ``source`` as their target or their source.
 
     Args:
         source: a dataset.
-        choices: fields of such a recipe, of ``CHOICES``; what is not chosen takes the default of a recipe.
-        epochs: to be kept; none: the last.
+        choices: values of the fields ``CHOICES``; the others have the defaults of a recipe.
+        epochs: the epochs whose weights to keep; empty: the last.
 
     Raises:
-        UserError: a field that has no say in the training of a PTM, or a value that a recipe refuses.
+        UserError: a field that does not affect the training of a PTM, or a value that a recipe does not allow.
     """
     for name in choices:
         if name not in CHOICES:
-            raise UserError(f"{name}: has no say in the training of a PTM; {closest(name, CHOICES)}")
+            raise UserError(f"{name}: does not affect the training of a PTM; {closest(name, CHOICES)}")
     first = str(choices.get("ptm_archs") or "convnet3").partition("+")[0]
     fixed = {"target": source, "ipc": 1, "regularizer": "clom", "arch": first if first in TABLE else "convnet3"}
-    kept: list[dict[str, Any]] = [{"ptm_epoch": epoch} for epoch in sorted(epochs)]
-    return needs(make({**fixed, **choices, **epoch}) for epoch in kept or [{}])
+    choices_of_epoch: list[dict[str, Any]] = [{"ptm_epoch": epoch} for epoch in sorted(epochs)]
+    return needs(make({**fixed, **choices, **epoch}) for epoch in choices_of_epoch or [{}])
 
 
 def datasets(recipes: Iterable[Recipe]) -> list[tuple[str, int]]:
-    """Every dataset, with its size in pixels, that the recipes distill or train their PTMs on, by name."""
+    """Return every dataset that the recipes distill or train their PTMs on, with its size in pixels, by name."""
     recipes = list(recipes)
     targets = {(recipe.target, recipe.size) for recipe in recipes}
-    return sorted(targets | {(one.source, one.size) for one in needs(recipes) if not one.foundation})
+    return sorted(targets | {(spec.source, spec.size) for spec in needs(recipes) if not spec.foundation})

@@ -1,4 +1,4 @@
-"""Train one PTM, once, whoever asks (paper, Sec. 3.2): SGD with momentum 0.9, cross-entropy, no augmentation."""
+"""Train a PTM once for all runs (paper, Sec. 3.2): SGD with momentum 0.9, cross-entropy, no augmentation."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from functools import partial
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from ddsweep import files, nn, rng
 from ddsweep.checkpoints import Checkpoints, Damaged, FileSlot, Slot, State, into_training, of_training
 from ddsweep.data.dataset import Dataset
-from ddsweep.nn import passes
-from ddsweep.nn.measure import class_accuracy
+from ddsweep.nn import microbatches
+from ddsweep.nn.measure import class_accuracy, cross_entropy
 from ddsweep.numerics import Numerics
 from ddsweep.pretrained.spec import Spec
 
@@ -27,7 +26,10 @@ Progress = Callable[[int, int], None]
 
 
 def learning_rate(spec: Spec, epoch: int) -> float:
-    """The rate during ``epoch`` (from 1): tenfold down after one and two thirds; of 150 epochs: after 50 and 100."""
+    """Return the learning rate of ``epoch`` (from 1): it decays to a tenth after one third and after two thirds.
+
+    With 150 epochs: after 50 and after 100.
+    """
     return spec.lr * 0.1 ** sum(epoch > part * spec.epochs // 3 for part in (1, 2))
 
 
@@ -39,21 +41,22 @@ def ensure(
     checkpoints: Checkpoints | None = None,
     numerics: Numerics | None = None,
 ) -> None:
-    """Put the weights of ``spec`` after each of ``epochs`` epochs into the pool, training what is missing.
+    """Train ``spec`` unless the weights of all ``epochs`` are in the pool, and put them there.
 
-    One agent trains while the others wait. A training that was cut off goes on from its last checkpoint, whoever made
-    it; the result is the same, because the checkpoint holds weights, momenta and the generator.
+    One agent trains while the others wait. An interrupted training resumes from its last checkpoint, in any agent, and
+    ends in the same weights, because the checkpoint holds weights, momenta and the generator.
 
     Args:
         spec: the training.
-        epochs: the epochs to keep.
-        dataset: the images of ``spec.source``, on the device to train on.
-        progress: told (epochs done, epochs wanted).
-        checkpoints: when to save; every batch is a boundary, because an epoch of ResNet-18 takes a CPU half an hour.
-        numerics: how it is computed; default: float32, nothing compiled.
+        epochs: the epochs whose weights to keep.
+        dataset: the images of ``spec.source``, on the device that trains.
+        progress: called with (epochs done, total epochs).
+        checkpoints: when to save; every batch can be a checkpoint, because an epoch of ResNet-18 takes half an hour on
+            a CPU.
+        numerics: precision and compilation; default: float32, not compiled.
 
     Raises:
-        Interrupted: asked to leave.
+        Interrupted: asked to stop; the state is saved.
     """
     with files.lock(spec.folder / ".lock"):
         files.clear_temporaries(spec.folder)
@@ -62,13 +65,13 @@ def ensure(
         slot = FileSlot(spec.folder / "training.safetensors", owner, checkpoints or Checkpoints())
         if missing := set(epochs) - spec.saved():
             _train(spec, missing, dataset, progress, slot, numerics or Numerics())
-        slot.trim()  # a later epoch goes on from the last; the weights lie in the pool
+        slot.trim()  # training for more epochs resumes from the last checkpoint; the weights are in the pool
 
 
 def _train(spec: Spec, missing: set[int], dataset: Dataset, progress: Progress, slot: Slot, numerics: Numerics) -> None:
     last = max(missing)
-    state = _State.fresh(spec, dataset)
-    loss = numerics.function(partial(_loss, state.net))
+    state = _State.initial(spec, dataset)
+    loss = numerics.function(partial(cross_entropy, state.net))
     slot.resume(partial(state.restore, before=min(missing)))
     while state.epoch < last:
         progress(state.epoch, last)
@@ -76,22 +79,22 @@ def _train(spec: Spec, missing: set[int], dataset: Dataset, progress: Progress, 
         if state.epoch in missing:
             _save_weights(spec, state, dataset)
         if state.epoch < last:
-            slot.offer(state.saved)
-    slot.save(state.saved())
+            slot.offer(state.checkpoint)
+    slot.save(state.checkpoint())
     progress(last, last)
 
 
 @dataclass
 class _State:
-    """A training in flight.
+    """The state of a training.
 
     Attributes:
         net: the network.
-        optimizer: its own.
-        generator: shuffles.
+        optimizer: its optimizer.
+        generator: shuffles the images.
         epoch: epochs that are done.
-        batches: batches of the next one that are done.
-        shuffled: the generator as it was before the next one was shuffled.
+        batches: batches of the next epoch that are done.
+        before_shuffle: the generator in its state before the next epoch was shuffled.
     """
 
     net: torch.nn.Module
@@ -99,33 +102,37 @@ class _State:
     generator: torch.Generator
     epoch: int = 0
     batches: int = 0
-    shuffled: torch.Generator = field(default_factory=torch.Generator)
+    before_shuffle: torch.Generator = field(default_factory=torch.Generator)
 
     @classmethod
-    def fresh(cls, spec: Spec, dataset: Dataset) -> _State:
+    def initial(cls, spec: Spec, dataset: Dataset) -> _State:
         generator = rng.generator(spec.seed, "ptm", spec.source, spec.arch)
         net = nn.build(
-            spec.arch, channels=dataset.channels, classes=len(dataset.classes), size=dataset.size, width=spec.width,
+            spec.arch,
+            channels=dataset.channels,
+            classes=len(dataset.classes),
+            size=dataset.size,
+            width=spec.width,
             generator=generator,
-        ).to(dataset.images.device)  # fmt: skip
+        ).to(dataset.images.device)
         optimizer = torch.optim.SGD(net.parameters(), lr=spec.lr, momentum=0.9, weight_decay=spec.weight_decay)
         return cls(net, optimizer, generator)
 
-    def saved(self) -> State:
-        """For a checkpoint."""
-        generator = self.shuffled if self.batches else self.generator
+    def checkpoint(self) -> State:
+        """Return a checkpoint."""
+        generator = self.before_shuffle if self.batches else self.generator
         facts = {"epoch": self.epoch, "batches": self.batches}
         return State(of_training(self.net, self.optimizer, generator), facts)
 
     def restore(self, state: State, before: int) -> _State | None:
-        """Go on from there; None when it is already past the first epoch that is wanted.
+        """Resume from a checkpoint; return None if it is past ``before``, the first epoch whose weights are missing.
 
         Raises:
             Damaged: something is missing; nothing has changed.
         """
         epoch, batches = state.facts.get("epoch"), state.facts.get("batches")
         if not isinstance(epoch, int) or not isinstance(batches, int):
-            raise Damaged("it does not say how far it is")
+            raise Damaged("it does not record its progress")
         if epoch >= before:
             return None
         into_training(state, self.net, self.optimizer, self.generator)
@@ -139,34 +146,33 @@ def _train_epoch(
     for group in state.optimizer.param_groups:
         group["lr"] = rate
     state.net.train()
-    state.shuffled = state.generator.clone_state()
+    state.before_shuffle = state.generator.clone_state()
     order = torch.randperm(len(dataset.labels), generator=state.generator).to(dataset.labels.device)
     batches = order.split(batch)
-    for chosen in batches[state.batches :]:
+    for indices in batches[state.batches :]:
         state.optimizer.zero_grad()
-        passes.backward(state.net, loss, dataset.images[chosen], dataset.labels[chosen])
+        microbatches.backward(state.net, loss, dataset.images[indices], dataset.labels[indices])
         state.optimizer.step()
         state.batches += 1
         if state.batches < len(batches):
-            slot.offer(state.saved)
+            slot.offer(state.checkpoint)
     state.epoch, state.batches = state.epoch + 1, 0
-
-
-def _loss(net: torch.nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    return cross_entropy(net(images), labels)
 
 
 def _save_weights(spec: Spec, state: _State, dataset: Dataset) -> None:
     accuracy = float(class_accuracy(state.net, dataset.test_images, dataset.test_labels, len(dataset.classes))[0])
     metadata = {
-        "spec": spec.title, "settings": json.dumps(spec.settings), "epoch": str(state.epoch),
-        "accuracy": f"{accuracy:.4f}", "data": dataset.checksum,
-    }  # fmt: skip
+        "spec": spec.title,
+        "settings": json.dumps(spec.settings),
+        "epoch": str(state.epoch),
+        "accuracy": f"{accuracy:.4f}",
+        "data": dataset.checksum,
+    }
     files.write_tensors(spec.weights(state.epoch), dict(state.net.state_dict()), metadata)
 
 
 def _set_aside_other_data(spec: Spec, dataset: Dataset) -> None:
-    """A folder of images may have changed since its PTMs were trained: those are no longer the PTMs of this data."""
+    """Rename weights of other images: an image folder can have changed since its PTMs were trained."""
     for epoch in spec.saved():
         path = spec.weights(epoch)
         try:
@@ -176,6 +182,6 @@ def _set_aside_other_data(spec: Spec, dataset: Dataset) -> None:
             checksum = "unreadable"
         if checksum != dataset.checksum:
             logger.warning(
-                "%s was trained on other images of %s (%s); it is trained anew", path, spec.source, checksum[:8]
+                "%s was trained on other images of %s (%s); it is trained again", path, spec.source, checksum[:8]
             )
             path.replace(path.with_suffix(".other"))

@@ -2,7 +2,7 @@
 
 A row names the function that makes the layers; ``network`` adds one, for a plugin. Foundation models are not trained
 here and not built by ``build``: they have a table of their own, by the source that a recipe names, and a line in
-``foundation.FORMS``.
+``foundation.LOADERS``.
 """
 
 from __future__ import annotations

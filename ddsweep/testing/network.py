@@ -101,7 +101,7 @@ def _check_together(row: Architecture, size: int, what: str) -> None:
     nets = [_built(row, size, seed).eval() for seed in (1, 2)]
     batches = torch.stack([_images(size, seed) for seed in (1, 2)])
     try:
-        found = nn.Together(nets).eval()(batches)
+        found = nn.StackedNetworks(nets).eval()(batches)
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise AssertionError(f"{what}: several cannot be trained as one (torch.func.vmap): {reason}") from error

@@ -89,10 +89,10 @@ def test_a_sweep_whose_source_is_no_dataset(ddsweep: Run, monkeypatch: pytest.Mo
         (["digits", "--archs", "convnt3"], "ptm_archs: unknown network 'convnt3'; did you mean convnet3?"),
         (["digits", "--epochs", "1;4"], "epochs: '1;4' is no list of whole numbers; write 1,4,150"),
         (["digits", "--epochs", "151"], "ptm_epoch: 151 is after the last epoch (allowed: 1 to 150)"),
-        (["digits", "--set", "alpha=0"], "alpha: has no say in the training of a PTM"),
+        (["digits", "--set", "alpha=0"], "alpha: does not affect the training of a PTM"),
         (["digits", "--weights", "x.pth"], "weights: digits is trained here (allowed for: imagenet, internet)"),
         (["imagenet", "--models", "3"], "imagenet is published as it is, not trained: n_models cannot be chosen"),
-        (["imagenet", "--weights", "x.pth"], "weights: no file x.pth"),
+        (["imagenet", "--weights", "x.pth"], "weights: file not found: x.pth"),
         (["digits", "-d", "gpu"], "device: 'gpu' is no device"),
     ],
 )

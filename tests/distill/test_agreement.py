@@ -75,7 +75,7 @@ def largest_differences(method: str, arch: str, numerics: Numerics) -> tuple[flo
 @pytest.mark.parametrize("arch", ["convnet3", "alexnet"])
 @pytest.mark.parametrize("method", METHODS)
 def test_float32_agrees_to_rounding(method: str, arch: str, together: bool) -> None:
-    loss, gradient, _ = largest_differences(method, arch, Numerics(together=together))
+    loss, gradient, _ = largest_differences(method, arch, Numerics(vectorize=together))
     assert loss < 1e-5
     assert gradient < 1e-3  # second-order gradients of rows that are nearly zero are ill-conditioned
 
@@ -93,7 +93,7 @@ def test_passes_of_a_few_images_agree_to_rounding(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("method", METHODS)
 def test_compiled_float32_agrees_to_rounding(method: str, together: bool) -> None:
     """In a process of its own: here the shape checks of the tests stand in every function, and they do not compile."""
-    call = f"largest_differences({method!r}, 'convnet3', Numerics(compile=True, together={together}))"
+    call = f"largest_differences({method!r}, 'convnet3', Numerics(compile=True, vectorize={together}))"
     code = f"from tests.distill.test_agreement import *; import json; print(json.dumps({call}))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""What the classes of a step compare, and in how few kernels."""
+"""The batches of a step, and the number of kernels it starts."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ def test_each_class_draws_real_images_and_a_change_for_both_sides() -> None:
     data, synthetic, streams = toys.dataset(), toys.synthetic(), Streams(7)
     drawn = draw(data, range(3), 5, FULL_STRATEGY, Streams(7))
     assert drawn.counts == [5, 5, 5]
-    real, ours = drawn.of_real(data).split(5), drawn.of_synthetic(synthetic).split(synthetic.ipc)
+    real, ours = drawn.real(data).split(5), drawn.synthetic(synthetic).split(synthetic.ipc)
     for label in range(3):
         images = data.sample(label, 5, streams.batch)
         change = augment.draw(streams.augment, 1, data.size, FULL_STRATEGY, shared=True)
         torch.testing.assert_close(real[label], augment.apply(images, change), rtol=1e-12, atol=1e-12)
-        expected = augment.apply(synthetic.of_class(label), change)
+        expected = augment.apply(synthetic.images[2 * label : 2 * label + 2], change)
         torch.testing.assert_close(ours[label], expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(
-    ("enough", "expected"), [(1, [[0], [1], [2]]), (5, [[0], [1], [2]]), (6, [[0, 1], [2]]), (99, [[0, 1, 2]])]
+    ("images", "expected"), [(1, [[0], [1], [2]]), (5, [[0], [1], [2]]), (6, [[0, 1], [2]]), (99, [[0, 1, 2]])]
 )
-def test_portions_are_consecutive_classes(enough: int, expected: list[list[int]]) -> None:
+def test_a_split_keeps_classes_consecutive(images: int, expected: list[list[int]]) -> None:
     data, synthetic = toys.dataset(), toys.synthetic()
     drawn = draw(data, range(3), 5, FULL_STRATEGY, Streams(7))
-    portions = list(drawn.portions(enough))
-    assert [one.labels for one in portions] == expected
+    split = list(drawn.split(images))
+    assert [part.labels for part in split] == expected
     for whole, parts in [
-        (drawn.of_real(data), [one.of_real(data) for one in portions]),
-        (drawn.of_synthetic(synthetic), [one.of_synthetic(synthetic) for one in portions]),
+        (drawn.real(data), [part.real(data) for part in split]),
+        (drawn.synthetic(synthetic), [part.synthetic(synthetic) for part in split]),
     ]:
         torch.testing.assert_close(torch.cat(parts), whole, rtol=1e-12, atol=1e-12)
 
 
 def matching(method: str, net: Any) -> Matching:
-    numerics = Numerics(together=True)
+    numerics = Numerics(vectorize=True)
     if method == "dm":
         return DistributionMatching(net, distribution_matching.Settings(4, FULL_STRATEGY), numerics)
     return GradientMatching(net, gradient_matching.Settings(4, FULL_STRATEGY, outer_loops=1), numerics)

@@ -26,7 +26,7 @@ from ddsweep.evaluate import Rule
 from ddsweep.evaluate.trainer import Trainer
 from ddsweep.numerics import Numerics
 from ddsweep.pretrained.pool import PretrainedModel
-from ddsweep.pretrained.renormalize import Lens
+from ddsweep.pretrained.renormalize import InputTransform
 from ddsweep.registry.datasets import FULL_STRATEGY
 from ddsweep.rng import Streams
 from tests import toys
@@ -52,7 +52,7 @@ def network(device: str, index: int = 0) -> nn.Network:
 
 
 def matching(method: str, device: str, together: bool) -> Matching:
-    numerics, net = Numerics(device=device, together=together), network(device)
+    numerics, net = Numerics(device=device, vectorize=together), network(device)
     if method == "dm":
         return DistributionMatching(net, distribution_matching.Settings(5, METHODS[method]), numerics)
     settings = gradient_matching.Settings(5, METHODS[method], outer_loops=3, inner_epochs=2, batch_train=5)
@@ -90,8 +90,8 @@ def steps(method: str, device: str, together: bool) -> tuple[list[Tensor], Tenso
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("method", METHODS)
 def test_steps_are_those_of_the_cpu(method: str, device: str) -> None:
-    losses, images = steps(method, device, together=True)
-    expected, there = steps(method, "cpu", together=False)
+    losses, images = steps(method, device, vectorize=True)
+    expected, there = steps(method, "cpu", vectorize=False)
     assert len(losses) == (2 if method == "dm" else 6)
     torch.testing.assert_close(losses, expected, rtol=1e-9, atol=1e-12)
     torch.testing.assert_close(images, there, rtol=1e-8, atol=1e-10)
@@ -116,7 +116,7 @@ def test_networks_trained_together_are_those_of_the_cpu(device: str) -> None:
 def test_guidance_is_that_of_the_whole_set_on_the_cpu(monkeypatch: pytest.MonkeyPatch, device: str) -> None:
     toys.bound_passes(monkeypatch, 3)  # eight images, of which a CPU takes three at once
     here, ours = synthetic("cpu"), synthetic(device)
-    model = PretrainedModel("convnet2", network(device).requires_grad_(False).eval(), Lens(3))
+    model = PretrainedModel("convnet2", network(device).requires_grad_(False).eval(), InputTransform(3))
     (slope,) = torch.autograd.grad(clom(model, ours.images, ours.labels), [ours.images])
     (expected,) = torch.autograd.grad(cross_entropy(network("cpu")(here.images), here.labels), [here.images])
     torch.testing.assert_close(slope.cpu(), expected, rtol=1e-9, atol=1e-12)

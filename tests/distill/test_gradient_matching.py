@@ -89,7 +89,9 @@ def test_the_distance_of_a_zero_gradient_is_differentiable():
 
 
 def test_an_unknown_metric_is_named():
-    with pytest.raises(UserError, match=r"metric: no distance 'row'; did you mean rows\? \(allowed: cos, mse, rows\)"):
+    with pytest.raises(
+        UserError, match=r"metric: unknown distance 'row'; did you mean rows\? \(allowed: cos, mse, rows\)"
+    ):
         distance([toys.noise(2, 2)], [toys.noise(2, 2)], "row")
 
 
@@ -172,14 +174,16 @@ def test_five_steps_follow_the_slow_implementation(monkeypatch, settings, at_onc
 def test_as_many_classes_go_together_as_have_room(monkeypatch, room, batches):
     """A class counts its 5 real images, and its 2 synthetic ones four times."""
 
-    def values(together: bool) -> list[float]:
-        matching = GradientMatching(toys.Net(), DSA, Numerics(together=together))
+    def values(vectorize: bool) -> list[float]:
+        matching = GradientMatching(toys.Net(), DSA, Numerics(vectorize=vectorize))
         return [loss.item() for loss in matching.episode(toys.synthetic(), toys.dataset(), Streams(7))]
 
-    expected = values(together=False)
+    expected = values(vectorize=False)
     toys.bound_memory(monkeypatch, room)
-    seen = toys.spy(monkeypatch, GradientMatching, "_together", lambda self, parameters, ours, real, label: len(ours))
-    assert values(together=True) == pytest.approx(expected, rel=1e-9)
+    seen = toys.spy(
+        monkeypatch, GradientMatching, "_loss_of_classes", lambda self, parameters, ours, real, label: len(ours)
+    )
+    assert values(vectorize=True) == pytest.approx(expected, rel=1e-9)
     assert seen == batches * DSA.outer_loops
 
 

@@ -17,8 +17,8 @@ from ddsweep import augment, nn, rng
 from ddsweep.checkpoints import Checkpoints, FileSlot, Interrupted
 from ddsweep.data import Dataset
 from ddsweep.distill.loop import Diverged, distill
-from ddsweep.pretrained.pool import Pool, PretrainedModel, Room
-from ddsweep.pretrained.renormalize import Lens
+from ddsweep.pretrained.pool import FeatureBudget, Pool, PretrainedModel
+from ddsweep.pretrained.renormalize import InputTransform
 from ddsweep.recipe import Recipe, make
 from ddsweep.rng import Streams
 from ddsweep.trackers import Tracker
@@ -48,7 +48,7 @@ def data() -> Dataset:
 @pytest.fixture
 def pool() -> Pool:
     nets = [nn.build("convnet1", **SHAPE, generator=rng.generator(9, "ptm", index)) for index in range(2)]
-    return Pool([[PretrainedModel("convnet1", net.requires_grad_(False).eval(), Lens(3)) for net in nets]])
+    return Pool([[PretrainedModel("convnet1", net.requires_grad_(False).eval(), InputTransform(3)) for net in nets]])
 
 
 def networks(pool: Pool) -> list[torch.nn.Module]:
@@ -178,12 +178,12 @@ def test_ptms_are_left_as_they_were(data: Dataset, pool: Pool) -> None:
         assert all(parameter.grad is None for parameter in net.parameters())
 
 
-def test_divergence_is_told_with_the_step(data: Dataset) -> None:
+def test_divergence_is_reported_with_the_step(data: Dataset) -> None:
     with pytest.raises(Diverged, match=r"the loss is (nan|inf) at step \d+ of 5"):
         distill(recipe(method="dm", alpha=0.0, lr_img=1e30), data, None, Streams(1), Tracker())
 
 
-class Moody:
+class BatchDependent:
     """A network whose answer to one image depends on those it sees with it, as the last bits of any network do."""
 
     def __init__(self, net: nn.Network) -> None:
@@ -196,18 +196,18 @@ class Moody:
         return self.net(images)
 
 
-@pytest.mark.parametrize("room", [10**6, 12_000, 0])
+@pytest.mark.parametrize("budget", [10**6, 12_000, 0])
 @pytest.mark.parametrize("boundary", [1, 2, 3, 4])
-def test_after_an_interruption_real_images_are_looked_at_in_the_same_company(
-    data: Dataset, boundary: int, room: int
+def test_a_resumed_distillation_computes_real_features_in_the_same_batches(
+    data: Dataset, boundary: int, budget: int
 ) -> None:
-    """With room for the features of both PTMs, of the one that is drawn first, and of none."""
+    """With a budget for the features of both PTMs, of the one that is drawn first, and of none."""
     one = recipe(method="dm", regularizer="cclom", alpha=50.0, n_models=2, seed=3)
 
     def run(checkpoints: Checkpoints) -> Tensor:
         nets = [nn.build("convnet1", **SHAPE, generator=rng.generator(9, "ptm", index)) for index in range(2)]
-        frozen = [Moody(net.requires_grad_(False).eval()) for net in nets]
-        pool = Pool([[PretrainedModel("convnet1", net, Lens(3)) for net in frozen]], Room(room))
+        frozen = [BatchDependent(net.requires_grad_(False).eval()) for net in nets]
+        pool = Pool([[PretrainedModel("convnet1", net, InputTransform(3)) for net in frozen]], FeatureBudget(budget))
         slot = FileSlot(Path("distill.safetensors"), {}, checkpoints)
         return distill(one, data, pool, Streams(one.seed), Tracker(), slot).images
 

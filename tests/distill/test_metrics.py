@@ -1,4 +1,4 @@
-"""What a distillation tells its tracker, and when."""
+"""What a distillation reports to its tracker, and when."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import torch
 from PIL.Image import Image
 
 from ddsweep.distill import metrics
-from ddsweep.distill.metrics import Diverged, Journal
+from ddsweep.distill.metrics import Diverged, MetricsLog
 from ddsweep.recipe import make
 from ddsweep.trackers import Tracker
 from tests import toys
 
 
-class Told(Tracker):
-    """Keeps what it is told."""
+class Recorder(Tracker):
+    """Keeps what is logged."""
 
     def __init__(self) -> None:
         self.metrics: dict[int, dict[str, float]] = {}
@@ -31,7 +31,7 @@ class Told(Tracker):
 
 
 class Clock:
-    """A clock that is set by hand."""
+    """A clock that tests set."""
 
     seconds = 100.0
 
@@ -41,21 +41,21 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    one = Clock()
-    monkeypatch.setattr(metrics, "time", one)
-    return one
+    clock = Clock()
+    monkeypatch.setattr(metrics, "time", clock)
+    return clock
 
 
-def started(iterations: int, **choices: Any) -> tuple[Journal, Told]:
-    told = Told()
-    one = make({"target": "digits", "ipc": 2, "method": "dm", "alpha": 0.0, "iterations": iterations} | choices)
-    return Journal(one, toys.dataset(), told), told
+def started(iterations: int, **choices: Any) -> tuple[MetricsLog, Recorder]:
+    logged = Recorder()
+    recipe = make({"target": "digits", "ipc": 2, "method": "dm", "alpha": 0.0, "iterations": iterations} | choices)
+    return MetricsLog(recipe, toys.dataset(), logged), logged
 
 
-def run(one: Journal, iterations: range, *terms: float) -> None:
+def run(log: MetricsLog, iterations: range, *terms: float) -> None:
     for step in iterations:
-        one.add(*(torch.tensor(term) for term in terms))
-        one.step(toys.synthetic(), step)
+        log.add(*(torch.tensor(term) for term in terms))
+        log.end_iteration(toys.synthetic(), step)
 
 
 @pytest.mark.parametrize(
@@ -64,39 +64,39 @@ def run(one: Journal, iterations: range, *terms: float) -> None:
      (305, [*range(3, 304, 3), 305]), (1000, [*range(10, 1001, 10)])],
 )  # fmt: skip
 def test_about_a_hundred_steps_are_logged_and_the_last_always(iterations: int, steps: list[int]) -> None:
-    one, told = started(iterations)
-    run(one, range(1, iterations + 1), 1.0)
-    assert list(told.metrics) == steps
+    log, logged = started(iterations)
+    run(log, range(1, iterations + 1), 1.0)
+    assert list(logged.metrics) == steps
 
 
 @pytest.mark.parametrize(
     ("iterations", "steps"), [(4, [0, 1, 2, 3, 4]), (10, [0, 3, 5, 8, 10]), (3, [0, 1, 2, 3]), (1, [0, 1])]
 )
 def test_the_set_is_shown_before_the_first_step_and_after_each_quarter(iterations: int, steps: list[int]) -> None:
-    one, told = started(iterations)
-    one.show(toys.synthetic(), 0)
-    run(one, range(1, iterations + 1), 1.0)
-    assert told.images == steps
+    log, logged = started(iterations)
+    log.show(toys.synthetic(), 0)
+    run(log, range(1, iterations + 1), 1.0)
+    assert logged.images == steps
 
 
 def test_logged_terms_are_the_means_since_the_last_line() -> None:
-    one, told = started(200, alpha=3.0)
+    log, logged = started(200, alpha=3.0)
     for step, match in enumerate((1.0, 3.0, 5.0, 9.0), start=1):
-        one.add(torch.tensor(match), torch.tensor(10 * match))
-        one.step(toys.synthetic(), step)
-    found = [(step, line["loss/match"], line["loss/regularizer"]) for step, line in told.metrics.items()]
+        log.add(torch.tensor(match), torch.tensor(10 * match))
+        log.end_iteration(toys.synthetic(), step)
+    found = [(step, line["loss/match"], line["loss/regularizer"]) for step, line in logged.metrics.items()]
     assert found == [(2, 2.0, 20.0), (4, 7.0, 70.0)]
 
 
 def test_rates_are_of_the_time_since_the_last_line(clock: Clock) -> None:
     """Three classes, each of ``batch_real`` real and ``ipc`` synthetic images, in every image step."""
-    one, told = started(200, method="dsa", ipc=10, batch_real=30, outer_loops=2)
+    log, logged = started(200, method="dsa", ipc=10, batch_real=30, outer_loops=2)
     for step, seconds in enumerate((1.0, 3.0, 0.5, 0.5), start=1):
-        one.add(torch.tensor(1.0))
-        one.add(torch.tensor(1.0))  # two image steps an iteration
+        log.add(torch.tensor(1.0))
+        log.add(torch.tensor(1.0))  # two image steps an iteration
         clock.seconds += seconds
-        one.step(toys.synthetic(ipc=10), step)
-    found = [(line["steps_per_second"], line["images_per_second"]) for line in told.metrics.values()]
+        log.end_iteration(toys.synthetic(ipc=10), step)
+    found = [(line["steps_per_second"], line["images_per_second"]) for line in logged.metrics.values()]
     assert found == [(2 / 4, 4 * 3 * 40 / 4), (2 / 1, 4 * 3 * 40 / 1)]
 
 
@@ -107,7 +107,7 @@ def test_what_was_not_logged_yet_outlives_an_interruption(clock: Clock) -> None:
     clock.seconds += 6
     state = parts[0].state()
     clock.seconds += 1000  # nobody is at work
-    again = Journal(make({"target": "digits", "ipc": 2, "alpha": 0.0, "iterations": 300}), toys.dataset(), parts[1])
+    again = MetricsLog(make({"target": "digits", "ipc": 2, "alpha": 0.0, "iterations": 300}), toys.dataset(), parts[1])
     again.restore(state)
     clock.seconds += 2
     run(again, range(3, 4), 7.0)
@@ -118,8 +118,8 @@ def test_what_was_not_logged_yet_outlives_an_interruption(clock: Clock) -> None:
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_a_loss_that_is_no_number_is_found_when_it_is_logged(bad: float) -> None:
-    one, told = started(200)
-    run(one, range(1, 2), bad)
+    log, logged = started(200)
+    run(log, range(1, 2), bad)
     with pytest.raises(Diverged, match=f"the loss is {bad} at step 2 of 200"):
-        run(one, range(2, 3), 1.0)
-    assert told.metrics == {}
+        run(log, range(2, 3), 1.0)
+    assert logged.metrics == {}

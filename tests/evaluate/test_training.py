@@ -54,9 +54,9 @@ def cut_after(passes: int) -> Callable[[], bool]:
 @pytest.mark.parametrize(("arch", "count"), [("convnet1", 1), ("convnet3-bn", 1), ("convnet1", 2)])
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 def test_a_cut_after_any_pass_changes_no_bit_of_the_weights(rule: Rule, arch: str, count: int, tmp_path: Path) -> None:
-    assert 1 < rule.fall < rule.passes - 1
+    assert 1 < rule.decay_epoch < rule.total_epochs - 1
     whole = train(rule, arch, count, Slot())
-    for done in range(1, rule.passes):
+    for done in range(1, rule.total_epochs):
         with pytest.raises(Interrupted):
             train(rule, arch, count, slot(tmp_path / str(done), cut_after(done)))
         assert same(train(rule, arch, count, slot(tmp_path / str(done))), whole), f"cut after {done} passes"
@@ -64,7 +64,7 @@ def test_a_cut_after_any_pass_changes_no_bit_of_the_weights(rule: Rule, arch: st
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 def test_a_cut_after_every_pass_changes_no_bit_of_the_weights(rule: Rule, tmp_path: Path) -> None:
-    for _ in range(1, rule.passes):
+    for _ in range(1, rule.total_epochs):
         with pytest.raises(Interrupted):
             train(rule, "convnet1", 1, slot(tmp_path, cut_after(1)))
     assert same(train(rule, "convnet1", 1, slot(tmp_path)), train(rule, "convnet1", 1, Slot()))

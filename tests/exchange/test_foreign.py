@@ -46,7 +46,7 @@ def test_pair_of_mtt(place: Path, digits: Dataset) -> None:
     found = ready(place, digits)  # by its folder
     assert torch.equal(found.synthetic.labels, labels())
     assert found.remarks == ["images sorted by class"]
-    assert {tuple(image) for image in found.synthetic.of_class(3)[:, 0, 0].tolist()} == {
+    assert {tuple(image) for image in found.synthetic.images[found.synthetic.labels == 3][:, 0, 0].tolist()} == {
         tuple(image) for image in images[6:8, 0, 0].tolist()
     }
     assert exchange.read(path).facts.lr == pytest.approx(0.0187)
@@ -81,7 +81,9 @@ def test_idc_is_decoded(place: Path, digits: Dataset) -> None:
         part = images[7:8, :, row : row + 8, column : column + 8]
         large = torch.nn.functional.interpolate(part, (16, 16), mode="bilinear", align_corners=False)
         expected = (large[0] - digits.mean[0]) / digits.std[0]
-        torch.testing.assert_close(found.synthetic.of_class(7)[cell], expected, rtol=0, atol=1e-5)
+        torch.testing.assert_close(
+            found.synthetic.images[found.synthetic.labels == 7][cell], expected, rtol=0, atol=1e-5
+        )
 
 
 def test_kip(place: Path, digits: Dataset) -> None:

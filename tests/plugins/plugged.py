@@ -32,7 +32,8 @@ class Half:
         total = 0
         for label in range(synthetic.classes):
             real = dataset.sample(label, self.batch_real, streams.batch)
-            apart = self.net.embed(real).mean(0) - self.net.embed(synthetic.of_class(label)).mean(0)
+            ours = synthetic.images[synthetic.labels == label]
+            apart = self.net.embed(real).mean(0) - self.net.embed(ours).mean(0)
             total = total + self.rate * apart[::2].square().sum()
         yield total
 '''

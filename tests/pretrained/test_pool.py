@@ -1,4 +1,4 @@
-"""What a step sees of the PTMs: drawn uniformly, frozen, through a lens, with real features computed once."""
+"""PTMs in a step: drawn uniformly, frozen, with images renormalized and real features computed once."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from torch import Tensor
 
 from ddsweep import data, nn, rng
 from ddsweep.data.dataset import Dataset
-from ddsweep.distill.clom import cclom, contrast
+from ddsweep.distill.clom import cclom
 from ddsweep.pretrained import pool, renormalize, training
-from ddsweep.pretrained.pool import Pool, PretrainedModel, Room
-from ddsweep.pretrained.renormalize import Lens
+from ddsweep.pretrained.pool import FeatureBudget, Pool, PretrainedModel
+from ddsweep.pretrained.renormalize import InputTransform
 from ddsweep.pretrained.spec import Spec
 from tests import toys
 
@@ -29,23 +29,26 @@ class Counting(toys.Net):
         return super().embed(x)
 
 
-def model(room: int = 1 << 20, net: toys.Net | None = None) -> PretrainedModel:
-    return PretrainedModel("toy", (net or toys.Net()).requires_grad_(False), Lens(3), room=Room(room))
+def model(budget: int = 1 << 20, net: toys.Net | None = None) -> PretrainedModel:
+    return PretrainedModel(
+        "toy", (net or toys.Net()).requires_grad_(False), InputTransform(3), budget=FeatureBudget(budget)
+    )
 
 
 def draw(count: int, seed: int, dataset: Dataset) -> Tensor:
     return torch.randint(len(dataset.labels), (count,), generator=torch.Generator().manual_seed(seed))
 
 
-@pytest.mark.parametrize("room", [1 << 20, 0], ids=["kept", "no room"])
-def test_known_features_give_the_loss_and_gradient_of_looking_again(room: int) -> None:
-    """Against ``cclom``, which looks at every real image each time; float64."""
-    dataset, one = toys.dataset(), model(room)
+@pytest.mark.parametrize("budget", [1 << 20, 0], ids=["kept", "no budget"])
+def test_kept_features_give_the_loss_and_gradient_of_computing_them_again(budget: int) -> None:
+    """Against ``cclom`` of features that are computed at each step; float64."""
+    dataset, one = toys.dataset(), model(budget)
     for seed in range(4):
         chosen, synthetic = draw(50, seed, dataset), toys.synthetic()
         real = one.features(dataset, chosen)
-        loss = contrast(one.embed(synthetic.images), synthetic.labels, real, dataset.labels[chosen])
-        again = cclom(one.embed, synthetic.images, synthetic.labels, dataset.images[chosen], dataset.labels[chosen])
+        loss = cclom(one.embed(synthetic.images), synthetic.labels, real, dataset.labels[chosen])
+        computed = one.embed(dataset.images[chosen])
+        again = cclom(one.embed(synthetic.images), synthetic.labels, computed, dataset.labels[chosen])
         gradients = [torch.autograd.grad(term, synthetic.images)[0] for term in (loss, again)]
         torch.testing.assert_close(loss, again, rtol=1e-13, atol=0)
         torch.testing.assert_close(*gradients, rtol=1e-11, atol=1e-15)
@@ -67,17 +70,17 @@ def test_features_are_kept_only_as_long_as_there_is_room(missing: int, looked: l
     """Three PTMs of 60 × 64 float64 features, and room for two of them, or for a byte less."""
     dataset, nets = toys.dataset(), [Counting(seed=seed) for seed in range(3)]
     size = 60 * 64 * 8
-    shared = Pool([[model(net=net) for net in nets]], Room(2 * size - missing))
+    shared = Pool([[model(net=net) for net in nets]], FeatureBudget(2 * size - missing))
     (models,) = shared.models
     for _ in range(3):
         for one in models:
             one.features(dataset, torch.arange(60))
     assert [net.looked for net in nets] == looked
-    assert models[0].room.left == (size - 1 if missing else 0)
+    assert models[0].budget.left == (size - 1 if missing else 0)
 
 
 def test_one_trial_keeps_no_more_than_four_gibibytes() -> None:
-    assert Pool([[model()]]).models[0][0].room.left == 4 * 1024**3
+    assert Pool([[model()]]).models[0][0].budget.left == 4 * 1024**3
 
 
 @pytest.mark.parametrize("bound", ["device", "pool"])
@@ -131,7 +134,7 @@ def domain(channels: int, mean: float, std: float) -> Dataset:
 def test_the_statistics_of_the_source(channels: int, own: int) -> None:
     """Pixel by pixel: back to [0, 1] with the target's numbers, to gray or RGB, on with the source's; no clamping."""
     target, source = domain(channels, 0.5, 0.2), domain(own, 0.3, 0.4)
-    seen = renormalize.restated(target, source)(target.images[:])
+    seen = renormalize.to_source_statistics(target, source)(target.images[:])
     for i in range(4):
         for c in range(own):
             planes = [target.images[i][k] * target.std[k] + target.mean[k] for k in range(channels)]
@@ -142,9 +145,9 @@ def test_the_statistics_of_the_source(channels: int, own: int) -> None:
 
 def test_the_paper_lets_images_of_the_target_through_as_they_are() -> None:
     images = toys.noise(2, 3, 8, 8)
-    assert Lens(3)(images) is images
+    assert InputTransform(3)(images) is images
 
 
 def test_a_dataset_seen_with_its_own_statistics_does_not_change() -> None:
     target = domain(3, 0.5, 0.2)
-    torch.testing.assert_close(renormalize.restated(target, target)(target.images[:]), target.images[:])
+    torch.testing.assert_close(renormalize.to_source_statistics(target, target)(target.images[:]), target.images[:])

@@ -48,7 +48,7 @@ def test_what_is_kept_says_where_it_is_from(tensors: dict[str, Tensor]) -> None:
     assert metadata["data"] == published.ensure(RESNET)
     assert "fc.weight" not in kept
     assert torch.equal(kept["layer4.1.conv2.weight"], tensors["layer4.1.conv2.weight"])
-    (one,) = inventory.holdings()
+    (one,) = inventory.entries()
     assert (one.spec, one.accuracy) == (spec.published(RESNET), {0: None})
 
 
@@ -88,7 +88,7 @@ def test_other_weights_do_not_replace_those_on_which_results_rest(tensors: dict[
 
 def test_a_hash_in_the_name_is_compared(tensors: dict[str, Tensor]) -> None:
     path = written(tensors, "resnet18-f37072fd.pth")
-    with pytest.raises(UserError, match=r"is damaged: its sha256 is [0-9a-f]{16}…, its name says f37072fd"):
+    with pytest.raises(UserError, match=r"is damaged: its sha256 is [0-9a-f]{16}…, its name has f37072fd"):
         published.adopt(RESNET, path)
     assert not spec.published(RESNET).saved()
     honest = path.rename(f"resnet18-{digest(path)[:8]}.pth")
@@ -105,7 +105,7 @@ class Trap:
 
 def test_nothing_in_a_file_is_run() -> None:
     torch.save({"conv1.weight": Trap()}, "weights.pth")
-    with pytest.raises(UserError, match=r"weights: weights\.pth holds no tensors that can be read safely \("):
+    with pytest.raises(UserError, match=r"weights: weights\.pth has no tensors that can be read safely \("):
         published.adopt(RESNET, Path("weights.pth"))
     assert not Path("sprung").exists()
 
@@ -122,12 +122,12 @@ def program(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "line"),
     [
-        (lambda path: None, "weights: no file w.pth"),
-        (lambda path: path.write_bytes(b"text"), "holds no tensors that can be read safely"),
-        (lambda path: path.write_bytes(b""), "holds no tensors that can be read safely"),
+        (lambda path: None, "weights: file not found: w.pth"),
+        (lambda path: path.write_bytes(b"text"), "has no tensors that can be read safely"),
+        (lambda path: path.write_bytes(b""), "has no tensors that can be read safely"),
         (program, "is a TorchScript program"),
-        (lambda path: torch.save([torch.zeros(1)], path), "is no state dict"),
-        (lambda path: torch.save({"state_dict": {}}, path), "is no state dict"),
+        (lambda path: torch.save([torch.zeros(1)], path), "is not a state dict"),
+        (lambda path: torch.save({"state_dict": {}}, path), "is not a state dict"),
     ],
     ids=["none", "text", "empty", "program", "list", "nested"],
 )
@@ -143,7 +143,7 @@ def test_a_damaged_file_in_the_pool(tensors: dict[str, Tensor]) -> None:
     content = bytearray(KEPT(0).read_bytes())
     content[-1] ^= 1
     KEPT(0).write_bytes(content)
-    with pytest.raises(UserError, match=r"is damaged; remove it, then: ddsweep pretrain imagenet"):
+    with pytest.raises(UserError, match=r"is damaged; remove it, then run: ddsweep pretrain imagenet"):
         published.load(RESNET, data.load("digits"))
 
 
@@ -155,8 +155,8 @@ def test_without_a_network_the_line_says_what_to_do(monkeypatch: pytest.MonkeyPa
     with pytest.raises(UserError) as error:
         published.ensure(RESNET)
     assert str(error.value) == (
-        "source: the weights of resnet18-imagenet could not be downloaded (Name or service not known); where there is "
-        "a network, get them from https://download.pytorch.org/models/resnet18-f37072fd.pth, then here: "
+        "source: the weights of resnet18-imagenet could not be downloaded (Name or service not known); on a machine "
+        "with internet access, download https://download.pytorch.org/models/resnet18-f37072fd.pth, then run here: "
         "ddsweep pretrain imagenet --weights PATH"
     )
 
@@ -169,7 +169,7 @@ def test_the_library_downloads_once(monkeypatch: pytest.MonkeyPatch, tensors: di
         torch.save(tensors, path)
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", served)
-    with pytest.raises(UserError, match="its name says f37072fd"):  # generated weights are not the published ones
+    with pytest.raises(UserError, match="its name has f37072fd"):  # generated weights are not the published ones
         published.ensure(RESNET)
     monkeypatch.setattr(published, "NAMED_HASH", published.re.compile("never"))
     assert published.ensure(RESNET) == published.ensure(RESNET)
@@ -183,5 +183,5 @@ def test_clip_is_read_from_open_clips_file() -> None:
     digits = data.load("digits")
     (model,) = published.load(CLIP, digits).models[0]
     assert model.features(digits, torch.tensor([0])).shape == (1, 1024)
-    with pytest.raises(UserError, match=r"weights: visual\.conv1\.weight is nothing where clip-rn50"):
+    with pytest.raises(UserError, match=r"weights: visual\.conv1\.weight: missing in the file, .* in clip-rn50"):
         published.adopt(CLIP, written(foundations.resnet18(), "other.pth"))

@@ -45,7 +45,7 @@ def test_one_training_is_sgd_as_written_out(digits: Dataset, monkeypatch: pytest
     """Against the update rule by hand: v ← 0.9 v + g + 0.005 w, w ← w − lr v."""
     toys.bound_passes(monkeypatch, at_once, digits.size)
     training.ensure(TINY, {2}, digits, quiet)
-    state = training._State.fresh(TINY, digits)
+    state = training._State.initial(TINY, digits)
     velocity = [torch.zeros_like(parameter) for parameter in state.net.parameters()]
     for _epoch in (1, 2):
         order = torch.randperm(len(digits.labels), generator=state.generator)
@@ -186,21 +186,21 @@ def test_ptms_trained_ahead_are_those_that_recipes_ask_for() -> None:
         recipes = [make(one | choices | {"method": "dc", "ipc": 10, "ptm_epoch": epoch}) for epoch in (1, 4)]
         assert spec.needs(recipes) == trained
     assert {frozenset(epochs) for epochs in spec.ahead("shapes", choices, ()).values()} == {frozenset({10})}
-    with pytest.raises(UserError, match=r"^alpha: has no say in the training of a PTM"):
+    with pytest.raises(UserError, match=r"^alpha: does not affect the training of a PTM"):
         spec.ahead("shapes", {"alpha": 0}, ())
 
 
 def test_what_the_pool_says_of_itself(digits: Dataset, caplog: pytest.LogCaptureFixture) -> None:
     training.ensure(TINY, {1, 4}, digits, quiet)
-    (one,) = inventory.holdings()
+    (one,) = inventory.entries()
     assert (one.folder, one.spec, list(one.accuracy)) == (TINY.folder, TINY, [1, 4])
-    net = training._State.fresh(TINY, digits).net
+    net = training._State.initial(TINY, digits).net
     net.load_state_dict(load_file(TINY.weights(4)))
     right = net(digits.test_images[:]).argmax(1) == digits.test_labels
     assert one.last == pytest.approx(right.double().mean().item(), abs=1e-4)
     assert one.disk == sum(path.stat().st_size for path in TINY.folder.iterdir())
     TINY.weights(4).write_bytes(b"not a file of weights")
-    (one,) = inventory.holdings()
+    (one,) = inventory.entries()
     assert (one.spec, one.last, one.accuracy[4]) == (None, None, None)
 
 

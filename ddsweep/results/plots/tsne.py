@@ -15,7 +15,7 @@ from torch import Tensor
 from ddsweep import data, rng
 from ddsweep.data.dataset import Dataset
 from ddsweep.distill.synthetic import read
-from ddsweep.nn.passes import images_per_pass
+from ddsweep.nn.microbatches import microbatch_size
 from ddsweep.pretrained import inventory, pool, spec, training
 from ddsweep.pretrained.pool import PretrainedModel
 from ddsweep.recipe import Recipe
@@ -195,7 +195,7 @@ class Lens:
     @torch.no_grad()
     def __call__(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
         """Features, on the CPU."""
-        chunk = images_per_pass(images.shape[-1], images.device, pool.PIXELS)
+        chunk = microbatch_size(images.shape[-1], images.device, pool.PIXELS)
         return torch.cat([self.model.embed(part).cpu() for part in images.split(chunk)])
 
 
@@ -252,7 +252,7 @@ def lens_of(guided: Recipe, dataset: Dataset, say: Say = lambda line: None) -> L
     if guided.ptm_epoch not in one.saved():
         say(f"training {one.title}, {guided.ptm_epoch} epochs: it makes the features")
     training.ensure(one, {guided.ptm_epoch}, dataset, lambda done, total: None)
-    accuracy = inventory.of(one.folder).accuracy[guided.ptm_epoch] or 0.0
+    accuracy = inventory.read(one.folder).accuracy[guided.ptm_epoch] or 0.0
     title = f"{paper_name(one.arch)} after {guided.ptm_epoch} epochs on all {len(dataset.labels)} images"
     ((model,),) = pool.load(specs, guided.ptm_epoch, dataset).models
     return Lens(model, f"{title} (test accuracy {100 * accuracy:.1f} %)")

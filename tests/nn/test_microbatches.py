@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from ddsweep import device as devices
-from ddsweep.nn import passes
+from ddsweep.nn import microbatches
 from tests import toys
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -24,7 +24,7 @@ CPU, GPU = torch.device("cpu"), torch.device("cuda")
     ],
 )  # fmt: skip
 def test_images_per_pass(size: int, device: torch.device, at_most: int | None, expected: int) -> None:
-    assert passes.images_per_pass(size, device, at_most) == expected
+    assert microbatches.microbatch_size(size, device, at_most) == expected
 
 
 @pytest.mark.parametrize(
@@ -35,18 +35,18 @@ def test_images_per_pass(size: int, device: torch.device, at_most: int | None, e
     ],
 )  # fmt: skip
 def test_passes_are_alike_where_that_costs_little(count: int, most: int, expected: int) -> None:
-    assert passes.even(count, most) == expected
+    assert microbatches.equal_size(count, most) == expected
 
 
 @pytest.mark.parametrize(("count", "most", "expected"), [(10, 7, 5), (10, 10, 10), (100, 27, 25), (5, 0, 1), (7, 3, 3)])
 def test_equal_groups(count: int, most: int, expected: int) -> None:
-    assert passes.in_equal_groups(count, most) == expected
+    assert microbatches.group_size(count, most) == expected
 
 
 def test_a_graph_has_a_share_of_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "memory", lambda where: 16 * 2**30)
-    assert passes.images_with_graph(32, CPU) == 838
-    assert passes.images_with_graph(224, CPU) == 17
+    assert microbatches.max_images_with_graph(32, CPU) == 838
+    assert microbatches.max_images_with_graph(224, CPU) == 17
 
 
 @pytest.mark.parametrize(
@@ -63,13 +63,13 @@ def test_a_graph_without_room_is_made_twice(
     toys.bound_memory(monkeypatch, room)
     sizes: list[int] = []
     net.conv.register_forward_hook(lambda module, inputs, output: sizes.append(len(output)))
-    found = passes.through(net.embed, images)
+    found = microbatches.apply(net.embed, images)
     (again,) = torch.autograd.grad(found.square().sum(), [images])
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(again, slope, rtol=1e-12, atol=1e-12)
     assert sorted(sizes) == sorted(seen)
     with torch.no_grad():
-        passes.through(net.embed, images)
+        microbatches.apply(net.embed, images)
     assert sum(sizes) == sum(seen) + 11
 
 
@@ -82,9 +82,9 @@ def test_a_view_that_resizes_takes_as_many_as_its_own_size_allows(monkeypatch: p
         return images.flatten(1)
 
     images = toys.noise(8, 3, 8, 8)
-    assert torch.equal(passes.through(view, images, size=16), images.flatten(1))
-    passes.through(view, images)
-    passes.through(view, images, size=64, whole=True)
+    assert torch.equal(microbatches.apply(view, images, size=16), images.flatten(1))
+    microbatches.apply(view, images)
+    microbatches.apply(view, images, size=64, whole=True)
     assert seen == [2, 2, 2, 2, 8, 8]
 
 
@@ -100,7 +100,7 @@ def test_passes_add_up_to_the_gradient_of_the_batch(monkeypatch: pytest.MonkeyPa
     expected = torch.autograd.grad(mean_loss(net)(images, labels), list(net.parameters()))
     seen: list[int] = []
     net.conv.register_forward_hook(lambda module, inputs, output: seen.append(len(output)))
-    passes.backward(net, mean_loss(net), images, labels)
+    microbatches.backward(net, mean_loss(net), images, labels)
     assert seen == {1: [1] * 11, 4: [4, 4, 3], 5: [5, 5, 1], 60: [11]}[at_once]
     for parameter, slope in zip(net.parameters(), expected, strict=True):
         torch.testing.assert_close(parameter.grad, slope, rtol=1e-12, atol=1e-14)
@@ -116,5 +116,5 @@ def test_batch_norm_takes_the_whole_batch_while_it_trains(
     net, data = toys.Net(norm=norm).train(training), toys.dataset()
     sizes: list[int] = []
     net.conv.register_forward_hook(lambda module, inputs, output: sizes.append(len(output)))
-    passes.backward(net, mean_loss(net), data.images[:], data.labels)
+    microbatches.backward(net, mean_loss(net), data.images[:], data.labels)
     assert sizes == seen

@@ -1,4 +1,4 @@
-"""Several networks of one architecture as one module, so that a GPU works on all of them at once."""
+"""Several networks of one architecture as one module, so that a GPU computes all of them at once."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
 
-class Together(nn.Module):
+class StackedNetworks(nn.Module):
     """``k`` networks that are trained side by side: ``forward(x)[i] = networks[i](x[i])``.
 
-    Parameters and buffers are those of the networks, stacked along a new first dimension. Optimizers that work element
-    by element (SGD with momentum, Adam) treat each network as if it were alone.
+    Parameters and buffers are those of the networks, stacked along a new first dimension (``stack_module_state``).
+    Optimizers that work element by element (SGD with momentum, Adam) treat each network as if it were alone.
 
     Args:
-        networks: of one architecture, on one device; they are copied.
+        networks: networks of one architecture, on one device; they are copied.
     """
 
     def __init__(self, networks: Sequence[nn.Module]) -> None:
@@ -38,18 +38,18 @@ class Together(nn.Module):
         return {name: getattr(self, _flat(name)) for name in names}
 
     def forward(self, x: Float[Tensor, "k n c h w"]) -> Float[Tensor, "k n classes"]:
-        """Logits of each network for its own images."""
+        """Return the logits of each network for its own images."""
         template: nn.Module = self.__dict__["_template"]
         template.train(self.training)
 
-        def one(parameters: dict[str, Tensor], buffers: dict[str, Tensor], images: Tensor) -> Tensor:
+        def logits(parameters: dict[str, Tensor], buffers: dict[str, Tensor], images: Tensor) -> Tensor:
             return functional_call(template, (parameters, buffers), (images,))
 
-        return vmap(one)(self._values(self._names), self._values(self._buffer_names), x)
+        return vmap(logits)(self._values(self._names), self._values(self._buffer_names), x)
 
     @torch.no_grad()
     def write_back(self, networks: Sequence[nn.Module]) -> None:
-        """Copy every network's state into ``networks``."""
+        """Copy the state of every network into ``networks``."""
         state = self._values(self._names) | self._values(self._buffer_names)
         for index, network in enumerate(networks):
             network.load_state_dict({name: value[index] for name, value in state.items()})

@@ -29,7 +29,7 @@ def networks(arch: str) -> list[layers.Module]:
 @pytest.mark.parametrize("arch", ["convnet1", "convnet3-bn"])
 def test_each_network_sees_its_own_images_in_the_mode_of_the_whole(arch: str, training: bool) -> None:
     nets = networks(arch)
-    together = nn.Together(nets).train(training)
+    together = nn.StackedNetworks(nets).train(training)
     found = together(IMAGES)
     for net, images, ours in zip(nets, IMAGES, found, strict=True):
         torch.testing.assert_close(ours, net.train(training)(images), rtol=1e-9, atol=1e-12)
@@ -39,7 +39,7 @@ def test_each_network_sees_its_own_images_in_the_mode_of_the_whole(arch: str, tr
 def test_running_statistics_move_in_training_and_only_there(training: bool) -> None:
     nets, written = networks("convnet3-bn"), networks("convnet3-bn")
     before = [{name: value.clone() for name, value in net.state_dict().items()} for net in nets]
-    together = nn.Together(nets).train(training)
+    together = nn.StackedNetworks(nets).train(training)
     together(IMAGES)
     together.write_back(written)
     for net, images, state, ours in zip(nets, IMAGES, before, written, strict=True):
