@@ -12,7 +12,7 @@ from pathlib import Path
 from ddsweep import housekeeping, text
 from ddsweep.doctor.check import Finding, Place, ok, warning
 from ddsweep.housekeeping import Kind, Uses, Work, walk
-from ddsweep.pretrained.inventory import HEADER_UP_TO
+from ddsweep.pretrained.inventory import MAX_HEADER
 from ddsweep.pretrained.spec import PREFIX
 
 STOPPED = "Tt"  # the states of a suspended process in /proc/PID/stat
@@ -110,7 +110,7 @@ def is_whole(path: Path) -> bool:
         size = path.stat().st_size
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            if length > min(size, HEADER_UP_TO):
+            if length > min(size, MAX_HEADER):
                 return False
             header = json.loads(file.read(length))
         ends = [value["data_offsets"][1] for name, value in header.items() if name != "__metadata__"]

@@ -23,7 +23,7 @@ from ddsweep.estimate.timing import Pace, Watch, affordable
 from ddsweep.estimate.work import Distilled, Evaluated, Finding, Read, Trained
 from ddsweep.evaluate import Rule, networks_at_once, evaluate
 from ddsweep.nn.measure import class_accuracy
-from ddsweep.numerics import Choice, Numerics, Precision, wanted
+from ddsweep.numerics import Choice, Numerics, Precision, compile_choice
 from ddsweep.pretrained import spec, training
 from ddsweep.pretrained.pool import FEATURE_BYTES
 from ddsweep.pretrained.spec import Spec

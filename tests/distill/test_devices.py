@@ -51,8 +51,8 @@ def network(device: str, index: int = 0) -> nn.Network:
     return nn.build("convnet2", **shape, generator=rng.generator(index, "net")).double().to(device)
 
 
-def matching(method: str, device: str, together: bool) -> Matching:
-    numerics, net = Numerics(device=device, vectorize=together), network(device)
+def matching(method: str, device: str, vectorize: bool) -> Matching:
+    numerics, net = Numerics(device=device, vectorize=vectorize), network(device)
     if method == "dm":
         return DistributionMatching(net, distribution_matching.Settings(5, METHODS[method]), numerics)
     settings = gradient_matching.Settings(5, METHODS[method], outer_loops=3, inner_epochs=2, batch_train=5)
@@ -72,9 +72,9 @@ def nobody_waits(device: str) -> Iterator[None]:
         torch.cuda.set_sync_debug_mode("default")
 
 
-def steps(method: str, device: str, together: bool) -> tuple[list[Tensor], Tensor]:
+def steps(method: str, device: str, vectorize: bool) -> tuple[list[Tensor], Tensor]:
     """Losses of two episodes, and where the images go."""
-    data, ours, one, streams = dataset(device), synthetic(device), matching(method, device, together), Streams(3)
+    data, ours, one, streams = dataset(device), synthetic(device), matching(method, device, vectorize), Streams(3)
     images, losses = ours.images, []
     _ = data.per_class  # known before the first step
     for number in range(2):
@@ -99,10 +99,10 @@ def test_steps_are_those_of_the_cpu(method: str, device: str) -> None:
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_networks_trained_together_are_those_of_the_cpu(device: str) -> None:
-    def weights(where: str, together: bool) -> list[Tensor]:
+    def weights(where: str, vectorize: bool) -> list[Tensor]:
         trainer = Trainer(synthetic(where), dataset(where), Rule(epochs=4, batch=3, strategy=FULL_STRATEGY))
         nets, generators = [network(where, n) for n in range(3)], [rng.generator(n, "evaluation") for n in range(3)]
-        if together:
+        if vectorize:
             trainer.train(nets, generators)
         else:
             for net, generator in zip(nets, generators, strict=True):
