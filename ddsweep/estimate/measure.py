@@ -21,7 +21,7 @@ from ddsweep.distill.loop import Diverged, distill
 from ddsweep.estimate import fixtures, work
 from ddsweep.estimate.timing import Pace, Watch, affordable
 from ddsweep.estimate.work import Distilled, Evaluated, Finding, Read, Trained
-from ddsweep.evaluate import Rule, networks_at_once, evaluate
+from ddsweep.evaluate import Rule, evaluate, networks_at_once
 from ddsweep.nn.measure import class_accuracy
 from ddsweep.numerics import Choice, Numerics, Precision, compile_choice
 from ddsweep.pretrained import spec, training
@@ -77,7 +77,7 @@ class Bench:
 
     def _numerics(self, precision: str, operations: float) -> Numerics:
         """As a trial chooses them, for as much work as there really is."""
-        choice = Choice(cast(Precision, precision), self._on, wanted())
+        choice = Choice(cast(Precision, precision), self._on, compile_choice())
         choice.set_up()
         return choice.of(operations)
 
