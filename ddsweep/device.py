@@ -1,4 +1,4 @@
-"""Which device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``; and which GPUs, for processes that get one each."""
+"""Parse ``--device`` (``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``) and ``--gpus`` into the devices of agents."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from dataclasses import dataclass
 
 from ddsweep.errors import UserError
 
-FORMS = "auto, cpu, cuda, cuda:N, mps"
-GPU_FORMS = "all, numbers (0,2 or 0-3), GPU-… and MIG-… names"
+FORMS = "auto, cpu, cuda, cuda:N or mps"
+GPU_FORMS = "all, numbers (0,2 or 0-3), or GPU-… and MIG-… UUIDs"
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 MIG = "MIG-"
-LIST_SECONDS = 20  # nvidia-smi takes some on a machine with many GPUs and no persistence daemon
+LIST_SECONDS = 20  # nvidia-smi is slow on a machine with many GPUs and no persistence daemon
 
 
 @dataclass(frozen=True)
 class Slot:
-    """Where one agent works.
+    """The place of one agent: a device, or a share of one.
 
     Attributes:
-        device: the device, as torch spells it inside the agent's process.
-        name: for people: ``gpu 3``, ``gpu 3 · 2`` for the second agent on it; empty: the device.
-        gpu: what CUDA_VISIBLE_DEVICES has to say, so that the process sees this GPU alone; empty: leave it as it is.
-        here: the same device in the process that chose it; empty: ``device``.
+        device: the device as PyTorch names it inside the agent's process.
+        name: its name in the output: ``gpu 3``, or ``gpu 3 · 2`` for the second agent on it; empty for ``device``.
+        gpu: the value of CUDA_VISIBLE_DEVICES that shows the process only this GPU; empty to leave it unchanged.
+        here: the same device as the launching process names it; empty for ``device``.
     """
 
     device: str
@@ -38,22 +38,22 @@ class Slot:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the agent's process needs beside ours."""
+        """Environment variables for the agent's process, in addition to those of this process."""
         return {VISIBLE: self.gpu} if self.gpu else {}
 
 
 def slots(wanted: str) -> list[str]:
-    """The devices that ``wanted`` stands for: one agent can work on each.
+    """The devices that ``wanted`` names; each can run one agent.
 
-    ``auto`` is every GPU, or else Apple's, or else the CPU; ``cuda`` is every GPU.
+    ``auto`` is every NVIDIA GPU, else Apple's GPU, else the CPU; ``cuda`` is every NVIDIA GPU.
 
     Raises:
-        UserError: not a device, or one that this machine lacks.
+        UserError: the device is unknown, or this machine does not have it.
     """
     import torch
 
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", wanted):
-        raise UserError(f"device: {wanted!r} is no device (allowed: {FORMS})")
+        raise UserError(f"unknown device {wanted!r}; choose {FORMS}")
     gpus = [f"cuda:{index}" for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
     if wanted == "cpu" or (wanted == "auto" and not gpus and not torch.backends.mps.is_available()):
         return ["cpu"]
@@ -63,11 +63,11 @@ def slots(wanted: str) -> list[str]:
         return [wanted]
     if wanted in ("auto", "mps") and torch.backends.mps.is_available():
         return ["mps"]
-    raise UserError(f"device: this machine has no {wanted} (it has: {', '.join(['cpu', *gpus])})")
+    raise UserError(f"device: {wanted} is not available on this machine; available: {', '.join(['cpu', *gpus])}")
 
 
 def describe(device: str) -> str:
-    """The device for people: the name of the GPU, or of the processor's architecture."""
+    """The model of the GPU, or the architecture of the processor."""
     import platform
 
     import torch
@@ -78,7 +78,7 @@ def describe(device: str) -> str:
 
 
 def memory(device: str = "cpu") -> int:
-    """Bytes of memory of a GPU; else of this machine, and where the system does not tell, as if there were no end."""
+    """The memory of a GPU or of this machine, in bytes; 2**62 if the system does not report it."""
     if device.startswith("cuda"):
         import torch
 
@@ -90,7 +90,7 @@ def memory(device: str = "cpu") -> int:
 
 
 def identity(device: str) -> str:
-    """What tells the device from others of this host, whatever CUDA_VISIBLE_DEVICES calls it: a file name."""
+    """A file name that identifies the device on this host, whatever CUDA_VISIBLE_DEVICES calls it."""
     import torch
 
     if not device.startswith("cuda"):
@@ -99,10 +99,10 @@ def identity(device: str) -> str:
 
 
 def visible() -> list[str]:
-    """The GPUs that this process may use, in torch's order, each as CUDA_VISIBLE_DEVICES would name it.
+    """The GPUs that this process may use, in PyTorch's order, each as CUDA_VISIBLE_DEVICES would name it.
 
-    That variable is respected: of ``4,5`` the first is ``4``. torch sees one MIG instance at most, because a process
-    can use no more; here all of them count, for every agent is a process.
+    That variable is respected: with ``4,5``, the first GPU is ``4``. PyTorch sees at most one MIG instance, because a
+    process cannot use more; this list has all of them, because every agent is a process of its own.
     """
     import torch
 
@@ -116,7 +116,7 @@ def visible() -> list[str]:
 
 
 def listed() -> list[str]:
-    """The names (UUIDs) of the machine's GPUs; of one that is divided, those of its MIG instances instead."""
+    """The UUIDs of the machine's GPUs; for a partitioned GPU, those of its MIG instances instead."""
     if shutil.which("nvidia-smi") is None:
         return []
     try:
@@ -126,60 +126,62 @@ def listed() -> list[str]:
     names: list[str] = []
     for name in re.findall(r"\(UUID: ((?:GPU|MIG)-[^)]+)\)", done.stdout):
         if name.startswith(MIG) and names and not names[-1].startswith(MIG):
-            names.pop()  # the GPU that this one is a part of
+            names.pop()  # the GPU that this instance is part of
         names.append(name)
     return names
 
 
 def gpus(wanted: str) -> list[Slot]:
-    """A slot for each GPU that ``wanted`` names: ``all``, ``0-3``, ``0,2``, ``GPU-…``, ``MIG-…``.
+    """One slot for each GPU that ``wanted`` names: ``all``, ``0-3``, ``0,2``, ``GPU-…``, ``MIG-…``.
 
-    Numbers count what is visible, as torch does. A name may be cut short, as CUDA allows it, if it means one GPU.
+    Numbers index the visible GPUs, as in PyTorch. A UUID may be shortened, as in CUDA, if it matches a single GPU.
 
     Raises:
-        UserError: no such GPU; the line names those there are.
+        UserError: a GPU does not exist; the message lists those that do.
     """
-    there = visible()
-    if not there:
+    available = visible()
+    if not available:
         raise UserError("gpus: this machine has no GPU that PyTorch can use")
     if wanted == "all":
-        return [_slot(index, there) for index in range(len(there))]
-    found: list[Slot] = []
+        return [_slot(index, available) for index in range(len(available))]
+    chosen: list[Slot] = []
     for part in (part.strip() for part in wanted.split(",")):
         if part.startswith(("GPU-", MIG)):
-            found.append(_by_name(part, there))
+            chosen.append(_by_uuid(part, available))
         elif match := re.fullmatch(r"(\d+)(?:-(\d+))?", part):
             first, last = int(match[1]), int(match[2] or match[1])
             if first > last:
-                raise UserError(f"gpus: {part!r} runs backwards; write {last}-{first}")
-            found += [_slot(index, there) for index in range(first, last + 1)]
+                raise UserError(f"gpus: the range {part!r} is reversed; write {last}-{first}")
+            chosen += [_slot(index, available) for index in range(first, last + 1)]
         else:
-            raise UserError(f"gpus: {part!r} is no GPU (allowed: {GPU_FORMS})")
-    if twice := [str(slot) for index, slot in enumerate(found) if slot in found[:index]]:
-        raise UserError(f"gpus: {twice[0]} is there twice; several agents on one GPU are --per-gpu")
-    return found
+            raise UserError(f"gpus: unknown GPU {part!r}; choose {GPU_FORMS}")
+    if twice := [str(slot) for index, slot in enumerate(chosen) if slot in chosen[:index]]:
+        raise UserError(f"gpus: {twice[0]} is listed twice; to run several agents on one GPU, use --per-gpu")
+    return chosen
 
 
-def _slot(index: int, there: list[str]) -> Slot:
-    if index >= len(there):
-        raise _missing(str(index), there)
-    here = "cuda:0" if there[index].startswith(MIG) else f"cuda:{index}"
-    return Slot("cuda:0", f"gpu {index}", there[index], here)
+def _slot(index: int, available: list[str]) -> Slot:
+    if index >= len(available):
+        raise _missing(str(index), available)
+    here = "cuda:0" if available[index].startswith(MIG) else f"cuda:{index}"
+    return Slot("cuda:0", f"gpu {index}", available[index], here)
 
 
-def _by_name(part: str, there: list[str]) -> Slot:
-    """A GPU by its name; where numbers are visible, the driver says whether it exists."""
-    known = there if there[0].startswith(("GPU-", MIG)) else listed()
-    meant = [name for name in known if name.startswith(part)]
-    if len(meant) > 1:
-        raise UserError(f"gpus: {part} means {len(meant)} GPUs; write more of it")
-    if not meant:
-        raise _missing(part, known or there)
-    if VISIBLE in os.environ and meant[0] not in there:
-        raise UserError(f"gpus: {part} is not in {VISIBLE}; write its number among those that are (0-{len(there) - 1})")
-    return Slot("cuda:0", meant[0][:12], meant[0])
+def _by_uuid(part: str, available: list[str]) -> Slot:
+    """A GPU by its UUID; if the visible GPUs are numbered, the driver decides whether it exists."""
+    known = available if available[0].startswith(("GPU-", MIG)) else listed()
+    matches = [name for name in known if name.startswith(part)]
+    if len(matches) > 1:
+        raise UserError(f"gpus: {part} matches {len(matches)} GPUs; write more of the UUID")
+    if not matches:
+        raise _missing(part, known or available)
+    if VISIBLE in os.environ and matches[0] not in available:
+        raise UserError(
+            f"gpus: {part} is not in {VISIBLE}; choose by number among those that are (0-{len(available) - 1})"
+        )
+    return Slot("cuda:0", matches[0][:12], matches[0])
 
 
-def _missing(wanted: str, there: list[str]) -> UserError:
-    numbers = ", ".join(f"{index}" if name.isdecimal() else f"{index} ({name})" for index, name in enumerate(there))
-    return UserError(f"gpus: this machine has no GPU {wanted} (it has: {numbers})")
+def _missing(wanted: str, available: list[str]) -> UserError:
+    numbers = ", ".join(name if name.isdecimal() else f"{index} ({name})" for index, name in enumerate(available))
+    return UserError(f"gpus: this machine has no GPU {wanted}; available: {numbers}")

@@ -1,4 +1,4 @@
-"""Sweeps as they were launched: the storage they are in, their cells, and their results from every host."""
+"""Launched sweeps: their storage, their cells, and their results from every host."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ddsweep import text
 from ddsweep.errors import UserError
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def url(runs: Path, storage: str | None) -> str:
-    """The storage that was asked for, or SQLite in the runs folder."""
+    """The URL of the chosen storage; by default, SQLite in the runs folder."""
     return storage or f"sqlite:///{(runs / 'ddsweep.db').absolute()}"
 
 
@@ -23,7 +24,7 @@ def connect(runs: Path, storage: str | None, create: bool = False) -> OptunaStor
     """Open the storage.
 
     Raises:
-        UserError: it cannot be reached; or nothing was ever launched here.
+        UserError: the storage cannot be reached, or nothing was launched in the runs folder.
     """
     from ddsweep import backends
 
@@ -38,10 +39,10 @@ def connect(runs: Path, storage: str | None, create: bool = False) -> OptunaStor
 
 
 def reading(runs: Path, storage: str | None) -> Store:
-    """Every launched sweep: those in the storage, and those on W&B as this folder remembers them.
+    """Every launched sweep: those in the storage, and those on W&B that the runs folder records.
 
     Raises:
-        UserError: the storage cannot be reached; or nothing was ever launched here.
+        UserError: the storage cannot be reached, or nothing was launched in the runs folder.
     """
     from ddsweep.backends.local import FolderStore, Library
 
@@ -52,21 +53,21 @@ def reading(runs: Path, storage: str | None) -> Store:
 
 
 def finished(name: str, profile: str | None, runs: Path, storage: str | None) -> Sweep:
-    """A sweep as it was launched, with those of its results here that other hosts have computed.
+    """A sweep as it was launched; results from other hosts are copied into the runs folder first.
 
     Raises:
-        UserError: as ``load``; or the runs folder cannot be written.
+        UserError: as for ``load``, or the runs folder cannot be written.
     """
-    one, store = load(name, profile, runs, storage), reading(runs, storage)
+    sweep, store = load(name, profile, runs, storage), reading(runs, storage)
     try:
-        gather(store, one, runs)
+        gather(store, sweep, runs)
     finally:
         store.close()
-    return one
+    return sweep
 
 
 def gather(store: Store, sweep: Sweep, runs: Path) -> None:
-    """Bring the results of other hosts into this runs folder; a line says which complete cells have none anywhere."""
+    """Copy the results of other hosts into the runs folder; report complete cells whose results are unavailable."""
     from ddsweep.backends import State
     from ddsweep.results import transfer
 
@@ -74,38 +75,38 @@ def gather(store: Store, sweep: Sweep, runs: Path) -> None:
     unusable = transfer.bring(store, keys, runs) if isinstance(store, transfer.Shelf) else {}
     if unusable:
         more = f" (and {len(unusable) - 1} more)" if len(unusable) > 1 else ""
-        _echo(f"not brought here: {next(iter(unusable.values()))}{more}")
+        _echo(f"not copied from the storage: {next(iter(unusable.values()))}{more}")
     absent = set(transfer.absent(keys, runs)) - set(unusable)
     rows = store.sweep(sweep.full_name).status().rows if absent else []
     gone = [row for row in rows if row.state is State.COMPLETE and row.point.key in absent]
     if gone:
-        cells = f"{len(gone)} complete cell{'s' * (len(gone) != 1)}"
+        cells = text.plural(len(gone), "complete cell")
         hosts = ", ".join(sorted({row.agent.split(":")[0] for row in gone} - {""}))
         where = f"; computed on {hosts}" if hosts else ""
         _echo(f"{cells} without files in {runs} or in the storage{where}")
 
 
 def computed(sweep: Sweep, runs: Path) -> int:
-    """How many cells of a sweep have a result in this runs folder, whichever sweep they were computed for."""
+    """The number of a sweep's cells with a result in the runs folder, whichever sweep computed them."""
     from ddsweep.results import transfer
 
     return len(sweep.cells) - len(transfer.absent([cell.key for cell in sweep.cells], runs))
 
 
 def tell_bare(sweep: Sweep, runs: Path) -> None:
-    """Say in a line how many finished cells cannot be drawn, because their images are on another host."""
+    """Report finished cells that cannot be drawn because their images are on another host."""
     from ddsweep.results import transfer
 
     bare = transfer.without_set([cell.key for cell in sweep.cells], runs)
     if bare:
         limit = transfer.LARGEST // 2**20
-        cells = f"{len(bare)} finished cell{'s' * (len(bare) != 1)}"
-        why = f"without {transfer.SET} in {runs} (above {limit} MB it stays where it was made)"
-        _echo(f"left out of pictures: {cells} {why}")
+        cells = text.plural(len(bare), "finished cell")
+        why = f"without {transfer.SET} in {runs} (above {limit} MB, it stays on the host that made it)"
+        _echo(f"left out of the figures: {cells} {why}")
 
 
 def registered_name(name: str, profile: str | None) -> str:
-    """``NAME@PROFILE`` of a reference, as it was registered: a path stands for its stem, ``table5`` for its sweep."""
+    """The registered name, ``NAME@PROFILE``, of a reference, which may be a path or a name such as ``table5``."""
     from ddsweep import sweep
 
     stem, scale = sweep.split(name, profile)
@@ -120,7 +121,7 @@ def load(name: str, profile: str | None, runs: Path, storage: str | None) -> Swe
     """A sweep as it was launched.
 
     Raises:
-        UserError: it never was; the line names those that were.
+        UserError: it was not launched; the message names those that were.
     """
     from ddsweep.sweep import Sweep
 
@@ -133,7 +134,7 @@ def load(name: str, profile: str | None, runs: Path, storage: str | None) -> Swe
 
 
 def run_folder(name: str, profile: str | None, set_: list[str] | None, runs: Path, storage: str | None) -> Path:
-    """The folder of the run that is meant: by key, or as the one cell of a launched sweep with these choices."""
+    """The folder of a run, by its key or as the only cell of a launched sweep with these choices."""
     from ddsweep.exchange import collect
 
     sweep, _, cell = name.partition(":")
@@ -146,21 +147,23 @@ def _key(name: str, profile: str | None, pairs: list[str], runs: Path, storage: 
     from ddsweep.recipe import unknown_parameter
     from ddsweep.settings import settings
 
-    one, wanted = finished(name, profile, runs, storage), settings(pairs)
-    fields = one.cells[0].recipe.model_dump()
+    sweep, wanted = finished(name, profile, runs, storage), settings(pairs)
+    fields = sweep.cells[0].recipe.model_dump()
     for field in wanted:
         if field not in fields:
             raise UserError(unknown_parameter(field, fields))
-    found = [cell for cell in one.cells if all(getattr(cell.recipe, field) == value for field, value in wanted.items())]
-    if len(found) == 1:
-        return found[0].key
-    cells = f"{len(found) or 'none'} of the {len(one.cells)} cells of {one.full_name}"
-    if not found:
-        axes = "; ".join(f"{field}: {one.describe(field)}" for field in one.swept)
+    matches = [
+        cell for cell in sweep.cells if all(getattr(cell.recipe, field) == value for field, value in wanted.items())
+    ]
+    if len(matches) == 1:
+        return matches[0].key
+    cells = f"{len(matches) or 'none'} of the {len(sweep.cells)} cells of {sweep.full_name}"
+    if not matches:
+        axes = "; ".join(f"{field}: {sweep.describe(field)}" for field in sweep.swept)
         raise UserError(f"cell: {cells} has these choices ({axes})")
-    differ = [field for field in one.swept if len({getattr(cell.recipe, field) for cell in found}) > 1]
-    example = ",".join(f"{field}={_shown(getattr(found[-1].recipe, field))}" for field in differ)
-    raise UserError(f"cell: {cells} have these choices; choose one, for example: {one.full_name}:{example}")
+    differ = [field for field in sweep.swept if len({getattr(cell.recipe, field) for cell in matches}) > 1]
+    example = ",".join(f"{field}={_shown(getattr(matches[-1].recipe, field))}" for field in differ)
+    raise UserError(f"cell: {cells} have these choices; choose one, for example: {sweep.full_name}:{example}")
 
 
 def _shown(value: object) -> str:

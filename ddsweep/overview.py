@@ -1,4 +1,4 @@
-"""What a sweep consists of: cells and their state, the sweeps that share them, the PTMs and data they need."""
+"""The contents of a sweep: cells and their states, the sweeps that share them, the PTMs and datasets they need."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from ddsweep.sweep import Sweep
 
 @dataclass(frozen=True)
 class Overview:
-    """A sweep before, during or after it runs, from files alone.
+    """A sweep before, during or after its run, as read from files.
 
     Attributes:
         sweep: the sweep.
         states: ``done``, ``failed`` or ``waiting`` by key.
-        shared: by key, the other sweeps of this profile that contain the cell.
-        ptms: the PTMs with the epochs that are needed, and those of them that are in the pool.
-        datasets: the datasets, and whether each is decoded in the cache.
+        shared: by key, the other sweeps at this profile that contain the cell.
+        ptms: by PTM, the epochs that are needed and those of them that are in the pool.
+        datasets: by dataset, whether it is decoded in the cache.
     """
 
     sweep: Sweep
@@ -34,7 +34,7 @@ class Overview:
     datasets: dict[str, bool]
 
     def cell_rows(self) -> Iterator[dict[str, Any]]:
-        """A record per cell."""
+        """One record per cell."""
         for cell in self.sweep.cells:
             point = {name: "–" if value == "" else value for name, value in cell.point.items()}
             state = self.states[cell.key]
@@ -43,32 +43,32 @@ class Overview:
             yield point | {"state": state, "shared with": ", ".join(self.shared[cell.key]), "key": cell.key}
 
     def search_lines(self) -> Iterator[str]:
-        """How a search draws its points, in words."""
+        """How a search samples its points, line by line."""
         search = self.sweep.search
         if search is None:
             return
-        yield f"{search.method} draws {search.run_cap} points when agents ask for them"
+        yield f"{search.method} samples {search.run_cap} points, each when an agent asks for one"
         for name in self.sweep.swept:
             yield f"      {name}: {self.sweep.describe(name)}"
         if search.early:
             bands = " and ".join(map(str, search.early.bands))
             parts = f"{bands} of {search.early.iterations} parts"
-            yield f"      at {parts} of a distillation the best 1/{search.early.eta} go on"
+            yield f"      after {parts} of a distillation, only the best 1/{search.early.eta} continue"
         if len(search.objectives) > 1:
-            yield f"      maximises {', '.join(search.objectives)}: results marks the front"
+            yield f"      maximizes {', '.join(search.objectives)}; results marks the Pareto front"
 
     def needs_lines(self) -> Iterator[str]:
-        """The PTMs and datasets in words; PTMs that differ in their seed alone, and are as far, share a line."""
+        """The PTMs and datasets as lines; PTMs that differ only in their seed and have the same epochs share a line."""
         alike: dict[tuple[spec.Spec, tuple[int, ...], tuple[int, ...]], list[spec.Spec]] = {}
-        for one, (needed, saved) in self.ptms.items():
-            alike.setdefault((replace(one, seed=0), tuple(needed), tuple(saved)), []).append(one)
-        for (_, epochs, there), ptms in alike.items():
-            yield f"PTM   {_ptm_line(ptms, epochs, there)}"
+        for ptm, (needed, saved) in self.ptms.items():
+            alike.setdefault((replace(ptm, seed=0), tuple(needed), tuple(saved)), []).append(ptm)
+        for (_, wanted, present), ptms in alike.items():
+            yield f"PTM   {_ptm_line(ptms, wanted, present)}"
         for name, ready in self.datasets.items():
             yield f"data  {name}: {'decoded' if ready else f'not decoded yet ({data.info(name).origin})'}"
 
     def as_dict(self) -> dict[str, Any]:
-        """The same for scripts."""
+        """The overview as JSON."""
         return {
             "sweep": self.sweep.definition(),
             "size": self.sweep.size,
@@ -77,8 +77,8 @@ class Overview:
                 for cell in self.sweep.cells
             ],
             "ptms": [
-                {"ptm": one.title, "folder": str(one.folder), "epochs": needed, "in_pool": saved}
-                for one, (needed, saved) in self.ptms.items()
+                {"ptm": ptm.title, "folder": str(ptm.folder), "epochs": needed, "in_pool": saved}
+                for ptm, (needed, saved) in self.ptms.items()
             ],
             "datasets": self.datasets,
         }
@@ -87,49 +87,49 @@ class Overview:
 def _ptm_line(ptms: Sequence[spec.Spec], needed: Sequence[int], saved: Sequence[int]) -> str:
     first, count = ptms[0], len(ptms)
     if first.foundation:
-        return f"{first.title}: {'in the pool' if saved else f'not yet in the pool; ddsweep pretrain {first.source}'}"
-    seeds = " ".join(str(one.seed) for one in ptms)
+        download = f"not yet in the pool; download it with: ddsweep pretrain {first.source}"
+        return f"{first.title}: {'in the pool' if saved else download}"
+    seeds = " ".join(str(ptm.seed) for ptm in ptms)
     title = first.title if count == 1 else f"{first.arch} on {first.source}, seeds {seeds}"
     missing = len(set(needed) - set(saved))
-    trainings = "one training" if count == 1 else f"{count} trainings"
-    state = f"{trainings}, {missing} of {len(needed)} epochs not yet in the pool" if missing else "in the pool"
+    state = f"to train, {missing} of {len(needed)} epochs not yet in the pool" if missing else "in the pool"
     return f"{title}, epochs {' '.join(map(str, needed))}: {state}"
 
 
-def of(one: Sweep, runs: Path) -> Overview:
-    """Look at the files of ``one``."""
+def of(loaded: Sweep, runs: Path) -> Overview:
+    """Read the files of a sweep."""
     states = {}
-    for cell in one.cells:
+    for cell in loaded.cells:
         result = results.read(runs / cell.key)
         states[cell.key] = "waiting" if result is None else "done" if result.state == "complete" else "failed"
-    needs = spec.needs(one.recipes)
+    needs = spec.needs(loaded.recipes)
     ptms = {ptm: (sorted(epochs), sorted(epochs & ptm.saved())) for ptm, epochs in needs.items()}
-    wanted = spec.datasets(one.recipes)
+    wanted = spec.datasets(loaded.recipes)
     datasets = {name: data.is_prepared(name, size) for name, size in wanted}
-    return Overview(one, states, _shared(one), ptms, datasets)
+    return Overview(loaded, states, _shared(loaded), ptms, datasets)
 
 
 def users() -> dict[spec.Spec, list[str]]:
-    """For every PTM of a sweep that has a name, at every scale: the sweeps, as ``NAME@PROFILE``, that use it."""
-    found: dict[spec.Spec, list[str]] = {}
+    """By PTM, the sweeps that use it, as ``NAME@PROFILE``, among all named sweeps at all profiles."""
+    by_ptm: dict[spec.Spec, list[str]] = {}
     for profile, name in itertools.product(sweep.profiles(), sweep.names()):
         try:
-            one = sweep.load(name, profile)
-        except UserError:  # a file with an error uses nothing; `list` names the error
+            loaded = sweep.load(name, profile)
+        except UserError:  # an invalid file uses nothing; `list` reports the error
             continue
-        for ptm in spec.needs(one.recipes):
-            found.setdefault(ptm, []).append(one.full_name)
-    return found
+        for ptm in spec.needs(loaded.recipes):
+            by_ptm.setdefault(ptm, []).append(loaded.full_name)
+    return by_ptm
 
 
-def _shared(one: Sweep) -> dict[str, list[str]]:
-    """For every cell, the other sweeps at this scale in which it stands: it is computed once for all of them."""
+def _shared(loaded: Sweep) -> dict[str, list[str]]:
+    """By cell key, the other sweeps at this profile that contain the cell; it is computed once for all of them."""
     others: dict[str, set[str]] = {}
     for name in sweep.names():
-        if name == one.name:
+        if name == loaded.name:
             continue
         try:
-            others[name] = {cell.key for cell in sweep.load(name, one.profile).cells}
-        except UserError:  # a file with an error shares nothing; `list` names the error
+            others[name] = {cell.key for cell in sweep.load(name, loaded.profile).cells}
+        except UserError:  # an invalid file shares nothing; `list` reports the error
             continue
-    return {cell.key: [name for name, keys in others.items() if cell.key in keys] for cell in one.cells}
+    return {cell.key: [name for name, keys in others.items() if cell.key in keys] for cell in loaded.cells}

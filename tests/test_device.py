@@ -71,7 +71,7 @@ def test_names(machine: Machine) -> None:
     machine(2, listing=LISTING)
     assert chosen(B) == [(B[:12], B)]
     assert chosen("GPU-89") == [(A[:12], A)]
-    with pytest.raises(UserError, match="GPU- means 2 GPUs; write more of it"):
+    with pytest.raises(UserError, match="GPU- matches 2 GPUs; write more of the UUID"):
         device.gpus("GPU-")
     machine(2, visible=f"{B},{A}")
     assert chosen(A) == [(A[:12], A)]
@@ -90,14 +90,14 @@ def test_the_instances_of_a_divided_gpu_each_count(machine: Machine) -> None:
 @pytest.mark.parametrize(
     ("wanted", "line"),
     [
-        ("7", "gpus: this machine has no GPU 7 (it has: 0, 1)"),
-        ("0-2", "gpus: this machine has no GPU 2 (it has: 0, 1)"),
-        ("GPU-ffff", f"gpus: this machine has no GPU GPU-ffff (it has: 0 ({A}), 1 ({B}))"),
-        ("1-0", "gpus: '1-0' runs backwards; write 0-1"),
-        ("0,0", "gpus: gpu 0 is there twice; several agents on one GPU are --per-gpu"),
-        ("cuda:1", "gpus: 'cuda:1' is no GPU (allowed: all, numbers (0,2 or 0-3), GPU-… and MIG-… names)"),
-        ("", "gpus: '' is no GPU (allowed: all, numbers (0,2 or 0-3), GPU-… and MIG-… names)"),
-        ("-1", "gpus: '-1' is no GPU (allowed: all, numbers (0,2 or 0-3), GPU-… and MIG-… names)"),
+        ("7", "gpus: this machine has no GPU 7; available: 0, 1"),
+        ("0-2", "gpus: this machine has no GPU 2; available: 0, 1"),
+        ("GPU-ffff", f"gpus: this machine has no GPU GPU-ffff; available: 0 ({A}), 1 ({B})"),
+        ("1-0", "gpus: the range '1-0' is reversed; write 0-1"),
+        ("0,0", "gpus: gpu 0 is listed twice; to run several agents on one GPU, use --per-gpu"),
+        ("cuda:1", "gpus: unknown GPU 'cuda:1'; choose all, numbers (0,2 or 0-3), or GPU-… and MIG-… UUIDs"),
+        ("", "gpus: unknown GPU ''; choose all, numbers (0,2 or 0-3), or GPU-… and MIG-… UUIDs"),
+        ("-1", "gpus: unknown GPU '-1'; choose all, numbers (0,2 or 0-3), or GPU-… and MIG-… UUIDs"),
     ],
 )
 def test_what_is_not_there(machine: Machine, wanted: str, line: str) -> None:
@@ -109,7 +109,7 @@ def test_what_is_not_there(machine: Machine, wanted: str, line: str) -> None:
 
 def test_a_name_that_exists_but_was_hidden(machine: Machine) -> None:
     machine(1, visible="1", listing=LISTING)
-    with pytest.raises(UserError, match=r"GPU-89 is not in CUDA_VISIBLE_DEVICES; write its number"):
+    with pytest.raises(UserError, match=r"GPU-89 is not in CUDA_VISIBLE_DEVICES; choose by number"):
         device.gpus("GPU-89")
 
 

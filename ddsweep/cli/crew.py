@@ -1,9 +1,10 @@
-"""The agents of a sweep on all hosts, where its backend hears of them (ours does; W&B keeps its own books)."""
+"""The agents of a sweep on all hosts, if its backend records them (Optuna does; W&B keeps them to itself)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from ddsweep import text
 from ddsweep.backends import State
 from ddsweep.trackers import status as written
 
@@ -16,44 +17,44 @@ if TYPE_CHECKING:
     from ddsweep.trackers.status import AgentStatus
 
 STOPPING = {
-    "drain": "stopping: agents leave when their cell is done",
-    "now": "stopping: agents give their cells back",
+    "drain": "stopping: agents finish their cells",
+    "now": "stopping: agents return their cells to the queue",
     "": "",
 }
 
 
 @runtime_checkable
 class Crewed(Protocol):
-    """The part of ``backends.Queue`` that is about agents."""
+    """The methods of ``backends.Queue`` that concern agents."""
 
     def agents(self) -> list[Seen]:
-        """Every agent that reported and did not leave."""
+        """Every agent that has reported and has not stopped."""
 
     def ask_to_stop(self, mode: str) -> None:
-        """Ask every agent to leave."""
+        """Ask every agent to stop."""
 
     def stop_asked(self) -> str:
-        """What they were asked."""
+        """The mode in which the agents were asked to stop; empty if they were not."""
 
 
 def reported(backend: Backend) -> list[Seen] | None:
-    """What the storage has heard of agents; None: it does not listen."""
+    """The agents' reports in the storage; None if the backend records none."""
     return backend.agents() if isinstance(backend, Crewed) else None
 
 
 def agents(reported: Sequence[Seen] | None, folder: Path) -> list[AgentStatus]:
-    """Every agent, with the news of its file where that is in our runs folder."""
+    """Every agent, updated from its status file if that is in this runs folder."""
     files = written.read_all(folder)
     return files if reported is None else written.merged(((one.status, one.age) for one in reported), files)
 
 
 def of(backend: Backend, runs: Path, sweep: str) -> list[AgentStatus]:
-    """Every agent of a sweep, as of now."""
+    """Every agent of a sweep at this moment."""
     return agents(reported(backend), written.folder(runs, sweep))
 
 
 def ask_to_stop(backend: Backend, mode: str) -> bool:
-    """``drain``, ``now`` or ``""``; False if this backend's agents cannot be asked."""
+    """Ask every agent to stop: ``drain``, ``now``, or ``""`` to withdraw the request; False if the backend cannot."""
     if not isinstance(backend, Crewed):
         return False
     backend.ask_to_stop(mode)
@@ -61,22 +62,22 @@ def ask_to_stop(backend: Backend, mode: str) -> bool:
 
 
 def stop_asked(backend: Backend) -> str:
-    """``drain``, ``now`` or ``""``."""
+    """The mode in which the agents were asked to stop: ``drain``, ``now`` or ``""``."""
     return backend.stop_asked() if isinstance(backend, Crewed) else ""
 
 
 def stopping(backend: Backend, agents: Sequence[AgentStatus]) -> str:
-    """Whether these agents were asked to stop, for people; empty if not."""
+    """A line on a request to stop; empty if there is none."""
     asked = stop_asked(backend)
-    return STOPPING[asked] if agents or not asked else "stopped as asked"
+    return STOPPING[asked] if agents or not asked else "stopped on request"
 
 
 def left(backend: Backend, status: Status, launcher: Launcher) -> str:
-    """Why a launch ends before its queue is drained, in a line; empty if it is."""
+    """A line on why a launch ended before its queue was empty; empty if it was."""
     if status.drained:
         return ""
     rest, running = status.size - status.ended, status.count(State.RUNNING)
-    cells = f"{rest} cell{'s' * (rest != 1)} left, {running} of them with agents elsewhere"
+    cells = f"{text.plural(rest, 'cell')} left, {running} of them running on other agents"
     if stop_asked(backend):
-        return f"stopped as asked: {cells}"
-    return f"no agent is left here, every slot was closed: {cells}" if launcher.closed() else cells
+        return f"stopped on request: {cells}"
+    return f"no agent is left on this machine, every slot was closed: {cells}" if launcher.closed() else cells

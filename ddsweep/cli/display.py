@@ -1,4 +1,4 @@
-"""What commands print with: data to stdout, talk to stderr, nothing wider than the terminal."""
+"""Tables, progress bars and live screens: data on stdout, progress on stderr, nothing wider than the terminal."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ddsweep import text
 from ddsweep.backends import State
 from ddsweep.trackers import Tracker
 
@@ -20,15 +21,15 @@ if TYPE_CHECKING:
     from ddsweep.trackers.status import AgentStatus
 
 WIDTH_WITHOUT_TERMINAL = 100
-PLAIN = 10.0  # seconds between two lines where there is no terminal
-Tell = Callable[[int, int], None]
+PLAIN = 10.0  # seconds between two lines of progress without a terminal
+ProgressCallback = Callable[[int, int], None]  # (done, total)
 BAR = 52
 MOST_NAME = 30  # characters of an agent's host and slot
-SILENT = 60  # seconds without a word from an agent after which it looks as if it had died; it reports every ten
+SILENT = 60  # seconds without a report after which an agent may have died; it reports every ten
 
 
 def stdout() -> Console:
-    """The console for data. Without a terminal: plain, and 100 columns wide."""
+    """The console for data: plain and 100 columns wide if there is no terminal."""
     from rich.console import Console
 
     console = Console(highlight=False)
@@ -36,7 +37,7 @@ def stdout() -> Console:
 
 
 def table(rows: Sequence[dict[str, Any]], heads: Sequence[str]) -> None:
-    """Records in columns; numbers to the right."""
+    """Print records as columns; numbers are right-aligned."""
     from rich.table import Table
 
     screen = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -49,20 +50,20 @@ def table(rows: Sequence[dict[str, Any]], heads: Sequence[str]) -> None:
 
 
 class BarTracker(Tracker):
-    """A Rich bar that follows the phases."""
+    """Shows the phases of a trial as a Rich progress bar."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._task = progress.add_task("starting", total=None)
 
     def progress(self, phase: str, done: int, total: int) -> None:
-        """Move the bar."""
+        """Update the bar."""
         self._progress.update(self._task, description=phase, completed=done, total=total)
 
 
 @contextmanager
 def one_trial(title: str) -> Iterator[Tracker]:
-    """A bar on stderr while the trial runs; nothing where there is no terminal."""
+    """Show a progress bar on stderr while a trial runs; show nothing without a terminal."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -76,10 +77,10 @@ def one_trial(title: str) -> Iterator[Tracker]:
 
 
 @contextmanager
-def several(total: int) -> Iterator[Callable[[str], Tell]]:
-    """For each of ``total`` jobs, by its title, what to tell (done, total) of it; all on stderr.
+def several(total: int) -> Iterator[Callable[[str], ProgressCallback]]:
+    """Show the progress of ``total`` jobs on stderr; the value starts a job by its title and returns its callback.
 
-    On a terminal a bar for the jobs and one for the job in hand; elsewhere a line every ten seconds.
+    On a terminal, this shows one bar for all jobs and one for the current job; otherwise, a line every ten seconds.
     """
     from rich.console import Console
     from rich.progress import Progress
@@ -88,31 +89,31 @@ def several(total: int) -> Iterator[Callable[[str], Tell]]:
     if not console.is_terminal:
         yield lambda title: _Lines(title, partial(console.print, soft_wrap=True))
         return
-    # what the command prints goes above the bars on a screen, and into the pipe otherwise
+    # on a terminal, the command's output appears above the bars; a pipe gets it unchanged
     with Progress(console=console, transient=True, redirect_stdout=sys.stdout.isatty()) as progress:
         jobs, job = progress.add_task("all", total=total), progress.add_task("", total=None)
-        begun = 0
+        started = 0
 
-        def begin(title: str) -> Tell:
-            nonlocal begun
-            progress.update(jobs, completed=begun)
-            begun += 1
+        def start(title: str) -> ProgressCallback:
+            nonlocal started
+            progress.update(jobs, completed=started)
+            started += 1
             progress.reset(job, description=title, total=None)
             return lambda done, whole: progress.update(job, completed=done, total=whole)
 
-        yield begin
+        yield start
 
 
 class _Lines:
-    """Says how far a job is, not too often."""
+    """Prints the progress of a job, at most every ten seconds."""
 
-    def __init__(self, title: str, say: Callable[[str], None]) -> None:
-        self._title, self._say, self._last = title, say, time.monotonic()
+    def __init__(self, title: str, print_line: Callable[[str], None]) -> None:
+        self._title, self._print, self._last = title, print_line, time.monotonic()
 
     def __call__(self, done: int, total: int) -> None:
         if time.monotonic() - self._last >= PLAIN:
             self._last = time.monotonic()
-            self._say(f"{self._title}: {done} of {total}")
+            self._print(f"{self._title}: {done} of {total}")
 
 
 def counts(status: Status) -> str:
@@ -122,28 +123,21 @@ def counts(status: Status) -> str:
     return f"done {done}/{status.size}   {pruned}running {status.count(State.RUNNING)}   failed {failed}"
 
 
-def clock(seconds: float) -> str:
-    """``1:02:03`` or ``0:41``."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
 def time_left(status: Status, began: float, done_before: int) -> str:
-    """From the pace since the launch; nothing before the first cell of this launch is done."""
-    fresh, rest = status.ended - done_before, status.size - status.ended
-    if fresh < 1 or not rest:
+    """An estimate from the pace since the launch; empty until the first cell of this launch has ended."""
+    ended, rest = status.ended - done_before, status.size - status.ended
+    if ended < 1 or not rest:
         return ""
-    return f" · about {clock((time.monotonic() - began) / fresh * rest)} left"
+    return f" · about {text.duration((time.monotonic() - began) / ended * rest)} left"
 
 
 def agent_lines(agents: Sequence[AgentStatus], width: int = 100) -> list[str]:
-    """A line per agent; the host is named where there are several."""
+    """One line per agent, with its host if there are several."""
     hosts = {agent.host for agent in agents} if len({agent.host for agent in agents}) > 1 else set()
     names = [f"{agent.host} {agent.slot}" if hosts else agent.slot for agent in agents]
     names = [f"{name} · {agent.job}" if agent.job else name for agent, name in zip(agents, names, strict=True)]
-    room = min(MOST_NAME, max(map(len, names), default=0))
-    return [agent_line(agent, fitted(name, room), width) for agent, name in zip(agents, names, strict=True)]
+    columns = min(MOST_NAME, max(map(len, names), default=0))
+    return [agent_line(agent, fitted(name, columns), width) for agent, name in zip(agents, names, strict=True)]
 
 
 def agent_line(agent: AgentStatus, name: str = "", width: int = 100) -> str:
@@ -159,22 +153,22 @@ def agent_line(agent: AgentStatus, name: str = "", width: int = 100) -> str:
     if agent.gpu_memory_gb:
         work += f" · {agent.gpu_memory_gb:.1f} GB"
     if agent.age >= SILENT:
-        work += f" · silent for {clock(agent.age)}"
+        work += f" · no report for {text.duration(agent.age)}"
     elif agent.age >= 1:
         work += f" · {agent.age:.0f} s ago"
     work = fitted(work, width - len(name) - 5).rstrip()
-    room = width - len(work) - len(name) - 8
-    cell = fitted(agent.cell, min(room, len(agent.cell)))
-    return f"  {name}   {cell}   {work}" if agent.cell and room > 3 else f"  {name}   {work}"
+    columns = width - len(work) - len(name) - 8
+    cell = fitted(agent.cell, min(columns, len(agent.cell)))
+    return f"  {name}   {cell}   {work}" if agent.cell and columns > 3 else f"  {name}   {work}"
 
 
-def fitted(text: str, room: int) -> str:
-    """The text in exactly so many characters."""
-    return text.ljust(room) if len(text) <= room else f"{text[: max(0, room - 1)]}…"
+def fitted(line: str, columns: int) -> str:
+    """The line, padded or cut to a number of characters."""
+    return line.ljust(columns) if len(line) <= columns else f"{line[: max(0, columns - 1)]}…"
 
 
 def screen(head: str, status: Status, agents: Sequence[AgentStatus], since: str, width: int) -> Group:
-    """The whole view as Rich draws it."""
+    """The live screen of a sweep: its progress, its agents, and its failures."""
     from rich.console import Group
     from rich.text import Text
 
@@ -185,6 +179,9 @@ def screen(head: str, status: Status, agents: Sequence[AgentStatus], since: str,
     lines += [Text(line, no_wrap=True, overflow="ellipsis") for line in agent_lines(agents, width)]
     bar = Text("  ").append("█" * filled, style="green").append("░" * (BAR - filled), style="dim")
     lines.append(bar.append(f"  {done}/{status.size}"))
-    lines += [Text(f"  failed: {row.point.title}: {row.reason}", style="red", no_wrap=True, overflow="ellipsis")
-              for row in status.rows if row.state is State.FAILED]  # fmt: skip
+    failures = [row for row in status.rows if row.state is State.FAILED]
+    lines += [
+        Text(f"  failed: {row.point.title}: {row.reason}", style="red", no_wrap=True, overflow="ellipsis")
+        for row in failures
+    ]
     return Group(*lines)

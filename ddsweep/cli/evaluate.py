@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Metric(StrEnum):
-    """What to compute."""
+    """The quantity to compute."""
 
     accuracy = "accuracy"
     lrs = "lrs"
@@ -95,84 +95,91 @@ def evaluate(
     from ddsweep.exchange.prepare import Choices
 
     given = {"eval_archs": arch, "eval_rule": rule, "eval_nets": nets, "seed": seed} | judging.checked(settings(set_))
-    on = devices.slots(device)[0]
-    found = exchange.read(file, experiment)
+    device = devices.slots(device)[0]
+    image_set = exchange.read(file, experiment)
     choices = {name: value for name, value in given.items() if value is not None}
-    kept = judging.as_in_its_trial(found.facts, dataset)
-    job = judging.Job(judging.target(str(file), dataset, found.facts), kept | choices, on, metric is Metric.lrs)
-    prepared, loaded = job.prepare(found, file, Choices(space, factor, ipc, hard_labels))
+    own = judging.as_in_its_trial(image_set.facts, dataset)
+    target = judging.target(str(file), dataset, image_set.facts)
+    job = judging.Job(target, own | choices, device, metric is Metric.lrs)
+    prepared, loaded = job.prepare(image_set, file, Choices(space, factor, ipc, hard_labels))
     for warning in prepared.warnings:
         typer.echo(f"warning: {warning}", err=True)
-    understood = _understood(found, prepared, job)
     if not as_json:
-        typer.echo("\n".join([f"{file}: {understood[0]}", *understood[1:]]))
+        typer.echo(f"{file}: " + "\n".join(_interpretation(image_set, prepared, job)))
     with display.one_trial(f"{file.name} on {job.dataset}") as tracker:
         judged = job.judge(prepared.synthetic, loaded, tracker)
     if as_json:
-        _print_json(file, found, prepared, judged)
+        _print_json(file, image_set, prepared, judged)
     else:
         _print(judged, job.choices.get("eval_rule", "paper"))
 
 
-def _understood(found: ImageSet, prepared: Prepared, job: Job) -> list[str]:
-    """What the file was taken for, in the lines that a user would check."""
-    channels, size = found.images.shape[1:3]
-    synthetic, facts = prepared.synthetic, found.facts
-    cells = f", each cut into {prepared.factor}x{prepared.factor}" if prepared.factor > 1 else ""
+def _interpretation(image_set: ImageSet, prepared: Prepared, job: Job) -> list[str]:
+    """How the file was interpreted, as lines for the user to check."""
+    channels, size = image_set.images.shape[1:3]
+    synthetic, facts = prepared.synthetic, image_set.facts
+    cells = f", each split into {prepared.factor}x{prepared.factor}" if prepared.factor > 1 else ""
     lines = [
-        f"format {found.format}, {len(found.images)} images of {channels}x{size}x{size}{cells}",
+        f"format {image_set.format}, {len(image_set.images)} images of {channels}x{size}x{size}{cells}",
         f"{synthetic.ipc} per class, {synthetic.classes} classes of {job.dataset}",
     ]
     if prepared.space.pixels:
-        lines.append("pixels in [0, 1], normalised here for the networks")
+        lines.append("pixels in [0, 1], normalized for the networks")
     else:
         mean, std = (
             ", ".join(f"{value:.4g}" for value in values) for values in (prepared.space.mean, prepared.space.std)
         )
-        lines.append(f"normalised with the statistics of {prepared.space.name}: mean {mean}; std {std}")
+        lines.append(f"normalized with the statistics of {prepared.space.name}: mean {mean}; std {std}")
     if facts.dataset and facts.dataset != job.dataset:
-        lines.append(f"its name or notes say {facts.dataset}; tested on {job.dataset} as asked")
+        lines.append(f"its name or metadata says {facts.dataset}; testing on {job.dataset} as requested")
     if facts.lr is not None and "eval_lr" not in job.choices:
-        lines.append(f"a learning rate was learnt with it, and is not used: --set eval_lr={facts.lr:.6g}")
+        lines.append(f"its learned learning rate is not used; to use it: --set eval_lr={facts.lr:.6g}")
     if job.dataset == "cifar100" and not facts.mean and not prepared.space.pixels and prepared.space.name != "cifar10":
         lines.append("MTT, IDC and DD-Ranking normalize cifar100 with the statistics of cifar10: --space cifar10")
-    return [*lines, *found.remarks, *prepared.remarks]
+    return [*lines, *image_set.remarks, *prepared.remarks]
 
 
 def _print(judged: list[Judged], name: str) -> None:
     from ddsweep.cli import display
 
     rows = []
-    for one in judged:
-        accuracy = f"{100 * one.evaluation.mean:.1f} ± {100 * one.evaluation.std:.1f}"
-        row: dict[str, Any] = {"network": one.arch, "accuracy": accuracy, "networks": len(one.evaluation.accuracies)}
-        if one.score:
-            score = one.score
+    for network in judged:
+        evaluation = network.evaluation
+        accuracy = f"{100 * evaluation.mean:.1f} ± {100 * evaluation.std:.1f}"
+        row: dict[str, Any] = {"network": network.arch, "accuracy": accuracy, "networks": len(evaluation.accuracies)}
+        if score := network.score:
             row |= {"LRS %": round(100 * score.value, 1), "random": f"{100 * score.random:.1f}"}
             row |= {"full": f"{100 * score.full:.1f}"}
         rows.append(row)
     display.table(rows, list(rows[0]))
     out = display.stdout()
-    out.print("test accuracy in per cent", style="dim")
-    for rule in dict.fromkeys(one.rule for one in judged):
+    out.print("test accuracy in percent", style="dim")
+    for rule in dict.fromkeys(network.rule for network in judged):
         numbers = f"{rule.epochs} epochs, batch {rule.batch}, lr {rule.lr:g}, augmentation {rule.strategy}"
         out.print(f"rule {name}: {numbers}", style="dim", soft_wrap=True)
-    if any(one.score for one in judged):
+    if any(network.score for network in judged):
         out.print(
             "LRS = (e^a - 1/e) / (e - 1/e) with a = (IOR - HLR) / 2, IOR = accuracy - random, HLR = full - accuracy, "
             "as fractions; random: real images at the best of 5 learning rates; full: a PTM on all of them",
-            style="dim", soft_wrap=True,
-        )  # fmt: skip
+            style="dim",
+            soft_wrap=True,
+        )
 
 
-def _print_json(file: Path, found: ImageSet, prepared: Prepared, judged: list[Judged]) -> None:
+def _print_json(file: Path, image_set: ImageSet, prepared: Prepared, judged: list[Judged]) -> None:
     import json
     from dataclasses import asdict
 
     record = {
-        "file": str(file), "format": found.format, "images": len(found.images), "ipc": prepared.synthetic.ipc,
-        "classes": prepared.synthetic.classes, "factor": prepared.factor, "space": asdict(prepared.space),
-        "warnings": list(prepared.warnings), "remarks": [*found.remarks, *prepared.remarks],
-        "networks": [one.record() for one in judged],
-    }  # fmt: skip
+        "file": str(file),
+        "format": image_set.format,
+        "images": len(image_set.images),
+        "ipc": prepared.synthetic.ipc,
+        "classes": prepared.synthetic.classes,
+        "factor": prepared.factor,
+        "space": asdict(prepared.space),
+        "warnings": list(prepared.warnings),
+        "remarks": [*image_set.remarks, *prepared.remarks],
+        "networks": [network.record() for network in judged],
+    }
     typer.echo(json.dumps(record, ensure_ascii=False))

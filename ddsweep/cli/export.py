@@ -9,6 +9,7 @@ import typer
 
 from ddsweep.cli.options import RUNS, Profile, Runs, Settings, Storage, complete_sweep, settings
 from ddsweep.errors import UserError, closest
+from ddsweep.text import plural
 
 if TYPE_CHECKING:
     from ddsweep.exchange import Writer
@@ -27,7 +28,7 @@ To = Annotated[
     str | None,
     typer.Option(
         metavar="|".join(FORMATS),
-        help="Format of the synthetic set: tensors as MTT's, a dictionary as DC's, PNG files, Hugging Face.",
+        help="Format of the set: pt (MTT's tensors), vico (DC's dictionary), folder (PNG) or hf (Hugging Face).",
     ),
 ]
 Space = Annotated[
@@ -64,11 +65,11 @@ def export(
     """Write a synthetic set (--to) or a sweep (--wandb) for other programs.
 
     `ddsweep export ablation-alpha@demo:alpha=100 --to pt` writes images.pt, labels.pt, and ddsweep.json, which
-    documents the normalization, the labels, and the origin of the images. The file of --wandb is for
-    `wandb sweep FILE`, whose agents then run the sweep without further ddsweep commands.
+    documents the normalization, the labels, and the origin of the images. --wandb writes a file for `wandb sweep FILE`;
+    W&B's agents then run the sweep on their own.
     """
     if wandb and to:
-        raise UserError("export: --wandb writes a sweep, --to a synthetic set; choose one")
+        raise UserError("export: --wandb writes a sweep and --to a synthetic set; choose one")
     if to:
         from ddsweep import launches
 
@@ -76,7 +77,7 @@ def export(
         return
     if not wandb:
         possible = f"--to {'|'.join(FORMATS)} (its images) or --wandb (a file for `wandb sweep`)"
-        raise UserError(f"export: say what {name} is to become: {possible}")
+        raise UserError(f"export: choose a format for {name}: {possible}")
     text = for_wandb(name, profile, set_)
     if output is None:
         typer.echo(text, nl=False)
@@ -91,10 +92,10 @@ def for_wandb(name: str, profile: str | None, set_: list[str] | None) -> str:
     from ddsweep import sweep
     from ddsweep.sweep import wandb as configurations
 
-    one = sweep.load(name, profile, settings(set_))
-    cells = one.search.run_cap if one.search else len(one.cells)
-    head = f"# {one.full_name}, {cells} cell{'s' * (cells != 1)}, written by ddsweep export --wandb\n"
-    return head + configurations.text(configurations.configuration(one))
+    loaded = sweep.load(name, profile, settings(set_))
+    cells = loaded.search.run_cap if loaded.search else len(loaded.cells)
+    head = f"# {loaded.full_name}, {plural(cells, 'cell')}, written by ddsweep export --wandb\n"
+    return head + configurations.text(configurations.configuration(loaded))
 
 
 def _write_set(run: Path, to: str, space: str, output: Path | None) -> None:
@@ -106,17 +107,21 @@ def _write_set(run: Path, to: str, space: str, output: Path | None) -> None:
 
     writer: Writer | None = exchange.WRITERS.get(to)
     if writer is None:
-        raise UserError(f"to: no format {to!r}; {closest(to, exchange.WRITERS)}")
-    one = collect.collect(run)
-    channels = one.images.shape[1]
+        raise UserError(f"to: unknown format {to!r}; {closest(to, exchange.WRITERS)}")
+    image_set = collect.collect(run)
+    channels = image_set.images.shape[1]
     if writer.pixels and space not in ("", "pixels"):
-        raise UserError(f"space: {to} holds 8-bit pixels, which are not normalised (allowed: pixels)")
+        raise UserError(f"space: {to} contains 8-bit pixels, which are not normalized (allowed: pixels)")
     if writer.pixels or space:
-        one = spaces.restated(one, spaces.named(space or "pixels", channels))
+        image_set = spaces.restated(image_set, spaces.named(space or "pixels", channels))
     folder = output or Path("exports", f"{run.name}-{to}")
     if folder.is_file() or (writer.pixels and folder.is_dir() and any(folder.iterdir())):
-        raise UserError(f"output: {folder} is there already; name a new folder")
-    written = writer.write(one, folder)
-    clipped = f" ({100 * loss(one)['clipped_share']:.1f} % of the values clipped to [0, 1])" if writer.pixels else ""
-    typer.echo(f"{one.facts.origin['title']}: {len(one.images)} images as {writer.about}{clipped}", err=True)
+        raise UserError(f"output: {folder} exists; choose a new folder")
+    written = writer.write(image_set, folder)
+    clipped = (
+        f" ({100 * loss(image_set)['clipped_share']:.1f} % of the values clipped to [0, 1])" if writer.pixels else ""
+    )
+    typer.echo(
+        f"{image_set.facts.origin['title']}: {len(image_set.images)} images as {writer.about}{clipped}", err=True
+    )
     typer.echo(session.shown(written))

@@ -1,4 +1,4 @@
-"""Ctrl-C in a command that computes in its own process."""
+"""Handle Ctrl-C in a command that computes in its own process."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ import typer
 
 from ddsweep.checkpoints import Checkpoints, Interrupted
 
-STATUS = 128 + signal.SIGINT  # as a shell has it
+STATUS = 128 + signal.SIGINT  # as in a shell
 
 
 @contextlib.contextmanager
 def saving() -> Iterator[Checkpoints]:
-    """Inside, the first Ctrl-C saves at the next boundary of whoever has these checkpoints; the second ends at once.
+    """Yield checkpoints that the first Ctrl-C saves at the end of the step; the second ends the process at once.
 
     Raises:
-        typer.Exit: it was saved.
+        typer.Exit: the checkpoint was saved.
     """
-    asked = False
+    interrupted = False
 
-    def hear(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal interrupted
+        if interrupted:
             raise KeyboardInterrupt
-        asked = True
-        typer.echo("saving at the end of this step; Ctrl-C again ends without", err=True)
+        interrupted = True
+        typer.echo("saving at the end of this step; press Ctrl-C again to quit without saving", err=True)
 
-    before = signal.signal(signal.SIGINT, hear)
+    before = signal.signal(signal.SIGINT, handle)
     try:
-        yield Checkpoints(leave=lambda: asked)
+        yield Checkpoints(leave=lambda: interrupted)
     except Interrupted:
-        typer.echo("saved; the same command goes on from here", err=True)
+        typer.echo("saved; run the same command to resume", err=True)
         raise typer.Exit(STATUS) from None
     finally:
         signal.signal(signal.SIGINT, before)

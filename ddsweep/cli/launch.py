@@ -66,7 +66,7 @@ def launch(
 ) -> None:
     """Register a sweep, run it with agents on every GPU (or the CPU), and print its table.
 
-    Launching it again resumes it; finished cells are not repeated. Ctrl-C stops cleanly.
+    Launching a sweep again resumes it; finished cells are not repeated. Ctrl-C stops cleanly.
     """
     import signal
 
@@ -75,31 +75,35 @@ def launch(
     from ddsweep.launchers import plan
 
     account = Account(backend, tuple(track or ()), project or "", entity or "")
-    one = sweep.load(name, profile, settings(set_))
+    loaded = sweep.load(name, profile, settings(set_))
     if slurm is not None or dry_run or watch:
         from ddsweep.cli import submission
 
         if workers is not None or gpus or per_gpu:
-            raise UserError("slurm: --workers, --gpus, --per-gpu are for this machine; say --slurm gpus=N,per-gpu=K")
+            raise UserError(
+                "slurm: --workers, --gpus and --per-gpu apply to this machine; use --slurm gpus=N,per-gpu=K"
+            )
         order = submission.Order(slurm, runs, storage, device, account)
-        raise typer.Exit(submission.dry_run(one, order) if dry_run else submission.launch(one, order, watch, _books))
+        raise typer.Exit(
+            submission.dry_run(loaded, order) if dry_run else submission.launch(loaded, order, watch, _open_store)
+        )
     slots = plan.slots(device, workers, gpus, per_gpu)
     account = account.available(lambda line: typer.echo(line, err=True))
     if account.backend == "wandb" and workers == 0:
-        raise UserError("workers: W&B's agents start a process per trial, so that 0 cannot be had with --backend wandb")
-    store, session = _books(account, one.full_name, runs, storage)
-    job = plan.job(one.full_name, runs, launches.url(runs, storage), len(slots), in_process=workers == 0)
+        raise UserError("workers: must be at least 1 with --backend wandb, whose agents start a process per trial")
+    store, session = _open_store(account, loaded.full_name, runs, storage)
+    job = plan.job(loaded.full_name, runs, launches.url(runs, storage), len(slots), in_process=workers == 0)
     job = account.configure(job)
     launcher = plan.launcher(job, slots, in_process=workers == 0)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's TERM is our Ctrl-C
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's SIGTERM acts like Ctrl-C
     try:
-        raise typer.Exit(session(one, store, launcher, job, slots).run())
+        raise typer.Exit(session(loaded, store, launcher, job, slots).run())
     finally:
         store.close()
 
 
-def _books(account: Account, name: str, runs: Path, storage: str | None) -> tuple[Store, type[Session]]:
-    """Who keeps the books of this launch, and how it is shown. What was launched before elsewhere moves here."""
+def _open_store(account: Account, name: str, runs: Path, storage: str | None) -> tuple[Store, type[Session]]:
+    """The store and the session class of this launch; a sweep launched on the other backend moves to this one."""
     from ddsweep import launches
     from ddsweep.backends.local import FolderStore
     from ddsweep.cli import session

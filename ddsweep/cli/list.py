@@ -16,11 +16,11 @@ def list_(profile: Profile = None, runs: Runs = RUNS, as_json: Json = False) -> 
 
     rows = []
     for name in sweep.names():
-        one = sweep.load(name, profile)
-        done = launches.computed(one, runs)
-        asks = one.title + (f" ({one.paper})" if one.paper else "")
-        rows.append({"name": name, "axis": " × ".join(one.axis), "cells": one.size, "done": done, "asks": asks})
+        loaded = sweep.load(name, profile)
+        done = launches.computed(loaded, runs)
+        asks = loaded.title + (f" ({loaded.paper})" if loaded.paper else "")
+        rows.append({"name": name, "axis": " × ".join(loaded.axis), "cells": loaded.size, "done": done, "asks": asks})
     if as_json:
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
     else:
-        display.table(rows, heads=("NAME", "AXIS", "CELLS", "DONE", "WHAT IT ASKS"))
+        display.table(rows, heads=("NAME", "AXIS", "CELLS", "DONE", "QUESTION"))

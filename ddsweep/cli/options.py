@@ -16,14 +16,14 @@ def complete_sweep(incomplete: str) -> list[tuple[str, str]]:
     """Complete the name of a sweep; the shell shows its title."""
     from ddsweep import sweep
 
-    found = []
+    completions = []
     for name in sweep.names():
         if name.startswith(incomplete):
             try:
-                found.append((name, sweep.load(name).title))
+                completions.append((name, sweep.load(name).title))
             except UserError:
-                found.append((name, "(has an error)"))
-    return found
+                completions.append((name, "(has an error)"))
+    return completions
 
 
 def complete_profile(incomplete: str) -> list[str]:
@@ -79,12 +79,12 @@ Workers = Annotated[
 Gpus = Annotated[
     str | None,
     typer.Option(
-        "--gpus", metavar="LIST", help="GPUs to use: all, 0-3, 0,2, or GPU-… and MIG-… UUIDs. Numbers are CUDA's."
+        "--gpus", metavar="LIST", help="GPUs to use: all, 0-3, 0,2, or GPU-… and MIG-… UUIDs; numbered as in CUDA."
     ),
 ]
 PerGpu = Annotated[int | None, typer.Option("--per-gpu", min=1, help="Agents per GPU (default: 1).")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-Backend = Annotated[str, typer.Option("--backend", "-b", help="Queue that assigns the cells: optuna or wandb.")]
+Backend = Annotated[str, typer.Option("--backend", "-b", help="Backend that holds the queue: optuna or wandb.")]
 Track = Annotated[
     list[str] | None,
     typer.Option("--track", metavar="wandb", help="Also log trials to W&B. Works with either backend."),

@@ -59,7 +59,7 @@ def plot(
 
     chosen = _kind(kind) if kind is not None else None
     launched = launches.finished(name, profile, runs, storage)
-    on = devices.slots(device)[0]
+    device = devices.slots(device)[0]
 
     from ddsweep.results.plots import gallery
     from ddsweep.results.plots.style import Output
@@ -72,11 +72,11 @@ def plot(
         launches.tell_bare(launched, runs)
     written = [
         path
-        for one in kinds
-        for path in gallery.write(one, launched, runs, where, on, lambda line: typer.echo(line, err=True))
+        for each in kinds
+        for path in gallery.write(each, launched, runs, where, device, lambda line: typer.echo(line, err=True))
     ]
     if not written:
-        raise UserError(f"{launched.full_name}: no cell is finished yet; see: ddsweep status {launched.full_name}")
+        raise UserError(f"{launched.full_name}: no cell is finished yet; see ddsweep status {launched.full_name}")
     for path in written:
         typer.echo(session.shown(path))
 
@@ -87,4 +87,4 @@ def _kind(name: str) -> Picture:
     for kind in sweep.PICTURES:
         if kind == name:
             return kind
-    raise UserError(f"kind: no picture {name!r}; {closest(name, sweep.PICTURES)}")
+    raise UserError(f"kind: unknown figure {name!r}; {closest(name, sweep.PICTURES)}")

@@ -17,17 +17,17 @@ def plugins(as_json: Json = False) -> None:
     from ddsweep.cli import display
     from ddsweep.recipe import parts
 
-    found = parts.plugged()
+    installed = parts.plugged()
     if as_json:
         rows = [
-            {"name": one.name, "digest": one.digest, "path": str(one.path), "adds": added}
-            for one, added in found.items()
+            {"name": plugin.name, "digest": plugin.digest, "path": str(plugin.path), "adds": added}
+            for plugin, added in installed.items()
         ]
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
-    elif found:
+    elif installed:
         rows = [
-            {"plugin": one.name, "digest": one.digest, "adds": ", ".join(added), "path": str(one.path)}
-            for one, added in found.items()
+            {"plugin": plugin.name, "digest": plugin.digest, "adds": ", ".join(added), "path": str(plugin.path)}
+            for plugin, added in installed.items()
         ]
         display.table(rows, heads=("PLUGIN", "DIGEST", "ADDS", "PATH"))
     else:

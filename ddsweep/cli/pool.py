@@ -15,25 +15,25 @@ def pool(as_json: Json = False) -> None:
     from ddsweep.cli import display
     from ddsweep.pretrained import inventory, spec
 
-    found, users = inventory.entries(), overview.users()
-    used = [users.get(one.spec, []) if one.spec else [] for one in found]
+    entries, users = inventory.entries(), overview.users()
+    used = [users.get(ptm.spec, []) if ptm.spec else [] for ptm in entries]
     if as_json:
-        records = [inventory.as_record(one, sweeps) for one, sweeps in zip(found, used, strict=True)]
+        records = [inventory.as_record(ptm, sweeps) for ptm, sweeps in zip(entries, used, strict=True)]
         typer.echo(json.dumps(records, indent=2, ensure_ascii=False))
         return
-    if not found:
+    if not entries:
         typer.echo(f"no PTMs in {spec.pool_dir()} yet; train some with: ddsweep pretrain SOURCE", err=True)
         return
     rows = []
-    for one, sweeps in zip(found, used, strict=True):
-        trained = one.spec is not None and one.spec.foundation is None
+    for ptm, sweeps in zip(entries, used, strict=True):
+        trained = ptm.spec is not None and ptm.spec.foundation is None
         rows.append(
             {
-                "ptm": one.spec.title if one.spec else str(one.folder.relative_to(spec.pool_dir())),
-                "width": one.spec.width if one.spec and trained else "–",
-                "epochs": " ".join(map(str, one.accuracy)) if trained else "–",
-                "acc": f"{100 * one.last:.1f}" if one.last is not None else "–",
-                "disk": text.data_size(one.disk),
+                "ptm": ptm.spec.title if ptm.spec else str(ptm.folder.relative_to(spec.pool_dir())),
+                "width": ptm.spec.width if ptm.spec and trained else "–",
+                "epochs": " ".join(map(str, ptm.accuracy)) if trained else "–",
+                "acc": f"{100 * ptm.last:.1f}" if ptm.last is not None else "–",
+                "disk": text.data_size(ptm.disk),
                 "used": ", ".join(sweeps) or "–",
             }
         )

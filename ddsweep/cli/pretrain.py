@@ -29,7 +29,7 @@ Source = Annotated[
     str,
     typer.Argument(
         metavar="SOURCE",
-        help="What to pre-train on: a dataset or imagefolder:PATH; or imagenet or internet, for a published PTM.",
+        help="Source domain: a dataset or imagefolder:PATH to train on; or imagenet or internet, for a published PTM.",
         autocompletion=complete_source,
     ),
 ]
@@ -59,10 +59,10 @@ def pretrain(
     given = {name: value for name, value in asked.items() if value is not None}
     if foundation := FOUNDATIONS.get(source):
         if given:
-            raise UserError(f"{source} is published as it is, not trained: {', '.join(given)} cannot be chosen")
+            raise UserError(f"{source} is a published PTM, which is not trained; remove {', '.join(given)}")
         _publish(foundation, weights)
     elif weights:
-        raise UserError(f"weights: {source} is trained here (allowed for: {', '.join(FOUNDATIONS)})")
+        raise UserError(f"weights: {source} is trained by ddsweep; --weights is only for {', '.join(FOUNDATIONS)}")
     else:
         _train(source, given, device)
 
@@ -70,9 +70,9 @@ def pretrain(
 def _publish(foundation: Foundation, weights: Path | None) -> None:
     from ddsweep.pretrained import published, spec
 
-    said = published.adopt(foundation, weights) if weights else None
+    remark = published.adopt(foundation, weights) if weights else None
     published.ensure(foundation)
-    typer.echo(f"{foundation.name}: {spec.published(foundation).weights(0)}{f' ({said})' if said else ''}")
+    typer.echo(f"{foundation.name}: {spec.published(foundation).weights(0)}{f' ({remark})' if remark else ''}")
 
 
 def _train(source: str, choices: dict[str, Any], device: str) -> None:
@@ -87,12 +87,12 @@ def _train(source: str, choices: dict[str, Any], device: str) -> None:
     from ddsweep.pretrained import inventory, training
 
     dataset = data.load(source, choices.get("size"), slot)
-    with interrupt.saving() as checkpoints, display.several(len(needs)) as begin:
-        for one, wanted in needs.items():
-            training.ensure(one, wanted, dataset, begin(one.title), checkpoints)
-            accuracy = inventory.read(one.folder).accuracy
+    with interrupt.saving() as checkpoints, display.several(len(needs)) as start:
+        for ptm, wanted in needs.items():
+            training.ensure(ptm, wanted, dataset, start(ptm.title), checkpoints)
+            accuracy = inventory.read(ptm.folder).accuracy
             shown = (f"{epoch} ({_percent(accuracy[epoch])})" for epoch in sorted(wanted))
-            typer.echo(f"{one.title}: epochs {' '.join(shown)}")
+            typer.echo(f"{ptm.title}: epochs {' '.join(shown)}")
 
 
 def _percent(accuracy: float | None) -> str:
@@ -103,4 +103,4 @@ def _numbers(text: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",")] if text else []
     except ValueError:
-        raise UserError(f"epochs: {text!r} is no list of whole numbers; write 1,4,150") from None
+        raise UserError(f"epochs: {text!r} is not a list of whole numbers such as 1,4,150") from None

@@ -41,28 +41,28 @@ def report(
     from ddsweep import report as reports
     from ddsweep.cli import session
 
-    one = launches.finished(name, profile, runs, storage)
-    compared = _compare(one, against, runs, storage) if against else None
-    material = reports.Material.of(one, runs, _status(one, runs, storage), compared)
-    path = output or runs / one.full_name / "report.html"
+    sweep = launches.finished(name, profile, runs, storage)
+    compared = _compare(sweep, against, runs, storage) if against else None
+    material = reports.Material.of(sweep, runs, _status(sweep, runs, storage), compared)
+    path = output or runs / sweep.full_name / "report.html"
     reports.write(material, path)
     typer.echo(session.shown(path))
     if open_:
         typer.launch(path.absolute().as_uri())
 
 
-def _compare(one: Sweep, against: str, runs: Path, storage: str | None) -> Comparison:
+def _compare(sweep: Sweep, against: str, runs: Path, storage: str | None) -> Comparison:
     from ddsweep.cli import results
     from ddsweep.results.tables import table
 
-    return results.compare(one, table.build(one, table.collect(one, runs)), against, runs, storage)
+    return results.compare(sweep, table.build(sweep, table.collect(sweep, runs)), against, runs, storage)
 
 
-def _status(one: Sweep, runs: Path, storage: str | None) -> Status:
+def _status(sweep: Sweep, runs: Path, storage: str | None) -> Status:
     from ddsweep import launches
 
     store = launches.reading(runs, storage)
     try:
-        return store.sweep(one.full_name).status()
+        return store.sweep(sweep.full_name).status()
     finally:
         store.close()

@@ -64,39 +64,41 @@ def results(
     runs: Runs = RUNS,
     storage: Storage = None,
 ) -> None:
-    """Print the table of launched sweeps: mean ± std over seeds and networks, and tests against the baseline."""
+    """Print the table of launched sweeps: mean ± std over seeds and networks, with significance tests.
+
+    The tests compare each entry with the baseline.
+    """
     from ddsweep import launches
 
     sweeps = [launches.finished(name, profile, runs, storage) for name in dict.fromkeys(names)]
     if len(sweeps) == 1 and sweeps[0].search and not against:
         show(sweeps[0], runs, where, format_)
         return
-    parts = [_part(one, against, where, runs, storage) for one in sweeps]
+    parts = [_part(sweep, against, where, runs, storage) for sweep in sweeps]
     if format_ is Format.table:
         _show(parts)
     else:
         typer.echo(_text(parts, format_))
 
 
-def _part(one: Sweep, against: str | None, where: str | None, runs: Path, storage: str | None) -> Part:
+def _part(sweep: Sweep, against: str | None, where: str | None, runs: Path, storage: str | None) -> Part:
     from ddsweep.results.tables import side_by_side, table
 
-    built = table.build(one, table.collect(one, runs), table.where(one, where) if where else None)
-    return side_by_side.Part(one, built, compare(one, built, against, runs, storage) if against else None)
+    built = table.build(sweep, table.collect(sweep, runs), table.where(sweep, where) if where else None)
+    return side_by_side.Part(sweep, built, compare(sweep, built, against, runs, storage) if against else None)
 
 
-def compare(one: Sweep, built: Table, against: str, runs: Path, storage: str | None) -> Comparison:
+def compare(sweep: Sweep, built: Table, against: str, runs: Path, storage: str | None) -> Comparison:
     """What ``--against`` names beside a table."""
     from ddsweep import launches
-    from ddsweep.results.tables import comparison as beside
-    from ddsweep.results.tables import saved, table
+    from ddsweep.results.tables import comparison, saved, table
 
-    if against == beside.PAPER:
-        return beside.with_paper(one, built)
+    if against == comparison.PAPER:
+        return comparison.with_paper(sweep, built)
     if against.endswith(saved.SUFFIXES):
         return saved.compare(built, Path(against))
-    other = launches.finished(against, None if "@" in against else one.profile, runs, storage)
-    return beside.with_sweep(one, built, other.full_name, table.build(other, table.collect(other, runs)))
+    other = launches.finished(against, None if "@" in against else sweep.profile, runs, storage)
+    return comparison.with_sweep(sweep, built, other.full_name, table.build(other, table.collect(other, runs)))
 
 
 def _text(parts: Sequence[Part], format_: Format) -> str:
@@ -139,12 +141,12 @@ def _show_one(out: Console, part: Part) -> None:
             out.print(test, style="dim")
 
 
-def show(one: Sweep, runs: Path, where: str | None, format_: Format) -> None:
+def show(sweep: Sweep, runs: Path, where: str | None, format_: Format) -> None:
     """Print the trials of a search in a format."""
     from ddsweep.cli import display
     from ddsweep.results.tables import formats, latex, ranking
 
-    ranked = _ranked(one, runs, where)
+    ranked = _ranked(sweep, runs, where)
     if format_.value == "table":
         screen(display.stdout(), ranked)
     elif format_.value == "markdown":
@@ -156,10 +158,10 @@ def show(one: Sweep, runs: Path, where: str | None, format_: Format) -> None:
         typer.echo(write[format_.value](ranking.records(ranked)))
 
 
-def _ranked(one: Sweep, runs: Path, where: str | None) -> Ranking:
+def _ranked(sweep: Sweep, runs: Path, where: str | None) -> Ranking:
     from ddsweep.results.tables import ranking, table
 
-    return ranking.build(one, table.collect(one, runs), runs, table.where(one, where) if where else None)
+    return ranking.build(sweep, table.collect(sweep, runs), runs, table.where(sweep, where) if where else None)
 
 
 def screen(out: Console, ranked: Ranking) -> None:

@@ -32,8 +32,8 @@ def run(
     from ddsweep.api import single_recipe
     from ddsweep.cli import display, interrupt
 
-    one = sweep.load(name, profile, settings([*(choices or []), *(set_ or [])]))
-    recipe = single_recipe(one)
+    loaded = sweep.load(name, profile, settings([*(choices or []), *(set_ or [])]))
+    recipe = single_recipe(loaded)
     slot = devices.slots(device)[0]
     from ddsweep import trial
 

@@ -1,4 +1,4 @@
-"""One launch from registration to the table, as a person sees it."""
+"""One launch, from registering the sweep to printing its table, and its output."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from ddsweep import text
 from ddsweep.backends import Definition, State, Status
 from ddsweep.backends.local import FolderStore
 from ddsweep.cli import crew, display
@@ -21,20 +22,15 @@ if TYPE_CHECKING:
     from ddsweep.sweep import Sweep
     from ddsweep.trackers.status import AgentStatus
 
-LOOK = 0.5  # seconds between two looks at the agents
-ASK = 2.0  # seconds between two reads of the storage
-PLAIN = 10.0  # seconds between two lines where there is no terminal
-HEADS = {
-    "grid": "grids",
-    "classes": "classes",
-    "tsne": "t-SNE",
-    "accuracy": "figure",
-}  # of the lines that name pictures
-ASK_WANDB = 15.0  # seconds between two questions to W&B
+POLL = 0.5  # seconds between two checks of the agents
+READ = 2.0  # seconds between two reads of the storage
+PLAIN = 10.0  # seconds between two lines of progress without a terminal
+HEADS = {"grid": "grids", "classes": "classes", "tsne": "t-SNE", "accuracy": "figure"}  # start of a figure's line
+READ_WANDB = 15.0  # seconds between two requests to W&B
 
 
 class Session:
-    """Runs a sweep and tells what happens."""
+    """Runs a sweep and prints its progress."""
 
     def __init__(self, sweep: Sweep, store: Store, launcher: Launcher, job: Job, slots: Sequence[Slot]) -> None:
         from ddsweep.launchers import plan
@@ -51,64 +47,63 @@ class Session:
 
         needs = spec.needs(self._sweep.recipes)
         train = sum(not epochs <= ptm.saved() for ptm, epochs in needs.items() if not ptm.foundation)
-        ptms = f"{train} PTM{'s' * (train != 1)} to train" if train else "PTMs ready"
-        cells = self._sweep.size
+        ptms = f"{text.plural(train, 'PTM')} to train" if train else "PTMs ready"
         known = launches.computed(self._sweep, self._job.runs)
-        count = f"{cells} cell{'s' * (cells != 1)}" + (f", {known} computed before" if known else "")
+        count = text.plural(self._sweep.size, "cell") + (f", {known} computed before" if known else "")
         return f"{self._sweep.full_name} · {self._sweep.title} · {count} · {ptms} · {', '.join(devices)}"
 
     def run(self) -> int:
-        """The exit status: 0 when every cell is done, 1 when some failed or are left, 130 after Ctrl-C."""
+        """Run to the end; the exit status is 0 if every cell is done, 1 if some failed or remain, 130 after Ctrl-C."""
         work = self._prepare()
         try:
             if work:
                 self._launcher.start()
                 self._watch()
         except KeyboardInterrupt:
-            self._out.print("stopping: agents give their cells back …")
+            self._out.print("stopping: agents return their cells to the queue …")
             self._launcher.stop()
-            self._out.print(f"stopped. Go on with:  ddsweep launch {self._reference()}", soft_wrap=True)
+            self._out.print(f"stopped; resume with:  ddsweep launch {self._reference()}", soft_wrap=True)
             return 130
         except BaseException:
             self._launcher.stop()
             raise
         return self._conclude()
 
-    def hand_over(self, told: Callable[[], list[str]], watch: bool) -> int:
-        """Like ``run``, with agents that live on without this process: 0 once they are submitted.
+    def submit(self, instructions: Callable[[], list[str]], watch: bool) -> int:
+        """Like ``run``, with agents that outlive this process; the exit status is 0 once they are submitted.
 
         Args:
-            told: what there is to say then.
-            watch: stay until they are done; Ctrl-C ends the watching and nothing else.
+            instructions: the lines to print after submission.
+            watch: show the progress until they are done; Ctrl-C then ends only the display.
         """
         if not self._prepare():
             return self._conclude()
         self._launcher.start()
-        for line in [self._head, *told()] if not watch else told():
+        for line in [self._head, *instructions()] if not watch else instructions():
             self._out.print(line, soft_wrap=True)
         if not watch:
             return 0
         try:
             self._watch()
         except KeyboardInterrupt:
-            self._out.print("the agents go on without this screen")
+            self._out.print("the agents keep running")
             return 0
         return self._conclude()
 
     def _prepare(self) -> bool:
-        """Everything that agents need is here and the sweep is registered; whether there is work to do."""
+        """Provide what agents need and register the sweep; whether there is work to do."""
         self._prepare_data()
         self._prepare_published()
         registered = self._backend.register(definition(self._sweep))
-        self._tell_changes(registered)
-        crew.ask_to_stop(self._backend, "")  # what was said to an earlier launch
-        self._done_before = self._look().ended
+        self._print_changes(registered)
+        crew.ask_to_stop(self._backend, "")  # withdraws a request to an earlier launch
+        self._done_before = self._read_status().ended
         if drained := self._backend.drained():
             self._out.print(self._head, soft_wrap=True)
         return not drained
 
     def _prepare_data(self) -> None:
-        """Decode every dataset now: a missing folder, image or plugin is told here and not on some GPU."""
+        """Decode every dataset now, so that a missing folder, image or plugin is reported before agents start."""
         from ddsweep import data, recipe
         from ddsweep.pretrained import spec
 
@@ -119,64 +114,63 @@ class Session:
             data.prepare(name, size)
 
     def _prepare_published(self) -> None:
-        """Get the weights of foundation models now, for the same reason."""
+        """Download the weights of foundation models now, for the same reason."""
         from ddsweep.pretrained import spec
 
         for ptm in spec.needs(self._sweep.recipes):
             if ptm.foundation:
-                from ddsweep.pretrained import published  # loads torch, which other sweeps leave to the agents
+                from ddsweep.pretrained import published  # imports torch, which other sweeps leave to the agents
 
                 if not ptm.saved():
-                    self._out.print(f"PTM: getting {ptm.title} ({ptm.foundation.url})", soft_wrap=True)
+                    self._out.print(f"PTM: downloading {ptm.title} ({ptm.foundation.url})", soft_wrap=True)
                 published.ensure(ptm.foundation)
 
-    def _tell_changes(self, registered: Registered) -> None:
+    def _print_changes(self, registered: Registered) -> None:
         if registered.kept or registered.withdrawn:
-            changes = f"{registered.kept} cells kept, {registered.added} added, {registered.withdrawn} withdrawn"
-            text = f"launched before: {changes}"
-            self._out.print(text, style="dim")
+            kept = text.plural(registered.kept, "cell")
+            changes = f"{kept} kept, {registered.added} added, {registered.withdrawn} withdrawn"
+            self._out.print(f"launched before: {changes}", style="dim")
 
     def _watch(self) -> None:
         from rich.live import Live
 
         if not self._out.is_terminal:
             self._out.print(self._head, soft_wrap=True)
-            self._follow(lambda text: self._out.print(text, soft_wrap=True))
+            self._follow(lambda line: self._out.print(line, soft_wrap=True))
             return
         with Live(console=self._out, auto_refresh=False, transient=True) as live:
-            for status, agents in self._looks():
-                screen = display.screen(self._head, status, agents, self._since(status), self._out.width)
+            for status, agents in self._updates():
+                screen = display.screen(self._head, status, agents, self._elapsed(status), self._out.width)
                 live.update(screen, refresh=True)
         self._out.print(self._head, soft_wrap=True)
 
-    def _follow(self, say: Callable[[str], None]) -> None:
-        """Plain lines: when a cell ends, and every ten seconds."""
-        told, last = -1, 0.0
-        for status, agents in self._looks():
-            if status.ended == told and time.monotonic() - last < PLAIN:
+    def _follow(self, print_line: Callable[[str], None]) -> None:
+        """Print plain lines when a cell ends, and every ten seconds."""
+        ended, last = -1, 0.0
+        for status, agents in self._updates():
+            if status.ended == ended and time.monotonic() - last < PLAIN:
                 continue
-            told, last = status.ended, time.monotonic()
-            say(f"{display.counts(status)}   {self._since(status)}")
+            ended, last = status.ended, time.monotonic()
+            print_line(f"{display.counts(status)}   {self._elapsed(status)}")
             for line in display.agent_lines(agents):
-                say(line)
+                print_line(line)
 
-    def _since(self, status: Status) -> str:
-        """Time since the launch, and about how much is left."""
-        elapsed = display.clock(time.monotonic() - self._began)
-        return elapsed + display.time_left(status, self._began, self._done_before)
+    def _elapsed(self, status: Status) -> str:
+        """The time since the launch, and an estimate of the time left."""
+        return text.duration(time.monotonic() - self._began) + display.time_left(status, self._began, self._done_before)
 
-    def _looks(self) -> Iterator[tuple[Status, list[AgentStatus]]]:
-        """(queue, agents) until the agents have left; the storage is asked less often than the files."""
-        status, reported, asked = self._look(), crew.reported(self._backend), time.monotonic()
+    def _updates(self) -> Iterator[tuple[Status, list[AgentStatus]]]:
+        """(queue, agents) until the agents have stopped; the storage is read less often than the status files."""
+        status, reported, read = self._read_status(), crew.reported(self._backend), time.monotonic()
         while self._launcher.poll():
-            if time.monotonic() - asked > ASK:
-                status, reported, asked = self._look(), crew.reported(self._backend), time.monotonic()
+            if time.monotonic() - read > READ:
+                status, reported, read = self._read_status(), crew.reported(self._backend), time.monotonic()
             yield status, crew.agents(reported, self._job.folder)
-            time.sleep(LOOK)
-        yield self._look(), []
+            time.sleep(POLL)
+        yield self._read_status(), []
 
-    def _look(self) -> Status:
-        """How far the sweep is."""
+    def _read_status(self) -> Status:
+        """The progress of the sweep."""
         return self._backend.status()
 
     def _conclude(self) -> int:
@@ -185,36 +179,38 @@ class Session:
         status = self._backend.status()
         self._sweep = self._sweep.with_points(row.point.params for row in status.rows)
         launches.gather(self._store, self._sweep, self._job.runs)
-        self._out.print(f"{display.counts(status)}   {display.clock(time.monotonic() - self._began)}")
+        self._out.print(f"{display.counts(status)}   {text.duration(time.monotonic() - self._began)}")
         self._show_table()
         for row in status.rows:
             if row.state is State.FAILED:
-                self._out.print(f"failed  {row.point.title}: {row.reason} ({row.attempts} attempts)", soft_wrap=True)
+                self._out.print(
+                    f"failed  {row.point.title}: {row.reason} ({text.plural(row.attempts, 'attempt')})", soft_wrap=True
+                )
         for reason in self._launcher.closed():
             self._out.print(f"closed  {reason}", soft_wrap=True)
         if left := crew.left(self._backend, status, self._launcher):
             self._out.print(left, soft_wrap=True)
         self._draw()
-        again = [f"ddsweep launch {self._reference()}"] if self._goes_on(status) else []
+        again = [f"ddsweep launch {self._reference()}"] if self._can_resume(status) else []
         self._out.print(f"next    {'      '.join([*self._next(), *again])}", soft_wrap=True)
         return 0 if status.done == status.size else 1
 
     def _show_table(self) -> None:
-        """The table of what is finished; of a search its trials."""
+        """Print the table of finished cells; for a search, its trials."""
         from ddsweep.results.tables import ranking, table, terminal
 
-        found = table.collect(self._sweep, self._job.runs)
+        cells = table.collect(self._sweep, self._job.runs)
         if self._sweep.search:
             from ddsweep.cli import results
 
-            results.screen(self._out, ranking.build(self._sweep, found, self._job.runs))
+            results.screen(self._out, ranking.build(self._sweep, cells, self._job.runs))
             return
-        built = table.build(self._sweep, found)
+        built = table.build(self._sweep, cells)
         self._out.print(terminal.render(built, self._out.width))
         self._out.print(terminal.caption(built), style="dim", soft_wrap=True)
 
     def _draw(self) -> None:
-        """The pictures that belong to the sweep, on a device that no agent uses any more."""
+        """Draw the sweep's figures on a device that no agent uses any more."""
         from ddsweep import launches
         from ddsweep.results.plots import gallery
 
@@ -225,13 +221,13 @@ class Session:
                 self._out.print(f"{HEADS[kind]:8}{shown(path)}", soft_wrap=True)
 
     def _next(self) -> list[str]:
-        """What one does now."""
+        """Commands that make sense after the launch."""
         offline = "wandb" in self._job.track and os.environ.get("WANDB_MODE") == "offline"
         sync = ["ddsweep sync"] if offline else []
         return [*sync, "ddsweep dashboard", f"ddsweep report {self._sweep.full_name}"]
 
-    def _goes_on(self, status: Status) -> bool:
-        """Whether launching again runs something."""
+    def _can_resume(self, status: Status) -> bool:
+        """Whether launching again would run something."""
         return not status.drained
 
     def _reference(self) -> str:
@@ -239,23 +235,23 @@ class Session:
 
 
 def shown(path: Path) -> str:
-    """A path relative to here where that is shorter."""
-    here = Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+    """A path relative to the working directory if it is inside it."""
+    folder = Path.cwd()
+    return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
 
 
 def definition(sweep: Sweep) -> Definition:
-    """The sweep as a backend keeps it."""
+    """The sweep as a backend stores it."""
     return Definition.of(sweep)
 
 
 class WandbSession(Session):
-    """Asks W&B seldom, and looks into the run folders of this machine in between."""
+    """A session that reads W&B rarely, and this machine's run folders in between."""
 
-    def _tell_changes(self, registered: Registered) -> None:
+    def _print_changes(self, registered: Registered) -> None:
         from ddsweep.backends.wandb.backend import dealt
 
-        super()._tell_changes(registered)
+        super()._print_changes(registered)
         backend = cast("WandbBackend", self._backend)
         for change in backend.changes():
             self._out.print(f"changed {change}", soft_wrap=True)
@@ -263,25 +259,25 @@ class WandbSession(Session):
             self._out.print(notice, soft_wrap=True)
         self._url = backend.url
         self._out.print(f"W&B     {self._url}", soft_wrap=True)
-        here = FolderStore(self._job.runs)
-        here.remember(dealt(self._sweep))
-        self._here, self._asked = here.sweep(self._sweep.full_name), -ASK_WANDB
+        store = FolderStore(self._job.runs)
+        store.remember(dealt(self._sweep))
+        self._local, self._read = store.sweep(self._sweep.full_name), -READ_WANDB
 
-    def _look(self) -> Status:
-        if time.monotonic() - self._asked > ASK_WANDB:
-            self._known, self._asked = self._backend.status(), time.monotonic()
-        here = {row.point.key: row for row in self._here.status().rows}
+    def _read_status(self) -> Status:
+        if time.monotonic() - self._read > READ_WANDB:
+            self._known, self._read = self._backend.status(), time.monotonic()
+        local = {row.point.key: row for row in self._local.status().rows}
         waits = (State.WAITING, State.RUNNING)
         rows = [
-            mine if row.state in waits and (mine := here.get(row.point.key, row)).state is not State.WAITING else row
+            mine if row.state in waits and (mine := local.get(row.point.key, row)).state is not State.WAITING else row
             for row in self._known.rows
         ]
-        asked = {row.point.key for row in rows}
-        new = [row for key, row in here.items() if key not in asked]  # dealt by a search since W&B was asked
+        known = {row.point.key for row in rows}
+        new = [row for key, row in local.items() if key not in known]  # drawn by a search since W&B was read
         return Status(self._known.name, rows + new, max(0, self._known.to_draw - len(new)))
 
-    def _goes_on(self, status: Status) -> bool:
-        return status.done < status.size  # what failed is registered anew
+    def _can_resume(self, status: Status) -> bool:
+        return status.done < status.size  # failed cells are registered again
 
     def _reference(self) -> str:
         project = f" --project {self._job.project}" if self._job.project else ""

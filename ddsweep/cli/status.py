@@ -41,12 +41,12 @@ def status(
         names = [launches.registered_name(name, profile)] if name else store.names()
         if as_json:
             typer.echo(
-                json.dumps([record(store, one, runs) for one in names], indent=2, ensure_ascii=False, default=str)
+                json.dumps([record(store, sweep, runs) for sweep in names], indent=2, ensure_ascii=False, default=str)
             )
             return
         out = display.stdout()
         while True:
-            views = [view_of(store, one, runs, out.width) for one in names]
+            views = [view_of(store, sweep, runs, out.width) for sweep in names]
             if watch and out.is_terminal:
                 out.clear()
             for screen, _ in views:
@@ -59,7 +59,7 @@ def status(
 
 
 def view_of(store: Store, name: str, runs: Path, width: int) -> tuple[Group, bool]:
-    """The screen of one sweep, and whether it is drained."""
+    """The screen of one sweep, and whether its queue is empty."""
     from rich.console import Group
     from rich.text import Text
 
@@ -67,26 +67,28 @@ def view_of(store: Store, name: str, runs: Path, width: int) -> tuple[Group, boo
     from ddsweep.launchers.slurm import control
 
     backend = store.sweep(name)
-    found, seen = backend.status(), crew.of(backend, runs, name)
+    progress, agents = backend.status(), crew.of(backend, runs, name)
     title = store.load_definition(name).title
-    screen = display.screen(f"{name} · {title}", found, seen, crew.stopping(backend, seen), width)
-    scheduled = control.joined(control.folder(runs, name), seen)
-    return Group(screen, *(Text(f"  {line}", no_wrap=True, overflow="ellipsis") for line in scheduled)), found.drained
+    screen = display.screen(f"{name} · {title}", progress, agents, crew.stopping(backend, agents), width)
+    scheduled = control.joined(control.folder(runs, name), agents)
+    return Group(
+        screen, *(Text(f"  {line}", no_wrap=True, overflow="ellipsis") for line in scheduled)
+    ), progress.drained
 
 
 def record(store: Store, name: str, runs: Path) -> dict[str, object]:
-    """The same for scripts."""
+    """The status of one sweep as JSON."""
     from dataclasses import asdict
 
     from ddsweep.cli import crew
     from ddsweep.launchers.slurm import control
 
     backend = store.sweep(name)
-    found = backend.status()
+    progress = backend.status()
     return {
         "name": name,
-        "counts": {state.value: count for state, count in found.counts.items()},
-        "cells": [asdict(row) for row in found.rows],
+        "counts": {state.value: count for state, count in progress.counts.items()},
+        "cells": [asdict(row) for row in progress.rows],
         "agents": [asdict(agent) for agent in crew.of(backend, runs, name)],
         "stopping": crew.stop_asked(backend),
         "slurm": control.listed(control.folder(runs, name)),

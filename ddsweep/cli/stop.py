@@ -26,7 +26,7 @@ def stop(
 
     Launching the sweep again resumes it.
     """
-    from ddsweep import launches
+    from ddsweep import launches, text
     from ddsweep.cli import crew, display
 
     full_name = launches.registered_name(name, profile)
@@ -35,13 +35,13 @@ def stop(
         backend = store.sweep(full_name)
         status = backend.status()
         if not crew.ask_to_stop(backend, "now" if now else "drain"):
-            raise UserError(f"{full_name}: W&B deals its points; stop it on its page, or with: wandb sweep --stop")
+            raise UserError(f"{full_name}: W&B controls its agents; stop it on its page, or with: wandb sweep --stop")
         agents = crew.of(backend, runs, full_name)
     finally:
         store.close()
-    how = "give their cells back and leave" if now else "finish their cells and leave"
-    asked = f"asked {len(agents)} agent{'s' * (len(agents) != 1)} to {how}" if agents else "no agent is at work"
+    how = "return the running cells to the queue and stop" if now else "finish the running cells and stop"
+    asked = f"asked {text.plural(len(agents), 'agent')} to {how}" if agents else "no agent is running"
     typer.echo(f"{full_name}: {asked}; {display.counts(status)}")
     for line in display.agent_lines(agents):
         typer.echo(line)
-    typer.echo(f"go on with  ddsweep launch {full_name}   or   ddsweep agents {full_name}")
+    typer.echo(f"resume with  ddsweep launch {full_name}   or   ddsweep agents {full_name}")

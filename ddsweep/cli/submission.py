@@ -1,4 +1,4 @@
-"""``ddsweep launch --slurm``: hands its agents to Slurm and comes back at once, or stays to watch them."""
+"""``ddsweep launch --slurm``: submit agents to Slurm, and return at once or show their progress."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from ddsweep.launchers.slurm.request import Request
     from ddsweep.sweep import Sweep
 
-    Books = Callable[[Account, str, Path, str | None], tuple[Store, type[Session]]]
+    OpenStore = Callable[[Account, str, Path, str | None], tuple[Store, type[Session]]]
 
 
 @dataclass(frozen=True)
 class Order:
-    """What a launch was told.
+    """The options of a launch on Slurm.
 
     Attributes:
-        slurm: what to ask of Slurm; None: nothing was said.
-        runs: the folder of all runs.
-        storage: URL; None: SQLite in the runs folder.
-        device: of the agents; ``auto``: the GPU that Slurm gives them, or the CPU where none is asked for.
-        account: which part W&B has.
+        slurm: the value of ``--slurm``; None if it is missing.
+        runs: the folder that holds all runs.
+        storage: the storage URL; None for SQLite in the runs folder.
+        device: the agents' device; ``auto`` is the GPU that Slurm assigns, or the CPU if the request has no GPUs.
+        account: the use of W&B.
     """
 
     slurm: str | None
@@ -43,15 +43,17 @@ class Order:
     account: Account
 
     def request(self) -> Request:
-        """What is asked of Slurm. Raises UserError when nothing is, or nothing that can be understood."""
+        """The parsed request. Raises UserError if it is missing or invalid."""
         from ddsweep.launchers.slurm import request
 
         if self.slurm is None:
-            raise UserError("slurm: --dry-run and --watch go with --slurm; a launch on this machine is watched anyhow")
+            raise UserError(
+                "slurm: --dry-run and --watch need --slurm; a launch on this machine always shows its progress"
+            )
         return request.parse(self.slurm)
 
     def job(self, sweep: Sweep) -> Job:
-        """What the agents are told."""
+        """The job of the agents."""
         from ddsweep import launches
         from ddsweep.launchers import Job
 
@@ -60,15 +62,15 @@ class Order:
 
 
 def dry_run(sweep: Sweep, order: Order) -> int:
-    """Print the sbatch script and touch nothing."""
+    """Print the sbatch script and submit nothing."""
     from ddsweep.launchers.slurm import SlurmLauncher
 
     typer.echo(SlurmLauncher(order.job(sweep), order.request(), order.device).script())
     return 0
 
 
-def launch(sweep: Sweep, order: Order, watch: bool, books: Books) -> int:
-    """Register the sweep and submit its agents; the exit status."""
+def launch(sweep: Sweep, order: Order, watch: bool, open_store: OpenStore) -> int:
+    """Register the sweep and submit its agents; return the exit status."""
     from dataclasses import replace
 
     from ddsweep.device import Slot
@@ -80,16 +82,16 @@ def launch(sweep: Sweep, order: Order, watch: bool, books: Books) -> int:
     for line in slurm.advice(job, request):
         typer.echo(f"note    {line}", err=True)
     launcher = slurm.SlurmLauncher(job, request, order.device)
-    store, session = books(account, sweep.full_name, order.runs, order.storage)
+    store, session = open_store(account, sweep.full_name, order.runs, order.storage)
     try:
-        here = Slot("cpu", f"slurm: {request}")  # pictures are drawn on the login node
-        return session(sweep, store, launcher, job, [here]).hand_over(lambda: told(launcher, job), watch)
+        login_node = Slot("cpu", f"slurm: {request}")  # figures are drawn on the login node
+        return session(sweep, store, launcher, job, [login_node]).submit(lambda: instructions(launcher, job), watch)
     finally:
         store.close()
 
 
-def told(launcher: SlurmLauncher, job: Job) -> list[str]:
-    """Where to look from now on."""
+def instructions(launcher: SlurmLauncher, job: Job) -> list[str]:
+    """How to follow and stop the submitted agents."""
     number, name = launcher.id, job.sweep
     return [
         f"submitted job {number}",

@@ -34,7 +34,7 @@ def trial(
         typer.Option(hidden=True, envvar="DDSWEEP_FAILURES", help="File of the consecutive failures on this device."),
     ] = None,
 ) -> None:
-    """Run one cell of a W&B sweep and log it to W&B. `wandb agent` runs this command; you need not.
+    """Run one cell of a W&B sweep and log it to W&B. `wandb agent` runs this command; you do not need to.
 
     The exit status is 0 if the cell completes, and 1 if it fails; the run on W&B gives the reason.
     """

@@ -1,4 +1,4 @@
-"""The null launcher: one agent, in this process. For debuggers, and for one trial after the other."""
+"""The null launcher: one agent in this process, for debuggers and for running one trial after another."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from ddsweep.launchers import Job
 
 
 class InlineLauncher:
-    """Runs the agent inside ``start``, which returns when the queue is drained."""
+    """Runs the agent inside ``start``, which returns when the queue is empty."""
 
     def __init__(self, job: Job, slots: Sequence[Slot]) -> None:
         self._job, self._slot = job, slots[0]
         self._closed: list[str] = []
 
     def start(self) -> None:
-        """Work until the queue is drained."""
+        """Run cells until the queue is empty."""
         from ddsweep import agent
         from ddsweep.trackers import choice
 
@@ -26,15 +26,15 @@ class InlineLauncher:
         if status == agent.RESTART_NEEDED:
             self._closed = [f"{self._slot}: the device failed, and this process cannot be replaced; launch again"]
         elif status == agent.BAD_DEVICE:
-            self._closed = [f"{self._slot}: different cells failed one after the other"]
+            self._closed = [f"{self._slot}: different cells failed in a row"]
 
     def poll(self) -> int:
-        """No agent outlives ``start``."""
+        """Return 0, because no agent outlives ``start``."""
         return 0
 
     def stop(self) -> None:
-        """Nothing runs."""
+        """Do nothing, because nothing runs."""
 
     def closed(self) -> list[str]:
-        """Why the agent gave up before the queue was drained."""
+        """Why the agent gave up before the queue was empty."""
         return self._closed

@@ -1,4 +1,4 @@
-"""One process per slot on this machine."""
+"""The launcher for this machine: one agent process per slot."""
 
 from __future__ import annotations
 
@@ -15,30 +15,32 @@ from ddsweep.agent.failures import MAX_FAILURES, ConsecutiveFailures
 from ddsweep.device import Slot
 from ddsweep.launchers import Job
 
-PATIENCE = 30.0  # seconds an agent has to give its cell back; the longest step we know of takes a few
-# Threads that wait for work sleep instead of spinning: alone on two cores the demo's cell takes the same 2.7 s either
-# way; beside another job on the same cores 4 s instead of 10. Feature maps lie in huge pages (torch's switch) and are
-# not given back to the system between two steps (glibc's), which then need not be zeroed again: `python -m
-# benchmarks.surroundings` measures that. Whoever sets one of them keeps his own.
+PATIENCE = 30.0  # seconds for an agent to return its cell to the queue; the longest known step takes a few
+# Threads that wait for work sleep instead of spinning: alone on two cores, a cell of the demo takes 2.7 s either way;
+# next to another job on the same cores, 4 s instead of 10. Feature maps use huge pages (torch's switch), and the memory
+# is not returned to the system between two steps (glibc's), which saves zeroing it again: `python -m
+# benchmarks.surroundings` measures this. A variable that is already set is kept.
 SURROUNDINGS = {
-    "OMP_WAIT_POLICY": "passive", "THP_MEM_ALLOC_ENABLE": "1", "MALLOC_MMAP_THRESHOLD_": str(2**25),
+    "OMP_WAIT_POLICY": "passive",
+    "THP_MEM_ALLOC_ENABLE": "1",
+    "MALLOC_MMAP_THRESHOLD_": str(2**25),
     "MALLOC_TRIM_THRESHOLD_": str(2**30),
-}  # fmt: skip
+}
 MAX_DEATHS = 3  # deaths in a row after which a slot is closed
 
 
 @dataclass
 class _Place:
-    """A slot and who works there.
+    """A slot and its agent.
 
     Attributes:
         slot: the device.
-        log: output of its agents, one after the other.
-        process: the agent of the moment.
-        deaths: agents that died since a cell ended here.
-        cells: how many cells had ended here when the last agent died.
-        closed: why there is no agent any more.
-        ended: whether the queue was drained, or the agent asked to leave.
+        log: the output of its agents, in one file.
+        process: the current agent.
+        deaths: the number of agents that died since a cell ended in this slot.
+        cells: the number of cells that had ended in this slot when the last agent died.
+        closed: why the slot was closed; empty if it was not.
+        ended: whether the queue was empty, or the agent asked to stop.
     """
 
     slot: Slot
@@ -51,7 +53,7 @@ class _Place:
 
     @property
     def failures(self) -> Path:
-        """What failed here, as the agents tell it."""
+        """The file in which the agents record the failures in this slot."""
         return self.log.with_suffix(".failures")
 
 
@@ -70,7 +72,7 @@ class LocalLauncher:
             self._spawn(slot)
 
     def poll(self) -> int:
-        """Replace agents that died; the number of slots with one."""
+        """Replace agents that died; return the number of slots with one."""
         for slot in self._slots:
             if slot.process is None or slot.ended or slot.closed or (status := slot.process.poll()) is None:
                 continue
@@ -81,7 +83,7 @@ class LocalLauncher:
         return sum(slot.process is not None and not slot.ended and not slot.closed for slot in self._slots)
 
     def stop(self) -> None:
-        """TERM to every agent, KILL to those still there after a while. Nothing is replaced from now on."""
+        """Send SIGTERM to every agent, and SIGKILL to those that run on after 30 s. No agent is replaced any more."""
         for slot in self._slots:
             slot.ended = True
         alive = [slot.process for slot in self._slots if slot.process is not None and slot.process.poll() is None]
@@ -96,20 +98,20 @@ class LocalLauncher:
                 process.wait()
 
     def closed(self) -> list[str]:
-        """Slots that were closed and why."""
+        """The slots that were closed, with the reasons."""
         return [slot.closed for slot in self._slots if slot.closed]
 
     def _replace(self, slot: _Place, status: int) -> None:
-        """A fresh agent after one that died, unless the slot is a bad one."""
+        """Start a new agent for one that died, unless the slot has to be closed."""
         failures = ConsecutiveFailures.read(slot.failures)
-        if failures.ended > slot.cells:  # since the last death a cell has ended here
+        if failures.ended > slot.cells:  # a cell has ended since the last death
             slot.deaths, slot.cells = 0, failures.ended
         if status == agent.BAD_DEVICE:
             last = " ".join(list(failures.failed.values())[-1:])
-            failed = f"{MAX_FAILURES} different cells in a row failed here, the last with: {last}"
+            failed = f"{MAX_FAILURES} different cells in a row failed, the last with: {last}"
             slot.closed = f"{slot.slot}: {failed}; see {slot.log}"
             return
-        slot.deaths += status != agent.RESTART_NEEDED  # it asks for its successor, and has answered for its cell
+        slot.deaths += status != agent.RESTART_NEEDED  # it has recorded its cell and asks to be replaced
         if slot.deaths < MAX_DEATHS:
             self._spawn(slot)
         else:
@@ -117,13 +119,17 @@ class LocalLauncher:
 
     def _spawn(self, slot: _Place) -> None:
         job = self._job
-        files.clear_temporaries(slot.failures.parent, slot.failures.name)  # of an agent that was killed while it wrote
+        files.clear_temporaries(slot.failures.parent, slot.failures.name)  # of an agent that was killed while writing
         command = [*job.command(), "--device", slot.slot.device, "--device-label", str(slot.slot)]
         command += ["--failures", str(slot.failures), "--parent", str(os.getpid())]
-        told = {"DDSWEEP_STORAGE": job.storage, "OMP_NUM_THREADS": str(job.threads)}
-        environment = SURROUNDINGS | os.environ | told | slot.slot.environment
+        own = {"DDSWEEP_STORAGE": job.storage, "OMP_NUM_THREADS": str(job.threads)}
+        environment = SURROUNDINGS | os.environ | own | slot.slot.environment
         with slot.log.open("ab") as log:
             slot.process = subprocess.Popen(
-                command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment,
-                start_new_session=True,  # Ctrl-C in the terminal is the launcher's to handle
-            )  # fmt: skip
+                command,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=environment,
+                start_new_session=True,  # the launcher handles Ctrl-C in the terminal
+            )

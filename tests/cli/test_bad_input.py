@@ -47,8 +47,14 @@ def refused(result, line: str) -> None:
             ["show", "ablation-alpha@demo", "--set", "source=shapes", "--set", "regularizer=clom"],
             "use cclom, or source: target",
         ),
-        (["launch", "ablation-alpha@demo", "--device", "gpu"], "device: 'gpu' is no device (allowed: auto, cpu, cuda"),
-        (["launch", "ablation-alpha@demo", "--device", "cuda:7"], "device: this machine has no cuda:7"),
+        (
+            ["launch", "ablation-alpha@demo", "--device", "gpu"],
+            "unknown device 'gpu'; choose auto, cpu, cuda, cuda:N or mps",
+        ),
+        (
+            ["launch", "ablation-alpha@demo", "--device", "cuda:7"],
+            "device: cuda:7 is not available on this machine; available: cpu",
+        ),
         (["run", "ablation-alpha@demo"], "has 9 cells; choose one, for example: alpha=10000"),
         (["status"], "nothing was launched in"),
         (["results", "ablation-alpha"], "nothing was launched in"),

@@ -25,7 +25,7 @@ def test_list_to_the_letter(ddsweep: Run) -> None:
     result = ddsweep("list", "--profile", "demo")
     assert result.exit_code == 0
     lines = [line.rstrip() for line in result.stdout.splitlines()]
-    assert lines[0].split() == ["NAME", "AXIS", "CELLS", "DONE", "WHAT", "IT", "ASKS"]
+    assert lines[0].split() == ["NAME", "AXIS", "CELLS", "DONE", "QUESTION"]
     (alpha,) = [line for line in lines if line.startswith("ablation-alpha ")]
     assert alpha.split()[:10] == "ablation-alpha alpha 9 0 How large should the weight of".split()
     assert max(map(len, lines)) <= 100
@@ -44,9 +44,7 @@ def test_show_says_what_a_sweep_needs(ddsweep: Run) -> None:
     result = ddsweep("show", "ablation-domain", "-p", "demo")
     assert "3 cells" in result.stdout
     assert "waiting (baseline)" in result.stdout
-    assert (
-        "PTM   convnet3 on shapes, seed 0, epochs 20: one training, 1 of 1 epochs not yet in the pool" in result.stdout
-    )
+    assert "PTM   convnet3 on shapes, seed 0, epochs 20: to train, 1 of 1 epochs not yet in the pool" in result.stdout
     assert "data  digits: not decoded yet" in result.stdout
     record = json.loads(ddsweep("show", "ablation-domain@demo", "--json").stdout)
     assert [cell["state"] for cell in record["cells"]] == ["waiting"] * 3
@@ -57,7 +55,7 @@ def test_show_says_what_a_sweep_needs(ddsweep: Run) -> None:
 def test_ptms_that_differ_in_their_seed_share_a_line(ddsweep: Run) -> None:
     needs = " ".join(ddsweep("show", "table4").stdout.split("PTM", 1)[1].split())
     for arch in ("convnet3", "alexnet", "vgg11", "resnet18"):
-        line = f"{arch} on cifar10, seeds 0 1 2 3 4 5 6 7 8 9, epochs 4 150: 10 trainings, 2 of 2 epochs not yet in"
+        line = f"{arch} on cifar10, seeds 0 1 2 3 4 5 6 7 8 9, epochs 4 150: to train, 2 of 2 epochs not yet in"
         assert needs.count(f"{arch} on") == 1
         assert line in needs
 

@@ -46,8 +46,8 @@ def test_what_was_run_is_no_longer_counted(ddsweep: Run, tiny: list[str]) -> Non
     [
         (["nope"], "unknown sweep 'nope'"),
         (["ablation-alpha", "--set", "alpha"], "write KEY=VALUE"),
-        (["ablation-alpha", "--compile", "maybe"], "compile: 'maybe' is not allowed"),
-        (["ablation-alpha", "--gpus", "0"], "at least 1"),
+        (["ablation-alpha", "--compile", "maybe"], "compile: unknown mode 'maybe'"),
+        (["ablation-alpha", "--gpus", "0"], "gpus: must be at least 1"),
         (["ablation-alpha", "--gpus", "2", "--workers", "2"], "give one of them"),
         (["ablation-alpha", "--gpus", "3-x"], "gpus: "),
         (["ablation-alpha", "--device", "cpu", "--per-gpu", "2"], "per-gpu: "),
@@ -89,19 +89,8 @@ def test_gpus_that_are_here_stand_for_those_that_are_not(
     each = f" × {per_device} agents" if per_device > 1 else ""
     gpus = f"{devices} GPU{'s' * (devices > 1)}{each}"
     assert total == f"1 cell + 3 done, 38 GPU-hours → about 5 h 10 min on {gpus}; disk 1.1 GB"
-    assert training == "training   1 PTM (9 min 0 s), of that"
-    assert shared == "shared     2 cells of these, with other sweeps"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [
-        (0.42, "0.4 s"), (41.3, "41 s"), (100, "1 min 40 s"), (540, "9 min 0 s"), (1234, "21 min"),
-        (18_600, "5 h 10 min"), (12 * 86_400, "12 days"), (1e8, "3.17 years"), (1e11, "3,169 years"),
-    ],
-)  # fmt: skip
-def test_durations_as_people_say_them(seconds: float, said: str) -> None:
-    assert estimate.duration(seconds) == said
+    assert training == "training   1 PTM (9 min), included above"
+    assert shared == "shared     2 cells with other sweeps"
 
 
 @pytest.mark.parametrize(

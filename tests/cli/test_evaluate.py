@@ -58,8 +58,8 @@ def test_a_set_from_elsewhere(ddsweep: Run, tmp_path: Path) -> None:
     assert lines[0] == "images_best.pt: format pt, 20 images of 1x16x16"
     assert lines[1:4] == [
         "2 per class, 10 classes of digits",
-        "pixels in [0, 1], normalised here for the networks",
-        "a learning rate was learnt with it, and is not used: --set eval_lr=0.5",
+        "pixels in [0, 1], normalized for the networks",
+        "its learned learning rate is not used; to use it: --set eval_lr=0.5",
     ]
     assert lines[5].split()[0] == "convnet1"
     assert lines[6].split()[0] == "convnet2"
@@ -69,7 +69,7 @@ def test_a_set_from_elsewhere(ddsweep: Run, tmp_path: Path) -> None:
     missing = ddsweep("evaluate", "images_best.pt")
     assert missing.exit_code == 2
     assert missing.stderr.startswith(
-        "error: dataset: images_best.pt does not say which it was distilled from; --dataset"
+        "error: dataset: images_best.pt does not say which dataset it was distilled from; choose one of"
     )
 
 
@@ -84,10 +84,10 @@ def test_label_robust_score(ddsweep: Run, key: str) -> None:
 
 
 MISTAKES = [
-    (["export", "KEY", "--to", "zip"], "to: no format 'zip'; allowed: folder, hf, pt, vico"),
-    (["export", "KEY", "--to", "hf", "--space", "mnist"], "space: hf holds 8-bit pixels, which are not normalised"),
-    (["export", "KEY", "--to", "folder", "-o", "runs"], "output: runs is there already; name a new folder"),
-    (["export", "KEY", "--to", "pt", "--wandb"], "export: --wandb writes a sweep, --to a synthetic set"),
+    (["export", "KEY", "--to", "zip"], "to: unknown format 'zip'; allowed: folder, hf, pt, vico"),
+    (["export", "KEY", "--to", "hf", "--space", "mnist"], "space: hf contains 8-bit pixels, which are not normalized"),
+    (["export", "KEY", "--to", "folder", "-o", "runs"], "output: runs exists; choose a new folder"),
+    (["export", "KEY", "--to", "pt", "--wandb"], "export: --wandb writes a sweep and --to a synthetic set"),
     (["export", "ffff", "--to", "pt"], "ffff: no finished run in runs has a key that begins so"),
     (
         ["export", f"{SWEEP}@demo", "--to", "pt"],
@@ -99,7 +99,7 @@ MISTAKES = [
     (["evaluate", "runs/KEY", "--rule", "best1"], "eval_rule: 'best1' is not allowed"),
     (["evaluate", "runs/KEY", "--dataset", "digts"], "unknown dataset 'digts'; did you mean digits?"),
     (["evaluate", "runs/KEY", "--ipc", "3"], "ipc: runs/KEY has 2 images per class, not 3"),
-    (["evaluate", "runs/KEY", "--set", "alpha=3"], "alpha: is nothing that evaluate sets so"),
+    (["evaluate", "runs/KEY", "--set", "alpha=3"], "alpha: not a setting of an evaluation"),
     (["evaluate", "nowhere.pt"], "nowhere.pt: there is no such file or folder"),
 ]
 

@@ -23,7 +23,7 @@ def test_the_first_asks_and_the_second_ends(capsys: pytest.CaptureFixture[str]) 
         signal.raise_signal(signal.SIGINT)
         assert checkpoints.leave()
         signal.raise_signal(signal.SIGINT)
-    assert "Ctrl-C again ends without" in capsys.readouterr().err
+    assert "press Ctrl-C again to quit without saving" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGINT) is before
 
 
@@ -31,7 +31,7 @@ def test_what_was_saved_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(typer.Exit) as caught, saving():
         raise Interrupted
     assert caught.value.exit_code == 130
-    assert "goes on from here" in capsys.readouterr().err
+    assert "saved; run the same command to resume" in capsys.readouterr().err
 
 
 def test_a_trial_goes_on(ddsweep: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,7 +49,7 @@ def test_a_trial_goes_on(ddsweep: Run, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(loop, "_step", counted)
     struck = ddsweep(*words, "--runs", str(tmp_path / "struck"))
     assert (struck.exit_code, len(steps)) == (130, 4)
-    assert "goes on from here" in struck.stderr
+    assert "saved; run the same command to resume" in struck.stderr
     again = ddsweep(*words, "--runs", str(tmp_path / "struck"))
     assert (again.exit_code, len(steps)) == (0, 6), "no step was done twice"
     assert accuracies(again.stdout) == accuracies(undisturbed.stdout)

@@ -66,10 +66,10 @@ def test_any_kind_into_any_folder(ddsweep: Run, one: sweep.Sweep, kind: str, nam
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["figureA1@demo", "-d", "cpu"], "figureA1@demo: no cell is finished yet; see: ddsweep status figureA1@demo"),
+        (["figureA1@demo", "-d", "cpu"], "figureA1@demo: no cell is finished yet; see ddsweep status figureA1@demo"),
         (
             ["figureA1@demo", "--kind", "tnse"],
-            "kind: no picture 'tnse'; did you mean tsne? (allowed: accuracy, classes, grid, tsne)",
+            "kind: unknown figure 'tnse'; did you mean tsne? (allowed: accuracy, classes, grid, tsne)",
         ),
         (
             ["figureA1@demo", "-o", "fig.eps"],

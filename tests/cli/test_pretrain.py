@@ -51,7 +51,7 @@ def test_the_pool_names_the_sweeps_that_use_a_ptm(ddsweep: Run) -> None:
 def test_an_empty_pool_says_how_to_fill_it(ddsweep: Run) -> None:
     result = ddsweep("pool")
     assert (result.exit_code, result.stdout) == (0, "")
-    assert "ddsweep pretrain NAME" in result.stderr
+    assert "train some with: ddsweep pretrain SOURCE" in result.stderr
     assert json.loads(ddsweep("pool", "--json").stdout) == []
 
 
@@ -71,7 +71,7 @@ ACROSS = ["ablation-domain@demo", "--set", "source=imagenet"]
 
 def test_a_sweep_whose_source_is_no_dataset(ddsweep: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = ddsweep("show", *ACROSS).stdout
-    assert "resnet18-imagenet, published: not yet in the pool; ddsweep pretrain imagenet" in shown
+    assert "resnet18-imagenet, published: not yet in the pool; download it with: ddsweep pretrain imagenet" in shown
     assert [line.split()[1] for line in shown.splitlines() if line.startswith("data")] == ["digits:"]
 
     def unreachable(*_: object, **__: object) -> None:
@@ -87,13 +87,16 @@ def test_a_sweep_whose_source_is_no_dataset(ddsweep: Run, monkeypatch: pytest.Mo
     [
         (["digitz"], "unknown dataset 'digitz'; did you mean digits?"),
         (["digits", "--archs", "convnt3"], "ptm_archs: unknown network 'convnt3'; did you mean convnet3?"),
-        (["digits", "--epochs", "1;4"], "epochs: '1;4' is no list of whole numbers; write 1,4,150"),
+        (["digits", "--epochs", "1;4"], "epochs: '1;4' is not a list of whole numbers such as 1,4,150"),
         (["digits", "--epochs", "151"], "ptm_epoch: 151 is after the last epoch (allowed: 1 to 150)"),
         (["digits", "--set", "alpha=0"], "alpha: does not affect the training of a PTM"),
-        (["digits", "--weights", "x.pth"], "weights: digits is trained here (allowed for: imagenet, internet)"),
-        (["imagenet", "--models", "3"], "imagenet is published as it is, not trained: n_models cannot be chosen"),
+        (
+            ["digits", "--weights", "x.pth"],
+            "weights: digits is trained by ddsweep; --weights is only for imagenet, internet",
+        ),
+        (["imagenet", "--models", "3"], "imagenet is a published PTM, which is not trained; remove n_models"),
         (["imagenet", "--weights", "x.pth"], "weights: file not found: x.pth"),
-        (["digits", "-d", "gpu"], "device: 'gpu' is no device"),
+        (["digits", "-d", "gpu"], "unknown device 'gpu'; choose auto, cpu, cuda, cuda:N or mps"),
     ],
 )
 def test_one_line(ddsweep: Run, words: list[str], line: str) -> None:

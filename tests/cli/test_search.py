@@ -72,9 +72,9 @@ def test_everything_that_takes_a_sweep_takes_a_search(ddsweep: Run, tiny: list[s
 
 def test_what_it_is_before_it_runs(ddsweep: Run, mine: str) -> None:
     shown = ddsweep("show", mine, "--profile", "demo").output
-    assert "bayes draws 3 points when agents ask for them" in shown
+    assert "bayes samples 3 points, each when an agent asks for one" in shown
     assert "alpha: 1 … 100 (log)" in shown
-    assert "at 1 of 2 parts of a distillation the best 1/2 go on" in shown
+    assert "after 1 of 2 parts of a distillation, only the best 1/2 continue" in shown
     assert json.loads(ddsweep("show", mine, "--profile", "demo", "--json").output)["size"] == 4
     listed = {row["name"]: row["cells"] for row in json.loads(ddsweep("list", "--json").output)}
     assert listed["search-alpha"] == 10

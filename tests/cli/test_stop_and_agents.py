@@ -58,12 +58,12 @@ def stopped(ddsweep: Run, launch: list[str], monkeypatch: pytest.MonkeyPatch) ->
 
 def test_stopping_finishes_the_cell_in_hand(ddsweep: Run, stopped: Any) -> None:
     launched, asked = stopped
-    assert asked.stdout.startswith(f"{NAME}: asked 1 agent to finish their cells and leave; done 0/3   running 1")
+    assert asked.stdout.startswith(f"{NAME}: asked 1 agent to finish the running cells and stop; done 0/3   running 1")
     assert "dm · ipc" in asked.stdout, "what it runs"
-    assert f"go on with  ddsweep launch {NAME}" in asked.stdout
+    assert f"resume with  ddsweep launch {NAME}" in asked.stdout
     assert launched.exit_code == 1
-    assert "stopped as asked: 2 cells left, 0 of them with agents elsewhere" in launched.stdout
-    assert "stopped as asked" in ddsweep("status", NAME).stdout
+    assert "stopped on request: 2 cells left, 0 of them running on other agents" in launched.stdout
+    assert "stopped on request" in ddsweep("status", NAME).stdout
     assert json.loads(ddsweep("status", NAME, "--json").stdout)[0]["stopping"] == "drain"
 
 
@@ -91,7 +91,7 @@ def test_agents_need_a_launched_sweep(ddsweep: Run, stopped: Any) -> None:
 
 def test_contradictions_are_told_in_a_line(ddsweep: Run) -> None:
     result = ddsweep("launch", NAME, "--gpus", "0", "--device", "cpu")
-    assert (result.exit_code, result.stderr) == (2, "error: gpus: cannot go with --device cpu\n")
+    assert (result.exit_code, result.stderr) == (2, "error: gpus: cannot be combined with --device cpu\n")
 
 
 def test_a_launch_without_a_slot_left_ends_and_says_what_is_left(
@@ -100,9 +100,10 @@ def test_a_launch_without_a_slot_left_ends_and_says_what_is_left(
     monkeypatch.setattr(trial, "run", no_disk)
     result = ddsweep(*launch)
     assert result.exit_code == 1
-    assert "closed  cpu: different cells failed one after the other" in result.stdout
+    assert "closed  cpu: different cells failed in a row" in result.stdout
     assert (
-        "no agent is left here, every slot was closed: 3 cells left, 0 of them with agents elsewhere" in result.stdout
+        "no agent is left on this machine, every slot was closed: 3 cells left, 0 of them running on other agents"
+        in result.stdout
     )
     assert all(row.reasons == ("OSError: no such disk",) for row in queue().status().rows), "one attempt each"
     attached = ddsweep("agents", NAME, *HERE)
@@ -136,7 +137,7 @@ def test_an_agent_that_is_not_heard_of_looks_it() -> None:
     one = AgentStatus("a:1", "gpu 0", NAME, "dm", "distill", 1, 2, age=8.0)
     assert display.agent_line(one).endswith("distill 1/2 · 8 s ago")
     one.age = 125.0
-    assert display.agent_line(one).endswith("distill 1/2 · silent for 2:05")
+    assert display.agent_line(one).endswith("distill 1/2 · no report for 2 min 5 s")
     one.phase = "paused: disk full at " + "/very/long" * 20
     assert len(display.agent_line(one)) <= 100
 

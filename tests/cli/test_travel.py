@@ -94,7 +94,7 @@ def test_what_is_damaged_in_the_storage_is_one_line(
     shown = ddsweep("results", NAME, "--runs", "here")
     assert shown.exit_code == 0
     (line,) = shown.stderr.splitlines()
-    assert line.startswith("not brought here: ")
+    assert line.startswith("not copied from the storage: ")
     assert line.endswith("result.json is damaged in the storage (and 1 more)")
 
 
@@ -105,7 +105,7 @@ def test_pictures_leave_out_what_was_too_large_to_travel_and_say_so(
     (Path("here") / keys(Path("here"))[0] / transfer.SET).unlink()
     drawn = ddsweep("plot", NAME, "--runs", "here")
     assert drawn.exit_code == 0
-    assert drawn.stderr.startswith("left out of pictures: 1 finished cell without synthetic.safetensors in here")
+    assert drawn.stderr.startswith("left out of the figures: 1 finished cell without synthetic.safetensors in here")
 
 
 def test_a_storage_inside_the_runs_folder_keeps_nothing_twice(ddsweep: Run, tiny: list[str]) -> None:

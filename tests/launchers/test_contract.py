@@ -99,7 +99,7 @@ def test_a_slot_on_which_different_cells_fail_is_closed_at_once(
     wait(launcher)
     assert len(Path("started").read_text().splitlines()) == 1
     (reason,) = launcher.closed()
-    assert "cpu: 3 different cells in a row failed here, the last with: no such folder; see" in reason
+    assert "cpu: 3 different cells in a row failed, the last with: no such folder; see" in reason
 
 
 def test_deaths_are_counted_from_the_last_cell_that_ended(
@@ -228,17 +228,22 @@ def test_gpus_are_shared_out(two_gpus: None) -> None:
     assert names("auto", None, "all", 2) == [first, second, ("gpu 0 · 2", "0"), ("gpu 1 · 2", "1")]
     assert names("cuda", 0) == [("cuda:0", "")], "this process sees what it sees"
     assert plan.summary(plan.slots("auto", 3)) == ["gpu 0 × 2", "gpu 1"]
-    with pytest.raises(UserError, match="no cuda:2"):
+    with pytest.raises(
+        UserError, match="device: cuda:2 is not available on this machine; available: cpu, cuda:0, cuda:1"
+    ):
         plan.slots("cuda:2", None)
 
 
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (("cpu", None, "0", None), "gpus: cannot go with --device cpu"),
-        (("auto", 0, "0", None), "workers: 0 works in this process, on --device cuda:N and not on --gpus"),
-        (("auto", 4, None, 2), "per-gpu: says how many agents there are, and so does --workers; give one of them"),
-        (("cpu", None, None, 2), "per-gpu: cpu is no GPU; agents beside each other there are --workers"),
+        (("cpu", None, "0", None), "gpus: cannot be combined with --device cpu"),
+        (
+            ("auto", 0, "0", None),
+            "workers: 0 runs in this process and cannot be combined with --gpus; choose a GPU with --device cuda:N",
+        ),
+        (("auto", 4, None, 2), "per-gpu: --per-gpu and --workers both set the number of agents; give one of them"),
+        (("cpu", None, None, 2), "per-gpu: cpu is not a GPU; set the number of agents with --workers"),
     ],
 )
 def test_contradictions(two_gpus: None, words: Any, line: str) -> None:

@@ -1,7 +1,7 @@
-"""An array of agents on a Slurm cluster, submitted through submitit (``pip install 'ddsweep[slurm]'``).
+"""Submit agents as a job array on a Slurm cluster, through submitit (``pip install 'ddsweep[slurm]'``).
 
-Slurm decides when and where a task runs. Which cell belongs to whom our leases say, never a job's state: without
-accounting nobody learns from Slurm that a job was killed.
+Slurm decides when and where a task runs. Which agent has a cell is decided by the leases, never by the state of a job:
+without accounting, Slurm does not report that a job was killed.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from ddsweep.launchers.slurm.task import Task
 if TYPE_CHECKING:
     from submitit import SlurmExecutor
 
-REQUEUES = 1000  # how often a task may reach its time limit; submitit's own 3 would end a sweep of days
-EVERY = 5.0  # seconds between two questions to the controller, which all users share
-PATIENCE = 120.0  # seconds until a cancelled job has left: the cluster's KillWait (30), and a busy controller
+REQUEUES = 1000  # how often a task may reach its time limit; submitit's default of 3 would end a sweep of days
+EVERY = 5.0  # seconds between two requests to the controller, which all users share
+PATIENCE = 120.0  # seconds for a canceled job to end: the cluster's KillWait (30), and a busy controller
 
 
 class SlurmLauncher:
-    """One task per GPU, each with its agents; at its time limit and on preemption a task is queued again."""
+    """Submits one task per GPU, each with its agents; at its time limit or on preemption, a task is requeued."""
 
     def __init__(self, job: Job, request: Request, device: str = "auto") -> None:
         self._job, self._request = job, request
@@ -68,7 +68,7 @@ class SlurmLauncher:
         self._left = self._request.tasks
 
     def poll(self) -> int:
-        """Tasks that run or wait. Asks Slurm every few seconds; while it does not answer the last answer stands."""
+        """The number of running and pending tasks, as of Slurm's last answer; it is asked every few seconds."""
         if self.id and self._left and time.monotonic() - self._asked > EVERY:
             self._asked = time.monotonic()
             with contextlib.suppress(UserError):
@@ -76,7 +76,7 @@ class SlurmLauncher:
         return self._left
 
     def stop(self) -> None:
-        """Cancel the job and wait until Slurm has ended its tasks; agents give their cells back first.
+        """Cancel the job and wait until Slurm has ended its tasks; agents return their cells to the queue first.
 
         Raises:
             UserError: Slurm does not answer.
@@ -91,34 +91,34 @@ class SlurmLauncher:
         self._left = 0
 
     def closed(self) -> list[str]:
-        """Tasks that gave up: agents that kept dying, or a node without what they need."""
+        """The tasks that gave up, because agents kept dying or the node lacks something that they need."""
         return control.closed(self.folder, self.id) if self.id else []
 
     def _executor(self) -> SlurmExecutor:
         try:
             from submitit import SlurmExecutor
         except ImportError:
-            raise UserError("slurm: needs submitit: pip install 'ddsweep[slurm]'") from None
+            raise UserError("slurm: submitit is not installed; install it with: pip install 'ddsweep[slurm]'") from None
 
         class Executor(SlurmExecutor):
-            """A script can be written where there is no Slurm."""
+            """An executor that can also write scripts on a machine without Slurm."""
 
             @classmethod
             def affinity(cls) -> int:
                 return 1
 
-        # `exec`, and no srun: the task is then the batch shell itself, and B:USR2 reaches it alone. A step of srun's
-        # passes the signal to the agents as well, before their launcher knows that it must not replace them.
+        # With `exec` and without srun, the task is the batch shell itself, and B:USR2 reaches only it. An srun step
+        # would pass the signal to the agents as well, before their launcher knows that it must not replace them.
         executor = Executor(self.folder, max_num_timeout=REQUEUES, python=f"exec {shlex.quote(sys.executable)}")
         executor.update_parameters(**parameters(self._job.sweep, self._request))
         return executor
 
 
 def advice(job: Job, request: Request) -> list[str]:
-    """What may go wrong because the nodes are other machines than this one; nothing where they are not.
+    """Warnings about storage that other nodes cannot use; none if the only node is this machine.
 
     Raises:
-        UserError: no such partition or nodes, no Slurm here, or Slurm does not answer.
+        UserError: the partition or nodes do not exist, Slurm is not installed, or it does not answer.
     """
     from ddsweep.backends.optuna import database
 
@@ -128,14 +128,16 @@ def advice(job: Job, request: Request) -> list[str]:
     lines = []
     shared = database.network_filesystem(job.runs)
     if not shared:
-        lines.append(f"{job.runs} is on a disk of this machine; {len(nodes)} nodes must see it under the same path")
+        lines.append(
+            f"{job.runs} is on a local disk of this machine; {len(nodes)} nodes must see it under the same path"
+        )
     if job.backend == "optuna" and job.storage.startswith("sqlite"):
-        lines.append("SQLite is meant for one machine; for several nodes: --storage postgresql://…")
+        lines.append("SQLite supports a single machine; for several nodes, use --storage postgresql://…")
     return lines
 
 
 def parameters(sweep: str, request: Request) -> dict[str, Any]:
-    """The request in submitit's words."""
+    """The request as submitit's parameters."""
     optional = {"gpus_per_node": request.gpu, "cpus_per_task": request.cpus, "mem": request.mem}
     additional = {"signal": f"B:USR2@{request.notice}", "requeue": True}
     return {
@@ -147,9 +149,9 @@ def parameters(sweep: str, request: Request) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def submission_environment(storage: str) -> Iterator[None]:
-    """The environment that sbatch takes along to the nodes: ours with the storage's URL, which is in no file.
+    """Set the environment that sbatch exports: ours with the storage URL, which is written to no file.
 
-    What an allocation around us set would count as options of the new job, and is left out.
+    Variables of a surrounding allocation are removed, because sbatch would read them as options of the new job.
     """
     before = dict(os.environ)
     if "SLURM_JOB_ID" in os.environ:

@@ -1,4 +1,4 @@
-"""What we ask Slurm's own programs. They know who is scheduled; who holds a cell our leases know."""
+"""Run Slurm's programs, which know the state of jobs; the leases say which agent has a cell."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from ddsweep.errors import UserError
 if TYPE_CHECKING:
     from ddsweep.trackers.status import AgentStatus
 
-ANSWER = 30.0  # seconds a busy controller may take
-GONE = "Invalid job id"  # squeue's and scancel's words for a job that has ended some minutes ago
+ANSWER = 30.0  # seconds for a busy controller to answer
+GONE = "Invalid job id"  # the error of squeue and scancel for a job that ended some minutes ago
 
 
 @dataclass(frozen=True)
 class Scheduled:
-    """A task of an array that Slurm knows.
+    """A task of a job array that Slurm still lists.
 
     Attributes:
         id: ``4711_0``.
         state: ``RUNNING``, ``PENDING``, ``COMPLETING``, …
-        reason: why it waits (``Resources``).
+        reason: why it is pending (``Resources``).
     """
 
     id: str
@@ -37,28 +37,30 @@ class Scheduled:
 
 
 def folder(runs: Path, sweep: str) -> Path:
-    """Scripts, logs and job ids of what was submitted for a sweep."""
+    """The folder with the scripts, logs and job ids of a sweep's submissions."""
     return runs / sweep / "slurm"
 
 
 def remember(place: Path, job: str, tasks: int) -> None:
-    """Note that ``job``, an array of so many tasks, was submitted."""
+    """Record a submitted job array and its number of tasks."""
     files.write_json(place / f"{job}.json", {"job": job, "tasks": tasks})
 
 
 def remembered(place: Path) -> list[str]:
-    """Ids of the jobs that were submitted, oldest first."""
+    """The ids of the submitted jobs, oldest first."""
     return sorted((path.stem for path in place.glob("*.json") if path.stem.isdecimal()), key=int)
 
 
 def ask(*command: str) -> str:
-    """The answer of one of Slurm's programs; empty when the job is gone.
+    """The output of one of Slurm's programs; empty if the job is gone.
 
     Raises:
-        UserError: it is not installed, or Slurm does not answer.
+        UserError: the program is not installed, or Slurm does not answer.
     """
     if shutil.which(command[0]) is None:
-        raise UserError(f"slurm: this machine has no {command[0]}; work on a login node of the cluster")
+        raise UserError(
+            f"slurm: {command[0]} is not installed on this machine; run ddsweep on a login node of the cluster"
+        )
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=ANSWER)
     except subprocess.TimeoutExpired:
@@ -69,13 +71,13 @@ def ask(*command: str) -> str:
 
 
 def reason(text: str) -> str:
-    """What a program said, without its name before every line."""
+    """A program's error message, without its name in front of every line."""
     lines = [line.split("error: ")[-1].strip() for line in text.splitlines()]
-    return "; ".join(dict.fromkeys(line for line in lines if line)) or "said nothing"
+    return "; ".join(dict.fromkeys(line for line in lines if line)) or "no error message"
 
 
 def scheduled(jobs: Sequence[str]) -> list[Scheduled]:
-    """The tasks of ``jobs`` that run or wait. Raises UserError when Slurm does not answer."""
+    """The running and pending tasks of ``jobs``. Raises UserError if Slurm does not answer."""
     if not jobs:
         return []
     answer = ask("squeue", "--noheader", "--array", f"--jobs={','.join(jobs)}", "--format=%i|%T|%r")
@@ -83,7 +85,7 @@ def scheduled(jobs: Sequence[str]) -> list[Scheduled]:
 
 
 def listed(place: Path) -> list[dict[str, str]] | None:
-    """The tasks of a sweep for scripts; None when Slurm does not answer here."""
+    """The tasks of a sweep as JSON; None if Slurm does not answer."""
     try:
         return [asdict(task) for task in scheduled(remembered(place))]
     except UserError:
@@ -91,18 +93,22 @@ def listed(place: Path) -> list[dict[str, str]] | None:
 
 
 def cancel(job: str) -> None:
-    """End a job: TERM to its agents, KILL after the cluster's KillWait. Raises UserError when Slurm does not answer."""
+    """Cancel a job: its agents get SIGTERM, and SIGKILL after the cluster's KillWait.
+
+    Raises:
+        UserError: Slurm does not answer.
+    """
     ask("scancel", job)
 
 
 def nodes(partition: str = "", nodelist: str = "") -> set[str]:
-    """Names of the nodes of a partition (the default one). Raises UserError when Slurm does not answer."""
+    """The names of a partition's nodes (by default all nodes). Raises UserError if Slurm does not answer."""
     where = [*([f"--partition={partition}"] if partition else []), *([f"--nodes={nodelist}"] if nodelist else [])]
     return set(ask("sinfo", "--noheader", "--Node", "--format=%N", *where).split())
 
 
 def still_running() -> bool:
-    """Whether Slurm means to go on with the job that we are in: false once it was cancelled or requeued."""
+    """Whether Slurm still runs the job of this process; false once it was canceled or requeued."""
     try:
         return ask("squeue", "--noheader", f"--jobs={os.environ['SLURM_JOB_ID']}", "--format=%T").strip() == "RUNNING"
     except UserError:
@@ -110,15 +116,15 @@ def still_running() -> bool:
 
 
 def closed(place: Path, job: str) -> list[str]:
-    """Tasks of a job that gave up, each with the reason."""
+    """The tasks of a job that gave up, with the reasons."""
     notes = sorted(place.glob(f"{job}_*.closed")) + sorted(place.glob(f"{job}.closed"))
     return [f"{note.stem} {line}" for note in notes for line in note.read_text(encoding="utf-8").splitlines()]
 
 
 def joined(place: Path, agents: Iterable[AgentStatus]) -> list[str]:
-    """What Slurm says about a sweep beside its leases, a line each; nothing for one that was never submitted.
+    """The state of a sweep's jobs and agents in Slurm, line by line; nothing if it was never submitted.
 
-    A cell whose agent's task has left Slurm still belongs to it until the lease runs out: that is said here.
+    If an agent's task has ended, its cell is still claimed until the lease expires; a line reports this.
     """
     jobs = remembered(place)
     if not jobs:
@@ -127,22 +133,24 @@ def joined(place: Path, agents: Iterable[AgentStatus]) -> list[str]:
         tasks = scheduled(jobs)
     except UserError as error:
         return [str(error)]
-    there = {task.id for task in tasks}
-    lost = [agent for agent in agents if agent.job.split("_")[0] in jobs and agent.job not in there and agent.cell]
-    told = [f"slurm {agent.job}   has ended; its cell waits for the end of its lease: {agent.cell}" for agent in lost]
-    return summary(tasks) + told + [f"closed  {line}" for line in closed(place, jobs[-1])]
+    listed_ids = {task.id for task in tasks}
+    lost = [agent for agent in agents if agent.job.split("_")[0] in jobs and agent.job not in listed_ids and agent.cell]
+    ended = [
+        f"slurm {agent.job}   has ended; its cell is claimed until the lease expires: {agent.cell}" for agent in lost
+    ]
+    return summary(tasks) + ended + [f"closed  {line}" for line in closed(place, jobs[-1])]
 
 
 def summary(tasks: Iterable[Scheduled]) -> list[str]:
-    """A line per job: ``slurm 4711   2 running, 5 pending (Resources)``."""
+    """One line per job: ``slurm 4711   2 running, 5 pending (Resources)``."""
     jobs: dict[str, list[Scheduled]] = {}
     for task in tasks:
         jobs.setdefault(task.id.split("_")[0], []).append(task)
     lines = []
     for job, members in jobs.items():
         states = Counter(task.state.lower() for task in members)
-        waits = dict.fromkeys(task.reason for task in members if task.state == "PENDING")
-        why = f" ({', '.join(waits)})" if waits else ""
-        told = [f"{count} {state}{why if state == 'pending' else ''}" for state, count in states.items()]
-        lines.append(f"slurm {job}   {', '.join(told)}")
+        reasons = dict.fromkeys(task.reason for task in members if task.state == "PENDING")
+        why = f" ({', '.join(reasons)})" if reasons else ""
+        counts = [f"{count} {state}{why if state == 'pending' else ''}" for state, count in states.items()]
+        lines.append(f"slurm {job}   {', '.join(counts)}")
     return lines

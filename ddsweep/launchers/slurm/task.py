@@ -1,4 +1,4 @@
-"""What runs on a node: one task of the array, which keeps agents on its GPU until the queue is drained."""
+"""One task of the job array, which keeps agents running on its GPU until the queue is empty."""
 
 from __future__ import annotations
 
@@ -20,18 +20,20 @@ from ddsweep.trackers.status import slurm_task
 if TYPE_CHECKING:
     from submitit.helpers import DelayedSubmission
 
-LOOK = 0.5  # seconds between two looks at the agents
+POLL = 0.5  # seconds between two checks of the agents
 
 
 @dataclass(frozen=True)
 class Task:
-    """submitit pickles this, and calls it on the node. The storage's URL is not in it: it comes with the environment.
+    """The callable that submitit pickles and runs on the node.
+
+    The storage URL is not part of it; the node gets it through the environment.
 
     Attributes:
-        job: what the agents are told; without the storage.
+        job: the job of the agents, without the storage.
         device: their device.
-        agents: how many of them.
-        folder: where a slot that was closed is noted.
+        agents: their number.
+        folder: where closed slots are recorded.
     """
 
     job: Job
@@ -40,34 +42,34 @@ class Task:
     folder: Path
 
     def __call__(self) -> None:
-        """Work until the queue is drained, or until Slurm wants the node back.
+        """Run agents until the queue is empty or Slurm takes the node back.
 
-        Then (USR2 before the time limit or a preemption, TERM) the agents give their cells back, and the task queues
-        itself again, unless Slurm has done so or the task was cancelled.
+        In the second case (USR2 before the time limit or a preemption, or TERM), the agents return their cells to the
+        queue, and the task requeues itself unless Slurm has done so or the job was canceled.
         """
-        queue_again = signal.getsignal(signal.SIGUSR2)  # submitit's: calls `checkpoint`, requeues, and exits
-        asked: list[int] = []
-        for one in (signal.SIGUSR2, signal.SIGTERM):
-            signal.signal(one, lambda number, frame: asked.append(number))
+        queue_again = signal.getsignal(signal.SIGUSR2)  # submitit's handler: calls `checkpoint`, requeues, and exits
+        received: list[int] = []
+        for number in (signal.SIGUSR2, signal.SIGTERM):
+            signal.signal(number, lambda number, frame: received.append(number))
         try:
             launcher = self._launcher()
         except UserError as error:  # no GPU on this node, no storage
             self._give_up([str(error)])
         try:
             launcher.start()
-            while not asked and launcher.poll():
-                time.sleep(LOOK)
+            while not received and launcher.poll():
+                time.sleep(POLL)
         finally:
             launcher.stop()
-        if asked:
+        if received:
             if control.still_running() and callable(queue_again):
-                queue_again(asked[0], None)
+                queue_again(received[0], None)
             return
         if closed := launcher.closed():
             self._give_up(closed)
 
     def checkpoint(self) -> DelayedSubmission:
-        """What submitit queues again: the same. How far the work is, the queue and the cells' checkpoints know."""
+        """Submit the same task again; the queue and the cells' checkpoints hold the progress."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)
@@ -77,13 +79,15 @@ class Task:
             storage = os.environ["DDSWEEP_STORAGE"]
         except KeyError:
             raise UserError("slurm: DDSWEEP_STORAGE did not reach the node; sbatch must export it") from None
-        cpus = int(os.environ.get("SLURM_CPUS_ON_NODE", "1"))  # of this task; its affinity may be the whole node
+        cpus = int(
+            os.environ.get("SLURM_CPUS_ON_NODE", "1")
+        )  # of this task; its CPU affinity may include the whole node
         job = replace(self.job, storage=storage, threads=max(1, cpus // self.agents))
         gpu = self.device.startswith("cuda")
         slots = plan.slots(self.device, None if gpu else self.agents, per_gpu=self.agents if gpu else None)
         return LocalLauncher(job, slots, tag=f"{slurm_task()}-")
 
     def _give_up(self, reasons: list[str]) -> NoReturn:
-        """Say why where ``status`` looks, and be FAILED for Slurm too."""
+        """Record the reasons for ``ddsweep status``, and exit so that Slurm reports FAILED."""
         files.write_text(self.folder / f"{slurm_task()}.closed", "\n".join(reasons) + "\n")
         sys.exit(1)

@@ -16,7 +16,7 @@ def agent(job: str, cell: str = "dm · α 10") -> AgentStatus:
 
 def test_without_slurm_the_line_says_where_to_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(UserError, match="this machine has no squeue; work on a login node"):
+    with pytest.raises(UserError, match="squeue is not installed on this machine; run ddsweep on a login node"):
         control.scheduled(["1"])
 
 
@@ -43,7 +43,7 @@ def test_slurms_tasks_and_our_leases_are_joined(desk: Desk, tmp_path: Path) -> N
     seen = [agent("4711_0"), agent("4711_1"), agent("4711_1", cell=""), agent("12_1"), agent("")]
     assert control.joined(tmp_path, seen) == [
         "slurm 4711   1 running, 2 pending (Resources)",
-        "slurm 4711_1   has ended; its cell waits for the end of its lease: dm · α 10",
+        "slurm 4711_1   has ended; its cell is claimed until the lease expires: dm · α 10",
         "closed  4711_1 gpu 0: 3 agents died",
     ]
     assert control.listed(tmp_path) == [
@@ -56,7 +56,9 @@ def test_slurms_tasks_and_our_leases_are_joined(desk: Desk, tmp_path: Path) -> N
 def test_status_goes_on_where_slurm_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     control.remember(tmp_path, "4711", 1)
     monkeypatch.setenv("PATH", "")
-    assert control.joined(tmp_path, []) == ["slurm: this machine has no squeue; work on a login node of the cluster"]
+    assert control.joined(tmp_path, []) == [
+        "slurm: squeue is not installed on this machine; run ddsweep on a login node of the cluster"
+    ]
     assert control.listed(tmp_path) is None
 
 

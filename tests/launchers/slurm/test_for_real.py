@@ -197,7 +197,7 @@ def test_killed_outright_the_lease_is_taken_over(ddsweep: Run, monkeypatch: pyte
         os.kill(int(process.name), signal.SIGKILL)
     wait_for(lambda: not control.scheduled([job()]))
     (left,) = [row for row in queue().rows if row.state is State.RUNNING]
-    assert "has ended; its cell waits for the end of its lease" in ddsweep("status", NAME).stdout
+    assert "has ended; its cell is claimed until the lease expires" in ddsweep("status", NAME).stdout
     again = ddsweep("launch", *words(LONG, "gpus=2,time=10"))
     assert again.exit_code == 0, again.output
     wait_for(drained)

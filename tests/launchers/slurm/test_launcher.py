@@ -136,7 +136,7 @@ def test_tasks_that_gave_up_are_named_with_their_reason(job: Job, desk: Desk) ->
 
 def test_advice_where_nodes_are_other_machines(job: Job, desk: Desk) -> None:
     (folder,) = advice(job, ASKED)
-    assert folder.startswith(f"{job.runs} is on a disk of this machine; 2 nodes must see it")
+    assert folder.startswith(f"{job.runs} is on a local disk of this machine; 2 nodes must see it")
     _, sqlite = advice(replace(job, storage="sqlite:////x/ddsweep.db"), ASKED)
     assert "--storage postgresql://" in sqlite
     assert desk.told[0] == "sinfo --noheader --Node --format=%N --partition=gpu"
@@ -159,7 +159,7 @@ class TestCommand:
         assert result.exit_code == 0
         assert "submitted job 4711" in result.stdout
         assert "ddsweep status ablation-alpha@demo --watch" in result.stdout
-        assert "note    SQLite is meant for one machine" in result.stderr
+        assert "note    SQLite supports a single machine" in result.stderr
         desk.queue.write_text("4711_0|RUNNING|None\n4711_1|PENDING|Resources\n")
         shown = ddsweep("status", "ablation-alpha@demo").stdout
         assert "slurm 4711   1 running, 1 pending (Resources)" in shown
@@ -170,14 +170,14 @@ class TestCommand:
         monkeypatch.setenv("PATH", "")
         result = ddsweep("launch", "ablation-alpha@demo", "--slurm", "gpus=2,time=60", *tiny)
         assert result.exit_code == 2
-        assert "slurm: this machine has no sinfo" in result.stderr
+        assert "slurm: sinfo is not installed on this machine" in result.stderr
         assert not Path("runs/ddsweep.db").exists()
 
     @pytest.mark.parametrize(
         ("words", "says"),
         [
-            (["--dry-run"], "--dry-run and --watch go with --slurm"),
-            (["--watch"], "--dry-run and --watch go with --slurm"),
+            (["--dry-run"], "--dry-run and --watch need --slurm"),
+            (["--watch"], "--dry-run and --watch need --slurm"),
             (["--slurm", "time=60", "--per-gpu", "2"], "--slurm gpus=N,per-gpu=K"),
             (["--slurm", "gpus=2"], "slurm: time is missing"),
         ],

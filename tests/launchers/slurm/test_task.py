@@ -49,7 +49,7 @@ def on_node(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
               "DDSWEEP_STORAGE": "postgresql://me:secret@host/db"}  # fmt: skip
     for name, value in values.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(task, "LOOK", 0.0)
+    monkeypatch.setattr(task, "POLL", 0.0)
     yield queued
     for one, handler in before.items():
         signal.signal(one, handler)
@@ -99,7 +99,7 @@ def test_a_node_without_the_device_is_given_up(job: Job, on_node: list[int], tmp
     with pytest.raises(SystemExit):
         Task(job, "mps", 1, tmp_path)()
     (line,) = control.closed(tmp_path, "4711")
-    assert "this machine has no mps" in line
+    assert "mps is not available on this machine" in line
 
 
 def test_an_environment_that_did_not_arrive_is_told(
