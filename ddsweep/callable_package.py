@@ -6,6 +6,7 @@ be lost with the first ``import ddsweep.results``. Instead, the package itself a
 
 from __future__ import annotations
 
+import importlib
 import sys
 from types import ModuleType
 from typing import Any
@@ -16,8 +17,7 @@ class CallablePackage(ModuleType):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function of ``ddsweep.api``."""
-        from ddsweep import api
-
+        api = importlib.import_module("ddsweep.api")  # the top of the package, which this module must not depend on
         return getattr(api, self.__name__.rpartition(".")[2])(*args, **kwargs)
 
 

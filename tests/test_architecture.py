@@ -147,6 +147,7 @@ def test_recipe_is_named_only_at_the_door() -> None:
         "results.result",
         "backends",
         "testing",
+        "api",
     }
     for path in MODULES:
         own = room(name_of(path))

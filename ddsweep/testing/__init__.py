@@ -1,6 +1,6 @@
-"""Checks for authors of plugins: what ddsweep relies on in a method, a dataset and a network, on the CPU in seconds.
+"""Checks for authors of plugins, backends and trackers: what ddsweep relies on, tested on the CPU in seconds.
 
-In a test of your own::
+A method, a dataset or a network is checked by name::
 
     from ddsweep.testing import check_method
 
@@ -8,11 +8,45 @@ In a test of your own::
         check_method("mtt-lite")
 
 The name is looked up as everywhere: in an installed package, in ``$DDSWEEP_PLUGINS``, or in a module that the test has
-imported. What is not as it has to be is an ``AssertionError`` that says so. ddsweep's own parts pass the same checks.
+imported. A violation is an ``AssertionError`` that names it. ddsweep's own parts pass the same checks.
+
+A backend, a queue or a tracker inherits the tests that ddsweep's own pass (pytest is needed for these)::
+
+    from ddsweep.testing import TrackerContract
+
+    class TestMyTracker(TrackerContract):
+        @pytest.fixture
+        def tracker(self, tmp_path):
+            return MyTracker(tmp_path)
+
+``BackendContract``, ``QueueContract`` and ``TrackerContract`` say which fixtures they need.
 """
 
 from __future__ import annotations
 
+import sys
+from typing import TYPE_CHECKING, Any
+
 from ddsweep.testing.dataset import check_dataset as check_dataset
 from ddsweep.testing.method import check_method as check_method
 from ddsweep.testing.network import check_network as check_network
+
+if TYPE_CHECKING:
+    from ddsweep.testing.backend import BackendContract as BackendContract
+    from ddsweep.testing.queue import QueueContract as QueueContract
+    from ddsweep.testing.tracker import TrackerContract as TrackerContract
+
+_CONTRACTS = {"BackendContract": "backend", "QueueContract": "queue", "TrackerContract": "tracker"}
+
+if "pytest" in sys.modules:  # failures in the contracts then show the values that were compared
+    import pytest
+
+    pytest.register_assert_rewrite(*(f"{__name__}.{name}" for name in ("backend", "queue", "search", "tracker")))
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _CONTRACTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f"{__name__}.{_CONTRACTS[name]}"), name)

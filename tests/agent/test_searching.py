@@ -22,9 +22,9 @@ from ddsweep.checkpoints import Interrupted
 from ddsweep.pruning import Pruned, Pruning
 from ddsweep.recipe import Recipe
 from ddsweep.results.result import Result
+from ddsweep.testing.search import EARLY, searched
 from ddsweep.trackers.status import AgentStatus, StatusTracker
 from tests.agent.test_wandb_trial import Told
-from tests.backends.search_contract import EARLY, searched
 
 Trial = Callable[[Recipe, Pruning | None], Result]
 

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from ddsweep.backends.memory import MemoryStore
 from ddsweep.backends.optuna.backend import OptunaStore
+from ddsweep.testing.queue import LEASE, Age, QueueContract
 from tests.backends.conftest import Opener
-from tests.backends.contract import LEASE, Age, QueueContract
 
 
 class TestMemory(QueueContract):

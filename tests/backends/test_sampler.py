@@ -10,7 +10,7 @@ from ddsweep.backends import Definition, Point, sampler
 from ddsweep.backends.rules import Attempt, Phase
 from ddsweep.backends.sampler import Space
 from ddsweep.sweep import EarlyTermination
-from tests.backends.search_contract import searched
+from ddsweep.testing.search import searched
 
 EARLY = EarlyTermination(eta=2, max_iter=4, s=2)
 

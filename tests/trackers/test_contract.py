@@ -11,12 +11,12 @@ import wandb
 
 from ddsweep.backends import Claim, Definition, Lease, Point, attach_image
 from ddsweep.backends.memory import MemoryStore
+from ddsweep.testing.tracker import RECIPE, TrackerContract
 from ddsweep.trackers import FanOut, Tracker
 from ddsweep.trackers.disk import DiskTracker
 from ddsweep.trackers.queue import QueueTracker
 from ddsweep.trackers.status import AgentStatus, StatusTracker
 from ddsweep.trackers.wandb import WandbTracker
-from tests.trackers.contract import RECIPE, TrackerContract
 
 
 def claim() -> Claim:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from ddsweep.testing.tracker import RECIPE, track_trial
 from ddsweep.trackers.disk import DiskTracker
-from tests.trackers.contract import RECIPE, track_trial
 
 
 def test_the_disk_keeps_one_run(tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from ddsweep.errors import UserError
+from ddsweep.testing.tracker import RECIPE
 from ddsweep.trackers import status
 from ddsweep.trackers.status import AgentStatus, StatusTracker
-from tests.trackers.contract import RECIPE
 
 
 def test_others_see_what_an_agent_does(tmp_path: Path) -> None:

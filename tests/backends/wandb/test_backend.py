@@ -21,7 +21,7 @@ from ddsweep.backends import Backend, Definition, Registered, State
 from ddsweep.backends.wandb.backend import WandbBackend, WandbStore
 from ddsweep.errors import UserError
 from ddsweep.sweep import wandb as configurations
-from tests.backends.backend_contract import (
+from ddsweep.testing.backend import (
     NAME,
     BackendContract,
     Body,
@@ -33,7 +33,7 @@ from tests.backends.backend_contract import (
     recording,
     states,
 )
-from tests.backends.search_contract import searched
+from ddsweep.testing.search import searched
 from tests.standin import ENTITY, KEY, Standin
 from tests.standin.state import Run
 from tests.standin.sweeps import Sweep

@@ -14,7 +14,7 @@ from ddsweep.results.result import Result
 from ddsweep.results.tables import latex, ranking, table
 from ddsweep.results.tables.ranking import Ranking
 from ddsweep.sweep import Sweep
-from tests.backends.search_contract import searched
+from ddsweep.testing.search import searched
 
 RUNS = Path("runs")
 

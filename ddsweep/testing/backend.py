@@ -1,8 +1,4 @@
-"""What every backend must do, whoever deals its points. It proves itself by giving three fixtures.
-
-``store``: an empty store. ``grid``: makes definitions that it can register. ``worker``: does points in the backend's
-own way. Where a backend cannot keep a rule, its class overrides the test with what it does instead, and says why.
-"""
+"""The contract of a backend, whoever assigns its points, as a pytest class: see ``BackendContract``."""
 
 from __future__ import annotations
 
@@ -64,6 +60,14 @@ def recording(dealt: list[float], accuracy: float) -> Body:
 
 
 class BackendContract:
+    """What every ``ddsweep.backends.Backend`` does.
+
+    Subclass it in a test module, with three fixtures: ``store``, a new, empty store; ``grid``, which makes definitions
+    that the backend can register (``Grid``); and ``worker``, which runs points in the backend's own way (``Worker``).
+    A backend that cannot keep a rule overrides its test with what it does instead, and says why. A backend from which
+    ddsweep's own agents take points proves more with ``QueueContract``.
+    """
+
     @pytest.fixture
     def backend(self, store: Store) -> Backend:
         return store.sweep(NAME)

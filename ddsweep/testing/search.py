@@ -12,7 +12,7 @@ import yaml
 from ddsweep import sweep
 from ddsweep.backends import Claim, Definition, Queue, Registered, State
 from ddsweep.sweep import Sweep
-from tests.backends.backend_contract import in_threads
+from ddsweep.testing.backend import in_threads
 
 BAYES: dict[str, Any] = {"method": "bayes", "run_cap": 6}
 EARLY = {"type": "hyperband", "max_iter": 4, "s": 2, "eta": 2}
@@ -54,7 +54,7 @@ def run(queue: Queue, agent: str = "gpu0", body: Callable[[Claim], object] | Non
 
 
 class SearchContract:
-    """Mixed into ``contract.QueueContract``: every storage draws alike."""
+    """Part of ``QueueContract``: every storage draws alike."""
 
     def start(self, store: Sweeps, one: Sweep) -> Queue:
         queue = store.sweep(one.full_name)

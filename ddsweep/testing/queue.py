@@ -1,7 +1,4 @@
-"""What every queue must do besides, whatever keeps its books. A queue proves itself by giving two fixtures.
-
-``store``: an empty store with the lease ``LEASE``. ``age``: makes every heartbeat so far look that many seconds older.
-"""
+"""The contract of a queue, wherever it stores its points, as a pytest class: see ``QueueContract``."""
 
 from __future__ import annotations
 
@@ -15,8 +12,8 @@ import pytest
 
 from ddsweep.backends import Backend, Claim, Definition, Lease, Point, Queue, Registered, Scalar, State
 from ddsweep.errors import UserError
-from tests.backends.backend_contract import NAME, BackendContract, Body, Grid, Worker, in_threads
-from tests.backends.search_contract import SearchContract
+from ddsweep.testing.backend import NAME, BackendContract, Body, Grid, Worker, in_threads
+from ddsweep.testing.search import SearchContract
 
 LEASE = Lease(beat=0.05, grace=100)
 PATIENCE = 30.0  # seconds that a busy machine has for what takes a tenth of one
@@ -79,6 +76,21 @@ def expire(backend: Queue) -> None:
 
 
 class QueueContract(SearchContract, BackendContract):
+    """What every ``ddsweep.backends.Queue`` does, searches included.
+
+    Subclass it in a test module, with two fixtures: ``store``, a new, empty store with the lease ``LEASE``; and
+    ``age``, a function that makes every heartbeat so far look that many seconds older::
+
+        class TestMyQueue(QueueContract):
+            @pytest.fixture
+            def store(self):
+                return MyStore(LEASE)
+
+            @pytest.fixture
+            def age(self, store):
+                return store.make_older
+    """
+
     @pytest.fixture
     def backend(self, store: QueueStore) -> Queue:
         return store.sweep(NAME)
