@@ -6,6 +6,7 @@ import json
 import logging
 import re
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -22,7 +23,6 @@ from ddsweep.trackers.wandb_service import first_line
 
 if TYPE_CHECKING:
     import wandb
-    from PIL.Image import Image
 
     from ddsweep.pretrained.spec import Spec
     from ddsweep.recipe import Recipe
@@ -70,11 +70,14 @@ class WandbTracker(Tracker):
             metrics = metrics | {METRIC: metrics[LOOK]}
         self._tell(lambda told: told.log(metrics | _weight(told.recipe), step))
 
-    def image(self, name: str, image: Image, step: int) -> None:
+    def image(self, name: str, png: bytes, step: int) -> None:
         """A grid, with a caption that says what each row is."""
         import wandb
 
-        self._tell(lambda told: told.log({name: wandb.Image(image, caption=caption(name, told.recipe, step))}, step))
+        with tempfile.TemporaryDirectory() as folder:  # W&B copies the file when it is logged
+            path = Path(folder) / f"{name}.png"
+            path.write_bytes(png)
+            self._tell(lambda told: told.log({name: wandb.Image(path, caption=caption(name, told.recipe, step))}, step))
 
     def finish(self, result: Result) -> None:
         """The accuracies, the table of classes, the artifacts and the provenance; then the run ends."""

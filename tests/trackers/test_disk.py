@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from ddsweep.trackers.disk import DiskTracker
-from tests.trackers.contract import RECIPE, track_trial
+from tests.trackers.contract import RECIPE, png, track_trial
 
 
 def test_the_disk_keeps_one_run(tmp_path: Path) -> None:
@@ -33,7 +33,7 @@ def test_the_disk_resumes_after_the_given_step(tmp_path: Path) -> None:
     track_trial(tracker)
     for step in (2, 3):
         tracker.log({"loss/match": float(step)}, step)
-        tracker.image("synthetic", Image.new("RGB", (4, 4)), step)
+        tracker.image("synthetic", png(), step)
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"step": 2, "loss/ma')
     tracker.start(RECIPE)
