@@ -84,9 +84,9 @@ def launch(
             raise UserError(
                 "slurm: --workers, --gpus and --per-gpu apply to this machine; use --slurm gpus=N,per-gpu=K"
             )
-        order = submission.Order(slurm, runs, storage, device, account)
+        options = submission.Options(slurm, runs, storage, device, account)
         raise typer.Exit(
-            submission.dry_run(loaded, order) if dry_run else submission.launch(loaded, order, watch, _open_store)
+            submission.dry_run(loaded, options) if dry_run else submission.launch(loaded, options, watch, _open_store)
         )
     slots = plan.slots(device, workers, gpus, per_gpu)
     raise typer.Exit(_run_locally(loaded, account, slots, runs, storage, in_process=workers == 0))
