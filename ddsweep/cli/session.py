@@ -249,7 +249,7 @@ class WandbSession(Session):
     """A session that reads W&B rarely, and this machine's run folders in between."""
 
     def _print_changes(self, registered: Registered) -> None:
-        from ddsweep.backends.wandb.backend import dealt
+        from ddsweep.backends.wandb.backend import wandb_definition
 
         super()._print_changes(registered)
         backend = cast("WandbBackend", self._backend)
@@ -260,7 +260,7 @@ class WandbSession(Session):
         self._url = backend.url
         self._out.print(f"W&B     {self._url}", soft_wrap=True)
         store = FolderStore(self._job.runs)
-        store.remember(dealt(self._sweep))
+        store.remember(wandb_definition(self._sweep))
         self._local, self._read = store.sweep(self._sweep.full_name), -READ_WANDB
 
     def _read_status(self) -> Status:
