@@ -93,7 +93,7 @@ def computed(sweep: Sweep, runs: Path) -> int:
     return len(sweep.cells) - len(transfer.absent([cell.key for cell in sweep.cells], runs))
 
 
-def tell_bare(sweep: Sweep, runs: Path) -> None:
+def report_missing_images(sweep: Sweep, runs: Path) -> None:
     """Report finished cells that cannot be drawn because their images are on another host."""
     from ddsweep.results import transfer
 

@@ -1,4 +1,4 @@
-"""Pictures of image sets: one row a class, with the names of the classes."""
+"""Draw image sets as grids: one row per class, labeled with the names of the classes."""
 
 from __future__ import annotations
 
@@ -9,40 +9,45 @@ from jaxtyping import Float
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-GAP = 2  # pixels between images
-LINE = 17  # pixels that a further line of a caption takes
+from ddsweep.grids import Grid, Layout
+
+GAP, EDGE = 2, 6  # pixels between images, and around the grid
+TILE = 48  # pixels: smaller images are enlarged to at most this height
+FONT = 13  # pixels
+LINE = 17  # pixels: height of each further line of a label
 INK = (40, 40, 40)
 PAPER = (255, 255, 255)
 
 
-def grid(images: Float[Tensor, "rows columns c h w"], rows: Sequence[str], columns: Sequence[str] = ()) -> Image.Image:
-    """A labeled grid of images.
+def grid(images: Float[Tensor, "rows columns c h w"], rows: Sequence[str], columns: Sequence[str] = ()) -> Grid:
+    """Draw a labeled grid of images.
+
+    Small images are enlarged by a whole factor without smoothing, so that each learned pixel is shown as it is.
 
     Args:
         images: values in [0, 1]; one or three channels.
-        rows: a caption per row.
-        columns: a caption per column, or none; it may have several lines.
-
-    Small images are enlarged by a whole factor without smoothing: each pixel that was learned is seen as it is.
+        rows: a label per row.
+        columns: a label per column, or none; a label may have several lines.
     """
     count, width, _, height_px, width_px = images.shape
-    factor = max(1, 48 // height_px)
-    font = ImageFont.load_default(13)
+    factor = max(1, TILE // height_px)
+    font = ImageFont.load_default(FONT)
     widest = max((int(font.getlength(line)) + 6 for name in columns for line in name.split("\n")), default=0)
-    cell_h, cell_w = height_px * factor + GAP, max(width_px * factor + GAP, widest)
+    down, across = height_px * factor + GAP, max(width_px * factor + GAP, widest)
     margin = 10 + int(max((font.getlength(name) for name in rows), default=0))
-    head = 24 + LINE * max(name.count("\n") for name in columns) if columns else 6
-    picture = Image.new("RGB", (margin + width * cell_w + 6, head + count * cell_h + 6), PAPER)
-    draw = ImageDraw.Draw(picture)
+    head = 24 + LINE * max(name.count("\n") for name in columns) if columns else EDGE
+    indent = (across - GAP - width_px * factor) // 2
+    layout = Layout(count, width, margin + indent, head, across, down, width_px * factor, height_px * factor, factor)
+    drawing = Image.new("RGB", (margin + width * across + EDGE, head + count * down + EDGE), PAPER)
+    draw = ImageDraw.Draw(drawing)
     for column, name in enumerate(columns):
-        draw.text((margin + (column + 0.5) * cell_w, head / 2), name, INK, font, anchor="mm", align="center")
+        draw.text((margin + (column + 0.5) * across, head / 2), name, INK, font, anchor="mm", align="center")
     for row, name in enumerate(rows):
-        top = head + row * cell_h
-        draw.text((margin - 6, top + cell_h / 2), name, INK, font, anchor="rm")
+        draw.text((margin - 6, head + row * down + down / 2), name, INK, font, anchor="rm")
         for column in range(width):
-            tile = to_pil(images[row, column]).resize((width_px * factor, height_px * factor), Image.Resampling.NEAREST)
-            picture.paste(tile, (margin + column * cell_w + (cell_w - GAP - tile.width) // 2, top))
-    return picture
+            tile = to_pil(images[row, column]).resize((layout.width, layout.height), Image.Resampling.NEAREST)
+            drawing.paste(tile, layout.corner(row, column))
+    return Grid(drawing, layout)
 
 
 def to_pil(image: Float[Tensor, "c h w"]) -> Image.Image:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -44,8 +45,9 @@ class Recorder(Tracker):
     def log(self, metrics: dict[str, float], step: int) -> None:
         self.calls.append(("log", step, metrics))
 
-    def image(self, name: str, image: Image.Image, step: int) -> None:
-        self.calls.append(("image", name, step, image.size))
+    def image(self, name: str, png: bytes, step: int) -> None:
+        with Image.open(io.BytesIO(png)) as image:
+            self.calls.append(("image", name, step, image.size))
 
     def finish(self, result: Result) -> None:
         self.calls.append(("finish", result.state))

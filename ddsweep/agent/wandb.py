@@ -1,7 +1,8 @@
-"""One of W&B's own agents on one slot, looked after: what it starts leaves with it, and a bad slot is given up.
+"""Run and supervise one of W&B's own agents on one device.
 
-``wandb agent`` asks the server for points and starts ``ddsweep trial`` for each; so pause, resume, stop and cancel are
-W&B's. This process gives it its device, ends it, and sees to it that it is not left alone.
+``wandb agent`` asks the server for points and starts ``ddsweep trial`` for each, so that W&B handles pause, resume,
+stop and cancel. This process assigns the device, stops the agent and its trials when it exits, and gives up on a bad
+device.
 """
 
 from __future__ import annotations
@@ -19,26 +20,26 @@ from pathlib import Path
 
 from ddsweep import agent, device, processes
 from ddsweep.agent import BAD_DEVICE, Placement, Shutdown
-from ddsweep.agent.wandb_trial import Record, TrialPlacement
+from ddsweep.agent.wandb_trial import TrialPlacement, TrialRecord
 from ddsweep.trackers import status
 
 logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.5
-# Seconds after each interrupt, as W&B's agent understands them: wait for the trial, end it (TERM), kill it. A trial
-# takes up to 12 to save and 15 to tell W&B; launchers wait for 30.
+# Seconds to wait after each interrupt. W&B's agent first waits for the trial, then terminates it (SIGTERM), then kills
+# it. A trial takes up to 12 s to save and 15 s to upload; launchers wait for 30 s.
 PATIENCE = (1.0, 27.5, 1.0)
-OURS = "WANDB_SERVICE"  # a helper process of W&B's client; it ends with the process that started it
+SERVICE = "WANDB_SERVICE"  # the service process of W&B's client, which ends with the process that started it
 
 
 @dataclass(frozen=True)
 class WandbAgent:
-    """What one of W&B's agents is told.
+    """Settings of one of W&B's agents.
 
     Attributes:
         sweep: ``NAME@PROFILE``.
         path: the sweep on W&B, ``ENTITY/PROJECT/ID``.
         runs: the folder of all runs, absolute.
-        placement: where it works.
+        placement: its device.
     """
 
     sweep: str
@@ -53,26 +54,29 @@ class WandbAgent:
         return self.placement.failures or default
 
     def environment(self) -> dict[str, str]:
-        """The agent's environment, which its trials inherit: the device, the folders, and where ``ddsweep`` is.
+        """The agent's environment, which its trials inherit: the device, the folders, and the path of ``ddsweep``.
 
-        W&B's agent ends after a few failures by default. A grid may hold many for reasons of its own, so that
-        ``Record`` decides. The key stays where W&B looks for it.
+        W&B's agent exits after a few failures by default. Since a grid may contain many cells that diverge, this is
+        switched off, and ``TrialRecord`` decides. The API key stays where W&B's client looks for it.
         """
         own = {
             "PATH": os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)]),
-            "WANDB_DIR": str(self.runs), "WANDB_AGENT_DISABLE_FLAPPING": "true",
+            "WANDB_DIR": str(self.runs),
+            "WANDB_AGENT_DISABLE_FLAPPING": "true",
             "WANDB_AGENT_MAX_INITIAL_FAILURES": str(sys.maxsize),
-            "DDSWEEP_RUNS": str(self.runs), "DDSWEEP_DEVICE_LABEL": self.placement.label,
-            "DDSWEEP_AGENT": agent.name(), "DDSWEEP_FAILURES": str(self.failures),
-        }  # fmt: skip
+            "DDSWEEP_RUNS": str(self.runs),
+            "DDSWEEP_DEVICE_LABEL": self.placement.label,
+            "DDSWEEP_AGENT": agent.name(),
+            "DDSWEEP_FAILURES": str(self.failures),
+        }
         if self.placement.threads:
             own["OMP_NUM_THREADS"] = str(self.placement.threads)
-        inherited = {name: value for name, value in os.environ.items() if name != OURS}
+        inherited = {name: value for name, value in os.environ.items() if name != SERVICE}
         return inherited | own | only_device(self.placement.device)
 
 
 def only_device(name: str) -> dict[str, str]:
-    """The variables under which a process sees this device and no other GPU."""
+    """The environment variables with which a process uses this device and sees no other GPU."""
     kind, _, number = name.partition(":")
     if kind != "cuda":
         return {"DDSWEEP_DEVICE": name}
@@ -81,11 +85,11 @@ def only_device(name: str) -> dict[str, str]:
 
 
 def main(wandb_agent: WandbAgent) -> int:
-    """The body of ``ddsweep agent --backend wandb``.
+    """Run ``ddsweep agent --backend wandb``.
 
     Returns:
-        0 when W&B has no more points, or after a request to leave (TERM); 1 when W&B's agent died, which its log
-        explains; ``BAD_DEVICE`` when different trials failed here one after the other.
+        The exit status: 0 if W&B has no more points, or after SIGTERM; 1 if W&B's agent died (see its log);
+        ``BAD_DEVICE`` if different trials in a row failed on this device.
     """
     shutdown, placement = Shutdown(), wandb_agent.placement
     before = signal.signal(signal.SIGTERM, shutdown.handle_signal)
@@ -105,24 +109,24 @@ def _start(wandb_agent: WandbAgent) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "wandb", "agent", wandb_agent.path],
         env=wandb_agent.environment(), stdin=subprocess.DEVNULL, preexec_fn=_prepare,
-        process_group=0,  # the terminal's Ctrl-C is ours to pass on
+        process_group=0,  # this process forwards Ctrl-C
     )  # fmt: skip
 
 
 def _prepare() -> None:
-    """Between fork and exec. Under nohup, or in the background of a script, we ignore Ctrl-C, which it has to hear."""
+    """Between fork and exec: restore SIGINT, which this process may ignore (nohup, background jobs of scripts)."""
     processes.tie()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _supervise(process: subprocess.Popen[bytes], shutdown: Shutdown, failures: Path) -> int:
-    """Until W&B's agent ends, by itself or by us; see ``main``."""
+    """Wait until W&B's agent ends, or end it; returns the exit status of ``main``."""
     try:
         while (ended := process.poll()) is None:
             if shutdown.now:
                 return 0
-            if Record(failures).limit_reached:
-                logger.error("different trials failed here one after the other; this agent ends")
+            if TrialRecord(failures).limit_reached:
+                logger.error("different trials in a row failed on this device; the agent exits")
                 return BAD_DEVICE
             time.sleep(POLL_SECONDS)
         return 0 if ended == 0 else 1
@@ -131,7 +135,7 @@ def _supervise(process: subprocess.Popen[bytes], shutdown: Shutdown, failures: P
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End W&B's agent as Ctrl-C does: its trial is asked first. An orphaned one leaves by itself."""
+    """Stop W&B's agent as Ctrl-C does, so that its trial can save. A trial that is orphaned exits by itself."""
     for patience in PATIENCE:
         if process.poll() is not None:
             return

@@ -1,4 +1,4 @@
-"""One trial for an agent of W&B: one process, one run on W&B, and an answer or a stated reason at its end."""
+"""One trial for an agent of W&B: one process, one run on W&B, and a result or a reason for its failure."""
 
 from __future__ import annotations
 
@@ -32,27 +32,27 @@ if TYPE_CHECKING:
     from ddsweep.trackers.wandb import WandbTracker
 
 logger = logging.getLogger(__name__)
-ATTEMPTS = 3  # where the sweep is not known on this machine
-FAILED = 1  # exit status: the run on W&B is marked failed and says why
-LEFT, STOPPED = 128 + signal.SIGTERM, 128 + signal.SIGINT
+MAX_ATTEMPTS = 3  # if the definition of the sweep is not available on this machine
+FAILED = 1  # exit status; the run on W&B is marked failed and has the reason
+TERMINATED, STOPPED = 128 + signal.SIGTERM, 128 + signal.SIGINT
 DIED = "died"
 PAUSE = 15.0  # seconds between two checks whether a full disk has free space again
 
 
-class Spent(Exception):
-    """Every attempt failed: the reasons, one after the other."""
+class AttemptsFailed(Exception):
+    """Every attempt failed; the message has the reason of each."""
 
 
 @dataclass(frozen=True)
 class TrialPlacement:
-    """Where a trial runs, and for whom.
+    """Where a trial runs, and for which agent.
 
     Attributes:
         sweep: ``NAME@PROFILE``.
         runs: the folder of all runs.
         device: the device, as torch spells it here.
         device_label: the device as people read it; empty: ``device``.
-        agent: HOST:PID of the ``ddsweep agent`` that it runs for; empty: this process answers for itself.
+        agent: HOST:PID of the ``ddsweep agent`` that it runs for; empty: none.
         failures: file of the consecutive failures on this device; None: they are not kept.
     """
 
@@ -65,7 +65,7 @@ class TrialPlacement:
 
     @contextlib.contextmanager
     def shown(self) -> Iterator[StatusTracker]:
-        """What ``ddsweep status`` reads: a file per agent, which its trials keep up to date one after the other."""
+        """The status file of the agent for ``ddsweep status``; its trials update it one after the other."""
         about = AgentStatus(self.agent or agent.name(), self.device_label or self.device, self.sweep)
         tracker = StatusTracker(status.folder(self.runs, self.sweep), about)
         try:
@@ -74,62 +74,62 @@ class TrialPlacement:
             tracker.idle() if self.agent else tracker.close()
 
 
-class Record:
-    """What a device's trials leave behind for its agent: which of them failed in a row, those that died included.
+class TrialRecord:
+    """Consecutive failures of the trials on a device, including trials that were killed; the agent reads them.
 
-    W&B's agent counts diverged trials too, which say nothing about a device, and not those that a signal killed. So a
-    trial that begins counts as one that died, until it says otherwise.
+    W&B's agent also counts diverged trials, which say nothing about a device, but not those that a signal killed.
+    Therefore a trial counts as killed from its start until it records how it ended.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._failures = ConsecutiveFailures.read(path)
 
-    def begin(self, cell: str) -> None:
-        """A trial begins."""
+    def start(self, cell: str) -> None:
+        """Record that a trial starts."""
         self._failures.add(cell, DIED)
 
     def fail(self, cell: str, reason: str) -> None:
-        """It failed."""
+        """Record that it failed."""
         self._failures.add(cell, reason)
 
     def end(self) -> None:
-        """It came to its end: complete, or diverged."""
+        """Record that it ended: complete, pruned, or diverged."""
         self._failures.reset()
 
-    def leave(self, cell: str) -> None:
-        """It was asked to leave: that says nothing."""
+    def discard(self, cell: str) -> None:
+        """Record that it was interrupted, which says nothing about the device."""
         self._failures.discard(cell)
 
     @property
     def limit_reached(self) -> bool:
-        """Whether the device counts as bad; the latest, if it has not said how it ended, may still be at work."""
+        """Whether the device counts as bad; the latest trial is not counted while it may still be running."""
         reasons = list(self._failures.failed.values())
         return len(reasons) - (reasons[-1:] == [DIED]) >= MAX_FAILURES
 
 
-def main(recipe: Recipe, place: TrialPlacement, tracker: WandbTracker) -> int:
-    """The body of ``ddsweep trial``; the exit status.
+def main(recipe: Recipe, placement: TrialPlacement, tracker: WandbTracker) -> int:
+    """Run ``ddsweep trial``; returns the exit status.
 
-    TERM: leaves, and W&B gives the point to another agent where it can. An interrupt (how W&B's Stop button reaches a
-    process): leaves, and the run stays stopped.
+    On SIGTERM the trial saves and exits, and W&B requeues the point if it can. On SIGINT, which W&B's Stop button
+    sends, the trial exits and the run stays stopped.
     """
-    record, shutdown, cell = Record(place.failures), Shutdown(), recipe.title()
-    watched = Watched(recipe, place.sweep, place.runs, known(place))
+    record, shutdown, cell = TrialRecord(placement.failures), Shutdown(), recipe.title()
+    search = SearchTrial(recipe, placement.sweep, placement.runs, known_sweep(placement))
     before = signal.signal(signal.SIGTERM, shutdown.handle_signal)
-    record.begin(cell)
+    record.start(cell)
     try:
-        with place.shown() as shown, shutdown.interruptible():
-            result = attempts(recipe, place, FanOut(shown, tracker), shutdown.checkpoints, watched.pruning)
-    except (Stopped, KeyboardInterrupt) as asked:
-        if watched.last and tracker.stopped():
+        with placement.shown() as shown, shutdown.interruptible():
+            result = run_attempts(recipe, placement, FanOut(shown, tracker), shutdown.checkpoints, search.pruning)
+    except (Stopped, KeyboardInterrupt) as interruption:
+        if search.last and tracker.stopped():
             record.end()
-            tracker.prune(watched.prune())
+            tracker.prune(search.prune())
             return 0
-        record.leave(cell)
-        stopped = isinstance(asked, KeyboardInterrupt)
+        record.discard(cell)
+        stopped = isinstance(interruption, KeyboardInterrupt)
         tracker.abort("stopped" if stopped else "")
-        return STOPPED if stopped else LEFT
-    except Spent as reasons:
+        return STOPPED if stopped else TERMINATED
+    except AttemptsFailed as reasons:
         record.fail(cell, str(reasons))
         tracker.abort(str(reasons))
         return failed(cell, str(reasons))
@@ -141,51 +141,55 @@ def main(recipe: Recipe, place: TrialPlacement, tracker: WandbTracker) -> int:
 
 
 def failed(cell: str, reason: str) -> int:
-    """Say why on stderr, in one line; the exit status."""
+    """Print the reason on stderr, in one line; returns the exit status."""
     print(f"failed: {cell}: {' '.join(reason.split())}", file=sys.stderr)  # noqa: T201
     return FAILED
 
 
-def attempts(
-    recipe: Recipe, place: TrialPlacement, tracker: Tracker, checkpoints: Checkpoints, pruning: Pruning | None = None
-) -> Result:  # fmt: skip
-    """Try until there is a result. W&B never repeats a point of a grid, so a trial repeats itself.
+def run_attempts(
+    recipe: Recipe,
+    placement: TrialPlacement,
+    tracker: Tracker,
+    checkpoints: Checkpoints,
+    pruning: Pruning | None = None,
+) -> Result:
+    """Repeat the trial until it has a result, because W&B never repeats a point of a grid.
 
     Raises:
-        Spent: all attempts failed; or one failed in a way that this process cannot mend: on its device, or for a
-            reason that is the user's to put right.
-        Interrupted: asked to leave; the state is saved.
+        AttemptsFailed: all attempts failed; or one failed for a reason that repeating does not fix: a device error, or
+            an error that only the user can fix.
+        Interrupted: interrupted by a signal; the state is saved.
     """
     from ddsweep import trial
 
-    cells = known(place)
-    needed = spec.needs(cells.recipes) if cells else None
-    most = cells.max_attempts if cells else ATTEMPTS
+    definition = known_sweep(placement)
+    needed = spec.needs(definition.recipes) if definition else None
+    most = definition.max_attempts if definition else MAX_ATTEMPTS
     reasons: list[str] = []
     while True:
         try:
-            return trial.run(recipe, tracker, place.device, place.runs, needed, checkpoints, pruning=pruning)
+            return trial.run(recipe, tracker, placement.device, placement.runs, needed, checkpoints, pruning=pruning)
         except Exception as error:
             if files.is_full(error):
-                wait_for_disk(place, tracker, error)
+                wait_for_disk(placement, tracker, error)
                 continue
-            hopeless = isinstance(error, UserError) or agent.is_device_error(error)
+            final = isinstance(error, UserError) or agent.is_device_error(error)
             logger.error("attempt %d of %d failed", len(reasons) + 1, most, exc_info=not isinstance(error, UserError))
             reasons.append(str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}")
-            if hopeless or len(reasons) >= most:
-                raise Spent(numbered(reasons)) from None
+            if final or len(reasons) >= most:
+                raise AttemptsFailed(numbered(reasons)) from None
 
 
 def numbered(reasons: Sequence[str]) -> str:
-    """The reasons of all attempts in one text."""
+    """The reasons of all attempts in one line."""
     lines = (f"attempt {number}: {reason}" for number, reason in enumerate(reasons, 1))
     return reasons[0] if len(reasons) == 1 else "; ".join(lines)
 
 
-def wait_for_disk(place: TrialPlacement, tracker: Tracker, error: Exception) -> None:
-    """Wait until the disk that was full has room; being asked to leave ends the waiting."""
-    folders = (place.runs, files.cache_dir(), Path(tempfile.gettempdir()))
-    full = [folder for folder in folders if not files.has_free_space(folder)] or [place.runs]
+def wait_for_disk(placement: TrialPlacement, tracker: Tracker, error: Exception) -> None:
+    """Wait until the full disk has free space; a signal ends the wait."""
+    folders = (placement.runs, files.cache_dir(), Path(tempfile.gettempdir()))
+    full = [folder for folder in folders if not files.has_free_space(folder)] or [placement.runs]
     logger.warning("paused: disk full at %s (%s)", full[0], error)
     tracker.progress(f"paused: disk full at {full[0]}", 0, 0)
     time.sleep(PAUSE)
@@ -193,31 +197,31 @@ def wait_for_disk(place: TrialPlacement, tracker: Tracker, error: Exception) -> 
         time.sleep(PAUSE)
 
 
-def known(place: TrialPlacement) -> Sweep | None:
-    """The trial's sweep as it was launched from this runs folder, or as this machine has a file of it, if it does.
+def known_sweep(placement: TrialPlacement) -> Sweep | None:
+    """The sweep of the trial, as launched from this runs folder or from its file; None: neither exists here.
 
-    Its other cells may need other epochs of the same PTMs, which are then kept; no number depends on it.
+    It determines which other epochs of the same PTMs are kept for other cells; no result depends on it.
     """
-    launched = FolderStore(place.runs)
+    launched = FolderStore(placement.runs)
     try:
-        if place.sweep in launched.names():
-            return sweep.Sweep.from_definition(launched.load_definition(place.sweep).definition)
-        return sweep.load(place.sweep)
+        if placement.sweep in launched.names():
+            return sweep.Sweep.from_definition(launched.load_definition(placement.sweep).definition)
+        return sweep.load(placement.sweep)
     except UserError:
         return None
 
 
-class Watched:
-    """A trial of a search that W&B deals: noted in the runs folder, and looked at for ``early_terminate``.
+class SearchTrial:
+    """A trial of a search on W&B: recorded in the runs folder, with intermediate evaluations for ``early_terminate``.
 
-    W&B counts the accuracies that a run logs from 0 and compares the one that has the number of the band. So all up to
-    there are told, and it is W&B that stops the run.
+    W&B numbers the accuracies that a run logs from 0, and compares the one whose number is that of the band. Therefore
+    every accuracy up to the last band is logged, and W&B decides whether to stop the run.
 
     Args:
         recipe: the experiment.
         name: ``NAME@PROFILE``.
         runs: the folder of all runs.
-        sweep: what this machine knows of the sweep; None: nothing, and then nothing is looked at.
+        sweep: the sweep; None if it is not available here, or not a search: there are no intermediate evaluations then.
     """
 
     def __init__(self, recipe: Recipe, name: str, runs: Path, sweep: Sweep | None) -> None:
@@ -229,13 +233,13 @@ class Watched:
             self._point = Point(recipe.key(), params, recipe.key(), recipe.title())
             self._store.note(self._name, self._point)
             early = sweep.search.early
-        counted = range(1, max(early.bands) + 2) if early else ()
-        steps = (early.step(band, recipe.iterations) for band in counted) if early else ()
+        numbers = range(1, max(early.bands) + 2) if early else ()
+        steps = (early.step(number, recipe.iterations) for number in numbers) if early else ()
         self._steps = tuple(step for step in steps if step < recipe.iterations)
 
     @property
     def pruning(self) -> Pruning | None:
-        """For the trial; None where W&B stops nothing."""
+        """The intermediate evaluations; None if W&B never stops this trial."""
         return Pruning(self._steps, self._report) if self._steps else None
 
     def _report(self, step: int, accuracy: float) -> bool:
@@ -243,7 +247,7 @@ class Watched:
         return True
 
     def prune(self) -> str:
-        """Note that W&B has stopped it; the reason."""
+        """Record that W&B has stopped the trial; returns the reason."""
         assert self.last is not None and self._point is not None
         reason = rules.pruned(*self.last)
         self._store.note(self._name, self._point, reason)

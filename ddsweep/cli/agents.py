@@ -57,7 +57,7 @@ def agents(
     store = launches.connect(runs, storage)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's SIGTERM acts like Ctrl-C
     try:
-        launcher = plan.launcher(job, slots, in_process, beside=True)
+        launcher = plan.launcher(job, slots, in_process, attached=True)
         raise typer.Exit(AttachedSession(sweep, store, launcher, job, slots).run())
     finally:
         store.close()
@@ -67,23 +67,23 @@ class AttachedSession(Session):
     """A session that joins a launched sweep: it registers nothing and prints no table."""
 
     def _prepare(self) -> bool:
-        from ddsweep.cli import crew
+        from ddsweep.cli import sweep_agents
 
         self._prepare_data()
         self._prepare_published()
-        crew.ask_to_stop(self._backend, "")
+        sweep_agents.ask_to_stop(self._backend, "")
         self._done_before = self._backend.status().ended
         return not self._backend.drained()
 
     def _conclude(self) -> int:
         from ddsweep import text
-        from ddsweep.cli import crew, display
+        from ddsweep.cli import display, sweep_agents
 
         status = self._backend.status()
         self._out.print(f"{display.counts(status)}   {text.duration(time.monotonic() - self._began)}")
         for reason in self._launcher.closed():
             self._out.print(f"closed  {reason}", soft_wrap=True)
-        if left := crew.left(self._backend, status, self._launcher):
+        if left := sweep_agents.left(self._backend, status, self._launcher):
             self._out.print(left, soft_wrap=True)
         self._out.print(f"next    ddsweep results {self._sweep.full_name}")
         return 1 if self._launcher.closed() and not status.drained else 0

@@ -30,8 +30,11 @@ def dashboard(
     out = display.stdout()
     try:
         server.serve(
-            launches.url(runs, storage), runs / "artifacts", port=port, allow_edit=allow_edit,
+            launches.url(runs, storage),
+            runs / "artifacts",
+            port=port,
+            allow_edit=allow_edit,
             ready=lambda url: out.print(f"dashboard  {url}{mode}    press Ctrl-C to stop"),
-        )  # fmt: skip
+        )
     except KeyboardInterrupt:
         out.print("stopped")

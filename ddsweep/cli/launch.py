@@ -27,11 +27,14 @@ from ddsweep.cli.options import (
 from ddsweep.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from ddsweep.backends import Store
     from ddsweep.cli.account import Account
     from ddsweep.cli.session import Session
+    from ddsweep.device import Slot
+    from ddsweep.sweep import Sweep
 
 Slurm = Annotated[
     str | None,
@@ -68,9 +71,7 @@ def launch(
 
     Launching a sweep again resumes it; finished cells are not repeated. Ctrl-C stops cleanly.
     """
-    import signal
-
-    from ddsweep import launches, sweep
+    from ddsweep import sweep
     from ddsweep.cli.account import Account
     from ddsweep.launchers import plan
 
@@ -83,21 +84,32 @@ def launch(
             raise UserError(
                 "slurm: --workers, --gpus and --per-gpu apply to this machine; use --slurm gpus=N,per-gpu=K"
             )
-        order = submission.Order(slurm, runs, storage, device, account)
+        options = submission.Options(slurm, runs, storage, device, account)
         raise typer.Exit(
-            submission.dry_run(loaded, order) if dry_run else submission.launch(loaded, order, watch, _open_store)
+            submission.dry_run(loaded, options) if dry_run else submission.launch(loaded, options, watch, _open_store)
         )
     slots = plan.slots(device, workers, gpus, per_gpu)
+    raise typer.Exit(_run_locally(loaded, account, slots, runs, storage, in_process=workers == 0))
+
+
+def _run_locally(
+    sweep: Sweep, account: Account, slots: Sequence[Slot], runs: Path, storage: str | None, in_process: bool
+) -> int:
+    """Run a sweep with agents on this machine; return the exit status."""
+    import signal
+
+    from ddsweep import launches
+    from ddsweep.launchers import plan
+
     account = account.available(lambda line: typer.echo(line, err=True))
-    if account.backend == "wandb" and workers == 0:
+    if account.backend == "wandb" and in_process:
         raise UserError("workers: must be at least 1 with --backend wandb, whose agents start a process per trial")
-    store, session = _open_store(account, loaded.full_name, runs, storage)
-    job = plan.job(loaded.full_name, runs, launches.url(runs, storage), len(slots), in_process=workers == 0)
-    job = account.configure(job)
-    launcher = plan.launcher(job, slots, in_process=workers == 0)
+    store, session = _open_store(account, sweep.full_name, runs, storage)
+    job = account.configure(plan.job(sweep.full_name, runs, launches.url(runs, storage), len(slots), in_process))
+    launcher = plan.launcher(job, slots, in_process)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's SIGTERM acts like Ctrl-C
     try:
-        raise typer.Exit(session(loaded, store, launcher, job, slots).run())
+        return session(sweep, store, launcher, job, slots).run()
     finally:
         store.close()
 

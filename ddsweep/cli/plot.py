@@ -69,7 +69,7 @@ def plot(
     if where and where.stem:  # one file, one figure
         kinds = kinds[:1]
     if set(kinds) & {"grid", "tsne"}:
-        launches.tell_bare(launched, runs)
+        launches.report_missing_images(launched, runs)
     written = [
         path
         for each in kinds

@@ -34,9 +34,10 @@ class Format(StrEnum):
 
 Names = Annotated[
     list[str],
-    typer.Argument(metavar="NAME[@PROFILE]…", help="Launched sweeps; several share one table.",
-                   autocompletion=complete_sweep),
-]  # fmt: skip
+    typer.Argument(
+        metavar="NAME[@PROFILE]…", help="Launched sweeps; several share one table.", autocompletion=complete_sweep
+    ),
+]
 Against = Annotated[
     str | None,
     typer.Option(

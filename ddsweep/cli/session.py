@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 from ddsweep import text
 from ddsweep.backends import Definition, State, Status
 from ddsweep.backends.local import FolderStore
-from ddsweep.cli import crew, display
+from ddsweep.cli import display, sweep_agents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -96,7 +96,7 @@ class Session:
         self._prepare_published()
         registered = self._backend.register(definition(self._sweep))
         self._print_changes(registered)
-        crew.ask_to_stop(self._backend, "")  # withdraws a request to an earlier launch
+        sweep_agents.ask_to_stop(self._backend, "")  # withdraws a request to an earlier launch
         self._done_before = self._read_status().ended
         if drained := self._backend.drained():
             self._out.print(self._head, soft_wrap=True)
@@ -161,11 +161,11 @@ class Session:
 
     def _updates(self) -> Iterator[tuple[Status, list[AgentStatus]]]:
         """(queue, agents) until the agents have stopped; the storage is read less often than the status files."""
-        status, reported, read = self._read_status(), crew.reported(self._backend), time.monotonic()
+        status, reported, read = self._read_status(), sweep_agents.reported(self._backend), time.monotonic()
         while self._launcher.poll():
             if time.monotonic() - read > READ:
-                status, reported, read = self._read_status(), crew.reported(self._backend), time.monotonic()
-            yield status, crew.agents(reported, self._job.folder)
+                status, reported, read = self._read_status(), sweep_agents.reported(self._backend), time.monotonic()
+            yield status, sweep_agents.agents(reported, self._job.folder)
             time.sleep(POLL)
         yield self._read_status(), []
 
@@ -188,7 +188,7 @@ class Session:
                 )
         for reason in self._launcher.closed():
             self._out.print(f"closed  {reason}", soft_wrap=True)
-        if left := crew.left(self._backend, status, self._launcher):
+        if left := sweep_agents.left(self._backend, status, self._launcher):
             self._out.print(left, soft_wrap=True)
         self._draw()
         again = [f"ddsweep launch {self._reference()}"] if self._can_resume(status) else []
@@ -215,7 +215,7 @@ class Session:
         from ddsweep.results.plots import gallery
 
         if self._sweep.pictures:
-            launches.tell_bare(self._sweep, self._job.runs)
+            launches.report_missing_images(self._sweep, self._job.runs)
         for kind in self._sweep.pictures:
             for path in gallery.write(kind, self._sweep, self._job.runs, device=self._device, say=self._out.print):
                 self._out.print(f"{HEADS[kind]:8}{shown(path)}", soft_wrap=True)
@@ -249,7 +249,7 @@ class WandbSession(Session):
     """A session that reads W&B rarely, and this machine's run folders in between."""
 
     def _print_changes(self, registered: Registered) -> None:
-        from ddsweep.backends.wandb.backend import dealt
+        from ddsweep.backends.wandb.backend import wandb_definition
 
         super()._print_changes(registered)
         backend = cast("WandbBackend", self._backend)
@@ -260,7 +260,7 @@ class WandbSession(Session):
         self._url = backend.url
         self._out.print(f"W&B     {self._url}", soft_wrap=True)
         store = FolderStore(self._job.runs)
-        store.remember(dealt(self._sweep))
+        store.remember(wandb_definition(self._sweep))
         self._local, self._read = store.sweep(self._sweep.full_name), -READ_WANDB
 
     def _read_status(self) -> Status:

@@ -63,13 +63,13 @@ def view_of(store: Store, name: str, runs: Path, width: int) -> tuple[Group, boo
     from rich.console import Group
     from rich.text import Text
 
-    from ddsweep.cli import crew, display
+    from ddsweep.cli import display, sweep_agents
     from ddsweep.launchers.slurm import control
 
     backend = store.sweep(name)
-    progress, agents = backend.status(), crew.of(backend, runs, name)
+    progress, agents = backend.status(), sweep_agents.of(backend, runs, name)
     title = store.load_definition(name).title
-    screen = display.screen(f"{name} · {title}", progress, agents, crew.stopping(backend, agents), width)
+    screen = display.screen(f"{name} · {title}", progress, agents, sweep_agents.stopping(backend, agents), width)
     scheduled = control.joined(control.folder(runs, name), agents)
     return Group(
         screen, *(Text(f"  {line}", no_wrap=True, overflow="ellipsis") for line in scheduled)
@@ -80,7 +80,7 @@ def record(store: Store, name: str, runs: Path) -> dict[str, object]:
     """The status of one sweep as JSON."""
     from dataclasses import asdict
 
-    from ddsweep.cli import crew
+    from ddsweep.cli import sweep_agents
     from ddsweep.launchers.slurm import control
 
     backend = store.sweep(name)
@@ -89,7 +89,7 @@ def record(store: Store, name: str, runs: Path) -> dict[str, object]:
         "name": name,
         "counts": {state.value: count for state, count in progress.counts.items()},
         "cells": [asdict(row) for row in progress.rows],
-        "agents": [asdict(agent) for agent in crew.of(backend, runs, name)],
-        "stopping": crew.stop_asked(backend),
+        "agents": [asdict(agent) for agent in sweep_agents.of(backend, runs, name)],
+        "stopping": sweep_agents.stop_asked(backend),
         "slurm": control.listed(control.folder(runs, name)),
     }

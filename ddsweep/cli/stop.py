@@ -27,16 +27,16 @@ def stop(
     Launching the sweep again resumes it.
     """
     from ddsweep import launches, text
-    from ddsweep.cli import crew, display
+    from ddsweep.cli import display, sweep_agents
 
     full_name = launches.registered_name(name, profile)
     store = launches.reading(runs, storage)
     try:
         backend = store.sweep(full_name)
         status = backend.status()
-        if not crew.ask_to_stop(backend, "now" if now else "drain"):
+        if not sweep_agents.ask_to_stop(backend, "now" if now else "drain"):
             raise UserError(f"{full_name}: W&B controls its agents; stop it on its page, or with: wandb sweep --stop")
-        agents = crew.of(backend, runs, full_name)
+        agents = sweep_agents.of(backend, runs, full_name)
     finally:
         store.close()
     how = "return the running cells to the queue and stop" if now else "finish the running cells and stop"

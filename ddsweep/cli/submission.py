@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Order:
+class Options:
     """The options of a launch on Slurm.
 
     Attributes:
@@ -61,28 +61,28 @@ class Order:
         return self.account.configure(Job(sweep.full_name, self.runs.absolute(), storage, 0))
 
 
-def dry_run(sweep: Sweep, order: Order) -> int:
+def dry_run(sweep: Sweep, options: Options) -> int:
     """Print the sbatch script and submit nothing."""
     from ddsweep.launchers.slurm import SlurmLauncher
 
-    typer.echo(SlurmLauncher(order.job(sweep), order.request(), order.device).script())
+    typer.echo(SlurmLauncher(options.job(sweep), options.request(), options.device).script())
     return 0
 
 
-def launch(sweep: Sweep, order: Order, watch: bool, open_store: OpenStore) -> int:
+def launch(sweep: Sweep, options: Options, watch: bool, open_store: OpenStore) -> int:
     """Register the sweep and submit its agents; return the exit status."""
     from dataclasses import replace
 
     from ddsweep.device import Slot
     from ddsweep.launchers import slurm
 
-    request = order.request()
-    account = order.account.available(lambda line: typer.echo(line, err=True))
-    job = replace(order, account=account).job(sweep)
+    request = options.request()
+    account = options.account.available(lambda line: typer.echo(line, err=True))
+    job = replace(options, account=account).job(sweep)
     for line in slurm.advice(job, request):
         typer.echo(f"note    {line}", err=True)
-    launcher = slurm.SlurmLauncher(job, request, order.device)
-    store, session = open_store(account, sweep.full_name, order.runs, order.storage)
+    launcher = slurm.SlurmLauncher(job, request, options.device)
+    store, session = open_store(account, sweep.full_name, options.runs, options.storage)
     try:
         login_node = Slot("cpu", f"slurm: {request}")  # figures are drawn on the login node
         return session(sweep, store, launcher, job, [login_node]).submit(lambda: instructions(launcher, job), watch)

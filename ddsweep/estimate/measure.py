@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import tempfile
 import time
 from collections.abc import Callable
@@ -30,8 +29,6 @@ from ddsweep.pretrained.spec import Spec
 from ddsweep.trackers.disk import DiskTracker
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from ddsweep.data import Dataset
     from ddsweep.numerics import Numerics
     from ddsweep.recipe import Recipe
@@ -239,7 +236,7 @@ class Distillation:
                     break
         drawn = None
         if slot.images is not None:
-            drawn = pictures.grid(pictures.by_class(some.denormalize(slot.images), recipe.ipc), some.classes)
+            drawn = pictures.grid(pictures.by_class(some.denormalize(slot.images), recipe.ipc), some.classes).png
         self.opening = tracker.opening(drawn).times(len(self.data.classes) / classes)
         return watch.pace
 
@@ -341,23 +338,17 @@ class Beginning(DiskTracker):
         self._start = time.perf_counter() - self._began
         self._watch.start()
 
-    def image(self, name: str, image: Image, step: int) -> None:
+    def image(self, name: str, png: bytes, step: int) -> None:
         """An image; after the first one, the steps start."""
-        super().image(name, image, step)
+        super().image(name, png, step)
         if not self._first:
             self._picture = time.perf_counter() - self._began - self._start
-            self._first = _bytes(image)
+            self._first = len(png)
             self._watch.start()
 
-    def opening(self, later: Image | None) -> Opening:
+    def opening(self, later: bytes | None) -> Opening:
         """What was seen; ``later`` is a picture after some steps, if there is one."""
-        return Opening(self._start, self._picture, self._first, _bytes(later) if later else self._first)
-
-
-def _bytes(picture: Image) -> int:
-    file = io.BytesIO()
-    picture.save(file, "png")
-    return len(file.getvalue())
+        return Opening(self._start, self._picture, self._first, len(later) if later else self._first)
 
 
 def aside(one: Spec, batch: int, folder: Path) -> Spec:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,7 +56,7 @@ class SyntheticSet:
 
     def grid(self, most: int = 10) -> Image:
         """Return a labeled picture with one row per class and at most ``most`` images in it."""
-        return pictures.grid(pictures.by_class(self.pixels, self.ipc, most), self.classes)
+        return pictures.grid(pictures.by_class(self.pixels, self.ipc, most), self.classes).image
 
     def as_image_set(self) -> ImageSet:
         """Return the set as the readers and writers of ``ddsweep.exchange`` take it."""
@@ -73,9 +72,7 @@ class SyntheticSet:
 
     def _repr_png_(self) -> bytes:
         """What a notebook shows."""
-        file = io.BytesIO()
-        self.grid().save(file, "PNG")
-        return file.getvalue()
+        return pictures.grid(pictures.by_class(self.pixels, self.ipc), self.classes).png
 
 
 def read(path: Path, dataset: str | None = None) -> SyntheticSet:

@@ -71,7 +71,7 @@ def job(sweep: str, runs: Path, storage: str, agents: int, in_process: bool = Fa
     return Job(sweep, runs.absolute(), storage, 0 if in_process else max(1, cores() // agents))
 
 
-def launcher(job: Job, slots: Sequence[Slot], in_process: bool = False, beside: bool = False) -> Launcher:
-    """The launcher for this machine; ``beside`` gives its logs names of their own, next to another launcher's."""
-    tag = f"{socket.gethostname()}-{os.getpid()}-" if beside else ""
+def launcher(job: Job, slots: Sequence[Slot], in_process: bool = False, attached: bool = False) -> Launcher:
+    """The launcher for this machine; ``attached`` gives its logs names of their own, next to another launcher's."""
+    tag = f"{socket.gethostname()}-{os.getpid()}-" if attached else ""
     return InlineLauncher(job, slots) if in_process else LocalLauncher(job, slots, tag)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ddsweep.grids import Tiles, read_tiles
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -19,9 +21,8 @@ SHOWN = 48  # pixels at most, on the page, of an image
 ACROSS = 360  # pixels at most, on the page, of a sheet
 CLASSES = 20  # at most, of a dataset with many
 PIXELS = 700_000  # of all embedded images together: at most three bytes each (measured), so about 2.5 MB as text
-GAP, EDGE, ENLARGED, MOST = 2, 6, 48, 10  # as pictures.grid draws: between tiles, around, tile size, tiles of a class
-
-Tiles = list[list["Image"]]
+MOST = 10  # images of a class
+GAP, ENLARGED = 2, 48  # pixels of a sheet: between images; smaller images are enlarged to at most this
 
 
 @dataclass(frozen=True)
@@ -112,15 +113,15 @@ def _taken(material: Material, cells: Cells) -> dict[int, _Run]:
 
 
 def _read(recipe: Recipe, folder: Path) -> _Run | None:
-    last, margin = cut(folder / "synthetic.png", recipe.size, min(MOST, recipe.ipc))
+    last = read_tiles(folder / "synthetic.png")
     if not last:
         return None
     steps = {}
     for path in sorted((folder / "images").glob("synthetic_*.png")):
         number = path.stem.removeprefix("synthetic_")
-        if number.isdecimal() and (tiles := cut(path, recipe.size, min(MOST, recipe.ipc))[0]):
+        if number.isdecimal() and (tiles := read_tiles(path)):
             steps[int(number)] = tiles
-    return _Run(recipe, cut(folder / "real.png", recipe.size, margin=margin)[0], steps | {recipe.iterations: last})
+    return _Run(recipe, read_tiles(folder / "real.png"), steps | {recipe.iterations: last})
 
 
 def _affordable(runs: list[_Run], sheets: int) -> int:
@@ -197,38 +198,3 @@ def _sheet(tiles: Tiles, alt: str, column: int = 0, step: int = 0, across: int =
     shown = max(1, min(SHOWN, across // count))
     uri = "data:image/webp;base64," + base64.b64encode(out.getvalue()).decode()
     return Sheet(uri, count * shown, len(tiles) * shown, alt, column, step)
-
-
-"""A row of images for each class."""
-
-
-def cut(path: Path, size: int, count: int = 0, margin: int = -1) -> tuple[Tiles, int]:
-    """The images of a grid that ``pictures.grid`` drew without heads, as they were; and the width of its captions.
-
-    Args:
-        path: the PNG; where it is missing or no such grid there are no images.
-        size: height and width of an image in pixels.
-        count: images in a row; 0: as many as there are right of ``margin``.
-        margin: the width of the captions, if ``count`` is not known.
-    """
-    from PIL import Image as images
-
-    factor = max(1, ENLARGED // size)
-    cell = size * factor + GAP
-    try:
-        with images.open(path) as opened:
-            grid = opened.convert("RGB")
-    except OSError:
-        return [], margin
-    margin = grid.width - EDGE - count * cell if count else margin
-    count = count or (grid.width - EDGE - margin) // cell
-    rows, rest = divmod(grid.height - 2 * EDGE, cell)
-    if rest or margin < 0 or count < 1:
-        return [], -1
-
-    def tile(left: int, top: int) -> Image:
-        enlarged = grid.crop((left, top, left + size * factor, top + size * factor))
-        return enlarged.resize((size, size), images.Resampling.NEAREST)
-
-    lefts, tops = range(margin, margin + count * cell, cell), range(EDGE, EDGE + rows * cell, cell)
-    return [[tile(left, top) for left in lefts] for top in tops], margin

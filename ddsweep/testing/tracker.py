@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 from PIL import Image
 
 from ddsweep.recipe import make
@@ -13,6 +15,13 @@ RESULT = Result(RECIPE, {"convnet3": [0.5, 0.6]}, {"convnet3": [0.1] * 10}, {"di
 DIVERGED = Result(RECIPE, state="failed", reason="diverged")
 
 
+def png(color: str | tuple[int, int, int] = "black") -> bytes:
+    """A PNG file of one color."""
+    out = io.BytesIO()
+    Image.new("RGB", (6, 6), color).save(out, "PNG")
+    return out.getvalue()
+
+
 def track_trial(tracker: Tracker) -> None:
     """Call a tracker as a complete trial does."""
     tracker.start(RECIPE)
@@ -20,8 +29,8 @@ def track_trial(tracker: Tracker) -> None:
     tracker.rewind(0)
     tracker.progress("distill", 1, 4)
     tracker.log({"loss/match": 1.5}, 1)
-    tracker.image("synthetic", Image.new("RGB", (4, 4)), 0)
-    tracker.image("synthetic", Image.new("RGB", (4, 4), "red"), 4)
+    tracker.image("synthetic", png(), 0)
+    tracker.image("synthetic", png("red"), 4)
     tracker.finish(RESULT)
 
 
@@ -56,17 +65,17 @@ class TrackerContract:
         tracker.rewind(0)
         for step in (1, 2, 3):
             tracker.log({"loss/match": 1.0}, step)
-            tracker.image("synthetic", Image.new("RGB", (4, 4)), step)
+            tracker.image("synthetic", png(), step)
         tracker.abort()
         tracker.start(RECIPE)
         tracker.rewind(2)
         tracker.log({"loss/match": 1.0}, 3)
-        tracker.image("synthetic", Image.new("RGB", (4, 4)), 3)
+        tracker.image("synthetic", png(), 3)
         tracker.finish(RESULT)
 
     def test_a_finished_trial_is_tracked_from_its_files(self, tracker: Tracker) -> None:
         """As when a finished run folder is read instead of computed: no ``rewind``, no ``progress``."""
         tracker.start(RECIPE)
-        tracker.image("real", Image.new("RGB", (4, 4)), 0)
+        tracker.image("real", png(), 0)
         tracker.log({"loss/match": 1.5}, 1)
         tracker.finish(RESULT)

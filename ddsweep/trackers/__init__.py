@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec
 from ddsweep import files
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from ddsweep.recipe import Recipe
     from ddsweep.results.result import Result
 
@@ -46,8 +44,8 @@ class Tracker:
     def log(self, metrics: dict[str, float], step: int) -> None:
         """Scalars at a distillation step; every tracker gets the same names (``loss/match``, …)."""
 
-    def image(self, name: str, image: Image, step: int) -> None:
-        """An image at a distillation step. ``name`` is ``synthetic`` or ``real``."""
+    def image(self, name: str, png: bytes, step: int) -> None:
+        """A grid of images at a distillation step, as a PNG file. ``name`` is ``synthetic`` or ``real``."""
 
     def finish(self, result: Result) -> None:
         """The trial ended with a result, which may be that it diverged."""

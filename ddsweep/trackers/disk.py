@@ -11,8 +11,6 @@ from ddsweep import data, files
 from ddsweep.trackers import Tracker
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from ddsweep.recipe import Recipe
     from ddsweep.results.result import Result
 
@@ -45,11 +43,10 @@ class DiskTracker(Tracker):
         with (self._folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **metrics}) + "\n")
 
-    def image(self, name: str, image: Image, step: int) -> None:
+    def image(self, name: str, png: bytes, step: int) -> None:
         """Write the image of this step, and overwrite the latest image of this name."""
         for path in (self._folder / "images" / f"{name}_{step:06d}.png", self._folder / f"{name}.png"):
-            with files.atomic(path) as temporary:
-                image.save(temporary)
+            files.write_bytes(path, png)
 
     def finish(self, result: Result) -> None:
         """Append the final metrics."""
@@ -87,10 +84,7 @@ def replay(folder: Path, recipe: Recipe, tracker: Tracker) -> None:
 
 
 def _log_image(tracker: Tracker, step: int, name: str, path: Path) -> None:
-    from PIL import Image
-
-    with Image.open(path) as image:
-        tracker.image(name, image, step)
+    tracker.image(name, path.read_bytes(), step)
 
 
 def _step(path: Path) -> int:

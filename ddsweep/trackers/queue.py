@@ -5,12 +5,8 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ddsweep.trackers import Tracker
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 
 class QueueTracker(Tracker):
@@ -23,9 +19,9 @@ class QueueTracker(Tracker):
     def __init__(self, attach: Callable[[Path, str], None]) -> None:
         self._attach = attach
 
-    def image(self, name: str, image: Image, step: int) -> None:
+    def image(self, name: str, png: bytes, step: int) -> None:
         """Attach the image as a PNG file."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"{name}.png"
-            image.save(path)
+            path.write_bytes(png)
             self._attach(path, f"{name}_{step:06d}.png")

@@ -1,7 +1,7 @@
-"""This process and W&B: one open run at a time, online where that works and on the disk where it does not.
+"""W&B runs of this process: one open run at a time, online if possible, otherwise offline on disk.
 
-Every wait has an end. A service that is away, answers with errors or knows no such key costs one line in the log and
-the seconds of ``INIT`` or ``FINISH``; the run goes on in a folder that ``ddsweep sync`` uploads.
+Every wait is bounded. If the service is unreachable, returns errors or rejects the API key, this costs one line in the
+log and at most ``INIT`` or ``FINISH`` seconds; the run continues in a folder that ``ddsweep sync`` uploads.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 PROJECT = "ddsweep"
-INIT = 20.0  # seconds that opening a run may take
-FINISH = 15.0  # seconds for the last uploads of a run; an agent that is asked to leave has 30 in all
-AWAY = 600.0  # seconds for which a service that did not answer is not asked again
+INIT = 20.0  # seconds for opening a run
+FINISH = 15.0  # seconds for the last uploads of a run; an agent that receives SIGTERM has 30 in all
+RETRY = 600.0  # seconds before an unreachable service is asked again
 
 
 @dataclass
-class Open:
-    """A run that is being told.
+class OpenRun:
+    """A run that is being logged.
 
     Attributes:
-        run: the client's.
-        recipe: the cell.
+        run: the client's run.
+        recipe: the recipe of its cell.
         piece: its folder.
-        note: what the folder's note says.
-        lock: says that the folder is being written.
-        known: the last step that an earlier process told; -1: none.
+        note: the note in the folder.
+        lock: held while the folder is being written.
+        logged_before: the last step that an earlier process logged; -1: none.
     """
 
     run: wandb.Run
@@ -49,11 +49,11 @@ class Open:
     piece: Piece
     note: Note
     lock: BaseFileLock
-    known: int = -1
+    logged_before: int = -1
 
     def log(self, values: dict[str, Any], step: int) -> None:
-        """Values at a distillation step, which is W&B's own step too. What is known comes out the same: left out."""
-        if step <= self.known or step < self.note.step:
+        """Log values at a distillation step, which is also W&B's step. Steps that were logged before are skipped."""
+        if step <= self.logged_before or step < self.note.step:
             return
         self.run.log(values, step=step)
         if step > self.note.step:
@@ -66,107 +66,122 @@ class Session:
 
     Args:
         sweep: ``NAME@PROFILE``: the group of the runs.
-        runs: the folder of all runs; the client's files are in its ``wandb``.
+        runs: the folder of all runs; the client writes to its subfolder ``wandb``.
         project: W&B project; empty: ``ddsweep``.
         entity: its owner; empty: the account's default.
     """
 
     def __init__(self, sweep: str, runs: Path, project: str, entity: str) -> None:
         self._sweep, self._runs, self._project, self._entity = sweep, runs, project or PROJECT, entity
-        self._ask_again = 0.0
+        self._offline_until = 0.0
 
     def id(self, recipe: Recipe) -> str:
-        """The run's id: the one that W&B's agent gave, or one that only the sweep and the recipe determine."""
-        given = os.environ.get("WANDB_RUN_ID")
-        if given and os.environ.get("WANDB_SWEEP_ID"):
-            return given
+        """The run's id: assigned by W&B's agent, or determined by the sweep and the recipe alone."""
+        assigned = os.environ.get("WANDB_RUN_ID")
+        if assigned and os.environ.get("WANDB_SWEEP_ID"):
+            return assigned
         digest = hashlib.blake2b(self._sweep.encode(), digest_size=3).hexdigest()
         return f"{recipe.key()}-{digest}"
 
-    def open(self, recipe: Recipe, offline: bool = False) -> Open | None:
-        """Begin the run of a cell, or go on with it. None where W&B is switched off (``WANDB_MODE=disabled``).
+    def open(self, recipe: Recipe, offline: bool = False) -> OpenRun | None:
+        """Start or resume the run of a cell. None if W&B is disabled (``WANDB_MODE=disabled``).
 
-        A run that has pieces on the disk which were never online goes on there, so that its steps arrive in order.
+        A run with offline pieces that are not uploaded resumes offline, so that its steps are uploaded in order.
         """
-        earlier = [one for one in wandb_offline.all_of(self._runs, self.id(recipe)) if one.offline and not one.synced]
-        if offline or earlier or time.monotonic() < self._ask_again:
+        pieces = wandb_offline.all_of(self._runs, self.id(recipe))
+        earlier = [piece for piece in pieces if piece.offline and not piece.synced]
+        if offline or earlier or time.monotonic() < self._offline_until:
             run = self._init(recipe, "offline")
         else:
             try:
                 run = self._init(recipe, None)
             except Exception as error:
-                self.away(error)
+                self.go_offline(error)
                 run = self._init(recipe, "offline")
         if run.disabled:
             return None
         piece = Piece(Path(run.settings.sync_dir))
-        told = max((one.note.step for one in earlier), default=-1) if run.offline else run.starting_step - 1
-        note = Note(self._sweep, recipe.title(), recipe.key(), time.time(), told)
+        logged = max((piece.note.step for piece in earlier), default=-1) if run.offline else run.starting_step - 1
+        note = Note(self._sweep, recipe.title(), recipe.key(), time.time(), logged)
         try:
             lock = piece.lock()
             piece.write(note)
         except Exception:
             run.finish(exit_code=1)
             raise
-        return Open(run, recipe, piece, note, lock, told)
+        return OpenRun(run, recipe, piece, note, lock, logged)
 
-    def close(self, told: Open, exit_code: int) -> None:
-        """End the run; what the service has not confirmed waits for ``ddsweep sync``."""
+    def close(self, opened: OpenRun, exit_code: int) -> None:
+        """End the run; if the service does not confirm the end, the run waits for ``ddsweep sync``."""
+        run = opened.run
         try:
-            told.run.finish(exit_code=exit_code)
-            if not told.run.offline and _confirmed(told.run):
-                for piece in wandb_offline.all_of(self._runs, told.run.id):
-                    piece.mark_synced()  # an earlier one that was killed was gone on with from what the service had
-            elif not told.run.offline:
-                self.away(ConnectionError("did not confirm the end of the run"))
+            run.finish(exit_code=exit_code)
+            if not run.offline and _confirmed(run):
+                for piece in wandb_offline.all_of(self._runs, run.id):
+                    piece.mark_synced()  # the run resumed from what the service had of an earlier, killed piece
+            elif not run.offline:
+                self.go_offline(ConnectionError("the service did not confirm the end of the run"))
         except TimeoutError:
-            self.away(TimeoutError(f"did not take everything within {FINISH:g} s"))
+            self.go_offline(TimeoutError(f"the upload did not finish within {FINISH:g} s"))
         finally:
-            told.lock.release()
+            opened.lock.release()
 
-    def offline(self, told: Open, error: Exception) -> Open | None:
-        """Go on with an online run on the disk. Raises the error itself when it is there already."""
+    def continue_offline(self, opened: OpenRun, error: Exception) -> OpenRun | None:
+        """Continue an online run offline. Raises ``error`` if it is offline already."""
         with contextlib.suppress(Exception):
-            told.run.finish(exit_code=1)
-        told.lock.release()
-        if told.run.offline:
+            opened.run.finish(exit_code=1)
+        opened.lock.release()
+        if opened.run.offline:
             raise error
-        self.away(error)
-        following = self.open(told.recipe, offline=True)
-        if following is not None:
-            following.known = max(following.known, told.note.step - 1)  # the last step may have been told in part
-        return following
+        self.go_offline(error)
+        successor = self.open(opened.recipe, offline=True)
+        if successor is not None:  # the last step may have been logged in part
+            successor.logged_before = max(successor.logged_before, opened.note.step - 1)
+        return successor
 
-    def away(self, error: Exception) -> None:
-        """The service does not serve: say so once, and do not ask again for a while."""
+    def go_offline(self, error: Exception) -> None:
+        """Log why the service cannot be used, and do not ask it again for ``RETRY`` seconds."""
         import wandb
 
         never = isinstance(error, wandb.errors.UsageError)
-        self._ask_again = float("inf") if never else time.monotonic() + AWAY
-        where = wandb_offline.folder(self._runs)
-        logger.warning(
-            "W&B: %s. Runs are kept in %s; upload them with: ddsweep sync", wandb_service.first_line(error), where
-        )
-        wandb.teardown()  # else the client still holds the id of a run that could not be opened
+        self._offline_until = float("inf") if never else time.monotonic() + RETRY
+        reason, folder = wandb_service.first_line(error), wandb_offline.folder(self._runs)
+        logger.warning("W&B: %s. Runs are recorded in %s; upload them with: ddsweep sync", reason, folder)
+        wandb.teardown()  # otherwise the client keeps the id of a run that could not be opened
 
     def _init(self, recipe: Recipe, mode: Literal["offline"] | None) -> wandb.Run:
         import wandb
 
-        os.environ.setdefault("WANDB_DATA_DIR", str(wandb_offline.folder(self._runs) / "data"))  # until they are synced
+        staging = wandb_offline.folder(self._runs) / "data"  # the client keeps artifacts here until they are uploaded
+        os.environ.setdefault("WANDB_DATA_DIR", str(staging))
         wandb.setup(wandb.Settings(silent=True))  # a silent client never prompts for a key
         settings = wandb.Settings(
-            silent=True, console="off", disable_git=True, disable_code=True, init_timeout=INIT, finish_timeout=FINISH,
+            silent=True,
+            console="off",
+            disable_git=True,
+            disable_code=True,
+            init_timeout=INIT,
+            finish_timeout=FINISH,
             finish_timeout_raises=True,
-        )  # fmt: skip
+        )
         return wandb.init(
-            project=self._project, entity=self._entity or None, id=self.id(recipe), resume="allow",
-            name=recipe.title(), group=self._sweep, job_type="trial", tags=tags(recipe), config=recipe.model_dump(),
-            dir=self._runs, mode=mode, settings=settings,
-        )  # fmt: skip
+            project=self._project,
+            entity=self._entity or None,
+            id=self.id(recipe),
+            resume="allow",
+            name=recipe.title(),
+            group=self._sweep,
+            job_type="trial",
+            tags=tags(recipe),
+            config=recipe.model_dump(),
+            dir=self._runs,
+            mode=mode,
+            settings=settings,
+        )
 
 
 def tags(recipe: Recipe) -> list[str]:
-    """What a person filters by; W&B takes 64 characters of each."""
+    """The tags for filtering runs; W&B allows 64 characters each."""
     guided = (
         [recipe.regularizer, *(f"ptm {arch}" for arch in recipe.ptm_arch_list)]
         if recipe.ptm_arch_list
@@ -184,20 +199,20 @@ query RunStoppedStatus($entity: String, $project: String, $name: String!) {
 
 
 def stopped(run: wandb.Run) -> bool:
-    """Whether W&B wants a run to stop: by a person, or by ``early_terminate``. False if it cannot be asked."""
+    """Whether W&B has stopped a run (a user, or ``early_terminate``); False if the service cannot be asked."""
     import wandb
 
-    asked = {"entity": run.entity, "project": run.project, "name": run.id}
+    variables = {"entity": run.entity, "project": run.project, "name": run.id}
     try:
-        found: Any = wandb.Api(timeout=int(wandb_service.PROBE))._service_api.execute_graphql(STOPPED, asked)
-        return bool(found["project"]["run"]["stopped"])
+        response: Any = wandb.Api(timeout=int(wandb_service.PROBE))._service_api.execute_graphql(STOPPED, variables)
+        return bool(response["project"]["run"]["stopped"])
     except Exception as error:
-        logger.warning("W&B: cannot be asked whether it stopped the run: %s", wandb_service.first_line(error))
+        logger.warning("W&B: cannot check whether the run was stopped: %s", wandb_service.first_line(error))
         return False
 
 
 def _confirmed(run: wandb.Run) -> bool:
-    """Whether the service knows that the run has ended: the client drops what is refused without a word."""
+    """Whether the service knows that the run has ended: the client silently drops what the service refuses."""
     import wandb
 
     try:

@@ -119,7 +119,7 @@ class Service(Told):
 def dealt(monkeypatch: pytest.MonkeyPatch, outcome: Trial, stops: bool = False) -> tuple[int, Service, FolderStore]:
     """A point that W&B has drawn, run by ``ddsweep trial``."""
     one, told, folder = searched(early_terminate=EARLY), Service(stops), FolderStore(Path("runs"))
-    folder.remember(backend.dealt(one))
+    folder.remember(backend.wandb_definition(one))
     replaced(monkeypatch, outcome)
     recipe = one.recipe({"alpha": 12.34})
     code = wandb_trial.main(recipe, TrialPlacement(one.full_name, Path("runs"), "cpu"), cast("Any", told))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from typing import Any
 
@@ -38,6 +40,28 @@ def test_an_agent_is_listed_while_it_works_and_hears_that_it_should_stop(backend
         until(lambda: shutdown.draining)
         assert not shutdown.now, "the cell in hand may be finished"
     assert backend.agents() == []
+
+
+@pytest.mark.parametrize(
+    ("modes", "requested", "signals"),
+    [
+        (["", ""], (False, False), 0),
+        (["drain", "drain"], (False, True), 0),
+        (["now", "now", "now"], (True, False), 1),
+        (["drain", "now", ""], (True, True), 1),
+    ],
+)
+def test_a_request_to_stop_now_interrupts_once(
+    monkeypatch: pytest.MonkeyPatch, modes: list[str], requested: tuple[bool, bool], signals: int
+) -> None:
+    """The storage repeats the request with every report, as long as the agent saves its state."""
+    sent: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "kill", lambda *words: sent.append(words))
+    shutdown = Shutdown()
+    for mode in modes:
+        shutdown.request(mode)
+    assert (shutdown.now, shutdown.draining) == requested
+    assert sent == [(os.getpid(), signal.SIGTERM)] * signals
 
 
 def test_a_storage_that_is_away_costs_nothing(backend: MemoryBackend, monkeypatch: pytest.MonkeyPatch) -> None:

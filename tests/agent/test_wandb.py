@@ -26,10 +26,10 @@ from tests.test_processes import gone
 TRIAL = """
 import json, os, pathlib, sys, time
 from ddsweep import processes
-from ddsweep.agent.wandb_trial import Record
+from ddsweep.agent.wandb_trial import TrialRecord
 processes.end_with(os.getppid())
-record = Record(pathlib.Path(os.environ["DDSWEEP_FAILURES"]))
-record.begin(sys.argv[1])
+record = TrialRecord(pathlib.Path(os.environ["DDSWEEP_FAILURES"]))
+record.start(sys.argv[1])
 names = ("DDSWEEP_DEVICE", "DDSWEEP_DEVICE_LABEL", "OMP_NUM_THREADS", "WANDB_RUN_ID", "WANDB_DIR")
 told = {name: os.environ.get(name) for name in names}
 line = json.dumps({"pid": os.getpid(), "agent": os.getppid(), "point": json.loads(sys.argv[1]), **told})

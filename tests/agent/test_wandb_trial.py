@@ -17,7 +17,7 @@ import torch
 from ddsweep import files, sweep, trial
 from ddsweep.agent import shutdown, wandb_trial
 from ddsweep.agent.failures import ConsecutiveFailures
-from ddsweep.agent.wandb_trial import Record, TrialPlacement
+from ddsweep.agent.wandb_trial import TrialPlacement, TrialRecord
 from ddsweep.backends import Definition
 from ddsweep.backends.local import FolderStore
 from ddsweep.checkpoints import Checkpoints, Interrupted
@@ -184,24 +184,34 @@ def test_nobody_s_trial_leaves_nothing_beside_the_runs(monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("story", "bad"),
     [
-        ("", False), ("begin", False), ("fail fail", False), ("fail fail fail", True), ("fail fail begin", False),
-        ("begin begin begin", False), ("begin begin begin begin", True), ("fail fail begin leave", False),
-        ("fail begin fail end fail begin", False), ("fail fail end fail", False), ("fail fail begin leave fail", True),
+        ("", False),
+        ("start", False),
+        ("fail fail", False),
+        ("fail fail fail", True),
+        ("fail fail start", False),
+        ("start start start", False),
+        ("start start start start", True),
+        ("fail fail start discard", False),
+        ("fail start fail end fail start", False),
+        ("fail fail end fail", False),
+        ("fail fail start discard fail", True),
     ],
-)  # fmt: skip
-def test_a_slot_is_bad_when_three_in_a_row_failed_or_died(story: str, bad: bool) -> None:
-    """Each event in a process of its own; a trial that fails has begun before."""
+)
+def test_a_device_is_bad_if_three_trials_in_a_row_failed_or_were_killed(story: str, bad: bool) -> None:
+    """Each event in a process of its own; a trial that fails has started before."""
     cell = 0
     for event in story.split():
-        if event in ("begin", "fail"):
+        if event in ("start", "fail"):
             cell += 1
-            Record(FAILURES).begin(str(cell))
-        if event in ("fail", "leave", "end"):
-            getattr(Record(FAILURES), event)(*{"fail": (str(cell), "why"), "leave": (str(cell),), "end": ()}[event])
-    assert Record(FAILURES).limit_reached is bad
+            TrialRecord(FAILURES).start(str(cell))
+        if event in ("fail", "discard", "end"):
+            getattr(TrialRecord(FAILURES), event)(
+                *{"fail": (str(cell), "why"), "discard": (str(cell),), "end": ()}[event]
+            )
+    assert TrialRecord(FAILURES).limit_reached is bad
 
 
-def test_a_sweep_that_is_known_here_names_the_epochs_to_keep(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sweep_that_is_available_here_determines_the_epochs_to_keep(monkeypatch: pytest.MonkeyPatch) -> None:
     kept: list[Any] = []
 
     def run(*given: Any, **more: Any) -> Result:

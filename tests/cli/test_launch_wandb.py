@@ -182,7 +182,7 @@ def test_a_cell_whose_processes_were_killed_is_run_by_the_next_launch(
     first = computed()
     code, output = launch("--set=alpha=0,1", "--set=iterations=400").end()
     assert code == 0, output
-    assert "with 1 cell left, it goes on as" in output
+    assert "with 1 cell left, it continues as" in output
     assert computed().items() > first.items()
 
 

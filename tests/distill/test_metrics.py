@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from PIL.Image import Image
 
 from ddsweep.distill import metrics
 from ddsweep.distill.metrics import Diverged, MetricsLog
@@ -26,7 +25,7 @@ class Recorder(Tracker):
     def log(self, metrics: dict[str, float], step: int) -> None:
         self.metrics[step] = metrics
 
-    def image(self, name: str, image: Image, step: int) -> None:
+    def image(self, name: str, png: bytes, step: int) -> None:
         self.images.append(step)
 
 

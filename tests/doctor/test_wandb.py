@@ -21,7 +21,7 @@ PLACE = Place(Path("runs"), "", Path("cache"))
         (Account(login="~/.netrc"), State.OK, "logged in (~/.netrc)"),
         (Account(mode="offline"), State.OK, "WANDB_MODE is offline"),
         (Account(mode="offline", login="~/.netrc"), State.WARNING, "WANDB_MODE is offline"),
-        (Account(login="~/.netrc", problem="wandb: https://x cannot be reached"), State.WARNING, "cannot be reached"),
+        (Account(login="~/.netrc", problem="wandb: cannot reach https://x"), State.WARNING, "cannot reach https://x"),
     ],
 )
 def test_login(facts: Account, state: State, words: str) -> None:

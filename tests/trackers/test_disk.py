@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ddsweep.testing.tracker import RECIPE, track_trial
+from ddsweep.testing.tracker import RECIPE, png, track_trial
 from ddsweep.trackers.disk import DiskTracker
 
 
@@ -33,7 +33,7 @@ def test_the_disk_resumes_after_the_given_step(tmp_path: Path) -> None:
     track_trial(tracker)
     for step in (2, 3):
         tracker.log({"loss/match": float(step)}, step)
-        tracker.image("synthetic", Image.new("RGB", (4, 4)), step)
+        tracker.image("synthetic", png(), step)
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"step": 2, "loss/ma')
     tracker.start(RECIPE)

@@ -19,6 +19,7 @@ from ddsweep.backends.wandb.rows import Book
 from ddsweep.pretrained import spec
 from ddsweep.recipe import Recipe, make
 from ddsweep.results.result import Result
+from ddsweep.testing.tracker import png
 from ddsweep.trackers import Tracker, choice, wandb_offline, wandb_run, wandb_service
 from ddsweep.trackers.wandb import WandbTracker
 from tests.standin import KEY, Standin
@@ -62,11 +63,11 @@ def recipe_of(config: Mapping[str, Any]) -> Recipe | None:
 def begin(one: Tracker, recipe: Recipe = RECIPE, steps: range = range(1, 5)) -> None:
     """A distillation up to the last of ``steps``, as the loop tells it."""
     one.start(recipe)
-    one.image("real", Image.new("RGB", (6, 6), "green"), 0)
-    one.image("synthetic", Image.new("RGB", (6, 6)), 0)
+    one.image("real", png("green"), 0)
+    one.image("synthetic", png(), 0)
     for step in steps:
         one.log({"loss/match": 8.0 / step, "loss/regularizer": 2.5, "steps_per_second": 3.0}, step)
-        one.image("synthetic", Image.new("RGB", (6, 6), (step, 0, 0)), step)
+        one.image("synthetic", png((step, 0, 0)), step)
 
 
 def result_of(recipe: Recipe = RECIPE) -> Result:

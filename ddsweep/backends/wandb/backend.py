@@ -1,11 +1,11 @@
-"""A sweep whose points W&B deals to its own agents: what is registered there, and how far it is.
+"""Sweeps whose points W&B assigns to its own agents: registration and status.
 
-NAME@PROFILE is the name of a sweep of the project; its configuration holds the definition, so any machine reads it.
-W&B never repeats a point of a grid and cannot change a grid that has begun. So launching again continues the sweep
-while it is open (pending, running, paused) and has points to deal. Where the cells have changed, or W&B will deal none
-of those that are left (all failed, or the sweep was stopped or cancelled), a new one of the same name is registered,
-with the cells that are neither complete nor running, and the open one is stopped. All sweeps of a name count together:
-a cell that one of them completed is complete.
+NAME@PROFILE is the name of a sweep of the project; its configuration contains the definition, so that any machine can
+read it. W&B never repeats a point of a grid and cannot change a grid that has started. Launching again therefore
+continues the sweep as long as it is open (pending, running, paused) and has points left. If the cells have changed, or
+W&B will assign none of the remaining ones (all failed, or the sweep was stopped or canceled), a new sweep of the same
+name is registered with the cells that are neither complete nor running, and the open one is stopped. All sweeps of a
+name form a *family* and count together: a cell that one of them completed is complete.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ddsweep import text
 from ddsweep.backends import Definition, Point, Registered, Row, State, Status
 from ddsweep.backends.wandb.client import Registration, Service
 from ddsweep.backends.wandb.rows import Book
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 OPEN = ("PENDING", "RUNNING", "PAUSED")
-VERSIONS = "the cells: another version of ddsweep registered them, and they are other experiments now"
-BASELINE = "W&B draws from the ranges only; the baseline is run with: ddsweep run {reference} {choices}"
+VERSIONS = "cells: registered by another version of ddsweep, whose recipes differ"
+BASELINE = "W&B samples from the ranges only; run the baseline with: ddsweep run {reference} {choices}"
 
 
 class WandbStore:
@@ -45,7 +46,7 @@ class WandbStore:
         self._plans: dict[str, Sweep | None] = {}
 
     def available(self) -> str:
-        """Why W&B cannot be used right now (not logged in, offline, unreachable), in one line; empty if it can."""
+        """Why W&B is unavailable (not logged in, offline, unreachable), in one line; empty if it is available."""
         return self.service.available()
 
     def names(self) -> list[str]:
@@ -53,49 +54,49 @@ class WandbStore:
         return sorted(self._all())
 
     def load_definition(self, name: str) -> Definition:
-        """A registered sweep. Raises UserError, naming the sweeps there are, when it is not registered."""
-        return dealt(self.family(name)[0].plan)
+        """A registered sweep. Raises UserError, with the names of all registered sweeps, if it is not registered."""
+        return wandb_definition(self.family(name)[0].plan)
 
     def sweep(self, name: str) -> WandbBackend:
-        """One sweep, registered or about to be."""
+        """One sweep, whether or not it is registered yet."""
         return WandbBackend(self, name)
 
     def kept(self, keys: Collection[str]) -> set[str]:
-        """None: results of W&B's trials lie in the runs folders of the machines that ran them."""
+        """Always empty: results of W&B trials are in the runs folders of the machines that ran them."""
         return set()
 
     def load(self, key: str) -> dict[str, bytes]:
-        """Nothing, see ``kept``."""
+        """Always empty, see ``kept``."""
         return {}
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """There is nothing to close."""
 
     def family(self, name: str) -> list[Member]:
         """The sweeps of a name, newest first, at least one.
 
         Raises:
-            UserError: there is none; the line names those there are.
+            UserError: no sweep has this name; the message lists the registered names.
         """
-        found = self._all()
-        if name not in found:
-            raise UserError(f"no registered sweep {name!r}; {closest(name, found)}")
-        return found[name]
+        families = self._all()
+        if name not in families:
+            raise UserError(f"no registered sweep {name!r}; {closest(name, families)}")
+        return families[name]
 
     def relatives(self, name: str) -> list[Member]:
-        """The sweeps of a name, newest first; maybe none."""
+        """The sweeps of a name, newest first; may be empty."""
         return self._all().get(name, [])
 
     def _all(self) -> dict[str, list[Member]]:
-        found: dict[str, list[Member]] = defaultdict(list)
+        families: dict[str, list[Member]] = defaultdict(list)
         for registration in self.service.sweeps():
             plan = self._plan(registration)
             if plan is not None:
-                found[plan.full_name].append(Member(registration, plan))
-        return found
+                families[plan.full_name].append(Member(registration, plan))
+        return families
 
     def _plan(self, registration: Registration) -> Sweep | None:
-        """What a W&B sweep was made from, if ddsweep, and this version of it, made it; W&B never changes it."""
+        """The sweep that a W&B sweep was registered from; None if not by this version of ddsweep. It never changes."""
         if registration.id not in self._plans:
             try:
                 self._plans[registration.id] = configurations.restore(registration.config)
@@ -107,19 +108,19 @@ class WandbStore:
 
 @dataclass(frozen=True)
 class Member:
-    """One W&B sweep of a name, and what it was made from."""
+    """One W&B sweep of a family, and the sweep that it was registered from."""
 
     registration: Registration
     plan: Sweep
 
     @property
     def points(self) -> list[Point]:
-        """Every cell of the sweep, also where W&B has only those that were left."""
+        """Every cell of the sweep, even if only the remaining ones are registered on W&B."""
         return Definition.of(self.plan).points
 
     @property
     def open(self) -> bool:
-        """Whether W&B deals its points, now or when somebody resumes it."""
+        """Whether W&B assigns its points, now or after it is resumed."""
         return self.registration.state in OPEN
 
 
@@ -135,7 +136,7 @@ class WandbBackend:
 
     @property
     def path(self) -> str:
-        """``ENTITY/PROJECT/ID``: what ``wandb agent`` is given."""
+        """``ENTITY/PROJECT/ID``, the argument of ``wandb agent``."""
         return f"{self._service.path}/{self._current.id}"
 
     @property
@@ -144,15 +145,15 @@ class WandbBackend:
         return self._service.url(self._current.id)
 
     def changes(self) -> list[str]:
-        """What the last ``register`` found changed, a line per parameter: ``alpha: 0, 1, 10 → 0, 1, 100``."""
+        """The changes that the last ``register`` found, a line per parameter: ``alpha: 0, 1, 10 → 0, 1, 100``."""
         return self._changes
 
     def notices(self) -> list[str]:
-        """What the last ``register`` has to say beyond its counts: the sweep is paused, or had ended."""
+        """Messages of the last ``register`` beyond its counts: the sweep is paused, or was replaced."""
         return self._notices
 
     def register(self, definition: Definition) -> Registered:
-        """Find the sweep, or register it, or register what is left of it; see the module."""
+        """Find the sweep, register it, or register its remaining cells; see the module."""
         plan = Sweep.from_definition(definition.definition)
         family = self._store.relatives(self.name)
         self._changes, self._notices = [], []
@@ -164,38 +165,38 @@ class WandbBackend:
         newest = family[0]
         before, after = ({point.key: point for point in points} for points in (newest.points, definition.points))
         rows = self._rows((before | after).values(), family)
-        left = {key for key in after if rows[key].state in (State.WAITING, State.FAILED)}
+        remaining = {key for key in after if rows[key].state in (State.WAITING, State.FAILED)}
         if before.keys() != after.keys():
             self._changes = configurations.changes(newest.plan, plan) or [VERSIONS]
-        dealt = bool(left) and all(rows[key].state is State.FAILED for key in left)
-        if self._changes or dealt or (left and not newest.open):
-            self._replace(newest, plan, left)
+        exhausted = bool(remaining) and all(rows[key].state is State.FAILED for key in remaining)
+        if self._changes or exhausted or (remaining and not newest.open):
+            self._replace(newest, plan, remaining)
         elif newest.registration.state == "PAUSED":
             resume = f"wandb sweep --resume {self._service.path}/{newest.registration.id}"
-            self._notices.append(f"paused on W&B: agents wait until it is resumed ({resume})")
+            self._notices.append(f"paused on W&B: agents wait until you resume it ({resume})")
         withdrawn = sum(rows[key].state is State.WAITING for key in before.keys() - after.keys())
         return Registered(len(after.keys() - before.keys()), len(after.keys() & before.keys()), withdrawn)
 
     def status(self) -> Status:
-        """Every point and how it fares.
+        """The status of every point.
 
-        Once it was read, a W&B that cannot be reached for a while costs nothing but a warning: what was last known is
-        returned, since trials go on without it.
+        If W&B becomes unreachable after the first read, this logs a warning and returns the last known status, since
+        trials continue without W&B.
         """
         try:
             family = self._store.family(self.name)
             if family[0].plan.search:
-                self._last = self._searched(same(family)).status
+                self._last = self._search_runs(same_search(family)).status
                 return self._last
             self._last = Status(self.name, [*self._rows(family[0].points, family).values()])
         except UserError as error:
             if self._last is None:
                 raise
-            logger.warning("%s; this is what was known before", error)
+            logger.warning("%s; showing the last known status", error)
         return self._last
 
     def drained(self) -> bool:
-        """Whether every point is complete or given up."""
+        """Whether every point is complete or has failed for good."""
         return self.status().drained
 
     @property
@@ -203,7 +204,7 @@ class WandbBackend:
         return self._store.family(self.name)[0].registration
 
     def _register_search(self, plan: Sweep, family: list[Member]) -> Registered:
-        """Find the search, or register it, or register as many points as are left of it."""
+        """Find the search, register it, or register its remaining number of points."""
         assert plan.search is not None
         self._notices += filter(None, [advice(plan)])
         if not family:
@@ -214,67 +215,66 @@ class WandbBackend:
         if self._changes:
             self._replace(newest, plan, plan.search.run_cap)
             return Registered(plan.search.run_cap, 0, 0)
-        known = self._searched(same(family))
-        left = replace(known, cap=plan.search.run_cap).left
-        if left and (newest.plan.search != plan.search or not newest.open):
-            self._replace(newest, plan, left)
+        known = self._search_runs(same_search(family))
+        remaining = replace(known, cap=plan.search.run_cap).remaining
+        if remaining and (newest.plan.search != plan.search or not newest.open):
+            self._replace(newest, plan, remaining)
         return Registered(max(0, plan.search.run_cap - known.cap), len(known.rows), 0)
 
-    def _searched(self, family: list[Member]) -> Count:
+    def _search_runs(self, family: list[Member]) -> SearchRuns:
         trials = self._service.trials(member.registration.id for member in family)
-        return Count.of(self.name, family, trials, self._book)
+        return SearchRuns.of(self.name, family, trials, self._book)
 
-    def _replace(self, old: Member, plan: Sweep, left: set[str] | int) -> None:
-        """Register what is left; where nothing is, the whole, so that the new definition can be read."""
+    def _replace(self, old: Member, plan: Sweep, remaining: set[str] | int) -> None:
+        """Register the remaining cells; if none remain, all, so that the new definition can be read."""
         if old.open:
             self._service.stop(old.registration)
-        new = self._create(plan, left or None)
+        new = self._create(plan, remaining or None)
         ended = "stopped" if old.open else old.registration.state.lower()
-        number = left if isinstance(left, int) else len(left)
-        count = f"{number} cell{'s' * (number != 1)} left" if left else "no cell left to run"
-        self._notices.append(f"W&B sweep {old.registration.id} is {ended}; with {count}, it goes on as {new}")
+        number = remaining if isinstance(remaining, int) else len(remaining)
+        count = f"{text.plural(number, 'cell')} left" if number else "no cell left to run"
+        self._notices.append(f"W&B sweep {old.registration.id} is {ended}; with {count}, it continues as {new}")
 
-    def _create(self, plan: Sweep, left: set[str] | int | None = None) -> str:
-        keys, run_cap = (None, left) if isinstance(left, int) else (left, None)
+    def _create(self, plan: Sweep, remaining: set[str] | int | None = None) -> str:
+        keys, run_cap = (None, remaining) if isinstance(remaining, int) else (remaining, None)
         return self._service.create(configurations.text(configurations.configuration(plan, keys, run_cap)))
 
     def _rows(self, points: Iterable[Point], family: list[Member]) -> dict[str, Row]:
-        """How points fare, by the recipe's key."""
+        """The rows of points, by the key of the recipe."""
         trials = self._service.trials(member.registration.id for member in family)
         return self._book.rows(points, trials, family[0].registration.id)
 
 
-def dealt(sweep: Sweep) -> Definition:
-    """A search as W&B has it: without the baselines, which lie in none of its ranges."""
+def wandb_definition(sweep: Sweep) -> Definition:
+    """The definition as W&B has it: a search without its baselines, which are outside its ranges."""
     whole = Definition.of(sweep)
     if sweep.search is None:
         return whole
     baselines = {cell.key for cell in sweep.cells if sweep.is_baseline(cell.recipe)}
-    return replace(
-        whole, points=[one for one in whole.points if one.key not in baselines], cap=sweep.search.run_cap
-    )  # fmt: skip
+    points = [point for point in whole.points if point.key not in baselines]
+    return replace(whole, points=points, cap=sweep.search.run_cap)
 
 
 def advice(sweep: Sweep) -> str:
-    """How the baseline is run; empty where there is none."""
+    """How to run the baseline; empty if the sweep has none."""
     choices = " ".join(f"{name}={value}" for name, value in sweep.baseline.items())
     return BASELINE.format(reference=sweep.full_name, choices=choices) if choices else ""
 
 
-def same(family: Sequence[Member]) -> list[Member]:
-    """The members, newest first, that search as the newest does."""
+def same_search(family: Sequence[Member]) -> list[Member]:
+    """The members, newest first, whose search is that of the newest."""
     newest = family[0].plan
-    return [one for one in family if not configurations.changes(one.plan, newest)]
+    return [member for member in family if not configurations.changes(member.plan, newest)]
 
 
 @dataclass(frozen=True)
-class Count:
-    """What of a search there is on W&B.
+class SearchRuns:
+    """The points of a search on W&B.
 
     Attributes:
         name: the sweep.
-        rows: of the points that were dealt.
-        cap: how many points it has.
+        rows: the rows of the points that W&B has sampled.
+        cap: how many points the search has in total.
     """
 
     name: str
@@ -282,31 +282,31 @@ class Count:
     cap: int
 
     @classmethod
-    def of(cls, name: str, family: Sequence[Member], trials: Iterable[Trial], book: Book) -> Count:
-        """Read the runs of a family of searches; ``same``."""
-        plan, found = family[0].plan, list(trials)
+    def of(cls, name: str, family: Sequence[Member], trials: Iterable[Trial], book: Book) -> SearchRuns:
+        """Read the runs of a family of searches, see ``same_search``."""
+        plan, runs = family[0].plan, list(trials)
         assert plan.search is not None
-        points = points_of(plan, found, book)
-        rows = book.rows(points, found, family[0].registration.id)
+        points = points_of(plan, runs, book)
+        rows = book.rows(points, runs, family[0].registration.id)
         return cls(name, list(rows.values()), plan.search.run_cap)
 
     @property
-    def left(self) -> int:
-        """Points that neither have a result nor run."""
+    def remaining(self) -> int:
+        """Number of points that neither have a result nor are running."""
         return max(0, self.cap - sum(row.state in (State.COMPLETE, State.PRUNED, State.RUNNING) for row in self.rows))
 
     @property
     def status(self) -> Status:
-        """How far it is."""
+        """The status of the search."""
         return Status(self.name, self.rows, max(0, self.cap - len(self.rows)))
 
 
 def points_of(plan: Sweep, trials: Iterable[Trial], book: Book) -> list[Point]:
-    """The points of runs, in the order in which they were dealt."""
-    found: dict[str, Point] = {}
+    """The points of runs, in the order in which W&B sampled them."""
+    points: dict[str, Point] = {}
     for trial in trials:
         recipe = book.recipe(trial)
         if recipe is not None and not plan.is_baseline(recipe):
             params = {name: getattr(recipe, name) for name in plan.swept}
-            found.setdefault(recipe.key(), Point(recipe.key(), params, recipe.key(), recipe.title()))
-    return list(found.values())
+            points.setdefault(recipe.key(), Point(recipe.key(), params, recipe.key(), recipe.title()))
+    return list(points.values())

@@ -1,7 +1,7 @@
-"""The W&B service as the backend needs it: sweeps and runs of one project, and one line for whatever goes wrong.
+"""A client of the W&B service for the backend: sweeps and runs of one project, and one-line errors.
 
-Nothing is printed and nothing asks at the terminal; a key never appears in what is said. Whether the server is there is
-asked first; requests end after ``PATIENCE``, however long W&B's client would go on trying.
+Nothing is printed, nothing prompts at the terminal, and no message contains an API key. The server is probed first, and
+requests end after ``TIMEOUT`` seconds, however long W&B's client would retry.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import Any
 from ddsweep.errors import UserError
 from ddsweep.trackers import wandb_service
 
-PATIENCE = 5  # seconds; W&B's client takes whole ones
-SETTLE = 0.2  # seconds; W&B's client hangs for good if its process ends within moments of a request that was given up
+TIMEOUT = 5  # seconds; W&B's client requires an integer
+SETTLE = 0.2  # seconds; W&B's client hangs forever if its process exits right after a request that timed out
 PAGE = 100
 DEFAULT_PROJECT = "ddsweep"
 
-# wandb.Api lists sweeps with one request more for each of them; here is one for all
+# wandb.Api needs one more request per sweep to list them; this query lists all at once
 LISTING = """
 query GetSweeps($entity: String!, $project: String!, $cursor: String, $perPage: Int) {
   project(name: $project, entityName: $entity) {
@@ -32,7 +32,7 @@ query GetSweeps($entity: String!, $project: String!, $cursor: String, $perPage: 
   }
 }
 """
-# wandb.sweep does the same, prints what it did and leaves its arguments in our environment
+# wandb.sweep does the same, but prints to the terminal and leaves its arguments in the environment
 UPSERT = """
 mutation UpsertSweep($id: ID, $state: String, $config: String, $entityName: String, $projectName: String) {
   upsertSweep(input: {id: $id, state: $state, config: $config, entityName: $entityName, projectName: $projectName}) {
@@ -44,14 +44,14 @@ mutation UpsertSweep($id: ID, $state: String, $config: String, $entityName: Stri
 
 @dataclass(frozen=True)
 class Registration:
-    """A sweep as W&B has it.
+    """A sweep that is registered on W&B.
 
     Attributes:
-        id: what W&B calls it: eight letters.
+        id: its id on W&B, eight letters.
         state: PENDING, RUNNING, PAUSED, FINISHED, CANCELED …
         text: its configuration as YAML.
-        created: when, as ISO text.
-        node: what W&B's API calls it.
+        created: when it was registered, as ISO text.
+        node: its id in W&B's GraphQL API.
     """
 
     id: str
@@ -70,7 +70,7 @@ class Registration:
 
 @dataclass(frozen=True)
 class Trial:
-    """A run of a sweep as W&B has it; times are ISO texts, ``heard`` the last sign of life."""
+    """A run of a sweep on W&B. Times are ISO texts; ``heartbeat`` is the time of the last one."""
 
     id: str
     sweep: str
@@ -78,28 +78,28 @@ class Trial:
     config: dict[str, Any]
     summary: dict[str, Any]
     created: str
-    heard: str
+    heartbeat: str
 
 
 class Service:
-    """One project. ``entity`` may be empty: the account's own.
+    """One project on W&B; an empty ``entity`` is the account's default.
 
-    Every method raises UserError, in one line without the key, when W&B is not to be had: not logged in, key rejected,
-    not reached, no permission.
+    Every method raises UserError, in one line without the API key, if W&B is unavailable: not logged in, key rejected,
+    server unreachable, no permission.
     """
 
     def __init__(self, project: str = "", entity: str = "") -> None:
-        self.project, self._wanted = project or DEFAULT_PROJECT, entity
+        self.project, self._entity = project or DEFAULT_PROJECT, entity
 
     @cached_property
     def entity(self) -> str:
-        """Whose project it is."""
-        if self._wanted:
-            return self._wanted
-        with self._said():
+        """The owner of the project."""
+        if self._entity:
+            return self._entity
+        with self._one_line_errors():
             entity = self._api.default_entity
         if not entity:
-            raise UserError("entity: this W&B account has no default one; name one with --entity")
+            raise UserError("entity: this W&B account has no default entity; set one with --entity")
         return str(entity)
 
     @property
@@ -115,7 +115,7 @@ class Service:
         return f"{pages}/{self.path}/sweeps/{sweep}"
 
     def available(self) -> str:
-        """Why W&B cannot be used now; empty if it can."""
+        """Why W&B is unavailable now; empty if it is available."""
         try:
             _ = self._api, self.entity
         except UserError as error:
@@ -123,36 +123,44 @@ class Service:
         return ""
 
     def sweeps(self) -> list[Registration]:
-        """Every sweep of the project, newest first; none if W&B has no such project."""
-        found = [
+        """Every sweep of the project, newest first; none if the project does not exist."""
+        registrations = [
             Registration(
-                node["name"], str(node["state"] or "PENDING").upper(), node["config"] or "", node["createdAt"] or "",
+                node["name"],
+                str(node["state"] or "PENDING").upper(),
+                node["config"] or "",
+                node["createdAt"] or "",
                 node["id"],
             )
             for node in self._listed()
-        ]  # fmt: skip
-        return sorted(found, key=lambda one: one.created, reverse=True)
+        ]
+        return sorted(registrations, key=lambda registration: registration.created, reverse=True)
 
     def trials(self, sweeps: Iterable[str]) -> list[Trial]:
         """The runs of these sweeps, oldest first."""
-        chosen = {"$or": [{"sweep": one} for one in sweeps]}
-        with self._said():
-            self._api.flush()  # or it answers what it answered before
-            runs = self._api.runs(self.path, filters=chosen, order="+created_at", per_page=PAGE, lazy=False)
+        filters = {"$or": [{"sweep": sweep} for sweep in sweeps]}
+        with self._one_line_errors():
+            self._api.flush()  # otherwise it returns its cached answer
+            runs = self._api.runs(self.path, filters=filters, order="+created_at", per_page=PAGE, lazy=False)
             return [
                 Trial(
-                    run.id, run.sweep_name or "", run.state, dict(run.config), dict(run.summary_metrics),
-                    run.created_at or "", run.heartbeat_at or "",
+                    run.id,
+                    run.sweep_name or "",
+                    run.state,
+                    dict(run.config),
+                    dict(run.summary_metrics),
+                    run.created_at or "",
+                    run.heartbeat_at or "",
                 )
                 for run in runs
-            ]  # fmt: skip
+            ]
 
     def create(self, config: str) -> str:
-        """Register a sweep (and the project, if need be) from its configuration as YAML; its id."""
+        """Register a sweep (and the project, if it does not exist) from a YAML configuration; returns its id."""
         return self._upsert(config=config)
 
     def stop(self, sweep: Registration) -> None:
-        """Deal no more points of a sweep; trials that run are left alone."""
+        """Stop a sweep: W&B assigns no further points; running trials continue."""
         self._upsert(id=sweep.node, state="FINISHED")
 
     def _upsert(self, **changes: str) -> str:
@@ -170,7 +178,7 @@ class Service:
             cursor, more = (project["sweeps"]["pageInfo"][name] for name in ("endCursor", "hasNextPage"))
 
     def _execute(self, query: str, variables: dict[str, Any]) -> Any:
-        with self._said():
+        with self._one_line_errors():
             return self._api._service_api.execute_graphql(query, variables)
 
     @cached_property
@@ -178,19 +186,19 @@ class Service:
         import wandb
 
         if mode := wandb_service.offline_mode():
-            raise UserError(f"WANDB_MODE: is {mode}, so that W&B cannot be asked; W&B's queue needs online")
+            raise UserError(f"WANDB_MODE: is {mode}, but --backend wandb needs online")
         host = wandb_service.base_url()
         if not wandb_service.responds(host):
-            raise UserError(f"wandb: {host} cannot be reached")
-        with self._said():
-            return wandb.Api(timeout=PATIENCE)
+            raise UserError(f"wandb: cannot reach {host}")
+        with self._one_line_errors():
+            return wandb.Api(timeout=TIMEOUT)
 
     @contextlib.contextmanager
-    def _said(self) -> Iterator[None]:
-        """What W&B's client raises as one line."""
+    def _one_line_errors(self) -> Iterator[None]:
+        """Turn exceptions of W&B's client into a one-line UserError."""
         try:
             yield
         except wandb_service.failures() as error:
             time.sleep(SETTLE)
-            reason = wandb_service.explain(error, self._wanted or "your account", self.project)
+            reason = wandb_service.explain(error, self._entity or "your account", self.project)
             raise UserError(f"wandb: {reason}") from None

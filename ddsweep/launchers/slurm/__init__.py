@@ -141,10 +141,17 @@ def parameters(sweep: str, request: Request) -> dict[str, Any]:
     optional = {"gpus_per_node": request.gpu, "cpus_per_task": request.cpus, "mem": request.mem}
     additional = {"signal": f"B:USR2@{request.notice}", "requeue": True}
     return {
-        "job_name": sweep, "time": request.minutes, "nodes": 1, "array_parallelism": request.parallel,
-        "stderr_to_stdout": True, "use_srun": False, "additional_parameters": additional, "wckey": None,
-        **{key: value for key, value in optional.items() if value}, **request.passed,
-    }  # fmt: skip
+        "job_name": sweep,
+        "time": request.minutes,
+        "nodes": 1,
+        "array_parallelism": request.parallel,
+        "stderr_to_stdout": True,
+        "use_srun": False,
+        "additional_parameters": additional,
+        "wckey": None,
+        **{key: value for key, value in optional.items() if value},
+        **request.passed,
+    }
 
 
 @contextlib.contextmanager

@@ -57,8 +57,7 @@ def along_axis(sweep: Sweep, runs: Path, output: Output | None = None) -> list[P
 
 def _grid(path: Path, images: Float[Tensor, "rows columns c h w"], rows: list[str], columns: list[str]) -> None:
     if path.suffix == ".png":
-        with files.atomic(path) as temporary:
-            pictures.grid(images, rows, columns).save(temporary)
+        files.write_bytes(path, pictures.grid(images, rows, columns).png)
         return
     with style.page(path, *tiles_size(len(columns), columns, rows)) as figure:
         draw_tiles(figure, images, rows, columns)

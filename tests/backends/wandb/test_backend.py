@@ -146,7 +146,7 @@ def test_a_changed_sweep_says_what_changed_and_runs_only_what_is_left(server: St
     backend.register(definition(0, 1, 100))
     assert backend.changes() == ["alpha: 0, 1, 10 → 0, 1, 100"]
     old, new = first.split("/")[-1], backend.path.split("/")[-1]
-    assert backend.notices() == [f"W&B sweep {old} is stopped; with 2 cells left, it goes on as {new}"]
+    assert backend.notices() == [f"W&B sweep {old} is stopped; with 2 cells left, it continues as {new}"]
     assert (server.sweeps[old].state, server.sweeps[new].state) == ("FINISHED", "PENDING")
     assert configuration(server, backend)["parameters"]["cell"]["values"] == ["alpha=1.0", "alpha=100.0"]
     dealt: list[float] = []
@@ -174,7 +174,7 @@ def test_a_paused_sweep_is_continued_and_says_so(server: Standin, backend: Wandb
     server.sweeps[path.split("/")[-1]].state = "PAUSED"
     backend.register(definition(0, 1))
     assert backend.path == path
-    assert backend.notices() == [f"paused on W&B: agents wait until it is resumed (wandb sweep --resume {path})"]
+    assert backend.notices() == [f"paused on W&B: agents wait until you resume it (wandb sweep --resume {path})"]
 
 
 def test_what_a_cancelled_sweep_leaves_goes_on_in_a_new_one(server: Standin, backend: WandbBackend) -> None:
@@ -203,8 +203,8 @@ def test_a_run_that_lives_is_neither_repeated_nor_lost(server: Standin, backend:
 
 @pytest.mark.parametrize(
     ("state", "reason"),
-    [("crashed", "lost: W&B heard nothing of its run for minutes"), ("killed", "stopped on W&B"),
-     ("failed", "failed; the log of its run on W&B says why"), ("odd", "W&B says: odd")],
+    [("crashed", "lost: its run sent no heartbeat to W&B for minutes"), ("killed", "stopped on W&B"),
+     ("failed", "failed; see the log of its run on W&B"), ("odd", "state on W&B: odd")],
 )  # fmt: skip
 def test_how_runs_end_without_a_word(server: Standin, backend: WandbBackend, state: str, reason: str) -> None:
     backend.register(definition(0))
@@ -236,7 +236,7 @@ def test_sweeps_and_runs_of_others_do_no_harm(server: Standin, store: WandbStore
 
 
 def test_a_server_that_does_not_answer_is_one_line(server: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ddsweep.backends.wandb.client.PATIENCE", 1)
+    monkeypatch.setattr("ddsweep.backends.wandb.client.TIMEOUT", 1)
     server.fail("GetSweeps", 500, times=9)
     try:
         with pytest.raises(UserError, match=f"^wandb: {server.url} does not answer$"):
@@ -284,8 +284,8 @@ REASONS: list[tuple[dict[str, str | None], str]] = [
     ({"WANDB_API_KEY": None}, "wandb: not logged in; run: wandb login"),
     ({"WANDB_API_KEY": "e" * 40}, "wandb: the API key is rejected; run: wandb login --relogin"),
     ({"WANDB_API_KEY": "short"}, "wandb: the API key is malformed; run: wandb login --relogin"),
-    ({"WANDB_MODE": "offline"}, "WANDB_MODE: is offline, so that W&B cannot be asked; W&B's queue needs online"),
-    ({"WANDB_BASE_URL": "http://127.0.0.1:9"}, "wandb: http://127.0.0.1:9 cannot be reached"),
+    ({"WANDB_MODE": "offline"}, "WANDB_MODE: is offline, but --backend wandb needs online"),
+    ({"WANDB_BASE_URL": "http://127.0.0.1:9"}, "wandb: cannot reach http://127.0.0.1:9"),
 ]
 
 
@@ -311,7 +311,7 @@ def test_w_and_b_draws_the_points_of_a_search(server: Standin, store: WandbStore
     backend = store.sweep("search@demo")
     assert backend.register(search(method=method)) == Registered(added=4, kept=0, withdrawn=0)
     assert backend.notices() == [
-        "W&B draws from the ranges only; the baseline is run with: ddsweep run search@demo alpha=0"
+        "W&B samples from the ranges only; run the baseline with: ddsweep run search@demo alpha=0"
     ]
     assert (configuration(server, backend)["method"], configuration(server, backend)["run_cap"]) == (method, 4)
     before = backend.status()
@@ -337,7 +337,7 @@ def test_a_larger_cap_is_a_new_sweep_of_what_is_left(server: Standin, store: Wan
     assert backend.register(search(run_cap=5)) == Registered(added=3, kept=2, withdrawn=0)
     assert backend.changes() == []
     assert configuration(server, backend)["run_cap"] == 3
-    assert "with 3 cells left, it goes on as" in backend.notices()[-1]
+    assert "with 3 cells left, it continues as" in backend.notices()[-1]
     assert (len(backend.status().rows), backend.status().to_draw) == (2, 3)
 
 

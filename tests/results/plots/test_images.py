@@ -31,7 +31,9 @@ def chart(panels: list[Panel], classes: list[str]) -> Figure:
 
 def test_a_caption_may_have_several_lines() -> None:
     images, rows = torch.rand(2, 3, 1, 16, 16), ["cat", "dog"]
-    flat, high = (pictures.grid(images, rows, ["A", *two]) for two in (["B+C", "B+C+D+E"], ["B+\nC", "B+\nC+\nD+\nE"]))
+    flat, high = (
+        pictures.grid(images, rows, ["A", *two]).image for two in (["B+C", "B+C+D+E"], ["B+\nC", "B+\nC+\nD+\nE"])
+    )
     assert high.width < flat.width
     assert high.height == flat.height + 3 * pictures.LINE
     assert high.getpixel((0, high.height - 1)) == pictures.PAPER

@@ -24,7 +24,7 @@ STOPPING = {
 
 
 @runtime_checkable
-class Crewed(Protocol):
+class HasAgents(Protocol):
     """The methods of ``backends.Queue`` that concern agents."""
 
     def agents(self) -> list[Seen]:
@@ -39,7 +39,7 @@ class Crewed(Protocol):
 
 def reported(backend: Backend) -> list[Seen] | None:
     """The agents' reports in the storage; None if the backend records none."""
-    return backend.agents() if isinstance(backend, Crewed) else None
+    return backend.agents() if isinstance(backend, HasAgents) else None
 
 
 def agents(reported: Sequence[Seen] | None, folder: Path) -> list[AgentStatus]:
@@ -55,7 +55,7 @@ def of(backend: Backend, runs: Path, sweep: str) -> list[AgentStatus]:
 
 def ask_to_stop(backend: Backend, mode: str) -> bool:
     """Ask every agent to stop: ``drain``, ``now``, or ``""`` to withdraw the request; False if the backend cannot."""
-    if not isinstance(backend, Crewed):
+    if not isinstance(backend, HasAgents):
         return False
     backend.ask_to_stop(mode)
     return True
@@ -63,7 +63,7 @@ def ask_to_stop(backend: Backend, mode: str) -> bool:
 
 def stop_asked(backend: Backend) -> str:
     """The mode in which the agents were asked to stop: ``drain``, ``now`` or ``""``."""
-    return backend.stop_asked() if isinstance(backend, Crewed) else ""
+    return backend.stop_asked() if isinstance(backend, HasAgents) else ""
 
 
 def stopping(backend: Backend, agents: Sequence[AgentStatus]) -> str:
