@@ -71,7 +71,7 @@ def run(
         recipe = sweep
     else:
         recipe = single_recipe(sweeps.load(str(sweep), profile, choices))
-    return trial.run(recipe, tracker or Tracker(), devices.slots(device)[0], Path(runs), compile=compile)
+    return trial.run(recipe, tracker or Tracker(), devices.resolve(device)[0], Path(runs), compile=compile)
 
 
 def single_recipe(sweep: Sweep) -> Recipe:
@@ -258,7 +258,7 @@ def evaluate(
     given = {"eval_archs": arch, "eval_rule": rule, "eval_nets": nets, "seed": seed} | judging.checked(choices)
     target = judging.target(own.source or "this set", dataset, own.facts)
     chosen = judging.as_in_its_trial(own.facts, dataset) | {k: v for k, v in given.items() if v is not None}
-    job = judging.Job(target, chosen, devices.slots(device)[0], False)
+    job = judging.Job(target, chosen, devices.resolve(device)[0], False)
     prepared, loaded = job.prepare(own.as_image_set(), Path(own.source or "set"), Choices())
     return {judged.arch: judged.evaluation for judged in job.judge(prepared.synthetic, loaded, Tracker())}
 

@@ -23,18 +23,18 @@ class Slot:
 
     Attributes:
         device: the device as PyTorch names it inside the agent's process.
-        name: its name in the output: ``gpu 3``, or ``gpu 3 · 2`` for the second agent on it; empty for ``device``.
+        label: its name in the output: ``gpu 3``, or ``gpu 3 · 2`` for the second agent on it; empty for ``device``.
         gpu: the value of CUDA_VISIBLE_DEVICES that shows the process only this GPU; empty to leave it unchanged.
-        here: the same device as the launching process names it; empty for ``device``.
+        local: the same device as the launching process names it; empty for ``device``.
     """
 
     device: str
-    name: str = ""
+    label: str = ""
     gpu: str = ""
-    here: str = ""
+    local: str = ""
 
     def __str__(self) -> str:
-        return self.name or self.device
+        return self.label or self.device
 
     @property
     def environment(self) -> dict[str, str]:
@@ -42,8 +42,8 @@ class Slot:
         return {VISIBLE: self.gpu} if self.gpu else {}
 
 
-def slots(wanted: str) -> list[str]:
-    """The devices that ``wanted`` names; each can run one agent.
+def resolve(device: str) -> list[str]:
+    """The devices that ``device`` names; each can run one agent.
 
     ``auto`` is every NVIDIA GPU, else Apple's GPU, else the CPU; ``cuda`` is every NVIDIA GPU.
 
@@ -52,18 +52,18 @@ def slots(wanted: str) -> list[str]:
     """
     import torch
 
-    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", wanted):
-        raise UserError(f"unknown device {wanted!r}; choose {FORMS}")
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
+        raise UserError(f"unknown device {device!r}; choose {FORMS}")
     gpus = [f"cuda:{index}" for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
-    if wanted == "cpu" or (wanted == "auto" and not gpus and not torch.backends.mps.is_available()):
+    if device == "cpu" or (device == "auto" and not gpus and not torch.backends.mps.is_available()):
         return ["cpu"]
-    if wanted in ("auto", "cuda") and gpus:
+    if device in ("auto", "cuda") and gpus:
         return gpus
-    if wanted in gpus:
-        return [wanted]
-    if wanted in ("auto", "mps") and torch.backends.mps.is_available():
+    if device in gpus:
+        return [device]
+    if device in ("auto", "mps") and torch.backends.mps.is_available():
         return ["mps"]
-    raise UserError(f"device: {wanted} is not available on this machine; available: {', '.join(['cpu', *gpus])}")
+    raise UserError(f"device: {device} is not available on this machine; available: {', '.join(['cpu', *gpus])}")
 
 
 def describe(device: str) -> str:
@@ -163,8 +163,8 @@ def gpus(wanted: str) -> list[Slot]:
 def _slot(index: int, available: list[str]) -> Slot:
     if index >= len(available):
         raise _missing(str(index), available)
-    here = "cuda:0" if available[index].startswith(MIG) else f"cuda:{index}"
-    return Slot("cuda:0", f"gpu {index}", available[index], here)
+    local = "cuda:0" if available[index].startswith(MIG) else f"cuda:{index}"
+    return Slot("cuda:0", f"gpu {index}", available[index], local)
 
 
 def _by_uuid(part: str, available: list[str]) -> Slot:

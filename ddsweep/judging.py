@@ -58,13 +58,13 @@ class Job:
     Attributes:
         dataset: whose test images count.
         choices: fields of a recipe: those of its evaluation, and its seed.
-        on: the device.
+        device: the device.
         scored: whether the label-robust score is wanted.
     """
 
     dataset: str
     choices: Mapping[str, Any]
-    on: str
+    device: str
     scored: bool
 
     def recipe(self, size: int, ipc: int = 1) -> Recipe:
@@ -84,7 +84,7 @@ class Job:
 
         size = found.images.shape[-1]
         self.recipe(size)  # a typo is told before a dataset is downloaded
-        dataset = data.load(self.dataset, size, self.on)
+        dataset = data.load(self.dataset, size, self.device)
         return prepare.prepare(found, dataset, path, choices), dataset
 
     def judge(self, synthetic: Synthetic, dataset: Dataset, tracker: Tracker) -> list[Judged]:
@@ -94,7 +94,7 @@ class Job:
         from ddsweep.numerics import Choice
 
         recipe = self.recipe(dataset.size, synthetic.ipc)
-        choice = Choice(recipe.precision, self.on)
+        choice = Choice(recipe.precision, self.device)
         choice.set_up()
         generator, judged = rng.Streams(recipe.seed).evaluation, []
         for arch in recipe.eval_archs.split("+"):

@@ -1,4 +1,4 @@
-"""Choices as a shell user writes them: ``KEY=VALUE`` pairs."""
+"""Parse the ``KEY=VALUE`` pairs of the command line."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from ddsweep.errors import UserError
 
 
 def settings(pairs: list[str] | None) -> dict[str, Any]:
-    """``key=value`` pairs as choices of a recipe; ``a,b,c`` becomes a list.
+    """Parse ``KEY=VALUE`` pairs into recipe choices; ``a,b,c`` becomes a list.
 
     Raises:
-        UserError: a pair without ``=``.
+        UserError: a pair has no ``=``.
     """
     chosen: dict[str, Any] = {}
     for pair in pairs or []:
@@ -24,7 +24,7 @@ def settings(pairs: list[str] | None) -> dict[str, Any]:
 
 
 def scalar(text: str) -> bool | int | float | str:
-    """A value as a shell user writes it; unlike YAML, ``1e-3`` is a number here."""
+    """Parse a value; unlike in YAML, ``1e-3`` is a number."""
     for kind in (int, float):
         try:
             return kind(text)

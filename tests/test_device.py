@@ -60,7 +60,7 @@ def test_numbers_count_what_is_visible(machine: Machine) -> None:
     machine(2, visible="4,7")
     assert chosen("all") == [("gpu 0", "4"), ("gpu 1", "7")]
     assert chosen("1") == [("gpu 1", "7")]
-    assert device.gpus("1")[0].here == "cuda:1"
+    assert device.gpus("1")[0].local == "cuda:1"
     machine(2, visible=f"{B},{A}")
     assert chosen("0") == [("gpu 0", B)]
     machine(1, visible="4,99")  # CUDA stops at what does not exist
@@ -84,7 +84,7 @@ def test_the_instances_of_a_divided_gpu_each_count(machine: Machine) -> None:
     assert chosen(M2) == [(M2[:12], M2)]
     machine(1, visible=f"{M1},{M2}", listing=DIVIDED)
     assert chosen("all") == [("gpu 0", M1), ("gpu 1", M2)]
-    assert {slot.here for slot in device.gpus("all")} == {"cuda:0"}
+    assert {slot.local for slot in device.gpus("all")} == {"cuda:0"}
 
 
 @pytest.mark.parametrize(

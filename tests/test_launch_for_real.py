@@ -62,7 +62,7 @@ def test_interrupted_anyhow_a_second_launch_goes_on(blow: signal.Signals) -> Non
     wait_for(lambda: not agents(), 40)
     if blow is not signal.SIGKILL:
         assert process.returncode == 130
-        assert "Go on with:  ddsweep launch ablation-alpha --profile demo" in output
+        assert "stopped; resume with:  ddsweep launch ablation-alpha --profile demo" in output
         store = connect("runs/ddsweep.db")
         assert store.sweep("ablation-alpha@demo").status().count(State.RUNNING) == 0
         store.close()

@@ -48,7 +48,7 @@ def agent(
         processes.end_with(parent)
     full_name = launches.registered_name(name, profile)
     account = Account(backend, tuple(track or ()), project or "", entity or "")
-    placement = agents.Placement(devices.slots(device)[0], device_label, threads, failures)
+    placement = agents.Placement(devices.resolve(device)[0], device_label, threads, failures)
     if account.backend == "wandb":
         path = account.path(full_name)
         raise typer.Exit(wandb_agent.main(wandb_agent.WandbAgent(full_name, path, runs.absolute(), placement)))

@@ -24,7 +24,7 @@ WIDTH_WITHOUT_TERMINAL = 100
 PLAIN = 10.0  # seconds between two lines of progress without a terminal
 ProgressCallback = Callable[[int, int], None]  # (done, total)
 BAR = 52
-MOST_NAME = 30  # characters of an agent's host and slot
+MOST_NAME = 30  # characters of an agent's host and device
 SILENT = 60  # seconds without a report after which an agent may have died; it reports every ten
 
 
@@ -134,7 +134,7 @@ def time_left(status: Status, began: float, done_before: int) -> str:
 def agent_lines(agents: Sequence[AgentStatus], width: int = 100) -> list[str]:
     """One line per agent, with its host if there are several."""
     hosts = {agent.host for agent in agents} if len({agent.host for agent in agents}) > 1 else set()
-    names = [f"{agent.host} {agent.slot}" if hosts else agent.slot for agent in agents]
+    names = [f"{agent.host} {agent.device}" if hosts else agent.device for agent in agents]
     names = [f"{name} · {agent.job}" if agent.job else name for agent, name in zip(agents, names, strict=True)]
     columns = min(MOST_NAME, max(map(len, names), default=0))
     return [agent_line(agent, fitted(name, columns), width) for agent, name in zip(agents, names, strict=True)]
@@ -142,7 +142,7 @@ def agent_lines(agents: Sequence[AgentStatus], width: int = 100) -> list[str]:
 
 def agent_line(agent: AgentStatus, name: str = "", width: int = 100) -> str:
     """``gpu 3   dm · ipc 10 · α 5…   distill 62/100 · 14.2 steps/s · 9100 img/s · 3.1 GB · 12 s ago``."""
-    name = name or agent.slot
+    name = name or agent.device
     work = agent.phase
     if agent.total:
         work += f" {agent.done}/{agent.total}"

@@ -101,7 +101,7 @@ def order(slot: Slot, agents: Crew, seconds: float, in_process: bool) -> Order:
     from ddsweep.launchers.local import SURROUNDINGS
 
     if in_process:
-        return Order(slot.here or slot.device, seconds)
+        return Order(slot.local or slot.device, seconds)
     local = min(agents.devices, len(devices.visible())) if slot.device.startswith("cuda") else 1
     threads = max(1, plan.cores() // (local * agents.per_device))
     environment = {**SURROUNDINGS, "OMP_NUM_THREADS": str(threads), **slot.environment}

@@ -95,7 +95,7 @@ def evaluate(
     from ddsweep.exchange.prepare import Choices
 
     given = {"eval_archs": arch, "eval_rule": rule, "eval_nets": nets, "seed": seed} | judging.checked(settings(set_))
-    device = devices.slots(device)[0]
+    device = devices.resolve(device)[0]
     image_set = exchange.read(file, experiment)
     choices = {name: value for name, value in given.items() if value is not None}
     own = judging.as_in_its_trial(image_set.facts, dataset)

@@ -59,7 +59,7 @@ def plot(
 
     chosen = _kind(kind) if kind is not None else None
     launched = launches.finished(name, profile, runs, storage)
-    device = devices.slots(device)[0]
+    device = devices.resolve(device)[0]
 
     from ddsweep.results.plots import gallery
     from ddsweep.results.plots.style import Output

@@ -82,11 +82,11 @@ def _train(source: str, choices: dict[str, Any], device: str) -> None:
 
     epochs = _numbers(choices.pop("epochs", ""))
     needs = spec.ahead(source, choices, epochs)
-    slot = devices.slots(device)[0]
+    device = devices.resolve(device)[0]
     from ddsweep import data
     from ddsweep.pretrained import inventory, training
 
-    dataset = data.load(source, choices.get("size"), slot)
+    dataset = data.load(source, choices.get("size"), device)
     with interrupt.saving() as checkpoints, display.several(len(needs)) as start:
         for ptm, wanted in needs.items():
             training.ensure(ptm, wanted, dataset, start(ptm.title), checkpoints)

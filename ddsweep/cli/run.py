@@ -34,11 +34,11 @@ def run(
 
     loaded = sweep.load(name, profile, settings([*(choices or []), *(set_ or [])]))
     recipe = single_recipe(loaded)
-    slot = devices.slots(device)[0]
+    device = devices.resolve(device)[0]
     from ddsweep import trial
 
     with interrupt.saving() as checkpoints, display.one_trial(recipe.title()) as tracker:
-        result = trial.run(recipe, tracker, slot, runs, checkpoints=checkpoints)
+        result = trial.run(recipe, tracker, device, runs, checkpoints=checkpoints)
     if as_json:
         typer.echo(
             json.dumps({"key": recipe.key(), **asdict(result), "recipe": recipe.model_dump()}, ensure_ascii=False)

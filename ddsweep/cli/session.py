@@ -38,7 +38,7 @@ class Session:
         self._sweep, self._store, self._launcher, self._job = sweep, store, launcher, job
         self._backend = store.sweep(sweep.full_name)
         self._out = display.stdout()
-        self._head, self._device = self._headline(plan.summary(slots)), slots[0].here or slots[0].device
+        self._head, self._device = self._headline(plan.summary(slots)), slots[0].local or slots[0].device
         self._began = time.monotonic()
 
     def _headline(self, devices: list[str]) -> str:

@@ -51,7 +51,7 @@ def trial(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
     chosen = recipe.make(wandb_sweep.choices(fields(point)))
     placement = wandb_trial.TrialPlacement(
-        name, runs.absolute(), devices.slots(device)[0], device_label, agent, failures
+        name, runs.absolute(), devices.resolve(device)[0], device_label, agent, failures
     )
     tracker = WandbTracker(name, placement.runs, project or "", entity or "")
     raise typer.Exit(wandb_trial.main(chosen, placement, tracker))

@@ -46,15 +46,15 @@ class Stage:
     size: int
 
     @classmethod
-    def of(cls, name: str, size: int, on: str, per_class: int) -> Stage:
+    def of(cls, name: str, size: int, device: str, per_class: int) -> Stage:
         """The stage for a dataset at ``size`` pixels, on a device; of generated images, so many of each class."""
-        return _real(name, size, on) if is_at_hand(name, size) else _generated(name, size, on, per_class)
+        return _real(name, size, device) if is_at_hand(name, size) else _generated(name, size, device, per_class)
 
 
-def _real(name: str, size: int, on: str) -> Stage:
+def _real(name: str, size: int, device: str) -> Stage:
     for _ in range(2):
         began = time.perf_counter()
-        dataset = data.load(name, size, on)
+        dataset = data.load(name, size, device)
         seconds = time.perf_counter() - began
         if seconds > AGAIN:
             break
@@ -62,7 +62,7 @@ def _real(name: str, size: int, on: str) -> Stage:
     return Stage(dataset, len(dataset.labels), len(dataset.test_labels), seconds, stored)
 
 
-def _generated(name: str, size: int, on: str, per_class: int) -> Stage:
+def _generated(name: str, size: int, device: str, per_class: int) -> Stage:
     row, (images, tests) = info(name), _counts(name)
     classes, generator = len(row.classes), rng.generator(0, "estimate", name)
 
@@ -75,8 +75,8 @@ def _generated(name: str, size: int, on: str, per_class: int) -> Stage:
     train, labels = noise(classes * min(per_class, max(1, images // classes)))
     test, test_labels = noise(min(tests, TESTED))
     dataset = Dataset(
-        row.name, row.classes, mean, std, on_device(train, mean, std, on), labels.to(on),
-        on_device(test, mean, std, on), test_labels.to(on), checksum="generated",
+        row.name, row.classes, mean, std, on_device(train, mean, std, device), labels.to(device),
+        on_device(test, mean, std, device), test_labels.to(device), checksum="generated",
     )  # fmt: skip
     stored = (images + tests) * (row.channels * size**2 + labels.itemsize)
     return Stage(dataset, images, tests, stored / CHECKED, stored)

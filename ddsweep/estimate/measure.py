@@ -45,13 +45,13 @@ class Bench:
     """Measures kinds of work on one device.
 
     Args:
-        on: the device, as torch spells it.
+        device: the device, as torch spells it.
         seconds: for each kind.
         per_class: images of a class that are generated where a dataset is not decoded; a step needs so many.
     """
 
-    def __init__(self, on: str, seconds: float, per_class: int) -> None:
-        self._on, self._seconds, self._per_class = on, seconds, per_class
+    def __init__(self, device: str, seconds: float, per_class: int) -> None:
+        self._device, self._seconds, self._per_class = device, seconds, per_class
         self._stages: dict[tuple[str, int], fixtures.Stage] = {}
 
     def measure(self, kind: work.Kind) -> Finding:
@@ -69,19 +69,19 @@ class Bench:
 
     def _stage(self, name: str, size: int) -> fixtures.Stage:
         if (name, size) not in self._stages:
-            self._stages[name, size] = fixtures.Stage.of(name, size, self._on, self._per_class)
+            self._stages[name, size] = fixtures.Stage.of(name, size, self._device, self._per_class)
         return self._stages[name, size]
 
     def _numerics(self, precision: str, operations: float) -> Numerics:
         """As a trial chooses them, for as much work as there really is."""
-        choice = Choice(cast(Precision, precision), self._on, compile_choice())
+        choice = Choice(cast(Precision, precision), self._device, compile_choice())
         choice.set_up()
         return choice.of(operations)
 
     def _sync(self) -> None:
-        if self._on.startswith("cuda"):
-            torch.cuda.synchronize(self._on)
-        elif self._on == "mps":
+        if self._device.startswith("cuda"):
+            torch.cuda.synchronize(self._device)
+        elif self._device == "mps":
             torch.mps.synchronize()
 
     def _timed(self, work: Callable[[], object]) -> float:
@@ -181,7 +181,7 @@ class Bench:
 
         def build() -> None:
             shape = {"channels": data.channels, "classes": len(data.classes), "size": data.size, "width": width}
-            nets.append(nn.build(arch, **shape, generator=rng.generator(0, "estimate")).to(self._on))
+            nets.append(nn.build(arch, **shape, generator=rng.generator(0, "estimate")).to(self._device))
 
         def test(count: int, seconds: float) -> Pace:
             images, labels = data.test_images[:count], data.test_labels[:count]

@@ -49,12 +49,12 @@ def slots(wanted: str, workers: int | None, gpus: str | None = None, per_gpu: in
     default = len(devices) * (per_gpu or 1) if on_gpus else max(1, cores() // 2)
     count = default if workers is None else max(1, workers)
     turns = [(devices[index % len(devices)], 1 + index // len(devices)) for index in range(count)]
-    return [slot if turn == 1 else replace(slot, name=f"{slot} · {turn}") for slot, turn in turns]
+    return [slot if turn == 1 else replace(slot, label=f"{slot} · {turn}") for slot, turn in turns]
 
 
 def _of_device(wanted: str, in_process: bool) -> list[Slot]:
     """The slots of ``--device``; each agent process sees only its own GPU."""
-    devices = device.slots(wanted)
+    devices = device.resolve(wanted)
     if in_process or not devices[0].startswith("cuda"):
         return [Slot(name) for name in devices]
     return device.gpus(wanted.partition(":")[2] or "all")

@@ -45,7 +45,7 @@ class AgentStatus:
 
     Attributes:
         agent: its name, HOST:PID.
-        slot: the device it works on.
+        device: the device it runs on, as people read it.
         sweep: the sweep it works for.
         cell: title of its current cell; empty between two cells.
         phase: ``pretrain …``, ``distill``, ``evaluate …``, ``waiting`` or ``paused: …``.
@@ -61,7 +61,7 @@ class AgentStatus:
     """
 
     agent: str
-    slot: str
+    device: str
     sweep: str
     cell: str = ""
     phase: str = "starting"
@@ -184,7 +184,7 @@ def merged(reported: Iterable[tuple[Mapping[str, Any], float]], written: Iterabl
             newer = files_of.get(status.agent)
             local = newer is not None and newer.host == socket.gethostname()
             agents.append(replace(newer or status, age=min(age, newer.age) if newer and local else age))
-    return sorted(agents, key=lambda status: (status.host, status.slot, status.agent))
+    return sorted(agents, key=lambda status: (status.host, status.device, status.agent))
 
 
 def _parsed(values: Mapping[str, Any]) -> AgentStatus:

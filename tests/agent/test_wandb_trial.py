@@ -92,7 +92,7 @@ def test_a_complete_trial(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     assert (code, told.ended, failures()) == (0, [complete()], 0)
     assert capsys.readouterr() == ("", "")
     (shown,) = status.read_all(status.folder(Path("runs"), SWEEP))
-    assert (shown.agent, shown.slot, shown.phase, shown.cell) == ("host:1", "gpu 3", "waiting", "")
+    assert (shown.agent, shown.device, shown.phase, shown.cell) == ("host:1", "gpu 3", "waiting", "")
 
 
 def test_a_diverged_trial_says_why_in_a_line_and_is_no_strike(

@@ -75,7 +75,7 @@ def test_gpus_that_are_here_stand_for_those_that_are_not(
     monkeypatch: pytest.MonkeyPatch, words: list[str], devices: int, per_device: int, threads: int
 ) -> None:
     monkeypatch.setattr(device, "visible", lambda: ["5", "7"])
-    monkeypatch.setattr(device, "slots", lambda wanted: ["cuda:0", "cuda:1"])
+    monkeypatch.setattr(device, "resolve", lambda wanted: ["cuda:0", "cuda:1"])
     monkeypatch.setattr(plan, "cores", lambda: 12)
     asked = dict(zip(words[::2], words[1::2], strict=True))
     per_gpu, workers = (int(asked[name]) if name in asked else None for name in ("--per-gpu", "--workers"))

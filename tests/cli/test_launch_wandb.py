@@ -200,7 +200,7 @@ def test_ctrl_c_gives_the_cells_back(server: Standin, launch: Callable[..., Laun
     one.process.send_signal(signal.SIGINT)
     code, output = one.end()
     assert code == 130, output
-    assert "Go on with:  ddsweep launch" in output
+    assert "stopped; resume with:  ddsweep launch" in output
     assert working() == {}
 
 

@@ -37,10 +37,10 @@ def test_others_see_what_an_agent_does(tmp_path: Path) -> None:
 
 
 def test_a_silent_agent_and_an_unknown_file_are_not_shown(tmp_path: Path) -> None:
-    (tmp_path / "old.json").write_text(json.dumps({"agent": "a:1", "slot": "cpu", "sweep": "s", "updated": 5.0}))
+    (tmp_path / "old.json").write_text(json.dumps({"agent": "a:1", "device": "cpu", "sweep": "s", "updated": 5.0}))
     (tmp_path / "foreign.json").write_text('{"colour": "red"}')
     (tmp_path / "half.json").write_text("{")
-    fresh = {"agent": "a:2", "slot": "cpu", "sweep": "s", "updated": time.time()}
+    fresh = {"agent": "a:2", "device": "cpu", "sweep": "s", "updated": time.time()}
     (tmp_path / ".a-2.json.0123.tmp.json").write_text(json.dumps(fresh))
     assert status.read_all(tmp_path) == []
 

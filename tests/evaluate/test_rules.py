@@ -1,0 +1,69 @@
+"""Evaluation rules: epochs, learning rates, augmentation, and the tests that count."""
+
+import pytest
+
+from ddsweep.errors import UserError
+from ddsweep.evaluate import Rule, named
+from ddsweep.registry.datasets import FULL_STRATEGY
+
+
+def test_the_paper_takes_1000_passes_and_a_tenth_of_the_rate_from_500():
+    rule = named("paper", FULL_STRATEGY)
+    assert (rule.total_epochs, rule.decay_epoch, rule.lr, rule.batch, rule.strategy) == (
+        1000,
+        500,
+        0.01,
+        256,
+        FULL_STRATEGY,
+    )
+    assert [done for done in range(1, 1001) if rule.is_tested(done)] == [1000]
+
+
+def test_evaluate_synset_takes_one_pass_more_and_falls_two_later():
+    rule = named("evaluate_synset", FULL_STRATEGY)
+    assert (rule.total_epochs, rule.decay_epoch, rule.strategy) == (1001, 502, FULL_STRATEGY)
+
+
+def test_evaluate_synset_without_augmentation_is_plain300():
+    assert named("evaluate_synset", "none") == named("plain300") == Rule(epochs=300, restart=True)
+    assert (named("plain300").total_epochs, named("plain300").decay_epoch) == (301, 152)
+
+
+def test_best_tests_every_fifty_epochs():
+    assert [done for done in range(1, 1001) if named("best").is_tested(done)] == list(range(50, 1001, 50))
+
+
+@pytest.mark.parametrize(
+    ("rule", "tested"),
+    [
+        (Rule(epochs=8, checks=3), [2, 4, 6, 8]),
+        (Rule(epochs=8, checks=3, restart=True), [3, 6, 9]),  # of nine passes
+        (Rule(epochs=3, checks=20), [1, 2, 3]),
+        (Rule(epochs=7, checks=2), [3, 6, 7]),
+    ],
+)
+def test_tests_are_evenly_spaced_over_the_passes(rule, tested):
+    assert [done for done in range(1, rule.total_epochs + 1) if rule.is_tested(done)] == tested
+
+
+@pytest.mark.parametrize(
+    ("dataset", "arch", "strategy", "epochs"),
+    [
+        ("digits", "convnet3", "crop_scale_rotate", 1000),
+        ("mnist", "convnet3", "crop_scale_rotate", 1000),
+        ("fashionmnist", "convnet3", "none", 300),
+        ("cifar10", "convnet3-bn", "crop_noise", 1000),
+        ("digits", "convnet3-bn", "crop_noise", 1000),
+        ("cifar10", "convnet3", "none", 300),
+        ("cifar10", "resnet18-bn", "none", 300),
+    ],
+)
+def test_dc_augments_digits_and_convnets_with_batch_norm(dataset, arch, strategy, epochs):
+    rule = named("dc", dataset=dataset, arch=arch)
+    assert (rule.strategy, rule.epochs, rule.restart) == (strategy, epochs, True)
+    assert strategy == "none" or rule.operations == "dc"
+
+
+def test_an_unknown_rule_is_named():
+    with pytest.raises(UserError, match="rule: unknown evaluation rule 'papre'; did you mean paper"):
+        named("papre")
