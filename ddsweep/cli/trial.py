@@ -66,9 +66,9 @@ def fields(text: str) -> dict[str, Any]:
     from ddsweep.errors import UserError
 
     try:
-        found = json.loads(text)
+        value = json.loads(text)
     except ValueError as error:
         raise UserError(f"JSON: cannot be parsed ({error})") from None
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise UserError('JSON: must be an object of Recipe fields, like {"method": "dm", "ipc": 1, "alpha": 100}')
-    return found
+    return value

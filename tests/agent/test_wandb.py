@@ -1,4 +1,4 @@
-"""W&B's own agent, looked after: it gets its device, it is ended with what it started, and a bad device is given up."""
+"""The supervised agent of W&B: its device, how it ends with its trials, and how it gives up on a bad device."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ processes.end_with(os.getppid())
 record = TrialRecord(pathlib.Path(os.environ["DDSWEEP_FAILURES"]))
 record.start(sys.argv[1])
 names = ("DDSWEEP_DEVICE", "DDSWEEP_DEVICE_LABEL", "OMP_NUM_THREADS", "WANDB_RUN_ID", "WANDB_DIR")
-told = {name: os.environ.get(name) for name in names}
-line = json.dumps({"pid": os.getpid(), "agent": os.getppid(), "point": json.loads(sys.argv[1]), **told})
+inherited = {name: os.environ.get(name) for name in names}
+line = json.dumps({"pid": os.getpid(), "agent": os.getppid(), "point": json.loads(sys.argv[1]), **inherited})
 with open("trials.jsonl", "a") as file:
     file.write(line + "\\n")
 BODY
@@ -124,7 +124,7 @@ def test_a_trial_sees_its_own_gpu_and_no_other(
     assert wandb.only_device(on) == told
 
 
-def test_the_program_is_found_and_the_key_is_nowhere_new(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_has_the_path_of_ddsweep_and_no_copy_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
     monkeypatch.setenv("WANDB_SERVICE", "another process's")
     environment = WandbAgent("toy@demo", "a/b/c", Path("/runs"), Placement("cpu")).environment()
@@ -134,7 +134,7 @@ def test_the_program_is_found_and_the_key_is_nowhere_new(monkeypatch: pytest.Mon
 
 
 @pytest.mark.slow
-def test_every_point_once_on_its_device(supervise: Supervise) -> None:
+def test_every_point_runs_once_on_its_device(supervise: Supervise) -> None:
     supervisor = supervise("", [0, 1, 10])
     assert supervisor.wait(120) == 0
     ran = trials()
@@ -147,7 +147,7 @@ def test_every_point_once_on_its_device(supervise: Supervise) -> None:
 
 
 @pytest.mark.slow
-def test_asked_to_leave_it_asks_the_trial_first(supervise: Supervise) -> None:
+def test_sigterm_reaches_the_trial_first(supervise: Supervise) -> None:
     body = (
         "import signal; signal.signal(signal.SIGTERM, lambda *_: (open('asked', 'w'), sys.exit(143))); time.sleep(300)"
     )
@@ -163,7 +163,7 @@ def test_asked_to_leave_it_asks_the_trial_first(supervise: Supervise) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", ["supervisor", "agent"])
-def test_killed_outright_nothing_is_left(supervise: Supervise, victim: str) -> None:
+def test_no_process_survives_a_kill(supervise: Supervise, victim: str) -> None:
     supervisor = supervise("time.sleep(300)", [0, 1])
     wait_for(trials)
     (trial,) = trials()
@@ -175,7 +175,7 @@ def test_killed_outright_nothing_is_left(supervise: Supervise, victim: str) -> N
 
 @pytest.mark.slow
 @pytest.mark.parametrize("failure", ["record.fail(sys.argv[1], 'why'); sys.exit(1)", "os.kill(os.getpid(), 9)"])
-def test_a_device_on_which_every_trial_fails_is_given_up(supervise: Supervise, failure: str) -> None:
+def test_the_agent_gives_up_on_a_device_on_which_every_trial_fails(supervise: Supervise, failure: str) -> None:
     supervisor = supervise(failure, list(range(9)))
     assert supervisor.wait(120) == agent.BAD_DEVICE
     assert len(trials()) in (3, 4)
@@ -183,7 +183,7 @@ def test_a_device_on_which_every_trial_fails_is_given_up(supervise: Supervise, f
 
 
 @pytest.mark.slow
-def test_trials_that_fail_now_and_then_do_not_stop_the_rest(supervise: Supervise) -> None:
+def test_occasional_failures_do_not_stop_the_agent(supervise: Supervise) -> None:
     body = "record.fail(sys.argv[1], 'why') or sys.exit(1) if told and json.loads(sys.argv[1])['alpha'] % 3 else None"
     supervisor = supervise(body, list(range(5)))
     assert supervisor.wait(180) == 0

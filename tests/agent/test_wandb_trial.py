@@ -1,4 +1,4 @@
-"""``ddsweep trial`` without W&B: attempts, reasons, ways to leave, and the marks by which a bad device is known."""
+"""``ddsweep trial`` without W&B: attempts, reasons, signals, and the record of failures on a device."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LOOPS: list[Checkpoints] = []  # what trials were given
 AGENT = TrialPlacement(SWEEP, Path("runs"), "cpu", "gpu 3", "host:1", FAILURES)
 
 
-class Told(Tracker):
+class RecordingTracker(Tracker):
     """Remembers how the run on W&B ended."""
 
     def __init__(self) -> None:
@@ -48,9 +48,9 @@ class Told(Tracker):
 
 def ran(
     monkeypatch: pytest.MonkeyPatch, *outcomes: Callable[[], Result], place: TrialPlacement = AGENT
-) -> tuple[int, Told]:
-    """Exit status and what W&B was told when the trial's attempts turn out like this, one after the other."""
-    told, left = Told(), iter(outcomes)
+) -> tuple[int, RecordingTracker]:
+    """The exit status, and a tracker that recorded the trial, for these outcomes of its attempts."""
+    tracker, left = RecordingTracker(), iter(outcomes)
 
     def run(
         recipe: Recipe, tracker: Any, on: str, runs: Path, wanted: Any, checkpoints: Checkpoints, **more: Any
@@ -63,9 +63,9 @@ def ran(
         return result
 
     monkeypatch.setattr(trial, "run", run)
-    code = wandb_trial.main(RECIPE, place, cast("Any", told))
+    code = wandb_trial.main(RECIPE, place, cast("Any", tracker))
     assert next(left, None) is None, "not every attempt was made"
-    return code, told
+    return code, tracker
 
 
 def failures() -> int:
@@ -88,95 +88,95 @@ def raises(error: BaseException) -> Callable[[], Result]:
 
 
 def test_a_complete_trial(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    code, told = ran(monkeypatch, complete)
-    assert (code, told.ended, failures()) == (0, [complete()], 0)
+    code, tracker = ran(monkeypatch, complete)
+    assert (code, tracker.ended, failures()) == (0, [complete()], 0)
     assert capsys.readouterr() == ("", "")
     (shown,) = status.read_all(status.folder(Path("runs"), SWEEP))
     assert (shown.agent, shown.device, shown.phase, shown.cell) == ("host:1", "gpu 3", "waiting", "")
 
 
-def test_a_diverged_trial_says_why_in_a_line_and_is_no_strike(
+def test_a_diverged_trial_prints_one_line_and_counts_as_no_failure(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, told = ran(monkeypatch, diverged)
-    assert (code, told.ended, failures()) == (1, [diverged()], 0)
+    code, tracker = ran(monkeypatch, diverged)
+    assert (code, tracker.ended, failures()) == (1, [diverged()], 0)
     assert capsys.readouterr().err == f"failed: {RECIPE.title()}: the loss is nan at step 3\n"
 
 
-def test_an_exception_is_tried_again_in_the_same_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    code, told = ran(monkeypatch, raises(OSError("a hiccup")), raises(OSError("another")), complete)
-    assert (code, told.ended, failures()) == (0, [complete()], 0)
+def test_an_exception_is_repeated_in_the_same_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    code, tracker = ran(monkeypatch, raises(OSError("a hiccup")), raises(OSError("another")), complete)
+    assert (code, tracker.ended, failures()) == (0, [complete()], 0)
 
 
 def test_the_reasons_of_all_attempts_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    code, told = ran(monkeypatch, *[raises(ZeroDivisionError(word)) for word in ("one", "two", "three")])
-    assert told.ended == [
+    code, tracker = ran(monkeypatch, *[raises(ZeroDivisionError(word)) for word in ("one", "two", "three")])
+    assert tracker.ended == [
         "attempt 1: ZeroDivisionError: one; attempt 2: ZeroDivisionError: two; attempt 3: ZeroDivisionError: three"
     ]
     assert (code, failures()) == (1, 1)
 
 
 @pytest.mark.parametrize("error", [torch.cuda.OutOfMemoryError("CUDA out of memory"), UserError("the disk is full")])
-def test_what_this_process_cannot_mend_is_not_tried_again(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    code, told = ran(monkeypatch, raises(error))
-    (reason,) = told.ended
+def test_errors_that_repeating_does_not_fix_are_not_repeated(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, tracker = ran(monkeypatch, raises(error))
+    (reason,) = tracker.ended
     assert str(error) in str(reason)
     assert (code, failures()) == (1, 1)
 
 
-def test_a_full_disk_is_waited_for_and_costs_no_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_pauses_the_trial_and_costs_no_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wandb_trial, "PAUSE", 0.01)
     room = iter([False, True, True, False, True])
     monkeypatch.setattr(files, "has_free_space", lambda folder: next(room, True))
     full = raises(OSError(errno.ENOSPC, "No space left on device"))
-    code, told = ran(monkeypatch, full, full, full, full, complete)
-    assert (code, told.ended) == (0, [complete()])
+    code, tracker = ran(monkeypatch, full, full, full, full, complete)
+    assert (code, tracker.ended) == (0, [complete()])
     assert next(room, "asked") == "asked"
 
 
 def asked() -> Result:
-    """TERM arrives, and nothing looks whether it did."""
+    """SIGTERM arrives while no code polls for it."""
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(20)
     raise AssertionError("not interrupted")
 
 
-def test_asked_to_leave_it_leaves_unanswered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sigterm_ends_the_trial_without_a_result(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutdown, "SAVE_SECONDS", 0.05)
     before = signal.getsignal(signal.SIGTERM)
-    code, told = ran(monkeypatch, asked)
-    assert (code, told.ended, failures()) == (128 + signal.SIGTERM, ["left"], 0)
+    code, tracker = ran(monkeypatch, asked)
+    assert (code, tracker.ended, failures()) == (128 + signal.SIGTERM, ["left"], 0)
     assert signal.getsignal(signal.SIGTERM) is before
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
 
-def test_asked_to_leave_it_saves_its_state_where_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sigterm_saves_the_state_if_possible(monkeypatch: pytest.MonkeyPatch) -> None:
     def at_a_boundary() -> Result:
         assert not LOOPS[-1].leave()
         os.kill(os.getpid(), signal.SIGTERM)
         assert LOOPS[-1].leave()
         raise Interrupted
 
-    code, told = ran(monkeypatch, at_a_boundary)
-    assert (code, told.ended, failures()) == (128 + signal.SIGTERM, ["left"], 0)
+    code, tracker = ran(monkeypatch, at_a_boundary)
+    assert (code, tracker.ended, failures()) == (128 + signal.SIGTERM, ["left"], 0)
 
 
-def test_a_second_request_does_not_cut_the_farewell_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    def abort(self: Told, reason: str = "") -> None:
+def test_a_second_sigterm_does_not_interrupt_the_upload(monkeypatch: pytest.MonkeyPatch) -> None:
+    def abort(self: RecordingTracker, reason: str = "") -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         self.ended.append("left")
 
-    monkeypatch.setattr(Told, "abort", abort)
-    code, told = ran(monkeypatch, raises(Interrupted()))
-    assert (code, told.ended) == (128 + signal.SIGTERM, ["left"])
+    monkeypatch.setattr(RecordingTracker, "abort", abort)
+    code, tracker = ran(monkeypatch, raises(Interrupted()))
+    assert (code, tracker.ended) == (128 + signal.SIGTERM, ["left"])
 
 
 def test_the_stop_button_leaves_the_run_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    code, told = ran(monkeypatch, raises(KeyboardInterrupt()))
-    assert (code, told.ended) == (128 + signal.SIGINT, ["stopped"])
+    code, tracker = ran(monkeypatch, raises(KeyboardInterrupt()))
+    assert (code, tracker.ended) == (128 + signal.SIGINT, ["stopped"])
 
 
-def test_nobody_s_trial_leaves_nothing_beside_the_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trial_without_an_agent_leaves_no_other_files(monkeypatch: pytest.MonkeyPatch) -> None:
     ran(monkeypatch, raises(UserError("by design")), place=TrialPlacement(SWEEP, Path("runs"), "cpu"))
     assert [path for path in Path("runs").rglob("*") if path.is_file()] == []
 
@@ -222,6 +222,8 @@ def test_a_sweep_that_is_available_here_determines_the_epochs_to_keep(monkeypatc
     mine = sweep.load("ablation-epoch@demo", settings={"ptm_epoch": [1, 3]})
     FolderStore(Path("runs")).remember(replace(Definition.of(mine), name="mine@demo"))
     for name in ("ablation-epoch@demo", "mine@demo", "elsewhere@demo"):
-        wandb_trial.main(mine.cells[-1].recipe, TrialPlacement(name, Path("runs"), "cpu"), cast("Any", Told()))
+        wandb_trial.main(
+            mine.cells[-1].recipe, TrialPlacement(name, Path("runs"), "cpu"), cast("Any", RecordingTracker())
+        )
     asked = {cell.recipe.ptm_epoch for cell in sweep.load("ablation-epoch@demo").cells if cell.recipe.ptm_arch_list}
     assert kept == [asked, {1, 3}, None]

@@ -21,7 +21,7 @@ RUNS = Path("runs")
 
 @pytest.fixture
 def standin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Standin]:
-    """A service, which nobody can reach before ``ddsweep sync``."""
+    """A service that only ``ddsweep sync`` uses."""
     wandb.teardown()
     with Standin() as server:
         for name, value in (server.environment(tmp_path / "home") | {"WANDB_MODE": "offline"}).items():
@@ -31,7 +31,7 @@ def standin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Standin
         assert server.unhandled == []
 
 
-def told(sweep: str, alpha: float) -> str:
+def offline_run(sweep: str, alpha: float) -> str:
     """An offline run of a finished trial; its title."""
     recipe = make({"target": "digits", "ipc": 1, "iterations": 2, "alpha": alpha})
     tracker = WandbTracker(sweep, RUNS, "", "")
@@ -42,7 +42,7 @@ def told(sweep: str, alpha: float) -> str:
 
 
 def test_uploads_once(ddsweep: Run, standin: Standin) -> None:
-    titles = [told("one@demo", 0.0), told("one@demo", 10.0)]
+    titles = [offline_run("one@demo", 0.0), offline_run("one@demo", 10.0)]
     first = ddsweep("sync")
     assert first.exit_code == 0
     lines = first.stdout.splitlines()
@@ -59,16 +59,16 @@ def test_uploads_once(ddsweep: Run, standin: Standin) -> None:
 
 
 def test_of_one_sweep(ddsweep: Run, standin: Standin) -> None:
-    told("one@demo", 0.0)
-    told("two@demo", 0.0)
+    offline_run("one@demo", 0.0)
+    offline_run("two@demo", 0.0)
     assert ddsweep("sync", "two", "--profile", "quick").stdout == "nothing to sync\n"
     assert ddsweep("sync", "two").exit_code == 0
     assert [run.group for run in standin.runs.values()] == ["two@demo"]
     assert [piece.note.sweep for piece in wandb_offline.unsynced(RUNS)] == ["one@demo"]
 
 
-def test_what_fails_stays(ddsweep: Run, standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
-    title = told("one@demo", 0.0)
+def test_failed_uploads_are_kept(ddsweep: Run, standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
+    title = offline_run("one@demo", 0.0)
     standin.reject_key()
     refused = ddsweep("sync")
     assert refused.exit_code == 1
@@ -83,7 +83,7 @@ def test_what_fails_stays(ddsweep: Run, standin: Standin, monkeypatch: pytest.Mo
     assert len(wandb_offline.unsynced(RUNS)) == 1
 
 
-def test_leaves_a_run_alone_that_is_being_written(ddsweep: Run, standin: Standin) -> None:
+def test_skips_a_run_that_is_being_written(ddsweep: Run, standin: Standin) -> None:
     recipe = make({"target": "digits", "ipc": 1, "iterations": 2, "alpha": 0.0})
     tracker = WandbTracker("one@demo", RUNS, "", "")
     tracker.start(recipe)
@@ -99,7 +99,7 @@ def test_without_any_run(ddsweep: Run) -> None:
 
 
 @pytest.mark.slow
-def test_a_sweep_of_the_local_queue_is_told_by_its_agents(ddsweep: Run, standin: Standin, tiny: list[str]) -> None:
+def test_agents_of_the_local_queue_log_a_sweep(ddsweep: Run, standin: Standin, tiny: list[str]) -> None:
     words = ["launch", "ablation-alpha", "--profile", "demo", *tiny, "--set", "alpha=0,1,10", "--set", "ipc=1"]
     launched = ddsweep(*words, "--track", "wandb", "--workers", "2")
     assert launched.exit_code == 0, launched.output

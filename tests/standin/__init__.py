@@ -2,10 +2,10 @@
 
 ``with Standin() as server: os.environ.update(server.environment(home))`` and every wandb client talks to it: runs with
 scalars, images, tables and artifacts, resuming, syncing, sweeps with agents, the public API. It knows the operations
-that the client sends (``accounts``, ``runs``, ``registry``, ``artifacts``), not GraphQL; ``unhandled`` lists what it
-did not know. It is no proof of how the service behaves: quotas, early stopping, the service's own retries are not here.
+that the client sends (``accounts``, ``runs``, ``registry``, ``artifacts``), not GraphQL; ``unhandled`` lists unknown
+operations. It does not prove how the real service behaves: quotas, early stopping and server-side retries are missing.
 
-By hand: ``python -m tests.standin --port 8088``.
+To run it manually: ``python -m tests.standin --port 8088``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``python -m tests.standin --port 8088``: the stand-in by hand, until Ctrl-C."""
+"""``python -m tests.standin --port 8088``: run the stand-in manually, until Ctrl-C."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers about the account and its projects. Operations are told by their names; queries are not parsed."""
+"""Operations on the account and its projects. Operations are recognized by name; queries are not parsed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tests.standin.state import ENTITY, opaque
 
 
 def viewer(call: Call) -> Answer:
-    """The account, or nobody when the key is unknown, which is how the service says so."""
+    """The account; null if the API key is unknown, as the service returns it."""
     if not call.authorised:
         return {"viewer": None}
     return {

@@ -10,7 +10,7 @@ from tests.standin.state import Artifact, fresh, now, opaque
 
 
 def create(call: Call) -> Answer:
-    """A version begins; the same content again is the version that is there."""
+    """Create a version; identical content returns the existing version."""
     given = call.variables.get("input") or call.variables
     collection = given.get("artifactCollectionName") or given["artifactCollectionNames"][0]
     project, digest = given["projectName"], given["digest"]
@@ -46,7 +46,7 @@ def update_manifest(call: Call) -> Answer:
 
 
 def manifest_path(artifact: str) -> str:
-    """Where a manifest lies in the stand-in's folder."""
+    """Path of a manifest in the stand-in's folder."""
     return f"storage/manifests/{artifact}"
 
 
@@ -56,7 +56,7 @@ def _manifest(call: Call, artifact: str, identifier: str) -> Answer:
 
 
 def create_files(call: Call) -> Answer:
-    """Where files of an artifact are to be put."""
+    """Upload URLs for the files of an artifact."""
     edges = []
     for file in (call.variables.get("input") or call.variables)["artifactFiles"]:
         one = call.state.artifacts[file["artifactID"]]

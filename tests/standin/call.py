@@ -15,7 +15,7 @@ Answer = dict[str, Any]
 
 @dataclass(frozen=True)
 class Call:
-    """One request: what is known, the variables, where uploads go, and whether the key was right."""
+    """One request: the state of the server, the variables, the upload address, and whether the API key was valid."""
 
     state: State
     variables: dict[str, Any]
@@ -24,7 +24,7 @@ class Call:
 
     @property
     def entity(self) -> str:
-        """Whose project is meant. Refused when it is somebody else's."""
+        """The owner of the project; refused if it belongs to another account."""
         entity = self.variables.get("entity") or self.variables.get("entityName") or ENTITY
         if entity != ENTITY:
             raise Refusal(f"permission denied to access {entity}", HTTPStatus.FORBIDDEN)
@@ -36,7 +36,7 @@ class Call:
 
     @property
     def known(self) -> bool:
-        """Whether there is such a project."""
+        """Whether the project exists."""
         return (self.entity, self.project) in self.state.projects
 
     def upload(self, path: str) -> str:

@@ -1,4 +1,4 @@
-"""The real W&B client against the stand-in: what a person finds there, and what a trial does when W&B does not work."""
+"""The W&B tracker with the real client against the stand-in: what it logs, and what happens if W&B fails."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def recipe_of(config: Mapping[str, Any]) -> Recipe | None:
 
 
 def begin(one: Tracker, recipe: Recipe = RECIPE, steps: range = range(1, 5)) -> None:
-    """A distillation up to the last of ``steps``, as the loop tells it."""
+    """A distillation up to the last of ``steps``, as the loop logs it."""
     one.start(recipe)
     one.image("real", png("green"), 0)
     one.image("synthetic", png(), 0)
@@ -91,7 +91,7 @@ def steps_of(server: Standin, run: str) -> list[int]:
 
 
 class TestARun:
-    def test_tells_its_story(self, standin: Standin) -> None:
+    def test_has_metrics_and_images_by_step(self, standin: Standin) -> None:
         one = tracker()
         begin(one)
         one.finish(result_of())
@@ -134,7 +134,7 @@ class TestARun:
         assert table["columns"] == ["class", "convnet3", "alexnet"]
         assert table["data"][7] == ["7", 0.6, 0.25]
 
-    def test_has_a_lineage(self, standin: Standin) -> None:
+    def test_has_input_and_output_artifacts(self, standin: Standin) -> None:
         one = tracker()
         begin(one)
         one.finish(result_of())
@@ -152,7 +152,7 @@ class TestARun:
         assert entry["size"] == weights.stat().st_size
         assert kept[run.inputs[1]].files == {}, "by reference: the weights are not uploaded"
 
-    def test_names_a_published_model_by_its_address(self, standin: Standin) -> None:
+    def test_references_a_published_model_by_its_url(self, standin: Standin) -> None:
         guided = make({"target": "digits", "ipc": 1, "iterations": 1, "source": "imagenet"})
         foundation = spec.of(guided)[0][0].foundation
         assert foundation
@@ -164,7 +164,7 @@ class TestARun:
         assert entry["ref"] == foundation.url
         assert used.metadata["sha256"] == foundation.sha256
 
-    def test_that_diverged_says_why(self, standin: Standin) -> None:
+    def test_that_diverged_has_the_reason(self, standin: Standin) -> None:
         one = tracker()
         begin(one)
         one.finish(Result(RECIPE, state="failed", reason="the loss is nan at step 3 of 4"))
@@ -194,7 +194,7 @@ class TestOneAfterTheOther:
         assert steps_of(standin, name(RECIPE)) == steps_of(standin, name(BASELINE)) == [1, 2, 3, 4]
         assert "alpha" not in standin.summary(name(BASELINE))
 
-    def test_a_trial_that_raised_goes_on_in_its_run(self, standin: Standin) -> None:
+    def test_a_repeated_trial_resumes_its_run(self, standin: Standin) -> None:
         one = tracker()
         begin(one, steps=range(1, 3))
         begin(one)
@@ -202,7 +202,7 @@ class TestOneAfterTheOther:
         assert steps_of(standin, name()) == [1, 2, 3, 4]
         assert list(standin.runs) == [name()]
 
-    def test_a_trial_that_was_interrupted_goes_on_elsewhere(self, standin: Standin) -> None:
+    def test_an_interrupted_trial_resumes_on_another_machine(self, standin: Standin) -> None:
         one = tracker()
         begin(one, steps=range(1, 3))
         one.abort()
@@ -216,7 +216,7 @@ class TestOneAfterTheOther:
         assert wandb_offline.unsynced(RUNS) == []
 
     @SLOW
-    def test_a_cell_that_another_sweep_finished_is_told_in_full(self, standin: Standin) -> None:
+    def test_a_cell_that_another_sweep_finished_is_logged_in_full(self, standin: Standin) -> None:
         tiny = BASELINE.model_dump() | {"iterations": 3, "eval_nets": 1, "eval_epochs": 1, "batch_real": 8}
         recipe = make(tiny)
         trial.run(recipe, Tracker(), "cpu", RUNS)
@@ -239,7 +239,7 @@ class TestTrouble:
     @pytest.mark.parametrize(
         "trouble", ["rejected key", "403", pytest.param("500", marks=SLOW), pytest.param("away", marks=SLOW)]
     )
-    def test_at_the_beginning_costs_a_line(
+    def test_at_the_start_costs_one_line(
         self, standin: Standin, trouble: str, caplog: pytest.LogCaptureFixture
     ) -> None:
         if trouble == "rejected key":
@@ -261,7 +261,7 @@ class TestTrouble:
         standin.state.key = KEY
 
     @SLOW
-    def test_in_the_middle_loses_nothing(self, standin: Standin, caplog: pytest.LogCaptureFixture) -> None:
+    def test_during_a_run_loses_nothing(self, standin: Standin, caplog: pytest.LogCaptureFixture) -> None:
         one = tracker()
         begin(one, steps=range(1, 3))
         standin.close()
@@ -281,7 +281,7 @@ class TestTrouble:
 
     @SLOW
     @pytest.mark.parametrize("trouble", ["rejected key", "stream"])
-    def test_that_the_client_is_silent_about_is_noticed(self, standin: Standin, trouble: str) -> None:
+    def test_that_the_client_does_not_report_is_noticed(self, standin: Standin, trouble: str) -> None:
         one = tracker()
         begin(one)
         if trouble == "stream":
@@ -297,7 +297,7 @@ class TestTrouble:
         assert standin.runs[name()].state == "finished"
 
     @SLOW
-    def test_with_an_artifact_leaves_the_run_to_be_synced(self, standin: Standin) -> None:
+    def test_with_an_artifact_leaves_the_run_unsynced(self, standin: Standin) -> None:
         one = tracker()
         begin(one)
         standin.fail("CreateArtifact", 500, 1000)
@@ -321,7 +321,7 @@ class TestOffline:
         assert len(wandb_offline.unsynced(RUNS)) == 2
         assert standin.operations.total() == 0
 
-    def test_pieces_of_one_run_arrive_as_one(self, standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_pieces_of_a_run_are_uploaded_as_one_run(self, standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("WANDB_MODE", "offline")
         one = tracker()
         begin(one, steps=range(1, 4))
@@ -338,7 +338,7 @@ class TestOffline:
         assert len(standin.runs[name()].inputs) == 2
 
     @SLOW
-    def test_what_waits_is_not_overtaken(self, standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_unsynced_run_stays_offline(self, standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("WANDB_MODE", "offline")
         one = tracker()
         begin(one, steps=range(1, 3))
@@ -352,7 +352,7 @@ class TestOffline:
         uploaded()
         assert steps_of(standin, name()) == [1, 2, 3, 4]
 
-    def test_switched_off_is_off(self, standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_disabled_writes_nothing(self, standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("WANDB_MODE", "disabled")
         one = tracker()
         begin(one)
@@ -368,7 +368,7 @@ class TestOffline:
         {"source": "imagenet"}, {"ptm_archs": "convnet3+alexnet", "alpha_by_arch": "convnet3:1+alexnet:0"},
     ],
 )  # fmt: skip
-def test_types_survive_a_service_that_knows_one_kind_of_number(choices: dict[str, Any]) -> None:
+def test_types_survive_a_service_that_does_not_distinguish_numbers(choices: dict[str, Any]) -> None:
     recipe = make(choices)
     config = json.loads(json.dumps(recipe.model_dump()), parse_float=lambda text: float(text))
     worn = {
