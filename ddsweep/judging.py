@@ -1,4 +1,4 @@
-"""The work behind ``ddsweep evaluate``: a recipe's evaluation without the rest of the recipe."""
+"""Evaluate a synthetic set from any source as a trial evaluates its own."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ KEPT = ("eval_rule", "eval_archs", "eval_nets", *FIELDS[:-1], "seed")
 
 @dataclass(frozen=True)
 class Judged:
-    """What networks of one architecture made of a set.
+    """The evaluation of a set with networks of one architecture.
 
     Attributes:
         arch: the architecture.
         rule: how they were trained.
         evaluation: their accuracies.
-        score: the label-robust score, if it was asked for.
+        score: the label-robust score (LRS), if it was requested.
     """
 
     arch: str
@@ -44,7 +44,7 @@ class Judged:
     score: Score | None
 
     def record(self) -> dict[str, Any]:
-        """For scripts; accuracies and the score are fractions."""
+        """Return the values as JSON; accuracies and the score are fractions."""
         found = self.evaluation
         scored = asdict(self.score) | {"value": self.score.value} if self.score else None
         numbers = {"accuracy": found.mean, "accuracy_std": found.std, **asdict(found)}
@@ -53,13 +53,13 @@ class Judged:
 
 @dataclass(frozen=True)
 class Job:
-    """An evaluation that was asked for.
+    """A requested evaluation.
 
     Attributes:
-        dataset: whose test images count.
+        dataset: the dataset with the test images.
         choices: fields of a recipe: those of its evaluation, and its seed.
         device: the device.
-        scored: whether the label-robust score is wanted.
+        scored: whether to compute the label-robust score, too.
     """
 
     dataset: str
@@ -68,27 +68,27 @@ class Job:
     scored: bool
 
     def recipe(self, size: int, ipc: int = 1) -> Recipe:
-        """A recipe that is evaluated so. Raises UserError: a choice that a recipe refuses."""
+        """Return a recipe with this evaluation. Raises UserError: an invalid choice."""
         from ddsweep import data
         from ddsweep.recipe import make
 
         own = {name: value for name, value in self.choices.items() if name != "ptm_train_epochs"}
         arch = str(own.get("eval_archs", "convnet3")).partition("+")[0]
-        most = data.info(self.dataset).smallest_class  # a recipe distils no more than there are; a file may hold more
+        most = data.info(self.dataset).smallest_class  # an upper bound of ``ipc``; a file may have more
         return make({"target": self.dataset, "size": size, "ipc": min(ipc, most), "alpha": 0, "arch": arch, **own})
 
     def prepare(self, found: ImageSet, path: Path, choices: Choices) -> tuple[Prepared, Dataset]:
-        """The set in the space of the dataset, which is loaded at the set's size. Raises UserError: see ``prepare``."""
+        """Load the dataset at the size of the set; return both, normalized alike. Raises UserError: see ``prepare``."""
         from ddsweep import data
         from ddsweep.exchange import prepare
 
         size = found.images.shape[-1]
-        self.recipe(size)  # a typo is told before a dataset is downloaded
+        self.recipe(size)  # reports a mistake before a dataset is downloaded
         dataset = data.load(self.dataset, size, self.device)
         return prepare.prepare(found, dataset, path, choices), dataset
 
     def judge(self, synthetic: Synthetic, dataset: Dataset, tracker: Tracker) -> list[Judged]:
-        """Networks of every architecture, from the same generator as in a trial of this seed."""
+        """Train and test networks of every architecture, with the random generator of a trial with this seed."""
         from ddsweep import flops, rng, trial
         from ddsweep.evaluate import evaluate
         from ddsweep.numerics import Choice
@@ -110,7 +110,7 @@ class Job:
         return judged
 
     def _score(self, train: partial[Evaluation], accuracy: float, recipe: Recipe, tracker: Tracker) -> Score:
-        """Against random real images, and against all of them. Shares the pool: a PTM is trained once."""
+        """Compare with random real images, and with all of them; for the latter, the pool of PTMs is used."""
         from ddsweep import rng, trial
         from ddsweep.exchange import robustness
         from ddsweep.pretrained import inventory, spec, training

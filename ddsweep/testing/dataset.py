@@ -16,30 +16,36 @@ NEAR = 0.05  # between the mean and std that a row states and those that are mea
 
 
 def check_dataset(name: str) -> None:
-    """A dataset is what its row says.
+    """Check that a dataset is what its row in the registry says.
 
-    - Decoding it gives the same bytes every time, and nothing is drawn from a global generator.
+    - Decoding it gives the same bytes every time, and draws nothing from a global random generator.
     - It has images of every class for training and for testing; the smallest class has as many as the row says.
-    - The images differ from each other; mean and std are about those of the row, where it states them.
-    - It can be had at other sizes, and a recipe can distill it.
+    - The images differ from each other; mean and std are close to those of the row, if it states them.
+    - It can be decoded at other sizes, and a recipe can distill it.
 
     Args:
-        name: the dataset; its archives, if it has any, must have been fetched.
+        name: the dataset; its archives, if it has any, must have been downloaded.
 
     Raises:
-        AssertionError: it is not so.
-        UserError: there is no such dataset, or what its decoder returns are no images.
+        AssertionError: a check fails; the message names it.
+        UserError: an unknown dataset, or a decoder that does not return images.
     """
     row, what = data.info(name), f"dataset {name!r}"
     raw = decode(row)
-    with own_randomness(what):  # not the first time: libraries that are imported then may draw
+    with own_randomness(what):  # the second time: libraries that the first one imports may draw
         again = decode(row)
     for part in ("images", "labels", "test_images", "test_labels"):
-        require(torch.equal(getattr(raw, part), getattr(again, part)), what, f"decodes to other {part} the second time")
+        require(
+            torch.equal(getattr(raw, part), getattr(again, part)), what, f"decodes to different {part} the second time"
+        )
     _check_classes(row, raw, what)
     _check_pixels(row, raw, what)
     smaller = at_size(row, max(4, row.size // 2))
-    require(decode(smaller).images.shape[-1] == smaller.size, what, f"is not {smaller.size} pixels high when asked to")
+    require(
+        decode(smaller).images.shape[-1] == smaller.size,
+        what,
+        f"ignores the requested size of {smaller.size} pixels",
+    )
     make({"target": name, "ipc": row.smallest_class, "alpha": 0, "method": "dm", "arch": "convnet1"})
 
 
@@ -49,16 +55,18 @@ def _check_classes(row: DatasetInfo, raw: Raw, what: str) -> None:
         counts = torch.bincount(labels, minlength=len(raw.classes))
         require(bool(counts.min() > 0), what, f"has no {split} images of {raw.classes[int(counts.argmin())]}")
     least = int(torch.bincount(raw.labels).min())
-    told = f"has {least} training images in its smallest class; its row says {row.smallest_class}"
-    require(least == row.smallest_class, what, told)
+    message = f"has {least} training images in its smallest class; its row says {row.smallest_class}"
+    require(least == row.smallest_class, what, message)
     sizes = (len(raw.labels), len(raw.test_labels))
-    told = f"has {sizes[0]} and {sizes[1]} images; its row says {row.images[0]} and {row.images[1]}"
-    require(all(not said or said == found for said, found in zip(row.images, sizes, strict=True)), what, told)
+    message = f"has {sizes[0]} and {sizes[1]} images; its row says {row.images[0]} and {row.images[1]}"
+    require(all(not said or said == found for said, found in zip(row.images, sizes, strict=True)), what, message)
 
 
 def _check_pixels(row: DatasetInfo, raw: Raw, what: str) -> None:
     first = raw.images[:1]
-    require(len(raw.images) < 2 or not torch.equal(raw.images, first.expand_as(raw.images)), what, "is one image")
+    require(
+        len(raw.images) < 2 or not torch.equal(raw.images, first.expand_as(raw.images)), what, "has equal images only"
+    )
     for name, said, found in zip(("mean", "std"), (row.mean, row.std), statistics(raw.images), strict=True):
         near = said is None or all(abs(one - other) < NEAR for one, other in zip(said, found, strict=True))
         require(near, what, f"has a {name} of {tuple(round(one, 4) for one in found)}; its row says {said}")

@@ -1,4 +1,4 @@
-"""What all checks share."""
+"""What all checks share: a failing check, and a guard around random generators."""
 
 from __future__ import annotations
 
@@ -9,25 +9,30 @@ import numpy as np
 import torch
 
 
-def require(holds: bool, what: str, else_: str) -> None:
-    """Raise AssertionError: of ``what`` something does not hold."""
-    if not holds:
-        raise AssertionError(f"{what}: {else_}")
+def require(condition: bool, what: str, violation: str) -> None:
+    """Raise an AssertionError, ``WHAT: VIOLATION``, unless the condition holds."""
+    if not condition:
+        raise AssertionError(f"{what}: {violation}")
 
 
 @contextmanager
 def own_randomness(what: str) -> Iterator[None]:
-    """Inside, nobody draws from a global generator of torch or NumPy: another process would draw something else.
+    """Check that the block draws nothing from a global random generator of torch or NumPy.
 
-    Of Python's own libraries make use (type checkers, for one); what it decided would show in the second run.
+    Python's own generator is not checked, because libraries use it (type checkers, for one); if it influenced a
+    result, a second run would differ.
 
     Raises:
-        AssertionError: somebody did.
+        AssertionError: the block drew from one.
     """
     before = torch.get_rng_state(), _numpy()
     yield
     same = torch.equal(torch.get_rng_state(), before[0])
-    require(same, what, "draws from torch's global generator (dropout, torch.randn …); draw from what it is given")
+    require(
+        same,
+        what,
+        "draws from torch's global generator (dropout, torch.randn …); use the generator it is given",
+    )
     require(_numpy() == before[1], what, "draws from NumPy's global generator; use numpy.random.default_rng(SEED)")
 
 

@@ -29,20 +29,20 @@ SMALL: dict[str, Any] = {
 
 
 def check_method(name: str, **choices: Any) -> None:
-    """A method keeps what the loop counts on.
+    """Check that a method does what the distillation loop relies on.
 
     - An episode yields ``outer_loops`` losses, without the first ``done``: finite scalars, with a gradient to every
       synthetic image.
-    - The same recipe gives the same bits, and so does one that is cut off after any image step and goes on.
-    - The real images are left as they are, and nothing is drawn from a global generator.
+    - The same recipe gives the same bits, and so does one that is interrupted after any image step and resumes.
+    - The real images are not changed, and nothing is drawn from a global random generator.
 
     Args:
         name: the method.
-        choices: fields of the recipe that it is tried with, above all ``options``; default: a ConvNet-1 on noise.
+        choices: recipe fields for the check, above all ``options``; default: a ConvNet-1 on noise.
 
     Raises:
-        AssertionError: it does not.
-        UserError: there is no such method, or it refuses the choices.
+        AssertionError: a check fails; the message names it.
+        UserError: an unknown method, or choices that it does not accept.
     """
     recipe, what = make(SMALL | choices | {"method": name}), f"method {name!r}"
     dataset = _dataset(recipe.size)
@@ -54,14 +54,14 @@ def check_method(name: str, **choices: Any) -> None:
         whole = _distilled(recipe, dataset)
     start = initial(dataset, recipe.ipc, recipe.init, Streams(recipe.seed).images).images
     require(not torch.equal(whole, start), what, "leaves the synthetic images as they were")
-    require(torch.equal(whole, _distilled(recipe, dataset)), what, "gives other bits when it is run again")
-    _check_going_on(recipe, dataset, whole, what)
+    require(torch.equal(whole, _distilled(recipe, dataset)), what, "gives different bits when it is run again")
+    _check_resuming(recipe, dataset, whole, what)
     same = all(torch.equal(ours, theirs) for ours, theirs in zip(kept, before[0], strict=True))
     require(same and torch.equal(before[1], dataset.labels), what, "changes the real images")
 
 
 def _dataset(size: int) -> Dataset:
-    """Each class is noise about a pattern of its own."""
+    """Each class is noise around its own pattern."""
     generator = rng.generator(0, "testing")
     patterns = torch.randn(CLASSES, 3, size, size, generator=generator)
 
@@ -91,15 +91,15 @@ def _check_episode(recipe: Recipe, dataset: Dataset, done: int, what: str) -> No
         require(bool(torch.isfinite(loss) and slope.isfinite().all()), what, "yields a loss or gradient of inf or nan")
         moved = slope.flatten(1).abs().amax(1) > 0
         require(bool(moved.all()), what, f"has no gradient to image {int(moved.int().argmin())} of {len(moved)}")
-    told = f"yields {losses} losses{' or more' * (losses > left)}, not {left} (outer_loops without the first {done})"
-    require(losses == left, what, told)
+    message = f"yields {losses} losses{' or more' * (losses > left)}, not {left} (outer_loops without the first {done})"
+    require(losses == left, what, message)
 
 
 def _distilled(recipe: Recipe, dataset: Dataset, slot: Slot | None = None) -> Tensor:
     return distill(recipe, dataset, None, Streams(recipe.seed), Tracker(), slot).images
 
 
-def _check_going_on(recipe: Recipe, dataset: Dataset, whole: Tensor, what: str) -> None:
+def _check_resuming(recipe: Recipe, dataset: Dataset, whole: Tensor, what: str) -> None:
     for boundary in range(1, recipe.outer_loops + 1):  # inside an iteration, and after one
         with tempfile.TemporaryDirectory() as folder:
             path, asks = Path(folder, "distill.safetensors"), iter([False] * (boundary - 1) + [True])
@@ -107,5 +107,5 @@ def _check_going_on(recipe: Recipe, dataset: Dataset, whole: Tensor, what: str) 
                 _distilled(recipe, dataset, FileSlot(path, {}, Checkpoints(leave=partial(next, asks))))
             except Interrupted:
                 resumed = _distilled(recipe, dataset, FileSlot(path, {}, Checkpoints()))
-                told = f"gives other bits when it is cut off after image step {boundary} and goes on"
-                require(torch.equal(whole, resumed), what, told)
+                message = f"gives different bits when it is interrupted after image step {boundary} and resumes"
+                require(torch.equal(whole, resumed), what, message)

@@ -13,21 +13,21 @@ CLASSES, WIDTH, LEAST, IMAGES = 5, 4, 16, 3
 
 
 def check_network(name: str, size: int = 0) -> None:
-    """A network can be trained, matched and guided with.
+    """Check that a network can be trained, used for matching losses, and used as a PTM.
 
-    - Its numbers are drawn from the generator that it is given, and from no other.
-    - Gray and color images of its size become features and logits, each image for itself (unless it has batch norm).
-    - It has a gradient to the images, and that gradient has one too: DC and DSA differentiate twice.
-    - Several of them can be trained as one (``torch.func.vmap``), as on a GPU.
+    - Its parameters are drawn from the generator that it is given, and from no other.
+    - It maps gray and color images of its size to features and logits, each image by itself (unless it has batch norm).
+    - It is twice differentiable with respect to the images, as DC and DSA need it.
+    - Several of them can be trained as one module (``torch.func.vmap``), as on a GPU.
     - Its state can be saved and loaded.
 
     Args:
         name: the network.
-        size: height and width of the images in pixels; default: 16, or the smallest that it can take.
+        size: height and width of the images in pixels; default: 16, or the smallest that it accepts.
 
     Raises:
-        AssertionError: it is not so.
-        UserError: there is no such network, or it cannot be built.
+        AssertionError: a check fails; the message names it.
+        UserError: an unknown network, or one that cannot be built.
     """
     row = nn.info(name)
     size, what = size or max(LEAST, row.smallest), f"network {name!r}"
@@ -53,35 +53,39 @@ def _check_drawing(row: Architecture, size: int, what: str) -> None:
         again, other = (_built(row, size, seed) for seed in (1, 2))
     states = [one.state_dict() for one in (net, again, other)]
     finite = all(value.isfinite().all() for value in states[0].values())
-    require(finite, what, "has parameters or buffers that were never given a value")
+    require(finite, what, "has uninitialized parameters or buffers")
     same = all(torch.equal(value, states[1][key]) for key, value in states[0].items())
-    require(same, what, "differs when it is drawn twice from the same generator")
+    require(same, what, "differs when it is initialized twice from the same generator")
     drawn = [key for key, value in net.named_parameters() if not torch.equal(value, states[2][key])]
-    require(bool(drawn), what, "is the same network whatever generator it is drawn from")
+    require(bool(drawn), what, "is the same network for every generator")
     nn.initialize(net, rng.generator(2, "testing"))
     nn.initialize(other, rng.generator(2, "testing"))
     same = all(torch.equal(value, other.state_dict()[key]) for key, value in net.state_dict().items())
-    require(same, what, "keeps something of its old numbers when it is drawn anew")
+    require(same, what, "keeps some of its old values when it is initialized again")
     again.load_state_dict(net.state_dict())
     batch = _images(size)
     same = torch.equal(again.eval()(batch), net.eval()(batch))
-    require(same, what, "is another network when its state is saved and loaded: something is no parameter or buffer")
+    require(
+        same,
+        what,
+        "changes when its state is saved and loaded: some state is not a parameter or buffer",
+    )
 
 
 def _check_outputs(net: nn.Network, channels: int, size: int, what: str) -> None:
     batch = _images(size, channels=channels)
     with own_randomness(what), torch.no_grad():
         features, logits = net.train().embed(batch), net(batch)
-    require(features.ndim == len(("image", "feature")), what, "has features of more than one axis an image")
-    require(list(logits.shape) == [len(batch), CLASSES], what, f"makes logits of the shape {list(logits.shape)}")
-    require(bool(logits.isfinite().all()), what, "makes logits of inf or nan")
+    require(features.ndim == len(("image", "feature")), what, "has features with more than one axis per image")
+    require(list(logits.shape) == [len(batch), CLASSES], what, f"has logits of shape {list(logits.shape)}")
+    require(bool(logits.isfinite().all()), what, "has logits that are inf or nan")
     if nn.has_batch_norm(net):
         return
     with torch.no_grad():
         alone = torch.cat([net(image[None]) for image in batch])
-        require(_close(alone, logits), what, "answers otherwise to an image among other images")
+        require(_close(alone, logits), what, "gives a different output for an image in a batch")
         evaluated = net.eval()(batch)
-    require(_close(evaluated, logits), what, "answers otherwise in eval mode, and has no batch norm")
+    require(_close(evaluated, logits), what, "gives a different output in eval mode, without having batch norm")
 
 
 def _check_gradients(net: nn.Network, size: int, what: str) -> None:
@@ -104,10 +108,12 @@ def _check_together(row: Architecture, size: int, what: str) -> None:
         found = nn.StackedNetworks(nets).eval()(batches)
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
-        raise AssertionError(f"{what}: several cannot be trained as one (torch.func.vmap): {reason}") from error
+        raise AssertionError(
+            f"{what}: several of them cannot be trained as one module (torch.func.vmap): {reason}"
+        ) from error
     with torch.no_grad():
         apart = torch.stack([net(batch) for net, batch in zip(nets, batches, strict=True)])
-    require(_close(found, apart), what, "answers otherwise when several are trained as one (vmap)")
+    require(_close(found, apart), what, "gives a different output when several are trained as one module (vmap)")
 
 
 def _close(found: Tensor, wanted: Tensor) -> bool:
