@@ -49,18 +49,18 @@ def folder_tree(spec: str) -> FolderTree:
     """
     root = Path(canonical(spec).removeprefix(FOLDER_PREFIX))
     if not root.is_dir():
-        raise UserError(f"imagefolder: no folder {str(root)!r}")
+        raise UserError(f"imagefolder: folder not found: {str(root)!r}")
     if not _folders(root / "train"):
         tree = FolderTree(_classes(root), None)
         for name, images in tree.train.items():
             if len(images) < 2:
                 raise UserError(
-                    f"imagefolder: class {name!r} of {str(root)!r} has one image; a split needs two at least"
+                    f"imagefolder: class {name!r} of {str(root)!r} has one image; a split needs at least two"
                 )
         return tree
     test = next((root / part for part in ("test", "val") if _folders(root / part)), None)
     if test is None:
-        raise UserError(f"imagefolder: {str(root)!r} has train/ but no classes in test/ or val/ beside it")
+        raise UserError(f"imagefolder: {str(root)!r} has train/ but no classes in test/ or val/")
     tree = FolderTree(_classes(root / "train"), _classes(test))
     if odd := sorted(set(tree.train) ^ set(tree.test or {})):
         raise UserError(f"imagefolder: class {odd[0]!r} is in only one of train/ and {test.name}/ of {str(root)!r}")
@@ -81,7 +81,7 @@ def _visible(folder: Path) -> list[Path]:
 def _classes(root: Path) -> dict[str, tuple[Path, ...]]:
     folders = _folders(root)
     if len(folders) < 2:
-        raise UserError(f"imagefolder: {str(root)!r} needs one folder per class, two at least; it has {len(folders)}")
+        raise UserError(f"imagefolder: {str(root)!r} needs one folder per class, at least two; it has {len(folders)}")
     found = {}
     for folder in folders:
         images = tuple(sorted(path for path in _visible(folder) if path.suffix.lower() in IMAGE_SUFFIXES))
