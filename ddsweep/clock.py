@@ -1,4 +1,4 @@
-"""How long the phases of a trial have taken, over all its attempts."""
+"""The time that the phases of a trial have taken, over all its attempts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ddsweep.errors import UserError
 
 
 class Clock:
-    """Seconds by phase, those before an interruption included, as far as they were written."""
+    """Seconds by phase, including those before an interruption, as far as they were saved."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -21,13 +21,13 @@ class Clock:
 
     @contextmanager
     def __call__(self, phase: str) -> Iterator[None]:
-        """The phase that lasts as long as the block."""
+        """Count the time of the block as time of ``phase``."""
         self._phase, self._began = phase, time.monotonic()
         yield
         self._count()
 
     def write(self) -> None:
-        """Write the seconds so far: a checkpoint was just saved."""
+        """Save the seconds so far, together with a checkpoint."""
         self._count()
         files.write_json(self._path, self.seconds)
 
@@ -40,5 +40,10 @@ class Clock:
 def _seconds(path: Path) -> dict[str, float]:
     try:
         return {str(phase): float(seconds) for phase, seconds in files.read_json(path).items()}
-    except (UserError, AttributeError, TypeError, ValueError):  # none yet, or damaged: no more than a matter of record
+    except (
+        UserError,
+        AttributeError,
+        TypeError,
+        ValueError,
+    ):  # no file yet, or a damaged one
         return {}

@@ -1,4 +1,4 @@
-"""The one exception that a user is meant to read."""
+"""The exception whose message is meant for the user."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """Something the user can put right: one line that names the field and what is allowed there.
+    """A mistake that the user can fix: one line that names the field, the bad value and the allowed values.
 
-    The command line prints the line and exits with status 2; no other exception of ours reaches a terminal. A name that
-    is quoted in it may hold a line break (YAML allows it in a key): it becomes a space.
+    The command line prints it and exits with status 2, without a traceback. A line break in a quoted name (YAML allows
+    it in a key) becomes a space.
     """
 
     def __init__(self, message: str) -> None:
@@ -18,7 +18,7 @@ class UserError(Exception):
 
 
 def closest(word: str, allowed: Iterable[str]) -> str:
-    """The end of an error line: ``did you mean x? (allowed: x, y, z)``, or ``allowed: x, y, z`` if nothing is near."""
+    """The end of an error: ``did you mean x? (allowed: x, y, z)``, or ``allowed: x, y, z`` if no name is close."""
     names = sorted(allowed)
     near = difflib.get_close_matches(word, names, n=1)
     listed = f"allowed: {', '.join(names)}"

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, locks, and where things live."""
+"""Atomic file writes, locks, the cache folder, and free disk space."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from ddsweep.errors import UserError
 if TYPE_CHECKING:
     from torch import Tensor
 
-NEEDED = 200 << 20  # bytes free before work goes on: the sets and pictures of the largest cells take a tenth of it
-PROBE = 1 << 20  # bytes written to see whether a quota allows it, which free space does not tell
+NEEDED = 200 << 20  # free bytes before work continues: files of the largest cells take a tenth of this
+PROBE = 1 << 20  # bytes written to check quotas, which the free space does not show
 FULL = re.compile("No space left on device|Disk quota exceeded|database or disk is full", re.IGNORECASE)
 
 
@@ -28,7 +28,7 @@ FULL = re.compile("No space left on device|Disk quota exceeded|database or disk 
 def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success flush it to disk and rename it into place.
 
-    A reader sees the old file or the new one, never a part. Without success nothing is left behind.
+    A reader sees the old file or the new one, never a part of it. If the block raises, nothing is left behind.
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp{path.suffix}")
     try:
@@ -45,20 +45,20 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 def flush(path: Path) -> None:
-    """Wait until what was written to ``path``, if there is such a file, is on the disk."""
+    """Flush ``path`` to disk, if the file exists."""
     with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
         os.fsync(file.fileno())
 
 
 def clear_temporaries(folder: Path, name: str = "*") -> None:
-    """Remove what writers of ``folder/name`` that were killed have left; nobody may be writing there now."""
+    """Remove temporary files of writers of ``folder/name`` that were killed; no process may be writing it now."""
     for left in folder.glob(f".{name}.*.tmp*"):
         with contextlib.suppress(OSError):
             left.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` to ``path``, whole or not at all."""
+    """Write ``text`` to ``path`` atomically."""
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -70,22 +70,22 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` as readable JSON, whole or not at all."""
+    """Write ``value`` as indented JSON, atomically."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write tensors of any device as safetensors, whole or not at all; others may read the file as far as umask lets.
+    """Write tensors of any device as safetensors, atomically; the file has the permissions that umask allows.
 
     Raises:
-        UserError: it cannot be written, for instance because the disk is full.
+        UserError: the file cannot be written, for example because the disk is full.
     """
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     with atomic(path) as temporary:
         temporary.touch()
-        mode = temporary.stat().st_mode  # safetensors makes files that only their owner can read
+        mode = temporary.stat().st_mode  # safetensors creates files that only their owner can read
         try:
             save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, temporary, metadata)
         except SafetensorError as error:  # how safetensors reports a full disk
@@ -94,7 +94,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str,
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON. Raises UserError, naming the file, when it is not JSON."""
+    """Read JSON. Raises UserError, naming the file, if it cannot be read."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -103,8 +103,8 @@ def read_json(path: Path) -> Any:
 
 @contextlib.contextmanager
 def lock(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock named ``path``; the system frees it when its holder dies, however it dies."""
-    from filelock import FileLock  # not needed before something is written
+    """Hold an exclusive lock on ``path``; the system releases it when the holder dies."""
+    from filelock import FileLock  # imported only when something is written
 
     held = FileLock(path)
     try:
@@ -119,9 +119,9 @@ def lock(path: Path) -> Iterator[None]:
 
 
 def cache_dir() -> Path:
-    """Decoded datasets and pre-trained models: ``$DDSWEEP_CACHE``, or the user's cache directory.
+    """The folder of decoded datasets and pre-trained models: ``$DDSWEEP_CACHE``, or the user's cache directory.
 
-    Where things lie never changes a number, so this one may come from the environment.
+    It never changes a result, so it may come from the environment.
     """
     import platformdirs
 
@@ -129,7 +129,7 @@ def cache_dir() -> Path:
 
 
 def is_full(error: BaseException | None) -> bool:
-    """Whether a full disk or an exhausted quota is behind this error: its own, or the one that it came from."""
+    """Whether this error, or one that caused it, is a full disk or an exhausted quota."""
     while error is not None:
         if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or FULL.search(str(error)):
             return True
@@ -138,7 +138,7 @@ def is_full(error: BaseException | None) -> bool:
 
 
 def has_free_space(folder: Path) -> bool:
-    """Whether ``NEEDED`` bytes (on a small disk, a tenth of it) are free here and a file can be written."""
+    """Whether ``NEEDED`` bytes (on a small disk, a tenth of the disk) are free and a file can be written."""
     while not folder.exists():
         folder = folder.parent
     try:

@@ -1,4 +1,4 @@
-"""The work that a trial plans, in floating-point operations: what decides whether compiling it pays."""
+"""The work of a trial in floating-point operations, which decides whether compilation pays off."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BACKWARD = 2  # a backward pass takes about twice the operations of its forward 
 
 @lru_cache(maxsize=64)
 def forward(arch: str, channels: int, classes: int, size: int, width: int) -> float:
-    """Operations (an addition and a multiplication are two) of one image through one network; counted by torch."""
+    """Return the operations of one image through a network, counted by torch (a multiply-add is two)."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -30,7 +30,7 @@ def forward(arch: str, channels: int, classes: int, size: int, width: int) -> fl
 
 
 def distillation(recipe: Recipe, dataset: Dataset) -> float:
-    """Operations of the matching loss over all image steps, without the guidance."""
+    """Return the operations of the matching loss over all image steps, without the guidance."""
     classes, (real, ours) = len(dataset.classes), METHODS[recipe.method].passes
     images = recipe.outer_loops * classes * (real * recipe.batch_real + ours * recipe.ipc)
     images += (recipe.outer_loops - 1) * recipe.inner_epochs * (1 + BACKWARD) * classes * recipe.ipc
@@ -39,13 +39,13 @@ def distillation(recipe: Recipe, dataset: Dataset) -> float:
 
 
 def evaluation(recipe: Recipe, arch: str, rule: Rule, dataset: Dataset) -> float:
-    """Operations of the training of all networks of one architecture, without their tests."""
+    """Return the operations of training all networks of one architecture, without their tests."""
     classes = len(dataset.classes)
     images = recipe.eval_nets * rule.total_epochs * (1 + BACKWARD) * classes * recipe.ipc
     return images * forward(arch, dataset.channels, classes, dataset.size, recipe.width)
 
 
 def training(spec: Spec, epochs: int, dataset: Dataset) -> float:
-    """Operations of so many epochs of a PTM."""
+    """Return the operations of ``epochs`` epochs of a PTM."""
     one = forward(spec.arch, dataset.channels, len(dataset.classes), dataset.size, spec.width)
     return epochs * (1 + BACKWARD) * len(dataset.labels) * one

@@ -1,6 +1,6 @@
-"""Processes that end together: what was started leaves when its parent is gone, however that went.
+"""Processes that end together: a child process ends when its parent has ended, for whatever reason.
 
-Nothing else keeps a GPU free: a parent that is killed outright can tell its children nothing.
+Otherwise the children of a parent that was killed (SIGKILL) would keep its GPUs busy.
 """
 
 from __future__ import annotations
@@ -12,33 +12,33 @@ import sys
 import threading
 import time
 
-LOOK = 1.0  # seconds between two looks at the parent, where the kernel does not tell us
-PATIENCE = 28.0  # seconds after the polite request before the process is ended; saving and uploading take fewer
+POLL_SECONDS = 1.0  # between two checks of the parent, where the kernel does not signal its end
+EXIT_SECONDS = 28.0  # from SIGTERM until the process is ended; saving and uploading take less
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 def end_with(parent: int) -> None:
-    """Leave (TERM) when the process ``parent``, which started this one, is gone; end if still there after a while.
+    """Send this process SIGTERM when its parent ``parent`` has ended, and end it ``EXIT_SECONDS`` later.
 
-    Linux tells us at once; elsewhere, and for a parent that was gone before we asked, a thread looks every second.
+    Linux sends the signal at once; elsewhere, and if the parent ended before this call, a thread checks every second.
     """
     tie()
 
     def watch() -> None:
         while os.getppid() == parent:
-            time.sleep(LOOK)
+            time.sleep(POLL_SECONDS)
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(PATIENCE)
-        os._exit(1)  # stuck in a kernel, where no signal handler runs
+        time.sleep(EXIT_SECONDS)
+        os._exit(1)  # stuck in a CUDA kernel, where no signal handler runs
 
     threading.Thread(target=watch, name="watch the parent", daemon=True).start()
 
 
 def tie() -> None:
-    """Ask the kernel to send this process TERM when the thread that started it ends. Nothing where there is no Linux.
+    """Ask the kernel to send this process SIGTERM when the thread that started it ends. Does nothing except on Linux.
 
-    The request outlives ``exec``: given as ``preexec_fn`` it holds for programs that are not ours.
+    The request survives ``exec``: as ``preexec_fn`` it also works for other programs.
     """
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)

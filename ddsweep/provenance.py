@@ -1,4 +1,4 @@
-"""Where a number comes from: code, libraries, device."""
+"""The provenance of a result: versions of Python and libraries, and the commit of the code."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ LIBRARIES = ("ddsweep", "torch", "torchvision", "numpy", "scikit-learn")
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the libraries that compute."""
+    """Return the versions of Python and of the libraries that compute."""
     return {"python": platform.python_version()} | {name: metadata.version(name) for name in LIBRARIES}
 
 
 @cache
 def git() -> dict[str, Any]:
-    """Commit of the checkout that ddsweep runs from and whether it is modified; empty for an installed wheel."""
+    """Return the commit of the checkout and whether it is modified; empty for an installed wheel."""
     root = Path(__file__).parent.parent
     if not (root / ".git").exists():
         return {}

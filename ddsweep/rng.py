@@ -1,4 +1,4 @@
-"""Randomness has names: one seed, one generator for each thing that is drawn."""
+"""Named random generators: one seed, and one generator for each kind of draw."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import torch
 
 
 def derive(seed: int, *names: str | int) -> int:
-    """A seed for the stream called ``names``, far from every other stream of the same ``seed`` (63 bits)."""
+    """Return a 63-bit seed for the stream called ``names``, independent of the other streams of ``seed``."""
     text = ":".join(str(part) for part in (seed, *names))
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 
 
 def generator(seed: int, *names: str | int) -> torch.Generator:
-    """A CPU generator for the stream called ``names``."""
+    """Return a CPU generator for the stream called ``names``."""
     return torch.Generator().manual_seed(derive(seed, *names))
 
 
 def copy_to(values: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """What was drawn on the CPU, on the device, without waiting for the kernels that are queued there.
+    """Copy values that were drawn on the CPU to the device, without waiting for the kernels that are queued there.
 
     The host's memory is read before this returns.
     """
@@ -30,16 +30,16 @@ def copy_to(values: torch.Tensor, device: torch.device) -> torch.Tensor:
 class Streams:
     """The generators of one trial. Drawing from one never moves another.
 
-    All of them live on the CPU, on every device: a recipe draws the same numbers on a laptop and on a GPU, and a
-    checkpoint can be taken up on either. What they produce (indices, augmentation parameters, initial weights) is
+    All of them are CPU generators, whatever the device: a recipe draws the same numbers on a laptop and on a GPU, and
+    a checkpoint can be resumed on either. What they produce (indices, augmentation parameters, initial weights) is
     small and is copied.
 
     Attributes:
         images: initial synthetic images.
-        batch: which real images a step sees.
+        batch: the real images of each step.
         augment: augmentation while distilling.
         network: the random networks of the matching loss.
-        ptm: which pre-trained model a step uses.
+        ptm: the pre-trained model of each step.
         evaluation: networks, shuffling and augmentation of the evaluation.
     """
 
@@ -54,10 +54,10 @@ class Streams:
         self.evaluation = generator(seed, "evaluation")
 
     def states(self) -> dict[str, torch.Tensor]:
-        """Where every generator stands, by name."""
+        """Return the state of every generator, by name."""
         return {name: getattr(self, name).get_state() for name in self.names}
 
     def set_states(self, states: Mapping[str, torch.Tensor]) -> None:
-        """Go on from where ``states`` was taken."""
+        """Restore ``states()``."""
         for name in self.names:
             getattr(self, name).set_state(states[name])

@@ -65,7 +65,7 @@ def test_one_that_does_not_listen_is_ended() -> None:
     """TERM is ignored, as by a process that is stuck in a kernel."""
     child = (
         "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
-        + ENDS_WITH.replace("processes.end", "processes.PATIENCE = 0.2; processes.end")
+        + ENDS_WITH.replace("processes.end", "processes.EXIT_SECONDS = 0.2; processes.end")
         + "; print(os.getpid(), flush=True); time.sleep(60)"
     )
     launcher = f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {child!r}]); time.sleep(60)"

@@ -200,7 +200,7 @@ def test_a_checkpoint_that_cannot_be_used(
             path.write_bytes(path.read_bytes()[:-40])
     with caplog.at_level(logging.WARNING):
         run(choices)
-    warnings = [message for message in caplog.messages if "set aside" in message]
+    warnings = [message for message in caplog.messages if "was renamed" in message]
     assert len(warnings) == 1 + (kind == "both truncated")
     assert f"{phase}.{'foreign' if 'recipe' in kind else 'damaged'}" in warnings[0]
     found = pieces("runs")

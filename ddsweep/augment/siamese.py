@@ -1,8 +1,8 @@
 """The differentiable siamese augmentation (DSA; Zhao & Bilen 2021), shared by distillation and evaluation.
 
 A strategy names operations, joined by ``_``: ``color_crop_cutout_flip_scale_rotate``. ``draw`` chooses one of them
-and its numbers, ``apply`` carries it out on any batch. That split is the whole siamese trick: real and synthetic
-images see the same change because they are given the same ``Params``, whatever their number.
+and its parameters, and ``apply`` applies it to any batch. Real and synthetic images are augmented alike (siamese)
+because both get the same ``Params``, whatever their number.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from ddsweep.errors import UserError, closest
 from ddsweep.rng import copy_to
 
-# every operation, its parameters in the order of their columns, and the values that change nothing
+# every operation, with its parameters in the order of their columns and the values that change nothing
 NEUTRAL: dict[str, dict[str, float]] = {
     "none": {},
     "color": {"brightness": 0.0, "saturation": 1.0, "contrast": 1.0},
@@ -31,15 +31,15 @@ NEUTRAL: dict[str, dict[str, float]] = {
 }
 OPERATIONS = tuple(name for name in NEUTRAL if name != "none")
 
-CROP = 0.125  # largest shift, as a part of the side
-CUTOUT = 0.5  # side of the hole, as a part of the side
+CROP = 0.125  # largest shift, as a fraction of the side
+CUTOUT = 0.5  # side of the hole, as a fraction of the side
 SCALE = 1.2
 DEGREES = 15.0
 
 
 @dataclass(frozen=True, eq=False)
 class Params:
-    """One operation and its resolved numbers: one row for all images, or one row per image. They live on the CPU.
+    """One operation and its parameters, on the CPU: one row for all images, or one row per image.
 
     ==========  ==========================  ==================================================================
     ``op``      columns of ``values``       x becomes
@@ -55,11 +55,11 @@ class Params:
     ``none``    –                           x
     ==========  ==========================  ==================================================================
 
-    ``Params.of("crop", rows=2)`` makes one by hand.
+    ``Params.of("crop", rows=2)`` creates them by name.
 
     Raises:
-        UserError: no such operation.
-        ValueError: values that are not a row of the operation's numbers.
+        UserError: unknown operation.
+        ValueError: ``values`` has not one column per parameter of the operation.
     """
 
     op: str
@@ -76,18 +76,18 @@ class Params:
 
     @classmethod
     def of(cls, op: str, **numbers: int | float | Sequence[int | float]) -> Params:
-        """Parameters by name, each a number for all images or one number per image; the rest change nothing.
+        """Return parameters by name, each one number for all images or one number per image; the others are neutral.
 
         ``Params.of("color", saturation=0)`` grays every image, ``Params.of("flip", mirror=[1, 0])`` mirrors the first
         of two.
 
         Raises:
-            UserError: no such operation, or no such parameter of it.
+            UserError: unknown operation, or unknown parameter of it.
         """
         neutral = NEUTRAL.get(op, {})
         for name in numbers:
             if op in NEUTRAL and name not in neutral:
-                raise UserError(f"{op}: no parameter {name!r}; {closest(name, neutral)}")
+                raise UserError(f"{op}: unknown parameter {name!r}; {closest(name, neutral)}")
         if not neutral:
             return cls(op, torch.zeros(1, 0))
         given = [torch.as_tensor(numbers.get(name, value), dtype=torch.float32) for name, value in neutral.items()]
@@ -95,10 +95,10 @@ class Params:
 
 
 def operations(strategy: str, known: Sequence[str] = OPERATIONS) -> list[str]:
-    """The operations of a strategy; an empty list for ``none``.
+    """Return the operations of a strategy; an empty list for ``none``.
 
     Raises:
-        UserError: an operation that does not exist.
+        UserError: unknown operation.
     """
     chosen = [] if strategy == "none" else strategy.split("_")
     for name in chosen:
@@ -108,21 +108,21 @@ def operations(strategy: str, known: Sequence[str] = OPERATIONS) -> list[str]:
 
 
 def draw(generator: torch.Generator, n: int, size: int, strategy: str, shared: bool) -> Params:
-    """One operation of the strategy, each with the same probability, and its numbers.
+    """Draw one operation of the strategy, each with the same probability, and its parameters.
 
     With u ~ U[0, 1) and s the side of the image: brightness u - 0.5, saturation 2u, contrast u + 0.5; crop in
     [-p, p] with p = int(s/8 + 0.5); cutout of side h = int(s/2 + 0.5) centered in [0, s - (h odd)]; flip with
     probability 0.5; scale u·(1.2 - 1/1.2) + 1/1.2 per axis; rotate (u - 0.5)·30 degrees.
 
     Args:
-        generator: moved by one draw of the operation and one of its numbers.
-        n: images of the batch.
+        generator: draws the operation, then the parameters.
+        n: number of images in the batch.
         size: height and width of the images in pixels.
         strategy: operations joined by ``_``, or ``none``, which draws nothing.
-        shared: one set of numbers for every image (siamese, while distilling) or one per image (training a net).
+        shared: one set of parameters for all images (siamese, in distillation) or one per image (in training).
 
     Raises:
-        UserError: an operation that does not exist.
+        UserError: unknown operation.
     """
     chosen = operations(strategy)
     if not chosen:
@@ -154,16 +154,16 @@ def _numbers(op: str, sets: int, size: int, generator: torch.Generator) -> Float
 
 
 def apply(images: Float[Tensor, "n c h w"], params: Params, align_corners: bool = False) -> Float[Tensor, "n c h w"]:
-    """Carry out a drawn operation (table in ``Params``); gradients flow to ``images``.
+    """Apply an operation (see the table in ``Params``); gradients flow to ``images``.
 
     Args:
-        images: any batch when the parameters are shared, else the batch they were drawn for.
-        params: from ``draw`` or made by hand.
-        align_corners: how scale and rotate count pixels: False in the code of DSA, True in that of MTT and DD-Ranking.
-            About the center of a square image both read the same places, to rounding.
+        images: any batch if the parameters are shared, otherwise the batch they were drawn for.
+        params: from ``draw`` or ``Params.of``.
+        align_corners: the pixel grid of scale and rotate: False in the code of DSA, True in that of MTT and DD-Ranking.
+            Relative to the center of a square image, both sample the same places up to rounding.
 
     Raises:
-        ValueError: one row per image, but another number of images.
+        ValueError: there is one row per image, but another number of images.
     """
     if params.op == "none":
         return images
@@ -177,7 +177,7 @@ def apply(images: Float[Tensor, "n c h w"], params: Params, align_corners: bool 
 def independent(
     images: Float[Tensor, "n c h w"], strategy: str, generator: torch.Generator
 ) -> Float[Tensor, "n c h w"]:
-    """One operation for the batch with numbers of its own for every image: how nets are trained on a set."""
+    """Apply one operation to the batch, with separate parameters for every image, as in training."""
     return apply(images, draw(generator, len(images), images.shape[-1], strategy, shared=False))
 
 
@@ -188,7 +188,7 @@ def batches(
     generator: torch.Generator,
     change: Callable[[Tensor], Tensor],
 ) -> Iterator[tuple[Float[Tensor, "m c h w"], Int64[Tensor, " m"]]]:
-    """One epoch: every image once, in a random order, ``size`` at a time, each batch passed through ``change``."""
+    """Yield the batches of one epoch: each image once, in random order, ``size`` at a time, after ``change``."""
     order = copy_to(torch.randperm(len(images), generator=generator), images.device)
     for index in order.split(size):
         yield change(images[index]), labels[index]
@@ -204,7 +204,7 @@ def _color(images: Tensor, values: Tensor) -> Tensor:
 
 
 def _crop(images: Tensor, values: Tensor) -> Tensor:
-    if len(values) == 1:  # the differentiated case: a pad of one kernel, whose backward is deterministic
+    if len(values) == 1:  # this case is differentiated: padding is one kernel, and its backward is deterministic
         down, right = (max(-side, min(int(x), side)) for x, side in zip(values[0], images.shape[2:], strict=True))
         return F.pad(images, (-right, right, -down, down))
     shifts = copy_to(values.long(), images.device)
@@ -253,7 +253,7 @@ def _affine(images: Tensor, theta: Float[Tensor, "sets 2 3"], align_corners: boo
 
 
 def take(images: Tensor, rows: Int64[Tensor, "n h"], columns: Int64[Tensor, "n w"], fill: Tensor) -> Tensor:
-    """y[k, :, i, j] = x[k, :, rows[k, i], columns[k, j]], and ``fill`` where that lies outside."""
+    """Return y[k, :, i, j] = x[k, :, rows[k, i], columns[k, j]], and ``fill`` outside of the image."""
     n, c, h, w = images.shape
     inside = ((rows >= 0) & (rows < h))[:, None, :, None] & ((columns >= 0) & (columns < w))[:, None, None, :]
     image = torch.arange(n, device=images.device)[:, None, None, None]

@@ -1,30 +1,30 @@
-"""Backends: who runs which point of a sweep, exactly once. The protocols; ``points`` has the values that cross them.
+"""Backends: which agent runs which point of a sweep, exactly once. Protocols here, their plain values in ``values``.
 
-A grid is a queue of points with leases (``ledger`` has the rules, ``optuna`` and ``memory`` keep the books)::
+A sweep is a queue of points with leases (``rules`` has the rules, ``optuna`` and ``memory`` store the attempts)::
 
     store = connect("runs/ddsweep.db", artifacts=Path("runs/artifacts"))
     backend = store.sweep("ablation-alpha@demo")
-    backend.register(definition)                  # idempotent; the same call extends a changed grid
+    backend.register(definition)                  # idempotent; also applies changes to the grid
 
     while True:                                   # an agent, in any process, on any machine
         claim = backend.claim(agent="gpu0")
         if claim is None:
-            backend.reconcile()                   # an idle agent looks after those that died
+            backend.reconcile()                   # idle agents requeue the points of dead ones
             if backend.drained():
                 break
             time.sleep(2)
             continue
-        with claim:                               # the heart beats inside this block
+        with claim:                               # heartbeats are sent inside this block
             try:
                 claim.complete(0.613, {"accuracy_std": 0.004})
             except Exception as error:
-                claim.fail(repr(error))           # spends one of the attempts
+                claim.fail(repr(error))           # spends one attempt
             except BaseException:
-                claim.release()                   # Ctrl-C, out of memory: spends none
+                claim.release()                   # Ctrl-C, out of memory: spends no attempt
                 raise
 
-Execution is at-least-once, completion exactly-once: an agent that lost its lease while it was frozen has its result
-dropped, because the point belongs to somebody else by then.
+Execution is at-least-once, completion exactly-once: if an agent loses its lease while it is frozen, its result is
+dropped, because the point then belongs to another agent.
 """
 
 from __future__ import annotations
@@ -53,50 +53,50 @@ logger = logging.getLogger(__name__)
 
 
 class Backend(Protocol):
-    """One registered sweep: what it consists of and how far it is. Any process on any machine may ask at any time.
+    """One registered sweep: its points and their states. Any process on any machine may use it at any time.
 
-    All methods but ``register`` raise UserError, naming the sweeps there are, when this one is not registered.
+    All methods except ``register`` raise UserError, naming the registered sweeps, if this one is not registered.
     """
 
     @property
     def name(self) -> str:
-        """The sweep."""
+        """The name of the sweep."""
 
     def register(self, definition: Definition) -> Registered:
         """Make the grid what ``definition`` says.
 
-        New points are queued; points that are no longer in the grid are withdrawn if they wait, and are left alone if
-        they run or have finished. Registering twice is registering once. A larger ``max_attempts`` gives failed
-        points further attempts. A search keeps the points that it has drawn as long as they lie in it.
+        New points are queued. Points that are no longer in the grid are withdrawn if they are waiting, and kept if they
+        are running or have ended. Safe to repeat. A larger ``max_attempts`` gives failed points further attempts. A
+        search keeps the points it has drawn that are still in its space.
         """
 
     def status(self) -> Status:
-        """Every point and how it fares."""
+        """Every point and its state."""
 
     def drained(self) -> bool:
-        """Whether every point is complete, pruned or given up, and a search has drawn all of its own."""
+        """Whether every point is complete, pruned or given up, and a search has drawn all its points."""
 
 
 class Queue(Backend, Protocol):
-    """A backend whose points our own agents take. (W&B gives them to its own agents, and is a ``Backend`` only.)"""
+    """A backend whose points ddsweep's own agents claim. (W&B has agents of its own: it is only a ``Backend``.)"""
 
     def claim(self, agent: str) -> Claim | None:
-        """Take the next waiting point (compare-and-set), or None. Where none waits, a search draws one."""
+        """Claim the next waiting point atomically, or None. If none is waiting, a search draws its next point."""
 
     def reconcile(self) -> None:
-        """Fail leases whose holder is not heard of, queue failed points that have attempts left. Idempotent."""
+        """Fail attempts whose lease has expired, and queue failed points that have attempts left. Idempotent."""
 
     def report(self, agent: str, status: Mapping[str, Any]) -> str:
-        """Note what an agent does at the moment (JSON), whether it holds a point or not; what ``stop_asked`` says."""
+        """Record what an agent is doing (JSON), whether or not it holds a point; return what ``stop_asked`` returns."""
 
     def forget(self, agent: str) -> None:
-        """An agent leaves: list it no longer."""
+        """Remove an agent that ends from the list."""
 
     def agents(self) -> list[Seen]:
-        """Every agent that reported and did not leave, on whatever host; the reader decides who is too old."""
+        """Every agent, on any host, that has reported and not been forgotten; the caller decides which are too old."""
 
     def ask_to_stop(self, mode: str) -> None:
-        """Ask every agent to finish its point and leave (``drain``), or to give it back (``now``); ``""``: go on."""
+        """Ask every agent to stop after its point (``drain``) or now (``now``); ``""`` withdraws the request."""
 
     def stop_asked(self) -> str:
         """``drain``, ``now`` or ``""``."""
@@ -109,43 +109,45 @@ class Store(Protocol):
         """The registered sweeps."""
 
     def load_definition(self, name: str) -> Definition:
-        """A registered sweep. Raises UserError, naming the sweeps there are, when it is not registered."""
+        """A registered sweep. Raises UserError, naming the registered sweeps, if it is not one of them."""
 
     def sweep(self, name: str) -> Backend:
-        """One sweep, registered or about to be."""
+        """One sweep, whether or not it is registered yet."""
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
 
 
 def connect(
     storage: str | Path, lease: Lease | None = None, artifacts: Path | None = None, *, patient: bool = False
 ) -> OptunaStore:
-    """Open a storage, creating its schema if need be.
+    """Open a storage, creating its schema if necessary.
 
     Args:
         storage: path of an SQLite file, or a ``sqlite:///`` or ``postgresql://`` URL.
         lease: heartbeat and grace; default: ``$DDSWEEP_LEASE``, or 30 s and 180 s.
-        artifacts: folder of the images that the dashboard shows, where they lie as files (``artifacts.Artifacts``);
-            default: ``artifacts`` beside an SQLite file.
-        patient: wait some minutes for a storage that is away, as an agent does; a person would rather know at once.
+        artifacts: folder for the dashboard's images if they are stored as files (``artifacts.Artifacts``); default:
+            ``artifacts`` next to an SQLite file.
+        patient: retry for some minutes if the storage is unavailable, as an agent does; commands fail at once.
 
     Raises:
-        UserError: the storage cannot be reached, written or understood.
+        UserError: the storage cannot be reached, written or read.
     """
-    from ddsweep.backends.optuna.backend import OptunaStore  # Optuna costs 0.2 s, which `ddsweep --help` need not pay
+    from ddsweep.backends.optuna.backend import (
+        OptunaStore,
+    )  # takes 0.2 s, which `ddsweep --help` avoids
 
     lease = lease or Lease.parse(os.environ.get("DDSWEEP_LEASE", ""))
     return OptunaStore.open(str(storage), lease, artifacts, patient=patient)
 
 
 def attach_image(claim: Claim, png_path: Path, name: str) -> None:
-    """Show a PNG on the point's page of the dashboard. Whatever goes wrong is logged: no picture costs a result.
+    """Show a PNG on the point's page of the dashboard. Errors are logged only: an image must not cost a result.
 
     Args:
         claim: the open claim.
-        png_path: the picture; it is copied.
-        name: its file name there. The dashboard sorts by it, so pad steps with zeros: ``synthetic_00500.png``.
+        png_path: the image; it is copied.
+        name: its file name in the dashboard, which sorts by it, so pad steps with zeros: ``synthetic_00500.png``.
     """
     try:
         claim.attach(png_path, name)

@@ -1,6 +1,6 @@
-"""A sweep as this machine sees it, whoever deals its points: what is remembered of it, and which run folders are whole.
+"""Sweeps on W&B as this machine sees them: their definitions, and the results in the runs folder.
 
-Sweeps on W&B are remembered here when they are launched, so that ``status``, ``results`` and ``plot`` ask nobody.
+The definition is saved when a sweep is launched, so that ``status``, ``results`` and ``plot`` work without W&B.
 """
 
 from __future__ import annotations
@@ -21,54 +21,54 @@ if TYPE_CHECKING:
     from ddsweep.backends.optuna.backend import OptunaStore
 
 FILE = "wandb.json"
-POINTS = "points"  # folder beside it: what W&B has drawn for trials of this runs folder
+POINTS = "points"  # folder next to it: the points that W&B has drawn for trials of this runs folder
 
 
 class FolderStore:
-    """The remembered sweeps of a runs folder (protocol ``backends.Store``)."""
+    """The saved sweeps of a runs folder (protocol ``backends.Store``)."""
 
     def __init__(self, runs: Path) -> None:
         self.runs = runs
 
     def names(self) -> list[str]:
-        """Those that are remembered."""
+        """The saved sweeps."""
         return sorted(path.parent.name for path in self.runs.glob(f"*@*/{FILE}"))
 
     def load_definition(self, name: str) -> Definition:
-        """A remembered sweep.
+        """A saved sweep.
 
         Raises:
-            UserError: there is none of this name; the line names those there are.
+            UserError: it does not exist; the message names the saved sweeps.
         """
         if name not in self.names():
             raise UserError(f"no remembered sweep {name!r}; {closest(name, self.names())}")
         known = Definition.from_json(files.read_json(self._path(name)))
-        there = {point.key for point in known.points}
-        noted = [one for one, _ in self.noted(name) if known.cap is not None and one.key not in there]
+        keys = {point.key for point in known.points}
+        noted = [point for point, _ in self.noted(name) if known.cap is not None and point.key not in keys]
         return replace(known, points=[*known.points, *noted])
 
     def sweep(self, name: str) -> FolderBackend:
-        """One sweep, remembered or about to be."""
+        """One sweep, whether or not it is saved yet."""
         return FolderBackend(self, name)
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: there are no connections."""
 
     def remember(self, definition: Definition) -> None:
-        """Keep a sweep, in the place of what was kept under its name."""
+        """Save a sweep, replacing what was saved under its name."""
         files.write_json(self._path(definition.name), definition.to_json())
 
     def note(self, name: str, point: Point, pruned: str = "") -> None:
-        """A point of a search was drawn elsewhere and runs here; ``pruned``: why it has ended on its way."""
+        """Save a point that W&B has drawn and that runs here; ``pruned``: why it was ended early."""
         files.write_json(self.runs / name / POINTS / f"{point.key}.json", {"point": asdict(point), "pruned": pruned})
 
     def noted(self, name: str) -> list[tuple[Point, str]]:
-        """The points that were noted, in the order in which they came, and why they were pruned."""
+        """The points saved by ``note``, in the order of their creation, and why they were pruned."""
         paths = sorted((self.runs / name / POINTS).glob("*.json"), key=lambda path: (path.stat().st_mtime_ns, path))
-        return [(Point(**one["point"]), one["pruned"]) for one in map(files.read_json, paths)]
+        return [(Point(**note["point"]), note["pruned"]) for note in map(files.read_json, paths)]
 
     def forget(self, name: str) -> None:
-        """It is in somebody else's books from now on."""
+        """Delete the saved definition: another backend stores the sweep from now on."""
         if (path := self._path(name)).is_file():
             path.unlink(missing_ok=True)
 
@@ -77,7 +77,7 @@ class FolderStore:
 
 
 class Library:
-    """Two stores as one to read from: what this folder remembers, and a storage (protocol ``backends.Store``)."""
+    """The saved sweeps of the runs folder and those of a storage, to read from as one (protocol ``backends.Store``)."""
 
     def __init__(self, folder: FolderStore, storage: OptunaStore) -> None:
         self._folder, self._storage = folder, storage
@@ -87,7 +87,7 @@ class Library:
         return sorted({*self._folder.names(), *self._storage.names()})
 
     def load_definition(self, name: str) -> Definition:
-        """One of them. Raises UserError, naming those there are, when it is not registered."""
+        """One of them. Raises UserError, naming the registered sweeps, if it is not one of them."""
         if name not in self.names():
             raise UserError(f"no registered sweep {name!r}; {closest(name, self.names())}")
         return self._of(name).load_definition(name)
@@ -97,15 +97,15 @@ class Library:
         return self._of(name).sweep(name)
 
     def kept(self, keys: Collection[str]) -> set[str]:
-        """What the storage has of other hosts' results."""
+        """The keys, among these, whose results are in the storage."""
         return self._storage.kept(keys)
 
     def load(self, key: str) -> dict[str, bytes]:
-        """The files of such a result."""
+        """The files of a result in the storage."""
         return self._storage.load(key)
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         self._storage.close()
 
     def _of(self, name: str) -> Store:
@@ -113,24 +113,24 @@ class Library:
 
 
 class FolderBackend:
-    """One remembered sweep (protocol ``backends.Backend``)."""
+    """One saved sweep (protocol ``backends.Backend``)."""
 
     def __init__(self, store: FolderStore, name: str) -> None:
         self.name, self._store = name, store
         self._ended: dict[str, Row] = {}
 
     def register(self, definition: Definition) -> Registered:
-        """Remember it."""
+        """Save the definition."""
         before = {point.key for point in self._before()}
         after = {point.key for point in definition.points}
         self._store.remember(definition)
         return Registered(len(after - before), len(after & before), len(before - after))
 
     def status(self) -> Status:
-        """Complete and diverged cells have a result; those that an agent of this runs folder has in hand run."""
+        """Cells with a result are complete or failed; those that an agent of this runs folder reports are running."""
         definition = self._store.load_definition(self.name)
         pruned = {point.key: reason for point, reason in self._store.noted(self.name) if reason}
-        working = {one.cell: one.agent for one in agents.read_all(agents.folder(self._store.runs, self.name))}
+        working = {status.cell: status.agent for status in agents.read_all(agents.folder(self._store.runs, self.name))}
         rows = []
         for point in definition.points:
             state = State.RUNNING if point.title in working else State.WAITING
@@ -148,16 +148,16 @@ class FolderBackend:
         return self._store.load_definition(self.name).points if self.name in self._store.names() else []
 
     def _result(self, row: Row) -> Row:
-        """The row, ended if its run folder is whole; a result does not change any more, and is read once."""
+        """The row with its result, if there is one; a result never changes, so it is read once."""
         key = row.point.key
         if key not in self._ended:
             try:
-                found = results.read(self._store.runs / key)
-            except UserError:  # of another version: the trial that meets it says so
+                result = results.read(self._store.runs / key)
+            except UserError:  # of another version: a trial with this key reports that
                 return row
-            if found is None:
+            if result is None:
                 return row
-            state = State.FAILED if found.accuracy is None else State.COMPLETE
-            told = found.summary() | {"device": found.device}
-            self._ended[key] = Row(row.point, state, 1, found.reason or "", found.accuracy, told)
+            state = State.FAILED if result.accuracy is None else State.COMPLETE
+            attributes = result.summary() | {"device": result.device}
+            self._ended[key] = Row(row.point, state, 1, result.reason or "", result.accuracy, attributes)
         return self._ended[key]

@@ -1,6 +1,6 @@
-"""The rules of the queue, without storage or clock: what the attempts so far say about every point.
+"""The rules of the queue, without storage or clock: the state of every point as a function of its attempts.
 
-Both implementations keep a list of attempts; everything they must agree on is computed here from that list.
+Both queues store a list of attempts; everything on which they must agree is computed here from that list.
 """
 
 from __future__ import annotations
@@ -28,12 +28,13 @@ class Phase(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
-LIVE = (Phase.WAITING, Phase.RUNNING, Phase.COMPLETE, Phase.PRUNED)  # one of these, and the point needs no new attempt
+BEGUN = (Phase.RUNNING, Phase.COMPLETE, Phase.FAILED, Phase.PRUNED)
+LIVE = (Phase.WAITING, Phase.RUNNING, Phase.COMPLETE, Phase.PRUNED)  # a point with such an attempt needs no new attempt
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One entry of the books."""
+    """One attempt at a point."""
 
     identifier: int
     number: int
@@ -45,14 +46,14 @@ class Attempt:
     reason: str = ""
     started: datetime | None = None
     finished: datetime | None = None
-    final: bool = False  # failed, and another attempt would find the same
+    final: bool = False  # failed, and another attempt would fail the same way
     intermediate_values: dict[int, float] = field(default_factory=dict)  # accuracies by distillation step
 
 
 def grouped(attempts: Iterable[Attempt]) -> dict[tuple[str, str], list[Attempt]]:
-    """Attempts by experiment, oldest first."""
+    """The attempts of every experiment, oldest first."""
     groups: dict[tuple[str, str], list[Attempt]] = defaultdict(list)
-    for attempt in sorted(attempts, key=lambda one: one.number):
+    for attempt in sorted(attempts, key=lambda attempt: attempt.number):
         groups[attempt.point.identity].append(attempt)
     return groups
 
@@ -60,42 +61,44 @@ def grouped(attempts: Iterable[Attempt]) -> dict[tuple[str, str], list[Attempt]]
 def missing(definition: Definition, attempts: Iterable[Attempt]) -> list[tuple[Point, int]]:
     """The points that need an attempt, and its number (from 1).
 
-    None is live, fewer than ``max_attempts`` have failed, and none of them for good.
+    Such a point has no live attempt, fewer than ``max_attempts`` failed ones, and no final failure.
     """
     groups = grouped(attempts)
-    wanted = []
+    points = []
     for point in definition.points:
         tried = groups.get(point.identity, ())
         spent = sum(attempt.phase is Phase.FAILED for attempt in tried)
-        if spent < definition.max_attempts and not any(one.final or one.phase in LIVE for one in tried):
-            wanted.append((point, spent + 1))
-    return wanted
+        if spent < definition.max_attempts and not any(attempt.final or attempt.phase in LIVE for attempt in tried):
+            points.append((point, spent + 1))
+    return points
 
 
 def obsolete(definition: Definition, attempts: Iterable[Attempt]) -> list[Attempt]:
-    """The waiting attempts whose point is not in the grid (any more)."""
+    """The waiting attempts whose point is not in the grid any more."""
     identities = {point.identity for point in definition.points}
-    return [one for one in attempts if one.phase is Phase.WAITING and one.point.identity not in identities]
+    return [
+        attempt for attempt in attempts if attempt.phase is Phase.WAITING and attempt.point.identity not in identities
+    ]
 
 
 def settled(definition: Definition, attempts: Iterable[Attempt]) -> list[Attempt]:
-    """The attempts that the sweep does not wait for, once what is ``missing`` has been queued.
+    """The attempts that the sweep does not wait for, once the ``missing`` ones have been queued.
 
-    A failed one has its successor or was the last; one that runs or waits does not count if its point has left the
-    grid. So a sweep is drained when every attempt that is neither complete, pruned nor withdrawn is settled.
+    A failed attempt has a successor or was the last; a running or waiting one does not count if its point is not in the
+    grid any more. So a sweep is drained if every attempt is complete, pruned, withdrawn or settled.
     """
     identities = {point.identity for point in definition.points}
     outside = (Phase.WAITING, Phase.RUNNING)
     return [
-        one
-        for one in attempts
-        if one.phase is Phase.FAILED or (one.phase in outside and one.point.identity not in identities)
+        attempt
+        for attempt in attempts
+        if attempt.phase is Phase.FAILED or (attempt.phase in outside and attempt.point.identity not in identities)
     ]
 
 
 def known(definition: Definition, attempts: Iterable[Attempt]) -> int:
-    """How many points of the grid have an attempt that was not withdrawn."""
-    seen = {one.point.identity for one in attempts if one.phase is not Phase.WITHDRAWN}
+    """The number of points of the grid with an attempt that was not withdrawn."""
+    seen = {attempt.point.identity for attempt in attempts if attempt.phase is not Phase.WITHDRAWN}
     return sum(point.identity in seen for point in definition.points)
 
 
@@ -116,13 +119,13 @@ def rows(definition: Definition, attempts: Iterable[Attempt]) -> list[Row]:
 
 
 def _row(point: Point, attempts: Sequence[Attempt], max_attempts: int) -> Row:
-    begun = [one for one in attempts if one.phase in (Phase.RUNNING, Phase.COMPLETE, Phase.FAILED, Phase.PRUNED)]
-    failed = [one for one in begun if one.phase is Phase.FAILED]
-    live = [one for one in attempts if one.phase in LIVE]
+    begun = [attempt for attempt in attempts if attempt.phase in BEGUN]
+    failed = [attempt for attempt in begun if attempt.phase is Phase.FAILED]
+    live = [attempt for attempt in attempts if attempt.phase in LIVE]
     # between a failure and the next reconcile a point waits, though no attempt does
-    idle = State.FAILED if len(failed) >= max_attempts or any(one.final for one in failed) else State.WAITING
+    idle = State.FAILED if len(failed) >= max_attempts or any(attempt.final for attempt in failed) else State.WAITING
     state = State(live[-1].phase.value) if live else idle
-    last = next((one for one in reversed(live) if one in begun), begun[-1] if begun else None)
+    last = next((attempt for attempt in reversed(live) if attempt in begun), begun[-1] if begun else None)
     reason = failed[-1].reason if failed else ""
     if last is None:
         return Row(point, state)
@@ -130,5 +133,5 @@ def _row(point: Point, attempts: Sequence[Attempt], max_attempts: int) -> Row:
         reason = last.reason
     return Row(
         point, state, len(begun), reason, last.value, last.attributes, last.agent, last.started, last.finished,
-        last.number, tuple(one.reason for one in failed),
+        last.number, tuple(attempt.reason for attempt in failed),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The plain values that cross a backend: points, the definition of a sweep, and how each point fares."""
+"""The plain values that pass through a backend: points, the definition of a sweep, and the state of each point."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ Scalar = bool | int | float | str | None
 
 @dataclass(frozen=True)
 class Point:
-    """One cell of a sweep as it travels through a backend.
+    """One cell of a sweep, as a backend stores it.
 
-    A point is the same experiment as long as both ``id`` and ``key`` are: registering an id with another key (another
-    scale, another schema) makes it a new experiment, which is run, and leaves the old result in the history.
+    Two points are the same experiment if both ``id`` and ``key`` agree. Registering an id with another key (another
+    profile, another schema) makes a new experiment, which is run; the old result stays in the history.
 
     Attributes:
         id: stable id of the cell within its sweep.
-        params: the swept choices.
+        params: the swept parameters and their values.
         key: the recipe's key.
-        title: the cell in a few words.
+        title: a short description of the cell.
     """
 
     id: str
@@ -39,22 +39,22 @@ class Point:
 
     @property
     def identity(self) -> tuple[str, str]:
-        """What makes two points the same experiment."""
+        """Equal for two points that are the same experiment."""
         return self.id, self.key
 
 
 @dataclass(frozen=True)
 class Definition:
-    """A sweep as it is registered; kept in the storage, so that an agent on another machine needs no file.
+    """A sweep as it is registered. It is stored, so that an agent on another machine needs no sweep file.
 
     Attributes:
-        name: the sweep and its scale (``ablation-alpha@demo``).
-        points: every cell, in the order in which they are to run.
+        name: the sweep and its profile (``ablation-alpha@demo``).
+        points: every cell, in the order in which they are claimed.
         definition: the resolved sweep as JSON (``Sweep.definition()``).
-        max_attempts: how often a failing point is tried.
-        title: what the sweep asks.
-        cap: how many points there will be; those that are not in ``points`` yet are drawn when an agent asks for work
-            (``backends.search``). None: a grid has the points that it has.
+        max_attempts: the number of attempts before a failing point is given up.
+        title: the question that the sweep answers.
+        cap: the number of points of a search; those not in ``points`` yet are drawn when an agent claims one
+            (``backends.sampler``). None: a grid, whose points are all known.
 
     Raises:
         UserError: two points have one id, or ``max_attempts`` is below 1.
@@ -68,27 +68,27 @@ class Definition:
     cap: int | None = None
 
     def __post_init__(self) -> None:
-        twice = [one for one, count in Counter(point.id for point in self.points).items() if count > 1]
-        if twice:
-            raise UserError(f"points: {self.name} has the id {twice[0]!r} more than once")
+        repeated = [identifier for identifier, count in Counter(point.id for point in self.points).items() if count > 1]
+        if repeated:
+            raise UserError(f"points: {self.name} has the id {repeated[0]!r} more than once")
         if self.max_attempts < 1:
             raise UserError(f"max_attempts: must be at least 1, is {self.max_attempts}")
 
     @classmethod
     def of(cls, sweep: Sweep) -> Self:
-        """A sweep file's sweep, loaded, as a backend keeps it: a cell's recipe key is its id."""
+        """The definition of a loaded sweep; the key of a cell's recipe is its id."""
         points = [Point(cell.key, dict(cell.point), cell.key, cell.recipe.title()) for cell in sweep.cells]
         cap = sweep.size if sweep.search else None
         return cls(sweep.full_name, points, sweep.definition(), sweep.max_attempts, sweep.title, cap)
 
     @property
     def to_draw(self) -> int:
-        """How many points are still to be drawn."""
+        """The number of points that are still to be drawn."""
         return max(0, (self.cap or 0) - len(self.points))
 
     @property
     def size(self) -> int:
-        """How many points there are, or will be."""
+        """The number of points, including those still to be drawn."""
         return len(self.points) + self.to_draw
 
     def to_json(self) -> dict[str, Any]:
@@ -110,7 +110,7 @@ class Definition:
 
 @dataclass(frozen=True)
 class Registered:
-    """What ``register`` changed: points added, points that were there already, waiting points that were withdrawn."""
+    """What ``register`` changed: points added, points that existed before, waiting points that were withdrawn."""
 
     added: int
     kept: int
@@ -118,9 +118,9 @@ class Registered:
 
 
 class State(StrEnum):
-    """Where a point stands.
+    """The state of a point.
 
-    ``FAILED`` means given up: every attempt is spent. ``PRUNED`` means that others are better: it was ended on its way.
+    ``FAILED``: given up, no attempt is left. ``PRUNED``: ended early because others are better.
     """
 
     WAITING = "waiting"
@@ -132,16 +132,16 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Row:
-    """One point of a sweep and how it fares.
+    """One point of a sweep and its state.
 
     Attributes:
         point: the cell.
-        state: where it stands.
-        attempts: attempts begun, the running one included; those that were released are not counted.
-        reason: why the last attempt failed, or the point was pruned; empty when neither is so.
+        state: its state.
+        attempts: attempts started, including the running one; released ones are not counted.
+        reason: why the last attempt failed or was pruned; empty otherwise.
         value: the result of a complete point.
-        attributes: what ``complete`` was told beside the value.
-        agent: who runs it, or who ran it last.
+        attributes: the attributes passed to ``complete``.
+        agent: the agent that runs it, or ran it last.
         started: when its last attempt began.
         finished: when its last attempt ended.
         number: the number of its last attempt in the storage (Optuna's trial number).
@@ -163,11 +163,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Seen:
-    """An agent of a sweep as it last reported.
+    """The last report of an agent of a sweep.
 
     Attributes:
-        status: what it said: the fields of ``trackers.status.AgentStatus``.
-        age: seconds since then, by the storage's clock alone.
+        status: the fields of ``trackers.status.AgentStatus``.
+        age: seconds since the report, by the storage's clock only.
     """
 
     status: dict[str, Any]
@@ -176,12 +176,12 @@ class Seen:
 
 @dataclass(frozen=True)
 class Status:
-    """A sweep at one moment: a row per point, in the order of the definition.
+    """A snapshot of a sweep: a row per point, in the order of the definition.
 
     Attributes:
         name: the sweep.
         rows: its points.
-        to_draw: how many further points a search will have.
+        to_draw: the number of points that a search has still to draw.
     """
 
     name: str
@@ -190,42 +190,42 @@ class Status:
 
     @property
     def size(self) -> int:
-        """How many points there are, or will be."""
+        """The number of points, including those still to be drawn."""
         return len(self.rows) + self.to_draw
 
     def count(self, state: State) -> int:
-        """How many points are in ``state``."""
+        """The number of points in ``state``."""
         return sum(row.state is state for row in self.rows)
 
     @property
     def counts(self) -> dict[State, int]:
-        """How many points are in each state; the states in order, zeros included."""
+        """The number of points in each state, in the order of the states, including zeros."""
         return {state: self.count(state) for state in State}
 
     @property
     def ended(self) -> int:
-        """How many points are complete, pruned or given up."""
+        """The number of points that are complete, pruned or given up."""
         return self.done + self.count(State.FAILED)
 
     @property
     def done(self) -> int:
-        """How many points are complete or pruned: nothing is wrong with them."""
+        """The number of points that are complete or pruned."""
         return self.count(State.COMPLETE) + self.count(State.PRUNED)
 
     @property
     def drained(self) -> bool:
-        """Whether every point is complete, pruned or given up, and none is to come."""
+        """Whether every point is complete, pruned or given up, and none is still to be drawn."""
         return self.ended == self.size
 
 
 @dataclass(frozen=True)
 class Lease:
-    """How long a point stays with an agent that is not heard of.
+    """How long an agent keeps a point without sending a heartbeat.
 
     Attributes:
         beat: seconds between two heartbeats.
-        grace: seconds without one after which the point is given to somebody else. The storage's clock is the
-            only one that is read, so clocks of agents may differ.
+        grace: seconds without a heartbeat after which another agent may claim the point. Only the storage's clock
+            is used, so the clocks of agents may differ.
     """
 
     beat: float = 30.0
@@ -240,7 +240,7 @@ class Lease:
         """``BEAT,GRACE`` in seconds; empty: the default.
 
         Raises:
-            UserError: something else.
+            UserError: the text has another form.
         """
         try:
             beat, grace = (float(part) for part in text.split(",")) if text else (cls.beat, cls.grace)

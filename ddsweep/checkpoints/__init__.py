@@ -1,7 +1,7 @@
-"""Checkpoints: what a computation needs to go on after it was cut off, as if nothing had happened.
+"""Checkpoints: the state from which an interrupted computation resumes, with the same result.
 
-A loop offers its state at every boundary, a point from which it can go on; the slot keeps it when it is time, or when
-somebody wants the loop to leave::
+A loop offers its state at every boundary, a point from which it can resume; the slot saves it when a checkpoint is due,
+or when the loop is asked to stop::
 
     slot = FileSlot(folder / "distill.safetensors", {"key": recipe.key()}, Checkpoints())
     slot.resume(work.restore)
@@ -9,7 +9,7 @@ somebody wants the loop to leave::
         work.step()
         slot.offer(work.state)
 
-Files of tensors with JSON beside them: nothing is ever unpickled.
+Checkpoints are safetensors files with JSON metadata: nothing is ever unpickled.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where a computation keeps its last checkpoints."""
+"""Slots store the last checkpoints of a computation."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 logger = logging.getLogger(__name__)
-FORMAT = "1"  # raised when the same names come to mean something else
+FORMAT = "1"  # to be increased when the same names get another meaning
 
 T = TypeVar("T")
 
 
 class Interrupted(BaseException):
-    """The computation was asked to leave; it has saved its state and goes on from there when it is started again."""
+    """The computation was asked to stop. Its state is saved, and it resumes from there when it is started again."""
 
 
 @dataclass
 class Checkpoints:
-    """When to save.
+    """When to save checkpoints.
 
     Attributes:
         every: seconds between two checkpoints; 0: at every boundary.
-        leave: asked at every boundary; True: the state is saved, and ``Interrupted`` raised.
+        leave: called at every boundary; if it returns True, the state is saved and ``Interrupted`` is raised.
         saved: called after every save.
     """
 
@@ -44,49 +44,53 @@ class Checkpoints:
     _last: float = field(default_factory=time.monotonic, init=False)
 
     def due(self) -> bool:
-        """Whether it is time to save."""
+        """Return whether it is time to save."""
         return time.monotonic() - self._last >= self.every
 
     def note(self) -> None:
-        """Something was saved now."""
+        """Record that a checkpoint was saved now."""
         self._last = time.monotonic()
         self.saved()
 
 
 class Slot:
-    """Where one computation keeps its last checkpoints. This one keeps nothing."""
+    """The last checkpoints of one computation. This base class stores nothing."""
 
     def resume(self, restore: Callable[[State], T | None]) -> T | None:
-        """What ``restore`` makes of the last checkpoint, or else of the one before; None: start afresh.
+        """Return what ``restore`` makes of the last checkpoint, or else of the one before; None: start from scratch.
 
-        One that is damaged or of another computation is set aside with a warning. ``restore`` raises Damaged, having
-        changed nothing, for a state that does not fit, and returns None for one that is not wanted.
+        A checkpoint that is damaged or of another computation is renamed, with a warning. For a state that does not
+        fit, ``restore`` raises Damaged without changing anything; for one that cannot be used it returns None.
         """
         return None
 
     def offer(self, state: Callable[[], State]) -> None:
-        """A boundary: save ``state()`` if it is time.
+        """Mark a boundary: save ``state()`` if a checkpoint is due.
 
         Raises:
-            Interrupted: the computation has to leave; its state is saved.
+            Interrupted: the computation was asked to stop; its state is saved.
             UserError: the checkpoint cannot be written.
         """
 
     def save(self, state: State) -> None:
-        """Save now, and keep the one before. Raises UserError when it cannot be written."""
+        """Save now, and keep the checkpoint before.
+
+        Raises:
+            UserError: the file cannot be written.
+        """
 
     def trim(self) -> None:
-        """Remove the one before the last."""
+        """Remove the checkpoint before the last."""
 
 
 class FileSlot(Slot):
-    """A checkpoint at ``NAME.safetensors``, the one before at ``NAME.previous.safetensors``.
+    """The last checkpoint is ``NAME.safetensors``, the one before ``NAME.previous.safetensors``.
 
-    Only one process at a time may use it.
+    Only one process at a time may use a slot.
 
     Args:
-        path: the file.
-        owner: what the computation depends on; a checkpoint of anything else is foreign.
+        path: the path of the last checkpoint.
+        owner: everything the computation depends on; a checkpoint with other values is not used.
         checkpoints: when to save.
     """
 
@@ -111,7 +115,7 @@ class FileSlot(Slot):
         if self._checkpoints.leave():
             try:
                 self.save(state())
-            except UserError as error:  # whoever has to leave cannot wait for room on the disk
+            except UserError as error:  # a process that has to stop cannot wait for free disk space
                 logger.warning("the checkpoint is lost: %s", error)
             raise Interrupted
         if self._checkpoints.due():
@@ -146,14 +150,14 @@ class FileSlot(Slot):
             raise UserError(f"cannot read {path}: {error.strerror or error}") from error
         for name, ours in self._owner.items():
             if said.get(name) != ours:
-                raise Foreign(f"its {name} is {said.get(name, 'not given')}, here it is {ours}")
+                raise Foreign(f"its {name} is {said.get(name, 'not given')}, not {ours}")
         if said.get("sum") != _sum(tensors, said.get("facts", "")):
-            raise Damaged("its contents are not those that were written")
+            raise Damaged("its contents do not match its checksum")
         return State(tensors, json.loads(said["facts"]))
 
 
 def _sum(tensors: Mapping[str, Tensor], facts: str) -> str:
-    """A checksum: a disk that lost power may give back a file of the right length, and safetensors does not look."""
+    """Return a checksum: after a power loss, a file can have the right length and wrong contents."""
     from torch import uint8
 
     total = zlib.crc32(facts.encode())
@@ -165,7 +169,7 @@ def _sum(tensors: Mapping[str, Tensor], facts: str) -> str:
 
 def _set_aside(path: Path, reason: Damaged) -> None:
     aside = path.with_suffix(".foreign" if isinstance(reason, Foreign) else ".damaged")
-    logger.warning("%s is set aside as %s: %s", path, aside.name, " ".join(str(reason).split()))
+    logger.warning("%s was renamed to %s: %s", path, aside.name, " ".join(str(reason).split()))
     try:
         path.replace(aside)
     except OSError as error:

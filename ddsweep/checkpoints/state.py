@@ -1,4 +1,4 @@
-"""What is kept in a checkpoint, and how it is taken out again."""
+"""The contents of a checkpoint."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Damaged(Exception):
-    """A checkpoint that cannot be used: not whole, or not of this computation."""
+    """A checkpoint that cannot be used: it is incomplete, or of another computation."""
 
 
 class Foreign(Damaged):
@@ -20,23 +20,27 @@ class Foreign(Damaged):
 
 @dataclass(frozen=True)
 class State:
-    """What is kept.
+    """The contents of a checkpoint.
 
     Attributes:
-        tensors: by name, of any device; they come back on the CPU.
-        facts: counters and the like, as JSON.
+        tensors: tensors by name, on any device; they are read to the CPU.
+        facts: counters and other values, stored as JSON.
     """
 
     tensors: Mapping[str, Tensor]
     facts: Mapping[str, Any]
 
     def tensor(self, name: str, like: Tensor) -> Tensor:
-        """A copy of one tensor on the device of ``like``. Raises Damaged unless its shape and type are those."""
+        """Return a copy of one tensor on the device of ``like``.
+
+        Raises:
+            Damaged: it is missing, or its shape or dtype differs from ``like``.
+        """
         found = self.tensors.get(name)
         if found is None or (found.shape, found.dtype) != (like.shape, like.dtype):
             raise Damaged(f"it has no {name} of {list(like.shape)} {like.dtype}")
-        return found.to(like.device, copy=True)  # not a view of the file: sums may depend on where a tensor begins
+        return found.to(like.device, copy=True)  # not a view: the bits of sums can depend on alignment
 
     def part(self, prefix: str, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """``PREFIX.NAME`` for every name of ``like``, by name."""
+        """Return the tensors ``PREFIX.NAME`` for every name of ``like``, by name."""
         return {name: self.tensor(f"{prefix}.{name}", value) for name, value in like.items()}

@@ -1,4 +1,4 @@
-"""The state of any training with momentum."""
+"""Checkpoints of a training with momentum."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 
 class Drawing(Protocol):
-    """A generator, or several as one."""
+    """A random generator, or several as one."""
 
     def get_state(self) -> Tensor:
-        """Where it stands."""
+        """Return its state."""
 
     def set_state(self, state: Tensor, /) -> object:
-        """Go on from there."""
+        """Restore a state."""
 
 
 def of_training(net: nn.Module, optimizer: Optimizer, generator: Drawing) -> dict[str, Tensor]:
-    """Tensors of a training with momentum that has taken a step: weights, buffers, momenta, generator."""
+    """Return the tensors of a training that has taken a step: weights, buffers, momenta, generator."""
     tensors = {f"net.{name}": value for name, value in net.state_dict().items()}
     for name, parameter in net.named_parameters():
         tensors[f"momentum.{name}"] = optimizer.state[parameter]["momentum_buffer"]
@@ -30,7 +30,11 @@ def of_training(net: nn.Module, optimizer: Optimizer, generator: Drawing) -> dic
 
 
 def into_training(state: State, net: nn.Module, optimizer: Optimizer, generator: Drawing) -> None:
-    """Put ``of_training`` back. Raises Damaged, and has changed nothing, when something is missing."""
+    """Restore the tensors of ``of_training``.
+
+    Raises:
+        Damaged: something is missing; nothing has changed.
+    """
     weights, parameters = state.part("net", net.state_dict()), dict(net.named_parameters())
     momenta = state.part("momentum", parameters)
     drawn = state.tensor("generator", generator.get_state())

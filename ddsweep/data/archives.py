@@ -1,4 +1,4 @@
-"""The archives of a dataset: had from the network or from the user, checked, and kept in the cache."""
+"""The archives of a dataset: downloaded or provided by the user, verified, and kept in the cache."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ def adopt(row: DatasetInfo, source: Path) -> None:
         UserError: the dataset has no archives; nothing is there; or one is missing, or not the official file.
     """
     if not row.archives:
-        raise UserError(f"{row.name}: needs no archive, so there is nothing to take --from {source}")
+        raise UserError(f"{row.name}: needs no archive; --from {source} is not used")
     if not source.exists():
-        raise UserError(f"{row.name}: no file or folder {str(source)!r}")
+        raise UserError(f"{row.name}: file or folder not found: {str(source)!r}")
     for archive, found in [(archive, _find(row, archive, source.absolute())) for archive in row.archives]:
         place = paths.archive(row, archive)
         if place.exists() and place.samefile(found):
@@ -103,7 +103,7 @@ def _find(row: DatasetInfo, archive: Archive, source: Path) -> Path:
             return path
     if candidates:
         raise UserError(f"{row.name}: {candidates[0]} is not the official {archive.name} (md5 {archive.md5})")
-    unpacked = f", nor a folder with {archive.sign} in it" if archive.sign else ""
+    unpacked = f", and no folder with {archive.sign} in it" if archive.sign else ""
     raise UserError(f"{row.name}: no {archive.name} in {str(source)!r}{unpacked}")
 
 
@@ -154,7 +154,7 @@ def download(archive: Archive, path: Path, tell: Progress) -> None:
         raise Failed("; ".join(dict.fromkeys(reasons)))
     if archive.md5 and (found := md5(part)) != archive.md5:
         part.unlink()
-        raise Failed(f"what came has md5 {found}, and was thrown away")
+        raise Failed(f"the downloaded file has md5 {found}, and was deleted")
     with part.open("rb") as file:
         os.fsync(file.fileno())
     part.replace(path)

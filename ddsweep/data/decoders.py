@@ -96,7 +96,7 @@ def _read_idx(path: Path) -> np.ndarray:
         content = file.read()
     zeros, kind, axes = content[:2], content[2], content[3]
     if zeros != b"\0\0" or kind != IDX_BYTES:
-        raise ValueError(f"{path.name} is no IDX file of bytes")
+        raise ValueError(f"{path.name} is not an IDX file of bytes")
     shape = np.frombuffer(content, ">i4", axes, offset=4)
     return np.frombuffer(bytearray(content), np.uint8, offset=4 + 4 * axes).reshape(shape)
 

@@ -64,7 +64,7 @@ def _images(row: DatasetInfo, what: str, pixels: Array) -> UInt8[Tensor, "n c h 
     found = _tensor(pixels)
     if found is None or found.dtype != torch.uint8 or found.ndim != 4 or found.shape[1] != row.channels:
         raise ValueError(
-            f"its {what} images are {_form(pixels)}; needed: uint8 [n, {row.channels}, h, w], 0 is black and 255 white"
+            f"its {what} images are {_form(pixels)}; needed: uint8 [n, {row.channels}, h, w], black is 0, white is 255"
         )
     return resized(found, row.size)
 

@@ -1,4 +1,4 @@
-"""The store of decoded datasets: decoded once, by one process, however many ask; and looked after."""
+"""The store of decoded datasets: each is decoded once, by one process, and can be verified."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from ddsweep.registry.image_folders import FOLDER_PREFIX
 
 log = logging.getLogger(__name__)
 
-VERSION = 1  # of the decoders: raise it when one of them gives other pixels, and nobody keeps the old ones
+VERSION = 1  # of the decoders; increase it when the pixels of one change, so that datasets are decoded again
 
 
 def row(spec: str, size: int | None) -> DatasetInfo:
-    """The facts of a dataset at ``size`` pixels; None: its own."""
+    """Return the row of a dataset at ``size`` pixels; None: at its native size."""
     own = info(spec)
     return own if size is None else at_size(own, size)
 
@@ -33,7 +33,7 @@ def row(spec: str, size: int | None) -> DatasetInfo:
 def prepare(spec: str, size: int | None = None) -> Path:
     """Decode a dataset into the user's cache unless it is there, intact and up to date; return the file.
 
-    However many processes ask at once, one of them decodes and the others wait for it.
+    If several processes call this at once, one decodes and the others wait.
 
     Raises:
         UserError: as ``load``.
@@ -44,12 +44,12 @@ def prepare(spec: str, size: int | None = None) -> Path:
 
 
 def fetch(spec: str, source: Path | None = None, tell: Progress = archives.quiet) -> Path:
-    """Get the archives of a dataset, check them, and decode them; return the file of the decoded images.
+    """Get the archives of a dataset, verify and decode them; return the file of the decoded images.
 
     Args:
         spec: the dataset.
-        source: where the user has its archives, packed or unpacked; None: they are downloaded.
-        tell: told how a download goes on.
+        source: the path of its archives, packed or unpacked; None: they are downloaded.
+        tell: called with the progress of a download.
 
     Raises:
         UserError: as ``archives.obtain`` and ``archives.adopt``; what they hold cannot be decoded.
@@ -64,13 +64,13 @@ def fetch(spec: str, source: Path | None = None, tell: Progress = archives.quiet
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found of one file.
+    """The result of the verification of one file.
 
     Attributes:
         path: the file.
-        what: which part of the dataset it is.
-        state: ``intact``, ``unpacked`` or ``unchecked`` (there is no checksum to compare with), ``outdated`` (it was
-            decoded from something else, and will be decoded anew), ``damaged`` or ``missing`` (a link to nothing).
+        what: the part of the dataset.
+        state: ``intact``, ``unpacked`` or ``unchecked`` (there is no checksum), ``outdated`` (it was decoded from other
+            files, and will be decoded again), ``damaged`` or ``missing`` (a broken link).
     """
 
     path: Path
@@ -79,15 +79,15 @@ class Finding:
 
     @property
     def wrong(self) -> bool:
-        """Whether the user should do something."""
+        """Whether the user should act."""
         return self.state in ("damaged", "missing")
 
 
 def verify(spec: str) -> list[Finding]:
-    """Read every archive and every decoded file of a dataset again, and compare with the checksums.
+    """Read every archive and every decoded file of a dataset, and compare them with their checksums.
 
     Raises:
-        UserError: no such dataset; or the cache has nothing of it.
+        UserError: unknown dataset, or the cache has no files of it.
     """
     one = info(spec)
     found = [_verify_archive(one, index) for index in range(len(one.archives)) if _is_there(one, index)]
@@ -98,13 +98,13 @@ def verify(spec: str) -> list[Finding]:
 
 
 def stored(one: DatasetInfo) -> cache.Stored:
-    """The decoded images of a row, from the cache or from the decoder.
+    """Return the decoded images of a row, from the cache or from the decoder.
 
     Raises:
         UserError: as ``decode``.
     """
     path, wanted = paths.decoded(one), _fingerprint(one)
-    with contextlib.suppress(cache.Damaged):  # looked at again below, under the lock
+    with contextlib.suppress(cache.Damaged):  # read again below, under the lock
         if found := cache.read(path, wanted):
             return found
     with files.lock(path.with_suffix(".lock")):
@@ -123,7 +123,7 @@ def stored(one: DatasetInfo) -> cache.Stored:
 
 
 def _fingerprint(one: DatasetInfo) -> str:
-    """Of everything that decides what decoding a row gives."""
+    """Return a hash of everything that determines the decoded images of a row."""
     listing = fingerprint(one.name) if one.name.startswith(FOLDER_PREFIX) else None
     code = TABLE.code(one.name)
     facts = [VERSION, ascii(one.name), one.size, one.mean, one.std, listing, *([code.pin] if code else [])]

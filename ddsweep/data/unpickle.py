@@ -39,7 +39,7 @@ class _Dtype:
     def __init__(self, code: Any) -> None:
         code = code.decode("ascii") if isinstance(code, bytes) else code
         if not (isinstance(code, str) and len(code) == 2 and code[0] in "biuf" and code[1] in "1248"):
-            raise pickle.UnpicklingError(f"an array of {code!r}, which is no number")
+            raise pickle.UnpicklingError(f"an array of {code!r}, which is not a number")
         self.code, self.order = code, "="
 
     def __setstate__(self, state: Any) -> None:

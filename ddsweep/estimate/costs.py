@@ -1,4 +1,4 @@
-"""What each part of a sweep costs, from what was measured of its kinds."""
+"""The cost of each part of a sweep in seconds and bytes, computed from the measurements of its kinds of work."""
 
 from __future__ import annotations
 
@@ -17,27 +17,26 @@ from ddsweep.pretrained.spec import Spec
 from ddsweep.recipe import Recipe
 from ddsweep.results.result import Result
 
-DESK = (
-    0.15  # seconds a cell takes beside its work: claim, locks, files flushed to disk, answer; measured on two CPU cores
-)
-QUARTERS = 4  # pictures are drawn after each quarter of the iterations, and before the first
+# Seconds per cell beside its work: claim, locks, flushing files to disk, reporting; measured on two CPU cores.
+DESK = 0.15
+QUARTERS = 4  # pictures are rendered after each quarter of the iterations, and before the first
 
 F = TypeVar("F", Read, Trained, Distilled, Evaluated)
-HEADER = 400  # of a safetensors file: names, shapes, and what is said beside them, without the names of classes
-NUMBER = "0.123456789012345678"  # as long as a number in JSON usually is
+HEADER = 400  # bytes of a safetensors header: names, shapes and metadata, without the names of classes
+NUMBER = "0.123456789012345678"  # the usual length of a number in JSON
 LOGGED = 100  # lines that a distillation logs, or one per iteration if there are fewer
-BOOKS = 4 << 10  # of a cell in the storage: its attributes, heartbeats and notes (SQLite, measured)
-NEW_BOOKS = 140 << 10  # of a storage without cells
-GENERATOR = 9 << 10  # of the same: a generator's state, and the headers of both files
-MOMENTA = 2  # a training keeps its last weights with as many momenta, so that a later epoch goes on from there
+BOOKS = 4 << 10  # bytes of a cell in the storage: attributes, heartbeats and notes (SQLite, measured)
+NEW_BOOKS = 140 << 10  # bytes of a storage without cells
+GENERATOR = 9 << 10  # bytes of a generator's state in the pool, and of the headers of both files
+MOMENTA = 2  # a training keeps its last weights and their momenta, so that it can resume for more epochs
 
 
 @dataclass(frozen=True)
 class Prices:
-    """The cost of everything in seconds.
+    """The cost of each part in seconds.
 
     Attributes:
-        found: what was measured.
+        found: the measurements.
     """
 
     found: Mapping[work.Kind, Finding]
@@ -48,20 +47,20 @@ class Prices:
         return finding
 
     def read(self, name: str, size: int) -> Read:
-        """A dataset."""
+        """Return the measurement of a dataset."""
         return self._of(work.Loading(name, size), Read)
 
     def trained(self, one: Spec) -> Trained:
-        """A PTM in training."""
+        """Return the measurement of the training of a PTM."""
         return self._of(work.Training.of(one), Trained)
 
     def training(self, one: Spec, epochs: Collection[int], there: Collection[int] = ()) -> float:
-        """The training of one PTM.
+        """Return the seconds of the training of one PTM.
 
         Args:
-            one: which.
-            epochs: those that are wanted.
-            there: those that are in the pool; it goes on after the last if that is before all that are missing.
+            one: the training.
+            epochs: the epochs whose weights are needed.
+            there: the epochs in the pool; training resumes after the last if all missing epochs come later.
         """
         missing = set(epochs) - set(there)
         if not missing:
@@ -73,27 +72,26 @@ class Prices:
         return found.warm_up + (max(missing) - begin) * batches * found.step + len(missing) * found.test
 
     def distilling(self, recipe: Recipe) -> float:
-        """A distillation, with its pictures."""
+        """Return the seconds of a distillation, with its pictures."""
         found = self._guides(recipe)
         iteration = sum(one.first + (recipe.outer_loops - 1) * one.step for one in found) / len(found)
         drawn = sum(one.picture for one in found) / len(found) * pictures(recipe)
         return found[0].start + found[0].warm_up + recipe.iterations * iteration + drawn + self.looking(recipe)[0]
 
     def distilled(self, recipe: Recipe) -> Distilled:
-        """What was measured of its distillation, with its first architecture of PTMs."""
+        """Return the measurement of the distillation with the first PTM architecture."""
         return self._guides(recipe)[0]
 
     def _guides(self, recipe: Recipe) -> list[Distilled]:
         return [self._of(work.Distilling.of(recipe, arch), Distilled) for arch in recipe.ptm_arch_list or [""]]
 
     def looking(self, recipe: Recipe) -> tuple[float, float]:
-        """The PTMs' first looks at real images (CCLoM), and what it would be if they forgot each step what they saw."""
+        """Return the seconds of the PTMs for features of real images (CCLoM), with and without keeping them."""
         if recipe.regularizer != "cclom":
             return 0.0, 0.0
         images = self.read(recipe.target, recipe.size).images
-        draws = (
-            recipe.cclom_batch * recipe.iterations * recipe.outer_loops / (recipe.n_models * recipe.n_archs)
-        )  # of each PTM
+        draws_in_all = recipe.cclom_batch * recipe.iterations * recipe.outer_loops
+        draws = draws_in_all / (recipe.n_models * recipe.n_archs)  # per PTM
         seen = -images * math.expm1(draws * math.log1p(-1 / images)) if images > 1 else images
         ours, forgetful, room = 0.0, 0.0, 0.0
         for found in self._guides(recipe):
@@ -104,7 +102,7 @@ class Prices:
         return ours, forgetful
 
     def evaluating(self, recipe: Recipe, arch: str) -> float:
-        """The evaluation with networks of one architecture."""
+        """Return the seconds of the evaluation with networks of one architecture."""
         from ddsweep.trial import rule_for
 
         found, rule = self._of(work.Evaluating.of(recipe, arch), Evaluated), rule_for(recipe, arch)
@@ -112,7 +110,7 @@ class Prices:
         return found.warm_up + recipe.eval_nets * (found.build + rule.total_epochs * found.step + tests * found.test)
 
     def job(self, recipe: Recipe) -> Job:
-        """A cell as the agents see it; without what happens only once."""
+        """Return a cell as a job for the agents, without the work that is done once for all cells."""
         sources = {(one.source, one.size) for one in trainings(recipe)} - {(recipe.target, recipe.size)}
         datasets = [(recipe.target, recipe.size), *sources]
         before = sum(self.read(name, size).seconds for name, size in datasets)
@@ -120,24 +118,24 @@ class Prices:
         return Job(before, tuple(trainings(recipe)), DESK + self.distilling(recipe) + judging)
 
     def cold(self, kind: work.Kind) -> float:
-        """What the very first steps of a kind take beyond those of other cells."""
+        """Return the extra seconds of the very first steps of a kind."""
         return getattr(self.found[kind], "cold", 0.0)
 
 
 def trainings(recipe: Recipe) -> Iterator[Spec]:
-    """The PTMs that a recipe needs and that are trained here, in the order in which a trial asks for them."""
+    """Return the PTMs that a recipe needs and ddsweep trains, in the order in which a trial uses them."""
     return (one for seeds in spec.of(recipe) for one in seeds if not one.foundation)
 
 
 def pictures(recipe: Recipe) -> int:
-    """How many a trial draws: the synthetic set at every quarter, and once the real images."""
+    """Return the number of pictures of a trial: the synthetic set at each quarter, and the real images once."""
     return 1 + len({math.ceil(recipe.iterations * quarter / QUARTERS) for quarter in range(QUARTERS + 1)})
 
 
 def cell(recipe: Recipe, prices: Prices) -> float:
-    """What one cell leaves: its run folder, and the copies of its pictures that the dashboard shows."""
+    """Return the bytes of one cell: its run folder, and the copies of its pictures for the dashboard."""
     found, later = prices.distilled(recipe), pictures(recipe) - 2
-    # each in the run folder and in the dashboard, the last of either kind once more; two are of images before any step
+    # each in the run folder and in the dashboard, and the last of both kinds once more; two show images before any step
     drawn = (2 * 2 + 1) * found.first_picture + (2 * later + 1) * found.later_picture
     texts = len(json.dumps(recipe.model_dump(), indent=2)) + _metrics(recipe) + _result(recipe)
     return _synthetic(recipe) + drawn + texts + BOOKS
@@ -171,7 +169,7 @@ def _result(recipe: Recipe) -> float:
 
 
 def ptm(one: Spec, epochs: Collection[int], prices: Prices) -> float:
-    """What one PTM takes in the pool when these epochs are added."""
+    """Return the bytes of one PTM in the pool when these epochs are added."""
     if not epochs:
         return 0.0
     return prices.trained(one).weights * (len(epochs) + MOMENTA) + GENERATOR

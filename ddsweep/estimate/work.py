@@ -1,4 +1,4 @@
-"""The kinds of work in a sweep: what costs the same is one kind, and is measured once."""
+"""The kinds of work in a sweep, and the measurements of each: work of the same cost is one kind, measured once."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ddsweep.pretrained.spec import Spec
 from ddsweep.recipe import Recipe
 from ddsweep.registry.datasets import FOLDER_PREFIX
 
-# Fields that a step's cost does not depend on, with the values that stand for all of them. Whatever is not named here
-# makes a kind of its own, so that a field that Recipe gets one day is taken into account.
+# Fields that do not affect the cost of a step, with the value that replaces all others. Any other field, including
+# those that Recipe may get in future, distinguishes kinds.
 _TRAINING: dict[str, Any] = {
     "ptm_epoch": 1,
     "ptm_train_epochs": 1,
@@ -37,57 +37,57 @@ _METHOD: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Loading:
-    """Reading a dataset, as every trial does."""
+    """The reading of a dataset, which every trial does."""
 
     name: str
     size: int
 
     @property
     def title(self) -> str:
-        """For people."""
+        """The displayed name."""
         return f"data {short(self.name)}"
 
 
 @dataclass(frozen=True)
 class Training:
-    """Batches in the training of a PTM, and its tests.
+    """The batches and tests of the training of a PTM.
 
     Attributes:
-        spec: the training, with seed and rates that stand for all.
+        spec: the training, with a fixed seed, learning rate and weight decay.
     """
 
     spec: Spec
 
     @classmethod
     def of(cls, one: Spec) -> Training:
-        """The kind of a training."""
+        """Return the kind of a training."""
         return cls(replace(one, seed=0, lr=0.01, weight_decay=0.0))
 
     @property
     def title(self) -> str:
-        """For people."""
+        """The displayed name."""
         return f"PTM {self.spec.arch} · {short(self.spec.source)}"
 
 
 @dataclass(frozen=True)
 class Distilling:
-    """Steps of a distillation, guided by PTMs of one architecture at most.
+    """The steps of a distillation, guided by PTMs of at most one architecture.
 
     Attributes:
-        recipe: what a step needs; the other fields have values that stand for all. The number of iterations stays: it
-            may decide whether it pays to compile them.
+        recipe: a recipe in which the fields that do not affect a step are fixed. The number of iterations is kept,
+            because it decides whether compilation pays off.
     """
 
     recipe: Recipe
 
     @classmethod
     def of(cls, recipe: Recipe, arch: str) -> Distilling:
-        """The kind of the steps that draw a PTM of ``arch``; empty: of the baseline."""
+        """Return the kind of the steps that draw a PTM of ``arch``; empty: the steps of the baseline."""
         return cls(recipe.model_copy(update=_ANY | _TRAINING | _JUDGING | {"ptm_archs": arch}))
 
     @property
     def title(self) -> str:
-        """For people."""
+        """The displayed name."""
         one = self.recipe
         abroad = f" from {short(one.source)}" if one.source not in ("", "target") else ""
         guided = f" · {one.regularizer} {one.ptm_archs}{abroad}" if one.ptm_archs else ""
@@ -96,23 +96,23 @@ class Distilling:
 
 @dataclass(frozen=True)
 class Evaluating:
-    """Passes of networks over a synthetic set, and their tests.
+    """The epochs of networks on a synthetic set, and their tests.
 
     Attributes:
-        recipe: what a pass needs; the other fields have values that stand for all.
+        recipe: a recipe in which the fields that do not affect an epoch are fixed.
     """
 
     recipe: Recipe
 
     @classmethod
     def of(cls, recipe: Recipe, arch: str) -> Evaluating:
-        """The kind of the evaluation with networks of ``arch``."""
+        """Return the kind of the evaluation with networks of ``arch``."""
         own = {"arch": arch, "eval_archs": arch, "eval_lr": 0.01}
         return cls(recipe.model_copy(update=_ANY | _TRAINING | _METHOD | own))
 
     @property
     def title(self) -> str:
-        """For people."""
+        """The displayed name."""
         return f"evaluation {self.recipe.arch} · {short(self.recipe.target)} · ipc {self.recipe.ipc}"
 
 
@@ -120,7 +120,7 @@ Kind = Loading | Training | Distilling | Evaluating
 
 
 def of(recipe: Recipe) -> list[Kind]:
-    """Every kind of work in one cell, in the order of the cell."""
+    """Return the kinds of work in one cell, in the order of the trial."""
     specs = [one for seeds in spec.of(recipe) for one in seeds if not one.foundation]
     sources = [Loading(one.source, one.size) for one in specs]
     guides = [Distilling.of(recipe, arch) for arch in recipe.ptm_arch_list or [""]]
@@ -129,49 +129,47 @@ def of(recipe: Recipe) -> list[Kind]:
 
 
 def of_all(recipes: Iterable[Recipe]) -> list[Kind]:
-    """Every kind of work in these cells, once; the reading of data first, because the rest needs it."""
+    """Return each kind of work in these cells once; datasets first, because the others need them."""
     found = dict.fromkeys(kind for recipe in recipes for kind in of(recipe))
     return sorted(found, key=lambda kind: not isinstance(kind, Loading))
 
 
 def kind_as_json(kind: Kind) -> dict[str, Any]:
-    """For another process."""
+    """Return a kind as JSON values, for another process."""
     values = {"recipe": kind.recipe.model_dump()} if isinstance(kind, Distilling | Evaluating) else asdict(kind)
     return {"kind": type(kind).__name__, **values}
 
 
 def kind_from_json(values: dict[str, Any]) -> Kind:
-    """What ``kind_as_json`` gave."""
+    """Return the kind of ``kind_as_json``."""
     name = values.pop("kind")
     if name == "Loading":
         return Loading(**values)
     if name == "Training":
         return Training(Spec(**values["spec"]))
-    recipe = Recipe.model_construct(
-        **values["recipe"]
-    )  # no user's choice: it was valid before it was made to stand for others
+    recipe = Recipe.model_construct(**values["recipe"])  # not validated: some fields have fixed values
     return Distilling(recipe) if name == "Distilling" else Evaluating(recipe)
 
 
 def is_at_hand(name: str, size: int) -> bool:
-    """Whether a dataset is decoded, or bundled and so decoded in a second."""
+    """Return whether a dataset is decoded, or bundled and therefore decoded within a second."""
     bundled = not name.startswith(FOLDER_PREFIX) and not data.info(name).archives
     return bundled or data.is_prepared(name, size)
 
 
 def short(name: str) -> str:
-    """What a dataset or a source of PTMs is called; of an image folder the last part of its path."""
+    """Return the short name of a dataset or PTM source; for an image folder, the last part of its path."""
     return Path(name).name if name.startswith(FOLDER_PREFIX) else name
 
 
 @dataclass(frozen=True)
 class Read:
-    """A dataset.
+    """The measurement of a dataset.
 
     Attributes:
-        seconds: to read and check it.
-        images: for training.
-        test_images: for testing.
+        seconds: seconds to read and verify it.
+        images: number of training images.
+        test_images: number of test images.
         size: bytes of the decoded file.
     """
 
@@ -183,12 +181,12 @@ class Read:
 
 @dataclass(frozen=True)
 class Trained:
-    """A PTM in training.
+    """The measurement of the training of a PTM.
 
     Attributes:
-        step: seconds of a batch.
-        warm_up: seconds that the first batches of each training take beyond that: compiling.
-        cold: seconds that the very first take beyond that, when there is nothing compiled that others left.
+        step: seconds per batch.
+        warm_up: extra seconds of the first batches of each training, for compilation.
+        cold: extra seconds of the very first batches, when the cache of compiled kernels is empty.
         test: seconds of a test on the whole test set.
         weights: bytes of its weights.
     """
@@ -202,20 +200,20 @@ class Trained:
 
 @dataclass(frozen=True)
 class Distilled:
-    """A distillation.
+    """The measurement of a distillation.
 
     Attributes:
-        first: seconds of an iteration's first image step.
-        step: seconds of each later one, the training of the network before it included (DC, DSA); for DM as ``first``.
-        warm_up: seconds that the first steps of each distillation take beyond that.
-        cold: seconds that the very first take beyond that.
-        look: seconds in which a PTM looks at one real image for the first time (CCLoM).
-        features: bytes that it remembers of that image.
-        room: bytes that one trial remembers at most.
+        first: seconds of the first image step of an iteration.
+        step: seconds of each later image step, with the training of the network before it (DC, DSA); DM: as ``first``.
+        warm_up: extra seconds of the first steps of each distillation.
+        cold: extra seconds of the very first steps.
+        look: seconds in which a PTM computes the features of one real image (CCLoM).
+        features: bytes of these features.
+        room: bytes of features that one trial keeps at most.
         start: seconds before the first step.
-        picture: seconds to draw and write a picture of the set.
+        picture: seconds to render and write a picture of the set.
         first_picture: bytes of the picture of the set before the first step, or of real images.
-        later_picture: bytes of a picture after some steps, which leave less to compress.
+        later_picture: bytes of a picture after some steps, which compresses less.
     """
 
     first: float
@@ -233,12 +231,12 @@ class Distilled:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """An evaluation.
+    """The measurement of an evaluation.
 
     Attributes:
-        step: seconds of one network's pass over the synthetic set.
-        warm_up: seconds that the first passes of each evaluation take beyond that.
-        cold: seconds that the very first take beyond that.
+        step: seconds of one epoch of one network on the synthetic set.
+        warm_up: extra seconds of the first epochs of each evaluation.
+        cold: extra seconds of the very first epochs.
         build: seconds to build a network.
         test: seconds of a test on the whole test set.
     """
@@ -255,16 +253,16 @@ _NAMES = {kind.__name__: kind for kind in (Read, Trained, Distilled, Evaluated)}
 
 
 def finding_as_json(finding: Finding) -> dict[str, Any]:
-    """For another process, and for scripts."""
+    """Return a measurement as JSON values, for another process and for scripts."""
     return {"finding": type(finding).__name__, **asdict(finding)}
 
 
 def finding_from_json(values: dict[str, Any]) -> Finding:
-    """What ``finding_as_json`` gave."""
+    """Return the measurement of ``finding_as_json``."""
     return _NAMES[values.pop("finding")](**values)
 
 
 def mean(found: Sequence[Finding]) -> Finding:
-    """Of the same kind, measured beside each other: the mean of each number."""
+    """Return the mean of each number over simultaneous measurements of the same kind."""
     columns = [asdict(one) for one in found]
     return type(found[0])(**{name: statistics.fmean(column[name] for column in columns) for name in columns[0]})

@@ -1,4 +1,4 @@
-"""What a file may get wrong, each in one line."""
+"""Checks of images and labels in a file; each error is one line."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def images(one: ImageSet, path: Path) -> None:
     if found.ndim != 4 or found.shape[1] not in (1, 3) or found.shape[2] != found.shape[3]:
         raise UserError(f"{path}: images are {shape}, not n x 1 or 3 channels x size x size")
     if not len(found) or found.shape[2] < MIN_SIZE:
-        raise UserError(f"{path}: images are {shape}; at least one, of {MIN_SIZE} pixels or more, is needed")
+        raise UserError(f"{path}: images are {shape}; needed: at least one image, of at least {MIN_SIZE} pixels")
     source.check_weight(found.numel() * 8, path)  # a small file can claim a huge tensor
     if not torch.isfinite(found.float()).all():
         bad = int((~torch.isfinite(found.float())).flatten(1).any(1).sum())
@@ -47,7 +47,7 @@ def labels(one: ImageSet, classes: int, hard: bool, path: Path) -> Tensor:
     n, found = len(one.images), one.labels
     if found is None:
         if n % classes:
-            raise UserError(f"{path}: has no labels, and {n} images are no multiple of {classes} classes")
+            raise UserError(f"{path}: has no labels, and {n} images is not a multiple of {classes} classes")
         return torch.arange(classes).repeat_interleave(n // classes)
     if found.layout is not torch.strided or len(found) != n:
         raise UserError(f"{path}: {n} images, but labels for {len(found)}")
@@ -67,14 +67,14 @@ def labels(one: ImageSet, classes: int, hard: bool, path: Path) -> Tensor:
 
 def _hardened(weights: Tensor, classes: int, hard: bool, path: Path) -> Tensor:
     if weights.shape[1] != classes:
-        raise UserError(f"{path}: labels weigh {weights.shape[1]} classes, but the dataset has {classes}")
+        raise UserError(f"{path}: labels are weights of {weights.shape[1]} classes, but the dataset has {classes}")
     if not torch.isfinite(weights.float()).all():
         raise UserError(f"{path}: labels have values that are NaN or infinite")
     one_hot = bool(((weights == weights.amax(1, keepdim=True)).sum(1) == 1).all()) and len(weights.unique()) == 2
     if not (one_hot or hard):
         allowed = "--hard-labels takes the class of the largest weight"
         raise UserError(
-            f"{path}: labels are learned weights of the classes, on which no network is trained here; {allowed}"
+            f"{path}: labels are learned class weights, on which ddsweep does not train networks; {allowed}"
         )
     return weights.argmax(1)
 

@@ -25,11 +25,11 @@ def run_folder(prefix: str, runs: Path) -> Path:
     if len(found) > 1:
         keys = ", ".join(path.name for path in found[:3])
         raise UserError(
-            f"{prefix}: means {len(found)} runs ({keys}{', …' if len(found) > 3 else ''}); write more of it"
+            f"{prefix}: matches {len(found)} runs ({keys}{', …' if len(found) > 3 else ''}); write more of the key"
         )
     if not found:
         raise UserError(
-            f"{prefix}: no finished run in {runs} has a key that begins so; ddsweep status NAME has the keys"
+            f"{prefix}: no finished run in {runs} has a key that begins with this; ddsweep status NAME lists the keys"
         )
     return found[0]
 

@@ -40,7 +40,7 @@ class HuggingFace:
             except (ValueError, KeyError, TypeError):
                 raise UserError(f"{rows}: line {number} has no file_name and label") from None
             if inside.is_absolute() or ".." in inside.parts or not isinstance(label, int):
-                raise UserError(f"{rows}: line {number}: file_name leads outside, or label is no whole number")
+                raise UserError(f"{rows}: line {number}: file_name leads outside, or label is not an integer")
             paths.append(rows.parent / inside)
             labels.append(label)
         facts = source.facts or Facts(space=PIXELS, factor=1)

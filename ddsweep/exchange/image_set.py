@@ -70,7 +70,7 @@ def parse(record: Any, path: Path) -> Facts:
         raise UserError(f"{path}: space: {given['space']!r} (allowed: {PIXELS}, {NORMALIZED})")
     for name in ("mean", "std"):
         if not all(isinstance(value, int | float) for value in given.get(name, ())):
-            raise UserError(f"{path}: {name} holds something that is no number")
+            raise UserError(f"{path}: {name} has a value that is not a number")
     lists: dict[str, Any] = {name: tuple(given[name]) for name in ("classes", "mean", "std") if name in given}
     return Facts(**given | lists)
 

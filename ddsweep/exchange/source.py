@@ -1,4 +1,4 @@
-"""Files that others made, opened without running anything that is in them."""
+"""Open files of other projects without executing code in them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def opened(path: Path, experiment: int = -1) -> Source:
         UserError: nothing is there; it is larger than memory allows, damaged, or would have to run code to be read.
     """
     if not path.exists():
-        raise UserError(f"{path}: there is no such file or folder")
+        raise UserError(f"{path}: file or folder not found")
     return Source(path, None if path.is_dir() else content(path), note(path), experiment)
 
 
@@ -65,7 +65,7 @@ def check_weight(weight: int, path: Path) -> None:
     """Raises UserError when ``weight`` bytes are too many for this machine."""
     if weight > device.memory() // SHARE:
         allowed = f"{device.memory() / SHARE / 2**30:.1f} GiB"
-        raise UserError(f"{path}: holds {weight / 2**30:.1f} GiB; this machine has memory for {allowed} at most")
+        raise UserError(f"{path}: has {weight / 2**30:.1f} GiB; with the memory of this machine, at most {allowed}")
 
 
 def note(path: Path) -> Facts | None:
@@ -121,13 +121,13 @@ def _torch(path: Path) -> Any:
     except pickle.UnpicklingError as error:
         named = re.search(r"GLOBAL (\S+)", str(error))
         if named is None:
-            raise UserError(f"{path}: is damaged, or no file of torch.save") from None
-        cure = "where you trust it, load it and torch.save the tensors alone, as images.pt and labels.pt"
-        raise UserError(f"{path}: holds {named[1]}, and reading that could run code; {cure}") from None
+            raise UserError(f"{path}: is damaged, or not a file of torch.save") from None
+        fix = "if you trust it, load it and torch.save only the tensors, as images.pt and labels.pt"
+        raise UserError(f"{path}: has a {named[1]}, and reading that could execute code; {fix}") from None
     except (OSError, MemoryError):
         raise
     except Exception:  # a damaged file can raise almost anything inside torch
-        raise UserError(f"{path}: is damaged, or no file of torch.save") from None
+        raise UserError(f"{path}: is damaged, or not a file of torch.save") from None
 
 
 def _arrays(path: Path) -> dict[str, Tensor]:
@@ -135,5 +135,5 @@ def _arrays(path: Path) -> dict[str, Tensor]:
         with path.open("rb") as binary, np.load(binary, allow_pickle=False) as file:
             return {name: torch.from_numpy(np.ascontiguousarray(file[name])) for name in file.files}
     except (ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        reason = "pickled objects" if "pickle" in str(error) else "something else than numbers"
-        raise UserError(f"{path}: is damaged, or holds {reason}; np.savez images and labels as plain arrays") from None
+        reason = "pickled objects" if "pickle" in str(error) else "values that are not numbers"
+        raise UserError(f"{path}: is damaged, or has {reason}; np.savez images and labels as plain arrays") from None

@@ -57,7 +57,7 @@ def named(name: str, channels: int) -> Space:
     if name == PIXELS:
         return pixels(channels)
     if name not in data.names() and not name.startswith(FOLDER_PREFIX):
-        raise UserError(f"space: no statistics {name!r}; {closest(name, [PIXELS, *data.names()])}")
+        raise UserError(f"space: unknown statistics {name!r}; {closest(name, [PIXELS, *data.names()])}")
     row = data.info(name)
     mean, std = row.mean, row.std
     if mean is None or std is None:  # measured when the dataset is decoded

@@ -29,7 +29,7 @@ class Vico:
             return None
         path, sets = source.path, source.content["data"]
         if not (isinstance(sets, list) and sets and all(_is_set(one) for one in sets)):
-            raise UserError(f"{path}: its 'data' is no list of [images, labels]")
+            raise UserError(f"{path}: its 'data' is not a list of [images, labels]")
         if not -len(sets) <= source.experiment < len(sets):
             raise UserError(f"experiment: {path} holds {len(sets)} (allowed: 0 to {len(sets) - 1})")
         images, labels = sets[source.experiment]

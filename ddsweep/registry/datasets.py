@@ -93,23 +93,22 @@ class Archive:
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """What is known of a dataset before it is decoded.
+    """The properties of a dataset that are known before it is decoded.
 
     Attributes:
         name: the name in a recipe: a row of the table, or ``imagefolder:PATH`` with an absolute path.
         channels: 1 or 3.
-        size: native height and width in pixels; of an image folder, the default it is resized to.
-        classes: class names in label order; numbers where the names come with the archive or not at all.
-        smallest_class: training images of the smallest class.
+        size: native height and width in pixels; for an image folder, the default size to which images are resized.
+        classes: class names in label order; numbers if the names come with the archive or do not exist.
+        smallest_class: number of training images of the smallest class.
         mean: per-channel mean of the training images in [0, 1]; None: measured when the dataset is decoded.
         std: per-channel standard deviation, likewise.
         strategy: augmentation operations that keep the label.
-        origin: where the images come from, for people: ``site: details``.
-        images: how many there are for training and for testing; 0: as many as
-            the user's folder holds.
-        license: on which terms they may be used, in a few words.
-        archives: the files they are decoded from; none: nothing has to be fetched.
-        login: how to get the archives by hand when no program may.
+        origin: displayed source of the images, ``site: details``.
+        images: number of training and of test images; 0: depends on the user's folder.
+        license: short name of the license.
+        archives: the files from which it is decoded; empty: no download.
+        login: instructions to get the archives by hand, if they need an account.
         paper: the name in tables and figures; empty: ``name``.
         source: the function that decodes it, see ``decoders.Decoder``.
     """
@@ -132,7 +131,7 @@ class DatasetInfo:
 
 
 def numbered(count: int) -> tuple[str, ...]:
-    """Names of classes that have none before their archive is read: 1, 2, … as ImageNet counts them."""
+    """Return class names 1, 2, …, counted as in ImageNet, for a dataset whose archive has the names."""
     return tuple(str(number) for number in range(1, count + 1))
 
 
@@ -147,10 +146,10 @@ def _file(base: str, name: str, md5: str, sign: str = "") -> Archive:
 
 
 TABLE: Registry[DatasetInfo] = Registry("dataset")
-"""Those with a name; an image folder is known by its path."""
+"""The datasets that have a name; an image folder is identified by its path."""
 
-# The CIFAR standard deviations are the field's customary ones (the per-pixel ones are .247, .2435, .2616): published
-# numbers were made with them.
+# The CIFAR standard deviations are those customary in the field, with which published numbers were computed; the
+# per-pixel values are .247, .2435, .2616.
 for _row in (
     DatasetInfo("digits", 1, 16, DIGITS, 116, None, None, NO_FLIP_STRATEGY,
                 "scikit-learn: its handwritten digits, 8×8 enlarged to 16×16; no download",
@@ -242,8 +241,8 @@ def dataset(
 ) -> Callable[[Decoder], Decoder]:
     """Register a dataset: a function ``decode(row, paths)`` that returns its images (``decoders.Decoder``).
 
-    It is called once for every size in pixels that is asked for; what it returns is kept in the user's cache, and is
-    decoded again when the plugin's source changes.
+    It is called once for every size in pixels that is used. The result is kept in the user's cache, and decoded again
+    when the plugin's source changes.
 
     Args:
         name: the name in a recipe.
@@ -252,12 +251,12 @@ def dataset(
         smallest_class: training images of the smallest class: a recipe cannot have more per class.
         channels: 1 or 3.
         strategy: augmentation operations that keep the label, joined by ``_``.
-        origin: where the images come from, for people: ``site: details``.
+        origin: displayed source of the images, ``site: details``.
         facts: further attributes of ``DatasetInfo``: ``mean`` and ``std`` (default: measured), ``archives``,
             ``images``, ``license``, ``login``, ``paper``.
 
     Raises:
-        UserError: another part has this name, or there is no such fact.
+        UserError: the name is already registered, or an attribute is unknown.
     """
 
     def register(decode: Decoder) -> Decoder:
@@ -279,21 +278,21 @@ def dataset(
 
 
 def paper_name(name: str) -> str:
-    """What tables and figures call a dataset; of one that nobody knows here, the name itself."""
+    """Return the name of a dataset in tables and figures; for an unknown dataset, ``name``."""
     row = TABLE.rows.get(name)
     return (row and row.paper) or name
 
 
 def names() -> list[str]:
-    """The datasets of the table."""
+    """Return the names of the datasets in the table."""
     return list(TABLE)
 
 
 def info(spec: str) -> DatasetInfo:
-    """The facts of the dataset called ``spec``: a row of the table or ``imagefolder:PATH``.
+    """Return the row of a dataset: a name in the table or ``imagefolder:PATH``.
 
     Raises:
-        UserError: unknown name; or a folder that is missing, has no classes, or has an empty class.
+        UserError: unknown name, or a folder that does not exist, has no classes, or has an empty class.
     """
     if spec.startswith(FOLDER_PREFIX):
         return _folder_info(canonical(spec))
@@ -309,10 +308,10 @@ def _folder_info(spec: str) -> DatasetInfo:
 
 
 def at_size(row: DatasetInfo, size: int) -> DatasetInfo:
-    """The same dataset resized to ``size`` pixels.
+    """Return the same dataset, resized to ``size`` pixels.
 
     Raises:
-        UserError: fewer than 4 pixels, which no network here can take.
+        UserError: fewer than 4 pixels, which is too small for all networks.
     """
     if size < MIN_SIZE:
         raise UserError(f"size: {size} is out of range; at least {MIN_SIZE} pixels")

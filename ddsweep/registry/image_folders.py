@@ -1,4 +1,4 @@
-"""Image folders as trees of files: which class and which split each file belongs to; nothing is opened."""
+"""Image folders as trees of files: the class and split of each file; files are not opened."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FOLDER_PREFIX = "imagefolder:"
 
 
 def canonical(spec: str) -> str:
-    """The name that identifies the dataset everywhere: an image folder's path is made absolute.
+    """Return the name that identifies the dataset: the path of an image folder is made absolute.
 
     Raises:
         UserError: ``imagefolder:`` without a path.
@@ -26,11 +26,11 @@ def canonical(spec: str) -> str:
 
 @dataclass(frozen=True)
 class FolderTree:
-    """Where the images of an image folder lie.
+    """The image files of an image folder.
 
     Attributes:
         train: class name → image files, both sorted by name.
-        test: likewise; None when the folder is one tree, which is then split by a fixed rule.
+        test: likewise; None if the folder has no splits, and is split by a fixed rule.
     """
 
     train: dict[str, tuple[Path, ...]]
@@ -40,8 +40,8 @@ class FolderTree:
 def folder_tree(spec: str) -> FolderTree:
     """List an image folder: ``train/CLASS/*`` with ``test/`` or ``val/`` beside it, or ``CLASS/*`` alone.
 
-    A folder named ``train``, ``test`` or ``val`` is a split if it has folders in it, and otherwise a class of that name
-    or, like ImageNet's unlabeled test images, nothing. Hidden files and folders are passed over.
+    A folder named ``train``, ``test`` or ``val`` is a split if it contains folders; otherwise it is a class of that
+    name or, like ImageNet's unlabeled test images, ignored. Hidden files and folders are ignored.
 
     Raises:
         UserError: the folder is missing, has no class folders, an empty class, or other classes in test than in train;
@@ -49,18 +49,18 @@ def folder_tree(spec: str) -> FolderTree:
     """
     root = Path(canonical(spec).removeprefix(FOLDER_PREFIX))
     if not root.is_dir():
-        raise UserError(f"imagefolder: no folder {str(root)!r}")
+        raise UserError(f"imagefolder: folder not found: {str(root)!r}")
     if not _folders(root / "train"):
         tree = FolderTree(_classes(root), None)
         for name, images in tree.train.items():
             if len(images) < 2:
                 raise UserError(
-                    f"imagefolder: class {name!r} of {str(root)!r} has one image; a split needs two at least"
+                    f"imagefolder: class {name!r} of {str(root)!r} has one image; a split needs at least two"
                 )
         return tree
     test = next((root / part for part in ("test", "val") if _folders(root / part)), None)
     if test is None:
-        raise UserError(f"imagefolder: {str(root)!r} has train/ but no classes in test/ or val/ beside it")
+        raise UserError(f"imagefolder: {str(root)!r} has train/ but no classes in test/ or val/")
     tree = FolderTree(_classes(root / "train"), _classes(test))
     if odd := sorted(set(tree.train) ^ set(tree.test or {})):
         raise UserError(f"imagefolder: class {odd[0]!r} is in only one of train/ and {test.name}/ of {str(root)!r}")
@@ -81,7 +81,7 @@ def _visible(folder: Path) -> list[Path]:
 def _classes(root: Path) -> dict[str, tuple[Path, ...]]:
     folders = _folders(root)
     if len(folders) < 2:
-        raise UserError(f"imagefolder: {str(root)!r} needs one folder per class, two at least; it has {len(folders)}")
+        raise UserError(f"imagefolder: {str(root)!r} needs one folder per class, at least two; it has {len(folders)}")
     found = {}
     for folder in folders:
         images = tuple(sorted(path for path in _visible(folder) if path.suffix.lower() in IMAGE_SUFFIXES))
@@ -93,5 +93,5 @@ def _classes(root: Path) -> dict[str, tuple[Path, ...]]:
 
 
 def held_out(count: int) -> int:
-    """Test images of a class of ``count`` images, two at least, when one tree is split: one fifth, at least one."""
+    """Return the number of test images if a class of ``count`` ≥ 2 images is split: one fifth, at least one."""
     return max(1, count // 5)

@@ -144,9 +144,9 @@ def signature(name: str, maker: Callable[..., Any]) -> tuple[tuple[str, ...], di
                 own[one.name] = one.default
         elif one.kind in (one.VAR_KEYWORD, one.VAR_POSITIONAL) or one.default is one.empty:
             hint = closest(one.name, [*TAKEN, "numerics"])
-            raise UserError(f"plugins: method {name!r}: takes {one}, which has no default and is no field; {hint}")
+            raise UserError(f"plugins: method {name!r}: takes {one}, which has no default and is not a field; {hint}")
         elif not isinstance(one.default, Scalar):
-            raise UserError(f"plugins: method {name!r}: the default of {one.name} is no number, text or truth value")
+            raise UserError(f"plugins: method {name!r}: the default of {one.name} is not a number, string or boolean")
         else:
             options[one.name] = one.default
     return tuple(takes), options, own

@@ -1,8 +1,8 @@
-"""The report of a sweep: one HTML file that opens from a disk, without a network, and can be sent to anybody.
+"""The report of a sweep: one HTML file that works offline and can be sent to anybody.
 
-``material`` is what is known of the sweep; ``facts``, ``numbers``, ``pictures``, ``curves`` and ``origin`` say it in
-plain values; ``page`` writes it with ``page.html``, ``page.css`` and the scripts: ``charts.js`` draws, ``plots.js``
-says what, and ``page.js`` keeps what the reader has chosen.
+``material`` collects the data of the sweep; ``text``, ``charts`` and ``images`` turn it into plain values; ``page``
+renders them with ``page.html``, ``page.css`` and two scripts: ``charts.js`` draws with Plotly, and ``page.js`` keeps
+the reader's choices.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The table of a report, and the same numbers for its charts. Accuracies are in per cent from here on."""
+"""The table of a report and its charts of accuracies and losses. Accuracies are in percent."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ if TYPE_CHECKING:
     from ddsweep.results.tables.table import Entry
     from ddsweep.results.tables.table import Row as TableRow
 
-ACROSS = 4  # settings that stand beside each other; more of them, and each is a line
-WIDE = 80  # characters of heads that fit beside each other
-TERMS = {"loss/match": "matching loss", "loss/regularizer": "PTM term, before it is multiplied by α"}
+ACROSS = 4  # settings beside each other; if there are more, each is a line
+WIDE = 80  # characters of column heads that fit beside each other
+TERMS = {"loss/match": "matching loss", "loss/regularizer": "PTM term, before multiplication by α"}
 PALETTE = Palette(
     tuple(f"var(--c{index})" for index in range(6)), "var(--ink)", "var(--soft)", "var(--line)", "var(--card)"
 )  # of page.css
 POINTS = 60  # of a curve
-DIGITS = 4  # of a value
+DIGITS = 4  # significant digits of a value
 
 
 @dataclass(frozen=True)
 class Place:
-    """One place in the table.
+    """One entry of the table.
 
     Attributes:
         mean: ``94.6``, or why there is no number.
         std: ``0.4``; empty where there is none.
         difference: ``+0.6``; to the baseline.
         mark: ``*`` or ``**`` (``significance``).
-        other: ``57.8 ± 0.3``: what stands against it.
+        other: ``57.8 ± 0.3``: the number it is compared with.
         best: whether its mean is the highest of its setting.
-        baseline: whether it is what the others are compared with.
+        baseline: whether the others are compared with it.
         number: whether ``mean`` is one.
     """
 
@@ -56,14 +56,14 @@ class Place:
 
 @dataclass(frozen=True)
 class View:
-    """The table as it stands on the page.
+    """The table as it is laid out on the page.
 
     Attributes:
         corner: the name of the first column.
         heads: of the others.
-        lines: name and places of every line; None where the table has nothing.
-        notes: what must be said under it.
-        other: the name of what stands against it; empty without one.
+        lines: name and entries of every line; None where the table has no entry.
+        notes: written below it.
+        other: the name of what it is compared with; empty without a comparison.
     """
 
     corner: str
@@ -74,7 +74,7 @@ class View:
 
 
 def view(material: Material) -> View:
-    """The table: the axis across the page where there are many settings, else down the page."""
+    """The table: values of the axis as columns if there are many settings, else as lines."""
     table, other = material.table, material.against
     columns = [naming.label(table.axis, column) for column in table.columns]
     names = [row_name(material, row) or "accuracy" for row in table.rows]
@@ -98,7 +98,7 @@ def row_name(material: Material, row: TableRow) -> str:
 
 
 def points(difference: float | None) -> str:
-    """``−0.3``, with a minus sign; nothing where there is no difference."""
+    """``−0.3``, with a minus sign; empty if there is no difference."""
     return layout.points(difference).replace("-", "−")
 
 
@@ -140,7 +140,7 @@ def _place(material: Material, entry: Entry, first: bool) -> Place:
 
 
 def _gains(material: Material) -> list[tuple[str, list[Place | None]]]:
-    """Where several architectures are evaluated, a line for each setting with the average gain over them."""
+    """If several architectures are evaluated, a line per setting with the average gain over them."""
     if not material.table.eval_archs:
         return []
     lines = []
@@ -156,11 +156,11 @@ def _counted(material: Material) -> str:
     if not counts:
         return "No cell has finished yet."
     networks = f"{counts[0]}–{counts[-1]}" if len(counts) > 1 else str(counts[0])
-    return f"Accuracy on the full test set in per cent: mean ± standard deviation over {networks} networks an entry."
+    return f"Accuracy on the full test set in percent: mean ± standard deviation over {networks} networks per entry."
 
 
 def of(material: Material) -> list[dict[str, Any]]:
-    """For every setting its curves as JSON: for each term a list of (step, value) by column, first seed."""
+    """The loss curves of every setting, of the first seed: a Plotly figure per term."""
     found = []
     for label, cells in material.settings.items():
         metrics: dict[int, list[dict[str, Any]]] = {}
@@ -169,14 +169,14 @@ def of(material: Material) -> list[dict[str, Any]]:
                 metrics[column] = read(material.runs / cell.key / "metrics.jsonl")
         terms = []
         for term, title in TERMS.items():
-            lines = {column: line for column, told in metrics.items() if (line := thinned(told, term))}
+            lines = {column: line for column, logged in metrics.items() if (line := thinned(logged, term))}
             terms += [{"name": title, "figure": interactive.curves(lines, PALETTE)}] if lines else []
         found.append({"label": label, "terms": terms})
     return found
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The lines of a file of metrics; those that are no metrics (a killed process leaves half a line) are left out."""
+    """Read a metrics file; invalid lines (a killed process leaves half a line) are left out."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
@@ -193,7 +193,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def thinned(lines: list[dict[str, Any]], term: str) -> list[tuple[int, float]]:
-    """At most ``POINTS`` points at even distances, each the mean of what lies between."""
+    """Reduce a curve to at most ``POINTS`` points at even distances, each the mean of an interval."""
     points = [(line["step"], float(line[term])) for line in lines if _finite(line.get(term))]
     width = max(1, math.ceil(len(points) / POINTS))
     groups = [points[start : start + width] for start in range(0, len(points), width)]

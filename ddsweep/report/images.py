@@ -1,4 +1,4 @@
-"""The images of run folders as pictures to embed: which of them, how many, how large."""
+"""The images of run folders that a report embeds: which ones, how many, and at which size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ddsweep.recipe import Recipe
     from ddsweep.report.material import Cells, Material
 
-THUMB = 64  # pixels: larger images are reduced to this
+THUMB = 64  # pixels: larger images are scaled down to this
 SHOWN = 48  # pixels at most, on the page, of an image
 ACROSS = 360  # pixels at most, on the page, of a sheet
 CLASSES = 20  # at most, of a dataset with many
@@ -31,9 +31,9 @@ class Sheet:
 
     Attributes:
         uri: the picture.
-        width: on the page, in pixels; there may be less room.
+        width: on the page, in pixels; it shrinks if the page is narrower.
         height: likewise.
-        alt: what it shows.
+        alt: a description.
         column: which column of the table, counted from 0.
         step: after how many iterations.
     """
@@ -48,19 +48,19 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Gallery:
-    """The pictures of one setting.
+    """The images of one setting.
 
     Attributes:
         group: which setting, counted from 0.
         label: the setting.
         classes: the names of the rows.
-        more: how many classes are left out.
-        real: real images; None where no run has kept them.
-        sheets: synthetic images of every column, at the kept steps.
+        more: how many classes are not shown.
+        real: real images; None if no run saved them.
+        sheets: synthetic images of every column, at the saved steps.
         strip: the first image of each class at every column that has one.
         columns: those columns.
-        steps: iterations with a picture, in order; the last is the end.
-        reduced: the size of the images in pixels before they were reduced; 0: they are as they were.
+        steps: iterations with saved images, in order; the last is the end.
+        reduced: the original size of the images in pixels if they are scaled down; 0: they are not.
     """
 
     group: int
@@ -77,7 +77,7 @@ class Gallery:
 
 @dataclass(frozen=True)
 class _Run:
-    """The pictures of one run: the real images, and the synthetic ones after some steps."""
+    """The images of one run: real ones, and synthetic ones by step."""
 
     recipe: Recipe
     real: Tiles
@@ -85,7 +85,7 @@ class _Run:
 
 
 def galleries(material: Material) -> list[Gallery]:
-    """The pictures of every setting that has any."""
+    """The images of every setting that has any."""
     taken = {label: _taken(material, cells) for label, cells in material.settings.items()}
     runs = [run for runs in taken.values() for run in runs.values()]
     if not runs:
@@ -101,7 +101,7 @@ def galleries(material: Material) -> list[Gallery]:
 
 
 def _taken(material: Material, cells: Cells) -> dict[int, _Run]:
-    """For every column the run with pictures: of several seeds the first that has some."""
+    """For every column, the run with images: of several seeds, the first that has some."""
     found: dict[int, _Run] = {}
     for column, name in enumerate(material.table.columns):
         for cell in sorted(cells.get(name, []), key=lambda cell: cell.recipe.seed):
@@ -132,7 +132,7 @@ def _affordable(runs: list[_Run], sheets: int) -> int:
 
 
 def _kept(run: _Run, each: int, with_steps: bool) -> _Run:
-    """The part of a run's pictures that is embedded."""
+    """The part of a run's images that is embedded."""
     steps = run.steps if with_steps else {max(run.steps): run.steps[max(run.steps)]}
     return _Run(run.recipe, _some(run.real, each), {step: _some(tiles, each) for step, tiles in steps.items()})
 
@@ -170,7 +170,7 @@ def _gallery(material: Material, group: int, label: str, runs: dict[int, _Run]) 
 
 
 def _classes(run: _Run) -> list[str]:
-    """The names of the classes; numbers where the dataset cannot be asked any more."""
+    """The names of the classes, or numbers if the dataset is not available."""
     from ddsweep import data
     from ddsweep.errors import UserError
 
@@ -183,7 +183,7 @@ def _classes(run: _Run) -> list[str]:
 
 
 def _sheet(tiles: Tiles, alt: str, column: int = 0, step: int = 0, across: int = ACROSS) -> Sheet:
-    """Tiles beside each other, with a transparent gap to the right of and below each, so that all rows are equal."""
+    """Tiles beside each other, each with a transparent gap to its right and below, so that all rows are equal."""
     from PIL import Image
 
     count, size = max(map(len, tiles)), tiles[0][0].width

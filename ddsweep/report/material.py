@@ -1,4 +1,4 @@
-"""What is known of a sweep: its table, its finished runs, and what became of the rest."""
+"""The data of a report: the table of a sweep, its finished runs, and the state of the other cells."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Cells = dict[str, "list[Cell]"]
 
 @dataclass(frozen=True)
 class Absence:
-    """Why a cell has no result: its state in words, and for one that failed the reason."""
+    """Why a cell has no result: its state, and the reason if it failed."""
 
     state: str
     reason: str = ""
@@ -28,15 +28,15 @@ class Absence:
 
 @dataclass(frozen=True)
 class Material:
-    """A sweep at one moment.
+    """A sweep and its state when the report is written.
 
     Attributes:
         sweep: as it was launched.
         runs: the folder of all runs.
-        status: of its cells, from the storage.
+        status: the state of its cells in the storage.
         found: its finished runs, by key.
-        table: of these.
-        against: the table beside another; None: there is none.
+        table: their table.
+        against: the comparison with the paper or another sweep; None without one.
     """
 
     sweep: Sweep
@@ -48,7 +48,7 @@ class Material:
 
     @classmethod
     def of(cls, sweep: Sweep, runs: Path, status: Status, against: Comparison | None = None) -> Material:
-        """Read the run folders. Without ``against`` the paper's numbers stand beside ours, where it has any."""
+        """Read the run folders. Without ``against``, accuracies are compared with the paper's where it has any."""
         from ddsweep.results.tables import comparison as beside
 
         found = table.collect(sweep, runs)
@@ -60,7 +60,7 @@ class Material:
 
     @property
     def settings(self) -> dict[str, Cells]:
-        """Every setting of the table, in words, and its cells by column."""
+        """The cells of every setting of the table, by setting and column."""
         settings: dict[str, Cells] = {}
         for row, *_ in self.table.settings:
             chosen = table.setting_of(row)
@@ -72,16 +72,16 @@ class Material:
 
     @property
     def rows(self) -> dict[str, Row]:
-        """What the storage says of every cell, by key."""
+        """The state of every cell in the storage, by key."""
         return {row.point.key: row for row in self.status.rows}
 
     def absence(self, cell: Cell) -> Absence | None:
-        """Why there is nothing of a cell to show; None if it has finished well."""
+        """Why a cell has no result; None if it is complete."""
         result, row = self.found.get(cell.key), self.rows.get(cell.key)
         if result is not None:
             return Absence("failed", result.reason or "") if result.state == "failed" else None
         if row is None:
             return Absence("not in the queue")
         if row.state is State.COMPLETE:
-            return Absence("its files are on another machine")
+            return Absence("its files are on another host")
         return Absence(row.state.value, row.reason if row.state in (State.FAILED, State.PRUNED) else "")

@@ -1,4 +1,4 @@
-// What the reader has chosen, and what follows from it: one setting, one column of the table, one step.
+// The reader's choices (a setting, a column of the table, a step) and what is shown for them.
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const chosen = { gallery: 0, column: 0, step: 0 };
@@ -24,7 +24,7 @@ function gallery(host, about) {
     for (const sheet of sheets) sheet.hidden = sheet !== shown;
     const why = DATA.missing[about.label][chosen.column];
     host.querySelector(".nothing").hidden = Boolean(shown);
-    host.querySelector(".nothing").textContent = shown ? "" : `No picture at ${column()}: ${why || "none was kept"}.`;
+    host.querySelector(".nothing").textContent = shown ? "" : `No images at ${column()}: ${why || "none were saved"}.`;
     host.querySelector(".synthetic .names").classList.toggle("empty", !shown);
     said.textContent = column();
     if (slider) {
@@ -42,7 +42,7 @@ function gallery(host, about) {
   };
 }
 
-// Beside each class what networks trained on these images reach on it, and how that differs from the baseline.
+// Beside each class, the accuracy of networks trained on these images and its difference to the baseline.
 function rates(host, label) {
   const own = DATA.classes[label][chosen.column] || [];
   const index = DATA.baselines[label] ?? -1;
@@ -64,7 +64,7 @@ const redraw = [];
 
 function choose(change) {
   Object.assign(chosen, change);
-  for (const said of document.querySelectorAll(".said-again")) said.textContent = column();
+  for (const said of document.querySelectorAll(".chosen-value")) said.textContent = column();
   // a chart that is hidden has no width to be drawn in; it is drawn when its setting is chosen
   for (const [host, draw] of redraw) if (host.checkVisibility()) draw();
 }

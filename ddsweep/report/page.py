@@ -1,4 +1,4 @@
-"""The page: everything is escaped, and a content security policy keeps it from fetching or running anything else."""
+"""Render the page. All text is escaped, and a Content-Security-Policy keeps other code from loading or running."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ EMPTY = ""  # plotly.js makes an empty style element and fills it through the CS
 
 
 def write(material: Material, path: Path, now: datetime | None = None) -> None:
-    """Write the report to ``path``, whole or not at all. Raises UserError when it cannot be written."""
+    """Write the report to ``path`` atomically. Raises UserError if it cannot be written."""
     files.write_text(path, render(material, now))
 
 
 def render(material: Material, now: datetime | None = None) -> str:
-    """The report as HTML.
+    """Render the report as HTML.
 
     Args:
-        material: what it says.
-        now: the time on it; default: of the clock.
+        material: its data.
+        now: the time of the report; default: the current time.
     """
     import jinja2
     from plotly.offline import get_plotlyjs
@@ -90,7 +90,7 @@ def _positions(gallery: images.Gallery) -> dict[str, Any]:
 
 
 def _class_accuracy(material: Material) -> dict[str, list[list[float] | None]]:
-    """For every setting and column the accuracy on each class in per cent, of the first seed's headline network."""
+    """For every setting and column, the accuracy on each class in percent: first seed, headline network."""
     found: dict[str, list[list[float] | None]] = {}
     for label, cells in material.settings.items():
         results = [
@@ -105,12 +105,12 @@ def _class_accuracy(material: Material) -> dict[str, list[list[float] | None]]:
 
 
 def _missing(material: Material) -> dict[str, list[str]]:
-    """For every setting and column why there is nothing to see."""
+    """For every setting and column, why there are no images."""
 
     def reason(cells: list[Cell]) -> str:
         for absence in filter(None, map(material.absence, cells)):
             return ": ".join(filter(None, [absence.state, absence.reason]))
-        return "no picture was kept" if cells else "it is not part of the sweep"
+        return "no image was saved" if cells else "not part of the sweep"
 
     return {
         label: [reason(cells.get(column, [])) for column in material.table.columns]

@@ -1,4 +1,4 @@
-"""What a report says in words: the answer, what was asked, and what failed."""
+"""The text of a report: answers, settings, failures, cost and provenance."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ PHASES = {"pretrain": "training PTMs", "distill": "distillation", "evaluate": "e
 
 @dataclass(frozen=True)
 class Answer:
-    """What one row of the table says.
+    """The best entry of one row of the table.
 
     Attributes:
-        setting: its name; empty where there is one row.
+        setting: its name; empty if there is only one row.
         best: the column with the highest mean.
-        accuracy: ``94.6 ± 0.4``, per cent.
-        difference: ``+0.6``, percentage points above the baseline; empty where nothing is compared.
-        mark: of its significance.
-        baseline: the baseline's accuracy; empty where it is not finished.
+        accuracy: ``94.6 ± 0.4``, in percent.
+        difference: ``+0.6``, percentage points above the baseline; empty if nothing is compared.
+        mark: its significance.
+        baseline: the accuracy of the baseline; empty if it is not finished.
     """
 
     setting: str
@@ -51,7 +51,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Trouble:
-    """A cell without a result: which, its state, how often it was tried, and why each attempt failed."""
+    """A cell without a result: its title, state, number of attempts, and why each attempt failed."""
 
     title: str
     state: str
@@ -60,7 +60,7 @@ class Trouble:
 
 
 def answers(material: Material) -> list[Answer]:
-    """The best of every row of the table that has any number."""
+    """The best entry of every row that has a finished one."""
     several = len(material.table.rows) > 1
     return [one for row in material.table.rows if (one := _answer(material, row, several))]
 
@@ -80,10 +80,10 @@ def _answer(material: Material, row: TableRow, several: bool) -> Answer | None:
 
 
 def settings(material: Material) -> tuple[list[Setting], list[Setting]]:
-    """The fields that the sweep varies beside its axis, and all others.
+    """The fields that the sweep varies besides its axis, and all others.
 
-    Of the latter some may still have several values: defaults that follow from what is varied. The baseline has no
-    PTMs, so their settings are those of the other cells.
+    Some of the latter may have several values: defaults that depend on varied fields. The baseline has no PTMs, so
+    their settings are those of the other cells.
     """
     sweep = material.sweep
     guided = [cell.recipe for cell in sweep.cells if not sweep.is_baseline(cell.recipe)]
@@ -99,7 +99,7 @@ def settings(material: Material) -> tuple[list[Setting], list[Setting]]:
 
 
 def baseline(material: Material) -> str:
-    """What cells are compared with, in words."""
+    """The baseline as text."""
     return ", ".join(f"{naming.field(name)} = {value}" for name, value in material.sweep.baseline.items())
 
 
@@ -110,13 +110,13 @@ def troubles(material: Material) -> list[Trouble]:
         absence, row = material.absence(cell), material.rows.get(cell.key)
         if absence is None:
             continue
-        told = list(row.reasons) if row and row.reasons else [absence.reason] if absence.reason else []
-        found.append(Trouble(cell.recipe.title(), absence.state, row.attempts if row else 0, told))
+        reasons = list(row.reasons) if row and row.reasons else [absence.reason] if absence.reason else []
+        found.append(Trouble(cell.recipe.title(), absence.state, row.attempts if row else 0, reasons))
     return sorted(found, key=lambda one: one.state != "failed")
 
 
 def retried(material: Material) -> list[Trouble]:
-    """Every cell that has finished well after attempts that failed."""
+    """Every cell that finished after failed attempts."""
     rows = ((cell, material.rows.get(cell.key)) for cell in material.sweep.cells if not material.absence(cell))
     return [
         Trouble(cell.recipe.title(), "done", row.attempts, list(row.reasons))
@@ -137,12 +137,12 @@ def counts(material: Material) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Cost:
-    """What was computed.
+    """What the sweep cost.
 
     Attributes:
-        total: time of all finished cells together, in words.
-        wall: from the first start to the last end, in words; empty if the cells were computed before that.
-        phases: name, time, share of the whole in per cent.
+        total: compute time of all finished cells, as text.
+        wall: from the first start to the last end, as text; empty if the cells were computed earlier.
+        phases: name, time, share of the total in percent.
         devices: device, cells, time.
     """
 
@@ -153,7 +153,7 @@ class Cost:
 
 
 def cost(material: Material) -> Cost:
-    """Of the finished cells, whichever sweep they were computed for."""
+    """The cost of the finished cells, whichever sweep they were computed for."""
     results = list(material.found.values())
     phases = {phase: sum(result.seconds.get(phase, 0.0) for result in results) for phase in PHASES}
     total = sum(sum(result.seconds.values()) for result in results)
@@ -171,14 +171,14 @@ def cost(material: Material) -> Cost:
 
 
 def _wall(material: Material) -> float:
-    """Seconds from the first start to the last end, as the storage knows them; 0 if it does not."""
+    """Seconds from the first start to the last end according to the storage; 0 if unknown."""
     begun = [row.started for row in material.status.rows if row.started]
     ended = [row.finished for row in material.status.rows if row.finished]
     return (max(ended) - min(begun)).total_seconds() if begun and ended else 0.0
 
 
 def provenance(material: Material) -> list[tuple[str, list[str]]]:
-    """Everything that the results say of their origin; several values of one kind are all named, and counted."""
+    """The provenance of the results; if a kind has several values, all of them with their counts."""
     results = list(material.found.values())
     rows = [("code", _counted(_commit(result.git) for result in results))]
     for library in dict.fromkeys(name for result in results for name in result.versions):
@@ -190,7 +190,7 @@ def provenance(material: Material) -> list[tuple[str, list[str]]]:
 
 
 def cells(material: Material) -> list[dict[str, Any]]:
-    """A record per cell."""
+    """One record per cell."""
     records = []
     for cell in material.sweep.cells:
         result, row, absence = material.found.get(cell.key), material.rows.get(cell.key), material.absence(cell)

@@ -1,4 +1,4 @@
-"""Result: what a trial found, and its file ``runs/KEY/result.json``."""
+"""The result of a trial, and its file ``runs/KEY/result.json``."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from ddsweep.recipe import Recipe, make
 
 @dataclass(frozen=True)
 class Result:
-    """What a trial found. Accuracies are fractions of the full test set.
+    """The result of a trial. Accuracies are fractions of the full test set.
 
     Attributes:
         recipe: the experiment.
-        accuracies: of every evaluated network, by architecture.
+        accuracies: one per evaluated network, by architecture.
         class_accuracy: per class, averaged over the networks, by architecture.
-        seconds: of ``pretrain``, ``distill`` and ``evaluate``.
-        device: what it ran on, for people.
-        versions: of Python and the libraries that compute.
+        seconds: duration of ``pretrain``, ``distill`` and ``evaluate``.
+        device: a readable name of the device.
+        versions: of Python and the numerical libraries.
         git: commit of the code and whether it was modified; empty outside a checkout.
         data: checksum of every dataset that was read.
-        state: ``failed`` is a finding too (a loss that is no longer a number) and is not tried again.
+        state: ``failed`` is a result too (a loss that became NaN or infinite) and is not retried.
         reason: why it failed.
     """
 
@@ -42,7 +42,7 @@ class Result:
 
     @property
     def headline(self) -> list[float]:
-        """The accuracies that count: those of the distillation network, or else of the first architecture."""
+        """The accuracies that are reported: those of the distillation network, or else of the first architecture."""
         return self.accuracies.get(self.recipe.arch) or next(iter(self.accuracies.values()), [])
 
     @property
@@ -66,7 +66,7 @@ class Result:
         return {"accuracy": self.accuracy or 0.0, "accuracy_std": self.accuracy_std or 0.0} | means | named | seconds
 
     def write(self, folder: Path) -> None:
-        """Write ``result.json``: the last file of a run, so that its presence means that the run is whole."""
+        """Write ``result.json``, the last file of a run: if it exists, the run is complete."""
         values = asdict(self) | {"recipe": self.recipe.model_dump()}
         head = {"key": self.recipe.key(), "recipe": values.pop("recipe")}
         numbers = {"accuracy": self.accuracy, "accuracy_std": self.accuracy_std, "n": len(self.headline)}
@@ -74,7 +74,7 @@ class Result:
 
 
 def read(folder: Path) -> Result | None:
-    """The result in a run folder; None when the run has not finished.
+    """Read the result in a run folder; None if the run has not finished.
 
     Raises:
         UserError: the file is damaged or was written by another version of ddsweep.
@@ -84,10 +84,10 @@ def read(folder: Path) -> Result | None:
 
 
 def parse(values: Any, folder: Path) -> Result:
-    """The result that ``write`` wrote into ``folder``, the name of which is the key.
+    """Parse what ``write`` wrote to ``folder``, whose name is the key.
 
     Raises:
-        UserError: it was written by another version of ddsweep, or with a plugin that is not here, or belongs to
+        UserError: it was written by another version of ddsweep or with a plugin that is not installed, or belongs to
             another folder.
     """
     try:

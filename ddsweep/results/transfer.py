@@ -1,7 +1,7 @@
-"""How a result travels between hosts that do not share a runs folder: which files go, and how they arrive.
+"""Transfer of results between hosts that do not share a runs folder.
 
-The host that finished a cell hands ``pack`` of its run folder to the queue before it says that the cell is complete
-(``deliver``); whoever wants to read the sweep brings what is missing (``bring``) into a run folder of its own.
+The host that finished a cell stores the files of its run folder (``pack``) in the queue before it reports the cell as
+complete (``deliver``); a host that reads the sweep copies what it lacks into its own runs folder (``bring``).
 """
 
 from __future__ import annotations
@@ -19,36 +19,36 @@ from ddsweep.results import result as results
 logger = logging.getLogger(__name__)
 
 SET = "synthetic.safetensors"
-LAST = "result.json"  # as in a run folder: its presence means that the run is whole
+LAST = "result.json"  # as in a run folder: if it exists, the run is complete
 NAMES = ("recipe.json", "real.png", "synthetic.png", "metrics.jsonl", SET, LAST)
-LARGEST = 8 * 2**20  # bytes: a file above it stays where it was made; CIFAR-10 with 50 images a class has 6 MB
+LARGEST = 8 * 2**20  # bytes: larger files are not transferred; CIFAR-10 with 50 images per class has 6 MB
 LINES = 500  # of metrics.jsonl: enough for a curve
 
 
 class Damaged(UserError):
-    """What a storage has of a result is not what was put there. Others can still be read."""
+    """The stored copy of a result is damaged. Other results can still be read."""
 
 
 class Carrier(Protocol):
-    """What ``deliver`` needs of a claim."""
+    """The part of a claim that ``deliver`` uses."""
 
     def keep(self, contents: Mapping[str, bytes]) -> bool:
-        """Keep the files of the finished point in the storage. False if the lease was lost."""
+        """Store the files of the finished point; return False if the lease was lost."""
 
 
 @runtime_checkable
 class Shelf(Protocol):
-    """Where results of other hosts are looked for: a storage that keeps what its claims ``keep``."""
+    """A storage that returns the results that claims ``keep``."""
 
     def kept(self, keys: Collection[str]) -> set[str]:
-        """Those of ``keys`` whose files are there."""
+        """Return those of ``keys`` whose files are stored."""
 
     def load(self, key: str) -> dict[str, bytes]:
-        """The files of a finished recipe by name; none if they are not there. Raises Damaged."""
+        """Return the files of a finished recipe by name; empty if they are not stored. Raises Damaged."""
 
 
 def pack(folder: Path) -> dict[str, bytes]:
-    """The files of a finished run that travel, by name, without those that are too large or were never written."""
+    """Return the files of a finished run that are transferred, by name; missing and too large ones are left out."""
     contents = {}
     for name in NAMES:
         path = folder / name
@@ -63,7 +63,7 @@ def pack(folder: Path) -> dict[str, bytes]:
 
 
 def thinned(metrics: bytes) -> bytes:
-    """Lines at even distances, first and last included; the last holds the final metrics."""
+    """Keep lines at even distances, including the first and the last, which has the final metrics."""
     lines = metrics.splitlines(keepends=True)
     if len(lines) <= LINES:
         return metrics
@@ -71,12 +71,13 @@ def thinned(metrics: bytes) -> bytes:
 
 
 def deliver(claim: Carrier, folder: Path) -> bool:
-    """Put a finished run where others can get it, before its cell is told to be complete. False if the lease was lost.
+    """Store a finished run for other hosts, before its cell is reported as complete; False if the lease was lost.
 
-    The claim's heart goes on beating meanwhile, and a storage that is away is waited for.
+    Heartbeats continue meanwhile, and an unreachable storage is waited for.
 
     Raises:
-        UserError: the storage stayed away, or is full. The run is whole here; its cell should go back to the queue.
+        UserError: the storage stayed unreachable or is full. The run is complete on this host, and its
+            cell should return to the queue.
     """
     try:
         return claim.keep(pack(folder))
@@ -85,21 +86,21 @@ def deliver(claim: Carrier, folder: Path) -> bool:
 
 
 def absent(keys: Collection[str], runs: Path) -> list[str]:
-    """Those of ``keys`` that have no result in this runs folder."""
+    """Return those of ``keys`` that have no result in this runs folder."""
     return [key for key in keys if not (runs / key / LAST).is_file()]
 
 
 def without_set(keys: Collection[str], runs: Path) -> list[str]:
-    """Those of ``keys`` that are complete in this runs folder and have no synthetic set there."""
+    """Return those of ``keys`` that are complete in this runs folder but have no synthetic set there."""
     bare = [key for key in keys if not (runs / key / SET).is_file()]
     return [key for key in bare if (result := results.read(runs / key)) and result.state == "complete"]
 
 
 def bring(shelf: Shelf, keys: Collection[str], runs: Path) -> dict[str, str]:
-    """Bring the results of ``keys`` that are not in ``runs`` and are in the storage.
+    """Copy the results of ``keys`` that are stored but not in ``runs``.
 
     Returns:
-        Why not, by key, for those that are in the storage and could not be used.
+        By key, the reasons why stored results could not be used.
 
     Raises:
         UserError: the storage cannot be reached, or ``runs`` cannot be written.
@@ -110,7 +111,7 @@ def bring(shelf: Shelf, keys: Collection[str], runs: Path) -> dict[str, str]:
 
 
 def _bring(shelf: Shelf, key: str, runs: Path) -> str:
-    """Bring one; why not, or nothing."""
+    """Copy one result; return why it failed, or an empty text."""
     from filelock import FileLock, Timeout
 
     lock = runs / ".locks" / f"{key}.lock"
@@ -129,14 +130,13 @@ def _bring(shelf: Shelf, key: str, runs: Path) -> str:
 
 
 def _unpack(contents: Mapping[str, bytes], folder: Path) -> None:
-    """Write the files of a run, each whole or not at all, and the result last."""
+    """Write the files of a run, each atomically, and the result last."""
     try:
         results.parse(json.loads(contents[LAST]), folder)
     except (KeyError, ValueError) as error:
         raise Damaged(f"{folder.name} in the storage: has no readable {LAST} ({error})") from None
     except UserError as error:
         raise Damaged(f"in the storage, {error}") from None
-    for name in NAMES:  # nothing else, whatever the storage says: a name could lead out of the folder
+    for name in NAMES:  # no other names: a stored name could lead out of the folder
         if name in contents:
-            with files.atomic(folder / name) as temporary:
-                temporary.write_bytes(contents[name])
+            files.write_bytes(folder / name, contents[name])

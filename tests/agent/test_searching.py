@@ -24,7 +24,7 @@ from ddsweep.recipe import Recipe
 from ddsweep.results.result import Result
 from ddsweep.testing.search import EARLY, searched
 from ddsweep.trackers.status import AgentStatus, StatusTracker
-from tests.agent.test_wandb_trial import Told
+from tests.agent.test_wandb_trial import RecordingTracker
 
 Trial = Callable[[Recipe, Pruning | None], Result]
 
@@ -50,7 +50,7 @@ def complete(recipe: Recipe, pruning: Pruning | None) -> Result:
 
 
 def looked(recipe: Recipe, pruning: Pruning | None) -> Result:
-    """As a trial does: at every step it tells what it has, and ends when it is told to."""
+    """Run like a trial: report the accuracy at every step, and end when asked to."""
     result = complete(recipe, pruning)
     for step in pruning.steps if pruning else ():
         if pruning and not pruning.report(step, (result.accuracy or 0.0) - 0.1):
@@ -102,8 +102,8 @@ def test_choices_that_make_no_recipe_fail_for_good_and_close_no_slot(monkeypatch
     assert len(ran) == 8 - len(failed)
 
 
-class Service(Told):
-    """W&B as a trial sees it: whether it wants the run to stop, and what it was told of the end."""
+class Service(RecordingTracker):
+    """W&B for a trial: whether it stops the run, and how the run ended."""
 
     def __init__(self, stops: bool) -> None:
         super().__init__()

@@ -255,7 +255,7 @@ def test_unknown_operations_are_named():
 
 
 def test_unknown_numbers_are_named():
-    with pytest.raises(UserError, match="crop: no parameter 'row'; did you mean rows"):
+    with pytest.raises(UserError, match="crop: unknown parameter 'row'; did you mean rows"):
         Params.of("crop", row=1)
 
 

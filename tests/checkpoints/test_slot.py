@@ -147,7 +147,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_is_used(
         assert slot().resume(step_of) == 2
     (warning,) = caplog.messages
     assert "\n" not in warning
-    assert "distill.safetensors is set aside as distill.damaged: " in warning
+    assert "distill.safetensors was renamed to distill.damaged: " in warning
     assert PATH.with_suffix(".damaged").read_bytes() == before
     saved(4)
     assert slot().resume(step_of) == 4

@@ -42,7 +42,7 @@ def refused(result, line: str) -> None:
         ([*SET, "ipc=ten"], "ipc: 'ten' is text, not a whole number"),
         ([*SET, "ipc=0"], "ipc: 0 is not allowed; input should be greater than or equal to 1"),
         ([*SET, "ipc=117"], "ipc: 117 is more than the 116 images of a class in digits"),
-        ([*SET, "target=imagefolder:/no/where"], "imagefolder: no folder '/no/where'"),
+        ([*SET, "target=imagefolder:/no/where"], "imagefolder: folder not found: '/no/where'"),
         (
             ["show", "ablation-alpha@demo", "--set", "source=shapes", "--set", "regularizer=clom"],
             "use cclom, or source: target",

@@ -88,7 +88,7 @@ MISTAKES = [
     (["export", "KEY", "--to", "hf", "--space", "mnist"], "space: hf contains 8-bit pixels, which are not normalized"),
     (["export", "KEY", "--to", "folder", "-o", "runs"], "output: runs exists; choose a new folder"),
     (["export", "KEY", "--to", "pt", "--wandb"], "export: --wandb writes a sweep and --to a synthetic set"),
-    (["export", "ffff", "--to", "pt"], "ffff: no finished run in runs has a key that begins so"),
+    (["export", "ffff", "--to", "pt"], "ffff: no finished run in runs has a key that begins with this"),
     (
         ["export", f"{SWEEP}@demo", "--to", "pt"],
         "cell: 2 of the 2 cells of ablation-alpha@demo have these choices; choose one",
@@ -100,7 +100,7 @@ MISTAKES = [
     (["evaluate", "runs/KEY", "--dataset", "digts"], "unknown dataset 'digts'; did you mean digits?"),
     (["evaluate", "runs/KEY", "--ipc", "3"], "ipc: runs/KEY has 2 images per class, not 3"),
     (["evaluate", "runs/KEY", "--set", "alpha=3"], "alpha: not a setting of an evaluation"),
-    (["evaluate", "nowhere.pt"], "nowhere.pt: there is no such file or folder"),
+    (["evaluate", "nowhere.pt"], "nowhere.pt: file or folder not found"),
 ]
 
 

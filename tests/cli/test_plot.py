@@ -73,7 +73,7 @@ def test_any_kind_into_any_folder(ddsweep: Run, one: sweep.Sweep, kind: str, nam
         ),
         (
             ["figureA1@demo", "-o", "fig.eps"],
-            "--output fig.eps: no such format (allowed: .png, .pdf, .svg; or a folder)",
+            "--output fig.eps: unknown format .eps; choose .png, .pdf, .svg or a folder",
         ),
         (["figureA1@quick"], "figureA1@demo"),  # what was launched instead
         (["table4"], "table4@paper"),

@@ -95,7 +95,7 @@ def test_a_screen_that_is_too_narrow_has_one_table_after_the_other(ddsweep: Run)
     screen = ddsweep("results", "ablation-epoch", "ablation-n-models").stdout
     assert "…" not in screen
     assert max(map(len, screen.splitlines())) <= 100
-    assert screen.count("test accuracy in per cent") == 2
+    assert screen.count("test accuracy in percent") == 2
 
 
 def test_against_what_was_never_launched_is_one_line(ddsweep: Run) -> None:

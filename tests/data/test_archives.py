@@ -136,7 +136,7 @@ def test_no_address_left_is_a_reason(server, root):
 
 def test_what_is_not_the_official_file_is_thrown_away(server, root):
     (root / "file.part").write_bytes(b"?" * HALF)
-    with pytest.raises(Failed, match="was thrown away"):
+    with pytest.raises(Failed, match="and was deleted"):
         get(archive(server.url("ranges")), root / "file")
     assert list(root.iterdir()) == []
     get(archive(server.url("ranges")), root / "file")

@@ -120,10 +120,10 @@ def refused(*words):
 
 
 def test_what_is_wrong_with_a_path_is_said_in_one_line(root, published):
-    assert refused("digits", root) == f"digits: needs no archive, so there is nothing to take --from {root}"
-    assert refused("mnist", root / "none") == f"mnist: no file or folder '{root}/none'"
+    assert refused("digits", root) == f"digits: needs no archive; --from {root} is not used"
+    assert refused("mnist", root / "none") == f"mnist: file or folder not found: '{root}/none'"
     assert "imagenet32: no Imagenet32_train.zip in" in refused("imagenet32", root)
-    assert "nor a folder with train_data_batch_10 in it" in refused("imagenet32", root)
+    assert "and no folder with train_data_batch_10 in it" in refused("imagenet32", root)
     (root / "t10k-labels-idx1-ubyte.gz").unlink()
     assert "mnist: no t10k-labels-idx1-ubyte.gz in" in refused("mnist", root)
     assert not paths.archive(data.info("mnist"), data.info("mnist").archives[0]).exists(), "all or nothing"

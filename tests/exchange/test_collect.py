@@ -25,7 +25,7 @@ def test_a_prefix_that_means_one(place: Path) -> None:
 @pytest.mark.parametrize(
     ("prefix", "line"),
     [
-        ("aaaa", "means 2 runs (aaaa000011112222, aaaa333344445555); write more of it"),
+        ("aaaa", "matches 2 runs (aaaa000011112222, aaaa333344445555); write more of the key"),
         ("bbbb", "no finished run in"),
         ("cccc", "no finished run in"),
     ],

@@ -39,14 +39,14 @@ def images(*shape: int, value: float = 0.0) -> torch.Tensor:
         (images().to_sparse(), "images are sparse float32"),
         (images(20, 2, 16, 16), "images are 20x2x16x16, not n x 1 or 3 channels x size x size"),
         (images(20, 1, 16, 8), "20x1x16x8"),
-        (images(0, 1, 16, 16), "at least one, of 4 pixels or more"),
+        (images(0, 1, 16, 16), "needed: at least one image, of at least 4 pixels"),
         (images(20, 16, 16), "holds a tensor of 20x16x16; images are n x channels x height x width"),
         (images(20, 3, 16, 16), "images of 3 channels cannot have the statistics of digits"),
-        (images(21, 1, 16, 16), "has no labels, and 21 images are no multiple of 10 classes"),
-        (torch.zeros(1).expand(10**6, 3, 10**3, 10**3), "GiB; this machine has memory for"),
+        (images(21, 1, 16, 16), "has no labels, and 21 images is not a multiple of 10 classes"),
+        (torch.zeros(1).expand(10**6, 3, 10**3, 10**3), "GiB; with the memory of this machine, at most"),
         ({"model": 1, "epoch": 2}, "holds a dictionary of epoch, model, which is none of the formats known here"),
-        ({"data": []}, "its 'data' is no list of [images, labels]"),
-        ({"data": [[1, 2]]}, "its 'data' is no list of [images, labels]"),
+        ({"data": []}, "its 'data' is not a list of [images, labels]"),
+        ({"data": [[1, 2]]}, "its 'data' is not a list of [images, labels]"),
     ],
 )  # fmt: skip
 def test_images(content: object, line: str, place: Path, digits: Dataset) -> None:
@@ -65,8 +65,8 @@ def test_images(content: object, line: str, place: Path, digits: Dataset) -> Non
         (labels() - 1, "labels are -1 to 8"),
         (labels().clamp(max=8), "class 8 (8) has 4 images, others 2"),
         (labels().float(), "labels are float32 of 1 axes, not whole numbers of classes"),
-        (draw(20, 10), "labels are learned weights of the classes, on which no network is trained here; --hard-labels"),
-        (draw(20, 7), "labels weigh 7 classes, but the dataset has 10"),
+        (draw(20, 10), "labels are learned class weights, on which ddsweep does not train networks; --hard-labels"),
+        (draw(20, 7), "labels are weights of 7 classes, but the dataset has 10"),
         ("text", "holds no tensor but a str"),
     ],
 )
@@ -96,14 +96,14 @@ def test_a_file_that_fills_the_memory(place: Path, digits: Dataset, monkeypatch:
     path = place / "set.npz"
     np.savez_compressed(path, images=np.zeros((20, 1, 16, 16)), labels=np.zeros(20))
     assert path.stat().st_size < 2**13  # it is the unpacked size that counts
-    assert "this machine has memory for" in refused(path, digits)
+    assert "with the memory of this machine, at most" in refused(path, digits)
 
 
 @pytest.mark.parametrize(
     ("choices", "line"),
     [
         (Choices(ipc=3), "has 2 images per class, not 3"),
-        (Choices(space="cifar"), "space: no statistics 'cifar'; did you mean cifar10?"),
+        (Choices(space="cifar"), "space: unknown statistics 'cifar'; did you mean cifar10?"),
         (Choices(space="cifar10"), "space: cifar10 has statistics of 3 channels, the images have 1"),
     ],
 )
@@ -121,7 +121,7 @@ def test_idc_has_to_say_its_factor(place: Path, digits: Dataset) -> None:
     [
         ({"zca": True}, "is whitened (ZCA)"),
         ({"mean": "0.5"}, "mean is '0.5', which ddsweep export does not write"),
-        ({"std": ["a"]}, "std holds something that is no number"),
+        ({"std": ["a"]}, "std has a value that is not a number"),
         ({"space": "lab"}, "space: 'lab' (allowed: pixels, normalised)"),
     ],
 )

@@ -26,10 +26,10 @@ MISTAKES = {
     '@ddsweep.method("x")\nclass A:\n    def __init__(self, net): ...': "method 'x': mine:A has no episode(synthetic,",
     f'@ddsweep.method("x")\nclass A:\n    def __init__(self): ...\n{EPISODE}': "must take the network first",
     f'@ddsweep.method("x")\nclass A:\n    def __init__(self, net, batchreal): ...\n{EPISODE}': (
-        "method 'x': takes batchreal, which has no default and is no field; did you mean batch_real?"
+        "method 'x': takes batchreal, which has no default and is not a field; did you mean batch_real?"
     ),
     f'@ddsweep.method("x")\nclass A:\n    def __init__(self, net, sizes=(1, 2)): ...\n{EPISODE}': (
-        "method 'x': the default of sizes is no number, text or truth value"
+        "method 'x': the default of sizes is not a number, string or boolean"
     ),
     f'@ddsweep.method("x", iteratons=3)\nclass A:\n    def __init__(self, net): ...\n{EPISODE}': (
         "method 'x': has a default for iteratons; did you mean iterations?"

@@ -85,7 +85,7 @@ def test_any_choices_make_a_recipe_or_one_line(choices: dict[str, Any]) -> None:
         ),
         ({"ptm_statistics": "own"}, "ptm_statistics: 'own' is not allowed; input should be 'target' or 'source'"),
         ({"alpha_by_arch": 100}, "alpha_by_arch: 100 is not allowed; input should be a valid string"),
-        ({"target": "imagefolder:/no/such/folder"}, "imagefolder: no folder '/no/such/folder'"),
+        ({"target": "imagefolder:/no/such/folder"}, "imagefolder: folder not found: '/no/such/folder'"),
     ],
 )
 def test_a_mistake_is_one_line(choices: dict[str, Any], line: str) -> None:

@@ -62,8 +62,8 @@ def test_an_unlabeled_test_folder_leaves_val(root):
 
 def test_what_is_wrong_with_a_folder_is_said_in_one_line(root):
     assert "needs the path of a folder" in refused("imagefolder:")
-    assert f"no folder '{root}/none'" in refused(f"imagefolder:{root}/none")
-    assert "two at least; it has 1" in refused(grow(root / "single", "a/1.png", "a/2.png"))
+    assert f"folder not found: '{root}/none'" in refused(f"imagefolder:{root}/none")
+    assert "at least two; it has 1" in refused(grow(root / "single", "a/1.png", "a/2.png"))
     assert "class 'a' of" in refused(grow(root / "one", "a/1.png", "b/1.png", "b/2.png"))
     spec = grow(root / "empty", "a/1.png", "a/2.png")
     (root / "empty" / "b\nc").mkdir()

@@ -154,7 +154,7 @@ def test_what_has_no_picture_says_why(chrome: Chrome, finished: Finished) -> Non
     show(chrome, finished)
     chrome.find_element(By.CSS_SELECTOR, ".gallery:not([hidden]) .along").send_keys(Keys.END)
     nothing = "return document.querySelector('.nothing').innerText"
-    settled(chrome, nothing, "No picture at α 100: failed: <b>no space left</b>.")
+    settled(chrome, nothing, "No images at α 100: failed: <b>no space left</b>.")
     assert chrome.execute_script(SHOWN) == []
 
 

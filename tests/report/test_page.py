@@ -75,9 +75,9 @@ def test_a_finished_sweep_says_it_all(finished: Finished) -> None:
     for said in (
         "How large should the weight of the CLoM term be?", "ablation-alpha@demo", "Compared with α = 0",
         "DM α 100 56.0 ± 1.0 +2.0", "DSA α 100 53.0 ± 1.0 +2.0",  # the answers
-        "54.0 ± 1.0 baseline", "over 2 networks an entry",  # the table
+        "54.0 ± 1.0 baseline", "over 2 networks per entry",  # the table
         "None: all 6 cells are finished.", "CUDA out of memory",  # failures; one was overcome
-        "3 min of computing; 2 min from the first start to the last end", "distillation 2 min · 67 %",
+        "3 min of compute time; 2 min from the first start to the last end", "distillation 2 min · 67 %",
         "c0ffee with uncommitted changes", "torch 2.9.0", "cpu (two threads)", "data: digits d1g175",
         "Written by ddsweep", "2026-01-02", finished.sweep.cells[0].key,
     ):  # fmt: skip
@@ -157,7 +157,7 @@ def test_a_failed_cell_is_named_with_the_reason_of_every_attempt(finished: Finis
     assert "provisional" not in one.text
     assert f"{broken.recipe.title()} failed 2 the disk was full no space left" in one.text
     assert f"{diverged.recipe.title()} failed 0 the loss is nan at step 3" in one.text
-    assert one.data["missing"]["DSA"] == ["no picture was kept", "no picture was kept", "failed: no space left"]
+    assert one.data["missing"]["DSA"] == ["no image was saved", "no image was saved", "failed: no space left"]
     assert one.data["galleries"][0]["columns"] == [0, 1]
 
 
@@ -167,7 +167,7 @@ def test_an_incomplete_sweep_has_a_provisional_report(finished: Finished) -> Non
         shutil.rmtree(finished.runs / cell.key)
         finished.become(cell, state)
     one = page(finished)
-    assert "4 of 6 cells are finished, 1 running, 1 waiting. What follows is provisional." in one.text
+    assert "4 of 6 cells are finished, 1 running, 1 waiting. Results are provisional." in one.text
     assert one.data["missing"]["DM"][1:] == ["running", "waiting"]
 
 

@@ -1,7 +1,7 @@
-"""The agents of a sweep in Optuna's tables: what each does, and whether they were asked to stop.
+"""The agents of a sweep in Optuna's tables: what each is doing, and whether they were asked to stop.
 
-Both are system attributes of the study, which Optuna hands on and does not read. Times are the database's: the clocks
-of agents and of those who look may differ by hours.
+Both are system attributes of the study, which Optuna stores and does not interpret. Times are the database's: the
+clocks of agents and readers may differ by hours.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ from ddsweep.backends import Seen
 from ddsweep.backends.optuna import tables
 
 TABLE = m.StudySystemAttributeModel
-GONE = timedelta(days=1)  # an agent that was killed did not take its leave; the next one to report does it
+GONE = timedelta(days=1)  # agents that were killed are removed after this time, when another one ends
 
 
 def report(session: orm.Session, study: int, agent: str, status: Mapping[str, Any]) -> str:
-    """Replace what is kept of an agent; what ``stop_asked`` says."""
+    """Replace the record of an agent; return what ``stop_asked`` returns."""
     _put(session, study, tables.AGENT + agent, {"at": _now(session), "status": dict(status)})
     return stop_asked(session, study)
 
 
 def forget(session: orm.Session, study: int, agent: str) -> None:
-    """Drop what is kept of an agent, and of those that were not heard of for a day."""
+    """Delete the record of an agent, and of agents that have not reported for a day."""
     _drop(session, study, tables.AGENT + agent)
-    for one in agents(session, study):
-        if one.age > GONE.total_seconds():
-            _drop(session, study, f"{tables.AGENT}{one.status['agent']}")
+    for seen in agents(session, study):
+        if seen.age > GONE.total_seconds():
+            _drop(session, study, f"{tables.AGENT}{seen.status['agent']}")
 
 
 def agents(session: orm.Session, study: int) -> list[Seen]:
-    """What is kept, by the agents' names."""
+    """The records of all agents, sorted by name."""
     query = sa.select(TABLE.value_json).where(TABLE.study_id == study, TABLE.key.startswith(tables.AGENT))
     rows, now = tables.loads(session.scalars(query.order_by(TABLE.key)).all()), _now(session)
     return [Seen(row["status"], max(0.0, now - row["at"])) for row in rows]
 
 
 def ask_to_stop(session: orm.Session, study: int, mode: str) -> None:
-    """Keep what the agents are asked for; nothing if ``mode`` is empty."""
+    """Record how the agents are asked to stop; an empty ``mode`` withdraws the request."""
     if mode:
         _put(session, study, tables.STOP, mode)
     else:
@@ -52,7 +52,7 @@ def ask_to_stop(session: orm.Session, study: int, mode: str) -> None:
 
 
 def stop_asked(session: orm.Session, study: int) -> str:
-    """What the agents are asked for."""
+    """How the agents are asked to stop; empty: they are not."""
     text = session.scalar(sa.select(TABLE.value_json).where(TABLE.study_id == study, TABLE.key == tables.STOP))
     return json.loads(text) if text else ""
 

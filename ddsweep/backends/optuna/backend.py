@@ -1,4 +1,4 @@
-"""The backend on Optuna's storages: one study a sweep, one trial an attempt, and the dashboard over all of them."""
+"""The backend on Optuna's storages: a study per sweep, a trial per attempt, and the dashboard for all of them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class OptunaStore:
     Attributes:
         database: the open storage.
         lease: heartbeat and grace.
-        pictures: the images that the dashboard shows.
+        pictures: the images of the dashboard.
     """
 
     database: Database
@@ -60,19 +60,19 @@ class OptunaStore:
         return OptunaBackend(self, name)
 
     def lies_in(self, folder: Path) -> bool:
-        """Whether the storage is a file in this folder: whoever has the one then has the other."""
+        """Whether the storage is a file in this folder, so that its users share the folder too."""
         return self.database.path is not None and self.database.path.resolve().parent == folder.resolve()
 
     def kept(self, keys: Collection[str]) -> set[str]:
-        """Those of these keys whose results were kept."""
+        """The keys, among these, whose results are stored."""
         return self.database.run(lambda session: artifacts.kept(session, keys), "read")
 
     def load(self, key: str) -> dict[str, bytes]:
-        """The files of a result that was kept."""
+        """The files of a stored result."""
         return self.database.run(lambda session: artifacts.load(session, key), "read")
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         self.database.close()
 
 
@@ -84,9 +84,9 @@ class OptunaBackend:
         self._id: int | None = None
 
     def register(self, definition: Definition) -> Registered:
-        """Make the grid what ``definition`` says, in one transaction: all of it or nothing."""
+        """Make the grid what ``definition`` says, in one transaction."""
         if definition.name != self.name:
-            raise ValueError(f"definition: is of {definition.name}, not of {self.name}")
+            raise ValueError(f"definition: belongs to {definition.name}, not to {self.name}")
         study = self._create(definition)
 
         def work(session: orm.Session) -> Registered:
@@ -94,7 +94,7 @@ class OptunaBackend:
             before = grid.attempts(session, study, details=False)
             wanted = sampler.continued(definition, grid.stored(session, study)) if definition.cap else definition
             grid.store_definition(session, study, wanted)
-            obsolete = [one.identifier for one in rules.obsolete(wanted, before)]
+            obsolete = [attempt.identifier for attempt in rules.obsolete(wanted, before)]
             withdrawn = grid.withdraw(session, obsolete, rules.WITHDRAWN)
             _queue_missing(session, study, wanted, before)
             kept = rules.known(wanted, before)
@@ -119,13 +119,13 @@ class OptunaBackend:
         return claims.OptunaClaim(taken, self.store.lease.beat, self.store.database, self.store.pictures)
 
     def reconcile(self) -> None:
-        """Fail leases whose holder is not heard of, queue failed points that have attempts left."""
+        """Fail attempts whose lease has expired, and queue failed points that have attempts left."""
         self.store.database.run(self._reconcile)
 
     def _reconcile(self, session: orm.Session) -> None:
         study, lease = self._study(session), self.store.lease
         grid.lock(session, study)
-        # who was kept from the storage himself cannot blame others for not having been heard of
+        # after an outage that this process saw too, missing heartbeats prove nothing
         if time.monotonic() - self.store.database.held_up > claims.BEATS * lease.beat:
             claims.expire(session, study, lease)
             session.flush()
@@ -134,7 +134,7 @@ class OptunaBackend:
             _queue_missing(session, study, definition, grid.attempts(session, study, details=False))
 
     def status(self) -> Status:
-        """Every point and how it fares."""
+        """Every point and its state."""
         return self._status(details=True)
 
     def drained(self) -> bool:
@@ -149,19 +149,19 @@ class OptunaBackend:
         return not live and (not failed or self._status(details=False).drained)
 
     def report(self, agent: str, status: Mapping[str, Any]) -> str:
-        """Note what an agent does; what ``stop_asked`` says."""
+        """Record what an agent is doing; return what ``stop_asked`` returns."""
         return self.store.database.run(lambda session: agents.report(session, self._study(session), agent, status))
 
     def forget(self, agent: str) -> None:
-        """An agent leaves."""
+        """Remove an agent from the list."""
         self.store.database.run(lambda session: agents.forget(session, self._study(session), agent))
 
     def agents(self) -> list[Seen]:
-        """Every agent that reported and did not leave."""
+        """Every agent that has reported and not been forgotten."""
         return self.store.database.run(lambda session: agents.agents(session, self._study(session)), "read")
 
     def ask_to_stop(self, mode: str) -> None:
-        """Ask every agent to stop, or to go on."""
+        """Ask every agent to stop; an empty ``mode`` withdraws the request."""
         self.store.database.run(lambda session: agents.ask_to_stop(session, self._study(session), mode))
 
     def stop_asked(self) -> str:
@@ -169,12 +169,12 @@ class OptunaBackend:
         return self.store.database.run(lambda session: agents.stop_asked(session, self._study(session)), "read")
 
     def attempts(self) -> list[Attempt]:
-        """Every attempt there was, those of withdrawn points included, oldest first."""
-        found = self.store.database.run(lambda session: grid.attempts(session, self._study(session)), "read")
-        return sorted(found, key=lambda one: one.number)
+        """Every attempt, including those at withdrawn points, oldest first."""
+        attempts = self.store.database.run(lambda session: grid.attempts(session, self._study(session)), "read")
+        return sorted(attempts, key=lambda attempt: attempt.number)
 
     def study(self) -> optuna.Study:
-        """The study, for what Optuna documents (notes, plots)."""
+        """The Optuna study, for its public API (notes, plots)."""
         with one_line(self.store.database.url):
             return optuna.load_study(study_name=self.name, storage=self.store.database.rdb)
 
@@ -208,13 +208,13 @@ class OptunaBackend:
             return study._study_id
 
     def _study(self, session: orm.Session) -> int:
-        if self._id is None:  # a study keeps its id: it is looked up once, not with every claim
+        if self._id is None:  # the id of a study never changes, so it is looked up once instead of at every claim
             self._id = find(session, self.name)
         return self._id
 
 
 def find(session: orm.Session, name: str) -> int:
-    """The study of a sweep. Raises UserError, naming those there are, when it is not registered."""
+    """The study of a sweep. Raises UserError, naming the registered sweeps, if it is not one of them."""
     found = grid.find(session, name)
     if found is None:
         raise UserError(f"no registered sweep {name!r}; {closest(name, grid.names(session))}")
@@ -222,20 +222,20 @@ def find(session: orm.Session, name: str) -> int:
 
 
 def _queue_missing(session: orm.Session, study: int, definition: Definition, before: Sequence[Attempt]) -> None:
-    """Queue what ``ledger`` says is missing, and note what the sweep need not wait for. The caller holds the lock."""
+    """Queue the missing attempts and mark the settled ones (``rules``). The caller holds the lock."""
     missing = rules.missing(definition, before)
     if missing:
         grid.enqueue(session, study, missing, definition)
-    grid.settle(session, study, [one.identifier for one in rules.settled(definition, before)])
+    grid.settle(session, study, [attempt.identifier for attempt in rules.settled(definition, before)])
 
 
 def _draw(session: orm.Session, study: int) -> bool:
-    """Queue the next point of a search; False when it has no further one."""
+    """Queue the next point of a search; False if it has no further one."""
     if not grid.to_draw(session, study):
         return False
     grid.lock(session, study)
     definition = grid.load_definition(session, study)
-    if not definition.to_draw:  # others have drawn the last ones while we waited for the lock
+    if not definition.to_draw:  # other agents drew the last points while this one waited for the lock
         return False
     point = sampler.draw(definition, grid.attempts(session, study))
     if point is None:

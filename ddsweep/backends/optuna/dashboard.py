@@ -1,8 +1,7 @@
-"""optuna-dashboard over every sweep of a storage, behind a door that only lets one look.
+"""optuna-dashboard for every sweep of a storage, read-only by default.
 
-The dashboard has neither users nor a read-only mode, and renaming a study there copies it and deletes the old one,
-under the feet of its agents. So it listens on this machine only and answers nothing but GET and HEAD, unless told
-otherwise.
+The dashboard has neither users nor a read-only mode, and renaming a study there copies it and deletes the original
+while agents use it. So by default it listens on this machine only and answers only GET and HEAD.
 """
 
 from __future__ import annotations
@@ -37,11 +36,11 @@ def serve(
 
     Args:
         storage: path or URL, as for ``backends.connect``.
-        artifacts_dir: folder of the images that lie as files; None: the one beside an SQLite file.
+        artifacts_dir: folder of images that are stored as files; None: the folder beside an SQLite file.
         host: address to listen on.
         port: port to listen on; 0: any free one.
         allow_edit: let the browser change and delete studies.
-        ready: is called with the URL once the server answers.
+        ready: called with the URL once the server answers.
 
     Raises:
         UserError: the storage cannot be opened or the port is taken.
@@ -68,17 +67,17 @@ def application(storage: str, artifacts_dir: Path | None, *, allow_edit: bool = 
 def read_only(app: WSGIApplication) -> WSGIApplication:
     """``app`` for GET and HEAD; 403 with a JSON reason for every other method."""
 
-    def door(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
             return app(environ, start_response)
         start_response("403 Forbidden", [("Content-Type", "application/json"), ("Content-Length", str(len(REASON)))])
         return [REASON]
 
-    return door
+    return answer
 
 
 def listen(app: WSGIApplication, host: str, port: int) -> Server:
-    """A server that is bound and about to serve ``app``. Raises UserError if the address cannot be had."""
+    """Bind a server that will serve ``app``. Raises UserError if the address is not available."""
     try:
         server = Server((host, port), Handler)
     except (OSError, OverflowError) as error:
@@ -89,7 +88,7 @@ def listen(app: WSGIApplication, host: str, port: int) -> Server:
 
 
 class Server(socketserver.ThreadingMixIn, WSGIServer):
-    """A thread for every request: one slow page must not hold up the images of the others."""
+    """A server with a thread per request, so that one slow page does not delay the images of others."""
 
     daemon_threads = True
 
@@ -100,24 +99,24 @@ class Server(socketserver.ThreadingMixIn, WSGIServer):
 
     @property
     def url(self) -> str:
-        """Where it answers."""
+        """The address at which it answers."""
         host = f"[{self.server_name}]" if ":" in self.server_name else self.server_name
         return f"http://{host}:{self.server_port}/dashboard/"
 
     def server_bind(self) -> None:
-        """Bind without asking the name service who we are, which may take its time on a machine without network."""
+        """Bind without looking up the host name, which can be slow on a machine without network."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
         self.setup_environ()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that closes a connection early is no error."""
+        """Ignore browsers that close a connection early."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
 
 class Handler(WSGIRequestHandler):
-    """Requests are not printed."""
+    """A handler that does not print requests."""
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+        """Print nothing."""

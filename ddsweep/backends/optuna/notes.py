@@ -1,7 +1,7 @@
-"""What the dashboard says about a sweep in words and in one picture: notes of study and trials, accuracy over the axis.
+"""The notes of study and trials in the dashboard, and the figure of accuracy along the axis.
 
 The texts and the figure are pure functions of a ``Status`` and the sweep's definition (``axis``, ``baseline``,
-``parameters``); ``annotate`` writes them. Notes are a courtesy: whatever goes wrong with one is logged and forgotten.
+``parameters``); ``annotate`` writes them. Notes are optional: an error while writing one is only logged.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PLOT = "accuracy-over-axis"  # stable: a newer figure takes the place of the older one
-WRITTEN = "ddsweep:notes"  # system attribute of a study: when its note was written last, and how long that took
+PLOT = "accuracy-over-axis"  # fixed, so that a newer figure replaces the older one
+WRITTEN = "ddsweep:notes"  # system attribute of a study: when its note was last written, and how long that took
 QUICK = 0.2  # seconds that may be spent after every result
 SHARE = 0.05  # of the time may be spent on it where it takes longer
-MOST_TALLIES, MOST_LINES = 40, 20  # values of one parameter, baselines in one figure: more is not read
+MOST_TALLIES, MOST_LINES = 40, 20  # values of one parameter; baselines in one figure: more would not be read
 STD = "accuracy_std"  # the attribute from which error bars are drawn
 
 
 def annotate(backend: OptunaBackend, point: str | None = None) -> None:
-    """Write the note of one point's last attempt, and the study's note and figure; call it after the result is told.
+    """Write the note of a point's last attempt and the study's note and figure. Call it after the result is reported.
 
-    What is of the study takes a second for every 10,000 points. Where it takes long it is not written after every
-    result, but so that all agents together spend a twentieth of the time on it, and when the sweep is drained.
+    The note of the study takes a second per 10,000 points. If it takes long, it is not written after every result, but
+    so that all agents together spend a twentieth of the time on it, and when the sweep is drained.
     """
     try:
         from optuna_dashboard import save_note  # 1.3 s, paid once and after the first result
 
         status, study = backend.status(), backend.study()
-        study.sampler = optuna.samplers.RandomSampler()  # it is never asked, but a Trial object consults it
+        study.sampler = optuna.samplers.RandomSampler()  # it is never used, but a Trial object needs one
         for row in (row for row in status.rows if row.point.id == point and row.number is not None):
             assert row.number is not None
             storage = backend.store.database.rdb
@@ -62,7 +62,7 @@ def annotate(backend: OptunaBackend, point: str | None = None) -> None:
 
 
 def _due(study: optuna.Study) -> bool:
-    """Whether the study's note is to be written again. A clock that is off costs a note too many."""
+    """Whether to write the study's note again. A wrong clock costs only an additional note."""
     written, took = study._storage.get_study_system_attrs(study._study_id).get(WRITTEN, (0.0, 0.0))
     return took < QUICK or not 0 <= time.time() - written < took / SHARE
 
@@ -79,7 +79,7 @@ def _annotate_study(backend: OptunaBackend, study: optuna.Study) -> None:
 
 
 def study_note(status: Status, title: str) -> str:
-    """Markdown: the question, how far it is, and for every value of every axis how many of its points are complete."""
+    """Markdown: the question, the progress, and for every value of every axis how many of its points are complete."""
     done = status.count(State.COMPLETE)
     parts = [f"{count} {state}" for state, count in status.counts.items() if count and state is not State.COMPLETE]
     summary = ", ".join([f"**{done} of {status.size} points complete**", *parts])
@@ -95,12 +95,12 @@ def _tallies(rows: Sequence[Row], name: str) -> list[str]:
     for row in rows:
         if name in row.point.params:
             tally.setdefault(row.point.params[name], []).append(row.state is State.COMPLETE)
-    told = [f"{_cell(value)} ({sum(done)}/{len(done)})" for value, done in tally.items()]
-    return told if len(told) <= MOST_TALLIES else [*told[:MOST_TALLIES], f"… and {len(told) - MOST_TALLIES} more"]
+    texts = [f"{_cell(value)} ({sum(done)}/{len(done)})" for value, done in tally.items()]
+    return texts if len(texts) <= MOST_TALLIES else [*texts[:MOST_TALLIES], f"… and {len(texts) - MOST_TALLIES} more"]
 
 
 def trial_note(row: Row) -> str:
-    """Markdown: the point as heading (a list of trials says only "Trial 7"), its result or failure, its settings."""
+    """Markdown: the point as heading (lists of trials show only "Trial 7"), its result or failure, its settings."""
     lines = [f"## {row.point.title or row.point.id}", ""]
     if row.value is not None:
         std = row.attributes.get(STD)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 UNIT = "accuracy on each class (%)"
-PANEL, HEAD, MARGIN = 1.25, 0.35, 0.6  # inches: height of a panel, of the legend; width of what is left of the bars
-GROUP = 0.115  # inches: at least so much for a class, the height of its name
+PANEL, HEAD, MARGIN = 1.25, 0.35, 0.6  # inches: height of a panel; of the legend; width left of the bars
+GROUP = 0.115  # inches: at least this much per class, the height of its name
 FILLED = 0.8  # of a group; the rest is the gap to the next
 
 
@@ -31,8 +31,8 @@ class Panel:
     """One chart.
 
     Attributes:
-        title: what stands above it.
-        values: for every kind of bar, a fraction per class.
+        title: written above it.
+        values: a fraction per class for each kind of bar.
     """
 
     title: str
@@ -40,11 +40,9 @@ class Panel:
 
 
 def class_accuracy(sweep: Sweep, runs: Path, output: Output | None = None) -> list[Path]:
-    """For every setting a picture ``class-accuracy[-SETTING].png`` in ``output``, or in ``runs/NAME@PROFILE``.
+    """Draw ``class-accuracy[-SETTING].png`` per setting into ``output`` or ``runs/NAME@PROFILE`` (the paper's Fig. 1).
 
-    The paper's Fig. 1.
-
-    A chart for each value of the axis that is finished, with the accuracy of every evaluated architecture on every
+    It has a chart for each finished value of the axis, with the accuracy of every evaluated architecture on every
     class, over all seeds and networks.
     """
     found = collect(sweep, runs)
@@ -82,7 +80,7 @@ def _by_arch(results: list[Result]) -> dict[str, list[float]]:
 
 
 def bars_size(panels: Sequence[Panel], classes: Sequence[str]) -> tuple[float, float]:
-    """Inches: as wide as a page, wider where there are many classes."""
+    """Width and height in inches: as wide as a page, wider if there are many classes."""
     width = max(style.PAGE, MARGIN + GROUP * len(classes))
     names = style.LETTER * max(map(len, classes)) if _upright(classes, width) else 0.1
     return width, PANEL * len(panels) + HEAD + names
@@ -103,7 +101,9 @@ def draw_bars(figure: Figure, panels: Sequence[Panel], classes: Sequence[str]) -
         for kind, values in panel.values.items():
             index = kinds.index(kind)
             places = [label + (index - (len(kinds) - 1) / 2) * width for label in range(len(values))]
-            many = len(classes) > 20  # bars of a millimetre's quarter: their colour needs all of it
+            many = (
+                len(classes) > 20
+            )  # bars are a quarter of a millimeter wide: edges and hatches would hide their color
             fill = style.fill(index) | ({"hatch": "", "linewidth": 0} if many else {})
             handles[kind] = axes.bar(places, [100 * value for value in values], width, **fill)
         axes.set_title(panel.title, loc="left")

@@ -1,4 +1,4 @@
-"""The pictures of a sweep, by kind: what ``launch`` draws at its end and ``plot`` again."""
+"""The figures of a sweep by kind, as ``launch`` draws them at the end and ``plot`` on request."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ DRAWN = {"accuracy": accuracy.along_axis, "grid": images.along_axis, "classes": 
 
 
 def kinds(sweep: Sweep) -> list[Picture]:
-    """What ``plot`` draws of a sweep without being told: the pictures of its file, the one of its numbers first.
+    """The kinds that ``plot`` draws by default: accuracy, then the ``pictures`` of the sweep file.
 
-    A sweep that has no image grid is itself a figure of the paper, and says in its file which one.
+    A sweep without an image grid reproduces one figure of the paper, which its file names.
     """
     own = list(sweep.pictures)
     return ["accuracy", *own] if "grid" in own and "accuracy" not in own else own
@@ -29,16 +29,16 @@ def write(
     device: str = "cpu",
     say: Say = lambda line: None,
 ) -> list[Path]:
-    """Draw one kind of picture of what is finished; without a finished cell there is none.
+    """Draw one kind of figure of the finished cells; returns no path if there are none.
 
     Args:
         kind: ``accuracy`` (``accuracy.along_axis``), ``grid`` (``images.along_axis``), ``classes``
             (``classes.class_accuracy``), ``tsne`` (``tsne.feature_maps``).
-        sweep: whose.
+        sweep: the sweep.
         runs: the folder of all runs.
-        output: where to, and in which format; default: PNG in ``runs/NAME@PROFILE``.
-        device: for what has to be computed.
-        say: is told before something takes long.
+        output: folder and format; default: PNG in ``runs/NAME@PROFILE``.
+        device: for computing features.
+        say: called with a line before a slow step.
     """
     if kind == "tsne":
         return tsne.feature_maps(sweep, runs, output, device, say)

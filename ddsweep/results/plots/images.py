@@ -1,4 +1,4 @@
-"""The same image of each class along the axis of a sweep: a PNG for screens, or a page for print."""
+"""The same image of each class along the axis of a sweep: a PNG for screens, a PDF or SVG for print."""
 
 from __future__ import annotations
 
@@ -22,17 +22,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LARGEST = 0.6  # inches: side of an image
-FINEST = 96  # pixels of its enlargement: viewers that smooth what they enlarge then blur a hundredth of an image
-GAP = 1 / 24  # between images, of their side
+FINEST = 96  # pixels of its enlargement: viewers that smooth when they enlarge then blur only a hundredth of an image
+GAP = 1 / 24  # between images, as a fraction of their side
 LETTER = 0.065  # inches: width of a letter, about
 
 
 def along_axis(sweep: Sweep, runs: Path, output: Output | None = None) -> list[Path]:
-    """For every setting a picture ``AXIS[-SETTING].png`` in ``output``, or in ``runs/NAME@PROFILE``.
+    """Draw ``AXIS[-SETTING].png`` per setting into ``output`` or ``runs/NAME@PROFILE``.
 
-    Rows are classes; each column shows the same index of the class, its first image, at one value of the axis.
-    Cells that are not finished, or failed, have no column. A PNG is made for screens, pixel by pixel; a PDF or SVG for
-    print, with letters of print.
+    Rows are classes; each column shows the first image of each class at one value of the axis. Unfinished and failed
+    cells have no column. A PNG is drawn pixel by pixel for screens; a PDF or SVG has the fonts of the other figures.
     """
     output = output or Output(runs / sweep.full_name)
     table = build(sweep, collect(sweep, runs))
@@ -64,7 +63,7 @@ def _grid(path: Path, images: Float[Tensor, "rows columns c h w"], rows: list[st
 
 
 def heading(sweep: Sweep, column: str) -> str:
-    """The label of a column as a picture shows it: methods as they are written, and signs that Pillow's font has."""
+    """The label of a column in a PNG: methods in capitals, and only characters that Pillow's font has."""
     return column.upper() if sweep.axis == ("method",) else column.replace("×", "x")
 
 
@@ -90,7 +89,7 @@ def _first_of_each_class(path: Path) -> tuple[Tensor, list[str]]:
 
 
 def tiles_size(count: int, columns: Sequence[str], rows: Sequence[str]) -> tuple[float, float]:
-    """Inches for ``count`` images of each row: as wide as a page, or less where that makes them large enough."""
+    """Width and height in inches for ``count`` images per row: as wide as a page, or less if they are large enough."""
     margin = LETTER * max(map(len, rows), default=0) + 0.1
     heads = [name.split("\n") for name in columns]
     widest = max((len(line) for lines in heads for line in lines), default=0)
@@ -101,7 +100,7 @@ def tiles_size(count: int, columns: Sequence[str], rows: Sequence[str]) -> tuple
 def draw_tiles(
     figure: Figure, images: Float[Tensor, "rows columns c h w"], rows: Sequence[str], columns: Sequence[str]
 ) -> None:
-    """One image, made of all; each pixel that was learnt is enlarged without smoothing."""
+    """Draw all images as one, each learned pixel enlarged without smoothing."""
     factor = max(1, FINEST // images.shape[-2])
     enlarged = images.repeat_interleave(factor, dim=-2).repeat_interleave(factor, dim=-1)
     height, width = enlarged.shape[-2:]

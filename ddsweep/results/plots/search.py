@@ -1,4 +1,4 @@
-"""The picture of a search: accuracy over each axis, or with several objectives the Pareto front."""
+"""The figure of a search: accuracy along each parameter, or with several objectives the Pareto front."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MARGIN = 0.03  # of the length of a logarithmic axis, beside its ends
+MARGIN = 0.03  # of the length of a logarithmic axis, outside its ends
 ACROSS = 3  # panels beside each other
 HEIGHT, LEGEND = 2.1, 0.3  # inches: of a row of panels; of the legend
 DONE: dict[str, Any] = {"color": style.COLORS[0], "marker": "o"}
@@ -23,19 +23,19 @@ LEFT: dict[str, Any] = {"color": style.COLORS[3], "marker": "o", "fillstyle": "n
 
 
 def panels(ranking: Ranking) -> list[str]:
-    """What lies along the x of each panel: an axis, or an objective after the first."""
+    """What the x axis of each panel shows: a parameter, or an objective after the first."""
     several = len(ranking.objectives) > 1
     return list(ranking.objectives[1:] if several else ranking.sweep.swept)
 
 
 def size(ranking: Ranking) -> tuple[float, float]:
-    """Inches: one column for one panel, a page for several."""
+    """Width and height in inches: one column for one panel, the page for several."""
     count = len(panels(ranking))
     return (style.COLUMN if count == 1 else style.PAGE), HEIGHT * math.ceil(count / ACROSS) + LEGEND
 
 
 def draw(figure: Figure, ranking: Ranking) -> None:
-    """The panels, with one scale of accuracy."""
+    """Draw the panels with a common scale of accuracy."""
     names = panels(ranking)
     across = min(ACROSS, len(names))
     every = figure.subplots(math.ceil(len(names) / across), across, squeeze=False, sharey=True).ravel()
@@ -57,7 +57,7 @@ def draw(figure: Figure, ranking: Ranking) -> None:
 
 
 def _along(axes: Axes, ranking: Ranking, name: str) -> None:
-    """Accuracy over one axis; what has no result is a ring at the accuracy that it had on its way."""
+    """Accuracy along one parameter; a trial without a result is a ring at its last intermediate accuracy."""
     drawn = [one for one in ranking.trials if not one.baseline]
     done, best = [one for one in drawn if one.values], [one for one in ranking.best if not one.baseline]
     left = [(one, one.looked[1]) for one in drawn if not one.values and one.looked]
@@ -70,14 +70,14 @@ def _along(axes: Axes, ranking: Ranking, name: str) -> None:
         axes.plot([place(one) for one in best], _percent(best, 0), **BEST, linestyle="", label="best", zorder=4)
     if left:
         seen = [100 * accuracy for _, accuracy in left]
-        axes.plot([place(one) for one, _ in left], seen, **LEFT, linestyle="", label="on the way")
+        axes.plot([place(one) for one, _ in left], seen, **LEFT, linestyle="", label="intermediate")
     for one in (one for one in ranking.trials if one.baseline and one.values):
         axes.axhline(100 * one.values[0], color=style.INK, linestyle=":", linewidth=1.2, label="baseline")
     axes.set_xlabel(naming.field(name))
 
 
 def _places(axes: Axes, ranking: Ranking, name: str, drawn: Sequence[Ranked]) -> Any:
-    """Where a trial lies along an axis; sets its scale: logarithmic where the search draws so, words in a row."""
+    """Set the scale of an axis (logarithmic if the search samples so) and return the position of a trial."""
     ranges = ranking.sweep.search.ranges if ranking.sweep.search else {}
     if name in ranges:
         one = ranges[name]
@@ -93,7 +93,7 @@ def _places(axes: Axes, ranking: Ranking, name: str, drawn: Sequence[Ranked]) ->
 
 
 def _front(axes: Axes, ranking: Ranking, index: int) -> None:
-    """Two objectives against each other, the front as steps: what lies below and left of it is worse in both."""
+    """Two objectives, with the front as steps: trials below and left of it are worse in both."""
     done = [one for one in ranking.trials if one.values]
     front = sorted((one for one in done if one.front), key=lambda one: one.values[index])
     rest = [one for one in done if not one.front and not one.baseline]

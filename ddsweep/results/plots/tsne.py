@@ -1,4 +1,4 @@
-"""Scatter plots side by side: real images as dots, synthetic ones as stars, a colour a class."""
+"""Scatter plots side by side: real images as dots, synthetic ones as stars, one color per class."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# M. A. Petroff's ten colours, found by a search that kept them apart for colour-blind readers too (arXiv:2107.02270)
+# M. A. Petroff's ten colors, optimized to be distinguishable for color-blind readers too (arXiv:2107.02270)
 COLORS = (
     "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
 )  # fmt: skip
@@ -42,7 +42,7 @@ HEAD, LEGEND, CAPTION = 0.3, 0.16, 0.13  # inches: height of a title, of a line 
 LETTER = 0.058  # inches: width of a small letter, about
 
 Key = tuple[str, str]
-REAL, SYNTHETIC = 2000, 500  # at most so many points in a panel, equally many of each class
+REAL, SYNTHETIC = 2000, 500  # at most this many points per panel, equally many of each class
 PERPLEXITY = 30.0
 SIDES = {"none": "without CLoM", "clom": "with CLoM", "cclom": "with CCLoM"}
 
@@ -67,15 +67,15 @@ class Points:
 
 @dataclass(frozen=True)
 class Scene:
-    """What one picture shows.
+    """The content of one figure.
 
     Attributes:
         real: the same images in each panel.
-        panels: the synthetic images of those panels that have some.
+        panels: the synthetic images, for panels that have some.
         rows: of panels, by name.
         columns: likewise.
         classes: by label.
-        caption: what the reader must know.
+        caption: written below the figure.
     """
 
     real: Points
@@ -87,7 +87,7 @@ class Scene:
 
     @property
     def lying(self) -> Scene:
-        """Rows and columns change places where there is only one column: a page is wider than a panel."""
+        """The scene with rows and columns exchanged if there is only one column: a page is wider than a panel."""
         if not len(self.columns) == 1 < len(self.rows):
             return self
         panels = {(column, row): points for (row, column), points in self.panels.items()}
@@ -95,7 +95,7 @@ class Scene:
 
 
 def scatter_size(scene: Scene) -> tuple[float, float]:
-    """Inches: as wide as a page; a single column of panels is narrower."""
+    """Width and height in inches: as wide as a page; a single column of panels is narrower."""
     rows, columns = len(scene.lying.rows), len(scene.lying.columns)
     width = min(style.PAGE, columns * LARGEST + HEAD)
     legend = LEGEND * (1 + sum(len(name) + 6 for name in _legend_names(scene)) * LETTER // width)
@@ -104,9 +104,9 @@ def scatter_size(scene: Scene) -> tuple[float, float]:
 
 
 def draw_scatter(figure: Figure, scene: Scene) -> None:
-    """A panel for each row and column, all of one scale, with the same real images in each; legend and caption below.
+    """Draw a panel per row and column with one scale and the same real images; legend and caption below.
 
-    A place without synthetic images says so.
+    A panel without synthetic images says so.
     """
     scene = scene.lying
     grid = figure.subplots(len(scene.rows), len(scene.columns), squeeze=False, sharex=True, sharey=True)
@@ -134,10 +134,10 @@ def _view(clouds: Sequence[Points]) -> tuple[list[float], list[float]]:
 
 
 def _dots(axes: Axes, real: Points) -> None:
-    places, colours = _in_turn(real)
+    places, colors = _in_turn(real)
     # pixels also in a PDF: thousands of dots, the same in each panel, are nothing to scale or edit
     x, y = places.T.tolist()
-    axes.scatter(x, y, s=DOT**2, c=colours, alpha=OPACITY, linewidths=0, rasterized=True)
+    axes.scatter(x, y, s=DOT**2, c=colors, alpha=OPACITY, linewidths=0, rasterized=True)
 
 
 def _stars(axes: Axes, synthetic: Points | None) -> None:
@@ -145,13 +145,13 @@ def _stars(axes: Axes, synthetic: Points | None) -> None:
         box = {"boxstyle": "square,pad=0.3", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
         axes.text(0.5, 0.5, "not finished", transform=axes.transAxes, ha="center", va="center", bbox=box)
         return
-    places, colours = _in_turn(synthetic)
+    places, colors = _in_turn(synthetic)
     x, y = places.T.tolist()
-    axes.scatter(x, y, s=STAR**2, c=colours, marker="*", linewidths=0.4, edgecolors=style.INK, zorder=3)
+    axes.scatter(x, y, s=STAR**2, c=colors, marker="*", linewidths=0.4, edgecolors=style.INK, zorder=3)
 
 
 def _in_turn(points: Points) -> tuple[Tensor, list[str]]:
-    """Places and colours, one point of each class in turn: no class lies on top of the others."""
+    """Places and colors, one point of each class in turn: no class lies on top of the others."""
     turn: dict[int, int] = {}
     order = []
     for index, label in enumerate(points.labels.tolist()):
@@ -278,7 +278,7 @@ def embed(features: Float[Tensor, "n d"], seed: int) -> Float[Tensor, "n 2"]:
 
 @dataclass(frozen=True)
 class _Setting:
-    """What one picture shows.
+    """The content of one figure.
 
     Attributes:
         recipe: one of its experiments; they agree in target and distillation network.

@@ -1,7 +1,7 @@
 """A table beside another: the paper's numbers, or another launched sweep.
 
-What the sweep *varies* must be the same on both sides for two numbers to stand on one line; what it holds *fixed* may
-differ, and is then named: a study in reduced steps has the paper's numbers beside its own, and says so.
+Fields that the sweep *varies* must be equal on both sides for two numbers to share a line; fields that it *fixes* may
+differ, and are then named: a study with fewer iterations has the paper's numbers beside its own, and says so.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ddsweep.results.tables.table import Entry, Table, axis_value
 from ddsweep.sweep import Sweep
 
 PAPER = "paper"
-APART = ("seed", "eval_archs")  # seeds are pooled, and architectures compared one by one
+APART = ("seed", "eval_archs")  # seeds are pooled, and architectures are compared one by one
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Other:
 
     Attributes:
         mean: accuracy, a fraction.
-        std: likewise; None where none is known.
-        note: what there is to say about it.
+        std: a fraction; None if unknown.
+        note: a remark about it.
         mark: a key of ``paper.MARKS``, or empty.
     """
 
@@ -37,7 +37,7 @@ class Other:
 
 @dataclass(frozen=True)
 class Line:
-    """An entry and what stands against it."""
+    """An entry and the number beside it."""
 
     entry: Entry
     other: Other | None
@@ -57,7 +57,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A table and what stands against each of its entries.
+    """A table and the number beside each of its entries.
 
     Attributes:
         table: ours.
@@ -85,7 +85,7 @@ Match = Callable[[Entry], tuple[Recipe, Other | None] | None]
 
 
 def with_paper(sweep: Sweep, table: Table) -> Comparison:
-    """``table`` beside the paper's numbers. Those of the table that the sweep belongs to go before repetitions."""
+    """Put ``table`` beside the paper's numbers; those of the paper table that the sweep reproduces take precedence."""
     varied = [name for name in sweep.swept if name not in (*APART, *paper.NAMED)]
 
     def match(entry: Entry) -> tuple[Recipe, Other | None] | None:
@@ -103,7 +103,7 @@ def with_paper(sweep: Sweep, table: Table) -> Comparison:
 
 
 def with_sweep(sweep: Sweep, table: Table, name: str, others: Table) -> Comparison:
-    """``table`` beside the table ``others`` of the sweep called ``name``."""
+    """Put ``table`` beside the table ``others`` of the sweep ``name``."""
     varied = [field for field in sweep.swept if field not in APART]
 
     def match(entry: Entry) -> tuple[Recipe, Other | None] | None:
@@ -112,7 +112,7 @@ def with_sweep(sweep: Sweep, table: Table, name: str, others: Table) -> Comparis
             for other in others.entries
             if other.eval_arch == entry.eval_arch and _agree(entry.recipe, other.recipe, varied)
         ]
-        if len(same) != 1:  # several: the other sweep varies what this one holds fixed, and no one of them is meant
+        if len(same) != 1:  # several: the other sweep varies what this one fixes, so none of them is the counterpart
             return None
         mean = same[0].mean
         return same[0].recipe, None if mean is None else Other(mean, same[0].std)
@@ -121,7 +121,7 @@ def with_sweep(sweep: Sweep, table: Table, name: str, others: Table) -> Comparis
 
 
 def beside(table: Table, name: str, match: Match, named: Iterable[str] = (), also: Iterable[str] = ()) -> Comparison:
-    """Match every entry; ``named`` fields are not settings, ``also`` differs in any case."""
+    """Match every entry; ``named`` fields do not count as settings, and ``also`` lists further differences."""
     matched = [(entry, match(entry)) for entry in table.entries]
     lines = [Line(entry, found[1] if found else None) for entry, found in matched]
     pairs = [(entry.recipe, found[0]) for entry, found in matched if found]
@@ -137,13 +137,13 @@ def _agree(ours: Recipe, theirs: Recipe, fields: Iterable[str]) -> bool:
 
 
 def _value(recipe: Recipe, field: str) -> object:
-    """The last epoch of a shorter training stands for that of a longer one: both are well-trained PTMs."""
+    """The last epoch of a shorter training counts as the last epoch of a longer one: both are well-trained PTMs."""
     last = field == "ptm_epoch" and recipe.ptm_epoch == recipe.ptm_train_epochs
     return paper.LAST if last else getattr(recipe, field)
 
 
 def _differing(pairs: list[tuple[Recipe, Recipe]], fields: Iterable[str]) -> Iterable[str]:
-    """``iterations 500 (1000, 20000)`` for every field that is not the same on both sides of some pair."""
+    """``iterations 500 (1000, 20000)`` for every field that differs in some pair."""
     for field in fields:
         unequal = [
             (axis_value(a, field), axis_value(b, field)) for a, b in pairs if getattr(a, field) != getattr(b, field)

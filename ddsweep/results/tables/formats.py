@@ -1,6 +1,6 @@
-"""A table, alone or against another, as records for csv and json, or as markdown.
+"""A table, alone or beside another one, as records for CSV and JSON, or as Markdown.
 
-Files for scripts hold fractions, under the names of the recipe; what people read is in per cent.
+Files for scripts contain fractions under the names of the recipe; Markdown is in percent.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ NUMBERS = {
     "accuracy", "accuracy_std", "baseline", "n", "difference", "cells", "done", "failed", "seeds", "test", "paired_by",
     "pairs", "p", "p_holm", "average_gain",
 }  # fmt: skip
-"""Names in a record that are not its ``identity``; those that begin with ``against`` are not either."""
+"""Names in a record that are not part of its ``identity``; neither are names that begin with ``against``."""
 
 
 def records(shown: Table | Comparison) -> list[Record]:
-    """One flat record per entry, accuracies as fractions; ``against_…`` is what stands against it."""
+    """One flat record per entry, accuracies as fractions; ``against_…`` is the number it is compared with."""
     if isinstance(shown, Table):
         return [_record(shown, entry) for entry in shown.entries]
     return [_record(shown.table, line.entry) | _against(shown.name, line) for line in shown.lines]
 
 
 def as_json(lines: Sequence[Record]) -> str:
-    """A list of records."""
+    """Records as JSON."""
     return json.dumps(lines, indent=2, ensure_ascii=False)
 
 
 def as_csv(lines: Sequence[Record]) -> str:
-    """A line per record under a line of all their names; a record leaves empty what it does not have."""
+    """Records as CSV with a header of all names; a value that a record lacks is empty."""
     out = io.StringIO()
     names = list(dict.fromkeys(name for line in lines for name in line))
     writer = csv.DictWriter(out, fieldnames=names, lineterminator="\n")
@@ -48,7 +48,7 @@ def as_csv(lines: Sequence[Record]) -> str:
 
 
 def as_markdown(shown: Table | Comparison) -> str:
-    """Mean ± std and differences in per cent; under a comparison, what is not equal on both sides."""
+    """Mean ± std and differences in percent; below a comparison, which settings differ."""
     if isinstance(shown, Table):
         grid = layout.by_eval_arch(shown) if shown.eval_archs else layout.by_axis(shown)
         return "\n\n".join(filter(None, [pipes(grid), layout.statement(shown).replace("*", "\\*")]))
@@ -56,13 +56,13 @@ def as_markdown(shown: Table | Comparison) -> str:
 
 
 def pipes(grid: Grid) -> str:
-    """A grid as a table of markdown."""
+    """A grid as a Markdown table."""
     head = [f"| {' | '.join(grid.heads)} |", f"|{'---|' * len(grid.heads)}"]
     return "\n".join(head + [f"| {' | '.join(line)} |" for line in grid.lines])
 
 
 def identity(table: Table, entry: Entry) -> Record:
-    """What tells a record from the others of its table: setting, axis and evaluated architecture."""
+    """What identifies a record within its table: setting, axis and evaluated architecture."""
     evaluated: Record = {"eval_arch": entry.eval_arch} if table.eval_archs else {}
     return entry.setting | _place(table, entry) | evaluated
 
@@ -74,7 +74,7 @@ def _record(table: Table, entry: Entry) -> Record:
         "seeds": len(entry.samples),
     }  # fmt: skip
     gain: Record = {}
-    if table.eval_archs:  # of the whole setting, so it is the same in each of its architectures
+    if table.eval_archs:  # of the whole setting, so it is the same for each of its architectures
         rows = next(rows for rows in table.settings if any(entry in row.values() for row in rows))
         gain = {"average_gain": average_gain(rows, entry.column)}
     return identity(table, entry) | numbers | _tested(entry.verdict) | gain
@@ -90,7 +90,7 @@ def _tested(verdict: Verdict | None) -> Record:
 
 
 def _place(table: Table, entry: Entry) -> Record:
-    """The values of the axis under their own names; several are not left in one text for a script to take apart."""
+    """The values of the axis under their own names, one per parameter, so that scripts need not split a text."""
     if len(table.axes) == 1:
         return {table.axis: entry.column}
     return {name: BASELINE if entry.column == BASELINE else axis_value(entry.recipe, name) for name in table.axes}

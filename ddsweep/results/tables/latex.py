@@ -1,8 +1,8 @@
 r"""A table as LaTeX (package booktabs): ``\input`` it, or paste it.
 
-A row is a setting and a column a value of the axis, as in the paper; with several evaluated architectures they are the
-columns, as in its Table 4. The best of those that are compared with one baseline is bold, as printed: what is equal to
-a tenth is equally good. ``--`` marks a cell that is not finished.
+A row is a setting and a column is a value of the axis, as in the paper; if there are several evaluated architectures,
+they are the columns, as in its Table 4. The best entries that share a baseline are bold, compared as they are printed,
+to one decimal. ``--`` marks a cell that is not finished.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ddsweep.results.tables.side_by_side import Part
 from ddsweep.results.tables.table import Entry, Row, Table, average_gain, setting_of
 
 WIDE, DENSE = 5, 7  # numbers in a row above which it spans both columns of a page; above which its text is smaller
-BEST = "\x02{}\x03"  # around what is bold, until it is escaped
+BEST = "\x02{}\x03"  # around bold text, until it is escaped
 SIGNS = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#", "$": r"\$",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$", "|": "$|$",
@@ -29,13 +29,13 @@ SYMBOLS = re.compile(r"\b[A-Z]_[a-z]\b|\*+")  # N_m, N_a; marks
 
 @dataclass(frozen=True)
 class Tabular:
-    """The inside of a table, in LaTeX already.
+    """The body of a table in LaTeX.
 
     Attributes:
         heads: of the columns.
         labels: how many columns name a row; the rest are numbers.
         groups: rows between two rules.
-        over: what the heads of the numbers are values of; empty: they say so themselves.
+        over: the common title of the number columns; empty: their heads need none.
     """
 
     heads: list[str]
@@ -45,7 +45,7 @@ class Tabular:
 
 
 def as_latex(part: Part) -> str:
-    """A float with caption and label ``tab:NAME-PROFILE``."""
+    """Render a float with caption and label ``tab:NAME-PROFILE``."""
     one = part.sweep
     name = re.sub(r"[^A-Za-z0-9-]+", "-", f"{one.name}-{one.profile}")
     if part.compared:
@@ -55,7 +55,7 @@ def as_latex(part: Part) -> str:
 
 
 def escape(text: str) -> str:
-    """Plain text as LaTeX prints it, with the paper's symbols in mathematics."""
+    """Escape plain text for LaTeX, with the paper's symbols in math mode."""
     symbols = [f"$^{{{one}}}$" if one.startswith("*") else f"${one}$" for one in SYMBOLS.findall(text)]
     plain = ["".join(SIGNS.get(sign, sign) for sign in part) for part in SYMBOLS.split(text)]
     return "".join(piece for pair in zip(plain, [*symbols, ""], strict=True) for piece in pair)
@@ -142,7 +142,7 @@ def _compared(comparison: Comparison) -> Tabular:
 
 
 def _numbers(row: Row, columns: Sequence[str]) -> list[str]:
-    """The entries of a row, the best of them bold; nothing where the table has no entry."""
+    """The entries of a row with the best in bold; empty where the table has no entry."""
     printed = {column: _rounded(row[column]) for column in columns if column in row}
     best = max((mean for mean in printed.values() if mean is not None), default=None)
     return [_number(row[column], printed[column] == best) if column in row else "" for column in columns]
@@ -167,7 +167,7 @@ def _setting(row: Row, without: str) -> list[str]:
 
 
 def _blank(group: list[list[str]], labels: int = 1) -> list[list[str]]:
-    """The first ``labels`` texts of a line are left out where they repeat the line above."""
+    """Leave out the first ``labels`` texts of a line where they repeat the line above."""
     shown = [list(line) for line in group]
     for above, line in zip(group, shown[1:], strict=False):
         for index in range(labels):

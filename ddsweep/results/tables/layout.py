@@ -1,4 +1,4 @@
-"""A table as lines of text, for whoever draws them: a screen or a markdown file."""
+"""A table as lines of text, for the terminal and for Markdown."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ddsweep.results.tables.table import Entry, Row, Table, average_gain, settin
 
 @dataclass(frozen=True)
 class Grid:
-    """Lines of text under their heads.
+    """Lines of text with column heads.
 
     Attributes:
-        heads: a name per column.
-        labels: how many columns name a line; the rest are numbers.
+        heads: one per column.
+        labels: how many of the first columns are labels; the rest are numbers.
         lines: the text.
     """
 
@@ -31,7 +31,7 @@ def setting_label(row: Row) -> str:
 
 
 def mean_std(mean: float | None, std: float | None, failed: bool = False) -> str:
-    """``88.2 ± 0.4`` in per cent, or why there is no number."""
+    """``88.2 ± 0.4`` in percent, or why there is no number."""
     if mean is None:
         return "failed" if failed else "–"
     return f"{100 * mean:.1f}" if std is None else f"{100 * mean:.1f} ± {100 * std:.1f}"
@@ -44,25 +44,25 @@ def plain(entry: Entry) -> str:
 
 
 def mark(entry: Entry) -> str:
-    """``*`` or ``**`` for a difference that is more than luck (``significance``)."""
+    """``*`` or ``**`` for a significant difference (``significance``)."""
     return entry.verdict.mark if entry.verdict else ""
 
 
 def points(difference: float | None) -> str:
-    """``+2.1``: a difference in percentage points; nothing where there is none."""
+    """``+2.1``: a difference in percentage points; empty where there is none."""
     # round: a mean of 5.15 is 5.2 as in print, not 5.1 because its float is a hair below
     return "" if difference is None else f"{round(100 * difference, 6):+.1f}".replace("-0.0", "+0.0")
 
 
 def by_axis(table: Table) -> Grid:
-    """Values of the axis down the page, settings across; each with the difference to its baseline."""
+    """Values of the axis as lines, settings as columns; each entry with the difference to its baseline."""
     names = [setting_label(row) or "accuracy" for row in table.rows]
     lines = [[column, *(plain(row[column]) if column in row else "" for row in table.rows)] for column in table.columns]
     return Grid([naming.field(table.axis), *names], 1, lines)
 
 
 def by_eval_arch(table: Table) -> Grid:
-    """Settings and values of the axis down the page, evaluated architectures across, and their average gain."""
+    """Settings and values of the axis as lines, evaluated architectures as columns, and their average gain."""
     lines = []
     for rows in table.settings:
         label = setting_label(rows[0])
@@ -77,7 +77,7 @@ def by_eval_arch(table: Table) -> Grid:
 
 
 def _ours(entry: Entry | None) -> str:
-    """``88.2 ± 0.4``; nothing where the table has no entry."""
+    """``88.2 ± 0.4``; empty where the table has no entry."""
     return mean_std(entry.mean, entry.std, bool(entry.failed)) if entry else ""
 
 
@@ -86,12 +86,12 @@ def _marked(entry: Entry | None) -> str:
 
 
 def statement(table: Table) -> str:
-    """The test behind the marks of a table, and n."""
+    """The test behind the marks of a table, and the number of pairs."""
     return significance.statement(table.verdicts)
 
 
 def compared(comparison: Comparison) -> Grid:
-    """An entry a line: ours, the other, the difference, and whether the intervals mean ± std overlap."""
+    """One entry per line: ours, the other, the difference, and whether the intervals mean ± std overlap."""
     table = comparison.table
     heads = ["setting", "evaluated", naming.field(table.axis), "accuracy", comparison.name, "difference", "overlap"]
     return without_empty(Grid(heads, 3, [_compared(line, bool(table.eval_archs)) for line in comparison.lines]))
@@ -111,14 +111,14 @@ def _compared(line: Line, several: bool) -> list[str]:
 
 
 def without_empty(grid: Grid) -> Grid:
-    """Leave out the labels that say nothing in any line."""
+    """Drop the label columns that are empty in every line."""
     kept = [i for i in range(len(grid.heads)) if i >= grid.labels or any(line[i] for line in grid.lines)]
     labels = sum(i < grid.labels for i in kept)
     return Grid([grid.heads[i] for i in kept], labels, [[line[i] for i in kept] for line in grid.lines])
 
 
 def remarks(comparison: Comparison) -> list[str]:
-    """What must be said under a comparison: how much was found, which settings differ, and what the marks mean."""
+    """The footer of a comparison: how many numbers were found, which settings differ, and what the marks mean."""
     found = [line.other for line in comparison.lines if line.other]
     count = f"{len(found)} of {len(comparison.lines)} entries have a number in {comparison.title}"
     marks = [f"{mark}: {text}" for mark, text in MARKS.items() if any(other.mark == mark for other in found)]

@@ -1,7 +1,7 @@
-"""The paper's names for what a recipe calls otherwise: α, N_m, IPC, CIFAR-10, ConvNet-3.
+"""The paper's names for the fields and values of a recipe: α, N_m, IPC, CIFAR-10, ConvNet-3.
 
-Tables for people and figures use them. Files for scripts keep the names of the recipe, which ``--set`` and ``--where``
-take.
+Displayed tables and figures use them. Files for scripts keep the names of the recipe, which ``--set`` and ``--where``
+accept.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FIELDS = {
     "ptm_train_epochs": "PTM epochs",
 }  # fmt: skip
 LOSSES = {"none": "none", "clom": "CLoM", "cclom": "CCLoM"}
-SPOKEN = ("method", "target", "source")  # fields whose values say what they are: no name goes before them
+SPOKEN = ("method", "target", "source")  # fields whose values are clear without the name of the field
 BASELINE = "baseline"
 
 
@@ -76,7 +76,7 @@ def axis(sweep: Sweep) -> str:
 
 
 def column_label(sweep: Sweep, recipe: Recipe) -> str:
-    """The values of the axis in words; the baseline of a sweep that does not vary its own axis is ``baseline``."""
+    """The values of the axis as text; ``baseline`` for a baseline that has no value on the axis."""
     if sweep.is_baseline(recipe) and not set(sweep.axis) <= set(sweep.baseline):
         return BASELINE
     counted = _counted(sweep)
@@ -86,18 +86,18 @@ def column_label(sweep: Sweep, recipe: Recipe) -> str:
 
 
 def axis_value(recipe: Recipe, name: str) -> str:
-    """A field as people read it."""
+    """The value of a field as text."""
     value = recipe.source_dataset if name == "source" else getattr(recipe, name)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _counted(sweep: Sweep) -> bool:
-    """Beside another axis a set of architectures is written as its length, N_a, if that tells all sets apart."""
+    """With another axis, a set of architectures is written as its size N_a if all sizes differ."""
     sets = {cell.recipe.ptm_archs for cell in sweep.cells if not sweep.is_baseline(cell.recipe)}
     return len(sweep.axis) > 1 and "ptm_archs" in sweep.axis and len(sets) == len({len(one.split("+")) for one in sets})
 
 
 def notes(sweep: Sweep) -> tuple[str, ...]:
-    """What a label stands for, where it is an abbreviation."""
+    """The meaning of abbreviated labels."""
     sets = {cell.recipe.ptm_archs: cell.recipe.n_archs for cell in sweep.cells if cell.recipe.ptm_archs}
     return tuple(f"N_a {count}: {archs}" for archs, count in sets.items()) if _counted(sweep) else ()

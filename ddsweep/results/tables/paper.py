@@ -1,12 +1,12 @@
-"""The paper's numbers (``paper.csv``: Tables 1 to 5 and A1, and what Sec. 5.2 says of Fig. 2), found by recipe.
+"""The paper's numbers (``paper.csv``: Tables 1 to 5 and A1, and Sec. 5.2 on Fig. 2), found by recipe.
 
-A number belongs to a recipe when the table that prints it and the recipe agree in what the table names: target,
-source, method, regulariser, N_m, the set of architectures, the epoch of the PTMs, IPC and the evaluated architecture.
-What a table does not name (steps, learning rates, α) is ``twin``'s: the same experiment with the paper's settings.
+A number belongs to a recipe if the table that prints it and the recipe agree in what the table names: target, source,
+method, regularizer, N_m, the set of architectures, the epoch of the PTMs, IPC and the evaluated architecture. What a
+table does not name (steps, learning rates, α) is taken from ``twin``: the same experiment with the paper's settings.
 
-Two of the paper's names for an epoch are not numbers. *Well-trained* is the last epoch, 150; a study whose PTMs are
-trained for fewer has its own last epoch there. *Sub-optimal* is the best epoch of Fig. 2, of which the text gives only
-DSA's, 4; so 4 it is here for every method.
+Two of the paper's names for an epoch are not numbers. *Well-trained* is the last epoch, 150; in a study whose PTMs are
+trained for fewer epochs it is their last epoch. *Sub-optimal* is the best epoch of Fig. 2; the text gives it only for
+DSA (4), so 4 is used for every method.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MARKS = {
 
 
 class Experiment(NamedTuple):
-    """What the paper's tables name; names in lower case, letters and digits only."""
+    """The fields that the paper's tables name; names are lower case, letters and digits only."""
 
     target: str
     source: str
@@ -50,9 +50,9 @@ class Published:
 
     Attributes:
         table: as a sweep file names it: ``Table 4``, ``Table A1``, ``Fig. 2``.
-        experiment: what it was measured on.
+        experiment: what was measured.
         mean: accuracy, a fraction; None where it could not be read.
-        std: likewise; None where none is printed.
+        std: a fraction; None if none is printed.
         note: doubts about the number, and where it is printed.
     """
 
@@ -64,7 +64,7 @@ class Published:
 
     @property
     def mark(self) -> str:
-        """A key of ``MARKS`` if there is something to know about the number, else empty."""
+        """A key of ``MARKS`` if the number needs a remark, else empty."""
         if self.note.startswith("UNCERTAIN"):
             return "?"
         return "*" if self.note.startswith("sub-optimal") and self.experiment.method != "dsa" else ""
@@ -72,15 +72,15 @@ class Published:
 
 @lru_cache(maxsize=1)
 def read() -> tuple[Published, ...]:
-    """All of them, in the order of the paper."""
+    """All published numbers, in the order of the paper."""
     with Path(__file__).with_name("paper.csv").open(encoding="utf-8", newline="") as file:
         return tuple(_published(line) for line in csv.DictReader(file))
 
 
 def find(recipe: Recipe, eval_arch: str, table: str = "") -> Published | None:
-    """What the paper prints for ``recipe``, evaluated with ``eval_arch``; None where it prints nothing.
+    """The paper's number for ``recipe``, evaluated with ``eval_arch``; None if it prints none.
 
-    Some experiments are printed several times, twice with another std; then the number of ``table`` goes first.
+    Some experiments are printed several times, two of them with another std; then the number of ``table`` is used.
     """
     wanted = experiment(recipe, eval_arch)
     found = [one for one in read() if one.experiment == wanted and one.mean is not None]
@@ -88,12 +88,12 @@ def find(recipe: Recipe, eval_arch: str, table: str = "") -> Published | None:
 
 
 def targets() -> set[str]:
-    """The datasets that the paper distils, as ``plain`` writes them."""
+    """The datasets that the paper distills, as ``plain`` writes them."""
     return {one.experiment.target for one in read()}
 
 
 def experiment(recipe: Recipe, eval_arch: str) -> Experiment:
-    """The recipe in the paper's words."""
+    """The recipe in the paper's terms."""
     guided = recipe.regularizer != "none"
     return Experiment(
         target=plain(recipe.target),
@@ -115,12 +115,12 @@ def twin(recipe: Recipe) -> Recipe | None:
         choices |= {"arch": "convnet6", "batch_real": 512}
     try:
         return make({name: value for name, value in choices.items() if value not in ("", 0)})
-    except UserError:  # an IPC for which nobody published the loops, say
+    except UserError:  # for example, an IPC without published loops
         return None
 
 
 def plain(name: str) -> str:
-    """A name without its typography: ``ImageNet-32`` and ``imagenet32`` are one."""
+    """A name without typography: ``ImageNet-32`` and ``imagenet32`` are equal."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 

@@ -1,4 +1,4 @@
-"""The trials of a search, best first: each with its place on the axes, and those of the Pareto front marked."""
+"""The trials of a search, best first, each with its parameters; those of the Pareto front are marked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ddsweep.results.tables.naming import axis_value
 from ddsweep.sweep import Cell, Sweep
 
 FRONT = "front"
-LOOKS = Path("checkpoint") / "looks.json"  # within a run folder, until the run has finished (``ddsweep.pruning``)
+LOOKS = Path("checkpoint") / "looks.json"  # in a run folder, until the run has finished (``ddsweep.pruning``)
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,10 @@ class Ranked:
     Attributes:
         cell: the experiment.
         baseline: whether the others are compared with it.
-        result: what it found; None while it has not ended, or where it was pruned.
-        looked: the last step at which it was looked at on its way, and the accuracy there; None: never.
+        result: None while the trial has not ended, or if it was pruned.
+        looked: the step and the accuracy of its last intermediate evaluation; None: it had none.
         values: of the objectives, in their order; empty without a result.
-        difference: accuracy minus that of its baseline.
+        difference: accuracy minus the accuracy of its baseline.
         front: whether no other trial is at least as good in every objective, and better in one.
     """
 
@@ -43,12 +43,12 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Ranking:
-    """All trials of a search so far, by their first objective; those without a result last.
+    """All trials of a search so far, ordered by the first objective; those without a result come last.
 
     Attributes:
         sweep: the search.
-        trials: of it.
-        objectives: what is maximised.
+        trials: its trials.
+        objectives: the metrics that are maximized.
     """
 
     sweep: Sweep
@@ -57,18 +57,18 @@ class Ranking:
 
     @property
     def best(self) -> list[Ranked]:
-        """The trial that is best, or with several objectives those of the front."""
+        """The best trial, or with several objectives the trials of the Pareto front."""
         done = [one for one in self.trials if one.values]
         return [one for one in done if one.front] if len(self.objectives) > 1 else done[:1]
 
 
 def build(sweep: Sweep, found: Mapping[str, Result], runs: Path, cells: Sequence[Cell] | None = None) -> Ranking:
-    """Rank what there is.
+    """Rank the trials of a search.
 
     Args:
         sweep: a search, with its points.
         found: its finished runs, by key.
-        runs: the folder of all runs, for what was seen of those that are not finished.
+        runs: the folder of all runs, for the intermediate evaluations of unfinished trials.
         cells: those to show; default: all.
     """
     assert sweep.search is not None
@@ -87,17 +87,17 @@ def build(sweep: Sweep, found: Mapping[str, Result], runs: Path, cells: Sequence
 
 
 def _rank(one: Ranked) -> tuple[bool, float]:
-    """Results before none; the best first, then what was seen last."""
+    """Trials with a result first, best first; then by the last intermediate accuracy."""
     return not one.values, -(one.values[0] if one.values else one.looked[1] if one.looked else -1.0)
 
 
 def _values(result: Result | None, names: Sequence[str]) -> tuple[float, ...]:
-    told = result.summary() if result else {}
-    return tuple(told[name] for name in names) if all(name in told for name in names) else ()
+    summary = result.summary() if result else {}
+    return tuple(summary[name] for name in names) if all(name in summary for name in names) else ()
 
 
 def _front(values: Mapping[str, tuple[float, ...]]) -> set[str]:
-    """The keys of those that no other one dominates."""
+    """The keys of the trials that no other trial dominates."""
     done = {key: own for key, own in values.items() if own}
     return {key for key, own in done.items() if not any(_dominates(other, own) for other in done.values())}
 
@@ -108,7 +108,7 @@ def _dominates(one: Sequence[float], other: Sequence[float]) -> bool:
 
 
 def _difference(sweep: Sweep, cell: Cell, cells: Sequence[Cell], found: Mapping[str, Result]) -> float | None:
-    """To the baseline of the same setting: the choices among words that the baseline does not make itself."""
+    """The difference to the baseline with the same values of all categorical parameters that it does not set itself."""
     ranges = sweep.search.ranges if sweep.search else {}
     setting = [name for name in sweep.swept if name not in (*sweep.baseline, *ranges)]
     own = found.get(cell.key)
@@ -124,7 +124,7 @@ def _difference(sweep: Sweep, cell: Cell, cells: Sequence[Cell], found: Mapping[
 
 
 def _looked(folder: Path) -> tuple[int, float] | None:
-    """The last look at a trial that has not finished; another process may be writing the file."""
+    """The last intermediate evaluation of an unfinished trial; another process may be writing the file."""
     try:
         seen = json.loads((folder / LOOKS).read_text(encoding="utf-8"))
         return max((int(step), float(accuracy)) for step, accuracy in seen.items())
@@ -133,21 +133,21 @@ def _looked(folder: Path) -> tuple[int, float] | None:
 
 
 def grid(ranking: Ranking, bold: str = "{}") -> Grid:
-    """A line per trial: the axes, accuracy, difference to the baseline, and what is known of one without a result.
+    """A line per trial: parameters, accuracy, difference to the baseline, and the last intermediate accuracy.
 
     Args:
         ranking: what to show.
-        bold: how a text is made bold; the best trial is.
+        bold: a format that makes a text bold; used for the best trial.
     """
     several = len(ranking.objectives) > 1
     axes = list(ranking.sweep.swept)
     measured = [_head(name) for name in ranking.objectives] if several else ["accuracy"]
-    heads = [*map(naming.field, axes), *measured, "vs baseline", *([FRONT] if several else []), "on the way"]
+    heads = [*map(naming.field, axes), *measured, "vs baseline", *([FRONT] if several else []), "intermediate"]
     best, lines = {one.cell.key for one in ranking.best}, []
     for one in ranking.trials:
         texts = [*_place(one, axes), *_measured(one, several, len(measured)), layout.points(one.difference)]
         texts = [bold.format(text) if text and one.cell.key in best else text for text in texts]
-        lines.append([*texts, *([FRONT if one.front else ""] if several else []), _on_the_way(one)])
+        lines.append([*texts, *([FRONT if one.front else ""] if several else []), _intermediate(one)])
     found = Grid(heads, len(axes), lines)
     empty = {index for index in range(len(axes), len(heads)) if not any(line[index] for line in lines)}
     kept = [index for index in range(len(heads)) if index not in empty or index < len(axes) + len(measured)]
@@ -173,7 +173,7 @@ def _measured(one: Ranked, several: bool, columns: int) -> list[str]:
     return [layout.mean_std(result.accuracy, result.accuracy_std, result.state == "failed")]
 
 
-def _on_the_way(one: Ranked) -> str:
+def _intermediate(one: Ranked) -> str:
     if one.result is not None or one.looked is None:
         return ""
     step, accuracy = one.looked
@@ -191,15 +191,15 @@ def records(ranking: Ranking) -> list[dict[str, Any]]:
             "n": len(result.headline) if result else 0, "baseline": one.baseline, "difference": one.difference,
         }  # fmt: skip
         if len(ranking.objectives) > 1:
-            told = one.values or (None,) * len(ranking.objectives)
-            record |= dict(zip(ranking.objectives, told, strict=True)) | {FRONT: one.front}
+            values = one.values or (None,) * len(ranking.objectives)
+            record |= dict(zip(ranking.objectives, values, strict=True)) | {FRONT: one.front}
         record |= {"looked_at_step": looked and looked[0], "accuracy_so_far": looked and looked[1]}
         found.append(record | {"failed": (result.reason or "") if result else "", "key": one.cell.key})
     return found
 
 
 def caption(ranking: Ranking) -> str:
-    """What the numbers are."""
+    """The footer: what the numbers are."""
     counts = sorted({len(one.result.headline) for one in ranking.trials if one.result and one.result.headline})
     networks = "–".join(str(count) for count in dict.fromkeys((counts[0], counts[-1]))) if counts else "no"
     ended = sum(one.result is not None for one in ranking.trials)
@@ -207,4 +207,4 @@ def caption(ranking: Ranking) -> str:
     order = f"by {ranking.objectives[0]}; bold: the Pareto front" if several else "best first"
     spread = f"{'mean' if several else 'mean ± std'} over {networks} networks"
     rest = f"; {len(ranking.trials) - ended} without a result" if ended < len(ranking.trials) else ""
-    return f"test accuracy in per cent, {spread}, {order}{rest} · {ranking.sweep.full_name}"
+    return f"test accuracy in percent, {spread}, {order}{rest} · {ranking.sweep.full_name}"

@@ -1,4 +1,4 @@
-"""A table beside a file that ``ddsweep results --format csv`` (or ``json``) wrote, here or elsewhere."""
+"""Compare a table with a file that ``ddsweep results --format csv`` (or ``json``) wrote."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NEEDED = ("accuracy", "accuracy_std", "n")
 
 
 def read(path: Path) -> list[Record]:
-    """The records of a file; what was empty in it is not there.
+    """Read the records of a file; empty values are left out.
 
     Raises:
         UserError: it cannot be read, or was not written by ``ddsweep results``.
@@ -32,22 +32,22 @@ def read(path: Path) -> list[Record]:
         raise UserError(f"--against {path}: cannot be read ({error})") from None
     how = "write it with: ddsweep results NAME --format csv (or json)"
     if not isinstance(found, list) or not found:
-        raise UserError(f"--against {path}: holds no list of records; {how}")
+        raise UserError(f"--against {path}: contains no list of records; {how}")
     for number, record in enumerate(found, start=1):
         lacking = [name for name in NEEDED if not isinstance(record, dict) or name not in record]
         if lacking:
             raise UserError(f"--against {path}: record {number} has no {lacking[0]}; {how}")
         for name in ("accuracy", "accuracy_std"):
             if record[name] not in ("", None) and _number(record[name]) is None:
-                raise UserError(f"--against {path}: record {number}: {name} is no number ({record[name]!r})")
+                raise UserError(f"--against {path}: record {number}: {name} is not a number ({record[name]!r})")
     return [{name: value for name, value in record.items() if value not in ("", None)} for record in found]
 
 
 def compare(table: Table, path: Path) -> Comparison:
-    """``table`` beside the records of a file.
+    """Put ``table`` beside the records of a file.
 
-    A record stands beside an entry when every field that tells the entries of either side apart is the same: what the
-    table varies and the file does not name is unknown there, and matches nothing.
+    A record matches an entry if all fields that identify the entries of either side are equal. A field that the table
+    varies and the file does not name is unknown, and matches nothing.
 
     Raises:
         UserError: the file cannot be read, or was not written by ``ddsweep results``.
@@ -56,7 +56,7 @@ def compare(table: Table, path: Path) -> Comparison:
 
     def match(entry: Entry) -> tuple[Any, Other | None] | None:
         same = [record for record in records if _agrees(table, entry, record)]
-        if len(same) != 1:  # several: the file varies what it does not say, or holds the experiment twice
+        if len(same) != 1:  # several: the file varies a field that it does not name, or contains the experiment twice
             return None
         mean, std = (_number(same[0].get(name)) for name in ("accuracy", "accuracy_std"))
         return entry.recipe, None if mean is None else Other(mean, std)
@@ -87,7 +87,7 @@ def _fixed(entry: Entry, name: str, value: Any) -> bool:
 
 
 def _same(ours: Any, theirs: Any) -> bool:
-    """Equal as numbers or else as texts: a csv file has nothing but texts."""
+    """Whether two values are equal as numbers, or else as texts: a CSV file contains only texts."""
     one, other = _number(ours), _number(theirs)
     return str(ours) == str(theirs) if one is None or other is None else one == other
 

@@ -1,4 +1,4 @@
-"""Several sweeps in one table: the settings that they share side by side, one sweep below the other."""
+"""Several sweeps in one table: shared settings side by side, one sweep below the other."""
 
 from __future__ import annotations
 
@@ -30,22 +30,23 @@ class Part:
 
     @property
     def shown(self) -> Table | Comparison:
-        """What there is to print."""
+        """What is printed."""
         return self.compared or self.table
 
 
 def records(parts: Sequence[Part]) -> list[Record]:
-    """The records of all; of several sweeps each says first which one it belongs to."""
+    """The records of all sweeps; if there are several, each record starts with the name of its sweep."""
     if len(parts) == 1:
         return formats.records(parts[0].shown)
     return [{"sweep": part.sweep.full_name} | record for part in parts for record in formats.records(part.shown)]
 
 
 def grid(parts: Sequence[Part]) -> Grid:
-    """A line for each value of each sweep's axis, a column for each setting; a sweep is empty where it has none.
+    """A line per value of each sweep's axis and a column per setting; empty where a sweep does not have the setting.
 
-    What one sweep holds fixed and another varies tells its settings apart too: an ablation at IPC 50 stands below the
-    IPC 50 of the next. What is the axis of one cannot be a column of all; there it goes into the label of the line.
+    A field that one sweep fixes and another varies is part of the setting of both: an ablation at IPC 50 is below the
+    IPC 50 of the next sweep. A field that is the axis of one sweep cannot be a column of all; it becomes part of the
+    label of the line.
     """
     across = _across(parts)
     columns: dict[str, None] = {}
@@ -62,12 +63,12 @@ def grid(parts: Sequence[Part]) -> Grid:
 
 
 def fits(parts: Sequence[Part]) -> bool:
-    """Whether they go into one ``grid``: several sweeps, and none beside something else."""
+    """Whether they fit into one ``grid``: several sweeps, none of them compared with something else."""
     return len(parts) > 1 and not any(part.compared for part in parts)
 
 
 def as_markdown(parts: Sequence[Part]) -> str:
-    """One table where they fit into one, else each below its name."""
+    """One table if they fit into one, else one table per sweep below its name."""
     if fits(parts):
         return "\n\n".join([formats.pipes(grid(parts)), *(text.replace("*", "\\*") for text in remarks(parts))])
     if len(parts) == 1:
@@ -76,18 +77,18 @@ def as_markdown(parts: Sequence[Part]) -> str:
 
 
 def remarks(parts: Sequence[Part]) -> list[str]:
-    """What the numbers of a ``grid`` are, and what must be said of their marks: once where it is the same for all."""
+    """What the numbers of a ``grid`` are and what their marks mean; written once if it is the same for all sweeps."""
     said: dict[str, list[str]] = {}
     for part in parts:
         said.setdefault(layout.statement(part.table), []).append(part.sweep.name)
     names = ", ".join(part.sweep.full_name for part in parts)
-    about = f"test accuracy in per cent, mean ± std (difference to the baseline); {names}"
+    about = f"test accuracy in percent, mean ± std (difference to the baseline); {names}"
     tests = [text if len(said) == 1 else f"{', '.join(names)}: {text}" for text, names in said.items() if text]
     return [about, *tests]
 
 
 def _across(parts: Sequence[Part]) -> list[str]:
-    """The fields that name a column: settings of some sweep, and axis of none."""
+    """The fields that name a column: settings of at least one sweep, and the axis of none."""
     taken = {name for part in parts for name in (*part.sweep.axis, *part.sweep.baseline)}
     names = dict.fromkeys(name for part in parts for row in part.table.rows for name in layout.setting_of(row))
     return [name for name in names if name not in taken]

@@ -1,18 +1,18 @@
-"""Is an entry better than its baseline, or luckier? A paired test, and what it can and cannot say.
+"""Whether an entry differs significantly from its baseline: a paired test, and its limits.
 
 Two cells of one seed share every random draw that they can: initial images, and, network for network, the initial
-weights, order and augmentation of the evaluation. So they are compared pair by pair. What a pair is depends on what
-was repeated:
+weights, order and augmentation of the evaluation. So they are compared pair by pair. What a pair is depends on what was
+repeated:
 
 - several seeds: a pair is a *seed*, each side the mean of its networks. Networks of one seed were trained on the same
-  synthetic set; as pairs of their own they would count one distillation several times.
-- one seed: a pair is an evaluated *network*. The test then speaks of these two synthetic sets, not of the methods.
+  synthetic set; counted as separate pairs, they would count one distillation several times.
+- one seed: a pair is an evaluated *network*. The test then compares these two synthetic sets, not the methods.
 
 Up to ``EXACT`` pairs the test is the exact sign-flip permutation test of the mean difference (Fisher, 1935): if the
-baseline were as good, every difference could as well have had the other sign, so the p value is the share of the 2ⁿ
-choices of signs with a mean at least as far from zero. It assumes no distribution, which nobody could check on five
+baseline were as good, every difference could equally have had the other sign, so the p value is the share of the 2ⁿ
+choices of signs with a mean at least as far from zero. It assumes no distribution, which could not be checked with five
 numbers, and its smallest p value is 2 / 2ⁿ: below six pairs nothing can be significant at 0.05, whatever the
-differences. Above ``EXACT`` pairs it is the paired t-test, which there needs no normality either.
+differences. Above ``EXACT`` pairs it is the paired t-test, which does not need normality there either.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import numpy as np
 
 LEVEL = 0.05
 EXACT = 20
-FEWEST = 6  # pairs from which a p value below LEVEL is possible: 2 / 2 ** 6 = 0.03
+FEWEST = 6  # pairs needed for a p value below LEVEL: 2 / 2 ** 6 = 0.03
 EQUAL = 1e-9  # two means closer than this differ by rounding: accuracies are counts over at most 10⁶ images
 
 Samples = Mapping[int, Sequence[float]]
@@ -35,11 +35,11 @@ Samples = Mapping[int, Sequence[float]]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the test says of one entry and its baseline.
+    """The outcome of the test of one entry and its baseline.
 
     Attributes:
-        unit: what a pair is.
-        n: pairs.
+        unit: what is paired.
+        n: the number of pairs.
         p: two-sided p value of the mean difference, by itself.
         corrected: the same after Holm's correction for all comparisons of its table.
     """
@@ -51,7 +51,7 @@ class Verdict:
 
     @property
     def test(self) -> str:
-        """The test by its name."""
+        """The name of the test."""
         return "exact sign-flip permutation test" if self.n <= EXACT else "paired t-test"
 
     @property
@@ -61,7 +61,7 @@ class Verdict:
 
 
 def compare(ours: Samples, baseline: Samples) -> Verdict | None:
-    """Test the difference of two sides on the seeds that both have; None where there is no pair."""
+    """Test the difference of two sides on the seeds that both have; None if there is no pair."""
     seeds = sorted(seed for seed in set(ours) & set(baseline) if ours[seed] and baseline[seed])
     if not seeds:
         return None
@@ -87,7 +87,7 @@ def _sign_flip(differences: Sequence[float]) -> float:
 
 
 def _t_test(differences: Sequence[float]) -> float:
-    from scipy import stats  # type: ignore[import-untyped]  # half a second to import, and hardly anyone needs it
+    from scipy import stats  # type: ignore[import-untyped]  # half a second to import, and rarely needed
 
     if statistics.pstdev(differences) < EQUAL:
         return 1.0 if abs(differences[0]) < EQUAL else 0.0
@@ -104,7 +104,7 @@ def holm(values: Sequence[float]) -> list[float]:
 
 
 def statement(verdicts: Sequence[Verdict]) -> str:
-    """What is said under a table: the test, n, the marks and the correction; nothing where nothing was compared."""
+    """The footer of a table: the test, n, the marks and the correction; empty if nothing was compared."""
     if not verdicts:
         return ""
     counts = sorted({one.n for one in verdicts})
@@ -121,7 +121,7 @@ def statement(verdicts: Sequence[Verdict]) -> str:
 
 
 def advice(verdicts: Sequence[Verdict]) -> str:
-    """How to get enough pairs where there are too few; else nothing."""
+    """How to get enough pairs if there are too few; empty otherwise."""
     if not verdicts or max(one.n for one in verdicts) >= FEWEST:
         return ""
     return f"{FEWEST} seeds are enough to test: --set seed={','.join(map(str, range(FEWEST)))}"

@@ -30,23 +30,23 @@ CONDITION_NAMES = (*Recipe.model_fields, "n_archs")
 
 @dataclass(frozen=True)
 class Entry:
-    """One place in the table, over all seeds and evaluation networks.
+    """An entry of the table, over all seeds and evaluation networks.
 
     Attributes:
         recipe: the experiment, with the first of its seeds.
-        setting: the swept parameters that are neither axis nor seed: what the rows are named by.
+        setting: the swept parameters that are neither axis nor seed; they name the rows.
         column: the values of the axis, as text.
         eval_arch: the architecture that was evaluated.
-        baseline: whether this is what the rest of the row is compared with.
+        baseline: whether the rest of the row is compared with it.
         mean: accuracy, a fraction; None while nothing is finished.
         std: standard deviation over the n networks, ddof 0.
         n: evaluated networks.
         difference: mean minus the mean of the row's baseline.
-        cells: how many cells belong here (seeds).
+        cells: how many cells it covers (seeds).
         done: how many of them are finished.
         failed: the reasons of those that failed.
         samples: the accuracies of the networks, by seed.
-        verdict: whether the difference is more than luck; None where there is no baseline to pair with.
+        verdict: whether the difference is significant; None if there is no baseline to pair with.
     """
 
     recipe: Recipe
@@ -74,11 +74,11 @@ class Table:
 
     Attributes:
         axes: the parameters of the columns.
-        axis: the name of the columns, for people.
+        axis: the name of the columns as it is displayed.
         columns: their labels, baseline first.
         rows: entries by column for each setting and evaluated architecture.
-        eval_archs: the evaluated architectures that tell rows of one setting apart; empty where every cell has one.
-        notes: what a label stands for, where it is an abbreviation.
+        eval_archs: the evaluated architectures, one row each per setting; empty if every cell has only one.
+        notes: the meaning of abbreviated labels.
     """
 
     axes: tuple[str, ...]
@@ -90,12 +90,12 @@ class Table:
 
     @property
     def entries(self) -> list[Entry]:
-        """Row by row."""
+        """All entries, row by row."""
         return [row[column] for row in self.rows for column in self.columns if column in row]
 
     @property
     def verdicts(self) -> list[Verdict]:
-        """Of all entries that were compared with a baseline."""
+        """The verdicts of all entries that were compared with a baseline."""
         return [entry.verdict for entry in self.entries if entry.verdict]
 
     @property
@@ -108,25 +108,25 @@ class Table:
 
 
 def setting_of(row: Row) -> dict[str, Any]:
-    """What the entries of a row have in common."""
+    """The setting that the entries of a row share."""
     return next(iter(row.values())).setting
 
 
 def average_gain(rows: Iterable[Row], column: str) -> float | None:
-    """Mean over the evaluated architectures of the gain over the baseline; None unless all of them are there."""
+    """Mean over the evaluated architectures of the gain over the baseline; None unless all are finished."""
     gains = [row[column].difference for row in rows if column in row]
     known = [gain for gain in gains if gain is not None]
     return statistics.fmean(known) if known and len(known) == len(gains) else None
 
 
 def collect(sweep: Sweep, runs: Path) -> dict[str, Result]:
-    """The finished runs of a sweep, by key."""
+    """Read the results of a sweep, by key."""
     found = {cell.key: results.read(runs / cell.key) for cell in sweep.cells}
     return {key: result for key, result in found.items() if result is not None}
 
 
 def build(sweep: Sweep, found: Mapping[str, Result], cells: Sequence[Cell] | None = None) -> Table:
-    """Arrange results in the table of ``sweep``; what is not finished has an entry without a number.
+    """Arrange results in the table of ``sweep``; an unfinished cell has an entry without a number.
 
     Args:
         sweep: the sweep.
@@ -160,7 +160,7 @@ def _eval_archs(cells: Sequence[Cell]) -> list[str]:
 def _row(
     sweep: Sweep, setting: dict[str, Any], row: dict[str, list[Cell]], found: Mapping[str, Result], arch: str
 ) -> Row:
-    """One row, of what ``arch`` reached; without one, of what the only architecture of each cell reached."""
+    """One row with the accuracies of ``arch``, or of the only evaluated architecture if it is empty."""
     entries: Row = {}
     reference: Entry | None = None
     for column, cells in row.items():  # the baseline comes first
@@ -179,7 +179,7 @@ def _row(
         if entries[column].baseline:
             reference = entries[column]
         elif reference:
-            entries[column] = _against(entries[column], reference)
+            entries[column] = _compared(entries[column], reference)
     return entries
 
 
@@ -191,8 +191,8 @@ def _samples(done: Iterable[Result], evaluated: str) -> dict[int, list[float]]:
     return samples
 
 
-def _against(entry: Entry, reference: Entry) -> Entry:
-    """An entry, compared with the baseline of its row as far as both are there."""
+def _compared(entry: Entry, reference: Entry) -> Entry:
+    """An entry, compared with the baseline of its row if both are finished."""
     if entry.mean is None or reference.mean is None:
         return entry
     verdict = significance.compare(entry.samples, reference.samples)
@@ -200,7 +200,7 @@ def _against(entry: Entry, reference: Entry) -> Entry:
 
 
 def _corrected(rows: list[Row]) -> list[Row]:
-    """The rows with p values that know how many comparisons the table makes."""
+    """The rows with p values corrected for the number of comparisons in the table."""
     tested = [entry.verdict.p for row in rows for entry in row.values() if entry.verdict]
     corrected = iter(significance.holm(tested))
     return [
@@ -215,18 +215,18 @@ def _corrected(rows: list[Row]) -> list[Row]:
 
 
 def where(sweep: Sweep, text: str) -> tuple[Cell, ...]:
-    """The cells of which the condition ``text`` (``expression``) holds, in their order.
+    """Select the cells for which the condition ``text`` holds, in their order.
 
-    The baseline of a row stays while any cell of the row does, whatever the condition says of it: it has no PTMs, so
-    ``n_models > 1`` is never true of it, and without it there would be nothing to compare with.
+    The baseline of a row is kept as long as any cell of the row is: it has no PTMs, so ``n_models > 1`` never holds for
+    it, and without it there would be nothing to compare with.
 
     Args:
-        sweep: whose cells.
+        sweep: the sweep.
         text: about the fields of the recipe, and ``n_archs`` (N_a). ``source`` is the dataset's own name, as tables
             show it.
 
     Raises:
-        UserError: it is no such condition, or holds of no cell.
+        UserError: it is not a valid condition, or holds for no cell.
     """
     try:
         condition = Expression.parse(text, CONDITION_NAMES)
@@ -241,7 +241,7 @@ def where(sweep: Sweep, text: str) -> tuple[Cell, ...]:
         if cell.key in chosen or (sweep.is_baseline(cell.recipe) and _compared_with(sweep, cell) in rows)
     )
     if not kept:
-        raise UserError(f"--where: {text!r} holds of none of the {len(sweep.cells)} cells of {sweep.full_name}")
+        raise UserError(f"--where: {text!r} holds for none of the {len(sweep.cells)} cells of {sweep.full_name}")
     return kept
 
 
@@ -250,6 +250,6 @@ def _choices(recipe: Recipe) -> dict[str, Any]:
 
 
 def _compared_with(sweep: Sweep, cell: Cell) -> tuple[Any, ...]:
-    """What a cell shares with its baseline: the setting and the seed."""
+    """The setting and the seed, which a cell shares with its baseline."""
     names = [name for name in sweep.swept if name not in (*sweep.axis, *sweep.baseline)]
     return tuple(getattr(cell.recipe, name) for name in [*names, "seed"])

@@ -1,4 +1,4 @@
-"""The table of a sweep, alone or against another, on a terminal."""
+"""The table of a sweep, alone or beside another one, for the terminal."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from ddsweep.results.tables import layout, naming, significance
 from ddsweep.results.tables.comparison import Comparison
 from ddsweep.results.tables.layout import Grid, setting_label
 from ddsweep.results.tables.table import Entry, Table
+from ddsweep.text import plural
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -17,27 +18,27 @@ LINES = ("accuracy", "± std", "vs baseline")
 
 
 def render(shown: Table | Comparison, width: int) -> RichTable:
-    """A table, alone or against another, in at most ``width`` columns if that can be."""
+    """Render a table, alone or beside another one, in at most ``width`` columns if possible."""
     if isinstance(shown, Comparison):
         return grid(layout.compared(shown))
     return grid(layout.by_eval_arch(shown)) if shown.eval_archs else _by_axis(shown, width)
 
 
 def fits(lines: Grid, width: int) -> bool:
-    """Whether ``grid`` takes at most ``width`` columns of a terminal."""
-    return _room(zip(lines.heads, *lines.lines, strict=True)) <= width
+    """Whether ``grid`` fits into ``width`` columns of the terminal."""
+    return _width(zip(lines.heads, *lines.lines, strict=True)) <= width
 
 
-def _room(columns: Iterable[Sequence[str]]) -> int:
-    """What columns of texts take, with Rich's gaps between them."""
+def _width(columns: Iterable[Sequence[str]]) -> int:
+    """The width of columns of text with Rich's gaps between them."""
     return sum(3 + max(map(len, column)) for column in columns) - 1
 
 
 def grid(lines: Grid) -> RichTable:
-    """Lines of text, one group for each setting; a label that repeats the line above is left out."""
+    """Render lines of text, one group per setting; a label that repeats the line above is left out."""
     screen = _empty()
     for index, head in enumerate(lines.heads):
-        # texts that end in spaces are aligned already, and Rich would strip them
+        # texts that end in spaces are already aligned, and Rich would strip them
         left = index < lines.labels or any(line[index].endswith(" ") for line in lines.lines)
         screen.add_column(head, justify="left" if left else "right", no_wrap=True)
     above: list[str] = []
@@ -60,7 +61,7 @@ def _empty() -> RichTable:
 
 
 def _by_axis(table: Table, width: int) -> RichTable:
-    """The axis across the screen where it fits into ``width`` columns, else down the screen, else an entry a line."""
+    """The axis across the screen if it fits into ``width`` columns, else down the screen, else one entry per line."""
     labels = [setting_label(row) for row in table.rows]
     stars = max((len(layout.mark(entry)) for entry in table.entries), default=0)
     heads = [f"{label}  {name}" if label and name == LINES[0] else name for label in labels for name in LINES]
@@ -68,14 +69,14 @@ def _by_axis(table: Table, width: int) -> RichTable:
     for column in table.columns:
         texts = [line(row.get(column), index) for row in table.rows for index in range(len(LINES))]
         columns.append(_below([column, *texts], stars))
-    if _room(columns) <= width:
+    if _width(columns) <= width:
         return _axis_across(columns)
     below = _settings_across(table, labels, stars)
-    return grid(below if fits(below, width) else _entry_a_line(table, labels, stars))
+    return grid(below if fits(below, width) else _entry_per_line(table, labels, stars))
 
 
 def _axis_across(columns: Sequence[Sequence[str]]) -> RichTable:
-    """Columns of texts, head first, that are aligned already; every first of three lines stands out."""
+    """Columns of aligned texts, head first; the first of every three lines is bold."""
     screen = _empty()
     for head, *_ in columns:
         screen.add_column(head, no_wrap=True)
@@ -94,7 +95,7 @@ def _settings_across(table: Table, labels: list[str], stars: int) -> Grid:
     return Grid(heads, 1, [list(texts) for texts in zip(*columns, strict=True)])
 
 
-def _entry_a_line(table: Table, labels: list[str], stars: int) -> Grid:
+def _entry_per_line(table: Table, labels: list[str], stars: int) -> Grid:
     places = [
         (label, column, row[column])
         for label, row in zip(labels, table.rows, strict=True)
@@ -110,7 +111,7 @@ def _entry_a_line(table: Table, labels: list[str], stars: int) -> Grid:
 
 
 def line(entry: Entry | None, index: int) -> str:
-    """One of the three ``LINES`` of an entry: mean, std, difference to the baseline with its mark; per cent."""
+    """One of the three ``LINES`` of an entry in percent: mean, std, difference to the baseline with its mark."""
     if entry is None or entry.mean is None or entry.std is None:
         return "failed" if index == 0 and entry is not None and entry.failed else "·"
     difference = f"{layout.points(entry.difference) or '–'}{layout.mark(entry)}"
@@ -118,7 +119,7 @@ def line(entry: Entry | None, index: int) -> str:
 
 
 def _below(texts: list[str], stars: int) -> list[str]:
-    """Texts of one width, to the right, with their marks outside: digits stay below digits."""
+    """Right-align texts with their marks outside, so that digits stay below digits."""
     padded = [text + " " * (stars - (len(text) - len(text.rstrip("*")))) for text in texts]
     width = max(map(len, padded))
     return [text.rjust(width) for text in padded]
@@ -130,11 +131,11 @@ def _mean_std(entry: Entry | None) -> str:
 
 
 def caption(table: Table) -> str:
-    """What the numbers are, ``mean ± std over 3 networks``, and below it what their marks mean."""
+    """The footer: what the numbers are (``mean ± std over 3 networks``), and what their marks mean."""
     counts = sorted({entry.n for entry in table.entries if entry.n})
     networks = "–".join(str(count) for count in ([counts[0], counts[-1]] if len(counts) > 1 else counts)) or "no"
     waiting = sum(entry.cells - entry.done for entry in table.entries)
-    rest = f"; {waiting} cells not finished" if waiting else ""
+    rest = f"; {plural(waiting, 'cell')} not finished" if waiting else ""
     notes = "".join(f"; {note}" for note in table.notes)
-    about = f"test accuracy in per cent, mean ± std over {networks} networks a column{rest}{notes}"
+    about = f"test accuracy in percent, mean ± std over {networks} networks per column{rest}{notes}"
     return "\n".join(filter(None, [about, layout.statement(table), significance.advice(table.verdicts)]))

@@ -234,7 +234,7 @@ def test_no_picture_costs_a_result(backend: OptunaBackend, tmp_path: Path, caplo
 
 
 def test_a_definition_of_another_sweep_or_with_doubles_is_refused(backend: OptunaBackend) -> None:
-    with pytest.raises(ValueError, match="is of other, not of ablation-arch@demo"):
+    with pytest.raises(ValueError, match="belongs to other, not to ablation-arch@demo"):
         backend.register(Definition("other", []))
     with pytest.raises(UserError, match="points: other has the id 'a' more than once"):
         Definition("other", [Point("a", {}, "k"), Point("a", {}, "l")])

@@ -43,7 +43,7 @@ def finish(reference: str, *, without: int = -1, **settings: Any) -> Sweep:
 
 
 def entries(one: Sweep, **wanted: Any) -> dict[str, tuple[float, float]]:
-    """Mean and std in per cent by column, of the only row with this setting."""
+    """Mean and std in percent by column, of the only row with this setting."""
     built = table.build(one, table.collect(one, RUNS))
     (row,) = [row for row in built.rows if all(table.setting_of(row)[name] == value for name, value in wanted.items())]
     return {c: (100 * e.mean, 100 * e.std) for c, e in row.items() if e.mean is not None and e.std is not None}

@@ -105,5 +105,5 @@ def test_where_pictures_go(path: str, files: list[str]) -> None:
 
 
 def test_an_ending_that_cannot_be_written_is_one_line() -> None:
-    with pytest.raises(UserError, match=r"--output fig.eps: no such format \(allowed: .png, .pdf, .svg; or a folder\)"):
+    with pytest.raises(UserError, match=r"--output fig.eps: unknown format .eps; choose .png, .pdf, .svg or a folder"):
         Output.of(Path("fig.eps"))

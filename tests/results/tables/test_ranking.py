@@ -46,7 +46,7 @@ def search() -> Sweep:
 
 def test_trials_are_listed_best_first(search: Sweep) -> None:
     found = ranking.grid(ranked(search), "<b>{}</b>")
-    assert found.heads == ["α", "accuracy", "vs baseline", "on the way"]
+    assert found.heads == ["α", "accuracy", "vs baseline", "intermediate"]
     assert found.lines == [
         ["<b>12.5</b>", "<b>85.0 ± 1.0</b>", "<b>+5.0</b>", ""],
         ["0 (baseline)", "80.0 ± 1.0", "", ""],
@@ -55,7 +55,7 @@ def test_trials_are_listed_best_first(search: Sweep) -> None:
         ["5", "–", "", ""],
     ]
     assert ranking.caption(ranked(search)) == (
-        "test accuracy in per cent, mean ± std over 2 networks, best first; 2 without a result · search@demo"
+        "test accuracy in percent, mean ± std over 2 networks, best first; 2 without a result · search@demo"
     )
 
 

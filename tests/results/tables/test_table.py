@@ -81,7 +81,7 @@ def test_what_is_missing_or_failed_is_said() -> None:
     built = table.build(one, table.collect(one, RUNS))
     assert built.rows[0]["5000"].mean is None
     assert built.rows[0]["10000"].failed == ("the loss is nan at step 7",)
-    assert "1 cells not finished" in terminal.caption(built)
+    assert "1 cell not finished" in terminal.caption(built)
     assert layout.plain(built.rows[0]["5000"]) == "–"
     assert layout.plain(built.rows[0]["10000"]) == "failed"
 

@@ -63,7 +63,7 @@ def test_a_table_of_chosen_cells() -> None:
         ("ptm_epoc > 1", "--where: 'ptm_epoc > 1': unknown field 'ptm_epoc'; did you mean ptm_epoch"),
         ("ipc > 'ten'", "cannot be compared"),
         ("__import__('os')", "is not allowed here"),
-        ("ipc == 7", "--where: 'ipc == 7' holds of none of the 60 cells of ablation-epoch@paper"),
+        ("ipc == 7", "--where: 'ipc == 7' holds for none of the 60 cells of ablation-epoch@paper"),
     ],
 )
 def test_what_is_no_condition_is_one_line(text: str, line: str) -> None:
