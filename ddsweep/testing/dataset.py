@@ -64,9 +64,8 @@ def _check_classes(row: DatasetInfo, raw: Raw, what: str) -> None:
 
 def _check_pixels(row: DatasetInfo, raw: Raw, what: str) -> None:
     first = raw.images[:1]
-    require(
-        len(raw.images) < 2 or not torch.equal(raw.images, first.expand_as(raw.images)), what, "has equal images only"
-    )
+    differ = len(raw.images) < 2 or not torch.equal(raw.images, first.expand_as(raw.images))
+    require(differ, what, "has only equal images")
     for name, said, found in zip(("mean", "std"), (row.mean, row.std), statistics(raw.images), strict=True):
         near = said is None or all(abs(one - other) < NEAR for one, other in zip(said, found, strict=True))
         require(near, what, f"has a {name} of {tuple(round(one, 4) for one in found)}; its row says {said}")
