@@ -33,9 +33,9 @@ from ddsweep.cli import (
 )
 from ddsweep.cli.app import app, register
 
-# Panels of the help screen, and in each the commands in the order of first use.
+# Panels of the help screen, and in each the commands, the most used first.
 PANELS = {
-    "Run": (copy.copy, estimate.estimate, launch.launch, agents.agents, stop.stop, run.run),
+    "Run": (launch.launch, agents.agents, stop.stop, run.run, estimate.estimate, copy.copy),
     "Inspect": (
         list.list_,
         show.show,
