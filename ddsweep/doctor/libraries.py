@@ -20,7 +20,12 @@ from ddsweep.doctor.check import Finding, Place, error, ok, warning
 
 OURS = "ddsweep"
 SHOWN = ("torch", "torchvision", "numpy", "optuna", "wandb")
-EXTRAS = {"clip": "open_clip", "postgres": "psycopg", "slurm": "submitit"}  # and a module that each installs
+EXTRAS = {
+    "clip": "open_clip",
+    "notebook": "pandas",
+    "postgres": "psycopg",
+    "slurm": "submitit",
+}  # and a module that each installs
 
 
 @dataclass(frozen=True)

@@ -65,8 +65,9 @@ def test_an_unmet_requirement_between_other_packages_is_a_warning() -> None:
 def test_extras() -> None:
     (found,) = libraries.extras(Libraries((3, 12, 1), extras=frozenset({"clip"})))
     assert (found.state, found.message) == (
-        State.OK, "clip; not installed: postgres, slurm (pip install 'ddsweep[postgres,slurm]')",
-    )  # fmt: skip
+        State.OK,
+        "clip; not installed: notebook, postgres, slurm (pip install 'ddsweep[notebook,postgres,slurm]')",
+    )
     (found,) = libraries.extras(Libraries((3, 12, 1), sbatch=True))
     assert (found.state, found.fix) == (State.WARNING, "pip install 'ddsweep[slurm]'")
 
