@@ -24,6 +24,8 @@ Importing ddsweep loads neither torch nor pandas.
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -64,6 +66,25 @@ _HOMES = {
 """Public names and the modules that define them, imported when a name is first used."""
 _MODULES = ("nn", "testing")
 __all__ = [*_HOMES, *_MODULES]
+
+
+class _Callable(ModuleType):
+    """A subpackage with the name of a function, ``results`` or ``evaluate``, that is called like the function."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return __getattr__(self.__name__.rpartition(".")[2])(*args, **kwargs)
+
+
+class _Package(ModuleType):
+    """This package. The import system binds a subpackage to its name here, in place of the function of that name."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, ModuleType) and name in _HOMES:
+            value.__class__ = _Callable
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:

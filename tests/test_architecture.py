@@ -23,7 +23,7 @@ FLOORS = {
     "results": 6, "trackers": 6,
     "backends": 7, "exchange": 7, "flops": 6, "trial": 7, "overview": 7, "pruning": 6,
     "agent": 8, "report": 8, "estimate": 8, "testing": 8,
-    "launches": 8, "judging": 8, "api": 10, "callable_package": 0, "launchers": 9, "housekeeping": 7,
+    "launches": 8, "judging": 8, "api": 10, "launchers": 9, "housekeeping": 7,
     "doctor": 10,
     "cli": 11,
 }  # fmt: skip

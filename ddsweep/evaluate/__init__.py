@@ -1,4 +1,7 @@
-"""Evaluation of a synthetic set: train fresh networks on it, and test them on the original test set."""
+"""Evaluation of a synthetic set: train fresh networks on it, and test them on the original test set.
+
+For users, ``ddsweep.evaluate(...)`` is also a function: see ``ddsweep.api.evaluate``.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,6 @@ from typing import TYPE_CHECKING
 import torch
 
 from ddsweep import nn, rng
-from ddsweep.callable_package import make_callable
 from ddsweep.checkpoints import Slot
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.evaluate.rules import RULES as RULES
@@ -123,6 +125,3 @@ def networks_at_once(n: int, batch: int, size: int, device: torch.device, numeri
 
 def _report(progress: Callable[[int, int], None], before: int, total: int, networks: int, done: int) -> None:
     progress(before + networks * done, total)
-
-
-make_callable(__name__)  # ``ddsweep.evaluate(...)`` is a function for users: see ``ddsweep.api.evaluate``

@@ -2,9 +2,3 @@
 
 For users, ``ddsweep.results("NAME@PROFILE")`` is also a function: see ``ddsweep.api.results``.
 """
-
-from __future__ import annotations
-
-from ddsweep.callable_package import make_callable
-
-make_callable(__name__)
