@@ -108,9 +108,11 @@ def main(wandb_agent: WandbAgent) -> int:
 def _start(wandb_agent: WandbAgent) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "wandb", "agent", wandb_agent.path],
-        env=wandb_agent.environment(), stdin=subprocess.DEVNULL, preexec_fn=_prepare,
+        env=wandb_agent.environment(),
+        stdin=subprocess.DEVNULL,
+        preexec_fn=_prepare,
         process_group=0,  # this process forwards Ctrl-C
-    )  # fmt: skip
+    )
 
 
 def _prepare() -> None:

@@ -1,8 +1,8 @@
-"""The next point of a search, and whether a trial goes on: Optuna's samplers and pruner as pure functions of the books.
+"""The next point of a search, and pruning: Optuna's samplers and pruner as pure functions of the attempts.
 
-A sampler is asked about a study in memory that is made of the attempts so far, with a seed that follows from the
-sweep's seed and the number of the point. So every storage draws alike, drawing is part of the transaction that claims
-the point, and a random search has the same points wherever and however often it is run.
+The sampler gets an in-memory study of the attempts so far, and a seed derived from the sweep's seed and the number of
+the point. So every storage draws the same points, drawing is part of the transaction that claims the point, and a
+random search always has the same points.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from ddsweep.backends.rules import Attempt, Phase, grouped
 from ddsweep.errors import UserError
 from ddsweep.sweep import EarlyTermination, Range, Search, Sweep
 
-TRIES = 20  # of a sampler that repeats itself, before what is left is looked through
-RANDOM = (2, 10)  # points before TPE looks at the others: a third of the search, within these bounds
-RUNG = "completed_rung_{}"  # how Optuna's pruner notes what a trial had at its bands
+TRIES = 20  # attempts of a sampler that repeats points, before the remaining points are enumerated
+RANDOM = (2, 10)  # random points before TPE starts: a third of the search, within these bounds
+RUNG = "completed_rung_{}"  # system attribute in which Optuna's pruner stores a trial's value at a band
 DIGITS = 4  # of a drawn number, so that a person can type it: nobody can tell α = 127.4 from 127.39218
-ENUMERATED = 10_000  # choices of a space without continuous axes, up to which they are looked through
+ENUMERATED = 10_000  # the largest space without continuous axes that is enumerated
 STATES = {
     Phase.COMPLETE: TrialState.COMPLETE, Phase.PRUNED: TrialState.PRUNED, Phase.RUNNING: TrialState.RUNNING,
     Phase.WAITING: TrialState.RUNNING,
@@ -38,7 +38,7 @@ STATES = {
 
 
 def continued(definition: Definition, before: Definition | None) -> Definition:
-    """A search that is registered again keeps the points that were drawn, as far as they are still in it."""
+    """A search that is registered again, with the points drawn before that are still in its space."""
     if before is None or definition.cap is None:
         return definition
     space, known = Space.of(definition.definition), {point.id for point in definition.points}
@@ -47,9 +47,9 @@ def continued(definition: Definition, before: Definition | None) -> Definition:
 
 
 def draw(definition: Definition, attempts: Sequence[Attempt]) -> Point | None:
-    """The next point of a search; None when there is no other one.
+    """The next point of a search; None if there is no other.
 
-    Choices that make no recipe are a point too: whoever takes it finds out why, and it counts.
+    Contradictory choices are a point too: the agent that claims it records why, and it counts.
     """
     space, known = Space.of(definition.definition), {point.key for point in definition.points}
     number = len(definition.points)
@@ -62,7 +62,7 @@ def draw(definition: Definition, attempts: Sequence[Attempt]) -> Point | None:
 
 
 def sketch(sweep: Sweep) -> Sweep:
-    """A search with points that it may draw, for whoever asks before there is one: those of a random search."""
+    """A search with example points, those of a random search, for use before any point is drawn."""
     if sweep.search is None or sweep.sampled:
         return sweep
     definition = Definition.of(replace(sweep, search=replace(sweep.search, method="random")))
@@ -72,7 +72,7 @@ def sketch(sweep: Sweep) -> Sweep:
 
 
 def _suggest(space: Space, attempts: Iterable[Attempt], number: int, attempt: int) -> dict[str, Scalar]:
-    """What the sampler says to point ``number``; further attempts when it has said that before."""
+    """What the sampler suggests as point ``number``; ``attempt`` counts repeated suggestions."""
     study, several = _study(len(space.search.objectives)), len(space.search.objectives) > 1
     study.sampler = _sampler(space, number, attempt)
     for tried in grouped(attempts).values():
@@ -84,7 +84,7 @@ def _suggest(space: Space, attempts: Iterable[Attempt], number: int, attempt: in
 
 def _study(objectives: int) -> optuna.Study:
     """An empty study in memory."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)  # or it announces every one
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # otherwise Optuna logs every study
     return optuna.create_study(directions=["maximize"] * objectives)
 
 
@@ -127,10 +127,10 @@ def _rungs(attempt: Attempt, before: int | None = None) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Space:
-    """Where the points of a search may lie.
+    """The space in which a search draws points.
 
     Attributes:
-        sweep: whose.
+        sweep: the sweep.
         search: its search.
         axes: the distribution of every swept parameter.
     """
@@ -141,7 +141,7 @@ class Space:
 
     @classmethod
     def of(cls, definition: Mapping[str, Any]) -> Space:
-        """The space of a sweep that was registered; it must be a search."""
+        """The space of a registered sweep, which must be a search."""
         sweep = Sweep.from_definition(definition)
         assert sweep.search is not None
         ranges = sweep.search.ranges
@@ -153,11 +153,11 @@ class Space:
 
     @property
     def ranges(self) -> dict[str, BaseDistribution]:
-        """The distributions of those that have a range."""
+        """The distributions of the parameters that have a range."""
         return {name: self.axes[name] for name in self.search.ranges}
 
     def holds(self, point: Point) -> bool:
-        """Whether a point could have been drawn, and still is the same experiment."""
+        """Whether a point could be drawn and would be the same experiment."""
         return self._within(point) and self.point(point.params).identity == point.identity
 
     def _within(self, point: Point) -> bool:
@@ -166,7 +166,7 @@ class Space:
         )
 
     def point(self, params: Mapping[str, Scalar]) -> Point:
-        """A point as it travels. Choices that make no recipe are one too, with a key of their own."""
+        """The point with these parameters. Contradictory choices get a key of their own."""
         plain = dict(params)
         try:
             recipe = self.sweep.recipe(plain)
@@ -177,7 +177,7 @@ class Space:
         return Point(recipe.key(), plain, recipe.key(), recipe.title())
 
     def readable(self, drawn: Mapping[str, Any]) -> dict[str, Scalar]:
-        """What a sampler drew, in few digits; still in its range."""
+        """The values that a sampler drew, rounded to few digits within their range."""
         return {name: _readable(self.search.ranges.get(name), value) for name, value in drawn.items()}
 
     def seed(self, *names: int) -> int:
@@ -186,31 +186,31 @@ class Space:
         return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big")
 
     def all(self) -> Iterator[Point]:
-        """Every point of a space that has a limited number of them; none of one that has not, or very many."""
+        """Every point of a finite space; none if it is continuous or has more than ``ENUMERATED`` points."""
         values = [_values(kind) for kind in self.axes.values()]
         if all(values) and math.prod(map(len, values)) <= ENUMERATED:
             for some in itertools.product(*values):
                 yield self.point(dict(zip(self.axes, some, strict=True)))
 
     def trial(self, attempt: Attempt) -> FrozenTrial | None:
-        """An attempt as Optuna sees it; None for one that failed, or lies elsewhere."""
+        """An attempt as an Optuna trial; None if it failed or is outside the space."""
         if attempt.phase not in STATES or not self._within(attempt.point):
             return None
         done = attempt.phase is Phase.COMPLETE
         return create_trial(
-            state=STATES[attempt.phase], values=self._told(attempt) if done else None,
+            state=STATES[attempt.phase], values=self._values(attempt) if done else None,
             params=attempt.point.params, distributions=dict(self.axes),
             intermediate_values=dict(attempt.intermediate_values),
         )  # fmt: skip
 
-    def _told(self, attempt: Attempt) -> list[float]:
+    def _values(self, attempt: Attempt) -> list[float]:
         if len(self.search.objectives) == 1:
             return [float(attempt.value or 0.0)]
         return [float(attempt.attributes[name]) for name in self.search.objectives]
 
 
 def contains(axis: BaseDistribution, value: Scalar) -> bool:
-    """Whether an axis has a value; the baseline's α = 0 is on no logarithmic one."""
+    """Whether an axis contains a value; a logarithmic one does not contain the baseline's α = 0."""
     try:
         return bool(axis._contains(axis.to_internal_repr(value)))
     except (ValueError, TypeError):
@@ -222,7 +222,7 @@ def _distribution(one: Range) -> BaseDistribution:
         return IntDistribution(int(one.min), int(one.max))
     low, high = float(one.min), float(one.max)
     if one.q:
-        # Optuna warns where it has to do this itself
+        # otherwise Optuna rounds the bound itself, with a warning
         return FloatDistribution(low, low + math.floor((high - low) / one.q + 1e-9) * one.q, step=float(one.q))
     return FloatDistribution(low, high, log=one.log)
 
@@ -236,7 +236,7 @@ def _readable(one: Range | None, value: Any) -> Scalar:
 
 
 def _values(axis: BaseDistribution) -> Sequence[Scalar]:
-    """The values of an axis; none if it is continuous."""
+    """The values of an axis; empty if it is continuous."""
     if isinstance(axis, CategoricalDistribution):
         return axis.choices
     if isinstance(axis, IntDistribution):

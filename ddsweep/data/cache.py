@@ -1,7 +1,7 @@
 """Decoded datasets as safetensors files: written once, and verified whenever they are read.
 
-A file holds the tensors of ``Raw`` and, as metadata, what cannot be seen in them. Its *checksum* says whether it is
-intact; its *fingerprint* says what it was decoded from, and so whether it is still wanted.
+A file holds the tensors of ``Raw`` and metadata. Its *checksum* shows whether it is intact; its *fingerprint*
+identifies the files it was decoded from, and so shows whether it is up to date.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ TENSORS = ("images", "labels", "test_images", "test_labels")
 
 
 class Damaged(Exception):
-    """A cache file that is not what was written; the message is the reason."""
+    """A cache file that is damaged; the message is the reason."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What is known of decoded images besides their pixels.
+    """The metadata of decoded images.
 
     Attributes:
         mean: per-channel mean that normalizes them, in units of [0, 1].
         std: per-channel standard deviation, likewise.
-        fingerprint: of what they were decoded from.
-        origin: where they come from, for people.
+        fingerprint: hash of everything they were decoded from.
+        origin: displayed source of the images.
     """
 
     mean: tuple[float, ...]
@@ -48,7 +48,7 @@ class Stored:
 
     Attributes:
         raw: the images.
-        header: what is known of them.
+        header: their metadata.
         checksum: SHA-256, in hexadecimal, of classes, mean, std and the tensors.
     """
 
@@ -58,10 +58,10 @@ class Stored:
 
 
 def write(path: Path, raw: Raw, header: Header) -> Stored:
-    """Write the file, whole or not at all.
+    """Write the file atomically.
 
     Raises:
-        UserError: it cannot be written, for instance because the disk is full.
+        UserError: it cannot be written, for example because the disk is full.
     """
     tensors = {name: getattr(raw, name) for name in TENSORS}
     checksum = _checksum(raw, header)
@@ -78,11 +78,11 @@ def write(path: Path, raw: Raw, header: Header) -> Stored:
 
 
 def read(path: Path, fingerprint: str) -> Stored | None:
-    """The verified content of the file; None when there is none, or it was decoded from something else.
+    """Return the verified content of the file; None if it does not exist or was decoded from other files.
 
     Raises:
-        Damaged: the file is cut short, is no safetensors file, or its content does not have its checksum.
-        UserError: the system does not let us read it.
+        Damaged: the file is truncated, is not a safetensors file, or does not match its checksum.
+        UserError: the file cannot be read.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -101,7 +101,7 @@ def read(path: Path, fingerprint: str) -> Stored | None:
     except (SafetensorError, KeyError, ValueError) as error:
         raise Damaged(f"{type(error).__name__}: {error}") from error
     if _checksum(raw, header) != expected:
-        raise Damaged("its content does not have its checksum")
+        raise Damaged("its content does not match its checksum")
     return Stored(raw, header, expected)
 
 

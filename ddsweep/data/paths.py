@@ -1,4 +1,4 @@
-"""Where datasets lie in the user's cache, and how much of each is there; no tensor is touched (nor torch imported)."""
+"""The paths of datasets in the user's cache, and the state of each, without importing torch."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ddsweep.registry.image_folders import FOLDER_PREFIX
 
 
 def decoded(row: DatasetInfo) -> Path:
-    """The file of its decoded images at ``row.size``."""
+    """Return the path of its decoded images at ``row.size``."""
     return files.cache_dir() / "data" / f"{_stem(row)}-{row.size}.safetensors"
 
 
 def all_decoded(row: DatasetInfo) -> list[Path]:
-    """The files of its decoded images that exist, smallest size first."""
+    """Return the existing files of its decoded images, smallest size first."""
     pattern = re.compile(re.escape(_stem(row)) + r"-(\d+)\.safetensors")
     folder = files.cache_dir() / "data"
     found = ((pattern.fullmatch(path.name), path) for path in (folder.iterdir() if folder.is_dir() else ()))
@@ -26,25 +26,25 @@ def all_decoded(row: DatasetInfo) -> list[Path]:
 
 
 def archive(row: DatasetInfo, one: Archive) -> Path:
-    """Where an archive of the dataset lies: a file, or a link to where the user keeps it, packed or unpacked."""
+    """Return the path of an archive: a file, or a link to the user's copy, packed or unpacked."""
     return files.cache_dir() / "data" / "archives" / row.name / one.name
 
 
 def is_prepared(spec: str, size: int | None = None) -> bool:
-    """Whether somebody has decoded the dataset before; a folder may have changed since."""
+    """Return whether the dataset has been decoded; an image folder may have changed since."""
     row = info(spec)
     return decoded(row if size is None else at_size(row, size)).is_file()
 
 
 @dataclass(frozen=True)
 class Holding:
-    """What the cache has of one dataset.
+    """The state of one dataset in the cache.
 
     Attributes:
-        row: its facts.
-        state: ``decoded`` (at some size), ``downloaded`` (its archives are there), ``bundled`` (it needs none) or
+        row: its row in the table.
+        state: ``decoded`` (at some size), ``downloaded`` (its archives are in the cache), ``bundled`` (it has none) or
             ``missing``.
-        disk: bytes in the cache, tensors and archives; a link to an archive elsewhere counts nothing.
+        disk: bytes of tensors and archives in the cache; a linked archive counts 0.
     """
 
     row: DatasetInfo
@@ -53,7 +53,7 @@ class Holding:
 
 
 def holdings() -> list[Holding]:
-    """Of every dataset of the table, in its order."""
+    """Return the state of every dataset of the table, in its order."""
     return [_holding(row) for row in TABLE.values()]
 
 

@@ -1,4 +1,4 @@
-"""What is done to pixels before they become a dataset, and between datasets."""
+"""Operations on pixels: reading an image file, resizing, statistics, conversion of channels."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-CHUNK = 512  # images looked at together: a float (or int64) copy of the whole dataset would not fit
-DRAFT = 4  # a JPEG is decoded at no less than this times the size wanted, then resized
+CHUNK = 512  # images per step: a float (or int64) copy of the whole dataset would not fit into memory
+DRAFT = 4  # a JPEG is decoded at this multiple of the target size or more, then resized
 
 
 def resized(images: Tensor, size: int) -> UInt8[Tensor, "n c size size"]:
@@ -25,7 +25,7 @@ def resized(images: Tensor, size: int) -> UInt8[Tensor, "n c size size"]:
         size: height and width in pixels.
     """
     if images.dtype == torch.uint8 and images.shape[-2:] == (size, size):
-        return images.contiguous()  # a large dataset is not held twice
+        return images.contiguous()  # a large dataset is not copied
     out = torch.empty((*images.shape[:2], size, size), dtype=torch.uint8)
     for source, target in zip(images.split(CHUNK), out.split(CHUNK), strict=True):
         part = source.to(torch.float32)
@@ -36,10 +36,10 @@ def resized(images: Tensor, size: int) -> UInt8[Tensor, "n c size size"]:
 
 
 def statistics(images: UInt8[Tensor, "n c h w"]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and population standard deviation of each channel over all images and pixels, in units of [0, 1].
+    """Return the mean and population standard deviation of each channel over all images and pixels, in units of [0, 1].
 
-    Computed from the histogram of the 256 values: exact, and without a float copy of the images. A channel of one
-    single value gets standard deviation 1, so that normalizing it gives 0 and not NaN.
+    Computed from the histogram of the 256 values: exact, and without a float copy of the images. A constant channel
+    gets standard deviation 1, so that normalizing it gives 0 and not NaN.
     """
     values = torch.arange(256, dtype=torch.float64) / 255
     mean, std = [], []
@@ -56,13 +56,13 @@ def statistics(images: UInt8[Tensor, "n c h w"]) -> tuple[tuple[float, ...], tup
 
 
 def as_channels(images: Float[Tensor, "n c h w"], channels: int) -> Float[Tensor, "n channels h w"]:
-    """The images with 1 or 3 channels, for a network of another domain; gradients flow through.
+    """Return the images with 1 or 3 channels, for a network of another domain; gradients flow through.
 
-    Gray becomes RGB by repetition (a view) and RGB becomes gray by the mean of its channels; images that already have
-    ``channels`` are returned as they are.
+    Grayscale becomes RGB by repetition (a view), and RGB becomes grayscale by the mean of its channels; images that
+    already have ``channels`` channels are returned unchanged.
 
     Raises:
-        ValueError: there is no rule between these two numbers of channels.
+        ValueError: the conversion between these numbers of channels is not defined.
     """
     have = images.shape[1]
     if have == channels:
@@ -75,16 +75,16 @@ def as_channels(images: Float[Tensor, "n c h w"], channels: int) -> Float[Tensor
 
 
 class Unreadable(Exception):
-    """A file that is no 8-bit image; the message is the reason, in one line."""
+    """A file that is not an 8-bit image; the message is the reason, in one line."""
 
 
 def read(file: Path | IO[bytes], size: int) -> np.ndarray:
-    """The image as [3, size, size] uint8: RGB, resized without keeping the aspect ratio.
+    """Return the image as RGB [3, size, size] uint8, resized without keeping the aspect ratio.
 
-    Pillow's bilinear filter, which antialiases.
+    Uses Pillow's bilinear filter, which antialiases.
 
     Raises:
-        Unreadable: it cannot be read, or has more than 8 bits a channel.
+        Unreadable: it cannot be read, or has more than 8 bits per channel.
     """
     from PIL import Image
 
@@ -92,7 +92,7 @@ def read(file: Path | IO[bytes], size: int) -> np.ndarray:
         with Image.open(file) as image:
             image.draft(None, (DRAFT * size, DRAFT * size))
             if image.mode[0] in "IF":  # converting would clip at 255
-                raise ValueError(f"{image.mode} pixels; convert it to 8 bits a channel")
+                raise ValueError(f"{image.mode} pixels; convert it to 8 bits per channel")
             rgb = image if image.mode == "RGB" else image.convert("RGB")
             return np.asarray(rgb.resize((size, size), Image.Resampling.BILINEAR)).transpose(2, 0, 1)
     except Exception as error:  # a damaged file can raise almost anything inside Pillow
@@ -100,6 +100,6 @@ def read(file: Path | IO[bytes], size: int) -> np.ndarray:
 
 
 def reason(error: Exception) -> str:
-    """An error in one line."""
+    """Return an error in one line."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
     return " ".join(text.split())

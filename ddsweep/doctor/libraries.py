@@ -20,12 +20,8 @@ from ddsweep.doctor.check import Finding, Place, error, ok, warning
 
 OURS = "ddsweep"
 SHOWN = ("torch", "torchvision", "numpy", "optuna", "wandb")
-EXTRAS = {
-    "clip": "open_clip",
-    "notebook": "pandas",
-    "postgres": "psycopg",
-    "slurm": "submitit",
-}  # and a module that each installs
+# each extra, and a module that it installs
+EXTRAS = {"clip": "open_clip", "notebook": "pandas", "postgres": "psycopg", "slurm": "submitit"}
 
 
 @dataclass(frozen=True)

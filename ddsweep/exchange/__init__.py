@@ -1,7 +1,7 @@
-"""Synthetic sets in the formats of others: one file a format, and what stands between a file and an evaluation.
+"""Import and export of synthetic sets in common formats: one module per format, and the preparation for evaluation.
 
-The next format is a module beside these with a ``read``, and a ``write`` if ddsweep is to write it, and a line below;
-``tests/exchange/test_contract.py`` runs for every one.
+To add a format, write a module with a class that has ``read`` (and ``write`` to export it), and add it to ``READERS``;
+``tests/exchange/test_contract.py`` runs for every format.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from ddsweep.exchange.vico import Vico
 
 
 class Reader(Protocol):
-    """A format that sets come in.
+    """A format that can be imported.
 
     Attributes:
-        name: of the format.
-        about: what it is and whose, in a line.
-        files: patterns of the names by which a set is found in a folder; none: the folder is the set.
+        name: name of the format.
+        about: a one-line description.
+        files: file name patterns of a set in a folder; empty: the folder itself is the set.
     """
 
     name: str
@@ -37,17 +37,21 @@ class Reader(Protocol):
     files: tuple[str, ...]
 
     def read(self, source: Source) -> ImageSet | None:
-        """The set; None when this is another format. Raises UserError when it is this one, but wrong."""
+        """Return the set; None if the file has another format.
+
+        Raises:
+            UserError: the file has this format, but is invalid.
+        """
 
 
 @runtime_checkable
 class Writer(Protocol):
-    """A format that sets are handed out in.
+    """A format that can be exported.
 
     Attributes:
-        name: of the format.
-        about: what it is and whose, in a line.
-        pixels: whether it holds 8-bit pixels, and has to be given values in [0, 1]; else the floats themselves.
+        name: name of the format.
+        about: a one-line description.
+        pixels: whether it stores 8-bit pixels and needs values in [0, 1]; otherwise it stores the floats.
     """
 
     name: str
@@ -55,7 +59,11 @@ class Writer(Protocol):
     pixels: bool
 
     def write(self, one: ImageSet, folder: Path) -> Path:
-        """Write images, labels and facts below ``folder``; returns what ``read`` reads. Raises UserError: no space."""
+        """Write images, labels and facts into ``folder``, and return the path that ``read`` reads.
+
+        Raises:
+            UserError: the files cannot be written.
+        """
 
 
 READERS: tuple[Reader, ...] = (Own(), Pair(), Vico(), Idc(), Kip(), HuggingFace(), Folder())
@@ -63,14 +71,14 @@ WRITERS: dict[str, Writer] = {one.name: one for one in READERS if isinstance(one
 
 
 def read(path: Path, experiment: int = -1) -> ImageSet:
-    """The set in a file or folder, whatever its format; its images are numbers that can be images.
+    """Return the set in a file or folder of any known format, with valid images (``checks.images``).
 
     Args:
-        path: the file (of the images, where labels have one of their own), or the folder with such a file in it.
-        experiment: which of several in one file, as a Python index.
+        path: the file (of the images, if labels have a separate file), or a folder with one such file.
+        experiment: index of the set in a file with several, as in Python.
 
     Raises:
-        UserError: nothing there, no known format, damaged, too large, or something that would have to run code.
+        UserError: the path does not exist, its format is unknown, or it is damaged, too large, or has code to execute.
     """
     place = inside(path) if path.is_dir() else path
     source = opened(place, experiment)
@@ -82,14 +90,14 @@ def read(path: Path, experiment: int = -1) -> ImageSet:
         checks.images(one, place)
         return one
     known = "; ".join(reader.about for reader in READERS)
-    raise UserError(f"{place}: holds {_what(source)}, which is none of the formats known here: {known}")
+    raise UserError(f"{place}: holds {_what(source)}, which is not a known format: {known}")
 
 
 def inside(folder: Path) -> Path:
-    """The one file of a set in a folder; the folder itself, if it is to be read as one.
+    """Return the file of the set in a folder, or the folder itself if no file matches.
 
     Raises:
-        UserError: several files.
+        UserError: several files match.
     """
     for reader in READERS:
         found = sorted({path for pattern in reader.files for path in folder.glob(pattern) if path.is_file()})

@@ -1,4 +1,4 @@
-"""What the names of files and folders say in the conventions of DC's code and of DC-bench."""
+"""The naming conventions of DC's code and of DC-bench, and the JSON description of a set."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PAIR = re.compile(r"(?P<dataset>[^_]+)_IPC(?P<ipc>\d+)_.*images\.pt")
 
 
 def dataset_name(name: str) -> str:
-    """Theirs of one of our datasets; of one that they do not have, its own in capitals."""
+    """Return their name of one of our datasets; if they do not have it, its own name in capitals."""
     theirs = next((other for other, ours in DATASETS.items() if ours == name), "")
     return theirs or re.sub(r"[^A-Z0-9]+", "-", Path(name.removeprefix(FOLDER_PREFIX)).name.upper())
 
@@ -38,7 +38,7 @@ def result_file(method: str, dataset: str, network: str, ipc: int) -> Path:
 
 
 def claims(path: Path) -> dict[str, Any]:
-    """``dataset``, ``ipc`` and ``method`` as far as the name of a file, or those of its folders, tell."""
+    """Return ``dataset``, ``ipc`` and ``method`` as far as the names of the file and its folders contain them."""
     found: dict[str, str] = {}
     *_, method, dataset, folder = ("", "", "", *path.absolute().parent.parts)
     if count := re.fullmatch(r"IPC(\d+)", folder):
@@ -59,13 +59,13 @@ def claims(path: Path) -> dict[str, Any]:
 
 
 def tensors(path: Path, value: Any) -> None:
-    """``torch.save``, whole or not at all; tensors, numbers, texts, lists and dictionaries of them."""
+    """Save atomically with ``torch.save``: tensors, numbers, strings, and lists and dictionaries of them."""
     with files.atomic(path) as temporary:
         torch.save(value, temporary)
 
 
-def told(one: ImageSet, file: str, **further: Any) -> dict[str, Any]:
-    """The JSON beside a set, ``file`` being what it is about (``.``: the folder it lies in)."""
+def description(one: ImageSet, file: str, **further: Any) -> dict[str, Any]:
+    """Return the JSON description of the set in ``file`` (``.``: in the folder of the JSON file)."""
     n, channels, height, width = one.images.shape
     shape = {"images": n, "channels": channels, "height": height, "width": width, "channel_order": "RGB"[:channels]}
     return one.facts.record(file, {**shape, "written_by": f"ddsweep {__version__}", **further})

@@ -14,7 +14,7 @@ from ddsweep import files
 from ddsweep.data import pixels
 from ddsweep.errors import UserError
 from ddsweep.exchange import source as sources
-from ddsweep.exchange.conventions import told
+from ddsweep.exchange.conventions import description
 from ddsweep.exchange.image_set import PIXELS, Facts, ImageSet
 from ddsweep.exchange.source import Source
 from ddsweep.registry.image_folders import IMAGE_SUFFIXES
@@ -55,7 +55,7 @@ class Folder:
     def write(self, one: ImageSet, folder: Path) -> Path:
         """Returns ``folder``."""
         write_all(one, folder)
-        files.write_json(folder / sources.NOTE, told(one, ".", **loss(one)))
+        files.write_json(folder / sources.NOTE, description(one, ".", **loss(one)))
         return folder
 
 
@@ -99,7 +99,7 @@ def read_all(paths: Sequence[Path]) -> Tensor:
                     width, height = image.size
                     raise UserError(f"{path}: is {width}x{height}, the first image {shape[0]}x{shape[1]}")
                 if image.mode[0] in "IF":
-                    raise UserError(f"{path}: has {image.mode} pixels; convert it to 8 bits a channel")
+                    raise UserError(f"{path}: has {image.mode} pixels; convert it to 8 bits per channel")
                 gray = image.mode in ("1", "L", "LA")
                 images.append(np.atleast_3d(np.asarray(image.convert("L" if gray else "RGB"))))
         except UserError:

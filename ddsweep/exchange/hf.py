@@ -11,7 +11,7 @@ import yaml
 from ddsweep import files
 from ddsweep.errors import UserError
 from ddsweep.exchange import source as sources
-from ddsweep.exchange.conventions import told
+from ddsweep.exchange.conventions import description
 from ddsweep.exchange.folder import loss, read_all, write_all
 from ddsweep.exchange.image_set import FORMULA, NORMALIZED, PIXELS, Facts, ImageSet
 from ddsweep.exchange.source import Source
@@ -53,7 +53,7 @@ class HuggingFace:
             for path, label in write_all(one, folder / ROWS.parent)
         ]
         files.write_text(folder / ROWS, "".join(json.dumps(row) + "\n" for row in rows))
-        files.write_json(folder / sources.NOTE, told(one, ".", **loss(one)))
+        files.write_json(folder / sources.NOTE, description(one, ".", **loss(one)))
         files.write_text(folder / "README.md", card(one))
         return folder
 

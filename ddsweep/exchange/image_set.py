@@ -1,4 +1,4 @@
-"""A synthetic set on its way in or out: images, labels, and the facts without which nobody can use them."""
+"""A synthetic set that is imported or exported: images, labels, and the facts that are needed to use them."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from ddsweep.errors import UserError
 
 PIXELS, NORMALIZED = "pixels", "normalised"
 FORMULA = {PIXELS: "pixel / 255", NORMALIZED: "(pixel / 255 - mean) / std"}
-MARK = "ddsweep-set"  # first key of our JSON files, by which they are told from other people's
+MARK = "ddsweep-set"  # the first key of JSON files by ddsweep, which distinguishes them from others
 VERSION = 1
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a set besides its numbers. Empty, or zero, is unknown.
+    """The known properties of a set. Empty or zero values are unknown.
 
     Attributes:
-        dataset: what it stands for, by its name here.
-        classes: names in label order.
+        dataset: ddsweep's name of the dataset it was distilled from.
+        classes: class names in label order.
         space: ``pixels``: values in [0, 1]; ``normalised``: (pixel / 255 − mean) / std.
-        mean: per-channel mean that was subtracted, in units of [0, 1]; of pixels, the one they are to be normalized
-            with; empty: the dataset's.
+        mean: per-channel mean that was subtracted, in units of [0, 1]; for pixels, the mean to normalize them with;
+            empty: the mean of the dataset.
         std: per-channel standard deviation, likewise.
         zca: whether the images were whitened.
-        factor: each image holds factor² of them, in cells; 1: it is one image.
+        factor: each stored image consists of factor² images in a grid; 1: it is one image.
         ipc: stored images per class.
-        method: that distilled it.
+        method: the method that distilled it.
         lr: learning rate for networks on this set, if one was learned with it.
-        recipe: fields of the recipe that made it here.
-        origin: key, accuracies, versions, device, data: where it comes from.
+        recipe: fields of its recipe, if ddsweep distilled it.
+        origin: its provenance: key, accuracies, versions, device, data.
     """
 
     dataset: str = ""
@@ -51,16 +51,16 @@ class Facts:
     origin: Mapping[str, Any] = field(default_factory=dict)
 
     def record(self, file: str, further: Mapping[str, Any]) -> dict[str, Any]:
-        """For a JSON file beside ``file``; ``parse`` is the inverse."""
+        """Return the content of the JSON file beside ``file``; ``parse`` is the inverse."""
         said = {"values": FORMULA.get(self.space, "unknown"), "order": "class-major", **further}
         return {MARK: VERSION, "file": file, **asdict(self), **said}
 
 
 def parse(record: Any, path: Path) -> Facts:
-    """The facts that ``Facts.record`` wrote.
+    """Return the facts that ``Facts.record`` wrote.
 
     Raises:
-        UserError: something in it has another type than it should.
+        UserError: a value has the wrong type.
     """
     given = {one.name: record[one.name] for one in fields(Facts) if one.name in record}
     for name, kind in _KINDS.items():
@@ -83,14 +83,14 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """Images and labels as a file has them, not yet checked (``prepare`` does), with what is known of them.
+    """Images and labels as a file has them, not yet checked (see ``prepare``), with their facts.
 
     Attributes:
         images: [n, c, h, w], in ``facts.space``.
-        labels: [n] numbers of classes, or [n, classes] weights of them; None: the file has none.
-        facts: about them.
+        labels: [n] class indices, or [n, classes] class weights; None: the file has none.
+        facts: the known properties.
         format: the name of the format it was read from.
-        remarks: what the reader understood that the user should know.
+        remarks: assumptions of the reader that the user should know.
     """
 
     images: Tensor

@@ -11,7 +11,7 @@ from ddsweep import files
 from ddsweep.errors import UserError
 from ddsweep.exchange import conventions
 from ddsweep.exchange import source as sources
-from ddsweep.exchange.conventions import tensors, told
+from ddsweep.exchange.conventions import description, tensors
 from ddsweep.exchange.image_set import NORMALIZED, Facts, ImageSet
 from ddsweep.exchange.source import Source
 
@@ -48,7 +48,7 @@ class Pair:
         tensors(folder / "labels.pt", one.labels)
         if one.facts.lr is not None:
             tensors(folder / "lr.pt", one.facts.lr)
-        files.write_json(folder / sources.NOTE, told(one, path.name))
+        files.write_json(folder / sources.NOTE, description(one, path.name))
         return path
 
 

@@ -1,4 +1,4 @@
-"""The space that images live in: pixels, or pixels normalized with somebody's statistics."""
+"""The value space of images: pixels, or pixels normalized with the statistics of a dataset."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Space:
     """(pixel / 255 − mean) / std; pixels in [0, 1] have mean 0 and std 1.
 
     Attributes:
-        name: for people: ``pixels``, or whose statistics they are.
+        name: displayed name: ``pixels``, or the dataset of the statistics.
         mean: per channel, in units of [0, 1].
         std: per channel, likewise.
     """
@@ -34,7 +34,7 @@ class Space:
 
     @classmethod
     def of(cls, dataset: Dataset) -> Space:
-        """In which a trial on the dataset sees images."""
+        """Return the space of images in trials on the dataset."""
         return cls(dataset.name, dataset.mean, dataset.std)
 
     @property
@@ -44,15 +44,15 @@ class Space:
 
 
 def pixels(channels: int) -> Space:
-    """Values in [0, 1]."""
+    """Return the space of values in [0, 1]."""
     return Space(PIXELS, (0.0,) * channels, (1.0,) * channels)
 
 
 def named(name: str, channels: int) -> Space:
-    """``pixels``, or the statistics of a dataset of as many channels.
+    """Return ``pixels``, or the space of a dataset with the same number of channels.
 
     Raises:
-        UserError: no such dataset, or one of other channels.
+        UserError: unknown dataset, or another number of channels.
     """
     if name == PIXELS:
         return pixels(channels)
@@ -69,7 +69,7 @@ def named(name: str, channels: int) -> Space:
 
 
 def moved(images: Tensor, here: Space, there: Space) -> Float[Tensor, "n c h w"]:
-    """The same images in another space, as float32; in the same one, the same bits."""
+    """Return the images converted to another space, in float32; if the spaces are equal, with the same bits."""
     if (here.mean, here.std) == (there.mean, there.std):
         return images.to(torch.float32)
     old, new = ((_column(one.mean), _column(one.std)) for one in (here, there))
@@ -77,7 +77,7 @@ def moved(images: Tensor, here: Space, there: Space) -> Float[Tensor, "n c h w"]
 
 
 def restated(one: ImageSet, there: Space) -> ImageSet:
-    """A set, whose space is known, in another one."""
+    """Return a set, whose space is known, in another space."""
     facts = one.facts
     here = pixels(one.images.shape[1]) if facts.space == PIXELS else Space(NORMALIZED, facts.mean, facts.std)
     known = replace(facts, space=PIXELS if there.pixels else NORMALIZED)

@@ -10,7 +10,7 @@ from torch import Tensor
 from ddsweep import files
 from ddsweep.errors import UserError
 from ddsweep.exchange import conventions
-from ddsweep.exchange.conventions import tensors, told
+from ddsweep.exchange.conventions import description, tensors
 from ddsweep.exchange.image_set import NORMALIZED, Facts, ImageSet
 from ddsweep.exchange.source import Source
 
@@ -46,7 +46,7 @@ class Vico:
         accuracies = facts.origin.get("accuracies", {})
         named = {conventions.NETWORKS.get(arch, arch): list(values) for arch, values in accuracies.items()}
         tensors(path, {"data": [[one.images, one.labels]], "accs_all_exps": named})
-        files.write_json(path.with_suffix(".json"), told(one, path.name))
+        files.write_json(path.with_suffix(".json"), description(one, path.name))
         return path
 
 

@@ -1,8 +1,7 @@
 """One table of methods: the facts that a recipe needs, without importing torch.
 
-A method is a matching loss (``loop.Matching``) and what is known of it: which numbers of a recipe it takes, which it
-has of its own, and their defaults. What a method does not take has no effect, and a recipe says so: those fields get
-the values of ``TAKEN``. ``method`` registers one, for a plugin.
+A row has a matching loss (``loop.Matching``), the fields of a recipe that it uses, its own options, and their defaults.
+Fields that a method does not use get the values of ``TAKEN`` in a recipe. ``method`` registers a plugin's method.
 """
 
 from __future__ import annotations
@@ -110,7 +109,7 @@ def method(
             what the signature takes; each a value or a function of the dataset's name and the images per class.
 
     Raises:
-        UserError: a signature that cannot be called so, no ``episode``, or a default for what is no such field.
+        UserError: the signature does not match, there is no ``episode``, or a default has the name of another field.
     """
 
     def register(maker: Maker) -> Maker:

@@ -189,7 +189,7 @@ def info(name: str) -> Architecture:
     """The row of one network.
 
     Raises:
-        UserError: there is no such network.
+        UserError: unknown network.
     """
     return TABLE.take(name, "arch")
 

@@ -44,7 +44,7 @@ def images(*shape: int, value: float = 0.0) -> torch.Tensor:
         (images(20, 3, 16, 16), "images of 3 channels cannot have the statistics of digits"),
         (images(21, 1, 16, 16), "has no labels, and 21 images is not a multiple of 10 classes"),
         (torch.zeros(1).expand(10**6, 3, 10**3, 10**3), "GiB; with the memory of this machine, at most"),
-        ({"model": 1, "epoch": 2}, "holds a dictionary of epoch, model, which is none of the formats known here"),
+        ({"model": 1, "epoch": 2}, "holds a dictionary of epoch, model, which is not a known format: "),
         ({"data": []}, "its 'data' is not a list of [images, labels]"),
         ({"data": [[1, 2]]}, "its 'data' is not a list of [images, labels]"),
     ],

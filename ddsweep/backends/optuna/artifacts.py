@@ -19,7 +19,7 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 from sqlalchemy import orm
 
 from ddsweep.backends.optuna import tables
-from ddsweep.backends.optuna.database import Database, insist, one_line, shown
+from ddsweep.backends.optuna.database import Database, one_line, retry, shown
 from ddsweep.results.transfer import Damaged
 
 PART = 2**20  # bytes in a row
@@ -99,7 +99,7 @@ def prepare(database: Database) -> None:
             TABLES.create_all(database.rdb.engine)
 
     with one_line(database.url):
-        insist(create, shown(database.url))
+        retry(create, shown(database.url))
 
 
 def keep(session: orm.Session, key: str, contents: Mapping[str, bytes]) -> None:

@@ -43,7 +43,7 @@ class OptunaStore:
     def open(cls, url: str, lease: Lease, folder: Path | None = None, *, patient: bool = False) -> OptunaStore:
         """Open a storage by path or URL; ``folder`` is that of ``artifacts.Artifacts``."""
         database = open_database(url, patient=patient)
-        database.long = lease.beat
+        database.outage_seconds = lease.beat
         artifacts.prepare(database)
         return cls(database, lease, artifacts.Artifacts(database, folder))
 
@@ -126,7 +126,7 @@ class OptunaBackend:
         study, lease = self._study(session), self.store.lease
         grid.lock(session, study)
         # after an outage that this process saw too, missing heartbeats prove nothing
-        if time.monotonic() - self.store.database.held_up > claims.BEATS * lease.beat:
+        if time.monotonic() - self.store.database.last_outage > claims.BEATS * lease.beat:
             claims.expire(session, study, lease)
             session.flush()
         if grid.awaited(session, study, TrialState.FAIL):

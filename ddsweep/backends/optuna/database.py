@@ -37,8 +37,8 @@ NETWORK_FILESYSTEMS = {
 }  # fmt: skip
 BUSY_SECONDS = 60
 CONNECT_SECONDS = 10
-# A link that is cut says nothing. Left to itself, a transaction waits a quarter of an hour for the answer, and the
-# server keeps what a vanished host has locked for over two hours; so both ends ask, and give up in SILENT_SECONDS.
+# A broken network link is not reported. By default, a transaction waits 15 minutes for a reply, and the server keeps
+# the locks of a host that has disappeared for over two hours; so both ends probe, and give up after SILENT_SECONDS.
 SILENT_SECONDS = 30
 CLIENT = {
     "connect_timeout": CONNECT_SECONDS, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4,
@@ -50,14 +50,14 @@ SERVER = (
 )  # fmt: skip
 READ = {"ddsweep_read": True}  # an execution option: the transaction will not write
 
-SECONDS = 300.0  # how long a storage may be away before whoever needs it gives up
-PAUSES = (0.1, 5.0)  # seconds before the second try, doubled with every further one up to the longest
-SQLITE = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR")  # held by another process, or a full disk
-# 08: connection, 40: deadlock, 53: no disk or connection left, 57P: shutdown and start, 25P03: frozen for too long
+SECONDS = 300.0  # how long to retry while a storage is unavailable
+PAUSES = (0.1, 5.0)  # seconds before the second attempt, doubled for every further one, up to the second number
+SQLITE = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR")  # locked by another process, or a full disk
+# 08: connection, 40: deadlock, 53: no disk space or connection left, 57P: shutdown and start, 25P03: idle too long
 POSTGRESQL = ("08", "40", "53", "57P", "25P03")
 ALLOWED = "a file, sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
 HIDDEN = "***"
-# what may be shown of ?options: a mistyped ?pasword= is as secret as the right one
+# the ?options that may be shown: a misspelled ?pasword= is as secret as the right spelling
 HARMLESS = {"application_name", "client_encoding", "connect_timeout", "host", "port", "sslmode", "target_session_attrs"}
 
 
@@ -66,17 +66,17 @@ class Database:
     """An open storage.
 
     Attributes:
-        url: where it is.
+        url: its URL.
         rdb: Optuna's storage object over the same engine; what the dashboard and the studies use.
-        held_up: when (``time.monotonic``) the last transaction ended that took ``long`` seconds or more, because the
-            storage was away or somebody kept it locked: so it was for everybody.
-        long: see ``held_up``.
+        last_outage: when (``time.monotonic``) the last transaction ended that took ``outage_seconds`` or more, because
+            the storage was unavailable or locked: such an outage affects all agents.
+        outage_seconds: see ``last_outage``.
     """
 
     url: sa.URL
     rdb: RDBStorage
-    held_up: float = -math.inf
-    long: float = math.inf
+    last_outage: float = -math.inf
+    outage_seconds: float = math.inf
 
     @property
     def path(self) -> Path | None:
@@ -84,12 +84,12 @@ class Database:
         return Path(self.url.database or "") if self.url.get_backend_name() == "sqlite" else None
 
     def run(self, work: Callable[[orm.Session], T], mode: Mode = "write") -> T:
-        """What ``work`` returns, done in one transaction; done again while the storage is away (``patience``).
+        """Run ``work`` in one transaction and return its result; retry while the storage is unavailable (``retry``).
 
-        A commit whose confirmation got lost is done again as well: ``work`` must know what was its own doing.
+        A commit whose confirmation was lost is retried too: ``work`` must recognize its own earlier commit.
 
         Raises:
-            UserError: the storage was away for too long, or refuses.
+            UserError: the storage was unavailable for too long, or reports an error.
         """
 
         def once() -> T:
@@ -99,20 +99,20 @@ class Database:
         began = time.monotonic()
         try:
             with one_line(self.url):
-                return insist(once, shown(self.url))
+                return retry(once, shown(self.url))
         finally:
             ended = time.monotonic()
-            if ended - began > self.long:
-                self.held_up = ended
+            if ended - began > self.outage_seconds:
+                self.last_outage = ended
 
     @contextlib.contextmanager
     def transaction(self, mode: Mode = "write") -> Iterator[orm.Session]:
-        """One transaction: committed at the end of the block, rolled back when it raises. It is tried once.
+        """One transaction: committed at the end of the block, rolled back if it raises; it is not retried.
 
-        On SQLite a writing one has the database to itself; on PostgreSQL lock the rows that you decide upon.
+        On SQLite a writing transaction is exclusive; on PostgreSQL, lock the rows that the decision depends on.
 
         Raises:
-            UserError: the storage cannot be reached or is locked for too long.
+            UserError: the storage cannot be reached, or is locked for too long.
         """
         with one_line(self.url), self._session(mode) as session:
             yield session
@@ -125,12 +125,12 @@ class Database:
 
     @contextlib.contextmanager
     def mutex(self, name: str) -> Iterator[None]:
-        """Hold a lock by that name among all who use this storage; its holder's death frees it."""
+        """Hold a named lock among all users of this storage; it is released if its holder dies."""
         with _mutex(self.url, name):
             yield
 
     def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         self.rdb.remove_session()
         self.rdb.engine.dispose()
 
@@ -138,17 +138,17 @@ class Database:
 def open_database(storage: str, *, read_only: bool = False, patient: bool = False) -> Database:
     """Open ``storage``, creating its schema if it has none; any number of processes may do so at once.
 
-    ``read_only`` is a promise: Optuna's own reads then do not queue up with the writers of an SQLite file. ``patient``
-    waits for a storage that is away, as an agent does that starts while the server restarts; a person asks again.
+    ``read_only`` is a promise: Optuna's own reads then do not wait for the writers of an SQLite file. ``patient``
+    retries while the storage is unavailable, as an agent does that starts while the server restarts.
 
     Raises:
-        UserError: a bad URL, a missing driver, a storage that cannot be reached, written or understood.
+        UserError: a bad URL, a missing driver, or a storage that cannot be reached, written or read.
     """
     url = parse(storage)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     opener = partial(_open_sqlite if url.get_backend_name() == "sqlite" else _open_postgresql, url)
     with one_line(url):
-        database = insist(opener, shown(url)) if patient else opener()
+        database = retry(opener, shown(url)) if patient else opener()
     if read_only:
         database.rdb.scoped_session.configure(bind=database.rdb.engine.execution_options(**READ))
     return database
@@ -165,24 +165,24 @@ def _open_sqlite(url: sa.URL) -> Database:
     with _mutex(url, "schema"):
         rdb = RDBStorage(url.render_as_string(), engine_kwargs={"connect_args": {"timeout": BUSY_SECONDS}})
         rdb.remove_session()
-        # the mode stays with the file, and nobody else may be writing while it changes: here, not per connection
+        # the mode is stored in the file and must not change while others write: set it here, not per connection
         with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
             connection.execute(f"PRAGMA journal_mode={journal}")
 
     @sa.event.listens_for(rdb.engine, "connect")
     def _connect(connection: Any, record: Any) -> None:
-        connection.isolation_level = None  # transactions begin as the next listener says
+        connection.isolation_level = None  # the next listener begins the transactions
         for pragma in (f"busy_timeout={BUSY_SECONDS * 1000}", "synchronous=NORMAL"):
             connection.execute(f"PRAGMA {pragma}")
 
     @sa.event.listens_for(rdb.engine, "begin")
     def _begin(connection: sa.Connection) -> None:
-        # SQLite ignores SELECT … FOR UPDATE: unless a transaction that writes has the file to itself from its first
-        # read on, two agents take one trial and both believe it is theirs
+        # SQLite ignores SELECT … FOR UPDATE: unless a writing transaction locks the file from its first read on, two
+        # agents claim the same trial
         read = connection.get_execution_options().get("ddsweep_read")
         connection.exec_driver_sql("BEGIN" if read else "BEGIN IMMEDIATE")
 
-    rdb.engine.dispose()  # connections from before the listeners
+    rdb.engine.dispose()  # close connections opened before the listeners
     with _mutex(url, "schema"):
         tables.create_index(rdb.engine)
     return Database(url, rdb)
@@ -192,16 +192,16 @@ def _open_postgresql(url: sa.URL) -> Database:
     if importlib.util.find_spec("psycopg") is None:
         raise UserError("storage: PostgreSQL needs a driver: pip install 'ddsweep[postgres]'")
     with _mutex(url, "schema"):
-        # pre-ping: a restart of the server costs a connection, not an agent
+        # pre-ping: a restart of the server breaks a connection, not an agent
         kwargs = {"pool_pre_ping": True, "connect_args": CLIENT}
         rdb = RDBStorage(url.render_as_string(hide_password=False), engine_kwargs=kwargs)
         tables.create_index(rdb.engine)
 
     @sa.event.listens_for(rdb.engine, "connect")
     def _connect(connection: Any, record: Any) -> None:
-        # heartbeats are stored without a time zone: a $PGTZ of one agent must not make its beats look hours old
+        # heartbeats are stored without a time zone: an agent's $PGTZ must not make its heartbeats look hours old
         connection.execute("SET TIME ZONE 'UTC'")
-        # an agent that is frozen in the middle of a transaction may not keep the others waiting for ever
+        # an agent that is frozen in a transaction must not block the others forever
         connection.execute(f"SET idle_in_transaction_session_timeout = '{BUSY_SECONDS}s'")
         for setting in SERVER:
             connection.execute(setting)
@@ -225,11 +225,11 @@ def _mutex(url: sa.URL, name: str) -> Iterator[None]:
         for setting in SERVER:
             connection.execute(sa.text(setting))
         connection.execute(sa.select(sa.func.pg_advisory_lock(number)))
-        yield  # the lock belongs to the session: closing the connection frees it, and so does dying
+        yield  # the lock belongs to the session: it is released when the connection closes or the process dies
 
 
 def network_filesystem(path: Path, mounts: Path = Path("/proc/mounts")) -> str | None:
-    """The type of the network file system that ``path`` lies on; None on a local disk, or if nothing lists mounts."""
+    """The type of the network file system of ``path``; None on a local disk, or if the mounts cannot be read."""
     try:
         lines = mounts.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -243,30 +243,34 @@ def network_filesystem(path: Path, mounts: Path = Path("/proc/mounts")) -> str |
     return best[1] if best[1] in NETWORK_FILESYSTEMS else None
 
 
-def insist(work: Callable[[], T], where: str) -> T:
-    """``work()``, again and again while its errors are of the passing kind; the last one after ``SECONDS``."""
+def retry(work: Callable[[], T], where: str) -> T:
+    """The result of ``work()``, retried on temporary errors for up to ``SECONDS``; then the last error is raised."""
     since, pause = time.monotonic(), PAUSES[0]
     while True:
         try:
             return work()
-        except (sa.exc.DBAPIError, StorageInternalError) as error:  # Optuna's own calls wrap what the database said
+        except (sa.exc.DBAPIError, StorageInternalError) as error:  # Optuna's own calls wrap the error of the database
             cause = error.__cause__ if isinstance(error, StorageInternalError) else error
-            if not isinstance(cause, sa.exc.DBAPIError) or not passing(cause) or time.monotonic() - since > SECONDS:
+            if (
+                not isinstance(cause, sa.exc.DBAPIError)
+                or not is_temporary(cause)
+                or time.monotonic() - since > SECONDS
+            ):
                 raise
         if pause == PAUSES[0]:
-            logger.warning("storage %s is away or busy; trying again for %.0f s", where, SECONDS)
+            logger.warning("storage %s is unavailable or busy; retrying for up to %.0f s", where, SECONDS)
         time.sleep(pause)
         pause = min(2 * pause, PAUSES[1])
 
 
-def passing(error: sa.exc.DBAPIError) -> bool:
-    """Whether the same may succeed later: a lost connection, a restart, a lock; not a wrong statement or password."""
+def is_temporary(error: sa.exc.DBAPIError) -> bool:
+    """Whether an error is temporary: a lost connection, a restart, a lock; not a wrong statement or password."""
     if isinstance(error.orig, sqlite3.Error):
         return str(getattr(error.orig, "sqlite_errorname", "")).startswith(SQLITE)
     state = getattr(error.orig, "sqlstate", None)
     if state:
         return str(state).startswith(POSTGRESQL)
-    # a connection that broke, or could not be made, has no state: nobody was there to give one
+    # a connection that broke or could not be made has no state
     return error.connection_invalidated or isinstance(error, sa.exc.OperationalError)
 
 
@@ -274,10 +278,10 @@ def parse(storage: str) -> sa.URL:
     """The URL of ``storage``: a path is an SQLite file, ``postgresql://`` means the driver psycopg.
 
     Raises:
-        UserError: neither of the two. What was given is not repeated: it may hold a password.
+        UserError: neither of the two. The message does not repeat the text: it may contain a password.
     """
     if "://" not in storage:
-        if re.match(r"[\w+.-]{2,}:", storage):  # user:password@host, or postgresql:/…: nobody means a file by that
+        if re.match(r"[\w+.-]{2,}:", storage):  # user:password@host or postgresql:/…, hardly a file name
             raise UserError(f"storage: not a URL; {ALLOWED}")
         return sa.URL.create("sqlite", database=str(Path(storage).expanduser().absolute()))
     try:
@@ -290,14 +294,14 @@ def parse(storage: str) -> sa.URL:
             raise UserError(f"storage: {shown(url)}: SQLite takes no ?options here; {ALLOWED}")
         return url.set(database=str(Path(url.database).expanduser().absolute()))
     if url.drivername in ("postgresql", "postgres", "postgresql+psycopg"):
-        if "@" in f"{url.host}{url.database}":  # a password with a / or @ in it that was not written %2F or %40
+        if "@" in f"{url.host}{url.database}":  # a password with an unescaped / or @
             raise UserError(f"storage: not a URL; in a password write / as %2F and @ as %40; {ALLOWED}")
         return url.set(drivername="postgresql+psycopg")
     raise UserError(f"storage: cannot use {url.drivername}://; {ALLOWED}")
 
 
 def shown(url: sa.URL) -> str:
-    """The URL for people: no password."""
+    """The URL without its password, for messages."""
     if url.get_backend_name() == "sqlite":
         return str(url.database)
     hidden = {key: value if key in HARMLESS else HIDDEN for key, value in url.query.items()}
@@ -306,14 +310,14 @@ def shown(url: sa.URL) -> str:
 
 @contextlib.contextmanager
 def one_line(url: sa.URL) -> Iterator[None]:
-    """Turn what a database, Optuna and the system raise about a storage into one line, without the password.
+    """Turn errors of the database, Optuna and the system about a storage into one line without the password.
 
-    The original is not chained to it: a traceback in some log would show what the line hides.
+    The original error is not chained: a traceback in a log would show the password.
     """
     try:
         yield
     except sa.exc.IntegrityError:
-        raise  # never the storage's fault
+        raise  # a bug, not a problem of the storage
     except (sa.exc.DBAPIError, sa.exc.TimeoutError, OSError) as error:
         raise UserError(f"storage {shown(url)}: {reason(error, url)}") from None
     except optuna.exceptions.StorageInternalError as error:

@@ -1,7 +1,7 @@
-"""The grid of a sweep in Optuna's tables: registering it, and reading how it fares.
+"""The grid of a sweep in Optuna's tables: registering it, and reading its attempts.
 
-Every function takes the session of a transaction that the caller opened (``storage.Database``), so that registering
-100,000 points, which takes Optuna several transactions each, is one. Whoever adds attempts holds ``lock``.
+Every function takes the session of a transaction that the caller opened (``database.Database``), so that registering
+100,000 points is one transaction; Optuna needs several for each. Callers that add attempts hold ``lock``.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def load_definition(session: orm.Session, study: int) -> Definition:
 
 
 def stored(session: orm.Session, study: int) -> Definition | None:
-    """The definition of a study that may not be registered yet, or not by this version."""
+    """The definition of a study; None if it is not registered yet, or by another version."""
     try:
         return load_definition(session, study)
     except UserError:
@@ -59,7 +59,7 @@ def stored(session: orm.Session, study: int) -> Definition | None:
 
 
 def store_definition(session: orm.Session, study: int, definition: Definition) -> None:
-    """Keep the definition with the study; and what an agent looks for that has found no waiting point."""
+    """Store the definition with the study, and a mark for idle agents if a search has points to draw."""
     table, kept = m.StudySystemAttributeModel, {tables.DEFINITION: definition.to_json()}
     if definition.to_draw:
         kept[tables.SEARCH] = {"to_draw": definition.to_draw}
@@ -69,19 +69,19 @@ def store_definition(session: orm.Session, study: int, definition: Definition) -
 
 
 def to_draw(session: orm.Session, study: int) -> bool:
-    """Whether a search has further points; a look into an index, for idle agents ask for it all the time."""
+    """Whether a search has further points; an index lookup, because idle agents ask often."""
     table = m.StudySystemAttributeModel
     query = sa.select(table.study_id).where(table.study_id == study, table.key == tables.SEARCH)
     return session.scalar(query) is not None
 
 
 def lock(session: orm.Session, study: int) -> None:
-    """Be the only one who adds attempts to this study until the transaction ends."""
+    """Lock the study until the transaction ends: no other agent can add attempts to it."""
     session.execute(sa.select(m.StudyModel.study_id).where(m.StudyModel.study_id == study).with_for_update())
 
 
 def attempts(session: orm.Session, study: int, *, details: bool = True) -> list[Attempt]:
-    """Every attempt of a study. Without ``details`` only what the rules of the ledger look at: a third of the time."""
+    """Every attempt of a study. Without ``details``, only what ``rules`` needs, in a third of the time."""
     trial, value = m.TrialModel, m.TrialValueModel
     point = orm.aliased(m.TrialSystemAttributeModel)
     query = (
@@ -116,7 +116,7 @@ def intermediate_values(session: orm.Session, study: int) -> dict[int, dict[int,
 def _user_attributes(session: orm.Session, study: int) -> dict[int, dict[str, Any]]:
     table = m.TrialUserAttributeModel
     query = sa.select(table.trial_id, table.key, table.value_json).join(m.TrialModel)
-    # what every attempt's point says already is a third of the rows
+    # attributes that repeat the point are a third of the rows
     rows = session.execute(query.where(m.TrialModel.study_id == study, table.key.not_in(tables.OURS[:4]))).all()
     found: dict[int, dict[str, Any]] = defaultdict(dict)
     for (trial, key, _), value in zip(rows, tables.loads(row[2] for row in rows), strict=True):
@@ -140,7 +140,7 @@ def _attempt(
 
 
 def enqueue(session: orm.Session, study: int, wanted: Sequence[tuple[Point, int]], definition: Definition) -> None:
-    """Add waiting attempts of a sweep. The caller holds ``lock``, so the numbers are ours to give."""
+    """Add waiting attempts to a sweep. The caller holds ``lock``, which makes the numbers unique."""
     searched = Space.of(definition.definition).ranges if definition.cap is not None else {}
     trial, kinds = m.TrialModel, retype(session, study, definition.points, searched)
     spelled = {name: distributions.distribution_to_json(kind) for name, kind in kinds.items()}
@@ -175,10 +175,10 @@ def retype(
     session: orm.Session, study: int, points: Iterable[Point],
     searched: Mapping[str, distributions.BaseDistribution] | None = None,
 ) -> dict[str, distributions.BaseDistribution]:  # fmt: skip
-    """The distribution of every axis over all its values, stored and new; stored rows of other ones are re-written.
+    """The distribution of every axis over all its values, stored and new; stored rows with another are rewritten.
 
-    The number in a row means a choice only together with its distribution, so both change in one statement. A range
-    of a search has the distribution that is ``searched``.
+    The number in a row encodes a choice only together with its distribution, so both change in one statement. The
+    distributions of a search's ranges are in ``searched``.
     """
     table = m.TrialParamModel
     query = sa.select(table.param_name, table.distribution_json, table.param_value).distinct().join(m.TrialModel)
@@ -203,7 +203,7 @@ def _rewrite(
     session: orm.Session, study: int, name: str, text: str, changed: Mapping[float, float],
     kind: distributions.BaseDistribution,
 ) -> None:  # fmt: skip
-    """Give the rows of one axis another distribution: all that keep their number at once, the others one by one."""
+    """Change the distribution of one axis's rows: those that keep their number at once, the others one by one."""
     table, new = m.TrialParamModel, distributions.distribution_to_json(kind)
     ours = sa.select(m.TrialModel.trial_id).where(m.TrialModel.study_id == study)
     rows = sa.update(table).where(table.param_name == name, table.distribution_json == text, table.trial_id.in_(ours))
@@ -214,7 +214,7 @@ def _rewrite(
 
 
 def withdraw(session: orm.Session, waiting: Iterable[int], reason: str) -> int:
-    """Waiting → withdrawn (Optuna's PRUNED); how many there were. One that was claimed meanwhile is left alone."""
+    """Waiting → withdrawn (Optuna's PRUNED); return their number. Attempts claimed in the meantime are kept."""
     trial, user, count = m.TrialModel, m.TrialUserAttributeModel, 0
     for some in tables.chunks(waiting):
         query = sa.select(trial.trial_id).where(trial.trial_id.in_(some), trial.state == TrialState.WAITING)
@@ -229,7 +229,7 @@ def withdraw(session: orm.Session, waiting: Iterable[int], reason: str) -> int:
 
 
 def settle(session: orm.Session, study: int, identifiers: Iterable[int]) -> None:
-    """Say which attempts the sweep does not wait for; all others it does. The caller holds ``lock``."""
+    """Mark the attempts that the sweep does not wait for, and no others. The caller holds ``lock``."""
     table = m.TrialSystemAttributeModel
     ours = sa.select(m.TrialModel.trial_id).where(m.TrialModel.study_id == study)
     marks = sa.delete(table).where(table.key == tables.SETTLED, table.trial_id.in_(ours))
@@ -240,7 +240,7 @@ def settle(session: orm.Session, study: int, identifiers: Iterable[int]) -> None
 
 
 def awaited(session: orm.Session, study: int, *states: TrialState) -> bool:
-    """Whether an attempt is in one of ``states`` that the sweep waits for. A look into indices, however large it is."""
+    """Whether the sweep waits for an attempt in one of ``states``. An index lookup, however large the sweep is."""
     trial, mark = m.TrialModel, m.TrialSystemAttributeModel
     settled = sa.exists().where(mark.trial_id == trial.trial_id, mark.key == tables.SETTLED)
     query = sa.select(trial.trial_id).where(trial.study_id == study, trial.state.in_(states), ~settled)
@@ -262,9 +262,9 @@ def distribution(values: Iterable[Scalar]) -> BaseDistribution:
 
 
 def translation(numbers: Iterable[float], old: BaseDistribution, new: BaseDistribution) -> dict[float, float]:
-    """The stored numbers that mean another choice under ``new`` than under ``old``, and what they have to become.
+    """The stored numbers that encode another choice under ``new`` than under ``old``, mapped to the new numbers.
 
-    Numbers stand for themselves in every numeric distribution, so an axis of numbers that grows changes none.
+    Every numeric distribution encodes numbers as themselves, so a numeric axis that grows changes none.
     """
     meant: dict[float, Any] = {number: old.to_external_repr(number) for number in numbers}
     translated = {number: float(new.to_internal_repr(value)) for number, value in meant.items()}

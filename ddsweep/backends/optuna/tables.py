@@ -1,4 +1,4 @@
-"""Optuna's tables and what is ours in them; ``books`` and ``queue`` are written in these terms."""
+"""Optuna's tables and ddsweep's attributes in them; used by ``grid`` and ``claims``."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ T = TypeVar("T")
 
 DEFINITION = "ddsweep:definition"  # system attribute of a study
 POINT = "ddsweep:point"  # system attribute of a trial: the whole point
-LEASE = "ddsweep:lease"  # system attribute of a trial: the token of its present or last holder
-NOTE = "ddsweep:note"  # system attribute of a trial: what the one who released it left for the next
-AGENT = "ddsweep:agent:"  # how system attributes of a study begin that say what an agent does
+LEASE = "ddsweep:lease"  # system attribute of a trial: the token of its current or last lease
+NOTE = "ddsweep:note"  # system attribute of a trial: what the agent that released it left for the next
+AGENT = "ddsweep:agent:"  # prefix of a study's system attributes: what an agent is doing
 STOP = "ddsweep:stop"  # system attribute of a study: drain or now
-FINAL = "final"  # in POINT: the attempt failed, and another one would find the same
-SEARCH = "ddsweep:search"  # system attribute of a study: how many points are still to be drawn
-PRUNED = "pruned"  # in POINT: the attempt was ended on its way; Optuna's PRUNED without it was withdrawn
-SETTLED = "ddsweep:settled"  # system attribute of a trial: the sweep does not wait for it (``ledger.settled``)
+FINAL = "final"  # in POINT: the attempt failed, and another one would fail the same way
+SEARCH = "ddsweep:search"  # system attribute of a study: the number of points still to be drawn
+PRUNED = "pruned"  # in POINT: the attempt was pruned; Optuna's PRUNED without this mark means withdrawn
+SETTLED = "ddsweep:settled"  # system attribute of a trial: the sweep does not wait for it (``rules.settled``)
 OURS = ("point", "key", "title", "attempt", "agent", "reason")  # user attributes: what people read in the dashboard
 
 PHASES = {
@@ -41,8 +41,8 @@ INDEX = "ix_ddsweep_queue"
 def create_index(engine: sa.Engine) -> None:
     """Add the index by which the next waiting trial is found.
 
-    Optuna looks for it among all trials of the study: 10 ms a claim at 100,000 trials, and more with every trial.
-    An index changes neither Optuna's schema nor its version; its migrations and its dashboard do not notice.
+    Without it, Optuna searches all trials of the study: 10 ms per claim at 100,000 trials, growing with their number.
+    An index changes neither Optuna's schema nor its version, and does not affect migrations or the dashboard.
     """
     if INDEX in {index["name"] for index in sa.inspect(engine).get_indexes("trials")}:
         return
@@ -51,16 +51,16 @@ def create_index(engine: sa.Engine) -> None:
 
 
 def insert(session: orm.Session, table: Any, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Add rows, in one statement if the database has one for that."""
+    """Insert rows, in one statement if the database supports that."""
     if rows:
         session.execute(sa.insert(table), list(rows))
 
 
 def analyze(session: orm.Session) -> None:
-    """Let PostgreSQL count what is there now, before it plans a claim.
+    """Update PostgreSQL's statistics before it plans a claim.
 
-    It does so by itself a minute or so after many rows were added. Until then it takes the trials of a new sweep for
-    few, and reads 100,000 of them for a claim: 8 ms instead of 2. SQLite plans the same way with and without.
+    It does so by itself about a minute after many rows were added. Until then it assumes that a new sweep has few
+    trials, and reads 100,000 of them for a claim: 8 ms instead of 2. SQLite's plans do not change.
     """
     if session.get_bind().dialect.name == "postgresql":
         names = "trials", "trial_heartbeats", "trial_system_attributes", "trial_user_attributes"
@@ -86,17 +86,17 @@ def drop(session: orm.Session, table: Any, trial: int, keys: Iterable[str]) -> N
 
 
 def dumps(value: Any) -> str:
-    """JSON; an odd attribute may not cost the result that it comes with."""
+    """JSON, with ``str`` for unknown types: an unusual attribute must not cost the result."""
     return json.dumps(value, default=str)
 
 
 def loads(texts: Iterable[str]) -> list[Any]:
-    """What many JSON texts say; parsed as one, which takes a fifth of the time."""
+    """Parse many JSON texts as one, which takes a fifth of the time."""
     return list(json.loads(f"[{','.join(texts)}]"))
 
 
 def chunks(values: Iterable[T]) -> Iterator[list[T]]:
-    """The values in lists that are short enough for one statement."""
+    """The values in lists short enough for one statement."""
     rest = list(values)
     for start in range(0, len(rest), CHUNK):
         yield rest[start : start + CHUNK]

@@ -78,7 +78,7 @@ def _series(
             "fillcolor": color, "opacity": BAND,
         })  # fmt: skip
     if series.baseline is not None:
-        ends = panels.readable(positions)
+        ends = panels.limits(positions)
         traces.append({
             **shared, "x": list(ends), "y": [round(series.baseline, DIGITS)] * 2, "mode": "lines+text",
             "text": ["", "baseline" if series is _first_with_baseline(panel) else ""],
@@ -131,7 +131,7 @@ def _layout(chart: Chart, panel: Panel, palette: Palette, connected: bool) -> di
               "tickfont": {"color": palette.soft}}  # fmt: skip
     return {
         "xaxis": shared | {"title": {"text": html.escape(axis.name, quote=False)}, "showgrid": False, "showline": True,
-                           "range": list(panels.readable(axis.positions)), **_ticks(axis, connected)},
+                           "range": list(panels.limits(axis.positions)), **_ticks(axis, connected)},
         "yaxis": shared | {"title": {"text": "test accuracy (%)"}, "range": _span(panel)},
         "showlegend": len(panel.series) > 1,
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom"},

@@ -152,7 +152,7 @@ def _detail(entry: Entry, comparison: Comparison | None, other: Other | None) ->
     return " · ".join(filter(None, ["baseline" if entry.baseline else gain, beside]))
 
 
-def readable(positions: Sequence[float]) -> tuple[float, float]:
+def limits(positions: Sequence[float]) -> tuple[float, float]:
     """The ends of an axis that shows ``positions``, with a margin of 4 % at either end."""
     low, high = min(positions, default=0.0), max(positions, default=1.0)
     margin = 0.04 * (high - low) or 0.5

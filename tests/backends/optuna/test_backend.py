@@ -114,7 +114,7 @@ def test_the_index_is_added_to_a_storage_that_has_none(open_store: Opener, tmp_p
 
 @pytest.mark.parametrize("ask", ["drained", "reconcile", "claim"])
 def test_what_agents_ask_all_the_time_reads_a_few_rows(store: OptunaStore, ask: str) -> None:
-    store.database.long = math.inf  # or else, on a busy machine, a slow transaction counts as an outage
+    store.database.outage_seconds = math.inf  # or else, on a busy machine, a slow transaction counts as an outage
 
     def fetched(points: int) -> int:
         sweep = store.sweep(f"grid-{points}")
@@ -183,7 +183,7 @@ def test_an_agents_time_zone_does_not_matter(
 
 
 def test_a_running_trial_without_a_heartbeat_has_its_grace_from_when_it_is_seen(backend: OptunaBackend) -> None:
-    backend.store.database.long = math.inf  # a transaction that is slow because of other load is no outage
+    backend.store.database.outage_seconds = math.inf  # a transaction that is slow because of other load is no outage
     backend.register(grid("alpha", 0))
     assert backend.claim("gpu0") is not None
 

@@ -65,7 +65,7 @@ def test_pauses_double_up_to_five_seconds_and_end_after_five_minutes(monkeypatch
     monkeypatch.setattr(database, "PAUSES", (0.1, 5.0))
     monkeypatch.setattr(database, "time", SimpleNamespace(monotonic=lambda: sum(slept), sleep=slept.append))
     with pytest.raises(sa.exc.OperationalError, match="server closed the connection"):
-        database.insist(Mock(side_effect=cut()), "storage")
+        database.retry(Mock(side_effect=cut()), "storage")
     assert slept[:8] == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0])
     assert set(slept[6:]) == {5.0}
     assert sum(slept[:-1]) <= 300 < sum(slept)
@@ -131,7 +131,7 @@ def test_patience_ends(backend: OptunaBackend, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(database, "SECONDS", 0.05)
     with pytest.raises(sa.exc.OperationalError):
-        database.insist(away, "here")
+        database.retry(away, "here")
 
 
 def test_what_optuna_wraps_is_known_again() -> None:
@@ -142,9 +142,9 @@ def test_what_optuna_wraps_is_known_again() -> None:
             raise StorageInternalError("…") from error
         return "there"
 
-    assert database.insist(away_at_first, "here") == "there"
+    assert database.retry(away_at_first, "here") == "there"
     with pytest.raises(StorageInternalError):
-        database.insist(broken := Mock(side_effect=StorageInternalError("of its own")), "here")
+        database.retry(broken := Mock(side_effect=StorageInternalError("of its own")), "here")
     assert broken.call_count == 1
 
 
@@ -156,7 +156,7 @@ def test_what_optuna_wraps_is_known_again() -> None:
 def test_what_passes_on_postgresql(state: str | None, passes: bool) -> None:
     error = psycopg.OperationalError("…")
     error.sqlstate = state
-    assert database.passing(sa.exc.OperationalError("", {}, error)) is passes
+    assert database.is_temporary(sa.exc.OperationalError("", {}, error)) is passes
 
 
 def test_what_does_not_pass_on_sqlite() -> None:
@@ -164,7 +164,7 @@ def test_what_does_not_pass_on_sqlite() -> None:
     with pytest.raises(sa.exc.OperationalError) as caught, engine.connect() as connection:
         connection.execute(sa.text("SELECT * FROM nowhere"))
     engine.dispose()
-    assert not database.passing(caught.value)
+    assert not database.is_temporary(caught.value)
 
 
 @pytest.mark.postgres
@@ -188,7 +188,7 @@ def test_a_real_server_that_refuses_or_is_away_hears_and_tells_no_password(
     with caplog.at_level(logging.DEBUG), pytest.raises(UserError) as caught, claim:
         claim.complete(0.5)
     assert str(caught.value).startswith("storage postgresql+psycopg://postgres:***@127.0.0.1:")
-    assert "is away or busy; trying again" in caplog.text
+    assert "is unavailable or busy; retrying" in caplog.text
     assert "hunter" not in caplog.text + str(caught.value)
     own_server.start()
     assert claim.complete(0.5), "the answer was not lost"

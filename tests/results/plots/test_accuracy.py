@@ -180,7 +180,7 @@ def test_without_a_finished_cell_there_is_no_figure() -> None:
     assert not RUNS.exists()
 
 
-def test_a_decade_is_labelled_before_what_lies_between(figures: list[Figure]) -> None:
+def test_a_decade_is_labeled_before_what_lies_between(figures: list[Figure]) -> None:
     accuracy.along_axis(finish("ablation-alpha@demo"), RUNS)
     shown = [float(label.get_text()) for label in figures[0].axes[0].get_xticklabels()]
     assert {0, 10, 100, 10000} <= set(shown)

@@ -45,8 +45,8 @@ def test_a_caption_may_have_several_lines() -> None:
 def test_a_bar_is_as_high_as_its_accuracy() -> None:
     first, second = [0.0, 0.25, 1.0], [0.5, 0.1, 0.333]
     (axes,) = chart([Panel("one", {"A": first, "B": second})], ["cat", "dog", "ship"]).axes
-    for colour, values in zip(style.COLORS, (first, second), strict=False):
-        own = [bar for bar in axes.patches if to_hex(bar.get_facecolor()) == colour]
+    for color, values in zip(style.COLORS, (first, second), strict=False):
+        own = [bar for bar in axes.patches if to_hex(bar.get_facecolor()) == color]
         assert [bar.get_height() for bar in own] == pytest.approx([100 * value for value in values])  # type: ignore[attr-defined]
         assert [round(bar.get_x() + bar.get_width() / 2) for bar in own] == [0, 1, 2]  # type: ignore[attr-defined]
     assert axes.get_ylim() == (0, 100)

@@ -1,4 +1,4 @@
-"""Scatter plots: a point is where it belongs, in the colour of its class, and every panel has the same scale."""
+"""Scatter plots: a point is where it belongs, in the color of its class, and every panel has the same scale."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def marks(axes: Axes, index: int) -> list[tuple[float, float, str]]:
     """What a panel shows, 0: as dots, 1: as stars."""
     cloud: Any = axes.collections[index]
     places = [(float(x), float(y)) for x, y in cloud.get_offsets()]
-    return [(*place, to_hex(colour)) for place, colour in zip(places, cloud.get_facecolors(), strict=True)]
+    return [(*place, to_hex(color)) for place, color in zip(places, cloud.get_facecolors(), strict=True)]
 
 
 def test_a_star_is_where_its_point_is() -> None:
@@ -99,5 +99,5 @@ def test_a_hundred_classes_have_a_legend_of_several_lines() -> None:
 def test_no_class_lies_on_top_of_all_others() -> None:
     many = points(*((float(x), 5.0, label) for label in (0, 1) for x in range(4)))
     figure = plot(points((0, 0, 2), (100, 100, 2)), {("without", "A"): many})
-    drawn = [colour for *_, colour in marks(figure.axes[0], 1)]
+    drawn = [color for *_, color in marks(figure.axes[0], 1)]
     assert drawn == 4 * [COLORS[0], COLORS[1]]  # one of each in turn; class by class, the first would be hidden

@@ -83,7 +83,7 @@ def test_nothing_is_left_where_drawing_fails() -> None:
     assert list(Path().iterdir()) == []
 
 
-def test_either_colour_or_form_is_enough() -> None:
+def test_either_color_or_form_is_enough() -> None:
     for kind in (style.look, style.fill):
         for field in kind(0):
             if field not in ("edgecolor", "linewidth"):
