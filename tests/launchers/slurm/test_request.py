@@ -38,6 +38,11 @@ def test_times_are_read_as_slurm_reads_them(time: str, minutes: int) -> None:
     assert parse(f"time={time}").minutes == minutes
 
 
+def test_bounds() -> None:
+    assert parse("time=2,notice=119").notice == 119
+    assert parse("gpus=2,time=60,parallel=9").parallel == 2, "no more tasks run than there are"
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -50,6 +55,7 @@ def test_times_are_read_as_slurm_reads_them(time: str, minutes: int) -> None:
         ("time=0", "must be greater than 0"),
         ("time=1:2:3:4", "must be MINUTES"),
         ("time=1", "time=1 is 1 min, which must be longer than notice=90 s"),
+        ("time=2,notice=120", "time=2 is 2 min, which must be longer than notice=120 s"),
         ("time=60,gpus=many", "gpus=many: must be a number, or KIND:NUMBER"),
         ("time=60,gpus=a100:0", "must be a number, or KIND:NUMBER"),
         ("time=60,gpus=:2", "must be a number, or KIND:NUMBER"),
