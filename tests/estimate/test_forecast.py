@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ddsweep import sweep
-from ddsweep.estimate import forecast, work
+from ddsweep.estimate import costs, forecast, work
 from ddsweep.estimate.costs import DESK, Prices
 from ddsweep.estimate.forecast import Crew
 from ddsweep.estimate.work import Distilled, Evaluated, Finding, Read, Trained
@@ -73,6 +73,7 @@ def test_a_ptm_is_trained_from_its_last_epoch_on() -> None:
     price = prices([recipe])
     assert price.training(one, {30}) == 5.0 + 30 * batches * 0.25 + 2.0
     assert price.training(one, {10, 30}, {10}) == 5.0 + 20 * batches * 0.25 + 2.0
+    assert price.training(one, {10, 20, 30}, {10}) == 5.0 + 20 * batches * 0.25 + 2 * 2.0  # a test for each kept epoch
     assert price.training(one, {10, 30}, {30}) == 5.0 + 10 * batches * 0.25 + 2.0  # a training does not go backwards
     assert price.training(one, {10, 30}, {10, 30}) == 0
 
@@ -104,6 +105,42 @@ def test_a_whole_sweep(tmp_path: Path) -> None:
     assert view.device_seconds == pytest.approx((3 * cell + 123 + training) / 2)
     alone = 5.0 + 20 * math.ceil(1201 / 64) * 0.25 + 2.0
     assert view.saving.ptms == pytest.approx(2 * alone - training)
+
+
+@pytest.mark.parametrize(("devices", "per_device"), [(1, 1), (1, 2), (2, 3)])
+def test_agents_that_share_a_device_share_its_seconds(devices: int, per_device: int, tmp_path: Path) -> None:
+    one = sweep.load("ablation-alpha", "demo", {"alpha": [0, 10, 100], "iterations": 20, "eval_nets": 1})
+    left = forecast.Left.of(one, tmp_path)
+    price = prices([cell.recipe for cell in one.cells])
+    view = forecast.outlook(left, tmp_path, Crew(devices, per_device), price, START)
+    busy = sum(view.cells.values()) + sum(view.trainings.values())
+    assert view.device_seconds == pytest.approx(busy / per_device)
+
+
+def test_features_that_are_kept_are_a_saving(tmp_path: Path) -> None:
+    """Of 20 steps that draw 50 of the 1201 images each, one PTM computes what it has not seen yet."""
+    choices = {"source": "shapes", "alpha": [0, 10], "iterations": 20, "cclom_batch": 50, "eval_nets": 1}
+    one = sweep.load("ablation-alpha", "demo", choices)
+    assert [cell.recipe.regularizer for cell in one.cells] == ["none", "cclom"]
+    price = prices([cell.recipe for cell in one.cells])
+    view = forecast.outlook(forecast.Left.of(one, tmp_path), tmp_path, Crew(1, 1), price, START)
+    draws = 20 * 50
+    seen = 1201 * (1 - (1 - 1 / 1201) ** draws)
+    assert view.saving.features == pytest.approx(0.001 * (draws - seen))
+    assert view.saving.features > 0
+
+
+def test_bytes_of_a_set_and_of_a_ptm() -> None:
+    """Float32 images, int64 labels; weights of every epoch kept, and of the checkpoint with as many momenta."""
+    small, large = demo(regularizer="none", ipc=5), demo(regularizer="none", ipc=6)
+    price = prices([small, large])
+    assert costs.cell(large, price) - costs.cell(small, price) == 10 * (4 * 16 * 16 + 8)
+    guided = demo(ptm_train_epochs=30)
+    (one,) = forecast.trainings(guided)
+    price = prices([guided])
+    assert costs.ptm(one, {10, 30}, price) == (2 + 2) * 1e5 + costs.GENERATOR
+    assert costs.ptm(one, {10}, price) == (1 + 2) * 1e5 + costs.GENERATOR
+    assert costs.ptm(one, set(), price) == 0
 
 
 def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:

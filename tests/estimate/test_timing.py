@@ -76,6 +76,11 @@ def test_a_loop_that_ends_by_itself_counts_what_it_did(clock: Clock) -> None:
     assert watch.enough
 
 
+def test_a_long_warm_up_is_told_from_the_second_half() -> None:
+    step, warm_up = pace([(1, 30.0), *[(1, 12.0)] * 3, (2, 1.0), (1, 0.5), (4, 2.0)])
+    assert (step, warm_up) == (0.5, 30 + 3 * 12 - 4 * 0.5)
+
+
 def test_one_interval_is_all_there_is() -> None:
     assert pace([(4, 2.0)]) == (0.5, 0.0)
 
