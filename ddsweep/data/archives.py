@@ -19,22 +19,26 @@ from ddsweep.registry.datasets import Archive, DatasetInfo
 
 log = logging.getLogger(__name__)
 
-DEPTH = 2  # how far below ``--from`` an archive is looked for: torchvision keeps MNIST's in ROOT/MNIST/raw
+DEPTH = 2  # levels of subfolders of ``--from`` that are searched; torchvision keeps MNIST in ROOT/MNIST/raw
 BLOCK = 1 << 20
-TIMEOUT = 60.0  # seconds without a byte
+TIMEOUT = 60.0  # seconds without data
 
 Progress = Callable[[str, int, int | None], None]
+"""Receives the name of a file, the bytes downloaded so far, and the total if the server reports it."""
 
 
 def quiet(name: str, here: int, total: int | None) -> None:
-    """Tells nobody of a download."""
+    """Ignore the progress of a download."""
 
 
 def obtain(row: DatasetInfo, tell: Progress = quiet) -> list[Path]:
-    """The archives of the dataset, in the order of its row, downloaded if need be; each has its official MD5.
+    """Return the archives of a dataset in the order of its row, downloading them if necessary.
+
+    Each archive has its official MD5.
 
     Raises:
-        UserError: one that only a person with an account can download; no network; one that is not the official file.
+        UserError: an archive needs an account to download, no network connection, or a file that is not the official
+            archive.
     """
     held = paths.decoded(row).parent / "archives" / f"{row.name}.lock"
     with files.lock(held):
@@ -42,14 +46,16 @@ def obtain(row: DatasetInfo, tell: Progress = quiet) -> list[Path]:
 
 
 def adopt(row: DatasetInfo, source: Path) -> None:
-    """Use the archives that the user has, packed or unpacked: they are linked, not copied.
+    """Use archives that the user already has, packed or unpacked. They are linked, not copied.
 
     Args:
         row: the dataset.
-        source: a folder that holds them, or itself is one unpacked, or the file of a dataset that has only one.
+        source: a folder that contains the archives, a folder that is an unpacked archive, or, for a dataset with a
+            single archive, its file.
 
     Raises:
-        UserError: the dataset has no archives; nothing is there; or one is missing, or not the official file.
+        UserError: the dataset needs no archives, ``source`` does not exist, or an archive is missing or is not the
+            official file.
     """
     if not row.archives:
         raise UserError(f"{row.name}: needs no archive; --from {source} is not used")
@@ -62,12 +68,12 @@ def adopt(row: DatasetInfo, source: Path) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.unlink(missing_ok=True)
         place.symlink_to(found)
-        for tensors in paths.all_decoded(row):  # they were decoded from something else
+        for tensors in paths.all_decoded(row):  # decoded from the archive that was linked before
             tensors.unlink()
 
 
 def intact(archive: Archive, path: Path) -> bool:
-    """Whether it is the official file, as far as its publisher lets us know; an unpacked folder is believed."""
+    """Whether the file has the MD5 that its publisher gives, if any; an unpacked folder is accepted unchecked."""
     return path.is_dir() or not archive.md5 or md5(path) == archive.md5
 
 
@@ -83,7 +89,7 @@ def _obtain(row: DatasetInfo, archive: Archive, tell: Progress) -> Path:
         log.warning("%s is damaged: set aside as %s, and downloaded again", place, aside.name)
     if not archive.urls:
         raise UserError(f"{row.name}: {row.login}; then ddsweep data fetch {row.name} --from FOLDER")
-    place.unlink(missing_ok=True)  # a link to a file that is gone
+    place.unlink(missing_ok=True)  # a link whose target no longer exists
     try:
         log.info("downloading %s into %s", archive.urls[0], place.parent)
         download(archive, place, tell)
@@ -108,7 +114,7 @@ def _find(row: DatasetInfo, archive: Archive, source: Path) -> Path:
 
 
 def _candidates(archive: Archive, folder: Path, depth: int) -> Iterator[Path]:
-    """The file, or its unpacked folder, in ``folder`` and the folders below it, nearest first."""
+    """The archive's file or unpacked folder in ``folder`` and its subfolders, nearest first."""
     if archive.sign and (folder / archive.sign).exists():
         yield folder
     if (folder / archive.name).is_file():
@@ -118,27 +124,24 @@ def _candidates(archive: Archive, folder: Path, depth: int) -> Iterator[Path]:
             yield from _candidates(archive, below, depth - 1)
 
 
-"""Told the name of a file, the bytes that are here, and how many there will be if the server says so."""
-
-
 class Failed(Exception):
-    """An archive that could not be had; the message is the reason."""
+    """An archive could not be downloaded; the message gives the reason."""
 
 
 def md5(path: Path) -> str:
-    """MD5 of a file in hexadecimal: what the publishers give, and no defence against anybody's malice."""
+    """The MD5 of a file in hexadecimal, which publishers provide; it does not protect against malicious changes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def download(archive: Archive, path: Path, tell: Progress) -> None:
-    """Download an archive to ``path`` from the first of its addresses that answers.
+    """Download an archive to ``path`` from the first of its URLs that works.
 
-    What arrives is kept in ``path.part`` until it is whole, so that the next call asks only for the rest; it is renamed
-    when its MD5 is the official one, and thrown away when it is not.
+    Data is written to ``path.part``, so that a later call requests only the missing rest. The complete file is renamed
+    if it has the official MD5, and deleted otherwise.
 
     Raises:
-        Failed: no address gave all of it, or what came is not the official file.
+        Failed: no URL provided the complete file, or the downloaded file is not the official archive.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
@@ -161,7 +164,7 @@ def download(archive: Archive, path: Path, tell: Progress) -> None:
 
 
 def _download(url: str, part: Path, tell: Callable[[int, int | None], None]) -> None:
-    """Until it is whole, however often the connection breaks, as long as each connection brings something."""
+    """Download to ``part`` until complete, reconnecting as long as each connection transfers some data."""
     while True:
         before = _size(part)
         try:
@@ -171,8 +174,8 @@ def _download(url: str, part: Path, tell: Callable[[int, int | None], None]) -> 
             if error.code != http.client.REQUESTED_RANGE_NOT_SATISFIABLE or not before:
                 raise
             if error.headers.get("Content-Range") == f"bytes */{before}":
-                return None  # nothing is left: the last run was stopped just before the rename
-            part.unlink()  # longer than the file on the server: it was of something else
+                return None  # already complete: the last run was stopped just before the rename
+            part.unlink()  # longer than the file on the server, so it belongs to another file
         except (OSError, http.client.HTTPException):
             if _size(part) <= before:
                 raise
@@ -186,7 +189,7 @@ def _connect(url: str, part: Path, tell: Callable[[int, int | None], None]) -> N
     with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT) as answer:
         resumed = answer.status == http.client.PARTIAL_CONTENT and _begins_at(answer.headers, have)
         if not resumed:
-            have = 0  # a server without ranges sends everything again
+            have = 0  # a server without range support sends the whole file
         length = answer.headers.get("Content-Length")
         total = have + int(length) if length else None
         with part.open("ab" if resumed else "wb") as file:

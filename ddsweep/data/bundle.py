@@ -1,4 +1,4 @@
-"""Archives as readers of named files, whether packed (tar, zip) or unpacked; nothing is ever extracted to disk."""
+"""Read files by name from an archive, whether packed (tar, zip) or unpacked; nothing is extracted to disk."""
 
 from __future__ import annotations
 
@@ -13,23 +13,25 @@ from typing import IO
 
 
 class Bundle(ABC):
-    """Files by name.
+    """A collection of files that are read by name.
 
     Attributes:
-        names: relative paths with ``/``, hidden files left out, in the order in which they are read fastest.
+        names: relative paths with ``/``, without hidden files, in the order that is fastest to read.
     """
 
     names: list[str]
 
     @abstractmethod
     def open(self, name: str) -> IO[bytes]:
-        """One file, for reading."""
+        """Open the file ``name`` for reading in binary mode."""
 
     def find(self, ending: str) -> str:
-        """The one name that is ``ending`` or ends in ``/ending``: the top folder has another name in every copy.
+        """Return the first name that equals ``ending`` or ends in ``/ending``.
+
+        Matching the end is necessary because the name of the top folder differs between copies.
 
         Raises:
-            ValueError: there is none.
+            ValueError: no name matches.
         """
         for name in self.names:
             if f"/{name}".endswith(f"/{ending}"):
@@ -39,14 +41,14 @@ class Bundle(ABC):
 
 @contextlib.contextmanager
 def opened(path: Path, enter: Callable[[str], bool] = lambda folder: True) -> Iterator[Bundle]:
-    """A folder, a zip file or a tar file (compressed or not) as a bundle.
+    """Open a folder, a zip file or a tar file (compressed or not) as a bundle.
 
     Args:
-        path: of the archive.
-        enter: of an unpacked archive, whether to list the folder of this name: ImageNet-1k has a thousand.
+        path: the archive.
+        enter: for an unpacked archive, whether to list the folder with this name; ImageNet-1k has a thousand folders.
 
     Raises:
-        OSError, tarfile.TarError, zipfile.BadZipFile: it cannot be read.
+        OSError, tarfile.TarError, zipfile.BadZipFile: the archive cannot be read.
     """
     if path.is_dir():
         yield _Folder(path, enter)

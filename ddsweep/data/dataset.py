@@ -16,24 +16,24 @@ from ddsweep.errors import UserError
 from ddsweep.registry.datasets import FULL_STRATEGY, info
 from ddsweep.rng import copy_to
 
-FLOATS_UP_TO = 1 << 30  # bytes of float32: CIFAR-10 (0.6 GB) and SVHN (0.9 GB) are below, Tiny ImageNet is above
+FLOATS_UP_TO = 1 << 30  # bytes of float32; CIFAR-10 (0.6 GB) and SVHN (0.9 GB) are below, Tiny ImageNet is above
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """All images of a dataset on one device; a batch is an index.
+    """All images of a dataset on one device; a batch is taken by indexing.
 
     Attributes:
-        name: as in a recipe; of an image folder, with its absolute path.
+        name: the name in a recipe; for an image folder, with its absolute path.
         classes: names in label order.
         mean: per-channel mean that was subtracted, in units of [0, 1].
         std: per-channel standard deviation that was divided by.
-        images: [n, c, h, w] training images, normalized: (pixel / 255 − mean) / std. A tensor, or, where that would be
-            large, ``PackedImages``; both give floats for images[indices] and images.split(size).
-        labels: of the training images.
-        test_images: [m, c, h, w], likewise.
-        test_labels: of the test images.
-        checksum: SHA-256 of classes, mean, std and the pixels; equal checksums are equal datasets.
+        images: [n, c, h, w] training images, normalized: (pixel / 255 − mean) / std. A tensor or, if that would be
+            large, ``PackedImages``; both return floats for images[indices] and images.split(size).
+        labels: labels of the training images.
+        test_images: [m, c, h, w] test images, normalized likewise.
+        test_labels: labels of the test images.
+        checksum: SHA-256 of classes, mean, std and pixels; datasets with equal checksums are equal.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Dataset:
 
     @property
     def strategy(self) -> str:
-        """Augmentation operations that keep the labels, joined by ``_``; of images that no table knows, all of them."""
+        """The augmentation operations that preserve labels, joined by ``_``; all of them if the dataset has no row."""
         try:
             return info(self.name).strategy
         except UserError:
@@ -56,7 +56,7 @@ class Dataset:
 
     @property
     def channels(self) -> int:
-        """1 or 3."""
+        """The number of channels, 1 or 3."""
         return self.images.shape[1]
 
     @property
@@ -66,42 +66,43 @@ class Dataset:
 
     @cached_property
     def per_class(self) -> tuple[Int64[Tensor, " k"], ...]:
-        """Indices of the training images of each class, ascending, on the CPU: to draw from them stalls no device."""
+        """Ascending indices of each class's training images, on the CPU so that sampling does not stall the device."""
         labels = self.labels.cpu()
         counts = torch.bincount(labels, minlength=len(self.classes))
         return torch.argsort(labels, stable=True).split(counts.tolist())
 
     def draw(self, label: int, n: int, generator: torch.Generator) -> Int64[Tensor, " k"]:
-        """Indices, on the CPU, of ``n`` distinct training images of a class, or of all of them when it has fewer.
+        """Sample indices, on the CPU, of ``n`` distinct training images of a class, or of all if it has fewer.
 
         Args:
             label: the class.
-            n: how many images are wanted.
-            generator: on the CPU, so that every device draws the same images.
+            n: the number of images.
+            generator: a CPU generator, so that the same images are drawn for every device.
         """
         members = self.per_class[label]
         return members[torch.randperm(len(members), generator=generator)[:n]]
 
     def sample(self, label: int, n: int, generator: torch.Generator) -> Float[Tensor, "k c h w"]:
-        """The images that ``draw`` chooses."""
+        """The images at the indices that ``draw`` returns."""
         return self.images[copy_to(self.draw(label, n, generator), self.labels.device)]
 
     def denormalize(self, images: Float[Tensor, "k c h w"]) -> Float[Tensor, "k c h w"]:
-        """images · std + mean, clamped to [0, 1]: what can be shown."""
+        """images · std + mean, clamped to [0, 1] for display."""
         mean, std = (images.new_tensor(values)[:, None, None] for values in (self.mean, self.std))
         return (images * std + mean).clamp(0, 1)
 
 
 def load(spec: str, size: int | None = None, device: str | torch.device = "cpu") -> Dataset:
-    """Load a dataset onto ``device``, decoding (or downloading) it first if nobody has.
+    """Load a dataset onto ``device``, downloading and decoding it first if the cache does not have it.
 
     Args:
-        spec: a name of ``data.names()`` or ``imagefolder:PATH``.
-        size: height and width in pixels; None: the dataset's own.
-        device: where its tensors live.
+        spec: a name from ``data.names()``, or ``imagefolder:PATH``.
+        size: height and width in pixels; None for the dataset's own size.
+        device: the device of the tensors.
 
     Raises:
-        UserError: no such dataset; a folder that cannot be read as one; a size below 4; no network; no space.
+        UserError: unknown dataset, a folder that is not a valid image folder, a size below 4, no network connection, or
+            not enough disk space.
     """
     row = store.row(spec, size)
     stored = store.stored(row)
@@ -120,10 +121,10 @@ def load(spec: str, size: int | None = None, device: str | torch.device = "cpu")
 
 
 class PackedImages:
-    """Images that are kept as bytes and normalized on access: the same numbers, bit for bit, in a quarter of the space.
+    """Images stored as bytes and normalized on access: bit for bit the same values in a quarter of the memory.
 
-    Whatever is read of them is a new float32 tensor. What this offers, a Tensor offers too: data[indices], len, split,
-    shape, device and dtype.
+    Each access returns a new float32 tensor. The interface is a subset of Tensor's: images[indices], len, split, shape,
+    device and dtype.
     """
 
     dtype = torch.float32
@@ -138,30 +139,30 @@ class PackedImages:
 
     @property
     def device(self) -> torch.device:
-        """Where the bytes lie, and where the floats will."""
+        """The device of the bytes and of the float tensors that are made from them."""
         return self._pixels.device
 
     def __len__(self) -> int:
         return len(self._pixels)
 
     def __getitem__(self, index: Any) -> Float[Tensor, "*k c h w"]:
-        """The images of an index along the first axis: a number, a slice, or a tensor of indices or truth values."""
+        """The images at an index along the first axis: an integer, a slice, an index tensor or a boolean mask."""
         return normalized(self._pixels[index], self._mean, self._std)
 
     def split(self, size: int) -> Iterator[Float[Tensor, "k c h w"]]:
-        """One after the other, batches of ``size`` images; the last may be smaller."""
+        """Iterate over batches of ``size`` images; the last one may be smaller."""
         return (self[start : start + size] for start in range(0, len(self), size))
 
 
 Images = Tensor | PackedImages
-"""Normalized images [n, c, h, w] behind one set of operations (see ``PackedImages``)."""
+"""Normalized images [n, c, h, w] with one common interface (see ``PackedImages``)."""
 
 
 def on_device(
     pixels: UInt8[Tensor, "n c h w"], mean: tuple[float, ...], std: tuple[float, ...], device: str | torch.device
 ) -> Images:
-    """(pixel / 255 − mean) / std, as floats if these take at most ``FLOATS_UP_TO`` bytes."""
-    there = pixels.to(device)  # the bytes travel, not the floats
+    """(pixel / 255 − mean) / std as a float tensor of at most ``FLOATS_UP_TO`` bytes, else as ``PackedImages``."""
+    there = pixels.to(device)  # transfers bytes, a quarter of the size of the floats
     if pixels.numel() * torch.float32.itemsize > FLOATS_UP_TO:
         return PackedImages(there, mean, std)
     return normalized(there, mean, std)
@@ -170,7 +171,7 @@ def on_device(
 def normalized(
     pixels: UInt8[Tensor, "*n c h w"], mean: tuple[float, ...], std: tuple[float, ...]
 ) -> Float[Tensor, "*n c h w"]:
-    """(pixel / 255 − mean) / std for each channel, in float32."""
+    """(pixel / 255 − mean) / std per channel, in float32."""
     images = pixels.to(torch.float32)
     center, spread = (torch.tensor(values, device=images.device)[:, None, None] for values in (mean, std))
-    return images.div_(255).sub_(center).div_(spread)  # in place: one float copy at a time
+    return images.div_(255).sub_(center).div_(spread)  # in place, so that only one float copy exists at a time

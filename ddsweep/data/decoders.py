@@ -1,7 +1,7 @@
-"""From a row of the table to raw pixels: one function a dataset, which the row names.
+"""Decoders, which turn a row of the dataset table into raw pixels: one function per dataset, named by its row.
 
-A decoder is called once; what it returns is kept in the user's cache (``data/store.py``). Those of downloaded sets take
-the paths of the archives, in the order of the row, and read them as their publishers wrote them.
+A decoder is called once per dataset and size; its result is kept in the user's cache (``data/store.py``). The decoders
+of downloaded datasets take the paths of the archives, in the order of the row, and read the publishers' file formats.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from ddsweep.plugins import Code, resolve
 from ddsweep.registry.datasets import TABLE, DatasetInfo
 
 Decoder = Callable[[DatasetInfo, Sequence[Path]], Raw | Parts]
-"""From a row and the paths of its archives to the images, at ``row.size`` pixels or (``Parts``) as they are."""
+"""Maps a row and the paths of its archives to images at ``row.size`` pixels or, as ``Parts``, at any size."""
 
-SHAPES_TRAIN, SHAPES_TEST = 200, 100  # images of each class
+SHAPES_TRAIN, SHAPES_TEST = 200, 100  # images per class
 IDX_BYTES = 8  # the type code of unsigned bytes in an IDX file
 DAMAGE = (
     OSError, EOFError, ValueError, TypeError, LookupError, NotImplementedError,
     tarfile.TarError, zipfile.BadZipFile, zlib.error, pixels.Unreadable,
 )  # fmt: skip
-"""What the readers raise when an archive is not what its row says."""
+"""The exceptions that readers raise for an archive that does not match its row."""
 
 
 def decode(row: DatasetInfo) -> Raw:
     """Decode the dataset of ``row`` at ``row.size`` pixels.
 
     Raises:
-        UserError: images that cannot be read, or downloaded, or a plugin's that are not what its row says.
+        UserError: the images cannot be downloaded or read, or a plugin's images do not match its row.
     """
     paths = archives.obtain(row) if row.archives else []
     try:
@@ -58,14 +58,14 @@ def decode(row: DatasetInfo) -> Raw:
 
 
 def _told(error: Exception, code: Code) -> str:
-    """What went wrong in a plugin, with the innermost line of it."""
+    """Describe an error in a plugin, with the innermost line of the plugin's code that is on the stack."""
     lines = [one for one in traceback.extract_tb(error.__traceback__) if Path(one.filename).is_relative_to(code.path)]
     where = f" ({Path(lines[-1].filename).name} line {lines[-1].lineno})" if lines else ""
     return f"{error}{where}" if type(error) is ValueError else f"{type(error).__name__}: {error}{where}"
 
 
 def digits(row: DatasetInfo, paths: Sequence[Path]) -> Raw:
-    """8×8 pixels of 0…16, enlarged; of each class every third image, in dataset order, is held out."""
+    """8×8 pixels with values 0…16, enlarged; every third image of a class, in dataset order, is a test image."""
     from sklearn.datasets import load_digits
 
     bundled = load_digits()
@@ -78,20 +78,20 @@ def digits(row: DatasetInfo, paths: Sequence[Path]) -> Raw:
 
 
 def drawn_shapes(row: DatasetInfo, paths: Sequence[Path]) -> Raw:
-    """As many of each shape as the row says, drawn at the size that is wanted."""
+    """``SHAPES_TRAIN`` training and ``SHAPES_TEST`` test images of each shape, drawn at ``row.size`` pixels."""
     train = shapes.draw(SHAPES_TRAIN, row.size, rng.generator(0, "shapes", "train"))
     test = shapes.draw(SHAPES_TEST, row.size, rng.generator(0, "shapes", "test"))
     return Raw(row.classes, *train, *test)
 
 
 def mnist(row: DatasetInfo, paths: Sequence[Path]) -> Raw:
-    """MNIST, and what was published in its format."""
+    """MNIST and the datasets that are published in its format."""
     images, labels, test_images, test_labels = map(_read_idx, paths)
     return assembled(row, (images[:, None], labels, test_images[:, None], test_labels))
 
 
 def _read_idx(path: Path) -> np.ndarray:
-    """IDX: two zeros, type code, number of axes; the length of each axis as a big-endian int32; the bytes."""
+    """Read an IDX file: two zeros, type code, number of axes; each axis length as a big-endian int32; the bytes."""
     with gzip.open(path) as file:
         content = file.read()
     zeros, kind, axes = content[:2], content[2], content[3]
@@ -102,7 +102,7 @@ def _read_idx(path: Path) -> np.ndarray:
 
 
 def svhn(row: DatasetInfo, paths: Sequence[Path]) -> Raw:
-    """MATLAB files: X [32, 32, 3, n], y [n, 1] in which the digit 0 is called 10."""
+    """MATLAB files with X [32, 32, 3, n] and y [n, 1], in which the digit 0 has the label 10."""
     from scipy.io import loadmat  # type: ignore[import-untyped]
 
     parts = []
@@ -113,7 +113,7 @@ def svhn(row: DatasetInfo, paths: Sequence[Path]) -> Raw:
 
 
 def pathmnist(row: DatasetInfo, paths: Sequence[Path]) -> Raw:
-    """MedMNIST's npz; its validation images are not used, as in the paper's code."""
+    """MedMNIST's npz file; the validation images are not used, as in the paper's code."""
     with paths[0].open("rb") as file, np.load(file, allow_pickle=False) as content:
         train, train_labels, test, test_labels = (
             content[f"{part}_{kind}"] for part in ("train", "test") for kind in ("images", "labels")
@@ -122,18 +122,21 @@ def pathmnist(row: DatasetInfo, paths: Sequence[Path]) -> Raw:
 
 
 def cifar10(row: DatasetInfo, paths: Sequence[Path]) -> Raw:
-    """Five pickled batches and one of test images."""
+    """Five pickled batches of training images and one of test images."""
     train = [(paths[0], f"data_batch_{number}") for number in range(1, 6)]
     return _pickled(row, train, [(paths[0], "test_batch")], "labels")
 
 
 def cifar100(row: DatasetInfo, paths: Sequence[Path]) -> Raw:
-    """One pickled batch and one of test images, under their fine labels."""
+    """One pickled batch of training images and one of test images, with the fine labels."""
     return _pickled(row, [(paths[0], "train")], [(paths[0], "test")], "fine_labels")
 
 
 def imagenet32(row: DatasetInfo, paths: Sequence[Path]) -> Raw:
-    """Ten pickled batches and one of the validation images; their labels count from 1."""
+    """Ten pickled batches of training images and one of the validation images, which serve as test images.
+
+    Labels in the files start at 1.
+    """
     train = [(paths[0], f"train_data_batch_{number}") for number in range(1, 11)]
     return _pickled(row, train, [(paths[1], "val_data")], "labels", first=1)
 
@@ -145,7 +148,10 @@ def _pickled(
     key: str,
     first: int = 0,
 ) -> Raw:
-    """Batches of {"data": [n, 3072] planes of red, green and blue, key: labels from ``first``}, by archive and name."""
+    """Decode pickled batches, each given by its archive and name.
+
+    A batch is a dict {"data": [n, 3072] red, green and blue planes, key: labels that start at ``first``}.
+    """
     parts = []
     for batches in (train, test):
         images, labels = [], []
@@ -156,5 +162,5 @@ def _pickled(
             labels.append(np.asarray(batch[key], dtype=np.int64) - first)
             if len(images[-1]) != len(labels[-1]):
                 raise ValueError(f"{name} has {len(images[-1])} images and {len(labels[-1])} labels")
-        parts += [np.concatenate(images), np.concatenate(labels)]  # twice the pixels, for a moment
+        parts += [np.concatenate(images), np.concatenate(labels)]  # briefly holds the pixels twice
     return assembled(row, parts)

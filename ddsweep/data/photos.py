@@ -1,4 +1,4 @@
-"""Decoders of the sets that are published as image files: Tiny ImageNet and the subsets of ImageNet-1k."""
+"""Decoders of the datasets that are published as image files: Tiny ImageNet and the subsets of ImageNet-1k."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from ddsweep.data.raw import Raw
 from ddsweep.registry import datasets
 from ddsweep.registry.datasets import DatasetInfo
 
-BATCH = 256  # files that are read one after the other, as an archive has to be, and then decoded in parallel
+BATCH = 256  # files that are read sequentially, as an archive requires, and then decoded in parallel
 SPLITS = ("train", "val")
 WORDNET_ID = re.compile(r"n\d{8}")
 
 Target = tuple[str, int]
-"""Split and label of an image."""
+"""The split and label of an image."""
 
 
 def nette(row: DatasetInfo, paths: Sequence[Path]) -> Raw:
-    """Imagenette: ``train/WNID/*.JPEG`` and ``val/WNID/*.JPEG``, packed or not."""
+    """Imagenette: ``train/WNID/*.JPEG`` and ``val/WNID/*.JPEG``, packed or unpacked."""
     return _by_wordnet_id(row, paths[0], datasets.NETTE)
 
 
 def fruit(row: DatasetInfo, paths: Sequence[Path]) -> Raw:
-    """ImageFruit: ten classes of an ImageNet-1k folder, whose other classes are not even listed."""
+    """ImageFruit: ten classes of an ImageNet-1k folder; the folders of the other classes are not listed."""
     return _by_wordnet_id(row, paths[0], datasets.FRUIT)
 
 
@@ -46,10 +46,10 @@ def _by_wordnet_id(row: DatasetInfo, path: Path, wanted: Mapping[str, str]) -> R
 
 
 def tiny(row: DatasetInfo, paths: Sequence[Path]) -> Raw:
-    """Tiny ImageNet: its val images, which are labeled, test; labels follow the sorted WordNet ids.
+    """Tiny ImageNet: its validation images, which are labeled, are the test set; labels follow the sorted WordNet ids.
 
-    ``train/WNID/images/*.JPEG``, ``val/images/*.JPEG`` with ``val/val_annotations.txt`` (file, id, box), and the names
-    of the ids in ``words.txt``.
+    Layout: ``train/WNID/images/*.JPEG``, ``val/images/*.JPEG`` with ``val/val_annotations.txt`` (file, id, box), and
+    the names of the ids in ``words.txt``.
     """
     with opened(paths[0]) as bundle:
         ids = sorted(_lines(bundle, "wnids.txt"))
@@ -72,11 +72,11 @@ def _lines(bundle: Bundle, ending: str) -> list[str]:
 
 
 def _decode(row: DatasetInfo, bundle: Bundle, targets: Mapping[str, Target], names: tuple[str, ...]) -> Raw:
-    """All images, those of a split sorted by label and then by file name, whatever the order of the archive.
+    """Decode all images; those of a split are sorted by label and then by file name, independent of archive order.
 
     Raises:
-        photo.Unreadable: a file that is no image.
-        ValueError: a class without images.
+        pixels.Unreadable: a file is not a readable image.
+        ValueError: a class has no images.
     """
     ordered = {split: sorted((label, PurePosixPath(name).name, name) for name, (own, label) in targets.items()
                              if own == split) for split in SPLITS}  # fmt: skip
@@ -95,7 +95,7 @@ def _decode(row: DatasetInfo, bundle: Bundle, targets: Mapping[str, Target], nam
 
 
 def _fill(bundle: Bundle, places: Mapping[str, torch.Tensor], size: int) -> None:
-    """Decode each named file into its place."""
+    """Decode each named file into its tensor in ``places``."""
     wanted = [name for name in bundle.names if name in places]
 
     def decode(packed: tuple[str, bytes]) -> None:

@@ -1,4 +1,4 @@
-"""What every decoder returns."""
+"""The result of a decoder: uint8 images and labels on the CPU."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from ddsweep.registry.datasets import DatasetInfo
 Array = Any
 PARTS = 4
 Parts = tuple[Array, Array, Array, Array]
-"""Images, labels, test images, test labels, as NumPy arrays or tensors: pixels as in ``Raw`` but of any size."""
+"""Images, labels, test images and test labels as NumPy arrays or tensors; pixels as in ``Raw``, at any size."""
 
 
 @dataclass(frozen=True, eq=False)
 class Raw:
-    """A dataset as decoded: pixels in 0…255 on the CPU, in dataset order.
+    """A decoded dataset: pixels in 0…255 on the CPU, in dataset order.
 
     Attributes:
         classes: names in label order.
         images: training images.
-        labels: of the training images.
-        test_images: likewise.
-        test_labels: likewise.
+        labels: labels of the training images.
+        test_images: test images.
+        test_labels: labels of the test images.
     """
 
     classes: tuple[str, ...]
@@ -40,11 +40,11 @@ class Raw:
 
 
 def assembled(row: DatasetInfo, made: Raw | Sequence[Array]) -> Raw:
-    """What a decoder returned, at the size of the row.
+    """Check the result of a decoder and resize it to the size of the row.
 
     Raises:
-        ValueError: it is not what the row says: other channels or pixels than bytes, labels without a class, images
-            without a label.
+        ValueError: the result does not match the row: another number of channels, pixels that are not bytes, labels
+            without a class, or images without a label.
     """
     if isinstance(made, Raw):
         classes, parts = made.classes, (made.images, made.labels, made.test_images, made.test_labels)

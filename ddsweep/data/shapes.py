@@ -1,8 +1,9 @@
-"""The dataset ``shapes``: ten shapes drawn in random colors, place, size and turn, with noise.
+"""The dataset ``shapes``: ten shapes drawn with random colors, position, size, rotation and noise.
 
-A shape is a signed distance field over the plane, negative inside: a formula in x (right) and y (up) whose value is the
-distance to the outline near it. The shape at distance 0 is drawn with an edge one pixel wide, so that the same
-picture can be drawn at any size. Square and diamond stay apart under rotation because the diamond is a slim rhombus.
+A shape is a signed distance field over the plane, negative inside: a formula in x (right) and y (up) whose value near
+the outline is the distance to it. The outline, at distance 0, is drawn with an edge one pixel wide, so that the same
+image can be drawn at any size. Square and diamond remain distinguishable under rotation because the diamond is a narrow
+rhombus.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from torch import Tensor
 
 Field = Callable[[Tensor, Tensor], Tensor]
 
-TURN = math.radians(20)  # rotation is uniform in ± this
-RADIUS = (0.5, 0.8)  # half the image is 1
+TURN = math.radians(20)  # rotation is uniform in ±TURN
+RADIUS = (0.5, 0.8)  # in units of half the image
 NOISE = 0.04  # standard deviation of the pixel noise, in [0, 1]
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
@@ -63,7 +64,7 @@ def _bars(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _star(x: Tensor, y: Tensor) -> Tensor:
-    # five mirror axes fold the plane into the wedge from a tip (1, 0) to an inner corner at 36°
+    # reflection at five axes maps the plane to the wedge between a tip at (1, 0) and an inner corner at 36°
     wedge = math.radians(36)
     from_tip = torch.atan2(x, y)
     angle = (from_tip - 2 * wedge * (from_tip / (2 * wedge)).round()).abs()
@@ -93,12 +94,12 @@ FIELDS: dict[str, Field] = {
 
 @dataclass(frozen=True)
 class Scenes:
-    """Everything about n pictures except which shape is in them, and their noise.
+    """The random parameters of n images, except for the shape and the noise.
 
     Attributes:
-        radius: [n] of the shape; half the image is 1.
+        radius: [n] radius of the shape, in units of half the image.
         center: [n, 2] x and y; the shape's circle stays inside the image.
-        turn: [n] radians, anticlockwise.
+        turn: [n] rotation in radians, counterclockwise.
         ink: [n, 3] color of the shape in [0, 1].
         paper: [n, 3] color of the background.
     """
@@ -111,7 +112,7 @@ class Scenes:
 
 
 def scenes(count: int, generator: torch.Generator) -> Scenes:
-    """Draw ``count`` scenes: one of ink and paper is dark, the other light, either way round and in any hue."""
+    """Draw ``count`` scenes: ink is dark and paper light, or the reverse with probability ½; both have random hues."""
     uniform = torch.rand((count, 12), generator=generator, dtype=torch.float64)
     radius = RADIUS[0] + (RADIUS[1] - RADIUS[0]) * uniform[:, 0]
     center = (2 * uniform[:, 1:3] - 1) * (1 - radius)[:, None]
@@ -122,13 +123,13 @@ def scenes(count: int, generator: torch.Generator) -> Scenes:
 
 
 def _tinted(luma: Float64[Tensor, " n"], tint: Float64[Tensor, "n 3"]) -> Float64[Tensor, "n 3"]:
-    """Colors of the given luma, up to clipping, and of the hue of ``tint``."""
+    """Colors with the given luma, up to clipping, and the hue of ``tint``."""
     weights = torch.tensor(LUMA, dtype=torch.float64)
     return (luma[:, None] + 0.6 * (tint - (tint @ weights)[:, None])).clamp(0, 1)
 
 
 def coverage(field: Field, scene: Scenes, size: int) -> Float64[Tensor, "n size size"]:
-    """How much of each pixel lies inside the shape: ½ − distance in pixels, clipped to [0, 1]."""
+    """The fraction of each pixel inside the shape: ½ − distance in pixels, clipped to [0, 1]."""
     pixel = 2 / size
     steps = (torch.arange(size, dtype=torch.float64) + 0.5) * pixel - 1
     x = (steps - scene.center[:, :1])[:, None, :]
@@ -141,9 +142,9 @@ def coverage(field: Field, scene: Scenes, size: int) -> Float64[Tensor, "n size 
 def draw(
     per_class: int, size: int, generator: torch.Generator
 ) -> tuple[UInt8[Tensor, "n 3 size size"], Int64[Tensor, " n"]]:
-    """Draw ``per_class`` pictures of each shape, class by class, at size × size.
+    """Draw ``per_class`` images of each shape, class by class, at size × size pixels.
 
-    The scenes are drawn before any noise, so that the same generator gives the same pictures at every size.
+    The scenes are drawn before any noise, so that the same generator state gives the same scenes at every size.
     """
     everything = [scenes(per_class, generator) for _ in FIELDS]
     images = torch.empty((len(FIELDS) * per_class, 3, size, size), dtype=torch.uint8)

@@ -1,8 +1,8 @@
-"""Pickles of plain data and numeric arrays, read without trusting them.
+"""A restricted unpickler for untrusted files of plain data and numeric arrays.
 
-CIFAR and ImageNet-32 come as pickles, and a pickle is a program: it names functions, and loading calls them. Here the
-few names that such files contain stand for readers of our own, which build numeric arrays from bytes and nothing
-else; any other name is refused. NumPy's own reconstruction never runs on what the file says.
+CIFAR and ImageNet-32 are published as pickles, and a pickle is a program: it names functions, and loading calls them.
+This unpickler replaces the few names that such files contain by its own readers, which only build numeric arrays from
+bytes, and rejects every other name. NumPy's own reconstruction never runs on the contents of the file.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ import numpy as np
 
 
 class Refused(ValueError):
-    """A file that holds something else than plain data and numeric arrays, or is damaged."""
+    """The file is damaged, or contains more than plain data and numeric arrays."""
 
 
 def load(file: IO[bytes]) -> Any:
-    """What was pickled: dicts, lists, tuples, strings, bytes, numbers, and numeric arrays; by Python 2 or 3.
+    """Load dicts, lists, tuples, strings, bytes, numbers and numeric arrays, pickled by Python 2 or 3.
 
-    Strings of Python 2, which were bytes, become text as latin-1 reads them.
+    Python 2 strings, which are bytes, are decoded as Latin-1.
 
     Raises:
-        Refused: see the class.
+        Refused: the file is damaged, or contains anything else.
     """
     try:
         return _plain(_Reader(file, encoding="latin1").load())
-    except Exception as error:  # an unpickler raises whatever a damaged file makes it do
+    except Exception as error:  # on a damaged file, an unpickler can raise any exception
         raise Refused(" ".join(str(error).split()) or type(error).__name__) from error
 
 
 class _Dtype:
-    """``numpy.dtype(code, …)`` and its state: single numbers of a fixed width, of either byte order."""
+    """``numpy.dtype(code, …)`` and its state, limited to scalar numbers of a fixed width, in either byte order."""
 
     __slots__ = ("code", "order")
 
@@ -55,7 +55,7 @@ class _Dtype:
 
 
 class _Array:
-    """An array as it is taken from the pickle: empty, until its state arrives."""
+    """A placeholder for an array, empty until the pickle sets its state."""
 
     __slots__ = ("value",)
 
@@ -68,13 +68,13 @@ class _Array:
 
 
 class _Named:
-    """What a name in the pickle stands for: an object without attributes, which a pickle cannot alter."""
+    """The replacement for a name in the pickle: an object without attributes, which a pickle cannot modify."""
 
     __slots__ = ()
 
 
 class _Subclass(_Named):
-    """``numpy.ndarray``, which is only ever an argument."""
+    """``numpy.ndarray``, which occurs only as an argument."""
 
     __slots__ = ()
 
@@ -103,7 +103,7 @@ class _MakeDtype(_Named):
 
 
 class _Encode(_Named):
-    """How Python 3 writes bytes for Python 2: ``_codecs.encode(text, "latin1")``."""
+    """``_codecs.encode(text, "latin1")``, which Python 3 writes for bytes in a pickle that Python 2 can load."""
 
     __slots__ = ()
 
@@ -114,7 +114,7 @@ class _Encode(_Named):
 
 
 class _NoBytes(_Named):
-    """How Python 3 writes no bytes at all for Python 2: ``bytes()``."""
+    """``bytes()``, which Python 3 writes for an empty bytes object in a pickle that Python 2 can load."""
 
     __slots__ = ()
 
@@ -141,7 +141,7 @@ class _Reader(pickle.Unpickler):
 
 
 def _plain(value: Any) -> Any:
-    """With arrays in the place of their stand-ins, and text keys."""
+    """Replace placeholders by their arrays, and decode the keys of dicts to text."""
     if isinstance(value, _Array):
         return value.value
     if isinstance(value, dict):
