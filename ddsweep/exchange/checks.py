@@ -1,4 +1,4 @@
-"""Checks of images and labels in a file; each error is one line."""
+"""Checks of the images and labels in a file; each error is one line."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ WHOLE = (torch.int64, torch.int32, torch.int16, torch.uint8, torch.int8)
 
 
 def images(one: ImageSet, path: Path) -> None:
-    """Images that can be images: dense, square, finite numbers, of one or three channels.
+    """Check that images are dense, square and finite, with one or three channels, and fit into memory.
 
     Raises:
-        UserError: they cannot.
+        UserError: they are not.
     """
     found = one.images
     if found.layout is not torch.strided or found.is_quantized or found.dtype not in (*FLOATS, torch.uint8):
@@ -32,17 +32,20 @@ def images(one: ImageSet, path: Path) -> None:
         raise UserError(f"{path}: images are {shape}, not n x 1 or 3 channels x size x size")
     if not len(found) or found.shape[2] < MIN_SIZE:
         raise UserError(f"{path}: images are {shape}; needed: at least one image, of at least {MIN_SIZE} pixels")
-    source.check_weight(found.numel() * 8, path)  # a small file can claim a huge tensor
+    source.check_weight(found.numel() * 8, path)  # a small file can declare a huge tensor
     if not torch.isfinite(found.float()).all():
         bad = int((~torch.isfinite(found.float())).flatten(1).any(1).sum())
         raise UserError(f"{path}: {bad} of {len(found)} images have values that are NaN or infinite")
 
 
 def labels(one: ImageSet, classes: int, hard: bool, path: Path) -> Tensor:
-    """The label of each image: as it is given, class-major if it is not, or the class of the largest weight.
+    """Return the class index of each image, [n] int64.
+
+    Without labels in the file, images are taken as class-major. Class weights become the class of the largest weight.
 
     Raises:
-        UserError: no label for each image, or labels that are no classes; learned weights, unless ``hard``.
+        UserError: the number of labels differs from the number of images, a label is not a valid class, or labels are
+            learned class weights and ``hard`` is false.
     """
     n, found = len(one.images), one.labels
     if found is None:
@@ -80,7 +83,7 @@ def _hardened(weights: Tensor, classes: int, hard: bool, path: Path) -> Tensor:
 
 
 def per_class(labels: Tensor, names: tuple[str, ...], path: Path) -> int:
-    """Images per class. Raises UserError when classes have different numbers of images."""
+    """Return the number of images per class. Raises UserError if classes have different numbers of images."""
     counts = torch.bincount(labels, minlength=len(names))
     usual = int(counts.median())
     if (counts != usual).any():

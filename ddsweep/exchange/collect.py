@@ -1,4 +1,4 @@
-"""A finished run as a set that can be handed out."""
+"""The synthetic set of a finished run, for export."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ KEY = re.compile(r"[0-9a-f]{4,16}")
 
 
 def run_folder(prefix: str, runs: Path) -> Path:
-    """The folder of the finished run whose key begins with ``prefix``.
+    """Return the folder of the finished run whose key begins with ``prefix``.
 
     Raises:
-        UserError: there is none, or there are several.
+        UserError: no run matches, or several do.
     """
     found = sorted(path for path in runs.glob(f"{prefix}*") if (path / "result.json").is_file())
     if len(found) > 1:
@@ -35,10 +35,10 @@ def run_folder(prefix: str, runs: Path) -> Path:
 
 
 def collect(folder: Path) -> ImageSet:
-    """The set of a finished run, with everything that is known of it.
+    """Return the set of a finished run with all its facts: recipe, accuracies, versions, device, data.
 
     Raises:
-        UserError: the run has not finished, has failed, or its set is not here.
+        UserError: the run has not finished, has failed, or its set is not in the runs folder.
     """
     result = results.read(folder)
     if result is None:

@@ -1,4 +1,4 @@
-"""Image folders: a folder a class, 8 bits a channel, as torchvision's ImageFolder and DD-Ranking read them."""
+"""Image folders: one folder per class, 8 bits per channel, as torchvision's ImageFolder and DD-Ranking read them."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from ddsweep.registry.image_folders import IMAGE_SUFFIXES
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-NAME = "{:05d}"  # DD-Ranking's 00000/00000.jpg; ours are PNG, which loses nothing
+NAME = "{:05d}"  # as in DD-Ranking's 00000/00000.jpg; ddsweep writes PNG, which is lossless
 
 
 class Folder:
-    """``00000/00000.png``: label, then number within the class."""
+    """``00000/00000.png``: label, then image number within the class."""
 
     name = "folder"
     about = "a folder a class, 8-bit images (torchvision's ImageFolder, DD-Ranking)"
@@ -34,7 +34,10 @@ class Folder:
     pixels = True
 
     def read(self, source: Source) -> ImageSet | None:
-        """Labels follow the sorted names of the folders; numbers are sorted as numbers."""
+        """Return the images of a folder; None if it has no class folders with images.
+
+        Labels follow the sorted names of the class folders; if all names are numbers, the numbers are the labels.
+        """
         if not source.path.is_dir():
             return None
         folders = sorted((one for one in source.path.iterdir() if one.is_dir() and one.name[0] not in "._"), key=_order)
@@ -53,14 +56,14 @@ class Folder:
         return ImageSet(read_all([path for paths in found for path in paths]), labels, facts, self.name)
 
     def write(self, one: ImageSet, folder: Path) -> Path:
-        """Returns ``folder``."""
+        """Write the images and their JSON description, and return ``folder``."""
         write_all(one, folder)
         files.write_json(folder / sources.NOTE, description(one, ".", **loss(one)))
         return folder
 
 
 def write_all(one: ImageSet, folder: Path) -> list[tuple[Path, int]]:
-    """Every image as ``LABEL/NUMBER.png`` below ``folder``; the files and their labels, in the order of the images."""
+    """Write each image as ``LABEL/NUMBER.png`` below ``folder``; return files and labels in the order of the images."""
     assert one.labels is not None
     seen: dict[int, int] = {}
     written = []
@@ -74,16 +77,16 @@ def write_all(one: ImageSet, folder: Path) -> list[tuple[Path, int]]:
 
 
 def loss(one: ImageSet) -> dict[str, Any]:
-    """What 8 bits cannot keep, for the record beside them."""
+    """Return the loss through 8-bit pixels for the JSON description: rounding and share of clipped values."""
     outside = float(((one.images < 0) | (one.images > 1)).double().mean())
     return {"bits": 8, "rounded_to": 1 / 255, "clipped_share": round(outside, 6)}
 
 
 def read_all(paths: Sequence[Path]) -> Tensor:
-    """Images of one size as [n, c, h, w] in [0, 1]; gray if all of them are.
+    """Return images of the same size as [n, c, h, w] in [0, 1]; one channel if all of them are gray.
 
     Raises:
-        UserError: a file that is no 8-bit image, or of another size than the first; more than memory allows.
+        UserError: a file is not an 8-bit image, its size differs from the first image, or the images exceed the memory.
     """
     from PIL import Image
 

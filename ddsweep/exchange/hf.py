@@ -1,4 +1,4 @@
-"""A dataset folder for the Hugging Face Hub: PNG images, ``metadata.jsonl``, and a card; needs no library of theirs."""
+"""A dataset folder for the Hugging Face Hub: PNG images, ``metadata.jsonl`` and a card, without their libraries."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROWS = Path("train", "metadata.jsonl")
 
 
 class HuggingFace:
-    """``README.md`` with the card, ``train/metadata.jsonl`` with file and label of each image in ``train/``."""
+    """``README.md`` with the card, ``train/metadata.jsonl`` with file name and label of each image in ``train/``."""
 
     name = "hf"
     about = "README.md + train/metadata.jsonl + 8-bit images (Hugging Face imagefolder)"
@@ -28,7 +28,7 @@ class HuggingFace:
     pixels = True
 
     def read(self, source: Source) -> ImageSet | None:
-        """The images of ``train/metadata.jsonl``, in its order; the card is for people."""
+        """Return the images of ``train/metadata.jsonl`` in its order; the card is not read."""
         rows = source.path / ROWS
         if not (source.path.is_dir() and rows.is_file()):
             return None
@@ -47,7 +47,7 @@ class HuggingFace:
         return ImageSet(read_all(paths), torch.tensor(labels), facts, self.name) if paths else None
 
     def write(self, one: ImageSet, folder: Path) -> Path:
-        """Returns ``folder``."""
+        """Write images, metadata, JSON description and card, and return ``folder``."""
         rows = [
             {"file_name": path.relative_to(folder / ROWS.parent).as_posix(), "label": label}
             for path, label in write_all(one, folder / ROWS.parent)
@@ -59,7 +59,7 @@ class HuggingFace:
 
 
 def card(one: ImageSet) -> str:
-    """The dataset card: YAML for the Hub, then what a person asks."""
+    """Return the dataset card: YAML for the Hub, then pixels, normalization, labels, accuracies and recipe."""
     facts = one.facts
     title = f"{facts.dataset} distilled with {facts.method.upper()}, {facts.ipc} per class"
     names = {str(label): name for label, name in enumerate(facts.classes)}

@@ -1,4 +1,4 @@
-"""IDC's and DREAM's ``data.pt``: images in [0, 1], each of them several, and their labels."""
+"""IDC's and DREAM's ``data.pt``: images in [0, 1], each a grid of factor² images, and their labels."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from ddsweep.exchange.source import Source
 
 
 class Idc:
-    """``[images, labels]``. How many images each of them holds is not in the file."""
+    """``[images, labels]``. The file does not contain the decode factor."""
 
     name = "idc"
     about = "data.pt, [images, labels] in [0, 1], not decoded (IDC, DREAM)"
     files: tuple[str, ...] = ("data.pt", "data_best.pt")
 
     def read(self, source: Source) -> ImageSet | None:
-        """A list of two tensors."""
+        """Return the set of a file that holds a list of two tensors; None for other files."""
         content = source.content
         if not (isinstance(content, list | tuple) and len(content) == 2):
             return None

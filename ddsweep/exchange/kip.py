@@ -1,4 +1,4 @@
-"""KIP's ``npz`` files: images with the channel last, and labels as weights of the classes."""
+"""KIP's ``npz`` files: channel-last images, and labels as class weights."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from ddsweep.exchange.source import Source
 
 
 class Kip:
-    """``images`` [n, h, w, c] and ``labels`` [n, classes] or [n]."""
+    """Arrays ``images`` [n, h, w, c] and ``labels`` [n, classes] or [n]."""
 
     name = "kip"
     about = "npz of images [n, h, w, c] and labels (KIP)"
     files: tuple[str, ...] = ("*.npz",)
 
     def read(self, source: Source) -> ImageSet | None:
-        """Arrays called images and labels. Their range tells whether they are pixels."""
+        """Return the arrays ``images`` and ``labels``. The value range decides later whether the images are pixels."""
         if source.path.suffix != ".npz":
             return None
         if not {"images", "labels"} <= set(source.content):

@@ -1,4 +1,4 @@
-"""ddsweep's own ``synthetic.safetensors``, as it lies in a run's folder."""
+"""ddsweep's own format: ``synthetic.safetensors`` in a run folder."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ LISTS = ("mean", "std")
 
 
 class Own:
-    """``images`` and ``labels``, and in the header what a reader needs to know of them."""
+    """Tensors ``images`` and ``labels``; the header has the facts that are needed to use them."""
 
     name = "safetensors"
     about = "synthetic.safetensors of a run, float32, normalized (ddsweep)"
     files: tuple[str, ...] = ("synthetic.safetensors",)
 
     def read(self, source: Source) -> ImageSet | None:
-        """The tensors, the header, and the recipe in the same folder if it is the one that made them."""
+        """Return the tensors with the facts in the header, and the recipe if the file lies in the folder of its run."""
         path = source.path
         if path.suffix != ".safetensors":
             return None
@@ -53,7 +53,7 @@ def _known(header: dict[str, str]) -> dict[str, Any]:
 
 
 def recipe_beside(path: Path) -> dict[str, Any]:
-    """The recipe of the run whose set ``path`` is; empty when it lies elsewhere."""
+    """Return the fields of ``recipe.json`` in the folder of ``path``; empty if the file is missing or has no fields."""
     place = path.with_name("recipe.json")
     record = files.read_json(place) if place.is_file() else {}
     return record if isinstance(record, dict) else {}

@@ -17,7 +17,7 @@ from ddsweep.exchange.source import Source
 
 
 class Pair:
-    """``images.pt`` [n, c, h, w] float32, normalized; ``labels.pt`` [n] int64; ``lr.pt`` where one was learned."""
+    """``images.pt`` [n, c, h, w] float32, normalized; ``labels.pt`` [n] int64; ``lr.pt`` if the rate was learned."""
 
     name = "pt"
     about = "images.pt + labels.pt, float32, normalized (MTT, DD-Ranking, DC-bench)"
@@ -25,7 +25,11 @@ class Pair:
     pixels = False
 
     def read(self, source: Source) -> ImageSet | None:
-        """A tensor, its labels beside it, and a learning rate. The images may be pixels: their range will tell."""
+        """Return the images, with the labels and the learning rate in files beside them.
+
+        Unless the JSON description or the file name states the value space, the value range decides later whether
+        images are pixels.
+        """
         images, path = source.content, source.path
         if not isinstance(images, Tensor):
             return None
@@ -42,7 +46,7 @@ class Pair:
         return ImageSet(images, labels, facts, self.name)
 
     def write(self, one: ImageSet, folder: Path) -> Path:
-        """Returns the file of the images."""
+        """Write images, labels, a learned learning rate and the JSON description; return the file of the images."""
         path = folder / "images.pt"
         tensors(path, one.images)
         tensors(folder / "labels.pt", one.labels)

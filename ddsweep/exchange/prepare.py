@@ -1,4 +1,4 @@
-"""From a set as a file has it to a synthetic set that networks are trained on, with what was understood on the way."""
+"""Conversion of a set as stored in a file into a synthetic set for training, with remarks on its interpretation."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from ddsweep.exchange.space import Space
 if TYPE_CHECKING:
     from ddsweep.data import Dataset
 
-SLACK = 0.05  # how far learned pixels may leave [0, 1] without a word: IDC clamps them now and then only
-STRANGE = 0.5  # share of values outside [0, 1] above which a set was hardly normalized as it claims
+SLACK = 0.05  # learned pixels may exceed [0, 1] by this much without a warning: IDC clamps them only now and then
+STRANGE = 0.5  # share of values outside [0, 1] above which a set was probably not normalized as declared
 PADDING = 0.5  # mid-gray, in units of [0, 1]
 
 
 @dataclass(frozen=True)
 class Choices:
-    """What the user says of a file, over what the file says of itself.
+    """The user's description of a file, which takes precedence over the file's own.
 
     Attributes:
-        space: ``pixels``, or the dataset whose statistics the images were normalized with; empty: as the file says.
-        factor: images along each side of an image; 0: as the file says.
-        ipc: how many images of a class there should be, decoded; 0: whatever there are.
-        hard: learned weights of classes become the class of the largest.
+        space: ``pixels``, or the dataset whose statistics the images were normalized with; empty: as the file states.
+        factor: images along each side of a stored image; 0: as the file states.
+        ipc: expected number of decoded images per class; 0: any number.
+        hard: replace learned class weights by the class of the largest weight.
     """
 
     space: str = ""
@@ -46,14 +46,14 @@ class Choices:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A set that can be evaluated.
+    """A set that is ready for evaluation.
 
     Attributes:
-        synthetic: in the dataset's space, class-major, on its device.
-        space: in which the file had it.
-        factor: images along each side that an image held.
-        warnings: what does not look right, a line each.
-        remarks: what was understood, a line each.
+        synthetic: the set in the dataset's space, class-major, on the dataset's device.
+        space: the value space of the images in the file.
+        factor: images along each side of a stored image.
+        warnings: suspicious properties, one line each.
+        remarks: how the file was interpreted, one line each.
     """
 
     synthetic: Synthetic
@@ -67,13 +67,13 @@ def prepare(one: ImageSet, dataset: Dataset, path: Path, choices: Choices) -> Pr
     """Check a set, decode it, normalize it for ``dataset``, and put it in class-major order.
 
     Args:
-        one: from ``exchange.read``; its images have passed ``checks.images``.
-        dataset: on which networks are tested, at the size of the images.
-        path: the file, for messages.
-        choices: of the user.
+        one: a set from ``exchange.read``; its images have passed ``checks.images``.
+        dataset: the dataset on which networks are tested, at the size of the images.
+        path: path of the file, for messages.
+        choices: the user's description of the file.
 
     Raises:
-        UserError: something is missing, contradictory, or damaged.
+        UserError: a property is missing or contradictory, or the set is damaged.
     """
     if one.facts.zca:
         raise UserError(f"{path}: is whitened (ZCA); test images of {dataset.name} are not whitened here")
@@ -106,7 +106,7 @@ def _floats(images: Tensor) -> Tensor:
 
 
 def _renamed(labels: Tensor, one: ImageSet, names: tuple[str, ...]) -> tuple[Tensor, list[str]]:
-    """Labels in the dataset's order, if the file names the same classes in another one."""
+    """Return labels in the dataset's order, also if the file lists the same classes in another order; and a remark."""
     theirs = one.facts.classes
     if not theirs or theirs == names:
         return labels, []
@@ -116,7 +116,7 @@ def _renamed(labels: Tensor, one: ImageSet, names: tuple[str, ...]) -> tuple[Ten
 
 
 def _space(one: ImageSet, dataset: Dataset, choices: Choices) -> Space:
-    """What the user says; or else the file, or its format; or else the range of the values."""
+    """Return the value space as chosen by the user, else as stated by the file or its format, else by value range."""
     channels, facts = one.images.shape[1], one.facts
     if choices.space:
         return Space.of(dataset) if choices.space == dataset.name else space.named(choices.space, channels)
@@ -133,7 +133,11 @@ def _space(one: ImageSet, dataset: Dataset, choices: Choices) -> Space:
 
 
 def _doubts(images: Tensor, here: Space) -> list[str]:
-    """Whether the values can be what is claimed (ours are, however far α drives them)."""
+    """Return a warning if the values contradict their declared space.
+
+    Sets with a recipe of ddsweep need no such check unless the user chooses a space: their space is known, however far
+    a large α drives the values.
+    """
     low, high = float(images.min()), float(images.max())
     span = f"values from {low:.2f} to {high:.2f}"
     if here.pixels:
@@ -151,7 +155,7 @@ def _doubts(images: Tensor, here: Space) -> list[str]:
 
 
 def _channels(images: Tensor, here: Space, dataset: Dataset, path: Path) -> tuple[Tensor, Space]:
-    """Pixels as gray or RGB, whichever the dataset is; normalized images have to have its channels."""
+    """Convert pixels to the dataset's channels, gray or RGB; normalized images must already have its channels."""
     have, wanted = images.shape[1], dataset.channels
     if have == wanted:
         return images, here
@@ -161,10 +165,13 @@ def _channels(images: Tensor, here: Space, dataset: Dataset, path: Path) -> tupl
 
 
 def decoded(images: Float[Tensor, "n c h w"], factor: int) -> Float[Tensor, "m c h w"]:
-    """All cells, row by row: first the first cell of every image, then the second of every image, …
+    """Return all grid cells at full size: first cell 1 of every image, then cell 2 of every image, …, row by row.
+
+    Cells are enlarged bilinearly to the size of the image (m = n · factor²).
 
     Args:
-        images: square, in [0, 1]; a size that ``factor`` does not divide is padded at the right and the bottom.
+        images: square, in [0, 1]; padded with mid-gray at the right and the bottom if ``factor`` does not divide the
+            size.
         factor: cells along each side.
     """
     size = images.shape[-1]

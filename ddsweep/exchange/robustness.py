@@ -1,4 +1,4 @@
-"""DD-Ranking's label-robust score: how much of an accuracy is the set's, and not the training's."""
+"""DD-Ranking's label-robust score: the share of an accuracy that is due to the set, not to the training."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from ddsweep.data import Dataset
     from ddsweep.evaluate import Evaluation, Rule
 
-RATES = (0.001, 0.005, 0.01, 0.05, 0.1)  # the random subset gets the best of them
-WEIGHT = 0.5
+RATES = (0.001, 0.005, 0.01, 0.05, 0.1)  # learning rates; the random subset is scored at the best of them
+WEIGHT = 0.5  # w in the formula of Score
 
 
 @dataclass(frozen=True)
 class Score:
-    """α = w·IOR − (1 − w)·HLR and (e^α − e^−1) / (e − e^−1), for accuracies as fractions: between 0 and 1.
+    """The score (e^α − e^−1) / (e − e^−1) with α = w·IOR − (1 − w)·HLR; between 0 and 1 for accuracies as fractions.
 
-    DD-Ranking's code puts percent into the same formula, which is then no number between 0 and 1.
+    DD-Ranking's code uses percentages in the same formula, so its scores are not limited to [0, 1].
 
     Attributes:
-        synthetic: accuracy of networks on the set.
-        random: of networks on as many real images drawn at random.
-        full: of a network on all real images.
+        synthetic: accuracy of networks trained on the set.
+        random: accuracy of networks trained on the same number of randomly drawn real images.
+        full: accuracy of a network trained on all real images.
     """
 
     synthetic: float
@@ -39,17 +39,17 @@ class Score:
 
     @property
     def ior(self) -> float:
-        """Improvement over random."""
+        """Improvement over random: ``synthetic`` − ``random``."""
         return self.synthetic - self.random
 
     @property
     def hlr(self) -> float:
-        """Hard label recovery: what is missing to the full dataset."""
+        """Hard label recovery: ``full`` − ``synthetic``, the gap to the full dataset."""
         return self.full - self.synthetic
 
     @property
     def value(self) -> float:
-        """The score."""
+        """The label-robust score."""
         alpha = WEIGHT * self.ior - (1 - WEIGHT) * self.hlr
         return (math.exp(alpha) - math.exp(-1)) / (math.e - math.exp(-1))
 
@@ -57,14 +57,14 @@ class Score:
 def random_subset(
     dataset: Dataset, ipc: int, rule: Rule, generator: torch.Generator, train: Callable[..., Evaluation]
 ) -> float:
-    """Mean accuracy of networks on ``ipc`` random images per class, at the best of ``RATES``.
+    """Return the mean accuracy of networks trained on ``ipc`` random images per class, at the best of ``RATES``.
 
     Args:
-        dataset: where the images come from.
+        dataset: the dataset from which images are drawn.
         ipc: images per class.
-        rule: how networks are trained, but for the learning rate.
-        generator: draws the images and the networks, which are the same at every rate.
-        train: ``evaluate.evaluate`` for a set, a generator and a rule.
+        rule: the evaluation protocol; its learning rate is replaced.
+        generator: draws the images and the networks, which are the same for every learning rate.
+        train: ``evaluate.evaluate`` as a function of a set, a generator and a rule.
 
     Raises:
         UserError: a class has fewer images.

@@ -18,8 +18,8 @@ from ddsweep import device, files
 from ddsweep.errors import UserError
 from ddsweep.exchange.image_set import MARK, Facts, parse
 
-NOTE = "ddsweep.json"  # what we know of a set, in its folder
-SHARE = 2  # a file may fill one part in this many of the memory: it is copied when it is converted
+NOTE = "ddsweep.json"  # the JSON description of a set, in its folder
+SHARE = 2  # a file may fill 1 / SHARE of the memory, because conversion copies it
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,10 @@ class Source:
     """A file or folder that was opened.
 
     Attributes:
-        path: it.
-        content: of a torch file, whatever was saved; of an npz file, its arrays by name; otherwise None.
-        facts: what our own JSON file beside it says; None without one.
-        experiment: which of several sets in the file is wanted, as a Python index.
+        path: path of the file or folder.
+        content: the saved object of a torch file, the arrays of an npz file by name, or None for any other.
+        facts: the facts in ddsweep's JSON file beside it; None without such a file.
+        experiment: Python index of the requested set in a file with several.
     """
 
     path: Path
@@ -40,10 +40,10 @@ class Source:
 
 
 def opened(path: Path, experiment: int = -1) -> Source:
-    """Read a file, or only look at a folder.
+    """Read a file and its JSON description; of a folder, read only the description.
 
     Raises:
-        UserError: nothing is there; it is larger than memory allows, damaged, or would have to run code to be read.
+        UserError: the path does not exist, or the file is too large for the memory, damaged, or has code to execute.
     """
     if not path.exists():
         raise UserError(f"{path}: file or folder not found")
@@ -51,7 +51,7 @@ def opened(path: Path, experiment: int = -1) -> Source:
 
 
 def content(path: Path) -> Any:
-    """What a file holds, by the kind its name says. Raises UserError as ``opened``."""
+    """Return the content of a file, read according to its suffix. Raises UserError as ``opened`` does."""
     try:
         check_weight(_weight(path), path)
         if path.suffix in (".pt", ".pth"):
@@ -62,14 +62,14 @@ def content(path: Path) -> Any:
 
 
 def check_weight(weight: int, path: Path) -> None:
-    """Raises UserError when ``weight`` bytes are too many for this machine."""
+    """Raise UserError if ``weight`` bytes are too many for the memory of this machine."""
     if weight > device.memory() // SHARE:
         allowed = f"{device.memory() / SHARE / 2**30:.1f} GiB"
         raise UserError(f"{path}: has {weight / 2**30:.1f} GiB; with the memory of this machine, at most {allowed}")
 
 
 def note(path: Path) -> Facts | None:
-    """The facts in our JSON file beside ``path`` (or in it, if it is a folder), if that file is about ``path``."""
+    """Return the facts in ddsweep's JSON file beside ``path`` (or in the folder), if that file describes ``path``."""
     places = [path / NOTE] if path.is_dir() else [path.with_suffix(".json"), path.parent / NOTE]
     for place in (place for place in places if place.is_file()):
         record = files.read_json(place)
@@ -80,7 +80,7 @@ def note(path: Path) -> Facts | None:
 
 
 def _weight(path: Path) -> int:
-    """Bytes on disk, or unpacked: a zip file, which a torch file is too, says how large its content is."""
+    """Return the size in bytes; of zip files, which include torch files, the unpacked size in their directory."""
     if path.suffix != ".safetensors" and zipfile.is_zipfile(path):
         try:
             with zipfile.ZipFile(path) as file:
@@ -91,7 +91,7 @@ def _weight(path: Path) -> int:
 
 
 class _Dtype:
-    """``numpy.dtype`` of a pickled number."""
+    """A stand-in for the ``numpy.dtype`` of a pickled number."""
 
     def __init__(self, code: str, *_: Any) -> None:
         self.code = code
@@ -101,14 +101,14 @@ class _Dtype:
 
 
 def _scalar(dtype: _Dtype, content: bytes | str) -> float:
-    """A number that NumPy pickled, read by us: NumPy's own reader is not called on what a file says."""
+    """Return a number pickled by NumPy, without calling NumPy's own unpickling code on untrusted content."""
     kind = {"f8": "d", "f4": "f", "i8": "q", "i4": "i"}[dtype.code[-2:]]
     order = dtype.code[0] if dtype.code[0] in "<>" else "<"
     raw = content.encode("latin1") if isinstance(content, str) else content
     return float(struct.unpack(order + kind, raw)[0])
 
 
-# The accuracies in the dictionaries of DC, DSA and DM are NumPy's numbers: torch refuses them, though they run nothing.
+# The accuracies in the dictionaries of DC, DSA and DM are NumPy scalars, which torch rejects although they run no code.
 _NUMBERS: list[Any] = [
     (_scalar, "numpy.core.multiarray.scalar"), (_scalar, "numpy._core.multiarray.scalar"), (_Dtype, "numpy.dtype"),
 ]  # fmt: skip

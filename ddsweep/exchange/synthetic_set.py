@@ -1,4 +1,4 @@
-"""A synthetic set as a Python user holds it: tensors, class names and statistics, and a picture in a notebook."""
+"""A synthetic set for use in Python: tensors, class names and statistics, displayed as a picture in a notebook."""
 
 from __future__ import annotations
 
@@ -25,14 +25,13 @@ class SyntheticSet:
     """A distilled set in class-major order.
 
     Attributes:
-        images: [n, c, h, w], float32, normalized as (pixel / 255 - mean) / std and never clamped, as networks are
-            trained on them.
-        labels: [n], class numbers.
+        images: [n, c, h, w], float32, normalized as (pixel / 255 - mean) / std and not clamped, ready for training.
+        labels: [n], class indices.
         classes: class names in label order.
         mean: per-channel mean that was subtracted, in units of [0, 1].
         std: per-channel standard deviation that was divided by.
-        facts: what else the file says: dataset, method, recipe, origin (``ddsweep.exchange.Facts``).
-        source: the file it was read from.
+        facts: further properties in the file: dataset, method, recipe, origin (``ddsweep.exchange.Facts``).
+        source: path of the file it was read from.
     """
 
     images: Float[Tensor, "n c h w"]
@@ -45,7 +44,7 @@ class SyntheticSet:
 
     @property
     def ipc(self) -> int:
-        """Images per class."""
+        """Number of images per class."""
         return len(self.labels) // len(self.classes)
 
     @property
@@ -55,11 +54,11 @@ class SyntheticSet:
         return (self.images * std + mean).clamp(0, 1)
 
     def grid(self, most: int = 10) -> Image:
-        """Return a labeled picture with one row per class and at most ``most`` images in it."""
+        """Return a labeled picture with one row per class and at most ``most`` images in each row."""
         return pictures.grid(pictures.by_class(self.pixels, self.ipc, most), self.classes).image
 
     def as_image_set(self) -> ImageSet:
-        """Return the set as the readers and writers of ``ddsweep.exchange`` take it."""
+        """Return the set as an ``ImageSet``, the type of the readers and writers of ``ddsweep.exchange``."""
         facts = replace(
             self.facts, classes=self.classes, space=NORMALIZED, mean=self.mean, std=self.std, factor=1, ipc=self.ipc
         )
@@ -71,7 +70,7 @@ class SyntheticSet:
         return f"SyntheticSet({name}: {plural(len(self.classes), 'class')}, {plural(self.ipc, 'image')} each, {shape})"
 
     def _repr_png_(self) -> bytes:
-        """What a notebook shows."""
+        """Return the PNG that a notebook displays."""
         return pictures.grid(pictures.by_class(self.pixels, self.ipc), self.classes).png
 
 
@@ -79,12 +78,12 @@ def read(path: Path, dataset: str | None = None) -> SyntheticSet:
     """Read a set in any format of ``exchange.READERS``.
 
     Args:
-        path: a file, or a folder with a set in it.
-        dataset: the dataset that the set was distilled from; None: as the file says. It is loaded, for its statistics
-            and class names, unless the file has both.
+        path: a file, or a folder that contains a set.
+        dataset: the dataset from which the set was distilled; None: the dataset named in the file. It is loaded for
+            its statistics and class names unless the file has both.
 
     Raises:
-        UserError: no set, a damaged one, or one that does not say what it was distilled from.
+        UserError: the path has no set, the set is damaged, or its dataset is unknown.
     """
     one = exchange.read(path)
     facts, name = one.facts, dataset or one.facts.dataset

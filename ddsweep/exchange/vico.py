@@ -1,4 +1,4 @@
-"""What the code of DC, DSA, DM and DDInterpreter saves: the dictionary ``res_METHOD_DATASET_NETWORK_kipc.pt``."""
+"""The dictionary that the code of DC, DSA, DM and DDInterpreter saves as ``res_METHOD_DATASET_NETWORK_kipc.pt``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ddsweep.exchange.source import Source
 
 
 class Vico:
-    """``{"data": [[images, labels], …], "accs_all_exps": {network: [accuracy, …]}}``, an entry per experiment."""
+    """``{"data": [[images, labels], …], "accs_all_exps": {network: [accuracy, …]}}``, one entry per experiment."""
 
     name = "vico"
     about = "res_METHOD_DATASET_NETWORK_kipc.pt, float32, normalized (DC, DSA, DM, DDInterpreter, DC-bench)"
@@ -24,7 +24,7 @@ class Vico:
     pixels = False
 
     def read(self, source: Source) -> ImageSet | None:
-        """One experiment of a dictionary; the last unless another is asked for, as DC-bench takes it."""
+        """Return one experiment of the dictionary; by default the last, as in DC-bench."""
         if not (isinstance(source.content, dict) and "data" in source.content):
             return None
         path, sets = source.path, source.content["data"]
@@ -39,7 +39,10 @@ class Vico:
         return ImageSet(images, labels, replace(facts, space=facts.space or NORMALIZED), self.name, several)
 
     def write(self, one: ImageSet, folder: Path) -> Path:
-        """Returns the file, which lies below ``folder`` as in DC-bench's ``distilled_results``."""
+        """Write the dictionary and its JSON description; return its path below ``folder``, as in DC-bench.
+
+        DC-bench expects the same layout in its ``distilled_results``.
+        """
         facts = one.facts
         network = str(facts.recipe.get("arch", "unknown"))
         path = folder / conventions.result_file(facts.method or "unknown", facts.dataset, network, facts.ipc)
