@@ -1,4 +1,4 @@
-"""Augmentation, shared by distillation and evaluation: DSA (``siamese``) and DC's own (``per_image``)."""
+"""Augmentation for distillation and evaluation: DSA (``siamese``) and DC's augmentation (``per_image``)."""
 
 from ddsweep.augment.by_class import apply_by_class as apply_by_class
 from ddsweep.augment.per_image import dc as dc

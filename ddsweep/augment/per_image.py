@@ -1,4 +1,4 @@
-"""DC's augmentation (Zhao et al. 2021), which only its own evaluation uses: one operation per image."""
+"""DC's augmentation (Zhao et al. 2021), used only in the evaluation of DC: one operation per image."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ DC_CROP, DC_SCALE, DC_DEGREES, DC_NOISE = 4, 0.2, 45, 0.001
 
 
 def dc(images: Float[Tensor, "n c h w"], strategy: str, generator: torch.Generator) -> Float[Tensor, "n c h w"]:
-    """DC's augmentation: one operation per *image*, drawn from the strategy; only its evaluation uses it.
+    """Apply DC's augmentation: one operation per *image*, drawn from the strategy.
 
-    ``crop``: pad 4 pixels with the batch mean of each channel, crop at an offset of 0 … 7. ``scale``: nearest resize
-    by U(0.8, 1.2) per axis, then pad with zeros or crop about the center. ``rotate``: whole degrees in [-45, 44], cubic
-    spline, filled with the mean of the batch. ``noise``: + 0.001·N(0, 1). Not differentiable; rotate works on the CPU.
+    ``crop``: pad by 4 pixels with the batch mean of each channel, crop at an offset of 0 … 7. ``scale``: resize by
+    U(0.8, 1.2) per axis with nearest-neighbor interpolation, then pad with zeros or crop at the center. ``rotate``: by
+    integer degrees in [-45, 44] with a cubic spline, filled with the mean of the batch. ``noise``: + 0.001·N(0, 1). Not
+    differentiable; rotate runs on the CPU.
 
     Raises:
-        UserError: an operation that does not exist.
+        UserError: unknown operation.
     """
     chosen = operations(strategy, DC_OPERATIONS)
     if not chosen:
@@ -48,9 +49,9 @@ def _dc_crop(images: Tensor, mean: Tensor, generator: torch.Generator) -> Tensor
 def _dc_scale(images: Tensor, mean: Tensor, generator: torch.Generator) -> Tensor:
     side = images.shape[-1]
     sides = (torch.empty(len(images), 2).uniform_(1 - DC_SCALE, 1 + DC_SCALE, generator=generator) * side).long()
-    canvas = sides.amax(dim=1, keepdim=True).clamp(min=side)  # holds the old and the new image, both centered
+    canvas = sides.amax(dim=1, keepdim=True).clamp(min=side)  # contains original and resized image, both centered
     pixel = torch.arange(side) + ((canvas - side) // 2 - (canvas - sides) // 2)[:, :, None]
-    ratio = side / sides[:, :, None].float()  # the nearest pixel is found in float32, as F.interpolate does
+    ratio = side / sides[:, :, None].float()  # computed in float32, as F.interpolate does for nearest pixels
     source = (pixel * ratio).floor().long().clamp(max=side - 1)
     source = copy_to(torch.where((pixel >= 0) & (pixel < sides[:, :, None]), source, -1), images.device)
     return take(images, source[:, 0], source[:, 1], torch.zeros_like(mean))
@@ -62,7 +63,7 @@ def _dc_rotate(images: Tensor, mean: Tensor, generator: torch.Generator) -> Tens
     side, fill = images.shape[-1], float(mean.mean())
     turned = []
     for image, degrees in zip(images.cpu().numpy(), _dc_degrees(len(images), generator), strict=True):
-        whole = ndimage.rotate(image, degrees, axes=(-2, -1), mode="constant", cval=fill)  # grows to hold the corners
+        whole = ndimage.rotate(image, degrees, axes=(-2, -1), mode="constant", cval=fill)  # enlarged to fit the corners
         top, left = (whole.shape[1] - side) // 2, (whole.shape[2] - side) // 2
         turned.append(torch.from_numpy(whole[:, top : top + side, left : left + side]))
     return torch.stack(turned).to(images)

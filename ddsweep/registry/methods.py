@@ -1,7 +1,7 @@
-"""One table of methods: the facts that a recipe needs, without importing torch.
+"""The table of methods: the properties that a recipe needs, without importing torch.
 
-A row has a matching loss (``loop.Matching``), the fields of a recipe that it uses, its own options, and their defaults.
-Fields that a method does not use get the values of ``TAKEN`` in a recipe. ``method`` registers a plugin's method.
+A row has a matching loss (``loop.Matching``), the recipe fields that it uses, its own options, and their defaults. A
+recipe field that the method does not use gets its value in ``TAKEN``. ``method`` registers the method of a plugin.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from ddsweep.plugins.code import name_of
 Maker = TypeVar("Maker", bound=Callable[..., Any])
 Scalar = bool | int | float | str
 Default = Scalar | Callable[[str, int], Any]
-"""A default, or what makes one of the dataset's name and the images per class; None: there is none."""
+"""A default value, or a function that maps the dataset's name and the ipc to a default, or to None for no default."""
 
 TAKEN: dict[str, Scalar] = {
     "batch_real": 1, "dsa_strategy": "none", "outer_loops": 1, "inner_epochs": 0, "batch_train": 0, "lr_net": 0.0,
     "distance": "none",
 }  # fmt: skip
-"""The fields of a recipe that a matching loss may take, each with the value that it has where the loss does not."""
+"""The recipe fields that a matching loss may take, each with its value in recipes of methods that do not take it."""
 LOOP = ("init", "iterations", "lr_img", "alpha")
-"""The fields that the loop around every loss needs, and whose defaults are the method's."""
+"""The recipe fields that the distillation loop needs for every method, with defaults set by the method."""
 
 # protocols: (outer loops T, inner epochs) of DC and DSA by images per class
 LOOPS = {1: (1, 1), 10: (10, 50), 20: (20, 25), 30: (30, 20), 40: (40, 15), 50: (50, 10)}
@@ -40,21 +40,21 @@ COMMON: dict[str, Default] = {
     "init": "real", "iterations": 1000, "lr_img": 0.1, "batch_real": 256, "outer_loops": _loops(0),
     "inner_epochs": _loops(1), "batch_train": 256, "lr_net": 0.01, "distance": "rows",
 }  # fmt: skip
-"""Defaults of a method that says nothing of them. There is none for α: it would be a guess."""
+"""Defaults of fields for which a method sets none. α has no common default, because it would be a guess."""
 
 
 @dataclass(frozen=True)
 class Method:
-    """What is known of a method before it is made.
+    """The properties of a method that are known before its matching loss is made.
 
     Attributes:
         name: the name in a recipe.
         paper: the name in tables and figures.
-        source: what makes its matching loss of a network and the numbers that it takes.
-        takes: those numbers: names of ``TAKEN``, and ``numerics`` if it wants to compute as the trial does.
-        options: numbers and texts of its own, with their defaults: the recipe's ``options``.
-        defaults: of fields of a recipe, where this method has another one.
-        passes: what a real and what a synthetic image cost in one image step, in forward passes of the network.
+        source: makes its matching loss from a network and the parameters in ``takes`` and ``options``.
+        takes: its parameters: names from ``TAKEN``, and ``numerics`` if it follows the numerics of the trial.
+        options: the method's own parameters (the recipe's ``options``), with their defaults.
+        defaults: defaults of recipe fields that differ from ``COMMON``.
+        passes: the cost of a real and of a synthetic image in one image step, in forward passes of the network.
     """
 
     name: str
@@ -67,21 +67,21 @@ class Method:
 
     @property
     def neutral(self) -> dict[str, Scalar]:
-        """The fields of a recipe that have no effect, with the values that say so."""
+        """The recipe fields that have no effect on this method, with the values that mark them as unused."""
         return {name: value for name, value in TAKEN.items() if name not in self.takes}
 
     def default(self, name: str, target: str, ipc: int) -> Any:
-        """The default of a field for a dataset and so many images per class; None: the method has none."""
+        """The default of a recipe field for a dataset and an ipc; None if the method has none."""
         found = (COMMON | dict(self.defaults)).get(name)
         return found(target, ipc) if callable(found) else found
 
     def make(self, net: Any, numerics: Any, numbers: Mapping[str, Any]) -> Any:
-        """The matching loss of a network.
+        """Make the matching loss for a network.
 
         Args:
             net: the network.
-            numerics: how it is computed.
-            numbers: of everything that the method takes, and its options.
+            numerics: the numerics of the trial (precision, compilation).
+            numbers: the values of all parameters that the method takes, and of its options.
         """
         wanted = {"numerics": numerics} if "numerics" in self.takes else {}
         return resolve(self.source)(net, **numbers, **wanted)
@@ -93,23 +93,24 @@ METHODS: Registry[Method] = Registry("method")
 def method(
     name: str, *, paper: str = "", passes: tuple[float | int, float | int] = (1.0, 3.0), **defaults: Default
 ) -> Callable[[Maker], Maker]:
-    """Register a matching loss: a class with an ``episode`` (``loop.Matching``), or a function that makes one.
+    """Register a matching loss: a class with a method ``episode`` (``loop.Matching``), or a function that makes one.
 
-    It is called with the network and, by name, with what its signature asks for: ``batch_real``, ``dsa_strategy``,
-    ``outer_loops``, ``inner_epochs``, ``batch_train``, ``lr_net`` and ``distance`` are the recipe's, ``numerics`` says
-    how the trial computes. Every other parameter needs a default and is an option of the method, to be set with
+    It is called with the network and, as keyword arguments, the parameters in its signature: ``batch_real``,
+    ``dsa_strategy``, ``outer_loops``, ``inner_epochs``, ``batch_train``, ``lr_net`` and ``distance`` come from the
+    recipe, ``numerics`` from the trial. Every other parameter needs a default and is an option of the method, set with
     ``options=NAME:VALUE+NAME:VALUE``.
 
     Args:
         name: the name in a recipe.
         paper: the name in tables and figures; default: the name in capitals.
-        passes: what a real and what a synthetic image cost in one image step, in forward passes; it decides whether
-            compiling pays. (1, 3) is a forward and a backward pass on the synthetic images.
-        defaults: of fields of a recipe: ``init``, ``iterations``, ``lr_img``, ``alpha`` (it has none of its own), and
-            what the signature takes; each a value or a function of the dataset's name and the images per class.
+        passes: the cost of a real and of a synthetic image in one image step, in forward passes; it determines whether
+            compilation pays off. (1, 3) is a forward and a backward pass on the synthetic images.
+        defaults: defaults of the recipe fields ``init``, ``iterations``, ``lr_img``, ``alpha`` (which has no common
+            default) and of those in the signature; each is a value or a function of the dataset's name and the ipc.
 
     Raises:
-        UserError: the signature does not match, there is no ``episode``, or a default has the name of another field.
+        UserError: the name is invalid or taken, the signature does not match, ``episode`` is missing, or a default is
+            for a field that the method does not take.
     """
 
     def register(maker: Maker) -> Maker:
@@ -127,10 +128,13 @@ def method(
 
 
 def signature(name: str, maker: Callable[..., Any]) -> tuple[tuple[str, ...], dict[str, Scalar], dict[str, Scalar]]:
-    """(what it takes, its options, its own defaults of what it takes), from the parameters after the network.
+    """Inspect the parameters after the network.
+
+    Returns:
+        The names that the method takes, its options with their defaults, and its own defaults of what it takes.
 
     Raises:
-        UserError: as ``method``.
+        UserError: as for ``method``.
     """
     takes, options, own = [], {}, {}
     parameters = list(inspect.signature(maker).parameters.values())
@@ -160,13 +164,15 @@ _EITHER = inspect.Parameter.POSITIONAL_OR_KEYWORD
 
 
 def _alpha(**pairs: tuple[float, float]) -> Callable[[str, int], float]:
-    """α by dataset for IPC 10 and 50, from the weights that the paper's authors published beside their code; a dataset
-    without its own takes CIFAR-10's."""
+    """α by dataset for (ipc ≤ 10, ipc > 10), from the values for ipc 10 and 50 published with the paper's code.
+
+    A dataset without published values uses those of CIFAR-10.
+    """
     return lambda target, ipc: pairs.get(target, pairs["cifar10"])[ipc > 10]
 
 
 _TAKEN_BY_DC = ("batch_real", "outer_loops", "inner_epochs", "batch_train", "lr_net", "distance", "numerics")
-_SECOND_ORDER = (3.0, 6.0)  # the gradient of the synthetic images is itself differentiated: twice a training step
+_SECOND_ORDER = (3.0, 6.0)  # the weight gradient on synthetic images is differentiated again: twice a training step
 
 for _row in (
     Method(

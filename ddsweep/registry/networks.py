@@ -1,8 +1,8 @@
-"""One table of networks: the facts that a recipe needs, without importing torch.
+"""The table of networks: the properties that a recipe needs, without importing torch.
 
-A row names the function that makes the layers; ``network`` adds one, for a plugin. Foundation models are not trained
-here and not built by ``build``: they have a table of their own, by the source that a recipe names, and a line in
-``foundation.LOADERS``.
+A row names the function that makes the layers; ``network`` adds a row for a plugin. Foundation models are neither
+trained by this package nor built by ``build``: they have a separate table, keyed by the source that a recipe names, and
+an entry in ``foundation.LOADERS``.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ BELOW_32 = frozenset(range(1, PADDED_TO))
 
 @dataclass(frozen=True)
 class Architecture:
-    """What is known of a network before it is built.
+    """The properties of a network that are known before it is built.
 
     Attributes:
         name: the name in a recipe.
         paper: the name in tables and figures.
-        source: what makes its layers: ``body(channels, size, width, **options)``, see ``network.build``.
-        options: keyword arguments of that function.
-        smallest: height and width of the smallest image its layers can take, in pixels.
-        padded: sizes that are zero-padded to 32 pixels before the first layer.
+        source: the function that makes its layers, ``body(channels, size, width, **options)``; see ``nn.build``.
+        options: keyword arguments for that function.
+        smallest: height and width, in pixels, of the smallest image that its layers accept.
+        padded: image sizes that are zero-padded to 32 pixels before the first layer.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Architecture:
     padded: Collection[int] = frozenset({28})
 
     def canvas(self, size: int) -> int:
-        """The height and width in pixels that the first convolution sees for an image of ``size`` pixels.
+        """Height and width, in pixels, of the first convolution's input for an image of ``size`` pixels.
 
         Raises:
             UserError: the image is too small for this network.
@@ -53,20 +53,20 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Foundation:
-    """A published model that guides the distillation of other domains as it is (paper, Sec. 5.3, Table 3).
+    """A published model that guides distillation in other domains without further training (paper, Sec. 5.3, Table 3).
 
     Attributes:
         name: the name of the network in a recipe.
         paper: its name in the paper's tables.
-        source: the name in a recipe of what it was trained on.
-        features: how many numbers describe an image.
-        size: height and width of the images it was trained on, in pixels.
-        mean: per-channel mean that it expects to be subtracted, in units of [0, 1].
-        std: per-channel standard deviation that it expects to be divided by.
-        url: where its publisher offers the weights.
-        sha256: of that file, or its first digits where no more is published.
-        domain: what the paper calls what it was trained on.
-        extra: the extra of this package that brings its library; empty: none is needed.
+        source: the name, in a recipe, of its training data.
+        features: the number of features per image.
+        size: height and width of its training images, in pixels.
+        mean: per-channel mean to subtract from its inputs, in units of [0, 1].
+        std: per-channel standard deviation to divide its inputs by.
+        url: the publisher's URL of the weights.
+        sha256: the SHA-256 of that file, or its first digits if no more are published.
+        domain: the paper's name for its training data.
+        extra: the optional extra of this package that installs its library; empty if none is needed.
     """
 
     name: str
@@ -83,7 +83,7 @@ class Foundation:
 
 
 def _row(name: str, paper: str, family: str, **facts: Any) -> Architecture:
-    """A row, whose network has batch norm if its name ends in ``-bn``."""
+    """A row of the table; its network uses batch norm if the name ends in ``-bn``."""
     options = facts.pop("options", {}) | ({"norm": "batch"} if name.endswith("-bn") else {})
     return Architecture(name, paper, f"ddsweep.nn.{family}:body", options, **facts)
 
@@ -94,10 +94,10 @@ def _convnet(name: str, paper: str, depth: int) -> Architecture:
 
 _ALEXNET = {"smallest": 8}
 _VGG11 = {"padded": BELOW_32}
-_RESNET18 = {"padded": BELOW_32 - {28}}  # the reference runs 28 pixels as they are: 28 → 28 → 14 → 7 → 4
+_RESNET18 = {"padded": BELOW_32 - {28}}  # the reference does not pad 28 pixels: 28 → 28 → 14 → 7 → 4
 
 TABLE: Registry[Architecture] = Registry("network")
-"""Those that ``build`` makes."""
+"""The networks that ``build`` makes."""
 
 for _one in (
     *(_convnet(f"convnet{depth}", f"ConvNet-{depth}", depth) for depth in range(1, 7)),
@@ -120,7 +120,7 @@ FOUNDATIONS: dict[str, Foundation] = {
             (0.485, 0.456, 0.406), (0.229, 0.224, 0.225),
             "https://download.pytorch.org/models/resnet18-f37072fd.pth", "f37072fd", "ImageNet",
         ),
-        # the file of this address is a TorchScript program; open_clip offers the same numbers as tensors
+        # the file at this URL is a TorchScript program; open_clip provides the same numbers as tensors
         Foundation(
             "clip-rn50", "CLIP-RN50", "internet", 1024, 224,
             (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711),
@@ -141,19 +141,19 @@ def network(
 ) -> Callable[[Maker], Maker]:
     """Register a network: a function ``body(channels, size, width, **options)`` that returns its layers.
 
-    The layers are one module, from images [n, channels, size, size] to features of any shape, which are flattened; one
-    linear layer, the classifier, is put behind them. ``width`` is 128 for the network as it is meant, and less for
-    demonstrations (``nn.layers.scaled``). Decorate a function once for every network that it makes.
+    The layers are a single module that maps images [n, channels, size, size] to features of any shape; these are
+    flattened and passed to a linear classifier. ``width`` is 128 for the network's regular size, and smaller for
+    demonstrations (``nn.layers.scaled``). Decorate a function once for each network that it makes.
 
     Args:
         name: the name in a recipe.
         paper: the name in tables and figures; default: ``name``.
-        smallest: height and width of the smallest image that it can take, in pixels.
-        padded: sizes that are zero-padded to 32 pixels before the first layer.
-        options: further keyword arguments of the function.
+        smallest: height and width, in pixels, of the smallest image that the network accepts.
+        padded: image sizes that are zero-padded to 32 pixels before the first layer.
+        options: further keyword arguments for the function.
 
     Raises:
-        UserError: another part has this name.
+        UserError: the name is invalid, or another network has it.
     """
 
     def register(body: Maker) -> Maker:
@@ -164,29 +164,29 @@ def network(
 
 
 def names() -> list[str]:
-    """Every network that ``build`` makes."""
+    """The names of all networks that ``build`` makes."""
     return list(TABLE)
 
 
 def all_names() -> list[str]:
-    """Every network that can be a PTM: those that are trained here, and those that are published."""
+    """The names of all networks that can be PTMs: those that this package trains, and published models."""
     return [*TABLE, *PUBLISHED]
 
 
 def place(name: str) -> tuple[int, tuple[int, str], int]:
-    """Where a network stands among all that can be PTMs: in the order of ``all_names``."""
+    """A sort key that orders networks as ``all_names`` does."""
     published = list(PUBLISHED)
     return (1, (0, ""), published.index(name)) if name in published else (0, TABLE.place(name), 0)
 
 
 def paper_name(name: str) -> str:
-    """What tables and figures call a network; of one that nobody knows here, the name itself."""
+    """The name of a network in tables and figures; for an unknown network, ``name`` itself."""
     row = PUBLISHED.get(name) or TABLE.rows.get(name)
     return row.paper if row else name
 
 
 def info(name: str) -> Architecture:
-    """The row of one network.
+    """Return the row of a network.
 
     Raises:
         UserError: unknown network.
@@ -195,5 +195,5 @@ def info(name: str) -> Architecture:
 
 
 def join(archs: list[str] | tuple[str, ...]) -> str:
-    """Networks as one recipe value: sorted as in the table and joined by ``+``, so that a set has one spelling."""
+    """Networks as a single recipe value: sorted as in the table and joined by ``+``, so that the spelling is unique."""
     return "+".join(sorted(set(archs), key=TABLE.place))

@@ -1,8 +1,9 @@
-"""Files kept in the storage itself, so that what one host makes can be seen on every other without a shared folder.
+"""Files in the storage itself, so that the files of one host are available on all others without a shared folder.
 
-Two things are kept: pictures, each tied to a trial (Optuna's artifacts, which the dashboard shows), and the results of
-finished recipes, by key: a run folder for those who do not share one. ``results.travel`` says which files these are.
-Both are small, a few MB at most, and are read and written whole; they are stored in parts so that no row is large.
+There are two kinds: images that belong to a trial (Optuna's artifacts, which the dashboard shows), and the results of
+finished recipes by key, which replace a run folder for hosts without a shared one. ``results.transfer`` lists the
+files of a result. Both kinds are small, a few MB at most, and are read and written as a whole; they are stored in parts
+so that no row is large.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from ddsweep.backends.optuna import tables
 from ddsweep.backends.optuna.database import Database, one_line, retry, shown
 from ddsweep.results.transfer import Damaged
 
-PART = 2**20  # bytes in a row
+PART = 2**20  # bytes per row
 
 TABLES = sa.MetaData()
 HEADS = sa.Table(
     "ddsweep_artifacts",
     TABLES,
     sa.Column("artifact_id", sa.String(200), primary_key=True),
-    sa.Column("owner", sa.String(64), index=True),  # the key of the recipe; null for a picture of a trial
+    sa.Column("owner", sa.String(64), index=True),  # the key of the recipe; null for an image of a trial
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("sha256", sa.String(64), nullable=False),
 )
@@ -43,14 +44,15 @@ PARTS = sa.Table(
 
 
 class Artifacts:
-    """Optuna's artifact store (``optuna.artifacts``) for the pictures of a storage.
+    """An artifact store (``optuna.artifacts``) for the images of a storage.
 
-    New ones go into the folder where there is an SQLite file, which lies on the same machine, and into the database
-    where there is a server. Both are looked into, so that pictures from before there was this class stay in sight.
+    New artifacts are written to the folder if the storage is an SQLite file, which is on the same machine, and to the
+    database if it is a server. Artifacts are read from both, so that older images, which are in the folder, remain
+    visible.
 
     Args:
         database: the storage.
-        folder: where they lie, or may lie, as files; default: ``artifacts`` beside an SQLite file.
+        folder: the folder for artifacts that are files; default: ``artifacts`` beside an SQLite file.
     """
 
     def __init__(self, database: Database, folder: Path | None = None) -> None:
@@ -59,7 +61,7 @@ class Artifacts:
         self._files = FileSystemArtifactStore(self._folder) if self._folder else None
 
     def open_reader(self, artifact_id: str) -> BinaryIO:
-        """The content. Raises ArtifactNotFound."""
+        """Open an artifact for reading. Raises ArtifactNotFound."""
         with self._database.transaction("read") as session:
             body = get(session, artifact_id)
         if body is not None:
@@ -69,7 +71,7 @@ class Artifacts:
         return self._files.open_reader(artifact_id)
 
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:
-        """Keep the content."""
+        """Store an artifact."""
         if self._folder and self._files and self._database.path:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._files.write(artifact_id, content_body)
@@ -79,7 +81,7 @@ class Artifacts:
             put(session, artifact_id, body)
 
     def remove(self, artifact_id: str) -> None:
-        """Forget it, as the dashboard does when a study is deleted. Raises ArtifactNotFound."""
+        """Delete an artifact; the dashboard calls this when a study is deleted. Raises ArtifactNotFound."""
         with self._database.transaction() as session:
             there = drop(session, [artifact_id])
         if there:
@@ -90,7 +92,7 @@ class Artifacts:
 
 
 def prepare(database: Database) -> None:
-    """Create the tables where they are not there yet; any number of processes may do so at once."""
+    """Create the tables if they do not exist; safe to call from several processes at once."""
 
     def create() -> None:
         if sa.inspect(database.rdb.engine).has_table(PARTS.name):
@@ -103,30 +105,30 @@ def prepare(database: Database) -> None:
 
 
 def keep(session: orm.Session, key: str, contents: Mapping[str, bytes]) -> None:
-    """Keep the files of a finished recipe, by name, in place of those there may be."""
+    """Store the files of a finished recipe by name, replacing those already stored."""
     drop(session, list(session.scalars(sa.select(HEADS.c.artifact_id).where(HEADS.c.owner == key))))
     for name, body in contents.items():
         put(session, f"{key}/{name}", body, owner=key)
 
 
 def kept(session: orm.Session, keys: Collection[str]) -> set[str]:
-    """Those of ``keys`` whose files are kept. They come in one transaction, so whoever has one has all."""
+    """The subset of ``keys`` whose files are stored; a recipe's files are stored in one transaction, all or none."""
     query = sa.select(HEADS.c.owner).distinct()
     return {owner for some in tables.chunks(keys) for owner in session.scalars(query.where(HEADS.c.owner.in_(some)))}
 
 
 def load(session: orm.Session, key: str) -> dict[str, bytes]:
-    """The files of a finished recipe by name; none if it is not kept.
+    """Load the files of a finished recipe by name; empty if the storage has none.
 
     Raises:
-        Damaged: one is not what was kept.
+        Damaged: the content of a file differs from what was stored.
     """
     names = session.scalars(sa.select(HEADS.c.artifact_id).where(HEADS.c.owner == key)).all()
     return {name.removeprefix(f"{key}/"): get(session, name) or b"" for name in names}
 
 
 def put(session: orm.Session, artifact_id: str, body: bytes, owner: str | None = None) -> None:
-    """Keep one artifact."""
+    """Store one artifact in parts, with its size and SHA-256."""
     head = {"artifact_id": artifact_id, "owner": owner, "size": len(body), "sha256": _sha256(body)}
     session.execute(sa.insert(HEADS).values(head))
     for part, first in enumerate(range(0, len(body), PART)):
@@ -135,10 +137,10 @@ def put(session: orm.Session, artifact_id: str, body: bytes, owner: str | None =
 
 
 def get(session: orm.Session, artifact_id: str) -> bytes | None:
-    """One artifact, or None.
+    """Load one artifact; None if the storage does not have it.
 
     Raises:
-        Damaged: what is stored is not what was kept.
+        Damaged: its size or SHA-256 differs from what was stored.
     """
     head = session.execute(sa.select(HEADS.c.size, HEADS.c.sha256).where(HEADS.c.artifact_id == artifact_id)).first()
     if head is None:
@@ -151,7 +153,7 @@ def get(session: orm.Session, artifact_id: str) -> bytes | None:
 
 
 def drop(session: orm.Session, artifact_ids: Collection[str]) -> bool:
-    """Forget artifacts; whether any of them was there."""
+    """Delete artifacts; return whether any of them existed."""
     session.execute(sa.delete(PARTS).where(PARTS.c.artifact_id.in_(artifact_ids)))
     gone = session.execute(sa.delete(HEADS).where(HEADS.c.artifact_id.in_(artifact_ids)))
     return bool(gone.rowcount)  # type: ignore[attr-defined]

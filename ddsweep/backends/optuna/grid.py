@@ -1,7 +1,7 @@
 """The grid of a sweep in Optuna's tables: registering it, and reading its attempts.
 
 Every function takes the session of a transaction that the caller opened (``database.Database``), so that registering
-100,000 points is one transaction; Optuna needs several for each. Callers that add attempts hold ``lock``.
+100,000 points is a single transaction; Optuna's API needs several per point. Callers that add attempts hold ``lock``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ddsweep.results.plots.axis import is_logarithmic
 
 
 def names(session: orm.Session) -> list[str]:
-    """The registered sweeps."""
+    """The names of the registered sweeps, sorted."""
     query = sa.select(m.StudyModel.study_name).join(m.StudySystemAttributeModel)
     return list(
         session.scalars(query.where(m.StudySystemAttributeModel.key == tables.DEFINITION).order_by("study_name"))
@@ -36,7 +36,7 @@ def names(session: orm.Session) -> list[str]:
 
 
 def find(session: orm.Session, name: str) -> int | None:
-    """The study of a sweep; None if it is not registered."""
+    """The id of a sweep's study; None if the sweep is not registered."""
     query = sa.select(m.StudyModel.study_id).join(m.StudySystemAttributeModel)
     return session.scalar(
         query.where(m.StudyModel.study_name == name, m.StudySystemAttributeModel.key == tables.DEFINITION)
@@ -44,14 +44,18 @@ def find(session: orm.Session, name: str) -> int | None:
 
 
 def load_definition(session: orm.Session, study: int) -> Definition:
-    """The definition of a registered sweep."""
+    """Load the definition of a registered sweep.
+
+    Raises:
+        UserError: the definition was stored by an incompatible version.
+    """
     table = m.StudySystemAttributeModel
     text = session.scalar(sa.select(table.value_json).where(table.study_id == study, table.key == tables.DEFINITION))
     return Definition.from_json(json.loads(text or "{}"))
 
 
 def stored(session: orm.Session, study: int) -> Definition | None:
-    """The definition of a study; None if it is not registered yet, or by another version."""
+    """The definition of a study; None if it is not registered yet or was stored by an incompatible version."""
     try:
         return load_definition(session, study)
     except UserError:
@@ -59,7 +63,7 @@ def stored(session: orm.Session, study: int) -> Definition | None:
 
 
 def store_definition(session: orm.Session, study: int, definition: Definition) -> None:
-    """Store the definition with the study, and a mark for idle agents if a search has points to draw."""
+    """Store the definition with the study, and a mark for idle agents if a search has points left to draw."""
     table, kept = m.StudySystemAttributeModel, {tables.DEFINITION: definition.to_json()}
     if definition.to_draw:
         kept[tables.SEARCH] = {"to_draw": definition.to_draw}
@@ -69,19 +73,19 @@ def store_definition(session: orm.Session, study: int, definition: Definition) -
 
 
 def to_draw(session: orm.Session, study: int) -> bool:
-    """Whether a search has further points; an index lookup, because idle agents ask often."""
+    """Whether a search has points left to draw; an index lookup, because idle agents poll it often."""
     table = m.StudySystemAttributeModel
     query = sa.select(table.study_id).where(table.study_id == study, table.key == tables.SEARCH)
     return session.scalar(query) is not None
 
 
 def lock(session: orm.Session, study: int) -> None:
-    """Lock the study until the transaction ends: no other agent can add attempts to it."""
+    """Lock the study until the transaction ends, so that no other agent can add attempts to it."""
     session.execute(sa.select(m.StudyModel.study_id).where(m.StudyModel.study_id == study).with_for_update())
 
 
 def attempts(session: orm.Session, study: int, *, details: bool = True) -> list[Attempt]:
-    """Every attempt of a study. Without ``details``, only what ``rules`` needs, in a third of the time."""
+    """All attempts of a study. Without ``details``, only the fields that ``rules`` needs, in a third of the time."""
     trial, value = m.TrialModel, m.TrialValueModel
     point = orm.aliased(m.TrialSystemAttributeModel)
     query = (
@@ -104,7 +108,7 @@ def attempts(session: orm.Session, study: int, *, details: bool = True) -> list[
 
 
 def intermediate_values(session: orm.Session, study: int) -> dict[int, dict[int, float]]:
-    """The intermediate accuracies that trials have reported, by trial and step."""
+    """The intermediate accuracies that trials reported, by trial id and step."""
     table = m.TrialIntermediateValueModel
     query = sa.select(table.trial_id, table.step, table.intermediate_value).join(m.TrialModel)
     found: dict[int, dict[int, float]] = defaultdict(dict)
@@ -116,7 +120,7 @@ def intermediate_values(session: orm.Session, study: int) -> dict[int, dict[int,
 def _user_attributes(session: orm.Session, study: int) -> dict[int, dict[str, Any]]:
     table = m.TrialUserAttributeModel
     query = sa.select(table.trial_id, table.key, table.value_json).join(m.TrialModel)
-    # attributes that repeat the point are a third of the rows
+    # excludes attributes that repeat the point, a third of the rows
     rows = session.execute(query.where(m.TrialModel.study_id == study, table.key.not_in(tables.OURS[:4]))).all()
     found: dict[int, dict[str, Any]] = defaultdict(dict)
     for (trial, key, _), value in zip(rows, tables.loads(row[2] for row in rows), strict=True):
@@ -140,7 +144,7 @@ def _attempt(
 
 
 def enqueue(session: orm.Session, study: int, wanted: Sequence[tuple[Point, int]], definition: Definition) -> None:
-    """Add waiting attempts to a sweep. The caller holds ``lock``, which makes the numbers unique."""
+    """Add waiting attempts to a sweep. The caller holds ``lock``, which keeps the trial numbers unique."""
     searched = Space.of(definition.definition).ranges if definition.cap is not None else {}
     trial, kinds = m.TrialModel, retype(session, study, definition.points, searched)
     spelled = {name: distributions.distribution_to_json(kind) for name, kind in kinds.items()}
@@ -175,10 +179,10 @@ def retype(
     session: orm.Session, study: int, points: Iterable[Point],
     searched: Mapping[str, distributions.BaseDistribution] | None = None,
 ) -> dict[str, distributions.BaseDistribution]:  # fmt: skip
-    """The distribution of every axis over all its values, stored and new; stored rows with another are rewritten.
+    """Return the distribution of every axis over all its values, stored and new, and rewrite stored rows that differ.
 
-    The number in a row encodes a choice only together with its distribution, so both change in one statement. The
-    distributions of a search's ranges are in ``searched``.
+    The number in a row encodes a choice only together with its distribution, so both change in one statement.
+    ``searched`` has the distributions of a search's ranges.
     """
     table = m.TrialParamModel
     query = sa.select(table.param_name, table.distribution_json, table.param_value).distinct().join(m.TrialModel)
@@ -203,7 +207,7 @@ def _rewrite(
     session: orm.Session, study: int, name: str, text: str, changed: Mapping[float, float],
     kind: distributions.BaseDistribution,
 ) -> None:  # fmt: skip
-    """Change the distribution of one axis's rows: those that keep their number at once, the others one by one."""
+    """Change the distribution of one axis's rows: a statement per changed number, then one for all other rows."""
     table, new = m.TrialParamModel, distributions.distribution_to_json(kind)
     ours = sa.select(m.TrialModel.trial_id).where(m.TrialModel.study_id == study)
     rows = sa.update(table).where(table.param_name == name, table.distribution_json == text, table.trial_id.in_(ours))
@@ -214,7 +218,7 @@ def _rewrite(
 
 
 def withdraw(session: orm.Session, waiting: Iterable[int], reason: str) -> int:
-    """Waiting → withdrawn (Optuna's PRUNED); return their number. Attempts claimed in the meantime are kept."""
+    """Withdraw waiting attempts (Optuna's PRUNED) and return their number. Attempts claimed meanwhile are kept."""
     trial, user, count = m.TrialModel, m.TrialUserAttributeModel, 0
     for some in tables.chunks(waiting):
         query = sa.select(trial.trial_id).where(trial.trial_id.in_(some), trial.state == TrialState.WAITING)
@@ -229,7 +233,7 @@ def withdraw(session: orm.Session, waiting: Iterable[int], reason: str) -> int:
 
 
 def settle(session: orm.Session, study: int, identifiers: Iterable[int]) -> None:
-    """Mark the attempts that the sweep does not wait for, and no others. The caller holds ``lock``."""
+    """Mark exactly these attempts as settled: the sweep does not wait for them. The caller holds ``lock``."""
     table = m.TrialSystemAttributeModel
     ours = sa.select(m.TrialModel.trial_id).where(m.TrialModel.study_id == study)
     marks = sa.delete(table).where(table.key == tables.SETTLED, table.trial_id.in_(ours))
@@ -240,7 +244,7 @@ def settle(session: orm.Session, study: int, identifiers: Iterable[int]) -> None
 
 
 def awaited(session: orm.Session, study: int, *states: TrialState) -> bool:
-    """Whether the sweep waits for an attempt in one of ``states``. An index lookup, however large the sweep is."""
+    """Whether the sweep waits for an attempt in one of ``states``; an index lookup at any size of the sweep."""
     trial, mark = m.TrialModel, m.TrialSystemAttributeModel
     settled = sa.exists().where(mark.trial_id == trial.trial_id, mark.key == tables.SETTLED)
     query = sa.select(trial.trial_id).where(trial.study_id == study, trial.state.in_(states), ~settled)
@@ -248,8 +252,8 @@ def awaited(session: orm.Session, study: int, *states: TrialState) -> bool:
 
 
 def distribution(values: Iterable[Scalar]) -> BaseDistribution:
-    """The distribution of an axis that takes ``values``: whole numbers, numbers, or choices in order of appearance."""
-    seen = list(dict.fromkeys((type(value), value) for value in values))  # 1, 1.0 and True are three values
+    """The distribution of an axis with these values: integer, float, or categorical in order of appearance."""
+    seen = list(dict.fromkeys((type(value), value) for value in values))  # 1, 1.0 and True are distinct
     plain = [value for _, value in seen]
     numbers = [value for value in plain if isinstance(value, int | float) and not isinstance(value, bool)]
     if len(numbers) < len(plain):
@@ -262,9 +266,9 @@ def distribution(values: Iterable[Scalar]) -> BaseDistribution:
 
 
 def translation(numbers: Iterable[float], old: BaseDistribution, new: BaseDistribution) -> dict[float, float]:
-    """The stored numbers that encode another choice under ``new`` than under ``old``, mapped to the new numbers.
+    """Map each stored number that encodes a different choice under ``new`` than under ``old`` to its new number.
 
-    Every numeric distribution encodes numbers as themselves, so a numeric axis that grows changes none.
+    Numeric distributions encode numbers as themselves, so extending a numeric axis changes none.
     """
     meant: dict[float, Any] = {number: old.to_external_repr(number) for number in numbers}
     translated = {number: float(new.to_internal_repr(value)) for number, value in meant.items()}
