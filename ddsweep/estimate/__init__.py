@@ -1,11 +1,11 @@
-"""What a sweep will cost, before it runs: a few steps of each kind of its work are measured, the rest is arithmetic.
+"""Estimate the cost of a sweep before it runs: measure a few steps of each kind of work, and compute the rest.
 
-``kinds`` says what costs the same and so is measured once; ``probe`` measures it, with ``watch`` and on a ``stage``, in
-processes like those of a launch (``crew``); ``prices`` adds it up cell by cell; ``schedule`` deals the cells out to the
-agents; ``footprint`` counts bytes; ``forecast`` puts it together.
+``work`` groups work of the same cost into kinds, each of which is measured once; ``measure`` measures them, with
+``timing`` and the data of ``fixtures``, in processes like those of a launch (``workers``); ``costs`` adds up seconds
+and bytes per cell; ``schedule`` assigns the cells to the agents; ``forecast`` combines everything into the estimate.
 
-Only functions that a trial calls too are timed, from their boundaries (``checkpoints.Slot``), so that whatever makes
-them faster makes the estimate smaller. Nothing is written into a runs folder or the pool.
+Only functions that a trial also calls are timed, at their boundaries (``checkpoints.Slot``), so that every speedup of a
+trial reduces the estimate. Nothing is written into a runs folder or the pool.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A process that measures: started by ``crew``."""
+"""The main program of a measuring process, started by ``workers``."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from ddsweep.estimate import workers
 
 if __name__ == "__main__":
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print is no answer
+    os.dup2(2, 1)  # output of libraries goes to stderr, because stdout carries the answers
     workers.serve(sys.stdin, answers)

@@ -17,12 +17,12 @@ from ddsweep.pretrained.spec import Spec
 from ddsweep.recipe import Recipe
 from ddsweep.results.result import Result
 
-# Seconds per cell beside its work: claim, locks, flushing files to disk, reporting; measured on two CPU cores.
+# Seconds per cell in addition to its work: claim, locks, flushing files to disk, reporting; measured on two CPU cores.
 DESK = 0.15
 QUARTERS = 4  # pictures are rendered after each quarter of the iterations, and before the first
 
 F = TypeVar("F", Read, Trained, Distilled, Evaluated)
-HEADER = 400  # bytes of a safetensors header: names, shapes and metadata, without the names of classes
+HEADER = 400  # bytes of a safetensors header: names, shapes and metadata, without the class names
 NUMBER = "0.123456789012345678"  # the usual length of a number in JSON
 LOGGED = 100  # lines that a distillation logs, or one per iteration if there are fewer
 BOOKS = 4 << 10  # bytes of a cell in the storage: attributes, heartbeats and notes (SQLite, measured)
@@ -135,7 +135,8 @@ def pictures(recipe: Recipe) -> int:
 def cell(recipe: Recipe, prices: Prices) -> float:
     """Return the bytes of one cell: its run folder, and the copies of its pictures for the dashboard."""
     found, later = prices.distilled(recipe), pictures(recipe) - 2
-    # each in the run folder and in the dashboard, and the last of both kinds once more; two show images before any step
+    # each is stored in the run folder and in the dashboard, and the last of both kinds (real, synthetic) once more;
+    # two of them are rendered before any step
     drawn = (2 * 2 + 1) * found.first_picture + (2 * later + 1) * found.later_picture
     texts = len(json.dumps(recipe.model_dump(), indent=2)) + _metrics(recipe) + _result(recipe)
     return _synthetic(recipe) + drawn + texts + BOOKS

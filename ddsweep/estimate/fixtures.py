@@ -1,4 +1,4 @@
-"""What is measured on: the real dataset where it is decoded, else noise of the same shape; PTMs without training."""
+"""Data for measurements: the dataset if it is decoded, otherwise noise of the same shape; and untrained PTMs."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from ddsweep.registry.datasets import FOLDER_PREFIX, at_size, info
 from ddsweep.registry.image_folders import folder_tree, held_out
 from ddsweep.registry.networks import FOUNDATIONS, Foundation
 
-TESTED = 4096  # generated test images
-CHECKED = 1e9  # bytes a second that are read and checked where nothing could be measured: SHA-256 on one core
-AGAIN = 3.0  # seconds: a dataset that is read in less is read twice, because the first time also starts the device
+TESTED = 4096  # maximum number of generated test images
+CHECKED = 1e9  # assumed bytes per second for reading and verifying an undecoded dataset: SHA-256 on one core
+AGAIN = 3.0  # seconds: a dataset that is read faster is read twice, because the first read includes the device's start
 
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """A dataset to measure on, and what is known of the one that it stands for.
+    """A dataset for measurements, with the properties of the dataset that it represents.
 
     Attributes:
-        dataset: the images; of a dataset that is not decoded, noise.
-        images: how many for training there really are.
-        test_images: how many for testing.
-        seconds: to read it.
+        dataset: the images; noise if the dataset is not decoded.
+        images: number of training images of the represented dataset.
+        test_images: number of its test images.
+        seconds: seconds to read it.
         size: bytes of the decoded file.
     """
 
@@ -47,7 +47,7 @@ class Stage:
 
     @classmethod
     def of(cls, name: str, size: int, device: str, per_class: int) -> Stage:
-        """The stage for a dataset at ``size`` pixels, on a device; of generated images, so many of each class."""
+        """Return the stage of a dataset at ``size`` pixels, on a device, with ``per_class`` images if generated."""
         return _real(name, size, device) if is_at_hand(name, size) else _generated(name, size, device, per_class)
 
 
@@ -83,7 +83,7 @@ def _generated(name: str, size: int, device: str, per_class: int) -> Stage:
 
 
 def _counts(name: str) -> tuple[int, int]:
-    """Images for training and for testing of a dataset that is not decoded."""
+    """Return the numbers of training and test images of a dataset that is not decoded."""
     row = info(name)
     if name.startswith(FOLDER_PREFIX):
         tree = folder_tree(name)
@@ -96,7 +96,7 @@ def _counts(name: str) -> tuple[int, int]:
 
 
 def part(dataset: Dataset, classes: int, per_class: int | None = None, tests: int | None = None) -> Dataset:
-    """The first images of the first classes, and the first test images; None: all of them."""
+    """Return the first images per class of the first classes, and the first test images; None: all of them."""
     if classes == len(dataset.classes) and per_class is tests is None:
         return dataset
     changed: dict[str, object] = {}
@@ -109,17 +109,17 @@ def part(dataset: Dataset, classes: int, per_class: int | None = None, tests: in
 
 
 def synthetic(dataset: Dataset, ipc: int) -> Synthetic:
-    """A synthetic set that nobody has distilled: real images."""
+    """Return real images in place of a distilled set."""
     return initial(dataset, ipc, "real", rng.generator(0, "estimate")).detached()
 
 
 def guide(recipe: Recipe, target: Dataset, source: Dataset | None) -> Pool | None:
-    """A PTM of the recipe's one architecture that nobody has trained: it costs as much as any other.
+    """Return a pool with one untrained PTM of the recipe's single architecture, which costs as much as a trained one.
 
     Args:
-        recipe: which.
-        target: what it looks at.
-        source: what it would have been trained on; None for a foundation model.
+        recipe: the recipe; without PTM architectures, the result is None.
+        target: the dataset that is distilled.
+        source: the dataset on which the PTM would have been trained; None for a foundation model.
     """
     if not recipe.ptm_archs:
         return None

@@ -1,4 +1,4 @@
-"""From what was measured to the estimate."""
+"""The estimate of a sweep, computed from the measurements."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from ddsweep.recipe import Recipe
 from ddsweep.results import result as results
 from ddsweep.sweep import Sweep
 
-CLOSING = 1.0  # seconds from the last answer to the table and its picture
+CLOSING = 1.0  # seconds from the last result to the table and its plot
 
 
 @dataclass(frozen=True)
 class Left:
-    """What a sweep still needs, from files alone.
+    """The remaining work of a sweep, determined from files alone.
 
     Attributes:
-        recipes: of the cells without a result, in the order of the queue, by key.
-        overview: of the sweep.
-        missing: the epochs that the pool lacks of each PTM that is trained here.
+        recipes: recipes of the cells without a result, by key, in the order of the queue.
+        overview: the overview of the sweep.
+        missing: epochs that are missing in the pool, for each PTM that ddsweep trains.
     """
 
     recipes: dict[str, Recipe]
@@ -37,35 +37,35 @@ class Left:
 
     @classmethod
     def of(cls, sweep: Sweep, runs: Path) -> Left:
-        """Look at the files. Raises UserError for a damaged result."""
-        sweep = sampler.sketch(sweep)  # what a search will draw costs as much as what it may draw
+        """Return the remaining work of a sweep. Raises UserError for a damaged result."""
+        sweep = sampler.sketch(sweep)  # points that a search has yet to draw are priced as random example points
         view = overview.of(sweep, runs)
         recipes = {cell.key: cell.recipe for cell in sweep.cells if view.states[cell.key] == "waiting"}
         asked = {one for recipe in recipes.values() for one in trainings(recipe)}
-        # every epoch that any cell of the sweep wants is kept in the same training, see spec.needs
+        # one training keeps the epochs that all cells of the sweep need, see spec.needs
         missing = {one: set(wanted) - set(there) for one, (wanted, there) in view.ptms.items() if one in asked}
         return cls(recipes, view, missing)
 
     @property
     def kinds(self) -> list[work.Kind]:
-        """What there is to measure."""
+        """The kinds of work to measure."""
         return work.of_all(self.recipes.values())
 
 
 def outlook(left: Left, runs: Path, crew: Crew, prices: Prices, start: float) -> Outlook:
-    """The estimate.
+    """Return the estimate.
 
     Args:
-        left: what is to be done.
+        left: the remaining work.
         runs: the folder of all runs.
-        crew: who will do it.
-        prices: what it costs.
-        start: seconds that a process takes to start.
+        crew: the agents of the launch.
+        prices: the cost of each part.
+        start: seconds in which a process starts.
     """
     training = {one: prices.training(one, *left.overview.ptms[one]) for one, gone in left.missing.items() if gone}
     jobs, training = _begun(left, {key: prices.job(recipe) for key, recipe in left.recipes.items()}, training, prices)
     busy = sum(job.before + job.after for job in jobs.values()) + sum(training.values())
-    reading = sum(one.seconds for one in prices.found.values() if isinstance(one, Read))  # the launch prepares them
+    reading = sum(one.seconds for one in prices.found.values() if isinstance(one, Read))  # the launch prepares the data
     wall = 2 * start + reading + wall_clock(list(jobs.values()), training, crew.agents) + CLOSING if jobs else 0.0
     return Outlook(
         cells={key: job.before + job.after for key, job in jobs.items()},
@@ -84,7 +84,7 @@ def outlook(left: Left, runs: Path, crew: Crew, prices: Prices, start: float) ->
 def _begun(
     left: Left, jobs: dict[str, Job], training: dict[Spec, float], prices: Prices
 ) -> tuple[dict[str, Job], dict[Spec, float]]:
-    """The same with what the first steps of every kind take, in the first cell or training that is of this kind."""
+    """Add the extra seconds of the very first steps of each kind to the first cell or training of that kind."""
     known: set[work.Kind] = set()
 
     def cold(these: Sequence[work.Kind]) -> float:
@@ -100,7 +100,7 @@ def _begun(
 
 
 def _shares(left: Left, prices: Prices, training: Mapping[Spec, float]) -> list[Share]:
-    """What each kind of work takes in all cells together."""
+    """Return the cost of each kind of work over all cells."""
     by_recipe = {recipe: set(work.of(recipe)) for recipe in left.recipes.values()}
     users = {kind: [recipe for recipe, own in by_recipe.items() if kind in own] for kind in left.kinds}
     return [_share(kind, prices, recipes, training) for kind, recipes in users.items()]
@@ -125,7 +125,7 @@ def _share(kind: work.Kind, prices: Prices, recipes: Sequence[Recipe], training:
 
 
 def _disk(left: Left, runs: Path, prices: Prices) -> float:
-    """Bytes of all that is not there yet."""
+    """Return the bytes of all files that do not exist yet."""
     total = sum(costs.cell(recipe, prices) for recipe in left.recipes.values())
     total += sum(costs.ptm(one, epochs, prices) for one, epochs in left.missing.items())
     total += sum(prices.read(name, size).size for name, size in _undecoded(left))
@@ -161,8 +161,8 @@ class Crew:
     """The agents of a launch.
 
     Attributes:
-        devices: GPUs, or 1: the CPU.
-        per_device: agents on each.
+        devices: number of GPUs; 1 for the CPU.
+        per_device: agents on each device.
     """
 
     devices: int
@@ -170,18 +170,18 @@ class Crew:
 
     @property
     def agents(self) -> int:
-        """How many there are."""
+        """Total number of agents."""
         return self.devices * self.per_device
 
 
 @dataclass(frozen=True)
 class Saving:
-    """Seconds of agents that are not needed, because something is kept.
+    """Agent seconds saved by reusing results, PTMs and features.
 
     Attributes:
-        done: cells that were computed before, by this sweep or by another that shares them.
-        ptms: PTMs that are in the pool, or will be trained for one cell and used by all.
-        features: of real images, which CCLoM's PTMs look at once.
+        done: seconds of cells that were computed before, by this sweep or by another that shares them.
+        ptms: seconds of PTMs that are in the pool, or will be trained for one cell and used by all.
+        features: seconds of features of real images, which CCLoM's PTMs compute once per image and keep.
     """
 
     done: float
@@ -190,20 +190,20 @@ class Saving:
 
     @property
     def total(self) -> float:
-        """All of it."""
+        """All saved seconds."""
         return self.done + self.ptms + self.features
 
 
 @dataclass(frozen=True)
 class Share:
-    """One kind of work.
+    """The cost of one kind of work.
 
     Attributes:
-        title: for people.
-        step: seconds of a step: an iteration of a distillation, a pass of an evaluation, a batch of a training; of
-            data, of the whole reading.
-        unit: what a step is.
-        seconds: of all cells together.
+        title: displayed name.
+        step: seconds per step: an iteration of a distillation, an epoch of an evaluation, a batch of a training; for
+            data, the seconds to read the dataset.
+        unit: name of a step.
+        seconds: seconds over all cells.
     """
 
     title: str
@@ -214,19 +214,19 @@ class Share:
 
 @dataclass(frozen=True)
 class Outlook:
-    """What is left of a sweep, and what it will take.
+    """The remaining work of a sweep and its estimated cost.
 
     Attributes:
-        cells: seconds of each cell that is left, without the training of PTMs, by key.
-        ended: cells that have a result already.
-        shared: of those that are left, how many also stand in other sweeps of this profile.
-        trainings: seconds of each PTM that is to be trained, by title.
-        shares: the kinds of work.
-        device_seconds: of a GPU, or of the whole CPU.
+        cells: seconds of each remaining cell, without the training of PTMs, by key.
+        ended: number of cells that already have a result.
+        shared: number of remaining cells that also belong to other sweeps of this profile.
+        trainings: seconds of each PTM to be trained, by title.
+        shares: the cost of each kind of work.
+        device_seconds: seconds of a GPU, or of the whole CPU.
         wall: seconds from the launch to its table.
-        disk: bytes, in the runs folder and in the cache.
-        saving: what is not computed again.
-        lacking: data and PTMs that have to be got first, which takes an unknown time.
+        disk: bytes in the runs folder and in the cache.
+        saving: agent seconds that are saved by reuse.
+        lacking: data that is not decoded and PTMs that are not in the pool; obtaining them takes an unknown time.
     """
 
     cells: dict[str, float]
@@ -241,5 +241,5 @@ class Outlook:
     lacking: list[str]
 
     def as_dict(self) -> dict[str, Any]:
-        """For scripts."""
+        """Return the estimate as JSON values, for scripts."""
         return asdict(self)

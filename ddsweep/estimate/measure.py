@@ -1,4 +1,4 @@
-"""The measurement of each kind of work, through the functions that a trial calls."""
+"""Measurement of each kind of work through the functions that a trial calls."""
 
 from __future__ import annotations
 
@@ -35,19 +35,20 @@ if TYPE_CHECKING:
 
 SMALL_BATCH = 16
 FEW_TESTS = 64
-Run = Callable[[Numerics, int, float], Pace]  # measures steps of some size for so many seconds; 0: as few as it can
-SHORTEST = 20  # passes of an evaluation: of fewer, none would be left between the warm-up and the test at the end
-FEWEST = 2  # classes of the smallest piece of work
-LOOKS = 512  # images that a PTM looks at
+# Measures steps of a given size for a number of seconds; 0: as few steps as possible.
+Run = Callable[[Numerics, int, float], Pace]
+SHORTEST = 20  # minimum epochs of an evaluation: of fewer, none would remain between the warm-up and the final test
+FEWEST = 2  # classes (or images) of the smallest measurement
+LOOKS = 512  # maximum number of images whose features are computed
 
 
 class Bench:
     """Measures kinds of work on one device.
 
     Args:
-        device: the device, as torch spells it.
-        seconds: for each kind.
-        per_class: images of a class that are generated where a dataset is not decoded; a step needs so many.
+        device: torch name of the device.
+        seconds: measuring time per kind.
+        per_class: number of images per class that a step needs, generated if a dataset is not decoded.
     """
 
     def __init__(self, device: str, seconds: float, per_class: int) -> None:
@@ -55,7 +56,7 @@ class Bench:
         self._stages: dict[tuple[str, int], fixtures.Stage] = {}
 
     def measure(self, kind: work.Kind) -> Finding:
-        """What ``kind`` costs here. Raises UserError for data that cannot be read."""
+        """Return the measurement of ``kind`` on this device. Raises UserError for data that cannot be read."""
         match kind:
             case work.Loading():
                 found = self._stage(kind.name, kind.size)
@@ -73,7 +74,7 @@ class Bench:
         return self._stages[name, size]
 
     def _numerics(self, precision: str, operations: float) -> Numerics:
-        """As a trial chooses them, for as much work as there really is."""
+        """Choose the numerics as a trial does, for the operations of the whole work rather than the measured part."""
         choice = Choice(cast(Precision, precision), self._device, compile_choice())
         choice.set_up()
         return choice.of(operations)
@@ -92,7 +93,7 @@ class Bench:
         return time.perf_counter() - began
 
     def _pace(self, run: Run, numerics: Numerics, whole: int, least: int) -> Pace:
-        """The pace of steps: of compiled ones what every trial waits for, and what only the first one does."""
+        """Return the pace of steps; for compiled steps, separate the warm-up of each trial from that of the first."""
 
         def once(size: int, seconds: float) -> Pace:
             if not seconds:
@@ -102,7 +103,7 @@ class Bench:
                 return Pace(pace.steps, 0.0, pace.warm_up)
             torch.compiler.reset()
             cold = run(numerics, size, 0.0)
-            torch.compiler.reset()  # as in another process: what was compiled comes from the disk
+            torch.compiler.reset()  # as in a new process: compiled kernels are loaded from disk
             warm = run(numerics, size, seconds)
             return replace(warm, cold=max(0.0, cold.warm_up - warm.warm_up))
 
@@ -158,7 +159,7 @@ class Bench:
         pace = self._pace(run, numerics, len(found.dataset.classes), FEWEST)
         batch, size = min(rule.batch, len(found.dataset.classes) * recipe.ipc), found.dataset.size
         together = networks_at_once(recipe.eval_nets, batch, size, found.dataset.labels.device, numerics)
-        pace = pace.times(1 / together)  # a pass of so many networks
+        pace = pace.times(1 / together)  # an epoch trains this many networks at once
         build, test, _ = self._network(recipe.arch, recipe.width, found)
         return Evaluated(pace.steps[0], pace.warm_up, pace.cold, build, test)
 
@@ -176,7 +177,7 @@ class Bench:
         return watch.pace
 
     def _network(self, arch: str, width: int, found: fixtures.Stage) -> tuple[float, float, float]:
-        """Seconds to build a network, seconds of a test on all test images, bytes of the weights."""
+        """Return the seconds to build a network, the seconds of a test on all test images, the bytes of its weights."""
         data, nets = found.dataset, list[nn.Network]()
 
         def build() -> None:
@@ -195,14 +196,14 @@ class Bench:
 
 @dataclass
 class Distillation:
-    """One kind of distillation.
+    """A distillation of one kind, to be measured.
 
     Attributes:
-        recipe: which; its loops are shortened, because the later ones are all alike.
-        data: what is distilled.
-        source: what its PTM would have been trained on; None: it has none, or a published one.
-        sync: waits until the device has done what it was given.
-        opening: what the last run did beside its steps.
+        recipe: the recipe with at most two outer loops, because all loops after the first cost the same.
+        data: the dataset that is distilled.
+        source: the dataset on which its PTM would have been trained; None: it has no PTM, or a foundation model.
+        sync: waits until the device has finished its work.
+        opening: the cost of the last run in addition to its steps.
     """
 
     recipe: Recipe
@@ -213,14 +214,14 @@ class Distillation:
 
     @classmethod
     def of(cls, recipe: Recipe, data: Dataset, source: Dataset | None, sync: Callable[[], object]) -> Distillation:
-        """That of a recipe."""
-        if recipe.regularizer == "cclom":  # fewer images: all are known after a step or two, as in most of a real run
+        """Return the distillation of a recipe."""
+        if recipe.regularizer == "cclom":  # fewer images: all have features after one or two steps, as in most of a run
             data = fixtures.part(data, len(data.classes), max(recipe.batch_real, recipe.ipc))
         loops = min(2, recipe.outer_loops)
         return cls(recipe.model_copy(update={"outer_loops": loops}), data, source, sync)
 
     def run(self, numerics: Numerics, classes: int, seconds: float) -> Pace:
-        """The pace of its steps with some of the classes: the first of an iteration, and the later ones."""
+        """Return the pace with the first classes: seconds of the first step of an iteration, and of the later ones."""
         recipe, some = self.recipe, fixtures.part(self.data, classes)
         guide = fixtures.guide(recipe, self.data, self.source)
         watch = Watch(seconds, self.sync, recipe.outer_loops)
@@ -229,7 +230,7 @@ class Distillation:
                 tracker, slot = Beginning(Path(folder), watch), Boundaries(watch)
                 try:
                     distill(recipe, some, guide, rng.Streams(0), tracker, slot, numerics)
-                except Diverged:  # the trial will find that too; its steps take as long as others
+                except Diverged:  # the trial will diverge as well; its steps take as long as others
                     watch.tick()
                     watch.flush()
                 except Interrupted:
@@ -241,11 +242,11 @@ class Distillation:
         return watch.pace
 
     def look(self, timed: Callable[[Callable[[], object]], float], seconds: float) -> tuple[float, float]:
-        """Seconds in which the PTM looks at an image for the first time (CCLoM), and bytes of what it remembers.
+        """Return the seconds in which a PTM computes the features of one image (CCLoM), and the bytes of the features.
 
         Args:
-            timed: the seconds that something takes.
-            seconds: to measure for.
+            timed: returns the seconds that a function takes.
+            seconds: measuring time.
         """
         if self.recipe.regularizer != "cclom":
             return 0.0, 0.0
@@ -265,10 +266,10 @@ class Distillation:
 
 
 class Boundaries(Slot):
-    """Tells the watch of the boundaries of a loop, and ends the loop when that is enough.
+    """Reports the boundaries of a loop to a ``Watch``, and ends the loop once enough was measured.
 
     Attributes:
-        images: the synthetic set at the end; None: there was none.
+        images: the synthetic set at the end; None before.
     """
 
     images: Tensor | None = None
@@ -277,13 +278,13 @@ class Boundaries(Slot):
         self._watch = watch
 
     def offer(self, state: Callable[[], State]) -> None:
-        """A boundary. Raises Interrupted."""
+        """Record a boundary. Raises Interrupted once enough was measured."""
         if self._watch.tick():
             self._look(state())
             raise Interrupted
 
     def save(self, state: State) -> None:
-        """The end, which is the last boundary."""
+        """Record the end of the loop, its last boundary."""
         self._watch.tick()
         self._watch.flush()
         self._look(state)
@@ -293,10 +294,10 @@ class Boundaries(Slot):
 
 
 class PassBoundaries(Boundaries):
-    """The same for a network of an evaluation."""
+    """``Boundaries`` for a network of an evaluation, which has no images to keep."""
 
     def resume(self, restore: Callable[[State], object]) -> None:
-        """The network is built, and its first pass begins."""
+        """Start the clock: the network is built, and its first epoch begins."""
         self._watch.start()
 
     def _look(self, state: State) -> None:
@@ -305,13 +306,13 @@ class PassBoundaries(Boundaries):
 
 @dataclass(frozen=True)
 class Opening:
-    """What a distillation does beside its steps.
+    """The cost of a distillation in addition to its steps.
 
     Attributes:
         start: seconds before the first step.
-        picture: seconds to draw and write a picture.
+        picture: seconds to render and write a picture.
         first: bytes of the picture before the first step.
-        later: bytes of one after some steps.
+        later: bytes of a picture after some steps.
     """
 
     start: float
@@ -320,12 +321,12 @@ class Opening:
     later: float
 
     def times(self, factor: float) -> Opening:
-        """That of a set so many times larger."""
+        """Return the cost for a set that is ``factor`` times as large."""
         return Opening(*(factor * value for value in astuple(self)))
 
 
 class Beginning(DiskTracker):
-    """Writes as a trial does, into a folder that does not stay, and times what comes before the first step."""
+    """A disk tracker on a temporary folder, which writes as in a trial and times the work before the first step."""
 
     def __init__(self, folder: Path, watch: Watch) -> None:
         super().__init__(folder)
@@ -333,13 +334,13 @@ class Beginning(DiskTracker):
         self._start = self._picture = self._first = 0.0
 
     def rewind(self, step: int) -> None:
-        """Distillation starts."""
+        """Record that the distillation starts."""
         super().rewind(step)
         self._start = time.perf_counter() - self._began
         self._watch.start()
 
     def image(self, name: str, png: bytes, step: int) -> None:
-        """An image; after the first one, the steps start."""
+        """Record an image; the steps start after the first."""
         super().image(name, png, step)
         if not self._first:
             self._picture = time.perf_counter() - self._began - self._start
@@ -347,12 +348,12 @@ class Beginning(DiskTracker):
             self._watch.start()
 
     def opening(self, later: bytes | None) -> Opening:
-        """What was seen; ``later`` is a picture after some steps, if there is one."""
+        """Return the recorded cost; ``later`` is a picture after some steps, or None."""
         return Opening(self._start, self._picture, self._first, len(later) if later else self._first)
 
 
 def aside(one: Spec, batch: int, folder: Path) -> Spec:
-    """The same training with another batch, and with its files outside the pool."""
+    """Return the same training with another batch size, and with its files outside the pool."""
     place = folder
 
     class Aside(Spec):

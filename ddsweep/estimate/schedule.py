@@ -1,4 +1,4 @@
-"""When the agents of a launch will be done: cells in their order, each to the first agent that is free."""
+"""Simulation of a launch: cells in queue order, each claimed by the first free agent."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-Ptm = Any  # whatever tells one training from another
+Ptm = Any  # any hashable value that identifies a training
 
 
 @dataclass(frozen=True)
 class Job:
-    """A cell as the agents see it.
+    """A cell as the simulated agents process it.
 
     Attributes:
         before: seconds until it needs its PTMs.
-        ptms: those that it needs, in the order in which it asks for them.
-        after: seconds from there to its end.
+        ptms: the PTMs that it needs, in the order of their use.
+        after: seconds from its last PTM to its end.
     """
 
     before: float
@@ -26,14 +26,14 @@ class Job:
 
 
 def wall_clock(jobs: Sequence[Job], trainings: Mapping[Ptm, float], agents: int) -> float:
-    """Seconds until the last agent is done.
+    """Return the seconds until the last agent finishes.
 
-    A PTM is trained by the first agent that asks for it; those that ask meanwhile wait.
+    The first agent that needs a PTM trains it; agents that need it during the training wait.
 
     Args:
         jobs: the cells, in the order of the queue.
-        trainings: seconds of every training that is still to be done; other PTMs are there.
-        agents: how many work beside each other.
+        trainings: seconds of each training still to be done; all other PTMs are in the pool.
+        agents: number of parallel agents.
     """
     queue, ready = iter(jobs), dict[Ptm, float]()
     crew = [_agent(queue, trainings, ready) for _ in range(agents)]
@@ -52,7 +52,7 @@ def wall_clock(jobs: Sequence[Job], trainings: Mapping[Ptm, float], agents: int)
 def _agent(
     queue: Iterator[Job], trainings: Mapping[Ptm, float], ready: dict[Ptm, float]
 ) -> Generator[float, float, None]:
-    """One agent: says until when it is busy, and is told when that is."""
+    """Simulate one agent: yield the time until which it is busy, and receive the time at which it continues."""
     now = yield 0.0
     for job in queue:
         now = yield now + job.before

@@ -1,4 +1,4 @@
-"""How long the steps of a loop take, from its boundaries: what comes first is discarded, and hiccups do not count."""
+"""Seconds per step of a loop, timed at its boundaries: the warm-up is discarded, and medians ignore outliers."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-GRAIN = (
-    0.05  # seconds that are timed as one: shorter steps are taken together, so that a GPU is not made to wait at each
-)
-SETTLED = 1.5  # two intervals in a row that differ by less than this factor: what came before was the warm-up
-PATIENCE = 4  # times the seconds that were asked for, and intervals, after which steps that never settle are enough
+# Minimum seconds of an interval: shorter steps are timed together, so that the GPU is not synchronized after each.
+GRAIN = 0.05
+SETTLED = 1.5  # steps have settled once two consecutive intervals differ by less than this factor
+PATIENCE = 4  # steps that never settle: stop after this multiple of the requested seconds and this many intervals
 
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds a step.
+    """Seconds per step.
 
     Attributes:
-        steps: by the step's place in the cycle.
-        warm_up: what the first steps took beyond that, in all.
-        cold: what they took beyond that the very first time.
+        steps: seconds per step, by the position of the step in the cycle.
+        warm_up: total extra seconds of the first steps.
+        cold: further extra seconds of the very first steps, when the cache of compiled kernels is empty.
     """
 
     steps: tuple[float, ...]
@@ -29,17 +28,17 @@ class Pace:
     cold: float = 0.0
 
     def times(self, factor: float) -> Pace:
-        """That of ``factor`` times the work; the warm-up stays."""
+        """Return the pace of ``factor`` times the work; warm-up and cold start stay."""
         return replace(self, steps=tuple(step * factor for step in self.steps))
 
 
 class Watch:
-    """Told of each step's end; says when it has seen enough.
+    """A stopwatch for the steps of a loop, which decides when it has measured enough.
 
     Args:
-        seconds: to measure for, from the end of the first step.
-        sync: waits until the device has done what it was given.
-        cycle: after how many steps the same step comes again: 2 where first and later steps take turns.
+        seconds: measuring time, from the end of the first interval.
+        sync: waits until the device has finished its work.
+        cycle: number of steps after which the sequence of steps repeats: 2 if first and later steps alternate.
     """
 
     def __init__(self, seconds: float, sync: Callable[[], object], cycle: int = 1) -> None:
@@ -49,19 +48,19 @@ class Watch:
         self.start()
 
     def start(self) -> None:
-        """The next step begins now, and is the first of a cycle."""
+        """Start the first step of a cycle."""
         self._sync()
         self._last, self._steps, self._place = time.perf_counter(), 0, 0
 
     def tick(self) -> bool:
-        """A step has ended; whether that is enough."""
+        """Record the end of a step; return whether enough was measured."""
         self._steps += 1
         if self._cycle > 1 or time.perf_counter() - self._last >= GRAIN:
             self.flush()
         return self.enough
 
     def flush(self) -> None:
-        """Count what was not counted yet: the loop ends here."""
+        """Close the current interval, at the latest when the loop ends."""
         if not self._steps:
             return
         self._sync()
@@ -72,7 +71,7 @@ class Watch:
 
     @property
     def enough(self) -> bool:
-        """Whether the time is over and the steps have settled, or are not going to."""
+        """Whether the time is over and the steps have settled, or have not settled within ``PATIENCE``."""
         if self._began is None or min(map(len, self._found)) < 2:
             return False
         elapsed = self._last - self._began
@@ -82,16 +81,16 @@ class Watch:
 
     @property
     def pace(self) -> Pace:
-        """What was found."""
+        """The pace of the measured steps."""
         found = [pace(intervals) for intervals in self._found]
         return Pace(tuple(step for step, _ in found), sum(warm_up for _, warm_up in found))
 
 
 def pace(intervals: Sequence[tuple[int, float]]) -> tuple[float, float]:
-    """(seconds a step, seconds beyond that in the warm-up) of intervals, each as (steps, seconds), in their order.
+    """Return (seconds per step, extra seconds of the warm-up) of consecutive intervals, each as (steps, seconds).
 
-    The first interval is warm-up, and so are those right after it that are ``SETTLED`` times as slow as the median of
-    the second half. The pace is the median of the rest.
+    The warm-up is the first interval and those directly after it that are more than ``SETTLED`` times as slow as the
+    median of the second half. The seconds per step are the median of the remaining intervals.
     """
     rates = [seconds / steps for steps, seconds in intervals]
     usual = statistics.median(rates[len(rates) // 2 :])
@@ -108,15 +107,16 @@ def _settled(intervals: Sequence[tuple[int, float]]) -> bool:
 
 
 def affordable(run: Callable[[int, float], Pace], whole: int, least: int, seconds: float) -> Pace:
-    """The pace of work of size ``whole``, from as much of it as fits into ``seconds``; the time grows with the size.
+    """Return the pace of work of size ``whole``, extrapolated from the largest size that fits into ``seconds``.
 
-    A step of DC on a CPU may take minutes. The least size is run first; it says how much can be had.
+    A step of DC on a CPU may take minutes. The size ``least`` is therefore run first and determines the affordable
+    size; the time is taken as proportional to the size.
 
     Args:
-        run: measures steps of some size for so many seconds; 0: as few as it can.
-        whole: the size that is wanted.
-        least: one that is quick anywhere.
-        seconds: to measure for.
+        run: measures steps of a given size for a number of seconds; 0: as few steps as possible.
+        whole: the requested size.
+        least: a size that is fast on any device.
+        seconds: measuring time.
     """
     if whole <= least:
         return run(whole, seconds)

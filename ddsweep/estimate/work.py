@@ -15,7 +15,7 @@ from ddsweep.recipe import Recipe
 from ddsweep.registry.datasets import FOLDER_PREFIX
 
 # Fields that do not affect the cost of a step, with the value that replaces all others. Any other field, including
-# those that Recipe may get in future, distinguishes kinds.
+# those that Recipe may get in the future, distinguishes kinds.
 _TRAINING: dict[str, Any] = {
     "ptm_epoch": 1,
     "ptm_train_epochs": 1,
@@ -263,6 +263,6 @@ def finding_from_json(values: dict[str, Any]) -> Finding:
 
 
 def mean(found: Sequence[Finding]) -> Finding:
-    """Return the mean of each number over simultaneous measurements of the same kind."""
+    """Return the mean of each number over simultaneous measurements of one kind."""
     columns = [asdict(one) for one in found]
     return type(found[0])(**{name: statistics.fmean(column[name] for column in columns) for name in columns[0]})

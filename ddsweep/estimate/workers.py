@@ -1,4 +1,4 @@
-"""Measuring as agents work: in processes of their own, as many beside each other as on one device."""
+"""Measurement under the conditions of agents: in separate processes, as many in parallel as share one device."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from ddsweep.estimate.work import Finding
 
 Found = dict[work.Kind, Finding]
 Tell = Callable[[int, str], None]
-PATIENCE = 5.0  # seconds that a process has to leave
+PATIENCE = 5.0  # seconds in which a terminated process must exit before it is killed
 
 
 @dataclass(frozen=True)
 class Order:
-    """How to measure.
+    """The settings of a measurement.
 
     Attributes:
-        device: as torch spells it inside the processes.
-        seconds: for each kind of work.
-        agents: processes that measure the same beside each other; 0: this one.
-        threads: CPU threads of each; 0: torch's own choice.
-        environment: what the processes need beside ours.
+        device: torch name of the device inside the processes.
+        seconds: measuring time per kind of work.
+        agents: number of processes that measure the same work in parallel; 0: measure in this process.
+        threads: CPU threads of each process; 0: torch's default.
+        environment: environment variables of the processes, in addition to those of this process.
     """
 
     device: str
@@ -40,15 +40,16 @@ class Order:
 
 
 def measure(wanted: Sequence[work.Kind], order: Order, tell: Tell = lambda index, title: None) -> tuple[Found, float]:
-    """What each kind of work costs, and the seconds that a process takes to start (0: none was started).
+    """Return the measurement of each kind of work, and the seconds in which a process starts (0 if none was started).
 
     Args:
         wanted: kinds of work.
-        order: how.
-        tell: told of each before it is measured.
+        order: the settings of the measurement.
+        tell: called with the number of kinds measured so far and the title of a kind: the next one if processes were
+            started, otherwise the last one.
 
     Raises:
-        UserError: data cannot be read, or a process ended before its time; the line says with what.
+        UserError: data cannot be read, or a process ended early; the message contains its last line.
     """
     if not order.agents:
         found: Found = {}
@@ -60,7 +61,7 @@ def measure(wanted: Sequence[work.Kind], order: Order, tell: Tell = lambda index
 
 
 def each(wanted: Sequence[work.Kind], order: Order) -> Any:
-    """(kind, finding) of one after the other, in this process."""
+    """Return an iterator that measures one kind after the other in this process, as (kind, finding)."""
     from ddsweep.estimate.measure import Bench
 
     bench = Bench(order.device, order.seconds, _per_class(wanted))
@@ -68,7 +69,7 @@ def each(wanted: Sequence[work.Kind], order: Order) -> Any:
 
 
 def _per_class(wanted: Sequence[work.Kind]) -> int:
-    """Images of a class that some step needs."""
+    """Return the largest number of images per class that a step needs."""
     recipes = [kind.recipe for kind in wanted if isinstance(kind, work.Distilling | work.Evaluating)]
     return max((max(recipe.batch_real, recipe.ipc) for recipe in recipes), default=1)
 
@@ -102,7 +103,7 @@ def _process(wanted: Sequence[work.Kind], order: Order) -> subprocess.Popen[str]
 
 
 def _read(process: subprocess.Popen[str]) -> dict[str, Any]:
-    """The next line of a process."""
+    """Return the next answer of a process. Raises UserError if it reports an error or has ended."""
     assert process.stdout is not None and process.stderr is not None
     line = process.stdout.readline()
     if not line:
@@ -127,7 +128,7 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def serve(asked: IO[str], answers: IO[str]) -> None:
-    """The body of such a process: what to do comes as JSON, what was found goes out line by line."""
+    """Run a measuring process: read the order and the kinds as JSON, and write each measurement as one line of JSON."""
     said = json.load(asked)
     parent = said["order"].pop("parent")
     order, wanted = Order(**said["order"]), [work.kind_from_json(one) for one in said["kinds"]]
