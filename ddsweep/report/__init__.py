@@ -1,8 +1,8 @@
-"""The report of a sweep: one HTML file that works offline and can be sent to anybody.
+"""The report of a sweep: one self-contained HTML file that works offline.
 
-``material`` collects the data of the sweep; ``text``, ``charts`` and ``images`` turn it into plain values; ``page``
-renders them with ``page.html``, ``page.css`` and two scripts: ``charts.js`` draws with Plotly, and ``page.js`` keeps
-the reader's choices.
+``material`` collects the data of the sweep; ``text``, ``charts`` and ``images`` convert it to plain values; ``page``
+renders them with ``page.html``, ``page.css`` and two scripts: ``charts.js`` draws with Plotly, and ``page.js`` handles
+the reader's selections.
 """
 
 from __future__ import annotations

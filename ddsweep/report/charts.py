@@ -1,4 +1,4 @@
-"""The table of a report and its charts of accuracies and losses. Accuracies are in percent."""
+"""The table of a report, and its charts of accuracies and losses. Accuracies are in percent."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from ddsweep.results.tables.table import Entry
     from ddsweep.results.tables.table import Row as TableRow
 
-ACROSS = 4  # settings beside each other; if there are more, each is a line
-WIDE = 80  # characters of column heads that fit beside each other
+ACROSS = 4  # settings as columns at most; more settings become lines
+WIDE = 80  # characters of column heads that fit side by side
 TERMS = {"loss/match": "matching loss", "loss/regularizer": "PTM term, before multiplication by α"}
 PALETTE = Palette(
     tuple(f"var(--c{index})" for index in range(6)), "var(--ink)", "var(--soft)", "var(--line)", "var(--card)"
-)  # of page.css
-POINTS = 60  # of a curve
+)  # variables of page.css
+POINTS = 60  # points per curve at most
 DIGITS = 4  # significant digits of a value
 
 
@@ -34,14 +34,14 @@ class Place:
     """One entry of the table.
 
     Attributes:
-        mean: ``94.6``, or why there is no number.
-        std: ``0.4``; empty where there is none.
-        difference: ``+0.6``; to the baseline.
-        mark: ``*`` or ``**`` (``significance``).
-        other: ``57.8 ± 0.3``: the number it is compared with.
-        best: whether its mean is the highest of its setting.
-        baseline: whether the others are compared with it.
-        number: whether ``mean`` is one.
+        mean: the mean, such as ``94.6``, or ``failed`` or ``–`` for a missing result.
+        std: the standard deviation, such as ``0.4``; empty if missing.
+        difference: the difference from the baseline, such as ``+0.6``.
+        mark: the significance, ``*`` or ``**`` (``significance``).
+        other: the compared accuracy, such as ``57.8 ± 0.3``.
+        best: whether the mean is the highest of its setting.
+        baseline: whether the entry is the baseline.
+        number: whether ``mean`` is a number.
     """
 
     mean: str
@@ -56,14 +56,14 @@ class Place:
 
 @dataclass(frozen=True)
 class View:
-    """The table as it is laid out on the page.
+    """The layout of the table on the page.
 
     Attributes:
         corner: the name of the first column.
-        heads: of the others.
-        lines: name and entries of every line; None where the table has no entry.
-        notes: written below it.
-        other: the name of what it is compared with; empty without a comparison.
+        heads: the names of the other columns.
+        lines: the name and the entries of every line; None for a missing entry.
+        notes: the notes below the table.
+        other: the name of the compared results; empty without a comparison.
     """
 
     corner: str
@@ -74,7 +74,7 @@ class View:
 
 
 def view(material: Material) -> View:
-    """The table: values of the axis as columns if there are many settings, else as lines."""
+    """Lay out the table: values of the axis as columns if there are many settings, else as lines."""
     table, other = material.table, material.against
     columns = [naming.label(table.axis, column) for column in table.columns]
     names = [row_name(material, row) or "accuracy" for row in table.rows]
@@ -92,18 +92,18 @@ def view(material: Material) -> View:
 
 
 def row_name(material: Material, row: TableRow) -> str:
-    """The setting of a row, and the evaluated architecture where there are several."""
+    """The setting of a row, and the evaluated architecture if there are several."""
     arch = next(iter(row.values())).eval_arch if material.table.eval_archs else ""
     return " · ".join(filter(None, [naming.setting(setting_of(row)), naming.network(arch)]))
 
 
 def points(difference: float | None) -> str:
-    """``−0.3``, with a minus sign; empty if there is no difference."""
+    """Format a difference as ``−0.3``, with a minus sign; empty for None."""
     return layout.points(difference).replace("-", "−")
 
 
 def best(row: TableRow) -> Entry | None:
-    """The entry with the highest mean."""
+    """The entry of a row with the highest mean; None if all are missing."""
     return max((entry for entry in row.values() if entry.mean is not None), key=lambda one: one.mean or 0, default=None)
 
 
@@ -113,7 +113,7 @@ def accuracies(chart: Chart) -> list[dict[str, Any]]:
 
 
 def baselines(material: Material) -> dict[str, int]:
-    """For every setting the index of the column that holds its finished baseline."""
+    """For every setting, the index of the column that contains its finished baseline."""
     columns = material.table.columns
     return {
         naming.setting(setting_of(row)): columns.index(entry.column)
@@ -140,7 +140,7 @@ def _place(material: Material, entry: Entry, first: bool) -> Place:
 
 
 def _gains(material: Material) -> list[tuple[str, list[Place | None]]]:
-    """If several architectures are evaluated, a line per setting with the average gain over them."""
+    """If several architectures are evaluated, one line per setting with the average gain over the architectures."""
     if not material.table.eval_archs:
         return []
     lines = []
@@ -160,7 +160,7 @@ def _counted(material: Material) -> str:
 
 
 def of(material: Material) -> list[dict[str, Any]]:
-    """The loss curves of every setting, of the first seed: a Plotly figure per term."""
+    """The loss curves of every setting, from the first seed: one Plotly figure per term."""
     found = []
     for label, cells in material.settings.items():
         metrics: dict[int, list[dict[str, Any]]] = {}
@@ -176,7 +176,7 @@ def of(material: Material) -> list[dict[str, Any]]:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """Read a metrics file; invalid lines (a killed process leaves half a line) are left out."""
+    """Read a metrics file, skipping invalid lines, such as a line truncated when its process was killed."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
@@ -193,7 +193,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def thinned(lines: list[dict[str, Any]], term: str) -> list[tuple[int, float]]:
-    """Reduce a curve to at most ``POINTS`` points at even distances, each the mean of an interval."""
+    """Reduce a curve to at most ``POINTS`` evenly spaced points, each the mean of an interval."""
     points = [(line["step"], float(line[term])) for line in lines if _finite(line.get(term))]
     width = max(1, math.ceil(len(points) / POINTS))
     groups = [points[start : start + width] for start in range(0, len(points), width)]

@@ -1,4 +1,4 @@
-"""The images of run folders that a report embeds: which ones, how many, and at which size."""
+"""Selection, number and size of the images from run folders that a report embeds."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
     from ddsweep.recipe import Recipe
     from ddsweep.report.material import Cells, Material
 
-THUMB = 64  # pixels: larger images are scaled down to this
-SHOWN = 48  # pixels at most, on the page, of an image
-ACROSS = 360  # pixels at most, on the page, of a sheet
-CLASSES = 20  # at most, of a dataset with many
-PIXELS = 700_000  # of all embedded images together: at most three bytes each (measured), so about 2.5 MB as text
-MOST = 10  # images of a class
-GAP, ENLARGED = 2, 48  # pixels of a sheet: between images; smaller images are enlarged to at most this
+THUMB = 64  # pixels; larger images are reduced to this size
+SHOWN = 48  # maximum size of an image on the page, in pixels
+ACROSS = 360  # maximum width of a sheet on the page, in pixels
+CLASSES = 20  # maximum number of classes shown
+PIXELS = 700_000  # of all embedded images in total; at most 3 bytes per pixel (measured), so about 2.5 MB as text
+MOST = 10  # maximum number of images per class
+GAP, ENLARGED = 2, 48  # pixels in a sheet: the gap between images, and the size to which small images are enlarged
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """One embedded picture.
+    """One embedded image.
 
     Attributes:
-        uri: the picture.
-        width: on the page, in pixels; it shrinks if the page is narrower.
-        height: likewise.
-        alt: a description.
-        column: which column of the table, counted from 0.
-        step: after how many iterations.
+        uri: the image as a data URI.
+        width: the width on the page, in pixels; the image shrinks on a narrower page.
+        height: the height on the page, in pixels.
+        alt: the alternative text.
+        column: the index of the column in the table, from 0.
+        step: the number of iterations after which the images were saved.
     """
 
     uri: str
@@ -51,16 +51,16 @@ class Gallery:
     """The images of one setting.
 
     Attributes:
-        group: which setting, counted from 0.
+        group: the index of the setting, from 0.
         label: the setting.
-        classes: the names of the rows.
-        more: how many classes are not shown.
-        real: real images; None if no run saved them.
+        classes: the class names of the rows.
+        more: the number of classes that are not shown.
+        real: real images; None if the first run saved none.
         sheets: synthetic images of every column, at the saved steps.
-        strip: the first image of each class at every column that has one.
-        columns: those columns.
-        steps: iterations with saved images, in order; the last is the end.
-        reduced: the original size of the images in pixels if they are scaled down; 0: they are not.
+        strip: the first image of each class for every column with images.
+        columns: the indices of those columns.
+        steps: iterations with saved images, ascending; the last is the end of the run.
+        reduced: the original size of the images in pixels if they are reduced, else 0.
     """
 
     group: int
@@ -77,7 +77,7 @@ class Gallery:
 
 @dataclass(frozen=True)
 class _Run:
-    """The images of one run: real ones, and synthetic ones by step."""
+    """The real images of a run, and its synthetic images by step."""
 
     recipe: Recipe
     real: Tiles
@@ -85,7 +85,7 @@ class _Run:
 
 
 def galleries(material: Material) -> list[Gallery]:
-    """The images of every setting that has any."""
+    """The images of every setting for which some run has saved images."""
     taken = {label: _taken(material, cells) for label, cells in material.settings.items()}
     runs = [run for runs in taken.values() for run in runs.values()]
     if not runs:
@@ -101,7 +101,7 @@ def galleries(material: Material) -> list[Gallery]:
 
 
 def _taken(material: Material, cells: Cells) -> dict[int, _Run]:
-    """For every column, the run with images: of several seeds, the first that has some."""
+    """For every column, a finished run with images; of several seeds, the first with images."""
     found: dict[int, _Run] = {}
     for column, name in enumerate(material.table.columns):
         for cell in sorted(cells.get(name, []), key=lambda cell: cell.recipe.seed):
@@ -125,14 +125,14 @@ def _read(recipe: Recipe, folder: Path) -> _Run | None:
 
 
 def _affordable(runs: list[_Run], sheets: int) -> int:
-    """How many images of each class a sheet may have."""
+    """The number of images per class that each of ``sheets`` sheets may have within ``PIXELS``."""
     classes = max(min(CLASSES, len(run.real) or CLASSES) for run in runs)
     pixels = max(min(THUMB, run.recipe.size) ** 2 for run in runs)
     return max(1, min(MOST, PIXELS // (sheets * classes * pixels)))
 
 
 def _kept(run: _Run, each: int, with_steps: bool) -> _Run:
-    """The part of a run's images that is embedded."""
+    """The images of a run that are embedded: the first ``each`` of a class, at all steps or only at the end."""
     steps = run.steps if with_steps else {max(run.steps): run.steps[max(run.steps)]}
     return _Run(run.recipe, _some(run.real, each), {step: _some(tiles, each) for step, tiles in steps.items()})
 
@@ -170,20 +170,20 @@ def _gallery(material: Material, group: int, label: str, runs: dict[int, _Run]) 
 
 
 def _classes(run: _Run) -> list[str]:
-    """The names of the classes, or numbers if the dataset is not available."""
+    """The class names, or numbers if the dataset is not available."""
     from ddsweep import data
     from ddsweep.errors import UserError
 
     rows = len(run.real) or len(run.steps[max(run.steps)])
     try:
         names = list(data.info(run.recipe.target).classes)
-    except UserError:  # an image folder that is not on this machine
+    except UserError:  # an image folder of another machine
         names = []
     return names if len(names) >= rows else [str(number) for number in range(rows)]
 
 
 def _sheet(tiles: Tiles, alt: str, column: int = 0, step: int = 0, across: int = ACROSS) -> Sheet:
-    """Tiles beside each other, each with a transparent gap to its right and below, so that all rows are equal."""
+    """Join tiles into one image, with a transparent gap right of and below each tile, so that all rows are equal."""
     from PIL import Image
 
     count, size = max(map(len, tiles)), tiles[0][0].width

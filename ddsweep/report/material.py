@@ -1,4 +1,4 @@
-"""The data of a report: the table of a sweep, its finished runs, and the state of the other cells."""
+"""The data of a report: the table of a sweep, its finished runs, and the states of its other cells."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Cells = dict[str, "list[Cell]"]
 
 @dataclass(frozen=True)
 class Absence:
-    """Why a cell has no result: its state, and the reason if it failed."""
+    """The reason that a cell has no result: its state, and the error if it failed."""
 
     state: str
     reason: str = ""
@@ -28,15 +28,15 @@ class Absence:
 
 @dataclass(frozen=True)
 class Material:
-    """A sweep and its state when the report is written.
+    """A sweep and its state at the time of the report.
 
     Attributes:
-        sweep: as it was launched.
-        runs: the folder of all runs.
-        status: the state of its cells in the storage.
+        sweep: the sweep as launched.
+        runs: the runs folder.
+        status: the states of its cells in the storage.
         found: its finished runs, by key.
-        table: their table.
-        against: the comparison with the paper or another sweep; None without one.
+        table: the table of the finished runs.
+        against: the comparison with the paper or another sweep; None without a comparison.
     """
 
     sweep: Sweep
@@ -48,7 +48,7 @@ class Material:
 
     @classmethod
     def of(cls, sweep: Sweep, runs: Path, status: Status, against: Comparison | None = None) -> Material:
-        """Read the run folders. Without ``against``, accuracies are compared with the paper's where it has any."""
+        """Read the run folders. Without ``against``, accuracies are compared with those of the paper, if it has any."""
         from ddsweep.results.tables import comparison as beside
 
         found = table.collect(sweep, runs)
@@ -72,11 +72,11 @@ class Material:
 
     @property
     def rows(self) -> dict[str, Row]:
-        """The state of every cell in the storage, by key."""
+        """The storage's row of every cell, by key."""
         return {row.point.key: row for row in self.status.rows}
 
     def absence(self, cell: Cell) -> Absence | None:
-        """Why a cell has no result; None if it is complete."""
+        """The reason that a cell has no result; None if it is complete."""
         result, row = self.found.get(cell.key), self.rows.get(cell.key)
         if result is not None:
             return Absence("failed", result.reason or "") if result.state == "failed" else None

@@ -1,4 +1,4 @@
-"""Render the page. All text is escaped, and a Content-Security-Policy keeps other code from loading or running."""
+"""Rendering of the page. Text is escaped, and a Content-Security-Policy prevents other code from loading or running."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 SCRIPTS = ("charts.js", "page.js")
-# plotly.js brings the styles of its maps, which the policy would refuse; it leaves them out where this id exists
+# plotly.js adds the styles of its maps, which the policy would block, unless an element with this id exists
 MAP_STYLES = re.compile(r"document\.getElementById\(\"([0-9a-f]{64})\"\)")
-EMPTY = ""  # plotly.js makes an empty style element and fills it through the CSSOM, which no policy restricts
+EMPTY = ""  # plotly.js creates an empty style element and fills it through the CSSOM, which no policy restricts
 
 
 def write(material: Material, path: Path, now: datetime | None = None) -> None:
@@ -36,7 +36,7 @@ def render(material: Material, now: datetime | None = None) -> str:
     """Render the report as HTML.
 
     Args:
-        material: its data.
+        material: the data of the report.
         now: the time of the report; default: the current time.
     """
     import jinja2
@@ -90,7 +90,7 @@ def _positions(gallery: images.Gallery) -> dict[str, Any]:
 
 
 def _class_accuracy(material: Material) -> dict[str, list[list[float] | None]]:
-    """For every setting and column, the accuracy on each class in percent: first seed, headline network."""
+    """For every setting and column, the accuracy per class in percent, of the first seed and the headline network."""
     found: dict[str, list[list[float] | None]] = {}
     for label, cells in material.settings.items():
         results = [
@@ -105,7 +105,7 @@ def _class_accuracy(material: Material) -> dict[str, list[list[float] | None]]:
 
 
 def _missing(material: Material) -> dict[str, list[str]]:
-    """For every setting and column, why there are no images."""
+    """For every setting and column, the reason that images are missing."""
 
     def reason(cells: list[Cell]) -> str:
         for absence in filter(None, map(material.absence, cells)):
@@ -123,7 +123,7 @@ def _source(name: str) -> str:
 
 
 def _policy(styles: Iterable[str], scripts: Iterable[str]) -> str:
-    """A Content-Security-Policy that names our own styles and scripts by their hashes: nothing else runs or loads."""
+    """A Content-Security-Policy that allows only the given styles and scripts, by their hashes, and embedded images."""
     own = f"img-src data:; style-src {_hashes(styles)}; script-src {_hashes(scripts)}"
     return f"default-src 'none'; {own}; base-uri 'none'; form-action 'none'"
 

@@ -24,11 +24,11 @@ class Answer:
     """The best entry of one row of the table.
 
     Attributes:
-        setting: its name; empty if there is only one row.
+        setting: the name of the row; empty if the table has only one row.
         best: the column with the highest mean.
-        accuracy: ``94.6 ± 0.4``, in percent.
-        difference: ``+0.6``, percentage points above the baseline; empty if nothing is compared.
-        mark: its significance.
+        accuracy: mean and standard deviation in percent, such as ``94.6 ± 0.4``.
+        difference: percentage points above the baseline, such as ``+0.6``; empty without a comparison.
+        mark: the significance of the difference.
         baseline: the accuracy of the baseline; empty if it is not finished.
     """
 
@@ -42,7 +42,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Setting:
-    """One field of the recipes: its values over all cells, and whether the sweep chose them (or took a default)."""
+    """A field of the recipes: its values over all cells, and whether the sweep sets them (or they are defaults)."""
 
     field: str
     values: str
@@ -51,7 +51,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Trouble:
-    """A cell without a result: its title, state, number of attempts, and why each attempt failed."""
+    """A cell with failed attempts or without a result: its title, state, number of attempts, and reasons of failure."""
 
     title: str
     state: str
@@ -60,7 +60,7 @@ class Trouble:
 
 
 def answers(material: Material) -> list[Answer]:
-    """The best entry of every row that has a finished one."""
+    """The best entry of every row with a finished entry."""
     several = len(material.table.rows) > 1
     return [one for row in material.table.rows if (one := _answer(material, row, several))]
 
@@ -80,10 +80,10 @@ def _answer(material: Material, row: TableRow, several: bool) -> Answer | None:
 
 
 def settings(material: Material) -> tuple[list[Setting], list[Setting]]:
-    """The fields that the sweep varies besides its axis, and all others.
+    """The fields that the sweep varies besides its axis, and all other fields.
 
-    Some of the latter may have several values: defaults that depend on varied fields. The baseline has no PTMs, so
-    their settings are those of the other cells.
+    The latter may also have several values: defaults that depend on varied fields. The baseline has no PTMs, so PTM
+    settings are taken from the other cells.
     """
     sweep = material.sweep
     guided = [cell.recipe for cell in sweep.cells if not sweep.is_baseline(cell.recipe)]
@@ -126,7 +126,7 @@ def retried(material: Material) -> list[Trouble]:
 
 
 def counts(material: Material) -> dict[str, int]:
-    """How many cells are done, failed, running and waiting."""
+    """The numbers of cells in total, done, failed, running, pruned and waiting."""
     absences = [material.absence(cell) for cell in material.sweep.cells]
     missing = Counter(absence.state if absence else "done" for absence in absences)
     running, done, failed = missing[State.RUNNING.value], missing["done"], missing[State.FAILED.value]
@@ -137,13 +137,13 @@ def counts(material: Material) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Cost:
-    """What the sweep cost.
+    """The compute cost of a sweep.
 
     Attributes:
-        total: compute time of all finished cells, as text.
-        wall: from the first start to the last end, as text; empty if the cells were computed earlier.
-        phases: name, time, share of the total in percent.
-        devices: device, cells, time.
+        total: the compute time of all finished cells, as text.
+        wall: the time from the first start to the last end, as text; empty if the cells were computed earlier.
+        phases: name, time, and share of the total in percent.
+        devices: name, number of cells, and time.
     """
 
     total: str
@@ -153,7 +153,7 @@ class Cost:
 
 
 def cost(material: Material) -> Cost:
-    """The cost of the finished cells, whichever sweep they were computed for."""
+    """The cost of the finished cells, including those that were computed for another sweep."""
     results = list(material.found.values())
     phases = {phase: sum(result.seconds.get(phase, 0.0) for result in results) for phase in PHASES}
     total = sum(sum(result.seconds.values()) for result in results)
@@ -178,7 +178,7 @@ def _wall(material: Material) -> float:
 
 
 def provenance(material: Material) -> list[tuple[str, list[str]]]:
-    """The provenance of the results; if a kind has several values, all of them with their counts."""
+    """The provenance of the results; several values of a kind are all listed, with their counts."""
     results = list(material.found.values())
     rows = [("code", _counted(_commit(result.git) for result in results))]
     for library in dict.fromkeys(name for result in results for name in result.versions):
@@ -210,6 +210,6 @@ def _commit(git: dict[str, Any]) -> str:
 
 
 def _counted(values: Iterable[str]) -> list[str]:
-    """Every value once; how many cells have it, if there are several."""
+    """The distinct values; if there are several, each with its number of cells."""
     counts = Counter(values)
     return [value if len(counts) == 1 else f"{value} ({count} cells)" for value, count in counts.items()]
