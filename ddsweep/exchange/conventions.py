@@ -26,19 +26,19 @@ PAIR = re.compile(r"(?P<dataset>[^_]+)_IPC(?P<ipc>\d+)_.*images\.pt")
 
 
 def dataset_name(name: str) -> str:
-    """Return their name of one of our datasets; if they do not have it, its own name in capitals."""
+    """Return the name of a dataset in DC's code and DC-bench; if they lack it, its own name in capitals."""
     theirs = next((other for other, ours in DATASETS.items() if ours == name), "")
     return theirs or re.sub(r"[^A-Z0-9]+", "-", Path(name.removeprefix(FOLDER_PREFIX)).name.upper())
 
 
 def result_file(method: str, dataset: str, network: str, ipc: int) -> Path:
-    """``METHOD/DATASET/IPCk/res_METHOD_DATASET_NETWORK_kipc.pt``, as below DC-bench's ``distilled_results``."""
+    """Return ``METHOD/DATASET/IPCk/res_METHOD_DATASET_NETWORK_kipc.pt``, as below DC-bench's ``distilled_results``."""
     name, theirs = dataset_name(dataset), NETWORKS.get(network, network)
     return Path(method.upper(), name, f"IPC{ipc}", f"res_{method.upper()}_{name}_{theirs}_{ipc}ipc.pt")
 
 
 def claims(path: Path) -> dict[str, Any]:
-    """Return ``dataset``, ``ipc`` and ``method`` as far as the names of the file and its folders contain them."""
+    """Return those of ``dataset``, ``ipc`` and ``method`` that the names of the file and its folders contain."""
     found: dict[str, str] = {}
     *_, method, dataset, folder = ("", "", "", *path.absolute().parent.parts)
     if count := re.fullmatch(r"IPC(\d+)", folder):

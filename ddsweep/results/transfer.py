@@ -1,7 +1,7 @@
 """Transfer of results between hosts that do not share a runs folder.
 
 The host that finished a cell stores the files of its run folder (``pack``) in the queue before it reports the cell as
-complete (``deliver``); a host that reads the sweep copies what it lacks into its own runs folder (``bring``).
+complete (``deliver``); a host that reads the sweep copies missing results into its own runs folder (``bring``).
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from ddsweep.results import result as results
 logger = logging.getLogger(__name__)
 
 SET = "synthetic.safetensors"
-LAST = "result.json"  # as in a run folder: if it exists, the run is complete
+LAST = "result.json"  # written last: a run folder with this file is complete
 NAMES = ("recipe.json", "real.png", "synthetic.png", "metrics.jsonl", SET, LAST)
-LARGEST = 8 * 2**20  # bytes: larger files are not transferred; CIFAR-10 with 50 images per class has 6 MB
-LINES = 500  # of metrics.jsonl: enough for a curve
+LARGEST = 8 * 2**20  # bytes: larger files are not transferred; a set of CIFAR-10 with 50 images per class has 6 MB
+LINES = 500  # maximum number of transferred lines of metrics.jsonl: enough for a curve
 
 
 class Damaged(UserError):
@@ -38,7 +38,7 @@ class Carrier(Protocol):
 
 @runtime_checkable
 class Shelf(Protocol):
-    """A storage that returns the results that claims ``keep``."""
+    """A storage from which hosts read the results that claims ``keep``."""
 
     def kept(self, keys: Collection[str]) -> set[str]:
         """Return those of ``keys`` whose files are stored."""
@@ -48,7 +48,7 @@ class Shelf(Protocol):
 
 
 def pack(folder: Path) -> dict[str, bytes]:
-    """Return the files of a finished run that are transferred, by name; missing and too large ones are left out."""
+    """Return the files of a finished run for transfer, by name; missing and too large files are left out."""
     contents = {}
     for name in NAMES:
         path = folder / name
@@ -63,7 +63,7 @@ def pack(folder: Path) -> dict[str, bytes]:
 
 
 def thinned(metrics: bytes) -> bytes:
-    """Keep lines at even distances, including the first and the last, which has the final metrics."""
+    """Return at most ``LINES`` evenly spaced lines, including the first and the last, which has the final metrics."""
     lines = metrics.splitlines(keepends=True)
     if len(lines) <= LINES:
         return metrics
@@ -71,13 +71,13 @@ def thinned(metrics: bytes) -> bytes:
 
 
 def deliver(claim: Carrier, folder: Path) -> bool:
-    """Store a finished run for other hosts, before its cell is reported as complete; False if the lease was lost.
+    """Store a finished run for other hosts before its cell is reported as complete; return False if the lease was lost.
 
-    Heartbeats continue meanwhile, and an unreachable storage is waited for.
+    Heartbeats continue meanwhile, and the call waits for an unreachable storage.
 
     Raises:
-        UserError: the storage stayed unreachable or is full. The run is complete on this host, and its
-            cell should return to the queue.
+        UserError: the storage stayed unreachable or is full. The run is complete on this host, and its cell should
+            return to the queue.
     """
     try:
         return claim.keep(pack(folder))
@@ -111,7 +111,7 @@ def bring(shelf: Shelf, keys: Collection[str], runs: Path) -> dict[str, str]:
 
 
 def _bring(shelf: Shelf, key: str, runs: Path) -> str:
-    """Copy one result; return why it failed, or an empty text."""
+    """Copy one result; return the reason if it failed, otherwise an empty string."""
     from filelock import FileLock, Timeout
 
     lock = runs / ".locks" / f"{key}.lock"
@@ -137,6 +137,6 @@ def _unpack(contents: Mapping[str, bytes], folder: Path) -> None:
         raise Damaged(f"{folder.name} in the storage: has no readable {LAST} ({error})") from None
     except UserError as error:
         raise Damaged(f"in the storage, {error}") from None
-    for name in NAMES:  # no other names: a stored name could lead out of the folder
+    for name in NAMES:  # only known names: a stored name could point outside the folder
         if name in contents:
             files.write_bytes(folder / name, contents[name])

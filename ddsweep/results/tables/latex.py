@@ -1,8 +1,8 @@
-r"""A table as LaTeX (package booktabs): ``\input`` it, or paste it.
+r"""Tables as LaTeX (package booktabs), to ``\input`` or paste.
 
-A row is a setting and a column is a value of the axis, as in the paper; if there are several evaluated architectures,
-they are the columns, as in its Table 4. The best entries that share a baseline are bold, compared as they are printed,
-to one decimal. ``--`` marks a cell that is not finished.
+A row is a setting and a column is a value of the axis, as in the paper; several evaluated architectures become the
+columns, as in its Table 4. Among the entries that share a baseline, the best are bold, compared as printed, to one
+decimal. ``--`` marks a cell that is not finished.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from ddsweep.results.tables.ranking import Ranking, caption, grid
 from ddsweep.results.tables.side_by_side import Part
 from ddsweep.results.tables.table import Entry, Row, Table, average_gain, setting_of
 
-WIDE, DENSE = 5, 7  # numbers in a row above which it spans both columns of a page; above which its text is smaller
-BEST = "\x02{}\x03"  # around bold text, until it is escaped
+# With more numbers per row, a table spans both columns of a page (WIDE), or its text is smaller (DENSE).
+WIDE, DENSE = 5, 7
+BEST = "\x02{}\x03"  # marks bold text until it is escaped
 SIGNS = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#", "$": r"\$",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$", "|": "$|$",
     "α": r"$\alpha$", "×": r"$\times$", "·": r"$\cdot$", "±": r"$\pm$", "–": "--", "…": r"\dots{}", "−": "$-$",
 }  # fmt: skip
-SYMBOLS = re.compile(r"\b[A-Z]_[a-z]\b|\*+")  # N_m, N_a; marks
+SYMBOLS = re.compile(r"\b[A-Z]_[a-z]\b|\*+")  # N_m, N_a; significance marks
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,10 @@ class Tabular:
     """The body of a table in LaTeX.
 
     Attributes:
-        heads: of the columns.
-        labels: how many columns name a row; the rest are numbers.
-        groups: rows between two rules.
-        over: the common title of the number columns; empty: their heads need none.
+        heads: the heads of the columns.
+        labels: number of label columns, which come first; the others are numbers.
+        groups: groups of rows, separated by rules.
+        over: the common title above the heads of the number columns; empty: no title.
     """
 
     heads: list[str]
@@ -45,7 +46,7 @@ class Tabular:
 
 
 def as_latex(part: Part) -> str:
-    """Render a float with caption and label ``tab:NAME-PROFILE``."""
+    """Return a float with caption and label ``tab:NAME-PROFILE``."""
     one = part.sweep
     name = re.sub(r"[^A-Za-z0-9-]+", "-", f"{one.name}-{one.profile}")
     if part.compared:
@@ -55,7 +56,7 @@ def as_latex(part: Part) -> str:
 
 
 def escape(text: str) -> str:
-    """Escape plain text for LaTeX, with the paper's symbols in math mode."""
+    """Return plain text escaped for LaTeX, with the paper's symbols in math mode."""
     symbols = [f"$^{{{one}}}$" if one.startswith("*") else f"${one}$" for one in SYMBOLS.findall(text)]
     plain = ["".join(SIGNS.get(sign, sign) for sign in part) for part in SYMBOLS.split(text)]
     return "".join(piece for pair in zip(plain, [*symbols, ""], strict=True) for piece in pair)
@@ -99,7 +100,7 @@ def _caption(part: Part, remarks: Sequence[str]) -> str:
 
 
 def _note(note: str) -> str:
-    """``N_a 1: ConvNet-3``."""
+    """Return a note with the displayed names of architectures: ``N_a 1: ConvNet-3``."""
     count, _, archs = note.partition(": ")
     return f"{count}: {naming.value('ptm_archs', archs)}"
 
@@ -142,7 +143,7 @@ def _compared(comparison: Comparison) -> Tabular:
 
 
 def _numbers(row: Row, columns: Sequence[str]) -> list[str]:
-    """The entries of a row with the best in bold; empty where the table has no entry."""
+    """Return the entries of a row with the best in bold; empty if the table has no entry."""
     printed = {column: _rounded(row[column]) for column in columns if column in row}
     best = max((mean for mean in printed.values() if mean is not None), default=None)
     return [_number(row[column], printed[column] == best) if column in row else "" for column in columns]
@@ -167,7 +168,7 @@ def _setting(row: Row, without: str) -> list[str]:
 
 
 def _blank(group: list[list[str]], labels: int = 1) -> list[list[str]]:
-    """Leave out the first ``labels`` texts of a line where they repeat the line above."""
+    """Blank those of the first ``labels`` texts of a line that repeat the line above, up to the first that differs."""
     shown = [list(line) for line in group]
     for above, line in zip(group, shown[1:], strict=False):
         for index in range(labels):
@@ -187,7 +188,7 @@ def _signed(text: str) -> str:
 
 
 def as_ranked(ranking: Ranking) -> str:
-    """The trials of a search, best first."""
+    """Return the trials of a search as a float, best first."""
     inside, one = grid(ranking, BEST), ranking.sweep
     lines = [[_bold(text) for text in line] for line in inside.lines]
     about = f"{one.title.rstrip('.') or one.name} {caption(ranking).partition(' · ')[0]}"

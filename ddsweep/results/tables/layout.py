@@ -1,4 +1,4 @@
-"""A table as lines of text, for the terminal and for Markdown."""
+"""Tables as lines of text, for the terminal and for Markdown."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Grid:
     """Lines of text with column heads.
 
     Attributes:
-        heads: one per column.
-        labels: how many of the first columns are labels; the rest are numbers.
-        lines: the text.
+        heads: the heads, one per column.
+        labels: number of label columns, which come first; the others are numbers.
+        lines: the texts, one list per line.
     """
 
     heads: list[str]
@@ -26,43 +26,43 @@ class Grid:
 
 
 def setting_label(row: Row) -> str:
-    """The setting of a row: ``dm · IPC 10``."""
+    """Return the setting of a row: ``dm · IPC 10``."""
     return naming.setting(setting_of(row), as_paper=False)
 
 
 def mean_std(mean: float | None, std: float | None, failed: bool = False) -> str:
-    """``88.2 ± 0.4`` in percent, or why there is no number."""
+    """Return ``88.2 ± 0.4`` in percent; without a mean, ``failed`` or ``–``."""
     if mean is None:
         return "failed" if failed else "–"
     return f"{100 * mean:.1f}" if std is None else f"{100 * mean:.1f} ± {100 * std:.1f}"
 
 
 def plain(entry: Entry) -> str:
-    """``88.2 ± 0.4 (+2.1*)``, or why there is no number."""
+    """Return ``88.2 ± 0.4 (+2.1*)``; without a mean, ``failed`` or ``–``."""
     text = mean_std(entry.mean, entry.std, bool(entry.failed))
     return text if entry.difference is None else f"{text} ({points(entry.difference)}{mark(entry)})"
 
 
 def mark(entry: Entry) -> str:
-    """``*`` or ``**`` for a significant difference (``significance``)."""
+    """Return ``*`` or ``**`` for a significant difference (``significance``)."""
     return entry.verdict.mark if entry.verdict else ""
 
 
 def points(difference: float | None) -> str:
-    """``+2.1``: a difference in percentage points; empty where there is none."""
-    # round: a mean of 5.15 is 5.2 as in print, not 5.1 because its float is a hair below
+    """Return a difference in percentage points, as ``+2.1``; empty for None."""
+    # rounded first: 5.15 is printed as 5.2, although its float is slightly smaller and would give 5.1
     return "" if difference is None else f"{round(100 * difference, 6):+.1f}".replace("-0.0", "+0.0")
 
 
 def by_axis(table: Table) -> Grid:
-    """Values of the axis as lines, settings as columns; each entry with the difference to its baseline."""
+    """Return values of the axis as lines and settings as columns; each entry with the difference to its baseline."""
     names = [setting_label(row) or "accuracy" for row in table.rows]
     lines = [[column, *(plain(row[column]) if column in row else "" for row in table.rows)] for column in table.columns]
     return Grid([naming.field(table.axis), *names], 1, lines)
 
 
 def by_eval_arch(table: Table) -> Grid:
-    """Settings and values of the axis as lines, evaluated architectures as columns, and their average gain."""
+    """Return settings and values of the axis as lines, evaluated architectures as columns, with the average gain."""
     lines = []
     for rows in table.settings:
         label = setting_label(rows[0])
@@ -77,7 +77,7 @@ def by_eval_arch(table: Table) -> Grid:
 
 
 def _ours(entry: Entry | None) -> str:
-    """``88.2 ± 0.4``; empty where the table has no entry."""
+    """Return ``88.2 ± 0.4``; empty if the table has no entry."""
     return mean_std(entry.mean, entry.std, bool(entry.failed)) if entry else ""
 
 
@@ -86,12 +86,12 @@ def _marked(entry: Entry | None) -> str:
 
 
 def statement(table: Table) -> str:
-    """The test behind the marks of a table, and the number of pairs."""
+    """Return the significance test behind the marks of a table, with the number of pairs."""
     return significance.statement(table.verdicts)
 
 
 def compared(comparison: Comparison) -> Grid:
-    """One entry per line: ours, the other, the difference, and whether the intervals mean ± std overlap."""
+    """Return one entry per line: this sweep's accuracy, the other, the difference, and whether mean ± std overlap."""
     table = comparison.table
     heads = ["setting", "evaluated", naming.field(table.axis), "accuracy", comparison.name, "difference", "overlap"]
     return without_empty(Grid(heads, 3, [_compared(line, bool(table.eval_archs)) for line in comparison.lines]))
@@ -118,7 +118,7 @@ def without_empty(grid: Grid) -> Grid:
 
 
 def remarks(comparison: Comparison) -> list[str]:
-    """The footer of a comparison: how many numbers were found, which settings differ, and what the marks mean."""
+    """Return the footer of a comparison: the count of numbers found, the caveat, and the meaning of the marks."""
     found = [line.other for line in comparison.lines if line.other]
     count = f"{len(found)} of {len(comparison.lines)} entries have a number in {comparison.title}"
     marks = [f"{mark}: {text}" for mark, text in MARKS.items() if any(other.mark == mark for other in found)]
