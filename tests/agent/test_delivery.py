@@ -1,4 +1,4 @@
-"""A result is with everybody before its cell is complete, or the cell goes back."""
+"""Delivery: a result is stored for all hosts before its cell is complete; otherwise the cell returns to the queue."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def store(one: Sweep) -> MemoryStore:
 
 @pytest.fixture
 def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Keys of the recipes that were computed; a run that is there is returned as it is, as ``trial`` does."""
+    """Keys of the computed recipes; the fake trial returns an existing result uncomputed, as ``trial`` does."""
     computed: list[str] = []
 
     def run(recipe: Recipe, tracker: Any, on: str, runs: Path, *rest: Any, **more: Any) -> Result:

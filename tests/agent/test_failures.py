@@ -1,4 +1,4 @@
-"""Failures in a row on a slot, over more than one process."""
+"""Consecutive failures on a device slot, counted across processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GpuLock on one GPU, between processes: shared, alone, and who waits for whom."""
+"""GpuLock between processes: shared use, exclusive use, and the order of waiting trials."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Other:
-    """An agent in another process that is on a GPU."""
+    """An agent in another process that holds a GPU."""
 
     def __init__(self, how: str, gpu: str = "gpu-a") -> None:
         self.process = subprocess.Popen(
@@ -63,7 +63,7 @@ def other() -> Iterator[type[Other]]:
 
 
 def tries(number: int) -> gpu_lock.KeepWaiting:
-    """Yes, so often."""
+    """A condition that is true ``number`` times."""
     left = iter(range(number))
     return lambda: next(left, None) is not None
 
@@ -85,7 +85,7 @@ def test_alone_means_alone_and_on_one_gpu_only(other: type[Other]) -> None:
 
 
 def test_who_waits_to_be_alone_is_not_overtaken(other: type[Other]) -> None:
-    """The one on the GPU stays; a retry waits for it; an agent that comes later waits for the retry."""
+    """A retry waits for the trial on the GPU; an agent that arrives later waits for the retry."""
     first = other("shared")
     assert first.inside()
     entered, leave = threading.Event(), threading.Event()
@@ -98,7 +98,7 @@ def test_who_waits_to_be_alone_is_not_overtaken(other: type[Other]) -> None:
 
     thread = threading.Thread(target=retry)
     thread.start()
-    while True:  # until the retry stands at the gate
+    while True:  # until the retry holds the gate
         with GpuLock("gpu-a", Path("locks")).shared(tries(3)) as inside:
             if not inside:
                 break

@@ -1,4 +1,4 @@
-"""What agents do with the points of a search: our own, and a trial that W&B has dealt."""
+"""Points of a search, run by an agent on a queue and by a trial that a W&B agent started."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def complete(recipe: Recipe, pruning: Pruning | None) -> Result:
 
 
 def looked(recipe: Recipe, pruning: Pruning | None) -> Result:
-    """Run like a trial: report the accuracy at every step, and end when asked to."""
+    """Act as a trial: report an accuracy at every step of ``pruning``, and end when it decides to prune."""
     result = complete(recipe, pruning)
     for step in pruning.steps if pruning else ():
         if pruning and not pruning.report(step, (result.accuracy or 0.0) - 0.1):
@@ -103,7 +103,7 @@ def test_choices_that_make_no_recipe_fail_for_good_and_close_no_slot(monkeypatch
 
 
 class Service(RecordingTracker):
-    """W&B for a trial: whether it stops the run, and how the run ended."""
+    """A fake W&B tracker: sets whether W&B stops the run, and records how the run ended."""
 
     def __init__(self, stops: bool) -> None:
         super().__init__()
@@ -117,7 +117,7 @@ class Service(RecordingTracker):
 
 
 def dealt(monkeypatch: pytest.MonkeyPatch, outcome: Trial, stops: bool = False) -> tuple[int, Service, FolderStore]:
-    """A point that W&B has drawn, run by ``ddsweep trial``."""
+    """Run a point that W&B sampled, as ``ddsweep trial`` does."""
     one, told, folder = searched(early_terminate=EARLY), Service(stops), FolderStore(Path("runs"))
     folder.remember(backend.wandb_definition(one))
     replaced(monkeypatch, outcome)

@@ -1,4 +1,4 @@
-"""What an agent tells the storage while it does something else."""
+"""An agent's status reports to the storage during other work, and requests to stop."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_an_agent_is_listed_while_it_works_and_hears_that_it_should_stop(backend
 def test_a_request_to_stop_now_interrupts_once(
     monkeypatch: pytest.MonkeyPatch, modes: list[str], requested: tuple[bool, bool], signals: int
 ) -> None:
-    """The storage repeats the request with every report, as long as the agent saves its state."""
+    """The storage repeats the request at every report while the agent saves its state."""
     sent: list[tuple[int, int]] = []
     monkeypatch.setattr(os, "kill", lambda *words: sent.append(words))
     shutdown = Shutdown()

@@ -1,4 +1,4 @@
-"""The supervised agent of W&B: its device, how it ends with its trials, and how it gives up on a bad device."""
+"""The supervised W&B agent: its device, how it ends together with its trials, and how it gives up on a bad device."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ Supervise = Callable[[str, list[int]], "subprocess.Popen[bytes]"]
 
 @pytest.fixture
 def supervise(server: Standin) -> Iterator[Supervise]:
-    """A sweep whose trials do ``body``, and one supervised agent for it."""
+    """Register a sweep whose trials run ``body``, and start one supervised agent for it."""
     started: list[subprocess.Popen[bytes]] = []
 
     def start(body: str, values: list[int]) -> subprocess.Popen[bytes]:

@@ -29,12 +29,12 @@ from ddsweep.trackers import Tracker, status
 SWEEP = "ablation-alpha@demo"
 RECIPE = sweep.load(SWEEP).cells[1].recipe
 FAILURES = Path("agent.failures")
-LOOPS: list[Checkpoints] = []  # what trials were given
+LOOPS: list[Checkpoints] = []  # the checkpoints passed to trials
 AGENT = TrialPlacement(SWEEP, Path("runs"), "cpu", "gpu 3", "host:1", FAILURES)
 
 
 class RecordingTracker(Tracker):
-    """Remembers how the run on W&B ended."""
+    """Records how the W&B run ended."""
 
     def __init__(self) -> None:
         self.ended: list[Result | str] = []
@@ -49,7 +49,7 @@ class RecordingTracker(Tracker):
 def ran(
     monkeypatch: pytest.MonkeyPatch, *outcomes: Callable[[], Result], place: TrialPlacement = AGENT
 ) -> tuple[int, RecordingTracker]:
-    """The exit status, and a tracker that recorded the trial, for these outcomes of its attempts."""
+    """Run a trial whose attempts have these outcomes; return its exit status and the recording tracker."""
     tracker, left = RecordingTracker(), iter(outcomes)
 
     def run(
@@ -135,7 +135,7 @@ def test_a_full_disk_pauses_the_trial_and_costs_no_attempt(monkeypatch: pytest.M
 
 
 def asked() -> Result:
-    """SIGTERM arrives while no code polls for it."""
+    """An attempt that receives SIGTERM while no code polls for it."""
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(20)
     raise AssertionError("not interrupted")
@@ -198,7 +198,7 @@ def test_a_trial_without_an_agent_leaves_no_other_files(monkeypatch: pytest.Monk
     ],
 )
 def test_a_device_is_bad_if_three_trials_in_a_row_failed_or_were_killed(story: str, bad: bool) -> None:
-    """Each event in a process of its own; a trial that fails has started before."""
+    """Each event occurs in a separate process; a trial that fails has started before."""
     cell = 0
     for event in story.split():
         if event in ("start", "fail"):

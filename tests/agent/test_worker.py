@@ -1,4 +1,4 @@
-"""An agent on a queue in this process: what it answers to results, failures, signals and device errors."""
+"""An agent on a queue in this process: its response to results, failures, signals and device errors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from ddsweep.trackers.status import AgentStatus, StatusTracker
 
 @pytest.fixture(autouse=True)
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty queue is looked at again at once."""
+    """Poll an empty queue and the GPU lock almost without delay."""
     monkeypatch.setattr("ddsweep.agent.worker.IDLE_SECONDS", 0.01)
     monkeypatch.setattr("ddsweep.agent.gpu_lock.POLL_SECONDS", 0.01)
 
@@ -49,7 +49,7 @@ def queue(one: Sweep) -> Queue:
 
 
 def fake(monkeypatch: pytest.MonkeyPatch, outcome: Any) -> list[Recipe]:
-    """Replace the trial: ``outcome(recipe)`` returns a result or raises."""
+    """Replace the trial by ``outcome(recipe)``, which returns a result or raises; return the recipes that are run."""
     ran: list[Recipe] = []
 
     def run(recipe: Recipe, *rest: Any, **more: Any) -> Result:
@@ -67,7 +67,7 @@ def work(queue: Queue, one: Sweep, shutdown: agent.Shutdown | None = None) -> No
 
 
 def works(queue: Queue, one: Sweep) -> list[type[BaseException]]:
-    """One agent after the other, as a launcher starts them, until the queue is drained; how each ended before."""
+    """Run agents one after the other, as a launcher does, until the queue is drained; return why each restarted."""
     endings: list[type[BaseException]] = []
     while True:
         try:
@@ -167,7 +167,7 @@ def test_out_of_memory_alone_is_a_failure_that_says_so(
 
 
 def once() -> Any:
-    """Yes, and from then on no."""
+    """A condition that is true twice, and false afterwards."""
     answers = iter([True, True])
     return lambda: next(answers, False)
 
@@ -187,7 +187,7 @@ def broken_data(recipe: Recipe) -> Result:
 
 
 class Full(list[bool]):
-    """Whether the disk has room: what it says look after look."""
+    """A fake for ``has_free_space``: its answers in order, then True."""
 
     def __call__(self, folder: Path) -> bool:
         return self.pop(0) if self else True
@@ -195,7 +195,7 @@ class Full(list[bool]):
 
 @pytest.fixture
 def full(monkeypatch: pytest.MonkeyPatch) -> Full:
-    """The disk is full for three pruning."""
+    """The disk is full at three of the first five checks."""
     pruning = Full([False, True, True, False, False])
     monkeypatch.setattr(files, "has_free_space", pruning)
     monkeypatch.setattr("ddsweep.agent.worker.PAUSE_SECONDS", 0.01)
@@ -277,7 +277,7 @@ def shutdown(monkeypatch: pytest.MonkeyPatch) -> Iterator[agent.Shutdown]:
 def test_asked_to_leave_a_trial_saves_first_and_goes_on_from_there(
     queue: Queue, one: Sweep, monkeypatch: pytest.MonkeyPatch, shutdown: agent.Shutdown
 ) -> None:
-    """However often it is asked: a launcher, the kernel and Slurm may all do so."""
+    """Repeated signals change nothing: a launcher, the kernel and Slurm may each send one."""
     monkeypatch.setattr("ddsweep.agent.shutdown.SAVE_SECONDS", 60.0)
     told: list[bool] = []
 
@@ -315,7 +315,7 @@ def test_being_asked_to_leave_gives_the_cell_back_unspent(
 def test_no_cell_is_lost_however_unlucky_the_moment(
     queue: Queue, one: Sweep, monkeypatch: pytest.MonkeyPatch, shutdown: agent.Shutdown, moment: str
 ) -> None:
-    """Asked to leave right after the storage has written: the claim is given back, the answer stands."""
+    """A signal arrives right after the storage has written: a claim is released, a recorded outcome stands."""
     from ddsweep.backends.claim import Claim
 
     owner: Any = type(queue) if moment == "claim" else Claim
@@ -344,7 +344,7 @@ def test_a_cell_of_another_version_is_refused(queue: Queue, one: Sweep, monkeypa
     monkeypatch.setattr("ddsweep.agent.worker.RECONCILE_SECONDS", 0.0)
     monkeypatch.setattr(Recipe, "key", lambda self: "other")
     fake(monkeypatch, lambda recipe: pytest.fail("was run"))
-    with pytest.raises(agent.BadDevice):  # an agent of another version on some host fails every cell
+    with pytest.raises(agent.BadDevice):  # an agent of another version fails every cell
         work(queue, one)
     assert "another version" in queue.status().rows[0].reason
 
@@ -353,7 +353,7 @@ def test_a_cell_of_another_version_is_refused(queue: Queue, one: Sweep, monkeypa
 def test_being_asked_to_stop_through_the_storage(
     queue: Queue, one: Sweep, monkeypatch: pytest.MonkeyPatch, shutdown: agent.Shutdown, mode: str
 ) -> None:
-    """Asked while the first cell runs: ``drain`` finishes it, ``now`` gives it back; none is begun after it."""
+    """A request during the first cell: ``drain`` finishes it, ``now`` releases it; no other cell is started."""
 
     def outcome(recipe: Recipe) -> Result:
         queue.ask_to_stop(mode)

@@ -46,7 +46,7 @@ def update_manifest(call: Call) -> Answer:
 
 
 def manifest_path(artifact: str) -> str:
-    """Path of a manifest in the stand-in's folder."""
+    """The path of a manifest in the stand-in's folder."""
     return f"storage/manifests/{artifact}"
 
 
@@ -73,7 +73,7 @@ def create_files(call: Call) -> Answer:
 
 
 def commit(call: Call) -> Answer:
-    """The version is complete: it gets its number, and with it what ``latest`` means."""
+    """Commit a version: assign its number, and move its aliases, such as ``latest``, from older versions to it."""
     one = call.state.artifacts[call.variables["artifactID"]]
     if one.state != "COMMITTED":
         one.version = len(call.state.versions(one.project, one.collection))
@@ -86,7 +86,7 @@ def commit(call: Call) -> Answer:
 
 
 def use(call: Call) -> Answer:
-    """A run takes an artifact as its input: an edge of the lineage."""
+    """Record an artifact as the input of a run, an edge of the lineage."""
     given = call.variables.get("input") or call.variables
     one = call.state.artifacts[given["artifactID"]]
     run = call.state.runs[given["runName"]]
@@ -112,13 +112,13 @@ def add_aliases(call: Call) -> Answer:
 
 
 def client_mapping(call: Call) -> Answer:
-    """The id that the service gave to what the client calls by its own."""
+    """The service's id of an artifact, given the client's id."""
     found = [one.id for one in call.state.artifacts.values() if one.client == call.variables["clientID"]]
     return {"clientIDMapping": {"serverID": found[0]} if found else None}
 
 
 def by_id(call: Call) -> Answer:
-    """An artifact: itself, its manifest, its lineage, the addresses of its files."""
+    """An artifact with its manifest, its lineage and the URLs of its files."""
     one = call.state.artifacts.get(call.variables.get("id") or call.variables.get("artifact_id") or "")
     if one is None:
         return {"artifact": None}
@@ -139,7 +139,7 @@ def by_id(call: Call) -> Answer:
 
 
 def by_name(call: Call) -> Answer:
-    """``COLLECTION:ALIAS`` of a project."""
+    """The artifact ``COLLECTION:ALIAS`` of a project."""
     name = call.variables["name"]
     one = call.state.find_artifact(call.project, name)
     membership = _membership(one) if one else None
@@ -216,7 +216,7 @@ def digest_algorithm(_: Call) -> Answer:
 
 
 def file_urls(call: Call) -> dict[str, Any]:
-    """The files of a version with their addresses."""
+    """The files of a version with their URLs."""
     one = call.state.find_artifact(call.project, f"{call.variables['collection']}:{call.variables['alias']}")
     if one is None:
         raise Refusal("artifact not found")

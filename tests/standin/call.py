@@ -1,4 +1,4 @@
-"""One request to the stand-in's GraphQL, and the pieces of which answers are made."""
+"""A request to the stand-in's GraphQL endpoint, and common parts of the answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Answer = dict[str, Any]
 
 @dataclass(frozen=True)
 class Call:
-    """One request: the state of the server, the variables, the upload address, and whether the API key was valid."""
+    """A request: the state of the server, its variables, the base URL of uploads, and whether its API key is valid."""
 
     state: State
     variables: dict[str, Any]
@@ -24,7 +24,7 @@ class Call:
 
     @property
     def entity(self) -> str:
-        """The owner of the project; refused if it belongs to another account."""
+        """The owner of the project. Raises Refusal if it is another account."""
         entity = self.variables.get("entity") or self.variables.get("entityName") or ENTITY
         if entity != ENTITY:
             raise Refusal(f"permission denied to access {entity}", HTTPStatus.FORBIDDEN)
@@ -44,7 +44,7 @@ class Call:
 
 
 class Refusal(Exception):
-    """The service answers with an error."""
+    """An error that the service returns to the client."""
 
     def __init__(self, message: str, status: HTTPStatus = HTTPStatus.NOT_FOUND) -> None:
         super().__init__(message)
@@ -63,7 +63,7 @@ def project_of(entity: str, project: str) -> Answer:
 
 
 def page(call: Call, nodes: list[Answer]) -> Answer:
-    """Some of the nodes, and whether there are more."""
+    """One page of the nodes, and whether more follow."""
     start, size = int(call.variables.get("cursor") or 0), int(call.variables.get("perPage") or 50)
     end = start + size
     edges = [{"node": node, "cursor": str(start + index + 1)} for index, node in enumerate(nodes[start:end])]

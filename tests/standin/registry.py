@@ -1,4 +1,4 @@
-"""Answers about sweeps: registering and steering them, their agents, their states."""
+"""Answers to the GraphQL operations about sweeps: registration, control, agents and states."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.standin.sweeps import Sweep, heartbeat
 
 
 def upsert_sweep(call: Call) -> Answer:
-    """Register, change or steer a sweep."""
+    """Register, change or control (pause, resume, stop, cancel) a sweep."""
     given, state = call.variables, call.state
     if given.get("id"):
         sweep = next((one for one in state.sweeps.values() if given["id"] in (one.id, one.name)), None)
@@ -36,7 +36,7 @@ def upsert_sweep(call: Call) -> Answer:
     }
 
 
-# top-level keys of W&B's schema of sweep configurations (PyPI sweeps 0.3.0, config/schema.json, which is closed)
+# top-level keys of W&B's schema of sweep configurations (PyPI sweeps 0.3.0, config/schema.json; no others are allowed)
 KEYS = {
     "command", "controller", "description", "early_terminate", "entity", "imageuri", "job", "method", "metric", "name",
     "parameters", "program", "project", "resource", "resource_args", "run_cap", "run_limit", "scheduler", "settings",
@@ -59,7 +59,7 @@ def agent_heartbeat(call: Call) -> Answer:
 
 
 def sweep(call: Call) -> Answer:
-    """One sweep with its runs."""
+    """A sweep with its runs."""
     if not call.known:
         return {"project": None}
     name = str(call.variables.get("sweep") or call.variables.get("name"))

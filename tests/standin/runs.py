@@ -1,4 +1,4 @@
-"""Answers about runs: beginning, resuming, listing, their files and history."""
+"""Answers to the GraphQL operations about runs: creating, resuming and listing them, their files and history."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.standin.state import ENTITY, EVENTS, HISTORY, OUTPUT, SUMMARY, Run, f
 
 
 def upsert_run(call: Call) -> Answer:
-    """A run begins, resumes or changes."""
+    """Create, resume or update a run."""
     given, state = call.variables, call.state
     name = given.get("name") or fresh()
     if given.get("id"):  # the public API updates a run by its id
@@ -46,7 +46,7 @@ FIELDS = {
 
 
 def resume_status(call: Call) -> Answer:
-    """What a run that is taken up again has so far."""
+    """The stored state of a run that a client wants to resume."""
     run = call.state.runs.get(call.variables["name"])
     bucket = None
     if run is not None:
@@ -59,7 +59,7 @@ def resume_status(call: Call) -> Answer:
 
 
 def run(call: Call) -> Answer:
-    """One run: whatever may be asked about it."""
+    """A run with all fields that any operation may request."""
     name = str(call.variables.get("name") or call.variables.get("run") or call.variables.get("runName"))
     one = call.state.runs.get(name)
     call.state.look_for_crashes()
@@ -87,7 +87,7 @@ NAMES: dict[str, Callable[[Run], Any]] = {
 
 
 def matches(one: Run, filters: dict[str, Any]) -> bool:
-    """Whether a run agrees with filters in MongoDB's form, as far as the stand-in knows them."""
+    """Whether a run matches filters in MongoDB's syntax. Raises Refusal for fields that the stand-in does not know."""
     for name, wanted in filters.items():
         if name in ("$and", "$or"):
             agreeing = [matches(one, part) for part in wanted]
@@ -108,7 +108,7 @@ def stopped(call: Call) -> Answer:
 
 
 def create_run_files(call: Call) -> Answer:
-    """Where files of a run are to be put."""
+    """Upload URLs for the files of a run."""
     one = call.state.runs.get(call.variables["run"])
     if one is None:
         raise Refusal(f"run {call.variables['run']} not found")
@@ -121,12 +121,12 @@ def files_uploaded(_: Call) -> Answer:
 
 
 def hear(one: Run) -> None:
-    """A run gave a sign of life."""
+    """Record a heartbeat of a run."""
     one.beat, one.heard = time.monotonic(), now()
 
 
 def storage(one: Run) -> str:
-    """Where files of a run lie in the stand-in's folder."""
+    """The path of a run's files in the stand-in's folder."""
     return f"storage/runs/{one.name}"
 
 

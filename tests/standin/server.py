@@ -1,4 +1,4 @@
-"""The HTTP side of the stand-in: GraphQL, the file stream of runs, and a storage for uploads."""
+"""The HTTP server of the stand-in: GraphQL, the file streams of runs, and storage for uploads."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ ANSWERS = accounts.ANSWERS | registry.ANSWERS | runs.ANSWERS | artifacts.ANSWERS
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One connection; ``state`` is shared by all of them."""
+    """Handles one connection; ``state`` is shared by all connections."""
 
     protocol_version = "HTTP/1.1"
-    wbufsize = -1  # head and body in one packet: two of them wait 40 ms for each other (Nagle, delayed ACK)
+    wbufsize = -1  # headers and body in one packet; with two, Nagle's algorithm and delayed ACKs add 40 ms
     state: State
     verbose = False
 
     def log_message(self, *parts: Any) -> None:
-        """Quiet."""
+        """Do not log requests."""
 
     def do_POST(self) -> None:
         body, path = self._body(), urllib.parse.urlparse(self.path).path
@@ -60,7 +60,7 @@ class Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET
 
     def _answer(self, request: dict[str, Any]) -> None:
-        """One GraphQL operation, by its name: the query itself is not parsed."""
+        """Answer a GraphQL operation by its name; the query itself is not parsed."""
         state, query = self.state, request.get("query", "")
         found = OPERATION.search(query)
         operation = found[1] if found else str(request.get("operationName"))
@@ -86,7 +86,7 @@ class Handler(BaseHTTPRequestHandler):
             self._errors(str(refusal), refusal.status)
 
     def _receive(self, name: str, request: dict[str, Any]) -> None:
-        """A piece of a run's file stream."""
+        """Receive a chunk of a run's file stream."""
         self.state.operations["file_stream"] += 1
         status = self.state.failure("file_stream")
         if status is not None or not self._known_key():
@@ -121,7 +121,7 @@ class Handler(BaseHTTPRequestHandler):
         return gzip.decompress(raw) if self.headers.get("Content-Encoding") == "gzip" else raw
 
     def _stored(self) -> Path:
-        """Where an upload lies; nothing outside the folder is reached."""
+        """The path of an upload; paths outside the folder are mapped to the folder itself."""
         root = self.state.folder.resolve()
         path = (root / urllib.parse.unquote(urllib.parse.urlparse(self.path).path).lstrip("/")).resolve()
         return path if path.is_relative_to(root) else root
@@ -141,7 +141,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """Remembers its connections, so that it can go away as a machine does."""
+    """A server that tracks its connections, so that it can cut them as if its machine had failed."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -160,7 +160,7 @@ class Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away in the middle is no news."""
+        """Ignore clients that disconnect during a request."""
 
     def cut(self) -> None:
         for request in list(self._open):

@@ -1,4 +1,4 @@
-"""The stand-in as tests hold it in their hands."""
+"""The interface of the stand-in for tests."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ KEY = "0123456789abcdef" * 2 + "deadbeef"
 
 
 class Standin:
-    """The server, as a context manager; it may be closed and opened again on the same port with all it knew.
+    """The server as a context manager. It can be closed and reopened on the same port with its state.
 
     Args:
-        port: 0 for any.
-        crashes_after: seconds of silence after which a run counts as crashed; None: never.
+        port: the port; 0 for any free port.
+        crashes_after: seconds without a heartbeat after which a run counts as crashed; None for never.
         verbose: print every operation.
     """
 
@@ -44,14 +44,14 @@ class Standin:
         shutil.rmtree(self.state.folder, ignore_errors=True)
 
     def open(self) -> None:
-        """Listen: the first time on any port, later on the same."""
+        """Start listening; a server that is reopened keeps its port."""
         handler = type("Bound", (Handler,), {"state": self.state, "verbose": self._verbose})
         self._server = Server(("127.0.0.1", self._port), handler)
         self._port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     def close(self) -> None:
-        """Go away: connections are refused and open ones cut."""
+        """Stop the server: refuse new connections and cut open ones."""
         if self._server:
             self._server.shutdown()
             self._server.server_close()
@@ -63,7 +63,7 @@ class Standin:
         return f"http://127.0.0.1:{self._port}"
 
     def environment(self, home: Path | str) -> dict[str, str]:
-        """Environment variables with which any wandb client talks to this server and keeps its files in ``home``."""
+        """Environment variables that make wandb clients use this server and keep their files in ``home``."""
         home = Path(home)
         home.mkdir(parents=True, exist_ok=True)
         return {
@@ -76,15 +76,15 @@ class Standin:
         }  # fmt: skip
 
     def fail(self, operation: str, status: int, times: int = 1) -> None:
-        """Answer the next ``times`` requests of an operation with ``status``; ``file_stream`` is one too."""
+        """Answer the next ``times`` requests of an operation, or of ``file_stream``, with the HTTP status."""
         self.state.failures.setdefault(operation, []).extend([status] * times)
 
     def mend(self) -> None:
-        """No more injected errors."""
+        """Remove all injected errors."""
         self.state.failures.clear()
 
     def reject_key(self) -> None:
-        """From now on the key that ``environment`` gives is unknown."""
+        """Reject the API key of environments that ``environment`` returned before this call."""
         self.state.key = "f" * 40
 
     @property
@@ -106,7 +106,7 @@ class Standin:
 
     @property
     def unhandled(self) -> list[str]:
-        """Operations that it did not know: assert that there are none, so that a new client shows as a failure."""
+        """Unknown operations; tests assert that there are none, so that operations of a new client cause a failure."""
         return self.state.unhandled
 
     def config(self, run: str) -> dict[str, Any]:
@@ -119,15 +119,15 @@ class Standin:
         return self.state.runs[run].summary
 
     def files(self, run: str) -> dict[str, Path]:
-        """Uploaded files of a run: name → where the stand-in keeps it."""
+        """Uploaded files of a run: name → path in the stand-in's folder."""
         one = self.state.runs[run]
         folder = self.state.folder / runs.storage(one)
         return {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
 
     def artifact_files(self, name: str) -> dict[str, Path]:
-        """Uploaded files of an artifact: name in the artifact → where the stand-in keeps it."""
+        """Uploaded files of an artifact: name in the artifact → path in the stand-in's folder."""
         return {file: self.state.folder / path for file, path in self.artifacts[name].files.items()}
 
     def manifest(self, name: str) -> dict[str, Any]:
-        """The manifest of an artifact; references are its entries with a ``ref``."""
+        """The manifest of an artifact; its entries with a ``ref`` are references."""
         return json.loads((self.state.folder / artifacts.manifest_path(self.artifacts[name].id)).read_text())

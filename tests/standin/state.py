@@ -1,4 +1,4 @@
-"""What the stand-in remembers: runs, sweeps, artifacts, and every request that reached it."""
+"""The state of the stand-in: runs, sweeps, artifacts, and counts of the operations that it received."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ HISTORY, SUMMARY, EVENTS, OUTPUT = "wandb-history.jsonl", "wandb-summary.json", 
 
 
 class NotFoundError(Exception):
-    """Something was asked for that is not there."""
+    """The requested run or sweep does not exist."""
 
 
 def opaque(kind: str, *names: str) -> str:
-    """An id as the service makes them: base64 of what it stands for."""
+    """An id in the format of the service: base64 of the kind and names of the object."""
     return base64.b64encode(":".join((kind, *names)).encode()).decode()
 
 
@@ -35,13 +35,13 @@ def fresh() -> str:
 
 
 def now() -> str:
-    """This moment as the service writes it."""
+    """The current time in the service's format."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass
 class Run:
-    """One run. ``streams`` are the files that arrive line by line (file name → line number → line)."""
+    """A run. ``streams`` contains the files that arrive line by line (file name → line number → line)."""
 
     name: str
     project: str
@@ -70,7 +70,7 @@ class Run:
         return opaque("Run", "v1", self.name, self.project, self.entity)
 
     def lines(self, stream: str) -> list[str]:
-        """What arrived of a stream, in order."""
+        """The received lines of a stream, in order."""
         return [line for _, line in sorted(self.streams.get(stream, {}).items())]
 
     @property
@@ -84,11 +84,11 @@ class Run:
 
     @property
     def values(self) -> dict[str, Any]:
-        """The configuration without W&B's own part."""
+        """The configuration without W&B's internal entry."""
         return {name: entry["value"] for name, entry in self.config.items() if name != "_wandb"}
 
     def receive(self, stream: str, offset: int, content: list[str]) -> None:
-        """Lines of a stream; a summary replaces the one before."""
+        """Store lines of a stream; a new summary replaces the previous one."""
         kept = self.streams.setdefault(stream, {})
         for number, line in enumerate(content):
             kept[0 if stream == SUMMARY else offset + number] = line
@@ -99,7 +99,7 @@ class Run:
 
 @dataclass
 class Artifact:
-    """One version of a collection. ``files`` are the uploaded ones: name in the artifact → path in the storage."""
+    """A version of a collection. ``files`` has the uploaded files: name in the artifact → path in the storage."""
 
     id: str
     project: str
@@ -126,7 +126,7 @@ class Artifact:
 
 
 class State:
-    """Everything, behind one lock. ``folder`` keeps the uploaded files."""
+    """The state of the server, protected by one lock. ``folder`` contains the uploaded files."""
 
     def __init__(self, folder: Path, key: str, crashes_after: float | None) -> None:
         self.folder, self.key, self.crashes_after = folder, key, crashes_after
@@ -158,7 +158,7 @@ class State:
         ]  # fmt: skip
 
     def find_artifact(self, project: str, name: str) -> Artifact | None:
-        """An artifact by ``COLLECTION[:ALIAS]``, the alias being ``latest`` unless said."""
+        """The artifact ``COLLECTION[:ALIAS]``, with ``latest`` as the default alias; None if it does not exist."""
         collection, _, alias = name.partition(":")
         wanted = alias or "latest"
         for one in reversed(self.versions(project, collection)):
@@ -167,7 +167,7 @@ class State:
         return None
 
     def look_for_crashes(self) -> None:
-        """Runs that have been silent for too long count as crashed, as they do on the service (after minutes there)."""
+        """Mark runs without a recent heartbeat as crashed, as the service does after a few minutes."""
         if self.crashes_after is None:
             return
         for run in self.runs.values():
@@ -175,6 +175,6 @@ class State:
                 run.state = "crashed"
 
     def failure(self, operation: str) -> int | None:
-        """The status with which this request is to fail, if it is."""
+        """The HTTP status of the next injected error for an operation; None if none is injected."""
         queue = self.failures.get(operation)
         return queue.pop(0) if queue else None

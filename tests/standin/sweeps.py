@@ -1,7 +1,8 @@
-"""Sweeps of the stand-in: points that are dealt one by one to the agents that ask for work.
+"""Sweeps of the stand-in: points are assigned one by one to agents that ask for work.
 
-A grid is its product. ``random`` and ``bayes`` are both drawn at random, up to ``run_cap``: what the service's Gaussian
-process would draw is not to be known here. ``early_terminate`` is W&B's published rule (PyPI sweeps, hyperband).
+A grid is the product of its values. ``random`` and ``bayes`` both sample at random, up to ``run_cap``, because the
+samples of the service's Gaussian process cannot be predicted. ``early_terminate`` is W&B's published rule (PyPI sweeps,
+hyperband).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ Command = dict[str, Any]
 
 @dataclass
 class Agent:
-    """A ``wandb agent`` process, and the runs that it was given."""
+    """A ``wandb agent`` process, and the runs assigned to it."""
 
     id: str
     host: str
@@ -43,7 +44,7 @@ class Sweep:
         self.configure(text)
 
     def configure(self, text: str) -> None:
-        """Take a configuration; its grid begins anew."""
+        """Set the configuration, and restart its sequence of points."""
         self.text, self.config = text, yaml.safe_load(text) or {}
         self._rest = self._points()
 
@@ -53,7 +54,7 @@ class Sweep:
 
     @property
     def size(self) -> int | None:
-        """How many points there are; None where that is not known."""
+        """The number of points; None for a search without ``run_cap``."""
         return sum(1 for _ in self._points()) if self.config.get("method") == "grid" else self.config.get("run_cap")
 
     def _points(self) -> Iterator[dict[str, Any]]:
@@ -64,7 +65,7 @@ class Sweep:
         return (dict(zip(spec, point, strict=True)) for point in itertools.product(*values))
 
     def to_stop(self, state: State) -> list[str]:
-        """The runs that ``early_terminate`` ends now: at the last band that they have passed, others are better."""
+        """The runs that ``early_terminate`` ends now, because others are better at the last band they passed."""
         rule = self.config.get("early_terminate")
         if not rule:
             return []
@@ -79,13 +80,13 @@ class Sweep:
         return found
 
     def enrol(self, host: str) -> Agent:
-        """A new agent."""
+        """Register a new agent."""
         agent = Agent(opaque("Agent", fresh()), host)
         self.agents[agent.id] = agent
         return agent
 
     def commands(self, agent: Agent, running: list[str], state: State) -> list[Command]:
-        """What an agent that has these runs alive is told to do at its heartbeat."""
+        """The commands for an agent that sends a heartbeat with these running runs."""
         agent.heard = now()
         if self.state == "CANCELED":
             return [{"type": "stop", "run_id": run} for run in running] or [{"type": "exit"}]
@@ -109,7 +110,7 @@ class Sweep:
         return [{"type": "run", "run_id": agent.assigned[-1], "args": arguments, "program": program}]
 
     def _finish_when_idle(self, state: State) -> None:
-        """The grid is dealt: the sweep ends when nobody runs any more."""
+        """Finish the sweep, whose points are all assigned, if no run is running."""
         if not any(state.runs[name].state == "running" for name in self.runs):
             self.state = "FINISHED"
 
@@ -122,7 +123,7 @@ def heartbeat(state: State, identifier: str, running: dict[str, bool]) -> str:
 
 
 def _drawn(spec: Command) -> Iterator[dict[str, Any]]:
-    """Points at random, as JSON of one kind of number."""
+    """Random points of a search space, with a fixed seed."""
     generator = random.Random(0)
     while True:
         yield {name: _draw(one, generator) for name, one in spec.items()}

@@ -1,4 +1,4 @@
-"""The stand-in serves the real client: what it is told can be read back, and what goes wrong goes wrong as planned."""
+"""The stand-in with the real client: logged data can be read back, and injected errors occur as planned."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_run_with_everything(server: Standin, tmp_path: Path) -> None:
 
     assert [line["loss"] for line in server.history("one") if "loss" in line] == [0, 1]
     assert [line["_step"] for line in server.history("one")] == [0, 1, 2, 3]
-    assert server.config("one") == {"alpha": 0, "word": "1e3"}  # numbers are of one kind
+    assert server.config("one") == {"alpha": 0, "word": "1e3"}  # JSON does not distinguish 0.0 and 0
     assert (server.summary("one")["accuracy"], server.runs["one"].state) == (0.75, "finished")
     images = [path for name, path in server.files("one").items() if name.startswith("media/images/grid")]
     assert len(images) == 2 and images[0].read_bytes().startswith(b"\x89PNG")
@@ -120,7 +120,7 @@ def test_an_offline_run_is_uploaded_once(server: Standin) -> None:
     assert len(server.history("off")) == 1
 
 
-@pytest.mark.filterwarnings("ignore:Read the `app_url`:DeprecationWarning")  # W&B's own
+@pytest.mark.filterwarnings("ignore:Read the `app_url`:DeprecationWarning")  # raised by W&B itself
 def test_sweeps_of_a_project(server: Standin) -> None:
     config = {"method": "grid", "name": "mine", "parameters": {"alpha": {"values": [0, 1]}, "ipc": {"value": 1}}}
     identifier = wandb.sweep(config, project="p", entity=ENTITY)
@@ -172,7 +172,7 @@ def until(condition: Callable[[], object]) -> None:
 
 @pytest.mark.slow
 def test_the_command_line_of_wandb(server: Standin) -> None:
-    """``wandb sweep``, two ``wandb agent`` at once, pause, resume, an agent killed, cancel."""
+    """``wandb sweep``, two concurrent ``wandb agent`` processes, pause, resume, a killed agent, cancel."""
     Path("trial.py").write_text(TRIAL)
     command = ["${env}", sys.executable, "trial.py", "${args_json}"]
     config = {"method": "grid", "parameters": {"alpha": {"values": [0, 1, 2, 3]}}, "command": command}
@@ -195,7 +195,7 @@ def test_the_command_line_of_wandb(server: Standin) -> None:
     agents[0].wait()
     subprocess.run([*wandb_, "sweep", "--cancel", path], check=True)
     assert agents[1].wait(120) == 0
-    for begun in Path().glob("begun-*"):  # W&B's agent leaves its trial behind when it is killed
+    for begun in Path().glob("begun-*"):  # a killed W&B agent leaves its trial running
         try:
             os.kill(int(begun.read_text()), signal.SIGKILL)
         except ProcessLookupError:
