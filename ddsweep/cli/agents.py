@@ -38,7 +38,7 @@ def agents(
     project: Project = None,
     entity: Entity = None,
 ) -> None:
-    """Add agents on this machine to a launched sweep, until its queue is empty.
+    """Start more agents on this machine for a launched sweep; they run until its queue is empty.
 
     Ctrl-C returns their cells to the queue.
     """

@@ -44,7 +44,9 @@ Target = Annotated[
 ]
 Older = Annotated[
     str,
-    typer.Option("--older-than", metavar="AGE", help="Only include what was last written this long ago: 12h, 30d, 4w."),
+    typer.Option(
+        "--older-than", metavar="AGE", help="Only include what was last written at least this long ago: 12h, 30d, 4w."
+    ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking for confirmation.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="List what would be deleted, and delete nothing.")]

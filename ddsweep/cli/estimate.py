@@ -25,11 +25,13 @@ HowMany = Annotated[
     typer.Option(
         "--gpus",
         metavar="COUNT|LIST",
-        help="Number of GPUs like this machine's, such as 4; or a list as for launch, such as 0-3 or all.",
+        help="Forecast for this many GPUs like this machine's (4), or for a list as in launch (0-3, all). Unlike there, a "
+        "single number is a count.",
     ),
 ]
 Seconds = Annotated[
-    float, typer.Option("--seconds", min=0.01, help="Measuring time per kind of work (about 18 times this in total).")
+    float,
+    typer.Option("--seconds", min=0.01, help="Measuring time per kind of work (about 18 times this in total)."),
 ]
 IN_ALL = 18  # times the seconds per kind: the limit on measuring in total, except for single steps that take longer
 TOO_LONG = 30 * text.DAY  # on a CPU: the output then suggests another profile

@@ -37,7 +37,9 @@ Rule = Annotated[
     typer.Option(metavar="RULE", help="Evaluation rule: paper (default), best, evaluate_synset, plain300, or dc."),
 ]
 Nets = Annotated[int | None, typer.Option("--nets", "-n", min=1, help="Networks per architecture (default: 5).")]
-Ipc = Annotated[int, typer.Option(min=0, help="Required number of images per class.", show_default=False)]
+Ipc = Annotated[
+    int, typer.Option(min=0, help="Fail unless the set has this many images per class.", show_default=False)
+]
 Seed = Annotated[int | None, typer.Option(min=0, help="Seed of networks, shuffling, and augmentation (default: 0).")]
 Space = Annotated[
     str,
@@ -51,7 +53,9 @@ Factor = Annotated[
     int, typer.Option(min=0, max=16, help="Images along each side of a stored image (IDC).", show_default=False)
 ]
 Experiment = Annotated[int, typer.Option(help="Index of the set in a file of DC, DSA, or DM; -1 is the last.")]
-Hard = Annotated[bool, typer.Option("--hard-labels", help="Replace learned labels by their largest class.")]
+Hard = Annotated[
+    bool, typer.Option("--hard-labels", help="Replace learned labels by the class with the largest weight.")
+]
 Metrics = Annotated[
     Metric,
     typer.Option(help="What to compute; lrs adds DD-Ranking's label-robust score, which takes far more training."),

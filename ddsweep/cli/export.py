@@ -20,7 +20,7 @@ What = Annotated[
     str,
     typer.Argument(
         metavar="KEY|NAME[@PROFILE][:A=1,B=2]",
-        help="A finished run, by its key or the start of it; or a cell of a sweep.",
+        help="With --to: the key of a run (or a prefix of it), or a cell NAME:A=1. With --wandb: a sweep.",
         autocompletion=complete_sweep,
     ),
 ]

@@ -66,14 +66,14 @@ Storage = Annotated[
         show_envvar=True,
     ),
 ]
-Device = Annotated[str, typer.Option("--device", "-d", help="Device to use: auto, cpu, cuda, cuda:N or mps.")]
+Device = Annotated[str, typer.Option("--device", "-d", help="Device to use: auto, cpu, cuda, cuda:N, or mps.")]
 Workers = Annotated[
     int | None,
     typer.Option(
         "--workers",
         "-w",
         min=0,
-        help="Number of agents (default: one per GPU, or one per two CPU cores). 0 runs one in this process.",
+        help="Number of agents (default: one per GPU, or one per two CPU cores). 0 runs the cells in this process.",
     ),
 ]
 Gpus = Annotated[
@@ -94,7 +94,9 @@ Project = Annotated[
 ]
 Entity = Annotated[
     str | None,
-    typer.Option("--entity", envvar="WANDB_ENTITY", help="Owner of the W&B project (default: the account's)."),
+    typer.Option(
+        "--entity", envvar="WANDB_ENTITY", help="Owner of the W&B project (default: your account's default entity)."
+    ),
 ]
 
 

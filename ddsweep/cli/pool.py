@@ -10,7 +10,7 @@ from ddsweep.cli.options import Json
 
 
 def pool(as_json: Json = False) -> None:
-    """List the pre-trained models: epochs, accuracy on their own test set, size, and the sweeps that use them."""
+    """List the pre-trained models: epochs, accuracy on their source's test set, size, and the sweeps that use them."""
     from ddsweep import overview, text
     from ddsweep.cli import display
     from ddsweep.pretrained import inventory, spec

@@ -42,13 +42,14 @@ Against = Annotated[
     str | None,
     typer.Option(
         metavar="paper|NAME[@PROFILE]|FILE",
-        help="Compare each entry with the paper's number, another sweep's, or that of a saved .csv or .json.",
+        help="Compare each entry with the paper's number, another sweep's, or the numbers in a saved .csv or .json.",
     ),
 ]
 Where = Annotated[
     str | None,
     typer.Option(
-        metavar="CONDITION", help="Show only these cells, for example \"method == 'dm' and ipc <= 10\". Baselines stay."
+        metavar="CONDITION",
+        help="Show only these cells, for example \"method == 'dm' and ipc <= 10\". Baselines are always shown.",
     ),
 ]
 

@@ -12,7 +12,7 @@ from ddsweep.cli.options import RUNS, Entity, Project, Runs
 
 Point = Annotated[str, typer.Argument(metavar="JSON", help="Recipe fields as a JSON object, from W&B's ${args_json}.")]
 Device = Annotated[
-    str, typer.Option("--device", "-d", envvar="DDSWEEP_DEVICE", help="Device to use: auto, cpu, cuda, cuda:N or mps.")
+    str, typer.Option("--device", "-d", envvar="DDSWEEP_DEVICE", help="Device to use: auto, cpu, cuda, cuda:N, or mps.")
 ]
 
 
