@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
 import ddsweep
+from ddsweep.cli import app
 from ddsweep.errors import UserError
 from ddsweep.trackers import Tracker
 from tests.cli.conftest import TINY
@@ -24,11 +26,16 @@ ALPHAS = [0, 10]
 
 @pytest.fixture(scope="module")
 def launched(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A runs folder with a launched sweep of two α and two seeds."""
+    """A runs folder with a sweep of two α and two seeds, launched in this process."""
     runs = tmp_path_factory.mktemp("api") / "runs"
-    ddsweep.launch(
-        "ablation-alpha", profile="demo", runs=runs, workers=1, device="cpu", alpha=ALPHAS, seed=[0, 1], **SETTINGS
-    )
+    choices = SETTINGS | {"alpha": "0,10", "seed": "0,1"}
+    words = [word for name, value in choices.items() for word in ("--set", f"{name}={value}")]
+    where = ["--profile", "demo", "--runs", str(runs), "--workers", "0", "--device", "cpu"]
+    with pytest.MonkeyPatch.context() as patch:  # a fixture of a module is set up before ``isolated``
+        patch.setenv("DDSWEEP_CACHE", str(runs.parent / "cache"))
+        patch.chdir(runs.parent)
+        result = CliRunner().invoke(app, ["launch", "ablation-alpha", *where, *words])
+    assert result.exit_code == 0, result.output
     return runs
 
 
@@ -113,7 +120,17 @@ def test_a_mistake_in_run_is_one_line(words: tuple[Any, ...], choices: dict[str,
     assert "\n" not in str(caught.value)
 
 
-def test_launch_returns_the_table(launched: Path) -> None:
+@pytest.mark.slow
+def test_launch_prints_the_progress_and_returns_the_table(isolated: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    frame = ddsweep.launch(
+        "ablation-alpha", profile="demo", workers=1, device="cpu", alpha=ALPHAS, seed=[0, 1], **SETTINGS
+    )
+    assert "done 4/4" in capfd.readouterr().out
+    assert frame.equals(ddsweep.results("ablation-alpha@demo"))
+    assert frame["seeds"].tolist() == [2, 2]
+
+
+def test_results_are_the_table_or_its_cells(launched: Path) -> None:
     frame = ddsweep.results("ablation-alpha@demo", runs=launched)
     assert frame["alpha"].tolist() == ["0", "10"] or frame["alpha"].tolist() == ALPHAS
     assert frame["seeds"].tolist() == [2, 2]

@@ -25,8 +25,8 @@ HowMany = Annotated[
     typer.Option(
         "--gpus",
         metavar="COUNT|LIST",
-        help="Forecast for this many GPUs like this machine's (4), or for a list as in launch (0-3, all). Unlike there, a "
-        "single number is a count.",
+        help="Forecast for this many GPUs like this machine's (4), or for a list as in launch (0-3, all). A single "
+        "number is a count, unlike in launch.",
     ),
 ]
 Seconds = Annotated[
