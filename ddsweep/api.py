@@ -31,9 +31,15 @@ Choice = bool | int | float | str
 
 
 def run(
-    sweep: str | Path | Recipe, *, profile: str | None = None, device: str = "auto", runs: str | Path = "runs",
-    compile: Compile | None = None, tracker: Tracker | None = None, **choices: Choice,
-) -> Result:  # fmt: skip
+    sweep: str | Path | Recipe,
+    *,
+    profile: str | None = None,
+    device: str = "auto",
+    runs: str | Path = "runs",
+    compile: Compile | None = None,
+    tracker: Tracker | None = None,
+    **choices: Choice,
+) -> Result:
     """Run one trial in this process: train or load its PTMs, distill, and evaluate.
 
     A finished trial is returned from ``runs`` without being computed again. An interrupted one resumes from its last
@@ -88,10 +94,18 @@ def single_recipe(sweep: Sweep) -> Recipe:
 
 
 def launch(
-    sweep: str | Path, *, profile: str | None = None, device: str = "auto", workers: int | None = None,
-    gpus: str | None = None, per_gpu: int | None = None, runs: str | Path = "runs", storage: str | None = None,
-    compile: Compile | None = None, **choices: Choice | Sequence[Choice],
-) -> pd.DataFrame:  # fmt: skip
+    sweep: str | Path,
+    *,
+    profile: str | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+    gpus: str | None = None,
+    per_gpu: int | None = None,
+    runs: str | Path = "runs",
+    storage: str | None = None,
+    compile: Compile | None = None,
+    **choices: Choice | Sequence[Choice],
+) -> pd.DataFrame:
     """Run a whole sweep with agents on every GPU (or the CPU), print the progress, and return the table.
 
     This is ``ddsweep launch`` in a process of its own. Interrupting it (the stop button of a notebook) stops the
@@ -129,9 +143,14 @@ def launch(
 
 
 def results(
-    sweep: str | Path, *, profile: str | None = None, runs: str | Path = "runs", storage: str | None = None,
-    where: str | None = None, per_cell: bool = False,
-) -> pd.DataFrame:  # fmt: skip
+    sweep: str | Path,
+    *,
+    profile: str | None = None,
+    runs: str | Path = "runs",
+    storage: str | None = None,
+    where: str | None = None,
+    per_cell: bool = False,
+) -> pd.DataFrame:
     """Return the results of a launched sweep as a pandas DataFrame.
 
         >>> ddsweep.results("ablation-alpha@demo").plot(x="alpha", y="accuracy")
@@ -222,10 +241,17 @@ def load_dataset(name: str, *, size: int | None = None, device: str = "cpu") -> 
 
 
 def evaluate(
-    synthetic: SyntheticSet | str | Path, *, dataset: str | None = None, arch: str | None = None,
-    rule: str | None = None, nets: int | None = None, seed: int | None = None, device: str = "auto",
-    runs: str | Path = "runs", **choices: Choice,
-) -> dict[str, Evaluation]:  # fmt: skip
+    synthetic: SyntheticSet | str | Path,
+    *,
+    dataset: str | None = None,
+    arch: str | None = None,
+    rule: str | None = None,
+    nets: int | None = None,
+    seed: int | None = None,
+    device: str = "auto",
+    runs: str | Path = "runs",
+    **choices: Choice,
+) -> dict[str, Evaluation]:
     """Train new networks on a synthetic set, and test them on the real test images.
 
     Without options, a set of ddsweep is evaluated as it was in its trial.

@@ -37,9 +37,16 @@ CHECKPOINT = "checkpoint"  # folder within that of a run, until the run has fini
 
 
 def run(
-    recipe: Recipe, tracker: Tracker, device: str, runs: Path, ptm_epochs_needed: PtmEpochs | None = None,
-    checkpoints: Checkpoints | None = None, compile: Compile | None = None, *, pruning: Pruning | None = None,
-) -> Result:  # fmt: skip
+    recipe: Recipe,
+    tracker: Tracker,
+    device: str,
+    runs: Path,
+    ptm_epochs_needed: PtmEpochs | None = None,
+    checkpoints: Checkpoints | None = None,
+    compile: Compile | None = None,
+    *,
+    pruning: Pruning | None = None,
+) -> Result:
     """Train or load the PTMs, distill, evaluate. Given device and versions, a pure function of the recipe.
 
     A finished run is returned as it is, never computed again; an interrupted one resumes from its last checkpoint, and

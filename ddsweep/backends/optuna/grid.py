@@ -132,13 +132,13 @@ def _attempt(
     point: Mapping[str, Any], row: Sequence[Any], user: Mapping[str, Any], values: dict[int, float]
 ) -> Attempt:
     identifier, number, state, started, finished, value = row
-    told = {key: value for key, value in user.items() if key not in tables.OURS}
+    attributes = {key: value for key, value in user.items() if key not in tables.OURS}
     marks = {key for key in (tables.FINAL, tables.PRUNED) if key in point}
     if marks:
         point = {key: value for key, value in point.items() if key not in marks}
     return Attempt(
         identifier, number, Point(**point), Phase.PRUNED if tables.PRUNED in marks else tables.PHASES[state], value,
-        told, user.get("agent", ""), user.get("reason", ""), started and started.replace(tzinfo=UTC),
+        attributes, user.get("agent", ""), user.get("reason", ""), started and started.replace(tzinfo=UTC),
         finished and finished.replace(tzinfo=UTC), tables.FINAL in marks, values,
     )  # fmt: skip
 
@@ -176,9 +176,11 @@ def enqueue(session: orm.Session, study: int, wanted: Sequence[tuple[Point, int]
 
 
 def retype(
-    session: orm.Session, study: int, points: Iterable[Point],
+    session: orm.Session,
+    study: int,
+    points: Iterable[Point],
     searched: Mapping[str, distributions.BaseDistribution] | None = None,
-) -> dict[str, distributions.BaseDistribution]:  # fmt: skip
+) -> dict[str, distributions.BaseDistribution]:
     """Return the distribution of every axis over all its values, stored and new, and rewrite stored rows that differ.
 
     The number in a row encodes a choice only together with its distribution, so both change in one statement.
@@ -204,9 +206,13 @@ def retype(
 
 
 def _rewrite(
-    session: orm.Session, study: int, name: str, text: str, changed: Mapping[float, float],
+    session: orm.Session,
+    study: int,
+    name: str,
+    text: str,
+    changed: Mapping[float, float],
     kind: distributions.BaseDistribution,
-) -> None:  # fmt: skip
+) -> None:
     """Change the distribution of one axis's rows: a statement per changed number, then one for all other rows."""
     table, new = m.TrialParamModel, distributions.distribution_to_json(kind)
     ours = sa.select(m.TrialModel.trial_id).where(m.TrialModel.study_id == study)

@@ -101,9 +101,16 @@ def _first_with_baseline(panel: Panel) -> Series:
 
 
 def _points(
-    series: Series, x: list[float], y: list[float], index: int, color: str, panel: Panel, group: str, line: bool,
+    series: Series,
+    x: list[float],
+    y: list[float],
+    index: int,
+    color: str,
+    panel: Panel,
+    group: str,
+    line: bool,
     banded: bool,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """The trace that answers to the pointer and stands in the legend; its ``customdata`` is the value's index."""
     bars = [round(point.std, DIGITS) for point in series.points]
     return {

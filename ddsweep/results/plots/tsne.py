@@ -217,7 +217,7 @@ def feature_maps(
         runs: the folder of all runs.
         output: where to; default: PNG in ``runs/NAME@PROFILE``.
         device: where features are computed. The picture is the same every time, on one kind of device.
-        say: is told before a PTM is trained.
+        say: called with a line before a PTM is trained.
     """
     written = []
     for label, setting in _settings(sweep, runs).items():
