@@ -100,10 +100,14 @@ class Job:
         for arch in recipe.eval_archs.split("+"):
             rule = trial.rule_for(recipe, arch)
             train = partial(
-                evaluate, dataset=dataset, arch=arch, n=recipe.eval_nets, width=recipe.width,
+                evaluate,
+                dataset=dataset,
+                arch=arch,
+                n=recipe.eval_nets,
+                width=recipe.width,
                 progress=partial(tracker.progress, f"evaluate {arch}"),
                 numerics=choice.of(flops.evaluation(recipe, arch, rule, dataset)),
-            )  # fmt: skip
+            )
             found = train(synthetic, generator=generator, rule=rule)
             score = self._score(train, found.mean, recipe, tracker) if self.scored else None
             judged.append(Judged(arch, rule, found, score))

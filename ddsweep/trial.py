@@ -177,10 +177,11 @@ class _Trial:
         with clock("evaluate"):
             evaluations = self._evaluate(synthetic, dataset, streams.evaluation)
         return replace(
-            result, seconds=clock.seconds,
+            result,
+            seconds=clock.seconds,
             accuracies={arch: evaluation.accuracies for arch, evaluation in evaluations.items()},
             class_accuracy={arch: evaluation.class_accuracy for arch, evaluation in evaluations.items()},
-        )  # fmt: skip
+        )
 
     def _slot(self, name: str, **further: str) -> FileSlot:
         """Where a part of the trial keeps its checkpoints; they are valid for this recipe and these data only."""
@@ -204,10 +205,16 @@ class _Trial:
         arch = recipe.arch if recipe.arch in evaluated else evaluated[0]
         labels = torch.arange(len(dataset.classes), device=images.device).repeat_interleave(recipe.ipc)
         evaluation = evaluate(
-            Synthetic(images, labels, recipe.ipc), dataset, arch, 1, rng.generator(recipe.seed, "look", step),
-            rule_for(recipe, arch), width=recipe.width, numerics=self.choice.of(0),
+            Synthetic(images, labels, recipe.ipc),
+            dataset,
+            arch,
+            1,
+            rng.generator(recipe.seed, "look", step),
+            rule_for(recipe, arch),
+            width=recipe.width,
+            numerics=self.choice.of(0),
             progress=partial(self.tracker.progress, f"intermediate evaluation {arch}"),
-        )  # fmt: skip
+        )
         self.tracker.log({"accuracy_so_far": evaluation.mean}, step)
         return evaluation.mean
 

@@ -221,9 +221,14 @@ class Agent:
             if self.store:
                 transfer.bring(self.store, [recipe.key()], self.runs)
             return trial.run(
-                recipe, tracker, self.device, self.runs, self._ptm_epochs_needed, self.shutdown.checkpoints,
+                recipe,
+                tracker,
+                self.device,
+                self.runs,
+                self._ptm_epochs_needed,
+                self.shutdown.checkpoints,
                 pruning=pruning_of(self.sweep, recipe, claim.report),
-            )  # fmt: skip
+            )
 
     def _conclude(self, claim: Claim, outcome: Outcome) -> None:
         """Record an outcome without a result, and raise what follows from it for the agent."""

@@ -198,10 +198,12 @@ class Space:
             return None
         done = attempt.phase is Phase.COMPLETE
         return create_trial(
-            state=STATES[attempt.phase], values=self._values(attempt) if done else None,
-            params=attempt.point.params, distributions=dict(self.axes),
+            state=STATES[attempt.phase],
+            values=self._values(attempt) if done else None,
+            params=attempt.point.params,
+            distributions=dict(self.axes),
             intermediate_values=dict(attempt.intermediate_values),
-        )  # fmt: skip
+        )
 
     def _values(self, attempt: Attempt) -> list[float]:
         if len(self.search.objectives) == 1:

@@ -75,9 +75,16 @@ def _generated(name: str, size: int, device: str, per_class: int) -> Stage:
     train, labels = noise(classes * min(per_class, max(1, images // classes)))
     test, test_labels = noise(min(tests, TESTED))
     dataset = Dataset(
-        row.name, row.classes, mean, std, on_device(train, mean, std, device), labels.to(device),
-        on_device(test, mean, std, device), test_labels.to(device), checksum="generated",
-    )  # fmt: skip
+        row.name,
+        row.classes,
+        mean,
+        std,
+        on_device(train, mean, std, device),
+        labels.to(device),
+        on_device(test, mean, std, device),
+        test_labels.to(device),
+        checksum="generated",
+    )
     stored = (images + tests) * (row.channels * size**2 + labels.itemsize)
     return Stage(dataset, images, tests, stored / CHECKED, stored)
 
@@ -129,9 +136,13 @@ def guide(recipe: Recipe, target: Dataset, source: Dataset | None) -> Pool | Non
         )
     assert source is not None
     net = nn.build(
-        recipe.ptm_archs, channels=source.channels, classes=len(source.classes), size=source.size, width=recipe.width,
+        recipe.ptm_archs,
+        channels=source.channels,
+        classes=len(source.classes),
+        size=source.size,
+        width=recipe.width,
         generator=rng.generator(0, "estimate"),
-    ).to(target.labels.device)  # fmt: skip
+    ).to(target.labels.device)
     transform = (
         to_source_statistics(target, source) if recipe.ptm_statistics == "source" else InputTransform(source.channels)
     )

@@ -171,9 +171,16 @@ class Bench:
         while not watch.enough:
             with contextlib.suppress(Interrupted):
                 evaluate(
-                    learned, some, recipe.arch, recipe.eval_nets, rng.generator(0, "estimate"), rule,
-                    width=recipe.width, slots=lambda index: PassBoundaries(watch), numerics=numerics,
-                )  # fmt: skip
+                    learned,
+                    some,
+                    recipe.arch,
+                    recipe.eval_nets,
+                    rng.generator(0, "estimate"),
+                    rule,
+                    width=recipe.width,
+                    slots=lambda index: PassBoundaries(watch),
+                    numerics=numerics,
+                )
         return watch.pace
 
     def _network(self, arch: str, width: int, found: fixtures.Stage) -> tuple[float, float, float]:

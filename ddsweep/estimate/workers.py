@@ -92,9 +92,13 @@ def _beside(wanted: Sequence[work.Kind], order: Order, tell: Tell) -> tuple[Foun
 
 def _process(wanted: Sequence[work.Kind], order: Order) -> subprocess.Popen[str]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "ddsweep.estimate"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True, env={**os.environ, **order.environment},
-    )  # fmt: skip
+        [sys.executable, "-m", "ddsweep.estimate"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **order.environment},
+    )
     said = {**asdict(order), "environment": {}, "agents": 0, "parent": os.getpid()}
     assert process.stdin is not None
     json.dump({"order": said, "kinds": [work.kind_as_json(kind) for kind in wanted]}, process.stdin)

@@ -262,8 +262,17 @@ def dataset(
     def register(decode: Decoder) -> Decoder:
         own = {"mean": None, "std": None, **facts}
         try:
-            row = DatasetInfo(name, channels, size, tuple(classes), smallest_class, strategy=strategy,
-                              origin=origin or f"plugin: {name}", source=decode, **own)  # fmt: skip
+            row = DatasetInfo(
+                name,
+                channels,
+                size,
+                tuple(classes),
+                smallest_class,
+                strategy=strategy,
+                origin=origin or f"plugin: {name}",
+                source=decode,
+                **own,
+            )
         except TypeError as error:
             raise UserError(f"plugins: dataset {name!r}: {str(error).partition('() ')[2]}") from None
         if channels not in (1, 3) or size < MIN_SIZE or len(row.classes) < LEAST_CLASSES:

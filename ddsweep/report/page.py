@@ -43,9 +43,12 @@ def render(material: Material, now: datetime | None = None) -> str:
     from plotly.offline import get_plotlyjs
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        loader=jinja2.FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     style, script, plotly = _source("page.css"), "".join(_source(name) for name in SCRIPTS), get_plotlyjs()
     return environment.get_template("page.html").render(
         **_contents(material),

@@ -74,9 +74,10 @@ def _answer(material: Material, row: TableRow, several: bool) -> Answer | None:
         setting=charts.row_name(material, row) if several else "",
         best="the baseline" if best.baseline else f"{naming.field(table.axis)} {naming.label(table.axis, best.column)}",
         accuracy=layout.mean_std(best.mean, best.std),
-        difference=charts.points(best.difference), mark=best.verdict.mark if best.verdict else "",
+        difference=charts.points(best.difference),
+        mark=best.verdict.mark if best.verdict else "",
         baseline=layout.mean_std(baseline.mean, baseline.std) if baseline and baseline.mean is not None else "",
-    )  # fmt: skip
+    )
 
 
 def settings(material: Material) -> tuple[list[Setting], list[Setting]]:
@@ -194,12 +195,16 @@ def cells(material: Material) -> list[dict[str, Any]]:
     records = []
     for cell in material.sweep.cells:
         result, row, absence = material.found.get(cell.key), material.rows.get(cell.key), material.absence(cell)
-        records.append({
-            "key": cell.key, "title": cell.recipe.title(), "state": absence.state if absence else "done",
-            "accuracy": layout.mean_std(result.accuracy, result.accuracy_std) if result and result.headline else "",
-            "seconds": duration(sum(result.seconds.values())) if result and result.seconds else "",
-            "agent": row.agent if row else "",
-        })  # fmt: skip
+        records.append(
+            {
+                "key": cell.key,
+                "title": cell.recipe.title(),
+                "state": absence.state if absence else "done",
+                "accuracy": layout.mean_std(result.accuracy, result.accuracy_std) if result and result.headline else "",
+                "seconds": duration(sum(result.seconds.values())) if result and result.seconds else "",
+                "agent": row.agent if row else "",
+            }
+        )
     return records
 
 

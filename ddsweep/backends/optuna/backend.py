@@ -192,9 +192,11 @@ class OptunaBackend:
         names = objectives if len(objectives) > 1 else [METRIC]
         with one_line(self.store.database.url):
             study = optuna.create_study(
-                study_name=self.name, storage=self.store.database.rdb, directions=["maximize"] * len(names),
+                study_name=self.name,
+                storage=self.store.database.rdb,
+                directions=["maximize"] * len(names),
                 load_if_exists=True,
-            )  # fmt: skip
+            )
             if len(study.directions) != len(names):
                 raise UserError(
                     f"x-ddsweep.objectives: {self.name} was launched with {len(study.directions)} of them, which its "

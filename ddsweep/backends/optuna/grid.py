@@ -90,13 +90,18 @@ def attempts(session: orm.Session, study: int, *, details: bool = True) -> list[
     point = orm.aliased(m.TrialSystemAttributeModel)
     query = (
         sa.select(
-            point.value_json, trial.trial_id, trial.number, trial.state, trial._datetime_start_utc,
-            trial._datetime_complete_utc, value.value,
+            point.value_json,
+            trial.trial_id,
+            trial.number,
+            trial.state,
+            trial._datetime_start_utc,
+            trial._datetime_complete_utc,
+            value.value,
         )
         .join(point, (point.trial_id == trial.trial_id) & (point.key == tables.POINT))
         .outerjoin(value, (value.trial_id == trial.trial_id) & (value.objective == 0))
         .where(trial.study_id == study)
-    )  # fmt: skip
+    )
     rows = session.execute(query).all()
     points = tables.loads(row[0] for row in rows)
     user = _user_attributes(session, study) if details else {}

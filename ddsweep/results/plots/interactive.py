@@ -73,25 +73,43 @@ def _series(
     traces = []
     if banded:
         high, low = ([round(point.mean + sign * point.std, DIGITS) for point in series.points] for sign in (1, -1))
-        traces.append({
-            **shared, "x": x + x[::-1], "y": high + low[::-1], "mode": "lines", "line": {"width": 0}, "fill": "toself",
-            "fillcolor": color, "opacity": BAND,
-        })  # fmt: skip
+        traces.append(
+            {
+                **shared,
+                "x": x + x[::-1],
+                "y": high + low[::-1],
+                "mode": "lines",
+                "line": {"width": 0},
+                "fill": "toself",
+                "fillcolor": color,
+                "opacity": BAND,
+            }
+        )
     if series.baseline is not None:
         ends = panels.limits(positions)
-        traces.append({
-            **shared, "x": list(ends), "y": [round(series.baseline, DIGITS)] * 2, "mode": "lines+text",
-            "text": ["", "baseline" if series is _first_with_baseline(panel) else ""],
-            "line": {"color": color, "dash": "dot", "width": 1.5}, "textposition": "top left",
-            "textfont": {"color": color, "size": 11},
-        })  # fmt: skip
+        traces.append(
+            {
+                **shared,
+                "x": list(ends),
+                "y": [round(series.baseline, DIGITS)] * 2,
+                "mode": "lines+text",
+                "text": ["", "baseline" if series is _first_with_baseline(panel) else ""],
+                "line": {"color": color, "dash": "dot", "width": 1.5},
+                "textposition": "top left",
+                "textfont": {"color": color, "size": 11},
+            }
+        )
     traces.append(_points(series, x, y, index, color, panel, group, connected and chart.axis.numeric, banded))
     if beside := [point for point in series.points if point.other is not None]:
-        traces.append({
-            **shared, "x": [positions[point.index] for point in beside],
-            "y": [round(point.other or 0.0, DIGITS) for point in beside], "mode": "markers",
-            "marker": {"color": color, "symbol": f"{SYMBOLS[index % len(SYMBOLS)]}-open", "size": 9},
-        })  # fmt: skip
+        traces.append(
+            {
+                **shared,
+                "x": [positions[point.index] for point in beside],
+                "y": [round(point.other or 0.0, DIGITS) for point in beside],
+                "mode": "markers",
+                "marker": {"color": color, "symbol": f"{SYMBOLS[index % len(SYMBOLS)]}-open", "size": 9},
+            }
+        )
     return traces
 
 

@@ -140,9 +140,14 @@ def _point(index: int, entry: Entry, comparison: Comparison | None) -> Point | N
         return None
     other = comparison.other(entry) if comparison else None
     return Point(
-        index, 100 * entry.mean, 100 * (entry.std or 0.0), entry.n, entry.baseline,
-        _detail(entry, comparison, other), None if other is None else 100 * other.mean,
-    )  # fmt: skip
+        index,
+        100 * entry.mean,
+        100 * (entry.std or 0.0),
+        entry.n,
+        entry.baseline,
+        _detail(entry, comparison, other),
+        None if other is None else 100 * other.mean,
+    )
 
 
 def _detail(entry: Entry, comparison: Comparison | None, other: Other | None) -> str:

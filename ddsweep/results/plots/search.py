@@ -64,8 +64,9 @@ def _along(axes: Axes, ranking: Ranking, name: str) -> None:
     place = _places(axes, ranking, name, drawn)
     if done:
         std = [100 * (one.result.accuracy_std or 0.0) if one.result else 0.0 for one in done]
-        axes.errorbar([place(one) for one in done], _percent(done, 0), std, **DONE, linestyle="", elinewidth=0.8,
-                      label="trial")  # fmt: skip
+        axes.errorbar(
+            [place(one) for one in done], _percent(done, 0), std, **DONE, linestyle="", elinewidth=0.8, label="trial"
+        )
     if best:
         axes.plot([place(one) for one in best], _percent(best, 0), **BEST, linestyle="", label="best", zorder=4)
     if left:
@@ -103,8 +104,15 @@ def _front(axes: Axes, ranking: Ranking, index: int) -> None:
     axes.step(_percent(front, index), _percent(front, 0), where="pre", color=BEST["color"], linewidth=0.9)
     axes.plot(_percent(front, index), _percent(front, 0), **BEST, linestyle="", label="Pareto front")
     if base:
-        axes.plot(_percent(base, index), _percent(base, 0), color=style.INK, marker="D", linestyle="",
-                  fillstyle="none", label="baseline")  # fmt: skip
+        axes.plot(
+            _percent(base, index),
+            _percent(base, 0),
+            color=style.INK,
+            marker="D",
+            linestyle="",
+            fillstyle="none",
+            label="baseline",
+        )
     axes.set_xlabel(f"{ranking.objectives[index]} (%)")
 
 

@@ -82,9 +82,15 @@ def legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str]) -> Non
     longest = max(map(len, labels), default=0)
     fitting = int(figure.get_figwidth() / (KEY + LETTER * longest))
     figure.legend(
-        handles, labels, loc="outside upper center", ncols=max(1, min(len(labels), fitting)), handlelength=2.6,
-        columnspacing=1.2, borderpad=0.1, handletextpad=0.5,
-    )  # fmt: skip
+        handles,
+        labels,
+        loc="outside upper center",
+        ncols=max(1, min(len(labels), fitting)),
+        handlelength=2.6,
+        columnspacing=1.2,
+        borderpad=0.1,
+        handletextpad=0.5,
+    )
 
 
 @dataclass(frozen=True)

@@ -71,13 +71,25 @@ def _float(inside: Tabular, caption: str, name: str) -> str:
     over = [title, f"    {span}"] if inside.over else []
     groups = [[f"    {' & '.join(line)} \\\\" for line in group] for group in inside.groups]
     body = [line for index, group in enumerate(groups) for line in (["    \\midrule"] if index else []) + group]
-    return "\n".join([
-        "% needs \\usepackage{booktabs}", f"\\begin{{{kind}}}[t]", "  \\centering", *dense,
-        f"  \\caption{{{caption}}}", f"  \\label{{tab:{name}}}",
-        f"  \\begin{{tabular}}{{{'l' * inside.labels}{'c' * numbers}}}", "    \\toprule", *over,
-        f"    {' & '.join(inside.heads)} \\\\", "    \\midrule", *body, "    \\bottomrule", "  \\end{tabular}",
-        f"\\end{{{kind}}}",
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            "% needs \\usepackage{booktabs}",
+            f"\\begin{{{kind}}}[t]",
+            "  \\centering",
+            *dense,
+            f"  \\caption{{{caption}}}",
+            f"  \\label{{tab:{name}}}",
+            f"  \\begin{{tabular}}{{{'l' * inside.labels}{'c' * numbers}}}",
+            "    \\toprule",
+            *over,
+            f"    {' & '.join(inside.heads)} \\\\",
+            "    \\midrule",
+            *body,
+            "    \\bottomrule",
+            "  \\end{tabular}",
+            f"\\end{{{kind}}}",
+        ]
+    )
 
 
 def _caption(part: Part, remarks: Sequence[str]) -> str:
