@@ -184,7 +184,7 @@ def test_the_agent_gives_up_on_a_device_on_which_every_trial_fails(supervise: Su
 
 @pytest.mark.slow
 def test_occasional_failures_do_not_stop_the_agent(supervise: Supervise) -> None:
-    body = "record.fail(sys.argv[1], 'why') or sys.exit(1) if told and json.loads(sys.argv[1])['alpha'] % 3 else None"
+    body = "record.fail(sys.argv[1], 'why') or sys.exit(1) if json.loads(sys.argv[1])['alpha'] % 3 else None"
     supervisor = supervise(body, list(range(5)))
     assert supervisor.wait(180) == 0
     assert len(trials()) == 5

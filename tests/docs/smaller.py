@@ -44,7 +44,7 @@ def _added(word: str, rest: list[str]) -> list[str]:
     """What an addition becomes beside the page's own words: the epochs of PTMs are often what a command is about."""
     setting, value = word.removeprefix("--set=").partition("=")[::2]
     chosen = {one.partition("=")[0] for one in rest}
-    if setting.startswith("ptm_epoch") and chosen & {"ptm_train_epochs", "ptm_epoch"}:
+    if setting in ("ptm_train_epochs", "ptm_epoch") and chosen & {"ptm_train_epochs", "ptm_epoch"}:
         return [word] if setting == "ptm_train_epochs" and "ptm_train_epochs" not in chosen else []
     if setting == "ptm_epoch" and any("ablation-epoch" in one for one in rest):
         return [word.replace(value, f"1,{value}")]
