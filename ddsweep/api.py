@@ -207,18 +207,16 @@ def load_set(
         UserError: there is no such file or cell, the cell is not finished, or the file is damaged or needs ``dataset``.
     """
     from ddsweep import launches
-    from ddsweep.exchange import synthetic_set
+    from ddsweep.exchange import collect, synthetic_set
     from ddsweep.results.transfer import SET
 
     path = Path(reference)
     if path.exists():
         return synthetic_set.read(path, dataset)
-    if (path.suffix and "@" not in path.name) or len(path.parts) > 1:
+    if ":" not in str(reference) and (len(path.parts) > 1 or (path.suffix and "@" not in path.name)):
         raise UserError(f"{reference}: no such file")
     folder = launches.run_folder(str(reference), None, None, Path(runs), storage)
-    if not (folder / SET).is_file():
-        raise UserError(f"{reference}: has no {SET} in {folder}; it is not finished, or its files are on another host")
-    return synthetic_set.read(folder / SET, dataset)
+    return synthetic_set.of(collect.collect(folder), folder / SET, dataset)
 
 
 def load_dataset(name: str, *, size: int | None = None, device: str = "cpu") -> Dataset:
@@ -277,12 +275,13 @@ def evaluate(
     """
     from ddsweep import device as devices
     from ddsweep import judging
+    from ddsweep.exchange.image_set import target_dataset
     from ddsweep.exchange.prepare import Choices
     from ddsweep.trackers import Tracker
 
     own = load_set(synthetic, dataset=dataset, runs=runs) if isinstance(synthetic, str | Path) else synthetic
     given = {"eval_archs": arch, "eval_rule": rule, "eval_nets": nets, "seed": seed} | judging.checked(choices)
-    target = judging.target(own.source or "this set", dataset, own.facts)
+    target = target_dataset(own.source or "this set", dataset, own.facts)
     chosen = judging.as_in_its_trial(own.facts, dataset) | {k: v for k, v in given.items() if v is not None}
     job = judging.Job(target, chosen, devices.resolve(device)[0], False)
     prepared, loaded = job.prepare(own.as_image_set(), Path(own.source or "set"), Choices())

@@ -139,26 +139,6 @@ def checked(choices: Mapping[str, Any]) -> dict[str, Any]:
     return dict(choices)
 
 
-def target(name: str, dataset: str | None, facts: Facts) -> str:
-    """Return the dataset with the test images: the one that was asked for, or the one that the set was distilled from.
-
-    Args:
-        name: of the set, for the message.
-        dataset: as asked for; None: as ``facts`` say.
-        facts: about the set.
-
-    Raises:
-        UserError: an unknown dataset, or neither says which.
-    """
-    from ddsweep import data
-
-    if dataset or facts.dataset:
-        return data.info(dataset or facts.dataset).name
-    raise UserError(
-        f"dataset: {name} does not say which dataset it was distilled from; choose one of {', '.join(data.names())}"
-    )
-
-
 def as_in_its_trial(facts: Facts, dataset: str | None) -> dict[str, Any]:
     """Return the choices with which a set of ddsweep gets the numbers of its trial; empty for another dataset."""
     if dataset not in (None, facts.dataset):

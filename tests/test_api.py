@@ -161,6 +161,8 @@ def test_a_set_of_a_cell(launched: Path, capsys: pytest.CaptureFixture[str]) -> 
     key = Path(one.source).parent.name
     assert torch.equal(ddsweep.load_set(key, runs=launched).images, one.images)
     assert torch.equal(ddsweep.load_set(one.source).images, one.images)
+    by_file = "sweeps/ablation-alpha.yaml@demo:alpha=10,seed=1"
+    assert torch.equal(ddsweep.load_set(by_file, runs=launched).images, one.images)
 
 
 def test_evaluating_a_set_of_ours_gives_the_numbers_of_its_trial(launched: Path) -> None:

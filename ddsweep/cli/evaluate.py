@@ -96,6 +96,7 @@ def evaluate(
     from ddsweep import device as devices
     from ddsweep import exchange, judging
     from ddsweep.cli import display
+    from ddsweep.exchange.image_set import target_dataset
     from ddsweep.exchange.prepare import Choices
 
     given = {"eval_archs": arch, "eval_rule": rule, "eval_nets": nets, "seed": seed} | judging.checked(settings(set_))
@@ -103,7 +104,7 @@ def evaluate(
     image_set = exchange.read(file, experiment)
     choices = {name: value for name, value in given.items() if value is not None}
     own = judging.as_in_its_trial(image_set.facts, dataset)
-    target = judging.target(str(file), dataset, image_set.facts)
+    target = target_dataset(str(file), dataset, image_set.facts)
     job = judging.Job(target, own | choices, device, metric is Metric.lrs)
     prepared, loaded = job.prepare(image_set, file, Choices(space, factor, ipc, hard_labels))
     for warning in prepared.warnings:

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from ddsweep.data import store
+from ddsweep.data.pixels import denormalized
 from ddsweep.errors import UserError
 from ddsweep.registry.datasets import FULL_STRATEGY, info
 from ddsweep.rng import copy_to
@@ -88,8 +89,7 @@ class Dataset:
 
     def denormalize(self, images: Float[Tensor, "k c h w"]) -> Float[Tensor, "k c h w"]:
         """images · std + mean, clamped to [0, 1] for display."""
-        mean, std = (images.new_tensor(values)[:, None, None] for values in (self.mean, self.std))
-        return (images * std + mean).clamp(0, 1)
+        return denormalized(images, self.mean, self.std)
 
 
 def load(spec: str, size: int | None = None, device: str | torch.device = "cpu") -> Dataset:

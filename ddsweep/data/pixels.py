@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
@@ -33,6 +34,14 @@ def resized(images: Tensor, size: int) -> UInt8[Tensor, "n c size size"]:
             part = functional.interpolate(part, (size, size), mode="bilinear", antialias=True)
         target.copy_(part.round().clamp(0, 255))
     return out
+
+
+def denormalized(
+    images: Float[Tensor, "n c h w"], mean: Sequence[float], std: Sequence[float]
+) -> Float[Tensor, "n c h w"]:
+    """images · std + mean, clamped to [0, 1] for display; ``mean`` and ``std`` per channel, in units of [0, 1]."""
+    offset, scale = (images.new_tensor(values)[:, None, None] for values in (mean, std))
+    return (images * scale + offset).clamp(0, 1)
 
 
 def statistics(images: UInt8[Tensor, "n c h w"]) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -44,6 +45,12 @@ def read(path: Path) -> tuple[Synthetic, dict[str, str]]:
     with safe_open(path, "pt") as file:
         metadata = file.metadata()
         return Synthetic(file.get_tensor("images"), file.get_tensor("labels"), int(metadata["ipc"])), metadata
+
+
+def statistics(metadata: Mapping[str, str]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The mean and std with which a stored set is normalized, from its metadata."""
+    mean, std = (tuple(float(part) for part in metadata[name].strip("[]").split(",")) for name in ("mean", "std"))
+    return mean, std
 
 
 def initial(dataset: Dataset, ipc: int, init: Literal["noise", "real"], generator: torch.Generator) -> Synthetic:

@@ -50,7 +50,7 @@ def collect(folder: Path) -> ImageSet:
         raise UserError(f"{folder.name}: its {SET} is not in {folder.parent}, only where it was computed")
     found, header = synthetic.read(path)
     recipe = result.recipe
-    mean, std = (tuple(float(part) for part in header[name].strip("[]").split(",")) for name in ("mean", "std"))
+    mean, std = synthetic.statistics(header)
     origin = {
         "key": recipe.key(), "title": recipe.title(), "accuracies": result.accuracies, "device": result.device,
         "versions": result.versions, "git": result.git, "data": result.data,

@@ -98,3 +98,23 @@ class ImageSet:
     facts: Facts
     format: str = ""
     remarks: tuple[str, ...] = ()
+
+
+def target_dataset(name: str, dataset: str | None, facts: Facts) -> str:
+    """Return the dataset of a set: the one that was asked for, or the one that the set was distilled from.
+
+    Args:
+        name: of the set, for the message.
+        dataset: as asked for; None: as ``facts`` say.
+        facts: about the set.
+
+    Raises:
+        UserError: an unknown dataset, or neither says which.
+    """
+    from ddsweep import data
+
+    if dataset or facts.dataset:
+        return data.info(dataset or facts.dataset).name
+    raise UserError(
+        f"dataset: {name} does not say which dataset it was distilled from; choose one of {', '.join(data.names())}"
+    )

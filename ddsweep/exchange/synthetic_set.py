@@ -11,13 +11,15 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from ddsweep import data, exchange, pictures
-from ddsweep.errors import UserError
-from ddsweep.exchange.image_set import NORMALIZED, Facts, ImageSet
+from ddsweep.data.pixels import denormalized
+from ddsweep.exchange.image_set import NORMALIZED, Facts, ImageSet, target_dataset
 from ddsweep.exchange.prepare import Choices, prepare
 from ddsweep.text import plural
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from ddsweep.grids import Grid
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,12 +52,14 @@ class SyntheticSet:
     @property
     def pixels(self) -> Float[Tensor, "n c h w"]:
         """The images as pixels: images * std + mean, clamped to [0, 1]."""
-        mean, std = (self.images.new_tensor(values)[:, None, None] for values in (self.mean, self.std))
-        return (self.images * std + mean).clamp(0, 1)
+        return denormalized(self.images, self.mean, self.std)
+
+    def _drawn(self, most: int = 10) -> Grid:
+        return pictures.grid(pictures.by_class(self.pixels, self.ipc, most), self.classes)
 
     def grid(self, most: int = 10) -> Image:
         """Return a labeled picture with one row per class and at most ``most`` images in each row."""
-        return pictures.grid(pictures.by_class(self.pixels, self.ipc, most), self.classes).image
+        return self._drawn(most).image
 
     def as_image_set(self) -> ImageSet:
         """Return the set as an ``ImageSet``, the type of the readers and writers of ``ddsweep.exchange``."""
@@ -71,7 +75,7 @@ class SyntheticSet:
 
     def _repr_png_(self) -> bytes:
         """Return the PNG that a notebook displays."""
-        return pictures.grid(pictures.by_class(self.pixels, self.ipc), self.classes).png
+        return self._drawn().png
 
 
 def read(path: Path, dataset: str | None = None) -> SyntheticSet:
@@ -85,18 +89,18 @@ def read(path: Path, dataset: str | None = None) -> SyntheticSet:
     Raises:
         UserError: the path has no set, the set is damaged, or its dataset is unknown.
     """
-    one = exchange.read(path)
+    return of(exchange.read(path), path, dataset)
+
+
+def of(one: ImageSet, path: Path, dataset: str | None = None) -> SyntheticSet:
+    """Return the set that a reader or ``collect.collect`` found at ``path``; see ``read``."""
     facts, name = one.facts, dataset or one.facts.dataset
     known = facts.space == NORMALIZED and facts.mean and facts.std and facts.classes and facts.factor == 1
     if known and name == facts.dataset and one.labels is not None and one.labels.ndim == 1:
         order = torch.argsort(one.labels, stable=True)
         images, labels = one.images[order].float(), one.labels[order].long()
         return SyntheticSet(images, labels, facts.classes, facts.mean, facts.std, facts, str(path))
-    if not name:
-        raise UserError(
-            f"dataset: {path} does not say which dataset it was distilled from; one of {', '.join(data.names())}"
-        )
-    loaded = data.load(name, one.images.shape[-1])
+    loaded = data.load(target_dataset(str(path), dataset, facts), one.images.shape[-1])
     synthetic = prepare(one, loaded, path, Choices()).synthetic
     facts = replace(facts, dataset=loaded.name)
     return SyntheticSet(synthetic.images, synthetic.labels, loaded.classes, loaded.mean, loaded.std, facts, str(path))

@@ -11,7 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ddsweep import files, pictures
-from ddsweep.distill.synthetic import read
+from ddsweep.data.pixels import denormalized
+from ddsweep.distill.synthetic import read, statistics
 from ddsweep.recipe import Recipe
 from ddsweep.results.plots import style
 from ddsweep.results.plots.style import Output
@@ -81,11 +82,8 @@ def belongs(row: Row, recipe: Recipe) -> bool:
 def _first_of_each_class(path: Path) -> tuple[Tensor, list[str]]:
     """The first image of every class, in [0, 1], and the names of the classes."""
     synthetic, metadata = read(path)
-    mean, std = (
-        torch.tensor([float(part) for part in metadata[name].strip("[]").split(",")]) for name in ("mean", "std")
-    )
-    first = synthetic.images[:: synthetic.ipc]
-    return (first * std[:, None, None] + mean[:, None, None]).clamp(0, 1), metadata["classes"].split("\n")
+    mean, std = statistics(metadata)
+    return denormalized(synthetic.images[:: synthetic.ipc], mean, std), metadata["classes"].split("\n")
 
 
 def tiles_size(count: int, columns: Sequence[str], rows: Sequence[str]) -> tuple[float, float]:
