@@ -154,9 +154,11 @@ def test_what_a_browser_shows(storage: str, start: Callable[..., str], tmp_path:
 
         browser.get(f"{host}/dashboard/studies/1")
         plot = f"[id='user-defined-plot:{notes.PLOT}']"
-        wait.until(lambda b: len(b.find_elements(By.CSS_SELECTOR, f"{plot} .scatterlayer .point")) == 3)
+        # every α is a point, zero too, and the baseline is a dotted line with a label besides: as in the report
+        wait.until(lambda b: len(b.find_elements(By.CSS_SELECTOR, f"{plot} .scatterlayer .point")) == len(ALPHAS))
         assert NAME in browser.find_element(By.CSS_SELECTOR, plot).text
-        assert "baseline" in browser.find_element(By.CSS_SELECTOR, f"{plot} .annotation-text").text
+        labels = [one.text for one in browser.find_elements(By.CSS_SELECTOR, f"{plot} .scatterlayer .textpoint")]
+        assert "baseline" in labels
         browser.execute_script("arguments[0].scrollIntoView()", browser.find_element(By.CSS_SELECTOR, plot))
         assert browser.save_screenshot(str(tmp_path / "study.png"))
 
