@@ -189,7 +189,12 @@ def results(
 
 
 def load_set(
-    reference: str | Path, *, dataset: str | None = None, runs: str | Path = "runs", storage: str | None = None
+    reference: str | Path,
+    *,
+    dataset: str | None = None,
+    classes: Sequence[str] = (),
+    runs: str | Path = "runs",
+    storage: str | None = None,
 ) -> SyntheticSet:
     """Load a synthetic set: of a finished cell, or from a file in any supported format.
 
@@ -199,12 +204,14 @@ def load_set(
     Args:
         reference: a file or folder; the key of a cell; or ``NAME@PROFILE:FIELD=VALUE,…``, which selects one cell of a
             launched sweep.
-        dataset: the dataset that the set was distilled from, if the file does not say.
+        dataset: the dataset that the set was distilled from, if the file does not say. Classes are matched by name.
+        classes: class names in label order, for a file that has none or others than the dataset.
         runs: folder of all runs.
         storage: an Optuna storage URL; default: SQLite in ``runs``.
 
     Raises:
-        UserError: there is no such file or cell, the cell is not finished, or the file is damaged or needs ``dataset``.
+        UserError: there is no such file or cell, the cell is not finished, the file is damaged or needs ``dataset``, or
+            its classes are not those of the dataset.
     """
     from ddsweep import launches
     from ddsweep.exchange import collect, synthetic_set
@@ -212,11 +219,11 @@ def load_set(
 
     path = Path(reference)
     if path.exists():
-        return synthetic_set.read(path, dataset)
+        return synthetic_set.read(path, dataset, tuple(classes))
     if ":" not in str(reference) and (len(path.parts) > 1 or (path.suffix and "@" not in path.name)):
         raise UserError(f"{reference}: no such file")
     folder = launches.run_folder(str(reference), None, None, Path(runs), storage)
-    return synthetic_set.of(collect.collect(folder), folder / SET, dataset)
+    return synthetic_set.of(collect.collect(folder), folder / SET, dataset, tuple(classes))
 
 
 def load_dataset(name: str, *, size: int | None = None, device: str = "cpu") -> Dataset:
@@ -242,6 +249,7 @@ def evaluate(
     synthetic: SyntheticSet | str | Path,
     *,
     dataset: str | None = None,
+    classes: Sequence[str] = (),
     arch: str | None = None,
     rule: str | None = None,
     nets: int | None = None,
@@ -258,7 +266,9 @@ def evaluate(
 
     Args:
         synthetic: a set, or whatever ``load_set`` accepts.
-        dataset: the dataset with the test images; default: the one that the set was distilled from.
+        dataset: the dataset with the test images; default: the one that the set was distilled from. Classes are matched
+            by name.
+        classes: class names of the set in label order, if it has none or others than the dataset.
         arch: networks to train, joined by ``+``; default: convnet3.
         rule: ``paper`` (the default), ``best``, ``evaluate_synset``, ``plain300`` or ``dc``.
         nets: networks per architecture; default: 5.
@@ -279,12 +289,15 @@ def evaluate(
     from ddsweep.exchange.prepare import Choices
     from ddsweep.trackers import Tracker
 
-    own = load_set(synthetic, dataset=dataset, runs=runs) if isinstance(synthetic, str | Path) else synthetic
+    names = tuple(classes)
+    if isinstance(synthetic, str | Path):  # a set that was loaded for a dataset has the names of its classes
+        synthetic, names = load_set(synthetic, dataset=dataset, classes=names, runs=runs), ()
+    own = synthetic
     given = {"eval_archs": arch, "eval_rule": rule, "eval_nets": nets, "seed": seed} | judging.checked(choices)
     target = target_dataset(own.source or "this set", dataset, own.facts)
     chosen = judging.as_in_its_trial(own.facts, dataset) | {k: v for k, v in given.items() if v is not None}
     job = judging.Job(target, chosen, devices.resolve(device)[0], False)
-    prepared, loaded = job.prepare(own.as_image_set(), Path(own.source or "set"), Choices())
+    prepared, loaded = job.prepare(own.as_image_set(), Path(own.source or "set"), Choices(classes=names))
     return {judged.arch: judged.evaluation for judged in job.judge(prepared.synthetic, loaded, Tracker())}
 
 

@@ -56,6 +56,15 @@ Experiment = Annotated[int, typer.Option(help="Index of the set in a file of DC,
 Hard = Annotated[
     bool, typer.Option("--hard-labels", help="Replace learned labels by the class with the largest weight.")
 ]
+Classes = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME,NAME|FILE",
+        help="Class names in label order, or a text file with one per line, if FILE has none or others than the "
+        "dataset.",
+        show_default=False,
+    ),
+]
 Metrics = Annotated[
     Metric,
     typer.Option(help="What to compute; lrs adds DD-Ranking's label-robust score, which takes far more training."),
@@ -83,6 +92,7 @@ def evaluate(
     factor: Factor = 0,
     experiment: Experiment = -1,
     hard_labels: Hard = False,
+    classes: Classes = "",
     metric: Metrics = Metric.accuracy,
     set_: Set = None,
     device: Device = "auto",
@@ -91,11 +101,12 @@ def evaluate(
     """Train networks on any synthetic set and test them: `ddsweep evaluate images_best.pt --dataset cifar10`.
 
     Reads the formats of DC, DSA, DM, DDInterpreter, MTT, IDC, DREAM, DC-bench, DD-Ranking, and KIP, folders of images,
-    and ddsweep's own.
+    and ddsweep's own. Classes are matched by name; for labels without names, it says which order it assumes.
     """
     from ddsweep import device as devices
     from ddsweep import exchange, judging
     from ddsweep.cli import display
+    from ddsweep.exchange import names
     from ddsweep.exchange.image_set import target_dataset
     from ddsweep.exchange.prepare import Choices
 
@@ -106,7 +117,7 @@ def evaluate(
     own = judging.as_in_its_trial(image_set.facts, dataset)
     target = target_dataset(str(file), dataset, image_set.facts)
     job = judging.Job(target, own | choices, device, metric is Metric.lrs)
-    prepared, loaded = job.prepare(image_set, file, Choices(space, factor, ipc, hard_labels))
+    prepared, loaded = job.prepare(image_set, file, Choices(space, factor, ipc, hard_labels, names.listed(classes)))
     for warning in prepared.warnings:
         typer.echo(f"warning: {warning}", err=True)
     if not as_json:

@@ -12,6 +12,7 @@ from ddsweep.exchange import source
 from ddsweep.exchange.image_set import ImageSet
 from ddsweep.registry.datasets import MIN_SIZE
 
+SHOWN = 5  # class names in a message
 FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 WHOLE = (torch.int64, torch.int32, torch.int16, torch.uint8, torch.int8)
 
@@ -85,6 +86,10 @@ def _hardened(weights: Tensor, classes: int, hard: bool, path: Path) -> Tensor:
 def per_class(labels: Tensor, names: tuple[str, ...], path: Path) -> int:
     """Return the number of images per class. Raises UserError if classes have different numbers of images."""
     counts = torch.bincount(labels, minlength=len(names))
+    if (counts == 0).any() and len(counts[counts > 0].unique()) == 1:
+        lacking = [name for name, count in zip(names, counts.tolist(), strict=True) if not count]
+        more = f", … ({len(lacking)} in all)" if len(lacking) > SHOWN else ""
+        raise UserError(f"{path}: has no images of {', '.join(map(repr, lacking[:SHOWN]))}{more}")
     usual = int(counts.median())
     if (counts != usual).any():
         odd = int((counts != usual).nonzero()[0])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ddsweep import __version__, data, files
+from ddsweep.exchange import integrity
 from ddsweep.exchange.image_set import ImageSet
 from ddsweep.registry.datasets import FOLDER_PREFIX
 
@@ -64,8 +66,17 @@ def tensors(path: Path, value: Any) -> None:
         torch.save(value, temporary)
 
 
-def description(one: ImageSet, file: str, **further: Any) -> dict[str, Any]:
-    """Return the JSON description of the set in ``file`` (``.``: in the folder of the JSON file)."""
+def describe(one: ImageSet, place: Path, file: str, paths: Iterable[Path], **further: Any) -> None:
+    """Write the JSON description of a set, with checksums of its files.
+
+    Args:
+        one: the set.
+        place: path of the description.
+        file: name of the set's file beside it; ``.``: the set is the folder.
+        paths: all files of the set, already written.
+        further: further facts.
+    """
     n, channels, height, width = one.images.shape
     shape = {"images": n, "channels": channels, "height": height, "width": width, "channel_order": "RGB"[:channels]}
-    return one.facts.record(file, {**shape, "written_by": f"ddsweep {__version__}", **further})
+    record = one.facts.record(file, {**shape, "written_by": f"ddsweep {__version__}", **further})
+    files.write_json(place, integrity.sealed(record, place.parent, paths))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,9 @@ from torch import Tensor
 from ddsweep import files
 from ddsweep.data import pixels
 from ddsweep.errors import UserError
+from ddsweep.exchange import integrity
 from ddsweep.exchange import source as sources
-from ddsweep.exchange.conventions import description
+from ddsweep.exchange.conventions import describe
 from ddsweep.exchange.image_set import PIXELS, Facts, ImageSet
 from ddsweep.exchange.source import Source
 from ddsweep.registry.image_folders import IMAGE_SUFFIXES
@@ -36,11 +38,13 @@ class Folder:
     def read(self, source: Source) -> ImageSet | None:
         """Return the images of a folder; None if it has no class folders with images.
 
-        Labels follow the sorted names of the class folders; if all names are numbers, the numbers are the labels.
+        Class folders are sorted by name, or as numbers if all names are numbers. Whether numbers are the names of
+        classes or their labels is decided when the dataset is known (``names.match``), unless the JSON description
+        lists the names.
         """
         if not source.path.is_dir():
             return None
-        folders = sorted((one for one in source.path.iterdir() if one.is_dir() and one.name[0] not in "._"), key=_order)
+        folders = _class_folders(source.path)
         found = [sorted(path for path in one.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES) for one in folders]
         if not any(found):
             return None
@@ -49,16 +53,20 @@ class Folder:
                 raise UserError(f"{folder}: has no images ({' '.join(sorted(IMAGE_SUFFIXES))})")
         counts = torch.tensor([len(paths) for paths in found])
         names = tuple(folder.name for folder in folders)
-        facts = source.facts or Facts(classes=() if all(map(str.isdecimal, names)) else names, space=PIXELS, factor=1)
+        facts = source.facts or Facts(space=PIXELS, factor=1)
         labels = torch.arange(len(found)).repeat_interleave(counts)
-        if all(map(str.isdecimal, names)):
-            labels = torch.tensor([int(name) for name in names])[labels]
-        return ImageSet(read_all([path for paths in found for path in paths]), labels, facts, self.name)
+        if facts.classes:
+            labels = torch.tensor([_label(folder, facts.classes) for folder in folders])[labels]
+            are_numbers = False
+        else:
+            facts, are_numbers = replace(facts, classes=names), all(map(str.isdecimal, names))
+        images = read_all([path for paths in found for path in paths])
+        return ImageSet(images, labels, facts, self.name, classes_are_numbers=are_numbers)
 
     def write(self, one: ImageSet, folder: Path) -> Path:
         """Write the images and their JSON description, and return ``folder``."""
-        write_all(one, folder)
-        files.write_json(folder / sources.NOTE, description(one, ".", **loss(one)))
+        written = write_all(one, folder)
+        describe(one, folder / sources.NOTE, integrity.EVERYTHING, [path for path, _ in written], **loss(one))
         return folder
 
 
@@ -119,6 +127,28 @@ def _picture(image: Tensor) -> Image:
 
     array = (image.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
     return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
+
+
+def _class_folders(root: Path) -> list[Path]:
+    """The class folders of a set; ``train`` alone is not a class, but has the folders in it."""
+    folders = [one for one in root.iterdir() if one.is_dir() and one.name[0] not in "._"]
+    if [one.name for one in folders] == ["train"] and (inner := _class_folders(folders[0])):
+        return inner
+    return sorted(folders, key=_order)
+
+
+def _label(folder: Path, classes: Sequence[str]) -> int:
+    """The label of a class folder that ddsweep named (00003), or that was renamed to the name of its class.
+
+    Raises:
+        UserError: it has another name.
+    """
+    if folder.name in classes:
+        return classes.index(folder.name)
+    if folder.name in map(NAME.format, range(len(classes))):
+        return int(folder.name)
+    last = NAME.format(len(classes) - 1)
+    raise UserError(f"{folder}: is neither one of {NAME.format(0)} to {last} nor a class that {sources.NOTE} lists")
 
 
 def _order(folder: Path) -> tuple[int, int, str]:

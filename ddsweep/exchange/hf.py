@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import torch
 import yaml
 
 from ddsweep import files
 from ddsweep.errors import UserError
+from ddsweep.exchange import integrity
 from ddsweep.exchange import source as sources
-from ddsweep.exchange.conventions import description
+from ddsweep.exchange.conventions import describe
 from ddsweep.exchange.folder import loss, read_all, write_all
 from ddsweep.exchange.image_set import FORMULA, NORMALIZED, PIXELS, Facts, ImageSet
 from ddsweep.exchange.source import Source
 
 ROWS = Path("train", "metadata.jsonl")
+CARD = "README.md"
 
 
 class HuggingFace:
@@ -28,7 +32,11 @@ class HuggingFace:
     pixels = True
 
     def read(self, source: Source) -> ImageSet | None:
-        """Return the images of ``train/metadata.jsonl`` in its order; the card is not read."""
+        """Return the images of ``train/metadata.jsonl`` in its order.
+
+        Class names are those of the JSON description, or else those of the labels in the card. Labels can be names,
+        too.
+        """
         rows = source.path / ROWS
         if not (source.path.is_dir() and rows.is_file()):
             return None
@@ -39,22 +47,30 @@ class HuggingFace:
                 inside, label = PurePosixPath(row["file_name"]), row["label"]
             except (ValueError, KeyError, TypeError):
                 raise UserError(f"{rows}: line {number} has no file_name and label") from None
-            if inside.is_absolute() or ".." in inside.parts or not isinstance(label, int):
-                raise UserError(f"{rows}: line {number}: file_name leads outside, or label is not an integer")
+            if inside.is_absolute() or ".." in inside.parts or not isinstance(label, int | str):
+                raise UserError(f"{rows}: line {number}: file_name leads outside, or label is no integer and no name")
             paths.append(rows.parent / inside)
             labels.append(label)
-        facts = source.facts or Facts(space=PIXELS, factor=1)
-        return ImageSet(read_all(paths), torch.tensor(labels), facts, self.name) if paths else None
+        if not paths:
+            return None
+        facts = source.facts or Facts(space=PIXELS, factor=1, classes=names_in_card(source.path / CARD))
+        if any(isinstance(label, str) for label in labels):
+            facts = facts if facts.classes else replace(facts, classes=tuple(sorted(set(map(str, labels)))))
+            if unknown := next((label for label in labels if label not in facts.classes), None):
+                raise UserError(f"{rows}: label {unknown!r} is none of the classes {', '.join(facts.classes)}")
+            labels = list(map(facts.classes.index, labels))
+        return ImageSet(read_all(paths), torch.tensor(labels), facts, self.name)
 
     def write(self, one: ImageSet, folder: Path) -> Path:
         """Write images, metadata, JSON description and card, and return ``folder``."""
+        written = write_all(one, folder / ROWS.parent)
         rows = [
-            {"file_name": path.relative_to(folder / ROWS.parent).as_posix(), "label": label}
-            for path, label in write_all(one, folder / ROWS.parent)
+            {"file_name": path.relative_to(folder / ROWS.parent).as_posix(), "label": label} for path, label in written
         ]
         files.write_text(folder / ROWS, "".join(json.dumps(row) + "\n" for row in rows))
-        files.write_json(folder / sources.NOTE, description(one, ".", **loss(one)))
-        files.write_text(folder / "README.md", card(one))
+        listed = [path for path, _ in written] + [folder / ROWS]
+        describe(one, folder / sources.NOTE, integrity.EVERYTHING, listed, **loss(one))
+        files.write_text(folder / CARD, card(one))
         return folder
 
 
@@ -87,6 +103,33 @@ def card(one: ImageSet) -> str:
 |---|---|
 {settings}
 """
+
+
+def names_in_card(path: Path) -> tuple[str, ...]:
+    """Return the class names that a dataset card lists for the labels (``class_label``), in label order, or none."""
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    parts = text.split("---\n", 2) if text.startswith("---\n") else []
+    try:
+        head = yaml.safe_load(parts[1]) if len(parts) == 3 else None
+    except yaml.YAMLError:
+        return ()
+    infos = head.get("dataset_info") if isinstance(head, dict) else None
+    for info in infos if isinstance(infos, list) else [infos]:
+        for feature in (info.get("features") or []) if isinstance(info, dict) else []:
+            kind = feature.get("dtype") if isinstance(feature, dict) else None
+            if isinstance(kind, dict) and isinstance(label := kind.get("class_label"), dict):
+                return _names_of_label(label.get("names"))
+    return ()
+
+
+def _names_of_label(names: Any) -> tuple[str, ...]:
+    """The names in a list, or in a mapping from label to name, as the Hub writes them."""
+    if isinstance(names, dict):
+        try:
+            names = [str(names[key]) for key in sorted(names, key=int)]
+        except (TypeError, ValueError):
+            return ()
+    return tuple(map(str, names)) if isinstance(names, list) else ()
 
 
 def _accuracy(one: ImageSet) -> str:

@@ -91,6 +91,8 @@ class ImageSet:
         facts: the known properties.
         format: the name of the format it was read from.
         remarks: assumptions of the reader that the user should know.
+        classes_are_numbers: ``facts.classes`` are the names of folders, and all of them are numbers: either the names
+            of the classes or their labels.
     """
 
     images: Tensor
@@ -98,6 +100,13 @@ class ImageSet:
     facts: Facts
     format: str = ""
     remarks: tuple[str, ...] = ()
+    classes_are_numbers: bool = False
+
+
+def class_names(found: Any) -> tuple[str, ...]:
+    """Return the class names in a list of a file; none if it is not a list of text."""
+    is_names = isinstance(found, list | tuple) and all(isinstance(name, str) for name in found)
+    return tuple(found) if is_names else ()
 
 
 def target_dataset(name: str, dataset: str | None, facts: Facts) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
-from ddsweep import files
 from ddsweep.errors import UserError
 from ddsweep.exchange import conventions
 from ddsweep.exchange import source as sources
-from ddsweep.exchange.conventions import description, tensors
+from ddsweep.exchange.conventions import describe, tensors
 from ddsweep.exchange.image_set import NORMALIZED, Facts, ImageSet
 from ddsweep.exchange.source import Source
 
@@ -47,12 +47,13 @@ class Pair:
 
     def write(self, one: ImageSet, folder: Path) -> Path:
         """Write images, labels, a learned learning rate and the JSON description; return the file of the images."""
-        path = folder / "images.pt"
-        tensors(path, one.images)
-        tensors(folder / "labels.pt", one.labels)
+        parts: dict[str, Any] = {"images.pt": one.images, "labels.pt": one.labels}
         if one.facts.lr is not None:
-            tensors(folder / "lr.pt", one.facts.lr)
-        files.write_json(folder / sources.NOTE, description(one, path.name))
+            parts["lr.pt"] = one.facts.lr
+        for name, value in parts.items():
+            tensors(folder / name, value)
+        path = folder / "images.pt"
+        describe(one, folder / sources.NOTE, path.name, [folder / name for name in parts])
         return path
 
 

@@ -17,6 +17,7 @@ from ddsweep.distill.synthetic import Synthetic
 from ddsweep.errors import UserError
 from ddsweep.exchange import checks, space
 from ddsweep.exchange.image_set import NORMALIZED, PIXELS, ImageSet
+from ddsweep.exchange.names import match
 from ddsweep.exchange.space import Space
 
 if TYPE_CHECKING:
@@ -36,12 +37,14 @@ class Choices:
         factor: images along each side of a stored image; 0: as the file states.
         ipc: expected number of decoded images per class; 0: any number.
         hard: replace learned class weights by the class of the largest weight.
+        classes: class names in label order; empty: as the file states.
     """
 
     space: str = ""
     factor: int = 0
     ipc: int = 0
     hard: bool = False
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,14 +81,17 @@ def prepare(one: ImageSet, dataset: Dataset, path: Path, choices: Choices) -> Pr
     if one.facts.zca:
         raise UserError(f"{path}: is whitened (ZCA); test images of {dataset.name} are not whitened here")
     names = dataset.classes
-    labels, remarks = _renamed(checks.labels(one, len(names), choices.hard, path), one, names)
+    theirs, are_numbers = (choices.classes, False) if choices.classes else (one.facts.classes, one.classes_are_numbers)
+    matched = match(theirs, names, dataset.name, path, are_numbers)
+    labels = torch.tensor(matched.order)[checks.labels(one, len(names), choices.hard, path)]
+    remarks, doubts = list(matched.remarks), list(matched.warnings)
     if one.labels is None:
         remarks.append("no labels: taken as class-major, class after class")
     factor = choices.factor or one.facts.factor
     if not factor:
         raise UserError(f"factor: {path} does not say how many images an image holds; --factor 2 in IDC, 1 in IDC-I")
     images, here = _floats(one.images), _space(one, dataset, choices)
-    warnings = _doubts(images, here) if choices.space or not one.facts.recipe else []
+    warnings = doubts + (_doubts(images, here) if choices.space or not one.facts.recipe else [])
     images, before = _channels(images, here, dataset, path)
     if factor > 1:
         neutral = space.pixels(images.shape[1])
@@ -103,16 +109,6 @@ def prepare(one: ImageSet, dataset: Dataset, path: Path, choices: Choices) -> Pr
 
 def _floats(images: Tensor) -> Tensor:
     return images.float().div(255) if images.dtype == torch.uint8 else images.float()
-
-
-def _renamed(labels: Tensor, one: ImageSet, names: tuple[str, ...]) -> tuple[Tensor, list[str]]:
-    """Return labels in the dataset's order, also if the file lists the same classes in another order; and a remark."""
-    theirs = one.facts.classes
-    if not theirs or theirs == names:
-        return labels, []
-    if sorted(theirs) == sorted(names):
-        return torch.tensor([names.index(name) for name in theirs])[labels], ["classes matched by name"]
-    return labels, [f"classes taken in order: {theirs[0]} for {names[0]}, …, {theirs[-1]} for {names[-1]}"]
 
 
 def _space(one: ImageSet, dataset: Dataset, choices: Choices) -> Space:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ddsweep import device, files
 from ddsweep.errors import UserError
+from ddsweep.exchange import integrity
 from ddsweep.exchange.image_set import MARK, Facts, parse
 
 NOTE = "ddsweep.json"  # the JSON description of a set, in its folder
@@ -69,12 +70,17 @@ def check_weight(weight: int, path: Path) -> None:
 
 
 def note(path: Path) -> Facts | None:
-    """Return the facts in ddsweep's JSON file beside ``path`` (or in the folder), if that file describes ``path``."""
+    """Return the facts in ddsweep's JSON file beside ``path`` (or in the folder), if that file describes ``path``.
+
+    Raises:
+        UserError: the JSON file or a file of the set does not match its checksum (``integrity.verify``).
+    """
     places = [path / NOTE] if path.is_dir() else [path.with_suffix(".json"), path.parent / NOTE]
     for place in (place for place in places if place.is_file()):
         record = files.read_json(place)
         about = "." if path.is_dir() else path.name
         if isinstance(record, dict) and record.get(MARK) and record.get("file") == about:
+            integrity.verify(record, place)
             return parse(record, place)
     return None
 
@@ -130,10 +136,17 @@ def _torch(path: Path) -> Any:
         raise UserError(f"{path}: is damaged, or not a file of torch.save") from None
 
 
-def _arrays(path: Path) -> dict[str, Tensor]:
+def _arrays(path: Path) -> dict[str, Tensor | list[str]]:
+    """Return arrays of numbers as tensors, and arrays of text, which can name the classes, as lists."""
     try:
         with path.open("rb") as binary, np.load(binary, allow_pickle=False) as file:
-            return {name: torch.from_numpy(np.ascontiguousarray(file[name])) for name in file.files}
+            return {name: _array(file[name]) for name in file.files}
     except (ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
         reason = "pickled objects" if "pickle" in str(error) else "values that are not numbers"
         raise UserError(f"{path}: is damaged, or has {reason}; np.savez images and labels as plain arrays") from None
+
+
+def _array(values: np.ndarray) -> Tensor | list[str]:
+    if values.dtype.kind == "U":
+        return [str(value) for value in values.flatten()]
+    return torch.from_numpy(np.ascontiguousarray(values))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from ddsweep.grids import Grid
 
 
+logger = logging.getLogger(__name__)
+
+
 @dataclass(frozen=True, eq=False)
 class SyntheticSet:
     """A distilled set in class-major order.
@@ -34,6 +38,7 @@ class SyntheticSet:
         std: per-channel standard deviation that was divided by.
         facts: further properties in the file: dataset, method, recipe, origin (``ddsweep.exchange.Facts``).
         source: path of the file it was read from.
+        remarks: how the file was interpreted, and what is doubtful about it, one line each.
     """
 
     images: Float[Tensor, "n c h w"]
@@ -43,6 +48,7 @@ class SyntheticSet:
     std: tuple[float, ...]
     facts: Facts
     source: str = ""
+    remarks: tuple[str, ...] = ()
 
     @property
     def ipc(self) -> int:
@@ -78,29 +84,34 @@ class SyntheticSet:
         return self._drawn().png
 
 
-def read(path: Path, dataset: str | None = None) -> SyntheticSet:
+def read(path: Path, dataset: str | None = None, classes: tuple[str, ...] = ()) -> SyntheticSet:
     """Read a set in any format of ``exchange.READERS``.
 
     Args:
         path: a file, or a folder that contains a set.
         dataset: the dataset from which the set was distilled; None: the dataset named in the file. It is loaded for
             its statistics and class names unless the file has both.
+        classes: class names in label order; none: as the file states.
 
     Raises:
         UserError: the path has no set, the set is damaged, or its dataset is unknown.
     """
-    return of(exchange.read(path), path, dataset)
+    return of(exchange.read(path), path, dataset, classes)
 
 
-def of(one: ImageSet, path: Path, dataset: str | None = None) -> SyntheticSet:
+def of(one: ImageSet, path: Path, dataset: str | None = None, classes: tuple[str, ...] = ()) -> SyntheticSet:
     """Return the set that a reader or ``collect.collect`` found at ``path``; see ``read``."""
     facts, name = one.facts, dataset or one.facts.dataset
     known = facts.space == NORMALIZED and facts.mean and facts.std and facts.classes and facts.factor == 1
-    if known and name == facts.dataset and one.labels is not None and one.labels.ndim == 1:
+    if known and not classes and name == facts.dataset and one.labels is not None and one.labels.ndim == 1:
         order = torch.argsort(one.labels, stable=True)
         images, labels = one.images[order].float(), one.labels[order].long()
         return SyntheticSet(images, labels, facts.classes, facts.mean, facts.std, facts, str(path))
     loaded = data.load(target_dataset(str(path), dataset, facts), one.images.shape[-1])
-    synthetic = prepare(one, loaded, path, Choices()).synthetic
+    prepared = prepare(one, loaded, path, Choices(classes=classes))
+    for warning in prepared.warnings:
+        logger.warning("%s: %s", path, warning)
+    images, labels = prepared.synthetic.images, prepared.synthetic.labels
+    remarks = (*one.remarks, *prepared.remarks, *prepared.warnings)
     facts = replace(facts, dataset=loaded.name)
-    return SyntheticSet(synthetic.images, synthetic.labels, loaded.classes, loaded.mean, loaded.std, facts, str(path))
+    return SyntheticSet(images, labels, loaded.classes, loaded.mean, loaded.std, facts, str(path), remarks)

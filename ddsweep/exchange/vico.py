@@ -7,16 +7,18 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ddsweep import files
 from ddsweep.errors import UserError
 from ddsweep.exchange import conventions
-from ddsweep.exchange.conventions import description, tensors
-from ddsweep.exchange.image_set import NORMALIZED, Facts, ImageSet
+from ddsweep.exchange.conventions import describe, tensors
+from ddsweep.exchange.image_set import NORMALIZED, Facts, ImageSet, class_names
 from ddsweep.exchange.source import Source
 
 
 class Vico:
-    """``{"data": [[images, labels], …], "accs_all_exps": {network: [accuracy, …]}}``, one entry per experiment."""
+    """``{"data": [[images, labels], …], "accs_all_exps": {network: [accuracy, …]}}``, one entry per experiment.
+
+    ddsweep adds ``"classes": [name, …]``.
+    """
 
     name = "vico"
     about = "res_METHOD_DATASET_NETWORK_kipc.pt, float32, normalized (DC, DSA, DM, DDInterpreter, DC-bench)"
@@ -33,7 +35,8 @@ class Vico:
         if not -len(sets) <= source.experiment < len(sets):
             raise UserError(f"experiment: {path} holds {len(sets)} (allowed: 0 to {len(sets) - 1})")
         images, labels = sets[source.experiment]
-        facts = source.facts or Facts(**conventions.claims(path), factor=1)
+        names = class_names(source.content.get("classes"))
+        facts = source.facts or Facts(**conventions.claims(path), factor=1, classes=names)
         chosen = source.experiment % len(sets)
         several = (f"experiment {chosen} of 0 to {len(sets) - 1} (--experiment)",) if len(sets) > 1 else ()
         return ImageSet(images, labels, replace(facts, space=facts.space or NORMALIZED), self.name, several)
@@ -48,8 +51,9 @@ class Vico:
         path = folder / conventions.result_file(facts.method or "unknown", facts.dataset, network, facts.ipc)
         accuracies = facts.origin.get("accuracies", {})
         named = {conventions.NETWORKS.get(arch, arch): list(values) for arch, values in accuracies.items()}
-        tensors(path, {"data": [[one.images, one.labels]], "accs_all_exps": named})
-        files.write_json(path.with_suffix(".json"), description(one, path.name))
+        # DC's and DC-bench's code reads two keys and ignores the third
+        tensors(path, {"data": [[one.images, one.labels]], "accs_all_exps": named, "classes": list(facts.classes)})
+        describe(one, path.with_suffix(".json"), path.name, [path])
         return path
 
 

@@ -1,0 +1,74 @@
+"""Checksums of exported sets: the JSON description has the SHA-256 of every file of the set, and one of itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ddsweep.errors import UserError
+from ddsweep.registry.image_folders import IMAGE_SUFFIXES
+
+FILES = "sha256"  # key of the description: path of each file relative to the description -> SHA-256 of its bytes
+OWN = "checksum"  # key of the description: SHA-256 of all its other keys and values
+EVERYTHING = "."  # ``file`` of a description of the whole folder
+
+
+def sealed(record: Mapping[str, Any], folder: Path, paths: Iterable[Path]) -> dict[str, Any]:
+    """Return the description of a set with the checksums of its files, which have been written below ``folder``."""
+    sums = {path.relative_to(folder).as_posix(): _digest(path) for path in paths}
+    whole = {**record, FILES: dict(sorted(sums.items()))}
+    return {**whole, OWN: _own(whole)}
+
+
+def verify(record: Mapping[str, Any], place: Path) -> None:
+    """Check a description and the files that it describes; one without checksums, of an older version, is not checked.
+
+    Args:
+        record: the description.
+        place: its file.
+
+    Raises:
+        UserError: it or a file was changed, a file is missing, or an image was added.
+    """
+    if OWN in record and record[OWN] != _own(record):
+        raise UserError(f"{place}: is damaged or was edited: its content has another SHA-256 than its {OWN!r}; "
+                        + _advice(record, OWN))  # fmt: skip
+    sums = record.get(FILES, {})
+    if not isinstance(sums, dict):
+        raise UserError(f"{place}: {FILES} is {sums!r}, which ddsweep export does not write")
+    for name, expected in sums.items():
+        path = place.parent / name
+        if not path.is_file():
+            raise UserError(f"{path}: is missing, but {place.name} lists it; {_advice(record, FILES)}")
+        if _digest(path) != expected:
+            raise UserError(f"{path}: is damaged or was changed: it has another SHA-256 than {place.name} states; "
+                            + _advice(record, FILES))  # fmt: skip
+    if sums and record.get("file") == EVERYTHING:
+        found = (path for path in place.parent.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+        if added := sorted(path for path in found if path.relative_to(place.parent).as_posix() not in sums):
+            raise UserError(f"{added[0]}: was added after the export, {place.name} does not list it; "
+                            + _advice(record, FILES))  # fmt: skip
+
+
+def _advice(record: Mapping[str, Any], key: str) -> str:
+    origin = record.get("origin")
+    cell = origin.get("key") if isinstance(origin, dict) else None
+    again = f"export it again (ddsweep export {cell} --to …)" if cell else "export or copy it again"
+    names = f"{FILES!r} and {OWN!r}" if key == FILES else f"{OWN!r}"
+    return f"{again}, or, if the change is meant, remove {names} from the JSON file"
+
+
+def _own(record: Mapping[str, Any]) -> str:
+    plain = {name: value for name, value in record.items() if name != OWN}
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
