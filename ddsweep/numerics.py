@@ -58,7 +58,19 @@ class Numerics:
         """Return ``body`` at this precision, compiled if chosen; it should see few different shapes."""
         if self.precision == "bf16":
             body = _autocast(body, self.kind)
-        return torch.compile(body, dynamic=False) if self.compile else body  # type: ignore[return-value]
+        if not self.compile:
+            return body
+        global _compiled
+        _compiled += 1
+        return torch.compile(body, dynamic=False)  # type: ignore[return-value]
+
+
+_compiled = 0
+
+
+def compiled_functions() -> int:
+    """Return how many functions of this process are compiled, each at its first call, which can take minutes."""
+    return _compiled
 
 
 def compiler() -> str | None:

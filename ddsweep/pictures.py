@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, features
 from torch import Tensor
 
+from ddsweep import fonts
 from ddsweep.grids import Grid, Layout
 
 GAP, EDGE = 2, 6  # pixels between images, and around the grid
 TILE = 48  # pixels: smaller images are enlarged to at most this height
-FONT = 13  # pixels
+FONT = 12  # pixels
 LINE = 17  # pixels: height of each further line of a label
 INK = (40, 40, 40)
 PAPER = (255, 255, 255)
@@ -28,10 +30,13 @@ def grid(images: Float[Tensor, "rows columns c h w"], rows: Sequence[str], colum
         images: values in [0, 1]; one or three channels.
         rows: a label per row.
         columns: a label per column, or none; a label may have several lines.
+
+    Long labels are shortened, and letters that the font lacks are written by their number (``fonts``).
     """
     count, width, _, height_px, width_px = images.shape
     factor = max(1, TILE // height_px)
-    font = ImageFont.load_default(FONT)
+    rows, columns = fonts.names(rows), ["\n".join(fonts.names(name.split("\n"))) for name in columns]
+    font = _font([*rows, *columns])
     widest = max((int(font.getlength(line)) + 6 for name in columns for line in name.split("\n")), default=0)
     down, across = height_px * factor + GAP, max(width_px * factor + GAP, widest)
     margin = 10 + int(max((font.getlength(name) for name in rows), default=0))
@@ -48,6 +53,20 @@ def grid(images: Float[Tensor, "rows columns c h w"], rows: Sequence[str], colum
             tile = to_pil(images[row, column]).resize((layout.width, layout.height), Image.Resampling.NEAREST)
             drawing.paste(tile, layout.corner(row, column))
     return Grid(drawing, layout)
+
+
+def _font(labels: Sequence[str]) -> ImageFont.FreeTypeFont:
+    """The font, with the layout that joins and reverses letters only where a script needs it.
+
+    The plain layout places the same pixels whatever libraries Pillow was built with.
+    """
+    complex_script = any(
+        unicodedata.bidirectional(character) in ("R", "AL") or unicodedata.combining(character)
+        for label in labels
+        for character in label
+    )
+    engine = ImageFont.Layout.RAQM if complex_script and features.check("raqm") else ImageFont.Layout.BASIC
+    return ImageFont.truetype(str(fonts.path()), FONT, layout_engine=engine)
 
 
 def to_pil(image: Float[Tensor, "c h w"]) -> Image.Image:

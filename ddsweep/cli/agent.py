@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ddsweep.cli import console
 from ddsweep.cli.options import RUNS, Backend, Device, Entity, Name, Profile, Project, Runs, Storage, Track
 
 
@@ -31,7 +32,6 @@ def agent(
 
     Ctrl-C returns its cell to the queue.
     """
-    import logging
     import signal
 
     from ddsweep import agent as agents
@@ -41,7 +41,7 @@ def agent(
     from ddsweep.cli.account import Account
     from ddsweep.trackers import choice
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
+    console.log_to_stderr()
     for other in (signal.SIGINT, signal.SIGUSR2):  # Slurm sends USR2 before it takes the node back
         signal.signal(other, lambda *_: signal.raise_signal(signal.SIGTERM))
     if parent:

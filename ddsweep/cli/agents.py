@@ -6,6 +6,7 @@ import time
 
 import typer
 
+from ddsweep.cli import console
 from ddsweep.cli.options import (
     RUNS,
     Compile,
@@ -51,7 +52,7 @@ def agents(
     account = Account("optuna", tuple(track or ()), project or "", entity or "")
     sweep = launches.load(name, profile, runs, storage)
     slots = plan.slots(device, workers, gpus, per_gpu)
-    account = account.available(lambda line: typer.echo(line, err=True))
+    account = account.available(console.note)
     in_process = workers == 0
     job = account.configure(plan.job(sweep.full_name, runs, launches.url(runs, storage), len(slots), in_process))
     store = launches.connect(runs, storage)
@@ -82,8 +83,8 @@ class AttachedSession(Session):
         status = self._backend.status()
         self._out.print(f"{display.counts(status)}   {text.duration(time.monotonic() - self._began)}")
         for reason in self._launcher.closed():
-            self._out.print(f"closed  {reason}", soft_wrap=True)
+            self._out.say(f"closed  {reason}")
         if left := sweep_agents.left(self._backend, status, self._launcher):
-            self._out.print(left, soft_wrap=True)
+            self._out.say(left)
         self._out.print(f"next    ddsweep results {self._sweep.full_name}")
         return 1 if self._launcher.closed() and not status.drained else 0

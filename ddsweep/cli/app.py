@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from ddsweep.cli import console
 from ddsweep.errors import UserError
 
 
@@ -21,7 +21,7 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except UserError as error:
-            print(f"error: {error}", file=sys.stderr)  # noqa: T201 (plain: a path may look like Rich markup)
+            console.note(f"error: {error}")
             raise typer.Exit(2) from None
 
 
@@ -50,7 +50,7 @@ def _version(show: bool) -> None:
     if show:
         from ddsweep import __version__
 
-        typer.echo(f"ddsweep {__version__}")
+        console.echo(f"ddsweep {__version__}")
         raise typer.Exit
 
 

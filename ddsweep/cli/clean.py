@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 import time
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ddsweep.cli import console
 from ddsweep.cli.options import RUNS, Json, Runs, Storage
 from ddsweep.errors import UserError, closest
 
@@ -120,7 +120,7 @@ def can_ask() -> bool:
 
 
 def _print_json(record: dict[str, Any]) -> None:
-    typer.echo(json.dumps(record, indent=2, ensure_ascii=False))
+    console.write_json(record)
 
 
 def _plan(free: Sequence[Item], in_use: Sequence[Item], as_json: bool) -> None:
@@ -156,5 +156,5 @@ def _confirm(kind: Kind, items: Sequence[Item]) -> bool:
     from ddsweep.cli import cleaning
 
     for line in cleaning.question(kind, items):
-        typer.echo(line)
+        console.echo(line)
     return typer.confirm("delete them?", default=False)

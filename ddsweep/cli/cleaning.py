@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from ddsweep import files, text
+from ddsweep.cli import console
 from ddsweep.errors import UserError
 
 if TYPE_CHECKING:
@@ -53,14 +52,16 @@ def show(survey: Survey, items: Sequence[Item], cleaning: Cleaning) -> None:
         if size
     ]
     out = display.stdout()
-    out.print(f"runs   {cleaning.runs}\ncache  {cleaning.cache}\n", soft_wrap=True)
+    out.say(f"runs   {cleaning.runs}")
+    out.say(f"cache  {cleaning.cache}")
+    out.print()
     if rows:
         display.table(rows, heads=("WHAT", "COUNT", "SIZE", "LAST WRITTEN", "DELETE WITH"))
     else:
         out.print("no files yet")
     out.print()
     for line in _notes(survey, items, cleaning):
-        out.print(line, soft_wrap=True)
+        out.say(line)
     out.print("nothing was deleted; * asks for confirmation; --dry-run lists what would be deleted")
 
 
@@ -90,21 +91,21 @@ def _notes(survey: Survey, items: Sequence[Item], cleaning: Cleaning) -> Iterato
 def print_plan(free: Sequence[Item], in_use: Sequence[Item]) -> None:
     """Print what would be deleted, one item per line."""
     for item in free:
-        typer.echo(f"would delete  {_line(item)}{'   (asks for confirmation)' if item.kind.asks else ''}")
+        console.echo(f"would delete  {_line(item)}{'   (asks for confirmation)' if item.kind.asks else ''}")
     _print_kept([(item, item.held) for item in in_use])
     size = f"{text.data_size(sum(item.disk for item in free))} would be freed" if free else "nothing to delete"
-    typer.echo(f"{size}; nothing was deleted")
+    console.echo(f"{size}; nothing was deleted")
 
 
 def print_outcome(outcome: Outcome, in_use: Sequence[Item]) -> None:
     """Print what was deleted, kept, and could not be deleted."""
     for group in _by_kind(outcome.gone).values():
-        typer.echo(f"deleted  {summary(group)}")
+        console.echo(f"deleted  {summary(group)}")
     _print_kept([*((item, item.held) for item in in_use), *outcome.kept])
     for _, reason in outcome.failed:
-        typer.echo(f"failed   {reason}", err=True)
+        console.note(f"failed   {reason}")
     if not outcome.gone:
-        typer.echo("nothing was deleted")
+        console.echo("nothing was deleted")
 
 
 def question(kind: Kind, items: Sequence[Item]) -> Iterator[str]:
@@ -152,7 +153,7 @@ def item_record(item: Item) -> dict[str, Any]:
 
 def _print_kept(kept: Sequence[tuple[Item, str]]) -> None:
     for item, reason in kept:
-        typer.echo(f"kept     {item.path}: {reason}")
+        console.echo(f"kept     {item.path}: {reason}")
 
 
 def _by_kind(items: Sequence[Item]) -> dict[Kind, list[Item]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ddsweep.cli import console
 from ddsweep.cli.options import RUNS, Name, Profile, Runs, Settings, Storage, settings
 from ddsweep.errors import UserError
 from ddsweep.text import plural
@@ -47,11 +48,11 @@ def copy(
     done = launches.computed(copied, runs)
     cells = f"{plural(len(copied.cells), 'cell')}, {done} finished in {runs}"
     points = f", and {plural(copied.search.run_cap, 'point')} to sample" if copied.search else ""
-    typer.echo(f"{target}: {copied.full_name}, {cells}{points}")
+    console.echo(f"{target}: {copied.full_name}, {cells}{points}")
     small = "" if note else "; try it small first with --profile demo"
-    typer.echo(f"edit it and launch it: only new cells are run{small}")
+    console.echo(f"edit it and launch it: only new cells are run{small}")
     elsewhere = "" if runs == RUNS or os.environ.get("DDSWEEP_RUNS") else f" --runs {shlex.quote(str(runs))}"
-    typer.echo(f"ddsweep launch {shlex.quote(str(target))}{elsewhere}")
+    console.echo(f"ddsweep launch {shlex.quote(str(target))}{elsewhere}")
 
 
 def _note(stem: str, scale: str, pairs: list[str] | None) -> str:

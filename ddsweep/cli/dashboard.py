@@ -34,7 +34,7 @@ def dashboard(
             runs / "artifacts",
             port=port,
             allow_edit=allow_edit,
-            ready=lambda url: out.print(f"dashboard  {url}{mode}    press Ctrl-C to stop"),
+            ready=lambda url: out.say(f"dashboard  {url}{mode}    press Ctrl-C to stop"),
         )
     except KeyboardInterrupt:
         out.print("stopped")

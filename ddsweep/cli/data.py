@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ddsweep import text
+from ddsweep.cli import console
 from ddsweep.cli.app import register
 from ddsweep.cli.options import Json
 
@@ -42,7 +42,7 @@ def list_(as_json: Json = False) -> None:
 
     holdings = datasets.holdings()
     if as_json:
-        typer.echo(json.dumps([_record(holding) for holding in holdings], indent=2, ensure_ascii=False))
+        console.write_json([_record(holding) for holding in holdings])
         return
     heads = ("NAME", "CLASSES", "SIZE", "IMAGES", "STATE", "DISK", "LICENSE", "SOURCE")
     display.table([_row(holding) for holding in holdings], heads)
@@ -96,9 +96,9 @@ def fetch(
     row = datasets.info(name)
     with _bars() as progress:
         path = store.fetch(name, source, progress)
-    typer.echo(f"{name}: {path} ({text.data_size(path.stat().st_size)})")
+    console.echo(f"{name}: {path} ({text.data_size(path.stat().st_size)})")
     if row.license:
-        typer.echo(f"license: {row.license}; source: {row.origin}", err=True)
+        console.note(f"license: {row.license}; source: {row.origin}")
 
 
 def verify(name: Dataset) -> None:
@@ -110,27 +110,26 @@ def verify(name: Dataset) -> None:
 
     findings = store.verify(name)
     for finding in findings:
-        typer.echo(f"{finding.state:<9}  {finding.what:<18}  {finding.path}")
+        console.echo(f"{finding.state:<9}  {finding.what:<18}  {finding.path}")
     if any(finding.wrong for finding in findings):
-        typer.echo(f"to repair it: ddsweep data fetch {name}", err=True)
+        console.note(f"to repair it: ddsweep data fetch {name}")
         raise typer.Exit(1)
 
 
 @contextmanager
 def _bars() -> Iterator[Progress]:
     """Show a bar per download on stderr; show nothing without a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-    from rich.progress import Progress as Bars
+    from rich.progress import BarColumn, DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
 
+    from ddsweep.cli import screen
     from ddsweep.data import archives
 
-    console = Console(stderr=True, highlight=False)
-    if not console.is_terminal:
+    terminal = console.stderr()
+    if not terminal.is_terminal:
         yield archives.quiet
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Bars(*columns, TimeRemainingColumn(), console=console, transient=True) as bars:
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with screen.bars(terminal, *columns) as bars:
         tasks: dict[str, TaskID] = {}
 
         def update(name: str, done: int, total: int | None) -> None:

@@ -1,39 +1,24 @@
-"""Tables, progress bars and live screens: data on stdout, progress on stderr, nothing wider than the terminal."""
+"""Tables and live screens; nothing is wider than the terminal."""
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ddsweep import text
+from ddsweep import characters, text
 from ddsweep.backends import State
-from ddsweep.trackers import Tracker
+from ddsweep.cli.console import stdout as stdout
 
 if TYPE_CHECKING:
-    from rich.console import Console, Group
-    from rich.progress import Progress
+    from rich.console import Group
 
     from ddsweep.backends import Status
     from ddsweep.trackers.status import AgentStatus
 
-WIDTH_WITHOUT_TERMINAL = 100
-PLAIN = 10.0  # seconds between two lines of progress without a terminal
-ProgressCallback = Callable[[int, int], None]  # (done, total)
 BAR = 52
 MOST_NAME = 30  # characters of an agent's host and device
 SILENT = 60  # seconds without a report after which an agent may have died; it reports every ten
-
-
-def stdout() -> Console:
-    """The console for data: plain and 100 columns wide if there is no terminal."""
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=WIDTH_WITHOUT_TERMINAL)
 
 
 def table(rows: Sequence[dict[str, Any]], heads: Sequence[str]) -> None:
@@ -47,73 +32,6 @@ def table(rows: Sequence[dict[str, Any]], heads: Sequence[str]) -> None:
     for row in rows:
         screen.add_row(*(str(value) for value in row.values()))
     stdout().print(screen)
-
-
-class BarTracker(Tracker):
-    """Shows the phases of a trial as a Rich progress bar."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._task = progress.add_task("starting", total=None)
-
-    def progress(self, phase: str, done: int, total: int) -> None:
-        """Update the bar."""
-        self._progress.update(self._task, description=phase, completed=done, total=total)
-
-
-@contextmanager
-def one_trial(title: str) -> Iterator[Tracker]:
-    """Show a progress bar on stderr while a trial runs; show nothing without a terminal."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True, highlight=False)
-    if not console.is_terminal:
-        yield Tracker()
-        return
-    console.print(title)
-    with Progress(console=console, transient=True) as progress:
-        yield BarTracker(progress)
-
-
-@contextmanager
-def several(total: int) -> Iterator[Callable[[str], ProgressCallback]]:
-    """Show the progress of ``total`` jobs on stderr; the value starts a job by its title and returns its callback.
-
-    On a terminal, this shows one bar for all jobs and one for the current job; otherwise, a line every ten seconds.
-    """
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True, highlight=False)
-    if not console.is_terminal:
-        yield lambda title: _Lines(title, partial(console.print, soft_wrap=True))
-        return
-    # on a terminal, the command's output appears above the bars; a pipe gets it unchanged
-    with Progress(console=console, transient=True, redirect_stdout=sys.stdout.isatty()) as progress:
-        jobs, job = progress.add_task("all", total=total), progress.add_task("", total=None)
-        started = 0
-
-        def start(title: str) -> ProgressCallback:
-            nonlocal started
-            progress.update(jobs, completed=started)
-            started += 1
-            progress.reset(job, description=title, total=None)
-            return lambda done, whole: progress.update(job, completed=done, total=whole)
-
-        yield start
-
-
-class _Lines:
-    """Prints the progress of a job, at most every ten seconds."""
-
-    def __init__(self, title: str, print_line: Callable[[str], None]) -> None:
-        self._title, self._print, self._last = title, print_line, time.monotonic()
-
-    def __call__(self, done: int, total: int) -> None:
-        if time.monotonic() - self._last >= PLAIN:
-            self._last = time.monotonic()
-            self._print(f"{self._title}: {done} of {total}")
 
 
 def counts(status: Status) -> str:
@@ -181,7 +99,9 @@ def screen(head: str, status: Status, agents: Sequence[AgentStatus], since: str,
     lines.append(bar.append(f"  {done}/{status.size}"))
     failures = [row for row in status.rows if row.state is State.FAILED]
     lines += [
-        Text(f"  failed: {row.point.title}: {row.reason}", style="red", no_wrap=True, overflow="ellipsis")
+        Text(
+            characters.one_line(f"  failed: {row.point.title}: {row.reason}"), "red", no_wrap=True, overflow="ellipsis"
+        )
         for row in failures
     ]
     return Group(*lines)

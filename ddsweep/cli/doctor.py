@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import typer
 
 from ddsweep import text
+from ddsweep.cli import console
 from ddsweep.cli.options import RUNS, Json, Runs, Storage
 
 if TYPE_CHECKING:
@@ -35,11 +35,11 @@ def doctor(runs: Runs = RUNS, storage: Storage = None, as_json: Json = False) ->
     findings = list(_findings(place))
     counts = {state: sum(finding.state is state for finding in findings) for state in State}
     if as_json:
-        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False))
+        console.write_json([asdict(finding) for finding in findings])
     else:
         out = display.stdout()
         out.print(screen(findings))
-        out.print(summary(counts[State.ERROR], counts[State.WARNING]), soft_wrap=True)
+        out.say(summary(counts[State.ERROR], counts[State.WARNING]))
     raise typer.Exit(1 if counts[State.ERROR] else 0)
 
 
@@ -70,13 +70,13 @@ def summary(errors: int, warnings: int) -> str:
 
 def _findings(place: Place) -> Iterator[Finding]:
     """Examine this machine; a terminal shows which check is running."""
-    from rich.console import Console
+    from rich.text import Text
 
     from ddsweep.doctor import examine
 
-    console = Console(stderr=True, highlight=False)
-    if not console.is_terminal:
+    terminal = console.stderr()
+    if not terminal.is_terminal:
         yield from examine(place)
         return
-    with console.status("starting") as status:
-        yield from examine(place, lambda name: status.update(f"checking {name}"))
+    with terminal.status("starting") as status:
+        yield from examine(place, lambda name: status.update(Text(f"checking {name}")))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ddsweep import text
+from ddsweep.cli import console
 from ddsweep.cli.options import RUNS, Compile, Device, Json, Name, PerGpu, Profile, Runs, Settings, Workers, settings
 from ddsweep.errors import UserError
 
@@ -68,10 +68,10 @@ def estimate(
     if as_json:
         measured = [{"title": kind.title, **work.finding_as_json(finding)} for kind, finding in findings.items()]
         record = {"sweep": loaded.full_name, "device": slot.device, "devices": agents.devices, "agents": agents.agents}
-        typer.echo(json.dumps({**record, **outlook.as_dict(), "measured": measured}, indent=2, ensure_ascii=False))
+        console.write_json({**record, **outlook.as_dict(), "measured": measured})
         return
     for line in lines(loaded, outlook, agents, slot):
-        typer.echo(line)
+        console.echo(line)
 
 
 def crew(device: str, workers: int | None, gpus: str | None, per_gpu: int | None) -> tuple[Crew, Slot]:
@@ -112,16 +112,16 @@ def order(slot: Slot, agents: Crew, seconds: float, in_process: bool) -> Order:
 
 def _measured(wanted: Sequence[Kind], order: Order) -> tuple[Found, float]:
     """Measure, and show the current kind of work if there is a terminal."""
-    from rich.console import Console
+    from rich.text import Text
 
     from ddsweep.estimate.workers import measure
 
-    console = Console(stderr=True, highlight=False)
-    if not console.is_terminal:
+    screen = console.stderr()
+    if not screen.is_terminal:
         return measure(wanted, order)
-    with console.status("starting") as status:
+    with screen.status("starting") as status:
         return measure(
-            wanted, order, lambda index, title: status.update(f"measuring {index + 1}/{len(wanted)}: {title}")
+            wanted, order, lambda index, title: status.update(Text(f"measuring {index + 1}/{len(wanted)}: {title}"))
         )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ddsweep.cli import console
 from ddsweep.cli.options import Device, Json, settings
 from ddsweep.judging import FIELDS
 
@@ -105,7 +106,7 @@ def evaluate(
     """
     from ddsweep import device as devices
     from ddsweep import exchange, judging
-    from ddsweep.cli import display
+    from ddsweep.cli import progress
     from ddsweep.exchange import names
     from ddsweep.exchange.image_set import target_dataset
     from ddsweep.exchange.prepare import Choices
@@ -119,10 +120,10 @@ def evaluate(
     job = judging.Job(target, own | choices, device, metric is Metric.lrs)
     prepared, loaded = job.prepare(image_set, file, Choices(space, factor, ipc, hard_labels, names.listed(classes)))
     for warning in prepared.warnings:
-        typer.echo(f"warning: {warning}", err=True)
+        console.note(f"warning: {warning}")
     if not as_json:
-        typer.echo(f"{file}: " + "\n".join(_interpretation(image_set, prepared, job)))
-    with display.one_trial(f"{file.name} on {job.dataset}") as tracker:
+        console.echo(f"{file}: " + "\n".join(_interpretation(image_set, prepared, job)))
+    with progress.one_trial(data=as_json) as tracker:
         judged = job.judge(prepared.synthetic, loaded, tracker)
     if as_json:
         _print_json(file, image_set, prepared, judged)
@@ -172,7 +173,7 @@ def _print(judged: list[Judged], name: str) -> None:
     out.print("test accuracy in percent", style="dim")
     for rule in dict.fromkeys(network.rule for network in judged):
         numbers = f"{rule.epochs} epochs, batch {rule.batch}, lr {rule.lr:g}, augmentation {rule.strategy}"
-        out.print(f"rule {name}: {numbers}", style="dim", soft_wrap=True)
+        out.say(f"rule {name}: {numbers}", style="dim")
     if any(network.score for network in judged):
         out.print(
             "LRS = (e^a - 1/e) / (e - 1/e) with a = (IOR - HLR) / 2, IOR = accuracy - random, HLR = full - accuracy, "
@@ -183,7 +184,6 @@ def _print(judged: list[Judged], name: str) -> None:
 
 
 def _print_json(file: Path, image_set: ImageSet, prepared: Prepared, judged: list[Judged]) -> None:
-    import json
     from dataclasses import asdict
 
     record = {
@@ -198,4 +198,4 @@ def _print_json(file: Path, image_set: ImageSet, prepared: Prepared, judged: lis
         "remarks": [*image_set.remarks, *prepared.remarks],
         "networks": [network.record() for network in judged],
     }
-    typer.echo(json.dumps(record, ensure_ascii=False))
+    console.write_json(record, indent=None)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ddsweep.cli import console
 from ddsweep.cli.options import RUNS, Profile, Runs, Settings, Storage, complete_sweep, settings
 from ddsweep.errors import UserError, closest
 from ddsweep.text import plural
@@ -80,12 +81,12 @@ def export(
         raise UserError(f"export: choose a format for {name}: {possible}")
     text = for_wandb(name, profile, set_)
     if output is None:
-        typer.echo(text, nl=False)
+        console.write(text.rstrip("\n"))
         return
     from ddsweep import files
 
     files.write_text(output, text)
-    typer.echo(f"wrote {output}; register it with: wandb sweep --project ddsweep {output}", err=True)
+    console.note(f"wrote {output}; register it with: wandb sweep --project ddsweep {output}")
 
 
 def for_wandb(name: str, profile: str | None, set_: list[str] | None) -> str:
@@ -121,7 +122,5 @@ def _write_set(run: Path, to: str, space: str, output: Path | None) -> None:
     clipped = (
         f" ({100 * loss(image_set)['clipped_share']:.1f} % of the values clipped to [0, 1])" if writer.pixels else ""
     )
-    typer.echo(
-        f"{image_set.facts.origin['title']}: {len(image_set.images)} images as {writer.about}{clipped}", err=True
-    )
-    typer.echo(session.shown(written))
+    console.note(f"{image_set.facts.origin['title']}: {len(image_set.images)} images as {writer.about}{clipped}")
+    console.echo(session.shown(written))

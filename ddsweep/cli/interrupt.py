@@ -10,6 +10,7 @@ from types import FrameType
 import typer
 
 from ddsweep.checkpoints import Checkpoints, Interrupted
+from ddsweep.cli import console
 
 STATUS = 128 + signal.SIGINT  # as in a shell
 
@@ -28,13 +29,13 @@ def saving() -> Iterator[Checkpoints]:
         if interrupted:
             raise KeyboardInterrupt
         interrupted = True
-        typer.echo("saving at the end of this step; press Ctrl-C again to quit without saving", err=True)
+        console.note("saving at the end of this step; press Ctrl-C again to quit without saving")
 
     before = signal.signal(signal.SIGINT, handle)
     try:
         yield Checkpoints(leave=lambda: interrupted)
     except Interrupted:
-        typer.echo("saved; run the same command to resume", err=True)
+        console.note("saved; run the same command to resume")
         raise typer.Exit(STATUS) from None
     finally:
         signal.signal(signal.SIGINT, before)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ddsweep.cli import console
 from ddsweep.cli.options import (
     RUNS,
     Backend,
@@ -101,7 +102,7 @@ def _run_locally(
     from ddsweep import launches
     from ddsweep.launchers import plan
 
-    account = account.available(lambda line: typer.echo(line, err=True))
+    account = account.available(console.note)
     if account.backend == "wandb" and in_process:
         raise UserError("workers: must be at least 1 with --backend wandb, whose agents start a process per trial")
     store, session = _open_store(account, sweep.full_name, runs, storage)

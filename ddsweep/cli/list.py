@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
-import typer
-
+from ddsweep.cli import console
 from ddsweep.cli.options import RUNS, Json, Profile, Runs
 
 
@@ -21,6 +18,6 @@ def list_(profile: Profile = None, runs: Runs = RUNS, as_json: Json = False) -> 
         asks = loaded.title + (f" ({loaded.paper})" if loaded.paper else "")
         rows.append({"name": name, "axis": " × ".join(loaded.axis), "cells": loaded.size, "done": done, "asks": asks})
     if as_json:
-        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        console.write_json(rows)
     else:
         display.table(rows, heads=("NAME", "AXIS", "CELLS", "DONE", "QUESTION"))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ddsweep.cli import console
 from ddsweep.cli.options import RUNS, Device, Name, Profile, Runs, Storage
 from ddsweep.errors import UserError, closest
 
@@ -70,15 +71,11 @@ def plot(
         kinds = kinds[:1]
     if set(kinds) & {"grid", "tsne"}:
         launches.report_missing_images(launched, runs)
-    written = [
-        path
-        for each in kinds
-        for path in gallery.write(each, launched, runs, where, device, lambda line: typer.echo(line, err=True))
-    ]
+    written = [path for each in kinds for path in gallery.write(each, launched, runs, where, device, console.note)]
     if not written:
         raise UserError(f"{launched.full_name}: no cell is finished yet; see ddsweep status {launched.full_name}")
     for path in written:
-        typer.echo(session.shown(path))
+        console.echo(session.shown(path))
 
 
 def _kind(name: str) -> Picture:

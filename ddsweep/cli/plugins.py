@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
-import typer
-
+from ddsweep.cli import console
 from ddsweep.cli.options import Json
 
 
@@ -23,7 +20,7 @@ def plugins(as_json: Json = False) -> None:
             {"name": plugin.name, "digest": plugin.digest, "path": str(plugin.path), "adds": added}
             for plugin, added in installed.items()
         ]
-        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        console.write_json(rows)
     elif installed:
         rows = [
             {"plugin": plugin.name, "digest": plugin.digest, "adds": ", ".join(added), "path": str(plugin.path)}
@@ -31,6 +28,6 @@ def plugins(as_json: Json = False) -> None:
         ]
         display.table(rows, heads=("PLUGIN", "DIGEST", "ADDS", "PATH"))
     else:
-        typer.echo(
+        console.echo(
             "no plugins; name a file in $DDSWEEP_PLUGINS, or install a package with a ddsweep.plugins entry point"
         )

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
-import typer
-
+from ddsweep.cli import console
 from ddsweep.cli.options import Json
 
 
@@ -19,10 +16,10 @@ def pool(as_json: Json = False) -> None:
     used = [users.get(ptm.spec, []) if ptm.spec else [] for ptm in entries]
     if as_json:
         records = [inventory.as_record(ptm, sweeps) for ptm, sweeps in zip(entries, used, strict=True)]
-        typer.echo(json.dumps(records, indent=2, ensure_ascii=False))
+        console.write_json(records)
         return
     if not entries:
-        typer.echo(f"no PTMs in {spec.pool_dir()} yet; train some with: ddsweep pretrain SOURCE", err=True)
+        console.note(f"no PTMs in {spec.pool_dir()} yet; train some with: ddsweep pretrain SOURCE")
         return
     rows = []
     for ptm, sweeps in zip(entries, used, strict=True):

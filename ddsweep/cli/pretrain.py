@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ddsweep.cli import console
 from ddsweep.cli.options import Device, Settings, settings
 from ddsweep.errors import UserError
 
@@ -72,12 +73,12 @@ def _publish(foundation: Foundation, weights: Path | None) -> None:
 
     remark = published.adopt(foundation, weights) if weights else None
     published.ensure(foundation)
-    typer.echo(f"{foundation.name}: {spec.published(foundation).weights(0)}{f' ({remark})' if remark else ''}")
+    console.echo(f"{foundation.name}: {spec.published(foundation).weights(0)}{f' ({remark})' if remark else ''}")
 
 
 def _train(source: str, choices: dict[str, Any], device: str) -> None:
     from ddsweep import device as devices
-    from ddsweep.cli import display, interrupt
+    from ddsweep.cli import interrupt, progress
     from ddsweep.pretrained import spec
 
     epochs = _numbers(choices.pop("epochs", ""))
@@ -87,12 +88,12 @@ def _train(source: str, choices: dict[str, Any], device: str) -> None:
     from ddsweep.pretrained import inventory, training
 
     dataset = data.load(source, choices.get("size"), device)
-    with interrupt.saving() as checkpoints, display.several(len(needs)) as start:
+    with interrupt.saving() as checkpoints, progress.several(len(needs)) as start:
         for ptm, wanted in needs.items():
             training.ensure(ptm, wanted, dataset, start(ptm.title), checkpoints)
             accuracy = inventory.read(ptm.folder).accuracy
             shown = (f"{epoch} ({_percent(accuracy[epoch])})" for epoch in sorted(wanted))
-            typer.echo(f"{ptm.title}: epochs {' '.join(shown)}")
+            console.echo(f"{ptm.title}: epochs {' '.join(shown)}")
 
 
 def _percent(accuracy: float | None) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ddsweep.cli import console
 from ddsweep.cli.options import RUNS, Name, Profile, Runs, Storage
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def report(
     material = reports.Material.of(sweep, runs, _status(sweep, runs, storage), compared)
     path = output or runs / sweep.full_name / "report.html"
     reports.write(material, path)
-    typer.echo(session.shown(path))
+    console.echo(session.shown(path))
     if open_:
         typer.launch(path.absolute().as_uri())
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ddsweep.cli import console
 from ddsweep.cli.options import RUNS, Profile, Runs, Storage, complete_sweep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.console import Console
-
+    from ddsweep.cli.screen import Console
     from ddsweep.results.tables.comparison import Comparison
     from ddsweep.results.tables.ranking import Ranking
     from ddsweep.results.tables.side_by_side import Part
@@ -80,7 +80,7 @@ def results(
     if format_ is Format.table:
         _show(parts)
     else:
-        typer.echo(_text(parts, format_))
+        console.write(_text(parts, format_))
 
 
 def _part(sweep: Sweep, against: str | None, where: str | None, runs: Path, storage: str | None) -> Part:
@@ -137,7 +137,7 @@ def _show_one(out: Console, part: Part) -> None:
     out.print(f"{about} · {part.sweep.full_name}", style="dim")
     if part.compared:
         for remark in layout.remarks(part.compared):
-            out.print(remark, style="dim", soft_wrap=True)
+            out.say(remark, style="dim")
     else:
         for test in tests:
             out.print(test, style="dim")
@@ -145,6 +145,7 @@ def _show_one(out: Console, part: Part) -> None:
 
 def show(sweep: Sweep, runs: Path, where: str | None, format_: Format) -> None:
     """Print the trials of a search in a format."""
+    from ddsweep import markup
     from ddsweep.cli import display
     from ddsweep.results.tables import formats, latex, ranking
 
@@ -152,12 +153,12 @@ def show(sweep: Sweep, runs: Path, where: str | None, format_: Format) -> None:
     if format_.value == "table":
         screen(display.stdout(), ranked)
     elif format_.value == "markdown":
-        typer.echo(f"{formats.pipes(ranking.grid(ranked, '**{}**'))}\n\n{ranking.caption(ranked)}")
+        console.write(f"{formats.pipes(ranking.grid(ranked))}\n\n{markup.markdown(ranking.caption(ranked))}")
     elif format_.value == "latex":
-        typer.echo(latex.as_ranked(ranked))
+        console.write(latex.as_ranked(ranked))
     else:
         write = {"csv": formats.as_csv, "json": formats.as_json}
-        typer.echo(write[format_.value](ranking.records(ranked)))
+        console.write(write[format_.value](ranking.records(ranked)))
 
 
 def _ranked(sweep: Sweep, runs: Path, where: str | None) -> Ranking:
@@ -171,5 +172,5 @@ def screen(out: Console, ranked: Ranking) -> None:
     from ddsweep.results.tables import ranking
     from ddsweep.results.tables import terminal as screens
 
-    out.print(screens.grid(ranking.grid(ranked, "[bold]{}[/bold]")))
-    out.print(ranking.caption(ranked), style="dim", soft_wrap=True)
+    out.print(screens.grid(ranking.grid(ranked)))
+    out.say(ranking.caption(ranked), style="dim")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
 
+from ddsweep.cli import console
 from ddsweep.cli.options import RUNS, Compile, Device, Json, Name, Profile, Runs, Settings, settings
 
 Choices = Annotated[
@@ -30,25 +30,23 @@ def run(
     from ddsweep import device as devices
     from ddsweep import sweep
     from ddsweep.api import single_recipe
-    from ddsweep.cli import display, interrupt
+    from ddsweep.cli import display, interrupt, progress
 
     loaded = sweep.load(name, profile, settings([*(choices or []), *(set_ or [])]))
     recipe = single_recipe(loaded)
     device = devices.resolve(device)[0]
     from ddsweep import trial
 
-    with interrupt.saving() as checkpoints, display.one_trial(recipe.title()) as tracker:
+    with interrupt.saving() as checkpoints, progress.one_trial(recipe.title(), data=as_json) as tracker:
         result = trial.run(recipe, tracker, device, runs, checkpoints=checkpoints)
     if as_json:
-        typer.echo(
-            json.dumps({"key": recipe.key(), **asdict(result), "recipe": recipe.model_dump()}, ensure_ascii=False)
-        )
+        console.write_json({"key": recipe.key(), **asdict(result), "recipe": recipe.model_dump()}, indent=None)
         return
     out = display.stdout()
     if result.accuracy is None or result.accuracy_std is None:
-        out.print(f"{recipe.title()}: failed: {result.reason}")
+        out.say(f"{recipe.title()}: failed: {result.reason}")
         raise typer.Exit(1)
     out.print(
         f"accuracy  {100 * result.accuracy:.1f} ± {100 * result.accuracy_std:.1f}  ({len(result.headline)} networks)"
     )
-    out.print(f"files     {runs / recipe.key()}", soft_wrap=True)
+    out.say(f"files     {runs / recipe.key()}")

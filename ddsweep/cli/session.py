@@ -62,7 +62,7 @@ class Session:
         except KeyboardInterrupt:
             self._out.print("stopping: agents return their cells to the queue …")
             self._launcher.stop()
-            self._out.print(f"stopped; resume with:  ddsweep launch {self._reference()}", soft_wrap=True)
+            self._out.say(f"stopped; resume with:  ddsweep launch {self._reference()}")
             return 130
         except BaseException:
             self._launcher.stop()
@@ -80,7 +80,7 @@ class Session:
             return self._conclude()
         self._launcher.start()
         for line in [self._head, *instructions()] if not watch else instructions():
-            self._out.print(line, soft_wrap=True)
+            self._out.say(line)
         if not watch:
             return 0
         try:
@@ -99,7 +99,7 @@ class Session:
         sweep_agents.ask_to_stop(self._backend, "")  # withdraws a request to an earlier launch
         self._done_before = self._read_status().ended
         if drained := self._backend.drained():
-            self._out.print(self._head, soft_wrap=True)
+            self._out.say(self._head)
         return not drained
 
     def _prepare_data(self) -> None:
@@ -110,7 +110,7 @@ class Session:
         recipe.verify(self._sweep.recipes)
         for name, size in spec.datasets(self._sweep.recipes):
             if not data.is_prepared(name, size):
-                self._out.print(f"data: preparing {name} ({data.info(name).origin})", soft_wrap=True)
+                self._out.say(f"data: preparing {name} ({data.info(name).origin})")
             data.prepare(name, size)
 
     def _prepare_published(self) -> None:
@@ -122,7 +122,7 @@ class Session:
                 from ddsweep.pretrained import published  # imports torch, which other sweeps leave to the agents
 
                 if not ptm.saved():
-                    self._out.print(f"PTM: downloading {ptm.title} ({ptm.foundation.url})", soft_wrap=True)
+                    self._out.say(f"PTM: downloading {ptm.title} ({ptm.foundation.url})")
                 published.ensure(ptm.foundation)
 
     def _print_changes(self, registered: Registered) -> None:
@@ -135,14 +135,14 @@ class Session:
         from rich.live import Live
 
         if not self._out.is_terminal:
-            self._out.print(self._head, soft_wrap=True)
-            self._follow(lambda line: self._out.print(line, soft_wrap=True))
+            self._out.say(self._head)
+            self._follow(self._out.say)
             return
         with Live(console=self._out, auto_refresh=False, transient=True) as live:
             for status, agents in self._updates():
                 screen = display.screen(self._head, status, agents, self._elapsed(status), self._out.width)
                 live.update(screen, refresh=True)
-        self._out.print(self._head, soft_wrap=True)
+        self._out.say(self._head)
 
     def _follow(self, print_line: Callable[[str], None]) -> None:
         """Print plain lines when a cell ends, and every ten seconds."""
@@ -183,16 +183,14 @@ class Session:
         self._show_table()
         for row in status.rows:
             if row.state is State.FAILED:
-                self._out.print(
-                    f"failed  {row.point.title}: {row.reason} ({text.plural(row.attempts, 'attempt')})", soft_wrap=True
-                )
+                self._out.say(f"failed  {row.point.title}: {row.reason} ({text.plural(row.attempts, 'attempt')})")
         for reason in self._launcher.closed():
-            self._out.print(f"closed  {reason}", soft_wrap=True)
+            self._out.say(f"closed  {reason}")
         if left := sweep_agents.left(self._backend, status, self._launcher):
-            self._out.print(left, soft_wrap=True)
+            self._out.say(left)
         self._draw()
         again = [f"ddsweep launch {self._reference()}"] if self._can_resume(status) else []
-        self._out.print(f"next    {'      '.join([*self._next(), *again])}", soft_wrap=True)
+        self._out.say(f"next    {'      '.join([*self._next(), *again])}")
         return 0 if status.done == status.size else 1
 
     def _show_table(self) -> None:
@@ -207,7 +205,8 @@ class Session:
             return
         built = table.build(self._sweep, cells)
         self._out.print(terminal.render(built, self._out.width))
-        self._out.print(terminal.caption(built), style="dim", soft_wrap=True)
+        for line in terminal.caption(built).split("\n"):
+            self._out.say(line, style="dim")
 
     def _draw(self) -> None:
         """Draw the sweep's figures on a device that no agent uses any more."""
@@ -218,7 +217,7 @@ class Session:
             launches.report_missing_images(self._sweep, self._job.runs)
         for kind in self._sweep.pictures:
             for path in gallery.write(kind, self._sweep, self._job.runs, device=self._device, say=self._out.print):
-                self._out.print(f"{HEADS[kind]:8}{shown(path)}", soft_wrap=True)
+                self._out.say(f"{HEADS[kind]:8}{shown(path)}")
 
     def _next(self) -> list[str]:
         """Commands that make sense after the launch."""
@@ -254,11 +253,11 @@ class WandbSession(Session):
         super()._print_changes(registered)
         backend = cast("WandbBackend", self._backend)
         for change in backend.changes():
-            self._out.print(f"changed {change}", soft_wrap=True)
+            self._out.say(f"changed {change}")
         for notice in backend.notices():
-            self._out.print(notice, soft_wrap=True)
+            self._out.say(notice)
         self._url = backend.url
-        self._out.print(f"W&B     {self._url}", soft_wrap=True)
+        self._out.say(f"W&B     {self._url}")
         store = FolderStore(self._job.runs)
         store.remember(wandb_definition(self._sweep))
         self._local, self._read = store.sweep(self._sweep.full_name), -READ_WANDB

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import json
-
-import typer
-
+from ddsweep.cli import console
 from ddsweep.cli.options import RUNS, Json, Name, Profile, Runs, Settings, settings
 
 
 def show(name: Name, profile: Profile = None, set_: Settings = None, runs: Runs = RUNS, as_json: Json = False) -> None:
     """Show the cells of a sweep, the PTMs and datasets that they need, and which of these already exist."""
+    from rich.text import Text
+
     from ddsweep import overview, sweep, text
     from ddsweep.cli import display
 
     loaded = sweep.load(name, profile, settings(set_))
     view = overview.of(loaded, runs)
     if as_json:
-        typer.echo(json.dumps(view.as_dict(), indent=2, ensure_ascii=False))
+        console.write_json(view.as_dict())
         return
     out = display.stdout()
-    out.print(f"[bold]{loaded.full_name}[/bold] · {loaded.title} · {text.plural(loaded.size, 'cell')}")
+    title = Text(loaded.full_name, "bold")
+    out.print(title.append(f" · {loaded.title} · {text.plural(loaded.size, 'cell')}", "not bold"))
     display.table([*view.cell_rows()], heads=(*loaded.swept, "state", "shared with", "key"))
     out.print()
     for line in view.search_lines():
-        out.print(line, soft_wrap=True)
+        out.say(line)
     for line in view.needs_lines():
-        out.print(line)
+        out.say(line, fold=True)

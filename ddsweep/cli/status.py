@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ddsweep.cli import console
 from ddsweep.cli.options import RUNS, Json, Profile, Runs, Storage, complete_sweep
 
 if TYPE_CHECKING:
@@ -40,9 +40,7 @@ def status(
     try:
         names = [launches.registered_name(name, profile)] if name else store.names()
         if as_json:
-            typer.echo(
-                json.dumps([record(store, sweep, runs) for sweep in names], indent=2, ensure_ascii=False, default=str)
-            )
+            console.write_json([record(store, sweep, runs) for sweep in names])
             return
         out = display.stdout()
         while True:

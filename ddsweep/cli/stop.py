@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ddsweep.cli import console
 from ddsweep.cli.options import RUNS, Name, Profile, Runs, Storage
 from ddsweep.errors import UserError
 
@@ -41,7 +42,7 @@ def stop(
         store.close()
     how = "return the running cells to the queue and stop" if now else "finish the running cells and stop"
     asked = f"asked {text.plural(len(agents), 'agent')} to {how}" if agents else "no agent is running"
-    typer.echo(f"{full_name}: {asked}; {display.counts(status)}")
+    console.echo(f"{full_name}: {asked}; {display.counts(status)}")
     for line in display.agent_lines(agents):
-        typer.echo(line)
-    typer.echo(f"resume with  ddsweep launch {full_name}   or   ddsweep agents {full_name}")
+        console.echo(line)
+    console.echo(f"resume with  ddsweep launch {full_name}   or   ddsweep agents {full_name}")

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import typer
-
+from ddsweep.cli import console
 from ddsweep.errors import UserError
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ def dry_run(sweep: Sweep, options: Options) -> int:
     """Print the sbatch script and submit nothing."""
     from ddsweep.launchers.slurm import SlurmLauncher
 
-    typer.echo(SlurmLauncher(options.job(sweep), options.request(), options.device).script())
+    console.write(SlurmLauncher(options.job(sweep), options.request(), options.device).script())
     return 0
 
 
@@ -77,10 +76,10 @@ def launch(sweep: Sweep, options: Options, watch: bool, open_store: OpenStore) -
     from ddsweep.launchers import slurm
 
     request = options.request()
-    account = options.account.available(lambda line: typer.echo(line, err=True))
+    account = options.account.available(console.note)
     job = replace(options, account=account).job(sweep)
     for line in slurm.advice(job, request):
-        typer.echo(f"note    {line}", err=True)
+        console.note(f"note    {line}")
     launcher = slurm.SlurmLauncher(job, request, options.device)
     store, session = open_store(account, sweep.full_name, options.runs, options.storage)
     try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ddsweep.cli import console
 from ddsweep.cli.options import RUNS, Profile, Runs, complete_sweep
 from ddsweep.errors import UserError
 
@@ -37,7 +38,7 @@ def sync(name: Name = None, profile: Profile = None, runs: Runs = RUNS) -> None:
 
     sweep = f"{name}@{profile}" if name and profile and "@" not in name else name or ""
     if not wandb_offline.unsynced(runs, sweep):
-        typer.echo("nothing to sync")
+        console.echo("nothing to sync")
         return
     with contextlib.ExitStack() as held:
         try:
@@ -77,7 +78,7 @@ class Uploads:
             if all(stack.enter_context(piece.lock_if_idle()) for piece in pieces):
                 self._upload(title, pieces)
             else:
-                typer.echo(f"running  {title}: still being written")
+                console.echo(f"running  {title}: still being written")
 
     def _upload(self, title: str, pieces: list[Piece]) -> None:
         from ddsweep.trackers import wandb_offline
@@ -85,9 +86,9 @@ class Uploads:
         try:
             if self.unreachable:
                 raise UserError(self.unreachable)
-            typer.echo(f"synced   {title}   {wandb_offline.upload(pieces)}".rstrip())
+            console.echo(f"synced   {title}   {wandb_offline.upload(pieces)}".rstrip())
         except UserError as error:
             if isinstance(error, wandb_offline.Unreachable):
                 self.unreachable = str(error)
             self.failed += 1
-            typer.echo(f"failed   {title}: {error}", err=True)
+            console.note(f"failed   {title}: {error}")

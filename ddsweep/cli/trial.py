@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ddsweep.cli import console
 from ddsweep.cli.options import RUNS, Entity, Project, Runs
 
 Point = Annotated[str, typer.Argument(metavar="JSON", help="Recipe fields as a JSON object, from W&B's ${args_json}.")]
@@ -38,7 +39,6 @@ def trial(
 
     The exit status is 0 if the cell completes, and 1 if it fails; the run on W&B gives the reason.
     """
-    import logging
     import os
 
     from ddsweep import device as devices
@@ -48,7 +48,7 @@ def trial(
     from ddsweep.trackers.wandb import WandbTracker
 
     processes.end_with(os.getppid())
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
+    console.log_to_stderr()
     chosen = recipe.make(wandb_sweep.choices(fields(point)))
     placement = wandb_trial.TrialPlacement(
         name, runs.absolute(), devices.resolve(device)[0], device_label, agent, failures

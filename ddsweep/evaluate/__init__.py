@@ -81,7 +81,7 @@ def evaluate(
         rule: how to train: one of ``RULES`` by name, with the augmentation of the dataset, or a ``Rule`` with other
             numbers.
         width: channels of a ConvNet, see ``nn.build``.
-        progress: called with (epochs done, total epochs) over all networks, about every ten epochs.
+        progress: called with (epochs done, total epochs) over all networks, at the start and about every ten epochs.
         slots: maps i to the slot of network i (or of the group that begins with it), which stores the checkpoints from
             which an interrupted training resumes, and finally the scores. None: no checkpoints.
         numerics: precision, compilation, and whether networks are vectorized; default: float32, not compiled.
@@ -97,6 +97,8 @@ def evaluate(
     images = synthetic.images
     group = networks_at_once(n, min(rule.batch, len(images)), images.shape[-1], images.device, numerics)
     trainer, scores = Trainer(synthetic, dataset, rule, numerics), []
+    if progress:
+        progress(0, n * rule.total_epochs)
     for first in range(0, n, group):
         own = [rng.generator(seed, "net", index) for index in range(first, min(first + group, n))]
         nets = [nn.build(arch, **shape, generator=own_generator).to(images.device) for own_generator in own]

@@ -64,8 +64,12 @@ def test_run_one_trial_here(ddsweep: Run, tiny: list[str]) -> None:
     settings = [setting for setting in tiny if setting != "--set"]
     result = ddsweep("run", "ablation-alpha", "alpha=10", *settings, "-p", "demo", "--device", "cpu")
     assert result.exit_code == 0, result.output
-    assert result.stdout.startswith("accuracy  ")
-    assert "(2 networks)" in result.stdout
+    title, *progress, accuracy, place = result.stdout.splitlines()
+    assert title == "dm · ipc 5 · α 10 · convnet3 · N_m 1 · epoch 2 · seed 0"
+    assert all(line.startswith("  ") for line in progress)
+    assert accuracy.startswith("accuracy  ")
+    assert accuracy.endswith("(2 networks)")
+    assert place.startswith("files     runs/")
     again = json.loads(ddsweep("run", "ablation-alpha", "--set", "alpha=10", *settings, "-p", "demo", "--json").stdout)
     assert again["state"] == "complete"
     assert (Path("runs") / again["key"] / "synthetic.png").is_file()

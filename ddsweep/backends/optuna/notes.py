@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import optuna
 
+from ddsweep import markup
 from ddsweep.backends import Row, Scalar, State, Status
 from ddsweep.backends.sampler import Space
+from ddsweep.characters import printable
+from ddsweep.markup import markdown
 from ddsweep.results.plots import interactive
 from ddsweep.results.plots.axis import Axis, is_number
 from ddsweep.results.plots.panels import Chart, Panel, Point, Series
@@ -83,7 +86,7 @@ def study_note(status: Status, title: str) -> str:
     done = status.count(State.COMPLETE)
     parts = [f"{count} {state}" for state, count in status.counts.items() if count and state is not State.COMPLETE]
     summary = ", ".join([f"**{done} of {status.size} points complete**", *parts])
-    lines = [f"# {status.name}", "", *([title, ""] if title else []), f"{summary}.", ""]
+    lines = [f"# {markdown(status.name)}", "", *([markdown(title), ""] if title else []), f"{summary}.", ""]
     lines += ["| parameter | values (complete/points) |", "|---|---|"]
     for name in dict.fromkeys(name for row in status.rows for name in row.point.params):
         lines.append(f"| {_cell(name)} | {' · '.join(_tallies(status.rows, name))} |")
@@ -101,15 +104,15 @@ def _tallies(rows: Sequence[Row], name: str) -> list[str]:
 
 def trial_note(row: Row) -> str:
     """Markdown: the point as heading (lists of trials show only "Trial 7"), its result or failure, its settings."""
-    lines = [f"## {row.point.title or row.point.id}", ""]
+    lines = [f"## {markdown(row.point.title or row.point.id)}", ""]
     if row.value is not None:
         std = row.attributes.get(STD)
         spread = f" ± {100 * std:.2f}" if isinstance(std, int | float) else ""
         lines += [f"**test accuracy {100 * row.value:.2f}{spread} %**", ""]
     elif row.state is State.PRUNED:
-        lines += [f"**{row.reason}**", ""]
+        lines += [f"**{markdown(row.reason)}**", ""]
     elif row.reason:
-        lines += ["**failed**", "", "```", row.reason.replace("```", "'''"), "```", ""]
+        lines += ["**failed**", "", "```", printable(row.reason).replace("```", "'''"), "```", ""]
     lines += ["| setting | value |", "|---|---|"]
     facts = {**row.point.params, **row.attributes, "key": row.point.key, "attempts": row.attempts, "agent": row.agent}
     lines += [f"| {_cell(name)} | {_cell(value)} |" for name, value in facts.items()]
@@ -117,8 +120,11 @@ def trial_note(row: Row) -> str:
 
 
 def _cell(value: Any) -> str:
-    text = f"{value:g}" if isinstance(value, float) else "–" if value in ("", None) else str(value)
-    return text.replace("|", "\\|").replace("\n", " ")
+    return markdown(_shown(value))
+
+
+def _shown(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else "–" if value in ("", None) else str(value)
 
 
 def figure(status: Status, definition: Mapping[str, Any]) -> go.Figure:
@@ -130,7 +136,7 @@ def figure(status: Status, definition: Mapping[str, Any]) -> go.Figure:
 
     chart, panel = describe(status, definition)
     drawn = go.Figure(interactive.figure(chart, panel, connected=not definition.get("search")))
-    return drawn.update_layout(template="none", title=status.name, paper_bgcolor="white", margin_t=90)
+    return drawn.update_layout(template="none", title=markup.plotly(status.name), paper_bgcolor="white", margin_t=90)
 
 
 def describe(status: Status, definition: Mapping[str, Any]) -> tuple[Chart, Panel]:
@@ -141,7 +147,7 @@ def describe(status: Status, definition: Mapping[str, Any]) -> tuple[Chart, Pane
     values = list(dict.fromkeys(row.point.params[name] for row in complete if name in row.point.params))
     if all(map(is_number, values)):
         values.sort(key=lambda value: float(value or 0))
-    axis = Axis.of(naming.field(name), [_cell(value) for value in values], values)
+    axis = Axis.of(naming.field(name), [_shown(value) for value in values], values)
     series: dict[str, list[Row]] = {}
     for row in complete:
         series.setdefault(_others(row, {name, *sampled}), []).append(row)
@@ -176,4 +182,4 @@ def is_baseline(row: Row, definition: Mapping[str, Any]) -> bool:
 
 
 def _others(row: Row, along: Collection[str]) -> str:
-    return " · ".join(f"{name} {_cell(value)}" for name, value in row.point.params.items() if name not in along)
+    return " · ".join(f"{name} {_shown(value)}" for name, value in row.point.params.items() if name not in along)

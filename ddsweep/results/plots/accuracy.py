@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ddsweep import fonts
 from ddsweep.results.plots import panels, search, style
 from ddsweep.results.plots.axis import ZERO, Axis
 from ddsweep.results.plots.panels import Chart, Panel, Series
@@ -55,11 +56,11 @@ def draw_lines(figure: Figure, chart: Chart) -> None:
     for axes, panel in zip(grid, chart.panels, strict=False):
         for series in panel.series:
             _line(axes, series, chart.axis, names.index(series.name))
-        axes.set_title(panel.title)
+        axes.set_title(fonts.title(panel.title))
         axes.grid(axis="y", color=style.FAINT, linewidth=0.5)
         _scale(axes, chart, figure.get_figwidth() / across)
     figure.supylabel("test accuracy (%)")
-    figure.supxlabel(_name(chart.axis))
+    figure.supxlabel(_name(chart.axis)).set_parse_math(True)
     _lines_legend(figure, chart)
 
 
@@ -165,7 +166,7 @@ def draw_dots(figure: Figure, chart: Chart) -> None:
     for axes, panel in zip(grid, chart.panels, strict=False):
         for series in panel.series:
             _dots(axes, series, names.index(series.name), len(names))
-        axes.set_title(panel.title)
+        axes.set_title(fonts.title(panel.title))
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x", color=style.FAINT, linewidth=0.5)
         axes.set_xlim(*_span(panel))
@@ -173,7 +174,7 @@ def draw_dots(figure: Figure, chart: Chart) -> None:
     grid[0].set_yticks(range(len(labels)), labels)
     grid[0].set_ylim(len(labels) - 0.5, -0.5)
     figure.supxlabel("test accuracy (%)")
-    figure.supylabel(_name(chart.axis))
+    figure.supylabel(_name(chart.axis)).set_parse_math(True)
     _dots_legend(figure, chart)
 
 
@@ -202,7 +203,7 @@ def _dots(axes: Axes, series: Series, index: int, kinds: int) -> None:
 
 
 def _labels(axis: Axis) -> list[str]:
-    return ["\n".join(textwrap.wrap(label, LETTERS)) for label in axis.labels]
+    return ["\n".join(textwrap.wrap(fonts.title(label), LETTERS)) for label in axis.labels]
 
 
 def _dots_legend(figure: Figure, chart: Chart) -> None:

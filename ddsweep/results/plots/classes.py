@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ddsweep import data
+from ddsweep import data, fonts
 from ddsweep.registry.networks import paper_name
 from ddsweep.results.plots import style
 from ddsweep.results.plots.images import belongs, heading, slug
@@ -63,7 +63,7 @@ def class_accuracy(sweep: Sweep, runs: Path, output: Output | None = None) -> li
         if not panels:
             continue
         path = (output or Output(runs / sweep.full_name)).path("class-accuracy", slug(row))
-        classes = data.info(next(iter(row.values())).recipe.target).classes
+        classes = fonts.names(data.info(next(iter(row.values())).recipe.target).classes)
         with style.page(path, *bars_size(panels, classes)) as figure:
             draw_bars(figure, panels, classes)
         written.append(path)
@@ -106,7 +106,7 @@ def draw_bars(figure: Figure, panels: Sequence[Panel], classes: Sequence[str]) -
             )  # bars are a quarter of a millimeter wide: edges and hatches would hide their color
             fill = style.fill(index) | ({"hatch": "", "linewidth": 0} if many else {})
             handles[kind] = axes.bar(places, [100 * value for value in values], width, **fill)
-        axes.set_title(panel.title, loc="left")
+        axes.set_title(fonts.title(panel.title), loc="left")
         axes.set_ylim(0, 100)
         axes.set_yticks([0, 25, 50, 75, 100], ["0", "", "50", "", "100"])
         axes.grid(axis="y", color=style.FAINT, linewidth=0.5)

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ddsweep import files, pictures
+from ddsweep import files, fonts, pictures
 from ddsweep.data.pixels import denormalized
 from ddsweep.distill.synthetic import read, statistics
 from ddsweep.recipe import Recipe
@@ -59,13 +59,14 @@ def _grid(path: Path, images: Float[Tensor, "rows columns c h w"], rows: list[st
     if path.suffix == ".png":
         files.write_bytes(path, pictures.grid(images, rows, columns).png)
         return
+    rows, columns = fonts.names(rows), ["\n".join(fonts.names(name.split("\n"))) for name in columns]
     with style.page(path, *tiles_size(len(columns), columns, rows)) as figure:
         draw_tiles(figure, images, rows, columns)
 
 
 def heading(sweep: Sweep, column: str) -> str:
-    """The label of a column in a PNG: methods in capitals, and only characters that Pillow's font has."""
-    return column.upper() if sweep.axis == ("method",) else column.replace("×", "x")
+    """The label of a column: methods in capitals."""
+    return column.upper() if sweep.axis == ("method",) else column
 
 
 def slug(row: Row) -> str:

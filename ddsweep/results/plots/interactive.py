@@ -7,12 +7,12 @@ value: so zero, and a baseline without a number, have a place beside logarithms.
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ddsweep import markup
 from ddsweep.results.plots import panels, style
 from ddsweep.results.plots.axis import Axis, is_logarithmic
 from ddsweep.results.plots.panels import Chart, Panel, Point, Series
@@ -133,7 +133,7 @@ def _points(
     bars = [round(point.std, DIGITS) for point in series.points]
     return {
         "type": "scatter", "x": x, "y": y, "mode": "lines+markers" if line else "markers",
-        "name": html.escape(series.name or panel.title or "accuracy", quote=False), "legendgroup": group,
+        "name": markup.plotly(series.name or panel.title or "accuracy"), "legendgroup": group,
         "line": {"color": color, "width": 2},
         "marker": {"color": color, "symbol": SYMBOLS[index % len(SYMBOLS)], "size": 8},
         "error_y": {"type": "data", "array": bars, "visible": not banded and any(bars), "color": color,
@@ -147,7 +147,7 @@ def _hover(series: Series, point: Point) -> str:
     """``DM 56.0 ± 1.0 (n = 2) · +2.0* · the paper 57.8 ± 0.3``."""
     count = f" (n = {point.n})" if point.n else ""
     text = f"{series.name} {point.mean:.1f} ± {point.std:.1f}{count}".strip()
-    return html.escape(" · ".join(filter(None, [text, point.detail])), quote=False)
+    return markup.plotly(" · ".join(filter(None, [text, point.detail])))
 
 
 def _layout(chart: Chart, panel: Panel, palette: Palette, connected: bool) -> dict[str, Any]:
@@ -155,7 +155,7 @@ def _layout(chart: Chart, panel: Panel, palette: Palette, connected: bool) -> di
     shared = {"zeroline": False, "gridcolor": palette.line, "linecolor": palette.line, "automargin": True,
               "tickfont": {"color": palette.soft}}  # fmt: skip
     return {
-        "xaxis": shared | {"title": {"text": html.escape(axis.name, quote=False)}, "showgrid": False, "showline": True,
+        "xaxis": shared | {"title": {"text": markup.plotly(axis.name)}, "showgrid": False, "showline": True,
                            "range": list(panels.limits(axis.positions)), **_ticks(axis, connected)},
         "yaxis": shared | {"title": {"text": "test accuracy (%)"}, "range": _span(panel)},
         "showlegend": len(panel.series) > 1,
@@ -172,7 +172,7 @@ def _ticks(axis: Axis, connected: bool) -> dict[str, Any]:
 
     The values of a search are too many for that: its logarithmic axis has a tick at each power of ten, and at zero.
     """
-    values, labels = axis.positions, [html.escape(label, quote=False) for label in axis.labels]
+    values, labels = axis.positions, [markup.plotly(label) for label in axis.labels]
     if not connected and axis.numeric:
         if axis.scale == "linear":
             return {}

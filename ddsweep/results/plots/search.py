@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ddsweep import fonts
 from ddsweep.results.plots import style
 from ddsweep.results.tables import naming
 from ddsweep.results.tables.ranking import Ranked, Ranking
@@ -13,6 +14,7 @@ from ddsweep.results.tables.ranking import Ranked, Ranking
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.ticker import Formatter
 
 MARGIN = 0.03  # of the length of a logarithmic axis, outside its ends
 ACROSS = 3  # panels beside each other
@@ -87,10 +89,22 @@ def _places(axes: Axes, ranking: Ranking, name: str, drawn: Sequence[Ranked]) ->
             margin = (one.max / one.min) ** MARGIN
             axes.set_xlim(one.min / margin, one.max * margin)
             axes.xaxis.set_major_formatter("{x:g}")
+            axes.xaxis.set_minor_formatter(_plain_logarithms())
         return lambda trial: getattr(trial.cell.recipe, name)
     words = list(dict.fromkeys(str(getattr(trial.cell.recipe, name)) for trial in drawn))
-    axes.set_xticks(range(len(words)), [naming.value(name, word) for word in words])
+    axes.set_xticks(range(len(words)), fonts.names(naming.value(name, word) for word in words))
     return lambda trial: words.index(str(getattr(trial.cell.recipe, name)))
+
+
+def _plain_logarithms() -> Formatter:
+    """The formatter of a logarithmic axis, without formulas: the same ticks have a label, as ``{x:g}``."""
+    from matplotlib.ticker import LogFormatter
+
+    class Plain(LogFormatter):
+        def __call__(self, x: float, pos: int | None = None) -> str:
+            return f"{x:g}" if super().__call__(x, pos) else ""
+
+    return Plain(labelOnlyBase=False)
 
 
 def _front(axes: Axes, ranking: Ranking, index: int) -> None:

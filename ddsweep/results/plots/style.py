@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ddsweep import files
+from ddsweep import files, fonts
 from ddsweep.errors import UserError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (3, 1, 1, 1)), (0, (7, 2)), (
 HATCHES = ("", "////", "....", "\\\\\\\\", "xxxx", "----")
 
 STYLE: Mapping[str, Any] = {
-    "font.family": "DejaVu Sans",  # ships with Matplotlib: the same on every machine, and it has α and ×
+    "font.family": fonts.FAMILY, "text.parse_math": False,  # a name is never a formula
     "font.size": TEXT, "axes.labelsize": TEXT, "axes.titlesize": TEXT, "figure.labelsize": TEXT,
     "legend.fontsize": SMALL, "xtick.labelsize": SMALL, "ytick.labelsize": SMALL,
     "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "xtick.color": INK, "ytick.color": INK,
@@ -53,6 +53,8 @@ def page(path: Path, width: float, height: float) -> Iterator[Figure]:
     The same content gives the same bytes: no date is written to the file. Matplotlib reads its settings from a global;
     within this context they are its own defaults and ``STYLE``, whatever the user's ``matplotlibrc`` says, and they are
     restored afterwards. pyplot, with its list of open figures, is not used.
+
+    Texts are shown as they are: a dollar sign in a name begins no formula.
     """
     from matplotlib import style
     from matplotlib.figure import Figure
@@ -60,9 +62,24 @@ def page(path: Path, width: float, height: float) -> Iterator[Figure]:
     with style.context(["default", dict(STYLE)]):
         figure = Figure(figsize=(width, height), layout="constrained")
         yield figure
+        _make_drawable(figure)
         dates = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
         with files.atomic(path) as temporary:
             figure.savefig(temporary, format=path.suffix[1:], dpi=DPI, metadata=dates.get(path.suffix))
+
+
+def _make_drawable(figure: Figure) -> None:
+    """Write what the font lacks by its number, in every text of the figure, also in the labels of ticks."""
+    from matplotlib.text import Text
+    from matplotlib.ticker import FixedFormatter
+
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        text.set_text(fonts.drawable(text.get_text()))
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        formatter = axis.get_major_formatter()
+        if isinstance(formatter, FixedFormatter):
+            formatter.seq = [fonts.drawable(label) for label in formatter.seq]
 
 
 def look(index: int) -> dict[str, Any]:
@@ -79,6 +96,7 @@ def fill(index: int) -> dict[str, Any]:
 
 def legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str]) -> None:
     """Add a legend above all panels, in as many columns as fit."""
+    labels = fonts.names(labels, fonts.TITLE)
     longest = max(map(len, labels), default=0)
     fitting = int(figure.get_figwidth() / (KEY + LETTER * longest))
     figure.legend(

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from ddsweep import data, rng
+from ddsweep import data, fonts, rng
 from ddsweep.data.dataset import Dataset
 from ddsweep.distill.synthetic import read
 from ddsweep.nn.microbatches import microbatch_size
@@ -116,8 +116,8 @@ def draw_scatter(figure: Figure, scene: Scene) -> None:
             axes = grid[i, j]
             axes.set(aspect="equal", xticks=[], yticks=[], xlim=(low[0], high[0]), ylim=(low[1], high[1]))
             axes.spines[:].set(visible=True, color="#969696")
-            axes.set_title(column if i == 0 else "")
-            axes.set_ylabel(row if j == 0 else "")
+            axes.set_title(fonts.title(column) if i == 0 else "")
+            axes.set_ylabel(fonts.title(row) if j == 0 else "")
             _dots(axes, scene.real)
             _stars(axes, scene.panels.get((row, column)))
     _legend(figure, scene)
@@ -322,7 +322,7 @@ def _scene(dataset: Dataset, lens: Lens, paths: Mapping[Key, Path | None]) -> Sc
         f"Dots: {len(labels)} real training images of {dataset.name}, the same in each panel."
     )
     rows, columns = (list(dict.fromkeys(names)) for names in zip(*paths, strict=True))
-    return Scene(real, panels, rows, columns, dataset.classes, caption)
+    return Scene(real, panels, rows, columns, tuple(fonts.names(dataset.classes)), caption)
 
 
 def _real(dataset: Dataset) -> tuple[Float[Tensor, "n c h w"], Int64[Tensor, " n"]]:

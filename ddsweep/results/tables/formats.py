@@ -11,6 +11,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from ddsweep import markup
+from ddsweep.markup import markdown
 from ddsweep.results.tables import layout
 from ddsweep.results.tables.comparison import Comparison, Line
 from ddsweep.results.tables.layout import Grid
@@ -38,12 +40,12 @@ def as_json(lines: Sequence[Record]) -> str:
 
 
 def as_csv(lines: Sequence[Record]) -> str:
-    """Records as CSV with a header of all names; a value that a record lacks is empty."""
+    """Records as CSV with a header of all names; a value that a record lacks is empty, and no text is a formula."""
     out = io.StringIO()
     names = list(dict.fromkeys(name for line in lines for name in line))
     writer = csv.DictWriter(out, fieldnames=names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(lines)
+    writer.writerows({name: markup.spreadsheet(value) for name, value in line.items()} for line in lines)
     return out.getvalue().rstrip("\n")
 
 
@@ -51,14 +53,17 @@ def as_markdown(shown: Table | Comparison) -> str:
     """Mean ± std and differences in percent; below a comparison, which settings differ."""
     if isinstance(shown, Table):
         grid = layout.by_eval_arch(shown) if shown.eval_archs else layout.by_axis(shown)
-        return "\n\n".join(filter(None, [pipes(grid), layout.statement(shown).replace("*", "\\*")]))
-    return "\n\n".join([pipes(layout.compared(shown)), *layout.remarks(shown)])
+        return "\n\n".join(filter(None, [pipes(grid), markdown(layout.statement(shown))]))
+    return "\n\n".join([pipes(layout.compared(shown)), *map(markdown, layout.remarks(shown))])
 
 
 def pipes(grid: Grid) -> str:
     """A grid as a Markdown table."""
-    head = [f"| {' | '.join(grid.heads)} |", f"|{'---|' * len(grid.heads)}"]
-    return "\n".join(head + [f"| {' | '.join(line)} |" for line in grid.lines])
+    lines = [list(map(markdown, line)) for line in grid.lines]
+    for index in grid.bold:
+        lines[index] = [f"**{text}**" if text else "" for text in lines[index]]
+    head = [f"| {' | '.join(map(markdown, grid.heads))} |", f"|{'---|' * len(grid.heads)}"]
+    return "\n".join(head + [f"| {' | '.join(line)} |" for line in lines])
 
 
 def identity(table: Table, entry: Entry) -> Record:

@@ -19,7 +19,6 @@ from ddsweep.results.tables.table import Entry, Row, Table, average_gain, settin
 
 # With more numbers per row, a table spans both columns of a page (WIDE), or its text is smaller (DENSE).
 WIDE, DENSE = 5, 7
-BEST = "\x02{}\x03"  # marks bold text until it is escaped
 SIGNS = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#", "$": r"\$",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$", "|": "$|$",
@@ -201,8 +200,11 @@ def _signed(text: str) -> str:
 
 def as_ranked(ranking: Ranking) -> str:
     """Return the trials of a search as a float, best first."""
-    inside, one = grid(ranking, BEST), ranking.sweep
-    lines = [[_bold(text) for text in line] for line in inside.lines]
+    inside, one = grid(ranking), ranking.sweep
+    lines = [
+        [_bold(text) if text and index in inside.bold else escape(text) for text in line]
+        for index, line in enumerate(inside.lines)
+    ]
     about = f"{one.title.rstrip('.') or one.name} {caption(ranking).partition(' · ')[0]}"
     name = re.sub(r"[^A-Za-z0-9-]+", "-", f"{one.name}-{one.profile}")
     shown = Tabular([escape(head) for head in inside.heads], inside.labels, [lines])
@@ -210,5 +212,4 @@ def as_ranked(ranking: Ranking) -> str:
 
 
 def _bold(text: str) -> str:
-    inner = text.removeprefix(BEST[0]).removesuffix(BEST[-1])
-    return escape(text) if inner == text else f"\\textbf{{{escape(inner)}}}"
+    return f"\\textbf{{{escape(text)}}}"

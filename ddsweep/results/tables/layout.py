@@ -18,11 +18,13 @@ class Grid:
         heads: the heads, one per column.
         labels: number of label columns, which come first; the others are numbers.
         lines: the texts, one list per line.
+        bold: indices of the lines that are bold.
     """
 
     heads: list[str]
     labels: int
     lines: list[list[str]]
+    bold: frozenset[int] = frozenset()
 
 
 def setting_label(row: Row) -> str:

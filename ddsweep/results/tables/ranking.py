@@ -132,12 +132,10 @@ def _looked(folder: Path) -> tuple[int, float] | None:
         return None
 
 
-def grid(ranking: Ranking, bold: str = "{}") -> Grid:
+def grid(ranking: Ranking) -> Grid:
     """A line per trial: parameters, accuracy, difference to the baseline, and the last intermediate accuracy.
 
-    Args:
-        ranking: what to show.
-        bold: a format that makes a text bold; used for the best trial.
+    The best trials are bold.
     """
     several = len(ranking.objectives) > 1
     axes = list(ranking.sweep.swept)
@@ -146,12 +144,12 @@ def grid(ranking: Ranking, bold: str = "{}") -> Grid:
     best, lines = {one.cell.key for one in ranking.best}, []
     for one in ranking.trials:
         texts = [*_place(one, axes), *_measured(one, several, len(measured)), layout.points(one.difference)]
-        texts = [bold.format(text) if text and one.cell.key in best else text for text in texts]
         lines.append([*texts, *([FRONT if one.front else ""] if several else []), _intermediate(one)])
     found = Grid(heads, len(axes), lines)
     empty = {index for index in range(len(axes), len(heads)) if not any(line[index] for line in lines)}
     kept = [index for index in range(len(heads)) if index not in empty or index < len(axes) + len(measured)]
-    return Grid([found.heads[i] for i in kept], len(axes), [[line[i] for i in kept] for line in lines])
+    bold = frozenset(index for index, one in enumerate(ranking.trials) if one.cell.key in best)
+    return Grid([found.heads[i] for i in kept], len(axes), [[line[i] for i in kept] for line in lines], bold)
 
 
 def _head(objective: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ddsweep.errors import UserError
+from ddsweep.markup import from_spreadsheet
 from ddsweep.results.tables import comparison, formats
 from ddsweep.results.tables.comparison import Comparison, Other
 from ddsweep.results.tables.formats import Record
@@ -27,7 +29,7 @@ def read(path: Path) -> list[Record]:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        found = json.loads(text) if path.suffix == ".json" else list(csv.DictReader(text.splitlines(), strict=True))
+        found = json.loads(text) if path.suffix == ".json" else _from_csv(text)
     except (OSError, ValueError, csv.Error) as error:
         raise UserError(f"--against {path}: cannot be read ({error})") from None
     how = "write it with: ddsweep results NAME --format csv (or json)"
@@ -41,6 +43,14 @@ def read(path: Path) -> list[Record]:
             if record[name] not in ("", None) and _number(record[name]) is None:
                 raise UserError(f"--against {path}: record {number}: {name} is not a number ({record[name]!r})")
     return [{name: value for name, value in record.items() if value not in ("", None)} for record in found]
+
+
+def _from_csv(text: str) -> list[Record]:
+    rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    return [
+        {name: from_spreadsheet(value) if isinstance(value, str) else value for name, value in row.items()}
+        for row in rows
+    ]
 
 
 def compare(table: Table, path: Path) -> Comparison:

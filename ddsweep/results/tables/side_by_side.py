@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ddsweep.markup import markdown
 from ddsweep.results.tables import formats, layout, naming
 from ddsweep.results.tables.comparison import Comparison
 from ddsweep.results.tables.formats import Record
@@ -70,10 +71,10 @@ def fits(parts: Sequence[Part]) -> bool:
 def as_markdown(parts: Sequence[Part]) -> str:
     """One table if they fit into one, else one table per sweep below its name."""
     if fits(parts):
-        return "\n\n".join([formats.pipes(grid(parts)), *(text.replace("*", "\\*") for text in remarks(parts))])
+        return "\n\n".join([formats.pipes(grid(parts)), *map(markdown, remarks(parts))])
     if len(parts) == 1:
         return formats.as_markdown(parts[0].shown)
-    return "\n\n".join(f"**{part.sweep.full_name}**\n\n{formats.as_markdown(part.shown)}" for part in parts)
+    return "\n\n".join(f"**{markdown(part.sweep.full_name)}**\n\n{formats.as_markdown(part.shown)}" for part in parts)
 
 
 def remarks(parts: Sequence[Part]) -> list[str]:

@@ -42,13 +42,13 @@ def grid(lines: Grid) -> RichTable:
         left = index < lines.labels or any(line[index].endswith(" ") for line in lines.lines)
         screen.add_column(head, justify="left" if left else "right", no_wrap=True)
     above: list[str] = []
-    for texts in lines.lines:
+    for index, texts in enumerate(lines.lines):
         equal = 0  # leading labels, never the last
         while above and equal < lines.labels - 1 and texts[equal] == above[equal]:
             equal += 1
         if above and lines.labels > 1 and equal == 0:
             screen.add_section()
-        screen.add_row(*[""] * equal, *texts[equal:])
+        screen.add_row(*[""] * equal, *texts[equal:], style="bold" if index in lines.bold else None)
         above = texts
     return screen
 

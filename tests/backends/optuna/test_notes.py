@@ -51,7 +51,7 @@ def test_the_study_note() -> None:
 
 def test_the_note_of_a_trial() -> None:
     assert notes.trial_note(row(0.6125, 0.0042, alpha=1000.0, source="")) == (
-        "## alpha 1000.0 · source \n"
+        "## alpha 1000.0 · source\n"
         "\n"
         "**test accuracy 61.25 ± 0.42 %**\n"
         "\n"

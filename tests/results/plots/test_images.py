@@ -86,7 +86,7 @@ def test_class_accuracy_has_a_chart_for_each_finished_value(figures_drawn: list[
     with Image.open(path) as picture:
         assert picture.width == round(style.PAGE * 300)
     (drawn,) = figures_drawn
-    assert [panel.title for panel in drawn] == ["baseline", "1 x 20"]
+    assert [panel.title for panel in drawn] == ["baseline", "1 × 20"]
     for panel in drawn:
         assert list(panel.values) == ["ConvNet-3", "AlexNet", "VGG-11", "ResNet-18"]
         assert all(values == pytest.approx([0.4] * 10) for values in panel.values.values())  # mean over the two seeds

@@ -188,8 +188,8 @@ def test_formats_hold_the_same_comparison() -> None:
     assert [float(line["against_accuracy"]) for line in lines] == [record["against_accuracy"] for record in records]
     markdown = formats.as_markdown(compared).splitlines()
     assert markdown[0] == ("| setting | evaluated | N_a × PTM epoch | accuracy | paper | difference | overlap |")
-    assert "| dm | vgg11 | 4 × 4 | 62.3 ± 0.1 | 62.1 ± 0.6 * | +0.2 | yes |" in markdown
-    assert markdown[-1].startswith("*: sub-optimal PTMs")
+    assert "| dm | vgg11 | 4 × 4 | 62.3 ± 0.1 | 62.1 ± 0.6 \\* | +0.2 | yes |" in markdown
+    assert markdown[-1].startswith("\\*: sub-optimal PTMs")
 
 
 def entries(compared: Comparison) -> list[Entry]:

@@ -45,15 +45,16 @@ def search() -> Sweep:
 
 
 def test_trials_are_listed_best_first(search: Sweep) -> None:
-    found = ranking.grid(ranked(search), "<b>{}</b>")
+    found = ranking.grid(ranked(search))
     assert found.heads == ["α", "accuracy", "vs baseline", "intermediate"]
     assert found.lines == [
-        ["<b>12.5</b>", "<b>85.0 ± 1.0</b>", "<b>+5.0</b>", ""],
+        ["12.5", "85.0 ± 1.0", "+5.0", ""],
         ["0 (baseline)", "80.0 ± 1.0", "", ""],
         ["3000", "70.0 ± 1.0", "-10.0", ""],
         ["70", "–", "", "75.5 at step 25 of 100"],
         ["5", "–", "", ""],
     ]
+    assert found.bold == {0}
     assert ranking.caption(ranked(search)) == (
         "test accuracy in percent, mean ± std over 2 networks, best first; 2 without a result · search@demo"
     )
@@ -104,12 +105,13 @@ def pareto() -> Sweep:
 
 
 def test_several_objectives_have_a_front(pareto: Sweep) -> None:
-    found = ranking.grid(ranked(pareto), "<b>{}</b>")
+    found = ranking.grid(ranked(pareto))
     assert found.heads[:4] == ["α", "ConvNet-3", "AlexNet", "vs baseline"]
     fronts = {line[0]: line[4] for line in found.lines}
     assert fronts == {
-        "<b>1</b>": "front", "<b>2</b>": "front", "3": "", "<b>0 (baseline)</b>": "front", "<b>4</b>": "front",
+        "1": "front", "2": "front", "3": "", "0 (baseline)": "front", "4": "front",
     }  # fmt: skip
+    assert {found.lines[index][0] for index in found.bold} == {"1", "2", "0 (baseline)", "4"}
     assert "bold: the Pareto front" in ranking.caption(ranked(pareto))
     records = {record["alpha"]: record["front"] for record in ranking.records(ranked(pareto))}
     assert records == {1.0: True, 2.0: True, 3.0: False, 0.0: True, 4.0: True}

@@ -1,0 +1,51 @@
+"""The font of every picture, DejaVu Sans, which Matplotlib ships: the same letters on every machine.
+
+It has Latin, Greek, Cyrillic, Hebrew, Arabic and many signs, but for example no Chinese characters. What it lacks is
+written by its number (``\\u4e2d``), so that two names never look the same.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from ddsweep import characters
+
+FAMILY = "DejaVu Sans"
+LONGEST = 40  # characters of a name beside an image or a bar; longer ones are shortened
+TITLE = 80  # characters of a title, or of a line of a legend
+
+
+@functools.cache
+def path() -> Path:
+    """The file of the font."""
+    import matplotlib
+
+    return Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
+
+
+@functools.cache
+def glyphs() -> Collection[int]:
+    """The code points that the font has."""
+    from matplotlib.ft2font import FT2Font
+
+    return frozenset(FT2Font(str(path())).get_charmap())
+
+
+def drawable(text: str) -> str:
+    """The text in letters of the font, its lines kept."""
+    return characters.with_glyphs(text, glyphs())
+
+
+def title(text: str, longest: int = TITLE) -> str:
+    """A text on one line of at most ``longest`` characters, drawable."""
+    return characters.shortened(drawable(characters.one_line(text)), longest)
+
+
+def names(texts: Iterable[str], longest: int = LONGEST) -> list[str]:
+    """Names that are drawable, on one line, at most ``longest`` characters long, and all different."""
+    shown = [title(text, longest) for text in texts]
+    count = Counter(shown)
+    return [f"{text} ({index})" if count[text] > 1 else text for index, text in enumerate(shown)]
