@@ -1,6 +1,7 @@
-"""Processes that end together: a child process ends when its parent has ended, for whatever reason.
+"""Processes that end together, and processes that have ended.
 
-Otherwise the children of a parent that was killed (SIGKILL) would keep its GPUs busy.
+A child process ends when its parent has ended, for whatever reason: otherwise the children of a parent that was killed
+(SIGKILL) would keep its GPUs busy. And a process that was killed can be recognized as such later, on the same host.
 """
 
 from __future__ import annotations
@@ -8,9 +9,13 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import socket
 import sys
 import threading
 import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 POLL_SECONDS = 1.0  # between two checks of the parent, where the kernel does not signal its end
 EXIT_SECONDS = 28.0  # from SIGTERM until the process is ended; saving and uploading take less
@@ -42,3 +47,57 @@ def tie() -> None:
     """
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
+def identity() -> dict[str, Any]:
+    """This process, so that ``has_ended`` recognizes its end, as JSON; empty where that is impossible (not on Linux).
+
+    A PID alone is used again by later processes, and other hosts and containers have the same PIDs. Therefore it has
+    the host's name, the boot, the namespace of the PID, and the time of the process's start.
+    """
+    try:
+        return {**_place(), "pid": os.getpid(), "started": _state(os.getpid())[1]}
+    except (OSError, ValueError, IndexError):
+        return {}
+
+
+def has_ended(identity: Mapping[str, Any]) -> bool:
+    """Whether a process has certainly ended; False if it runs, or if that cannot be known here."""
+    try:
+        here = all(identity[name] == value for name, value in _place().items())
+        pid, started = int(identity["pid"]), identity["started"]
+    except (OSError, KeyError, ValueError, TypeError):
+        return False
+    return here and (not _exists(pid) or _is_another(pid, started))
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # a process of another user
+        pass
+    return True
+
+
+def _is_another(pid: int, started: str) -> bool:
+    """Whether a PID now belongs to a later process, or to a zombie, which computes nothing any more."""
+    try:
+        state, since = _state(pid)
+    except (OSError, ValueError, IndexError):  # the system hides the processes of other users
+        return False
+    return since != started or state in ("Z", "X")
+
+
+def _place() -> dict[str, str]:
+    """Where PIDs have one meaning: a host between two boots, and a namespace."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return {"host": socket.gethostname(), "boot": boot, "namespace": str(Path("/proc/self/ns/pid").readlink())}
+
+
+def _state(pid: int) -> tuple[str, str]:
+    """The state of a process (``R``, ``S``, ``Z``, …) and the time of its start, in clock ticks since the boot."""
+    stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    fields = stat[stat.rindex(")") + 2 :].split()  # the name in parentheses may contain anything
+    return fields[0], fields[19]

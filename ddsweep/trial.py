@@ -143,10 +143,12 @@ class _Trial:
     def of(cls, recipe: Recipe, tracker: Tracker, choice: Choice, folder: Path, checkpoints: Checkpoints) -> _Trial:
         """A trial that starts or resumes."""
         clock = Clock(folder / CHECKPOINT / "seconds.json")
+        tell = checkpoints.saved
 
         def saved() -> None:
             files.flush(folder / "metrics.jsonl")  # the checkpoint relies on what was logged before it
             clock.write()
+            tell()
 
         return cls(recipe, tracker, choice, folder, replace(checkpoints, saved=saved), clock, {})
 

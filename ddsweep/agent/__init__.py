@@ -15,7 +15,6 @@ The only package that imports both a backend and ``trial``. What happens to a tr
 from __future__ import annotations
 
 import logging
-import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from ddsweep import device
 from ddsweep.agent.failures import ConsecutiveFailures
 from ddsweep.agent.failures import is_device_error as is_device_error
 from ddsweep.agent.gpu_lock import GpuLock
+from ddsweep.agent.shutdown import SIGNALS as SIGNALS
 from ddsweep.agent.shutdown import Shutdown as Shutdown
 from ddsweep.agent.shutdown import Stopped as Stopped
 from ddsweep.agent.shutdown import name as name
@@ -41,6 +41,7 @@ from ddsweep.trackers.status import folder as status_folder
 logger = logging.getLogger(__name__)
 REPORTS = 3  # status reports per heartbeat interval: whoever stops a sweep should not have to wait long
 RESTART_NEEDED = 75  # exit status: this process can no longer be trusted, start another one
+STOPPED = tuple(128 + number for number in SIGNALS)  # exit status after a signal, as in a shell
 BAD_DEVICE = 76  # exit status: different cells keep failing here, start no other agent
 
 
@@ -70,8 +71,8 @@ def main(sweep_name: str, storage: str, runs: Path, placement: Placement, tracke
     """Run an agent (``ddsweep agent``).
 
     Returns:
-        0: the queue is drained, or the agent was asked to stop; ``RESTART_NEEDED``: start another process on this
-        device; ``BAD_DEVICE``: do not.
+        0: the queue is drained, or the storage has asked the agent to stop; one of ``STOPPED``: a signal has;
+        ``RESTART_NEEDED``: start another process on this device; ``BAD_DEVICE``: do not.
 
     Raises:
         UserError: the storage or the sweep does not exist, or this host lacks the plugins that the sweep needs.
@@ -97,9 +98,8 @@ def main(sweep_name: str, storage: str, runs: Path, placement: Placement, tracke
         store=None if store.lies_in(runs) else store,
         tracker=FanOut(*trackers),
     )
-    before = signal.signal(signal.SIGTERM, agent.shutdown.handle_signal)
     try:
-        with reporting(backend, status.status, agent.shutdown, store.lease.beat / REPORTS):
+        with agent.shutdown.handling(), reporting(backend, status.status, agent.shutdown, store.lease.beat / REPORTS):
             agent.work()
     except RestartNeeded:
         return RESTART_NEEDED
@@ -107,7 +107,6 @@ def main(sweep_name: str, storage: str, runs: Path, placement: Placement, tracke
         logger.error("different cells failed one after the other; this agent ends: %s", reason)
         return BAD_DEVICE
     finally:
-        signal.signal(signal.SIGTERM, before)
         status.close()
         store.close()
-    return 0
+    return agent.shutdown.exit_status

@@ -24,11 +24,15 @@ class ConsecutiveFailures:
         path: a file by which the failures outlive the agent's process, for its launcher and its successor.
         failed: cell → why it failed last.
         ended: how many cells have ended here.
+        claimed: how many cells were claimed here.
+        saved: how many checkpoints were saved here.
     """
 
     path: Path | None = None
     failed: dict[str, str] = field(default_factory=dict)
     ended: int = 0
+    claimed: int = 0
+    saved: int = 0
 
     @classmethod
     def read(cls, path: Path | None) -> Self:
@@ -42,6 +46,16 @@ class ConsecutiveFailures:
     def limit_reached(self) -> bool:
         """Whether the device counts as bad."""
         return len(self.failed) >= MAX_FAILURES
+
+    def claim(self) -> None:
+        """Record that a cell was claimed here: whatever ends the agent from now on, it had started."""
+        self.claimed += 1
+        self._write()
+
+    def save(self) -> None:
+        """Record that a checkpoint was saved here."""
+        self.saved += 1
+        self._write()
 
     def reset(self) -> None:
         """Record that a cell ended here."""

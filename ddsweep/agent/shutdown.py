@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # time a trial has to save its state; launchers kill after 20 to 30 seconds, and releasing the cell takes a few
 SAVE_SECONDS = 12.0
+# a scheduler's signal, Ctrl-C, and the one that Slurm sends before it takes the node back
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 logger = logging.getLogger(__name__)
 
 
@@ -39,12 +41,14 @@ class Shutdown:
     being held, and no outcome is interrupted while it is recorded.
 
     Attributes:
-        now: stop now (SIGTERM, or ``ddsweep stop --now``).
+        now: stop now (a signal, or ``ddsweep stop --now``).
         draining: stop when the current cell is done.
+        signal: the first signal that asked for it; 0: none did.
     """
 
     def __init__(self) -> None:
         self.now = self.draining = False
+        self.signal = 0
         self._trial_running = False
 
     @property
@@ -65,8 +69,25 @@ class Shutdown:
         """For a trial: when to save, and whether it has to stop."""
         return Checkpoints(leave=lambda: self.now)
 
+    @property
+    def exit_status(self) -> int:
+        """As in a shell, 128 + the signal that asked to stop, for example 143; 0: none did."""
+        return 128 + self.signal if self.signal else 0
+
+    @contextlib.contextmanager
+    def handling(self) -> Iterator[None]:
+        """Within the block, ``SIGNALS`` ask to stop."""
+        before = {number: signal.signal(number, self.handle_signal) for number in SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
     def handle_signal(self, signum: int, frame: object) -> None:
-        """Handle SIGTERM. A second signal neither shortens nor extends the time to save."""
+        """Handle a signal. A second one neither shortens nor extends the time to save."""
+        if not self.now:  # otherwise it repeats what the storage or another signal asked for
+            self.signal = signum
         self.now = True
         if self._trial_running and not _timer_running():
             signal.setitimer(signal.ITIMER_REAL, SAVE_SECONDS)

@@ -88,21 +88,18 @@ def main(wandb_agent: WandbAgent) -> int:
     """Run ``ddsweep agent --backend wandb``.
 
     Returns:
-        The exit status: 0 if W&B has no more points, or after SIGTERM; 1 if W&B's agent died (see its log);
-        ``BAD_DEVICE`` if different trials in a row failed on this device.
+        The exit status: 0 if W&B has no more points; one of ``STOPPED`` after a signal; 1 if W&B's agent died (see its
+        log); ``BAD_DEVICE`` if different trials in a row failed on this device.
     """
     shutdown, placement = Shutdown(), wandb_agent.placement
-    before = signal.signal(signal.SIGTERM, shutdown.handle_signal)
+    shown_as = TrialPlacement(wandb_agent.sweep, wandb_agent.runs, placement.device, placement.device_label)
     try:
-        with TrialPlacement(
-            wandb_agent.sweep, wandb_agent.runs, placement.device, placement.device_label
-        ).shown() as shown:
+        with shutdown.handling(), shown_as.shown() as shown:
             shown.idle()
             return _supervise(_start(wandb_agent), shutdown, wandb_agent.failures)
     finally:
         if placement.failures is None:
             wandb_agent.failures.unlink(missing_ok=True)
-        signal.signal(signal.SIGTERM, before)
 
 
 def _start(wandb_agent: WandbAgent) -> subprocess.Popen[bytes]:
@@ -126,7 +123,7 @@ def _supervise(process: subprocess.Popen[bytes], shutdown: Shutdown, failures: P
     try:
         while (ended := process.poll()) is None:
             if shutdown.now:
-                return 0
+                return shutdown.exit_status
             if TrialRecord(failures).limit_reached:
                 logger.error("different trials in a row failed on this device; the agent exits")
                 return BAD_DEVICE

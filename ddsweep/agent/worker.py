@@ -10,7 +10,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -154,15 +154,15 @@ class Agent:
             RestartNeeded: the device failed; an attempt was spent, unless the GPU ran out of memory beside others.
             BadDevice: different cells failed here one after the other.
         """
-        reconciled = 0.0
+        reconciled = -RECONCILE_SECONDS
         while not self.shutdown.requested:
             try:
-                if self._work_on_next():
-                    continue
-                self.status.idle()
                 if time.monotonic() - reconciled > RECONCILE_SECONDS:
                     self.backend.reconcile()
                     reconciled = time.monotonic()
+                if self._work_on_next():
+                    continue
+                self.status.idle()
                 if self.backend.drained():
                     return
             except Exception as error:
@@ -178,6 +178,8 @@ class Agent:
             self.shutdown.request(self.backend.stop_asked())
             if acquired and not self.shutdown.requested:
                 claim = self.backend.claim(name())
+            if claim is not None:
+                self.failures.claim()
             if claim is not None and MEMORY not in claim.note:
                 with claim:
                     self._run(claim)
@@ -217,6 +219,7 @@ class Agent:
         if recipe.key() != claim.point.key:
             raise UserError("the sweep was registered by another version of ddsweep; launch it again")
         tracker = FanOut(self.status, QueueTracker(partial(attach_image, claim)), self.tracker)
+        checkpoints = replace(self.shutdown.checkpoints, saved=partial(self._note_progress, claim))
         with self.shutdown.interruptible():
             if self.store:
                 transfer.bring(self.store, [recipe.key()], self.runs)
@@ -226,9 +229,14 @@ class Agent:
                 self.device,
                 self.runs,
                 self._ptm_epochs_needed,
-                self.shutdown.checkpoints,
+                checkpoints,
                 pruning=pruning_of(self.sweep, recipe, claim.report),
             )
+
+    def _note_progress(self, claim: Claim) -> None:
+        """Record a checkpoint: for the queue, if the agent is killed later, and for the launcher."""
+        claim.progress()
+        self.failures.save()
 
     def _conclude(self, claim: Claim, outcome: Outcome) -> None:
         """Record an outcome without a result, and raise what follows from it for the agent."""

@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ddsweep.backends.claim import Claim as Claim
 from ddsweep.backends.values import Definition as Definition
+from ddsweep.backends.values import Held as Held
 from ddsweep.backends.values import Lease as Lease
 from ddsweep.backends.values import Point as Point
 from ddsweep.backends.values import Registered as Registered
@@ -84,7 +85,19 @@ class Queue(Backend, Protocol):
         """Claim the next waiting point atomically, or None. If none is waiting, a search draws its next point."""
 
     def reconcile(self) -> None:
-        """Fail attempts whose lease has expired, and queue failed points that have attempts left. Idempotent."""
+        """Fail attempts whose agent is dead, and queue failed points that have attempts left. Idempotent.
+
+        An agent is dead if its lease has expired, or if it ran on this host and its process is gone.
+        """
+
+    def retry(self) -> int:
+        """Queue every point that was given up, as if it had never failed; return their number.
+
+        Points whose failure is final are left out: they would fail the same way.
+        """
+
+    def held(self) -> list[Held]:
+        """The points that agents hold, with the time since each agent's last heartbeat."""
 
     def report(self, agent: str, status: Mapping[str, Any]) -> str:
         """Record what an agent is doing (JSON), whether or not it holds a point; return what ``stop_asked`` returns."""

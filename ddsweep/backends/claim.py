@@ -38,13 +38,14 @@ class Claim(ABC):
         attempt: the number of this attempt, counting from 1.
         note: what the previous holder of this attempt left when it released the point.
         lost: whether a heartbeat found that the lease now belongs to another agent; the result will be dropped.
+        progressed: whether a checkpoint was saved since the claim (``progress``).
     """
 
     def __init__(self, point: Point, attempt: int, note: Mapping[str, Any] | None, interval: float) -> None:
         self.point, self.attempt, self.note = point, attempt, dict(note or {})
-        self.lost = False
+        self.lost = self.progressed = False
         self._interval, self._recorded = interval, False
-        self._stop = threading.Event()
+        self._stop, self._wake = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._send_heartbeats, name=f"heartbeat of {point.id}", daemon=True)
 
     def __enter__(self) -> Self:
@@ -90,9 +91,17 @@ class Claim(ABC):
         """
         return self._record("release", lambda: self._release(note or {}))
 
+    def progress(self) -> None:
+        """Record that a checkpoint was saved, with a heartbeat that is sent at once and not waited for.
+
+        A point that makes progress is never given up because its agents are killed (``rules.given_up``).
+        """
+        self.progressed = True
+        self._wake.set()
+
     @abstractmethod
     def heartbeat(self) -> bool:
-        """Renew the lease. False if it was lost."""
+        """Renew the lease, and record whether there was progress (``progressed``). False if it was lost."""
 
     @abstractmethod
     def report(self, step: int, accuracy: float) -> bool:
@@ -135,7 +144,11 @@ class Claim(ABC):
         return written
 
     def _send_heartbeats(self) -> None:
-        while not self._stop.wait(self._interval):
+        while True:
+            self._wake.wait(self._interval)
+            self._wake.clear()
+            if self._stop.is_set():
+                return
             try:
                 if not self.heartbeat():
                     self.lost = True
@@ -147,5 +160,6 @@ class Claim(ABC):
     def _stop_heartbeats(self) -> None:
         """Stop the thread; wait for a heartbeat in progress, but no longer than one interval."""
         self._stop.set()
+        self._wake.set()
         if self._thread.is_alive():
             self._thread.join(self._interval)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ddsweep.backends import Definition, Lease, Point, Registered, Seen, Status, rules, sampler
+from ddsweep.backends import Definition, Held, Lease, Point, Registered, Seen, Status, rules, sampler
 from ddsweep.backends.claim import Claim
 from ddsweep.backends.rules import Attempt, Phase
 from ddsweep.backends.sampler import Space
@@ -104,9 +104,28 @@ class MemoryBackend:
                 if time.monotonic() - sweep.heartbeats[attempt.identifier] > grace:
                     reason = rules.expired(attempt.agent, grace)
                     sweep.attempts[attempt.identifier] = replace(
-                        attempt, phase=Phase.FAILED, reason=reason, finished=datetime.now(UTC)
+                        attempt, phase=Phase.FAILED, reason=reason, finished=datetime.now(UTC), lost=True
                     )
             _enqueue_missing(sweep)
+
+    def retry(self) -> int:
+        """Try every point again that was given up, unless that is in vain; return their number."""
+        with self._store.lock:
+            sweep = self._store.registration(self.name)
+            forgiven = rules.retried(sweep.definition, sweep.attempts.values())
+            for attempt in forgiven:
+                sweep.attempts[attempt.identifier] = replace(attempt, forgiven=True)
+            _enqueue_missing(sweep)
+            return len({attempt.point.identity for attempt in forgiven})
+
+    def held(self) -> list[Held]:
+        """The points that agents hold."""
+        with self._store.lock:
+            sweep, now = self._store.registration(self.name), time.monotonic()
+            return [
+                Held(self.name, attempt.point, attempt.agent, now - sweep.heartbeats[attempt.identifier])
+                for attempt in sweep.attempts.values() if attempt.phase is Phase.RUNNING
+            ]  # fmt: skip
 
     def report(self, agent: str, status: Mapping[str, Any]) -> str:
         """Record what an agent is doing; return what ``stop_asked`` returns."""
@@ -153,10 +172,8 @@ class MemoryClaim(Claim):
     def __init__(self, store: MemoryStore, sweep: Registration, attempt: Attempt, agent: str) -> None:
         """Waiting → running; the caller holds the lock."""
         identity, identifier = attempt.point.identity, attempt.identifier
-        failed = sum(
-            other.phase is Phase.FAILED and other.point.identity == identity for other in sweep.attempts.values()
-        )
-        super().__init__(attempt.point, 1 + failed, sweep.notes.get(identifier), store.lease.beat)
+        tried = [other for other in sweep.attempts.values() if other.point.identity == identity]
+        super().__init__(attempt.point, rules.number(tried), sweep.notes.get(identifier), store.lease.beat)
         self._store, self._sweep, self._identifier = store, sweep, identifier
         sweep.attempts[identifier] = replace(attempt, phase=Phase.RUNNING, agent=agent, started=datetime.now(UTC))
         sweep.heartbeats[identifier] = time.monotonic()
@@ -165,9 +182,10 @@ class MemoryClaim(Claim):
     def heartbeat(self) -> bool:
         """Renew the lease."""
         with self._store.lock:
-            if self._holds_lease():
+            held = self._update(progress=True) if self.progressed else self._holds_lease()
+            if held:
                 self._sweep.heartbeats[self._identifier] = time.monotonic()
-            return self._holds_lease()
+            return held
 
     def report(self, step: int, accuracy: float) -> bool:
         """Record an intermediate accuracy; return whether the trial passes its band."""

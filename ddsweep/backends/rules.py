@@ -15,6 +15,7 @@ from typing import Any
 from ddsweep.backends import Definition, Point, Row, State
 
 WITHDRAWN = "withdrawn: no longer in the grid"
+MAX_LOSSES = 10  # agents that a point may lose in a row without a new checkpoint in between
 
 
 class Phase(StrEnum):
@@ -34,7 +35,11 @@ LIVE = (Phase.WAITING, Phase.RUNNING, Phase.COMPLETE, Phase.PRUNED)  # a point w
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt at a point."""
+    """One attempt at a point.
+
+    A failed attempt is *lost* if its agent did not record that it failed: the agent was killed, or its host went down
+    or became unreachable. That is no failure of the point, and does not count towards ``max_attempts``.
+    """
 
     identifier: int
     number: int
@@ -47,6 +52,9 @@ class Attempt:
     started: datetime | None = None
     finished: datetime | None = None
     final: bool = False  # failed, and another attempt would fail the same way
+    lost: bool = False  # failed because its lease expired or its agent's process is gone
+    progress: bool = False  # a checkpoint was saved during it
+    forgiven: bool = False  # failed, but not counted any more, because the user asked to retry the point
     intermediate_values: dict[int, float] = field(default_factory=dict)  # accuracies by distillation step
 
 
@@ -61,16 +69,64 @@ def grouped(attempts: Iterable[Attempt]) -> dict[tuple[str, str], list[Attempt]]
 def missing(definition: Definition, attempts: Iterable[Attempt]) -> list[tuple[Point, int]]:
     """The points that need an attempt, and its number (from 1).
 
-    Such a point has no live attempt, fewer than ``max_attempts`` failed ones, and no final failure.
+    Such a point has no live attempt and is not given up.
     """
     groups = grouped(attempts)
     points = []
     for point in definition.points:
         tried = groups.get(point.identity, ())
-        spent = sum(attempt.phase is Phase.FAILED for attempt in tried)
-        if spent < definition.max_attempts and not any(attempt.final or attempt.phase in LIVE for attempt in tried):
-            points.append((point, spent + 1))
+        if not given_up(tried, definition.max_attempts) and not any(attempt.phase in LIVE for attempt in tried):
+            points.append((point, number(tried)))
     return points
+
+
+def number(attempts: Iterable[Attempt]) -> int:
+    """The number of a point's next attempt, from 1; a lost attempt gives its number to the next one."""
+    return 1 + sum(attempt.phase is Phase.FAILED and not attempt.lost for attempt in attempts)
+
+
+def given_up(attempts: Iterable[Attempt], max_attempts: int) -> bool:
+    """Whether a point gets no further attempt after these failed ones.
+
+    Each of these ends it: a final failure; ``max_attempts`` failures that its agents recorded; ``MAX_LOSSES`` agents
+    lost in a row without a new checkpoint in between. A point whose agents are killed again and again while it moves
+    forward is never given up.
+    """
+    tried = list(attempts)
+    return is_final(tried) or failures(tried) >= max_attempts or losses(tried) >= MAX_LOSSES
+
+
+def is_final(attempts: Iterable[Attempt]) -> bool:
+    """Whether any further attempt would fail the same way."""
+    return any(attempt.final for attempt in attempts)
+
+
+def failures(attempts: Iterable[Attempt]) -> int:
+    """The number of failed attempts that count towards ``max_attempts``."""
+    return sum(
+        attempt.phase is Phase.FAILED and not (attempt.lost or attempt.forgiven or attempt.final)
+        for attempt in attempts
+    )
+
+
+def losses(attempts: Iterable[Attempt]) -> int:
+    """The number of agents lost since the last checkpoint; the attempts of one point, oldest first."""
+    count = 0
+    for attempt in attempts:
+        if attempt.lost and not attempt.forgiven:
+            count = 1 if attempt.progress else count + 1
+    return count
+
+
+def retried(definition: Definition, attempts: Iterable[Attempt]) -> list[Attempt]:
+    """The failed attempts to forgive, so that every point which was given up is tried again, unless in vain."""
+    groups, forgiven = grouped(attempts), []
+    for point in definition.points:
+        tried = groups.get(point.identity, [])
+        live = any(attempt.phase in LIVE for attempt in tried)
+        if given_up(tried, definition.max_attempts) and not is_final(tried) and not live:
+            forgiven += [attempt for attempt in tried if attempt.phase is Phase.FAILED]
+    return forgiven
 
 
 def obsolete(definition: Definition, attempts: Iterable[Attempt]) -> list[Attempt]:
@@ -112,6 +168,21 @@ def expired(agent: str, grace: float) -> str:
     return f"lost: no heartbeat from {agent} for {grace:g} s"
 
 
+def killed(agent: str) -> str:
+    """The reason of an attempt whose agent's process is gone from this host."""
+    return f"lost: {agent} was killed"
+
+
+def often_lost(count: int, last: Attempt) -> str:
+    """The reason of a point that was given up because it lost too many agents."""
+    when = f" at {last.finished:%Y-%m-%d %H:%M} UTC" if last.finished else ""
+    where = f" on {last.agent.partition(':')[0]}" if last.agent else ""
+    return (
+        f"its agent was killed {count} times without a new checkpoint in between (last{where}{when}); "
+        "the cell itself may be the cause, for example by running out of memory"
+    )
+
+
 def rows(definition: Definition, attempts: Iterable[Attempt]) -> list[Row]:
     """A row per point, in the order of the definition."""
     groups = grouped(attempts)
@@ -123,15 +194,28 @@ def _row(point: Point, attempts: Sequence[Attempt], max_attempts: int) -> Row:
     failed = [attempt for attempt in begun if attempt.phase is Phase.FAILED]
     live = [attempt for attempt in attempts if attempt.phase in LIVE]
     # between a failure and the next reconcile a point waits, though no attempt does
-    idle = State.FAILED if len(failed) >= max_attempts or any(attempt.final for attempt in failed) else State.WAITING
+    idle = State.FAILED if given_up(failed, max_attempts) else State.WAITING
     state = State(live[-1].phase.value) if live else idle
     last = next((attempt for attempt in reversed(live) if attempt in begun), begun[-1] if begun else None)
-    reason = failed[-1].reason if failed else ""
     if last is None:
         return Row(point, state)
-    if last.phase is Phase.PRUNED:
-        reason = last.reason
+    lost = sum(attempt.lost for attempt in begun)
     return Row(
-        point, state, len(begun), reason, last.value, last.attributes, last.agent, last.started, last.finished,
-        last.number, tuple(attempt.reason for attempt in failed),
+        point, state, len(begun) - lost, _reason(state, failed, last, max_attempts), last.value, last.attributes,
+        last.agent, last.started, last.finished, last.number,
+        tuple(attempt.reason for attempt in failed if not attempt.lost), lost,
+        state is State.FAILED and is_final(failed),
     )  # fmt: skip
+
+
+def _reason(state: State, failed: Sequence[Attempt], last: Attempt, max_attempts: int) -> str:
+    """Why a point was pruned or given up, or why its last attempt failed."""
+    if last.phase is Phase.PRUNED:
+        return last.reason
+    lost = [attempt for attempt in failed if attempt.lost]
+    own = [attempt for attempt in failed if not attempt.lost]
+    if state is State.FAILED and own and (is_final(own) or failures(own) >= max_attempts):
+        return own[-1].reason
+    if state is State.FAILED and lost:
+        return often_lost(losses(lost), lost[-1])
+    return failed[-1].reason if failed else ""

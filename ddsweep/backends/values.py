@@ -137,7 +137,7 @@ class Row:
     Attributes:
         point: the cell.
         state: its state.
-        attempts: attempts started, including the running one; released ones are not counted.
+        attempts: attempts started, including the running one; released and lost ones are not counted.
         reason: why the last attempt failed or was pruned; empty otherwise.
         value: the result of a complete point.
         attributes: the attributes passed to ``complete``.
@@ -145,7 +145,9 @@ class Row:
         started: when its last attempt began.
         finished: when its last attempt ended.
         number: the number of its last attempt in the storage (Optuna's trial number).
-        reasons: why each failed attempt failed, oldest first.
+        reasons: why each failed attempt failed, oldest first; lost ones are left out.
+        lost: the number of attempts that were lost because their agent was killed or became unreachable.
+        final: given up, and further attempts would fail the same way.
     """
 
     point: Point
@@ -159,6 +161,8 @@ class Row:
     finished: datetime | None = None
     number: int | None = None
     reasons: tuple[str, ...] = ()
+    lost: int = 0
+    final: bool = False
 
 
 @dataclass(frozen=True)
@@ -172,6 +176,23 @@ class Seen:
 
     status: dict[str, Any]
     age: float
+
+
+@dataclass(frozen=True)
+class Held:
+    """A cell that an agent holds.
+
+    Attributes:
+        sweep: its sweep.
+        point: the cell.
+        agent: the holder, HOST:PID.
+        silent: seconds since its last heartbeat, by the storage's clock; 0 if there has been none yet.
+    """
+
+    sweep: str
+    point: Point
+    agent: str
+    silent: float
 
 
 @dataclass(frozen=True)
@@ -192,6 +213,11 @@ class Status:
     def size(self) -> int:
         """The number of points, including those still to be drawn."""
         return len(self.rows) + self.to_draw
+
+    @property
+    def retryable(self) -> list[Row]:
+        """The points that were given up and may succeed if they are tried again."""
+        return [row for row in self.rows if row.state is State.FAILED and not row.final]
 
     def count(self, state: State) -> int:
         """The number of points in ``state``."""

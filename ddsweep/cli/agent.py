@@ -30,9 +30,10 @@ def agent(
 ) -> None:
     """Run one agent of a launched sweep: it claims and runs cells until the queue is empty.
 
-    Ctrl-C returns its cell to the queue.
+    Ctrl-C, SIGTERM and SIGUSR2 return its cell to the queue; the exit status is then 128 + the number of the signal.
     """
     import signal
+    import sys
 
     from ddsweep import agent as agents
     from ddsweep import device as devices
@@ -42,8 +43,8 @@ def agent(
     from ddsweep.trackers import choice
 
     console.log_to_stderr()
-    for other in (signal.SIGINT, signal.SIGUSR2):  # Slurm sends USR2 before it takes the node back
-        signal.signal(other, lambda *_: signal.raise_signal(signal.SIGTERM))
+    for number in agents.SIGNALS:  # until the agent handles them; it has claimed nothing yet
+        signal.signal(number, lambda number, frame: sys.exit(128 + number))
     if parent:
         processes.end_with(parent)
     full_name = launches.registered_name(name, profile)

@@ -278,11 +278,11 @@ def _add(sweeps: dict[str, set[str]], name: str, store: Any) -> None:
 
 def _leased(store: OptunaStore) -> dict[str, Recipe | None]:
     """The cells whose agents sent a heartbeat lately, with their recipes."""
-    from ddsweep.backends.optuna import claims
+    from ddsweep.backends.optuna import leases
     from ddsweep.sweep import Sweep
 
     leased: dict[str, Recipe | None] = {}
-    for claim in store.database.run(claims.running, "read"):
+    for claim in store.database.run(leases.running, "read"):
         if claim.silent <= store.lease.grace:
             try:
                 sweep = Sweep.from_definition(store.load_definition(claim.sweep).definition)

@@ -219,7 +219,7 @@ def _schema(session: orm.Session) -> tuple[str, str]:
 def _counted(session: orm.Session, known: Storage) -> Storage:
     from ddsweep.backends import Lease
     from ddsweep.backends.optuna import grid
-    from ddsweep.backends.optuna.claims import running
+    from ddsweep.backends.optuna.leases import running
 
     claimed, grace = running(session), Lease.parse(os.environ.get("DDSWEEP_LEASE", "")).grace
     late: dict[tuple[str, str], list[float]] = defaultdict(list)

@@ -10,14 +10,12 @@ from typing import Protocol, cast
 
 import pytest
 
-from ddsweep.backends import Backend, Claim, Definition, Lease, Point, Queue, Registered, Scalar, State
+from ddsweep.backends import Backend, Claim, Definition, Point, Queue, Registered, Scalar, State
 from ddsweep.errors import UserError
 from ddsweep.testing.backend import NAME, BackendContract, Body, Grid, Worker, in_threads
+from ddsweep.testing.losses import LEASE, PATIENCE, Age, LossContract, expire, take
+from ddsweep.testing.losses import grid as grid
 from ddsweep.testing.search import SearchContract
-
-LEASE = Lease(beat=0.05, grace=100)
-PATIENCE = 30.0  # seconds that a busy machine has for what takes a tenth of one
-Age = Callable[[float], None]
 
 
 class QueueStore(Protocol):
@@ -32,11 +30,6 @@ class QueueStore(Protocol):
     def kept(self, keys: Collection[str]) -> set[str]: ...
 
     def load(self, key: str) -> dict[str, bytes]: ...
-
-
-def grid(*alphas: float, key: str = "", **changes: int) -> Definition:
-    points = [Point(f"alpha={a:g}", {"alpha": a, "arch": "convnet3"}, key or f"key{a:g}", f"α {a:g}") for a in alphas]
-    return Definition(NAME, points, {"axis": ["alpha"], "baseline": {"alpha": 0}}, title="How strong?", **changes)
 
 
 def work(backend: Backend, body: Body, agents: int = 1, limit: int | None = None) -> None:
@@ -61,21 +54,7 @@ def work(backend: Backend, body: Body, agents: int = 1, limit: int | None = None
     in_threads(agent, agents)
 
 
-def take(backend: Queue, agent: str = "gpu0") -> Claim:
-    claim = backend.claim(agent)
-    assert claim is not None
-    return claim
-
-
-def expire(backend: Queue) -> None:
-    """Reconcile until the point that runs has lost its lease: who was held up itself lets others live for a while."""
-    deadline = time.monotonic() + PATIENCE
-    while backend.status().rows[0].state is State.RUNNING and time.monotonic() < deadline:
-        backend.reconcile()
-        time.sleep(LEASE.beat)
-
-
-class QueueContract(SearchContract, BackendContract):
+class QueueContract(LossContract, SearchContract, BackendContract):
     """What every ``ddsweep.backends.Queue`` does, searches included.
 
     Subclass it in a test module, with two fixtures: ``store``, a new, empty store with the lease ``LEASE``; and
@@ -178,11 +157,11 @@ class QueueContract(SearchContract, BackendContract):
         expire(backend)
         backend.reconcile()
         again = take(backend, "gpu1")
-        assert again.attempt == 2
+        assert again.attempt == 1, "the cell has not failed"
         assert backend.claim("gpu2") is None
         row = backend.status().rows[0]
-        assert (row.state, row.agent, row.attempts) == ("running", "gpu1", 2)
-        assert row.reason == "lost: no heartbeat from gpu3 for 100 s"
+        assert (row.state, row.agent, row.attempts, row.lost) == ("running", "gpu1", 1, 1)
+        assert (row.reason, row.reasons) == ("lost: no heartbeat from gpu3 for 100 s", ())
 
     def test_a_beating_heart_keeps_the_lease(self, backend: Queue, age: Age) -> None:
         backend.register(grid(0))
@@ -205,7 +184,7 @@ class QueueContract(SearchContract, BackendContract):
         take(backend).complete(0.9)
         assert answer(late) is False
         row = backend.status().rows[0]
-        assert (row.state, row.value, row.attempts) == ("complete", 0.9, 2)
+        assert (row.state, row.value, row.attempts, row.lost) == ("complete", 0.9, 1, 1)
 
     def test_results_are_kept_by_key_for_every_sweep(self, store: QueueStore, backend: Queue) -> None:
         backend.register(grid(0, 1))
@@ -298,15 +277,6 @@ class QueueContract(SearchContract, BackendContract):
         self.given_up(backend, max_attempts)
         assert backend.register(grid(0, max_attempts=max_attempts)) == Registered(added=0, kept=1, withdrawn=0)
         self.given_up(backend, max_attempts)
-
-    def test_a_lease_that_runs_out_spends_an_attempt(self, backend: Queue, age: Age) -> None:
-        backend.register(grid(0, max_attempts=2))
-        for _ in range(2):
-            take(backend)
-            age(LEASE.grace + 2)
-            expire(backend)
-            backend.reconcile()
-        self.given_up(backend, 2)
 
     def given_up(self, backend: Queue, attempts: int) -> None:
         """The one point has failed as often as it may: however often anybody asks, it is not tried again."""

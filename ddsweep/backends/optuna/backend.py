@@ -16,8 +16,8 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.trial import TrialState
 from sqlalchemy import orm
 
-from ddsweep.backends import Definition, Lease, Registered, Seen, Status, rules, sampler
-from ddsweep.backends.optuna import agents, artifacts, claims, grid
+from ddsweep.backends import Definition, Held, Lease, Registered, Seen, Status, rules, sampler
+from ddsweep.backends.optuna import agents, artifacts, claims, grid, leases, tables
 from ddsweep.backends.optuna.database import Database, one_line, open_database
 from ddsweep.backends.rules import Attempt
 from ddsweep.errors import UserError, closest
@@ -91,6 +91,7 @@ class OptunaBackend:
 
         def work(session: orm.Session) -> Registered:
             grid.lock(session, study)
+            grid.mark_lost(session, study)
             before = grid.attempts(session, study, details=False)
             wanted = sampler.continued(definition, grid.stored(session, study)) if definition.cap else definition
             grid.store_definition(session, study, wanted)
@@ -119,19 +120,39 @@ class OptunaBackend:
         return claims.OptunaClaim(taken, self.store.lease.beat, self.store.database, self.store.pictures)
 
     def reconcile(self) -> None:
-        """Fail attempts whose lease has expired, and queue failed points that have attempts left."""
+        """Fail attempts whose agent is dead, and queue failed points that have attempts left."""
         self.store.database.run(self._reconcile)
 
     def _reconcile(self, session: orm.Session) -> None:
         study, lease = self._study(session), self.store.lease
         grid.lock(session, study)
+        leases.recover(session, study)
         # after an outage that this process saw too, missing heartbeats prove nothing
-        if time.monotonic() - self.store.database.last_outage > claims.BEATS * lease.beat:
-            claims.expire(session, study, lease)
-            session.flush()
+        if time.monotonic() - self.store.database.last_outage > leases.BEATS * lease.beat:
+            leases.expire(session, study, lease)
+        session.flush()
         if grid.awaited(session, study, TrialState.FAIL):
             definition = grid.load_definition(session, study)
             _queue_missing(session, study, definition, grid.attempts(session, study, details=False))
+
+    def retry(self) -> int:
+        """Try every point again that was given up, unless that is in vain; return their number."""
+
+        def work(session: orm.Session) -> int:
+            study = self._study(session)
+            grid.lock(session, study)
+            definition = grid.load_definition(session, study)
+            forgiven = rules.retried(definition, grid.attempts(session, study, details=False))
+            if forgiven:
+                grid.mark(session, [attempt.identifier for attempt in forgiven], tables.FORGIVEN)
+                _queue_missing(session, study, definition, grid.attempts(session, study, details=False))
+            return len({attempt.point.identity for attempt in forgiven})
+
+        return self.store.database.run(work)
+
+    def held(self) -> list[Held]:
+        """The points that agents hold."""
+        return self.store.database.run(lambda session: leases.running(session, self._study(session)), "read")
 
     def status(self) -> Status:
         """Every point and its state."""

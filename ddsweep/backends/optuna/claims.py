@@ -1,7 +1,6 @@
 """Claims in Optuna's tables: which agent holds which trial, when its lease expires, and how its attempt ended.
 
-``take`` claims a trial, ``OptunaClaim`` is what its holder does with it, ``expire`` fails the trials whose holders have
-stopped sending heartbeats.
+``take`` claims a trial, ``OptunaClaim`` is what its holder does with it; ``leases`` takes it from a dead holder.
 
 Optuna's own methods are not used because claiming (state, heartbeat and holder), recording an outcome (state, value and
 attributes) and re-queuing (fail and enqueue) take several transactions each, and an agent may be killed between any two
@@ -19,7 +18,6 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +27,8 @@ from optuna.storages._rdb import models as m
 from optuna.trial import TrialState
 from sqlalchemy import orm
 
-from ddsweep.backends import Lease, Point, rules, sampler
+from ddsweep import processes
+from ddsweep.backends import Point, rules, sampler
 from ddsweep.backends.claim import Claim
 from ddsweep.backends.optuna import artifacts, grid, tables
 from ddsweep.backends.optuna.artifacts import Artifacts
@@ -38,7 +37,6 @@ from ddsweep.backends.sampler import Space
 
 METRIC_NAMES = "study:metric_names"  # Optuna's system attribute of a study
 TrialRow = Any  # a row of m.TrialModel; Optuna does not annotate its columns
-BEATS = 2  # heartbeat intervals after a storage outage during which no lease expires
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,8 @@ def take(session: orm.Session, study: int, agent: str, token: str) -> Taken | No
     session.execute(sa.delete(m.TrialHeartbeatModel).where(m.TrialHeartbeatModel.trial_id == first))
     session.execute(sa.insert(m.TrialHeartbeatModel).values(trial_id=first, heartbeat=sa.func.current_timestamp()))
     tables.put(session, m.TrialUserAttributeModel, first, {"agent": agent})
-    tables.put(session, m.TrialSystemAttributeModel, first, {tables.LEASE: token})
+    held = {tables.LEASE: token, tables.HOLDER: processes.identity()}
+    tables.put(session, m.TrialSystemAttributeModel, first, held)
     return _read(session, first, token)
 
 
@@ -106,17 +105,24 @@ class OptunaClaim(Claim):
         super().__init__(taken.point, taken.attempt, taken.note, interval)
         self._trial, self._token = taken.trial, taken.token
         self._database, self._pictures = database, pictures
+        self._progress_recorded = False
 
     def heartbeat(self) -> bool:
-        """Renew the lease, by the database's clock."""
+        """Renew the lease, by the database's clock, and record the first progress."""
+        news = self.progressed and not self._progress_recorded
 
         def transaction(session: orm.Session) -> bool:
             table = m.TrialHeartbeatModel
             statement = sa.update(table).where(table.trial_id == self._trial, self._own_trial().exists())
             result = session.execute(statement.values(heartbeat=sa.func.current_timestamp()))
-            return bool(result.rowcount)  # type: ignore[attr-defined]
+            held = bool(result.rowcount)  # type: ignore[attr-defined]
+            if held and news:
+                tables.put(session, m.TrialSystemAttributeModel, self._trial, {tables.PROGRESS: True})
+            return held
 
-        return self._database.run(transaction)
+        held = self._database.run(transaction)
+        self._progress_recorded |= news
+        return held
 
     def report(self, step: int, accuracy: float) -> bool:
         """Record an intermediate accuracy; return whether the trial passes its band (``sampler.passes_band``)."""
@@ -182,7 +188,7 @@ class OptunaClaim(Claim):
             _end(trial, TrialState.FAIL)
             tables.put(session, m.TrialUserAttributeModel, trial.trial_id, {"reason": reason})
             if final:
-                _mark(session, trial, tables.FINAL)
+                grid.mark(session, [trial.trial_id], tables.FINAL)
 
         return self._write(TrialState.FAIL, write)
 
@@ -193,7 +199,7 @@ class OptunaClaim(Claim):
             _end(trial, TrialState.PRUNED)
             reason = rules.pruned(step, accuracy)
             tables.put(session, m.TrialUserAttributeModel, trial.trial_id, {"reason": reason})
-            _mark(session, trial, tables.PRUNED)
+            grid.mark(session, [trial.trial_id], tables.PRUNED)
 
         return self._write(TrialState.PRUNED, write)
 
@@ -250,92 +256,8 @@ def _end(trial: TrialRow, state: TrialState) -> None:
     trial.state, trial._datetime_complete_utc = state, tables.now()
 
 
-def _mark(session: orm.Session, trial: TrialRow, mark: str) -> None:
-    point = tables.get(session, m.TrialSystemAttributeModel, trial.trial_id, tables.POINT)
-    tables.put(session, m.TrialSystemAttributeModel, trial.trial_id, {tables.POINT: {**point, mark: True}})
-
-
 def objectives(session: orm.Session, study: int) -> list[str]:
     """What a study maximizes, by the names that Optuna stores for its dashboard."""
     table = m.StudySystemAttributeModel
     text = session.scalar(sa.select(table.value_json).where(table.study_id == study, table.key == METRIC_NAMES))
     return list(json.loads(text)) if text else []
-
-
-def expire(session: orm.Session, study: int, lease: Lease) -> None:
-    """Fail every running trial whose last heartbeat is older than the lease's grace, by the database's clock.
-
-    A trial without a heartbeat (claimed by some other program) gets its first one here, so its grace starts now.
-    """
-    trial, heartbeat = m.TrialModel, m.TrialHeartbeatModel
-    running = (trial.study_id == study) & (trial.state == TrialState.RUNNING)
-    missing = sa.select(trial.trial_id).outerjoin(heartbeat).where(running, heartbeat.trial_id.is_(None))
-    session.add_all([heartbeat(trial_id=identifier) for identifier in session.scalars(missing)])
-    if _just_started(session, BEATS * lease.beat):
-        return
-    now = session.scalar(sa.select(sa.func.now()))
-    assert now is not None
-    silent = heartbeat.heartbeat < now.replace(tzinfo=None) - timedelta(seconds=lease.grace)
-    # skip_locked: the holder is recording an outcome right now, or froze while it did; either way, do not fail it
-    query: sa.Select[Any] = sa.select(trial).join(heartbeat).where(running, silent)
-    for lost in session.scalars(query.with_for_update(of=trial, skip_locked=True)).all():
-        _end(lost, TrialState.FAIL)
-        agent = tables.get(session, m.TrialUserAttributeModel, lost.trial_id, "agent")
-        reason = rules.expired(agent, lease.grace)
-        tables.drop(session, m.TrialSystemAttributeModel, lost.trial_id, [tables.LEASE])
-        tables.put(session, m.TrialUserAttributeModel, lost.trial_id, {"reason": reason})
-
-
-def _just_started(session: orm.Session, seconds: float) -> bool:
-    """Whether the server has been up for less than ``seconds``: before that it could receive no heartbeats."""
-    if session.get_bind().dialect.name != "postgresql":
-        return False
-    return bool(
-        session.scalar(sa.text("SELECT now() - pg_postmaster_start_time() < make_interval(secs => :s)"), {"s": seconds})
-    )
-
-
-@dataclass(frozen=True)
-class Held:
-    """A cell that an agent holds.
-
-    Attributes:
-        sweep: its sweep.
-        point: the cell.
-        agent: the holder, HOST:PID.
-        silent: seconds since its last heartbeat, by the storage's clock; 0 if there has been none yet.
-    """
-
-    sweep: str
-    point: Point
-    agent: str
-    silent: float
-
-
-def running(session: orm.Session) -> list[Held]:
-    """The cells that are held in any sweep of the storage; studies of other programs are skipped.
-
-    On PostgreSQL the session's time zone has to be UTC, which is how heartbeats are stored.
-    """
-    trial, heartbeat, study = m.TrialModel, m.TrialHeartbeatModel, m.StudyModel
-    point = orm.aliased(m.TrialSystemAttributeModel)
-    agent = orm.aliased(m.TrialUserAttributeModel)
-    query = (
-        sa.select(study.study_name, point.value_json, agent.value_json, heartbeat.heartbeat)
-        .select_from(trial)
-        .join(study, study.study_id == trial.study_id)
-        .join(point, (point.trial_id == trial.trial_id) & (point.key == tables.POINT))
-        .outerjoin(agent, (agent.trial_id == trial.trial_id) & (agent.key == "agent"))
-        .outerjoin(heartbeat, heartbeat.trial_id == trial.trial_id)
-        .where(trial.state == TrialState.RUNNING)
-        .order_by(study.study_name, trial.number)
-    )
-    now = session.scalar(sa.select(sa.func.now()))
-    assert now is not None
-    return [
-        Held(
-            name, Point(**json.loads(where)), json.loads(who) if who else "",
-            max(0.0, (now.replace(tzinfo=None) - beat).total_seconds()) if beat else 0.0,
-        )
-        for name, where, who, beat in session.execute(query)
-    ]  # fmt: skip

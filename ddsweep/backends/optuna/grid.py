@@ -138,14 +138,19 @@ def _attempt(
 ) -> Attempt:
     identifier, number, state, started, finished, value = row
     attributes = {key: value for key, value in user.items() if key not in tables.OURS}
-    marks = {key for key in (tables.FINAL, tables.PRUNED) if key in point}
-    if marks:
-        point = {key: value for key, value in point.items() if key not in marks}
+    marks = {key for key in tables.MARKS if key in point}
+    phase = Phase.PRUNED if tables.PRUNED in marks else tables.PHASES[state]
     return Attempt(
-        identifier, number, Point(**point), Phase.PRUNED if tables.PRUNED in marks else tables.PHASES[state], value,
-        attributes, user.get("agent", ""), user.get("reason", ""), started and started.replace(tzinfo=UTC),
-        finished and finished.replace(tzinfo=UTC), tables.FINAL in marks, values,
+        identifier, number, point_of(point) if marks else Point(**point), phase, value, attributes,
+        user.get("agent", ""), user.get("reason", ""), started and started.replace(tzinfo=UTC),
+        finished and finished.replace(tzinfo=UTC), tables.FINAL in marks, tables.LOST in marks,
+        tables.PROGRESSED in marks, tables.FORGIVEN in marks, values,
     )  # fmt: skip
+
+
+def point_of(stored: Mapping[str, Any]) -> Point:
+    """A stored point without the marks of its attempt."""
+    return Point(**{key: value for key, value in stored.items() if key not in tables.MARKS})
 
 
 def enqueue(session: orm.Session, study: int, wanted: Sequence[tuple[Point, int]], definition: Definition) -> None:
@@ -241,6 +246,30 @@ def withdraw(session: orm.Session, waiting: Iterable[int], reason: str) -> int:
         tables.insert(session, user, [{"trial_id": one, "key": "reason", "value_json": text} for one in found])
         count += len(found)
     return count
+
+
+def mark(session: orm.Session, trials: Iterable[int], *marks: str) -> None:
+    """Add marks to the points of attempts (``tables.MARKS``)."""
+    table = m.TrialSystemAttributeModel
+    for some in tables.chunks(trials):
+        query = sa.select(table.trial_id, table.value_json).where(table.key == tables.POINT, table.trial_id.in_(some))
+        for trial, text in session.execute(query).all():
+            tables.put(session, table, trial, {tables.POINT: json.loads(text) | dict.fromkeys(marks, True)})
+
+
+def mark_lost(session: orm.Session, study: int) -> None:
+    """Mark lost attempts as such that an earlier version counted as failures, which it shows by their reason only."""
+    trial, user, point = m.TrialModel, m.TrialUserAttributeModel, m.TrialSystemAttributeModel
+    query = (
+        sa.select(trial.trial_id)
+        .join(user, (user.trial_id == trial.trial_id) & (user.key == "reason"))
+        .join(point, (point.trial_id == trial.trial_id) & (point.key == tables.POINT))
+        .where(trial.study_id == study, trial.state == TrialState.FAIL)
+        .where(
+            user.value_json.startswith('"lost: no heartbeat from '), ~point.value_json.contains(f'"{tables.LOST}": ')
+        )
+    )
+    mark(session, session.scalars(query).all(), tables.LOST)
 
 
 def settle(session: orm.Session, study: int, identifiers: Iterable[int]) -> None:
