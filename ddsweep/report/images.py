@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ddsweep.data import class_names
 from ddsweep.grids import Tiles, read_tiles
 
 if TYPE_CHECKING:
@@ -77,11 +78,12 @@ class Gallery:
 
 @dataclass(frozen=True)
 class _Run:
-    """The real images of a run, and its synthetic images by step."""
+    """The real images of a run, its synthetic images by step, and the names of its classes, if they are known."""
 
     recipe: Recipe
     real: Tiles
     steps: dict[int, Tiles]
+    classes: tuple[str, ...]
 
 
 def galleries(material: Material) -> list[Gallery]:
@@ -121,7 +123,8 @@ def _read(recipe: Recipe, folder: Path) -> _Run | None:
         number = path.stem.removeprefix("synthetic_")
         if number.isdecimal() and (tiles := read_tiles(path)):
             steps[int(number)] = tiles
-    return _Run(recipe, read_tiles(folder / "real.png"), steps | {recipe.iterations: last})
+    names = class_names.of_run(folder, recipe.target)
+    return _Run(recipe, read_tiles(folder / "real.png"), steps | {recipe.iterations: last}, names)
 
 
 def _affordable(runs: list[_Run], sheets: int) -> int:
@@ -134,7 +137,8 @@ def _affordable(runs: list[_Run], sheets: int) -> int:
 def _kept(run: _Run, each: int, with_steps: bool) -> _Run:
     """The images of a run that are embedded: the first ``each`` of a class, at all steps or only at the end."""
     steps = run.steps if with_steps else {max(run.steps): run.steps[max(run.steps)]}
-    return _Run(run.recipe, _some(run.real, each), {step: _some(tiles, each) for step, tiles in steps.items()})
+    shown = {step: _some(tiles, each) for step, tiles in steps.items()}
+    return replace(run, real=_some(run.real, each), steps=shown)
 
 
 def _some(tiles: Tiles, each: int) -> Tiles:
@@ -170,16 +174,9 @@ def _gallery(material: Material, group: int, label: str, runs: dict[int, _Run]) 
 
 
 def _classes(run: _Run) -> list[str]:
-    """The class names, or numbers if the dataset is not available."""
-    from ddsweep import data
-    from ddsweep.errors import UserError
-
+    """The class names, or numbers if the names are unknown."""
     rows = len(run.real) or len(run.steps[max(run.steps)])
-    try:
-        names = list(data.info(run.recipe.target).classes)
-    except UserError:  # an image folder of another machine
-        names = []
-    return names if len(names) >= rows else [str(number) for number in range(rows)]
+    return list(run.classes) if len(run.classes) >= rows else [str(number) for number in range(rows)]
 
 
 def _sheet(tiles: Tiles, alt: str, column: int = 0, step: int = 0, across: int = ACROSS) -> Sheet:

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ddsweep import data, files
+from ddsweep import files
+from ddsweep.data import class_names
 from ddsweep.trackers import Tracker
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ class DiskTracker(Tracker):
 
     def start(self, recipe: Recipe) -> None:
         """Write nothing yet: the files of an interrupted attempt may still be valid."""
-        self._classes = data.info(recipe.target).classes
 
     def rewind(self, step: int) -> None:
         """Remove the lines and images of later steps, and the final metrics."""
@@ -50,7 +50,7 @@ class DiskTracker(Tracker):
 
     def finish(self, result: Result) -> None:
         """Append the final metrics."""
-        summary = result.summary(self._classes)
+        summary = result.summary(class_names.of_run(self._folder, result.recipe.target))
         if summary:
             self.log(summary, result.recipe.iterations)
 

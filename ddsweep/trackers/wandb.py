@@ -13,8 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ddsweep import data
-from ddsweep.errors import UserError
+from ddsweep.data import class_names
 from ddsweep.pretrained import spec
 from ddsweep.sweep.wandb import METRIC
 from ddsweep.trackers import Tracker, wandb_run, wandb_service
@@ -75,7 +74,8 @@ class WandbTracker(Tracker):
         import wandb
 
         def log(opened: OpenRun) -> None:
-            opened.log({name: wandb.Image(path, caption=caption(name, opened.recipe, step))}, step)
+            told = caption(name, opened.recipe, step, self._names(opened.recipe))
+            opened.log({name: wandb.Image(path, caption=told)}, step)
 
         with tempfile.TemporaryDirectory() as folder:  # W&B copies the file when it is logged
             path = Path(folder) / f"{name}.png"
@@ -136,24 +136,19 @@ class WandbTracker(Tracker):
             run.notes = result.reason
         if result.accuracy is not None:
             last = max(recipe.iterations, opened.note.step, opened.logged_before + 1)
-            opened.log(accuracies(result) | {"class_accuracy": class_table(result)}, last)
+            table = class_table(result, self._names(recipe))
+            opened.log(accuracies(result) | {"class_accuracy": table}, last)
             log_artifacts(run, result, self._runs / recipe.key(), wandb_run.FINISH)
 
+    def _names(self, recipe: Recipe) -> tuple[str, ...]:
+        return class_names.of_run(self._runs / recipe.key(), recipe.target)
 
-def caption(name: str, recipe: Recipe, step: int) -> str:
-    """``step 50 · rows from the top: airplane, automobile, …``."""
-    names = classes(recipe)
+
+def caption(name: str, recipe: Recipe, step: int, names: tuple[str, ...]) -> str:
+    """``step 50 · rows from the top: airplane, automobile, …``; without the rows if the class names are unknown."""
     more = f", … ({len(names)} in all)" if len(names) > MAX_CLASSES else ""
     head = "real images" if name == "real" else f"step {step} of {recipe.iterations}"
     return f"{head} · rows from the top: {', '.join(names[:MAX_CLASSES])}{more}" if names else head
-
-
-def classes(recipe: Recipe) -> tuple[str, ...]:
-    """The names of the classes; none if an image folder is not on this machine."""
-    try:
-        return data.info(recipe.target).classes
-    except UserError:
-        return ()
 
 
 def accuracies(result: Result) -> dict[str, float]:
@@ -161,16 +156,14 @@ def accuracies(result: Result) -> dict[str, float]:
     return {name: value for name, value in result.summary().items() if name.startswith("accuracy")}
 
 
-def class_table(result: Result) -> wandb.Table:
-    """A row per class, a column per evaluated architecture."""
+def class_table(result: Result, names: tuple[str, ...]) -> wandb.Table:
+    """A row per class, a column per evaluated architecture; numbers for classes whose names are unknown."""
     import wandb
 
     columns = list(result.class_accuracy)
     count = len(result.class_accuracy[columns[0]]) if columns else 0
-    names = classes(result.recipe) or tuple(str(index) for index in range(count))
-    rows = [
-        [name, *(result.class_accuracy[arch][index] for arch in columns)] for index, name in enumerate(names[:count])
-    ]
+    names = names if len(names) == count else tuple(map(str, range(count)))
+    rows = [[name, *(result.class_accuracy[arch][index] for arch in columns)] for index, name in enumerate(names)]
     return wandb.Table(columns=["class", *columns], data=rows)
 
 

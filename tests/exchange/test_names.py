@@ -137,9 +137,8 @@ def test_numbers_from_one(tmp_path: Path) -> None:
 
 def npz(path: Path, images: Tensor, labels: Tensor, classes: Sequence[str] = ()) -> Path:
     arrays = {"images": images.permute(0, 2, 3, 1).numpy(), "labels": labels.numpy()}
-    named = {"classes": np.array(classes)} if classes else {}
     path.mkdir(exist_ok=True)
-    np.savez(path / "set.npz", **arrays, **named)
+    np.savez(path / "set.npz", allow_pickle=False, **arrays, **({"classes": np.array(classes)} if classes else {}))
     return path / "set.npz"
 
 

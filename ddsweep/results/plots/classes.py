@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ddsweep import data, fonts
+from ddsweep import fonts
+from ddsweep.data import class_names
 from ddsweep.registry.networks import paper_name
 from ddsweep.results.plots import style
+from ddsweep.results.plots.class_order import places
 from ddsweep.results.plots.images import belongs, heading, slug
 from ddsweep.results.plots.style import Output
 from ddsweep.results.result import Result
@@ -43,7 +45,10 @@ def class_accuracy(sweep: Sweep, runs: Path, output: Output | None = None) -> li
     """Draw ``class-accuracy[-SETTING].png`` per setting into ``output`` or ``runs/NAME@PROFILE`` (the paper's Fig. 1).
 
     It has a chart for each finished value of the axis, with the accuracy of every evaluated architecture on every
-    class, over all seeds and networks.
+    class, over all seeds and networks. Classes have the names that the runs were computed with.
+
+    Raises:
+        UserError: runs of one setting have different classes.
     """
     found = collect(sweep, runs)
     table = build(sweep, found)
@@ -57,26 +62,42 @@ def class_accuracy(sweep: Sweep, runs: Path, output: Output | None = None) -> li
             ]
             for column in table.columns
         }
-        panels = [
-            Panel(heading(sweep, column), values) for column, some in results.items() if (values := _by_arch(some))
-        ]
+        names, values = _in_one_order(results, runs)
+        panels = [Panel(heading(sweep, column), some) for column, some in values.items() if some]
         if not panels:
             continue
         path = (output or Output(runs / sweep.full_name)).path("class-accuracy", slug(row))
-        classes = fonts.names(data.info(next(iter(row.values())).recipe.target).classes)
+        classes = fonts.names(names)
         with style.page(path, *bars_size(panels, classes)) as figure:
             draw_bars(figure, panels, classes)
         written.append(path)
     return written
 
 
-def _by_arch(results: list[Result]) -> dict[str, list[float]]:
-    """Accuracy per class for each architecture, mean over the seeds."""
-    values: dict[str, list[list[float]]] = {}
-    for result in results:
-        for arch, accuracies in result.class_accuracy.items():
-            values.setdefault(paper_name(arch), []).append(accuracies)
-    return {arch: [statistics.fmean(seeds) for seeds in zip(*some, strict=True)] for arch, some in values.items()}
+def _in_one_order(
+    results: Mapping[str, list[Result]], runs: Path
+) -> tuple[tuple[str, ...], dict[str, dict[str, list[float]]]]:
+    """The class names of the first run; and by column and architecture, the accuracy per class, mean over the seeds.
+
+    Raises:
+        UserError: a run has other classes.
+    """
+    classes: tuple[str, ...] = ()
+    means = {}
+    for column, some in results.items():
+        values: dict[str, list[list[float]]] = {}
+        for result in (result for result in some if result.class_accuracy):
+            key, count = result.recipe.key(), len(next(iter(result.class_accuracy.values())))
+            names = class_names.of_run(runs / key, result.recipe.target)
+            names = names if len(names) == count else tuple(map(str, range(count)))
+            classes = classes or names
+            order = places(names, classes, key)
+            for arch, accuracies in result.class_accuracy.items():
+                values.setdefault(paper_name(arch), []).append([accuracies[place] for place in order])
+        means[column] = {
+            arch: [statistics.fmean(seeds) for seeds in zip(*rows, strict=True)] for arch, rows in values.items()
+        }
+    return classes, means
 
 
 def bars_size(panels: Sequence[Panel], classes: Sequence[str]) -> tuple[float, float]:

@@ -15,6 +15,7 @@ from ddsweep.data.pixels import denormalized
 from ddsweep.distill.synthetic import read, statistics
 from ddsweep.recipe import Recipe
 from ddsweep.results.plots import style
+from ddsweep.results.plots.class_order import places
 from ddsweep.results.plots.style import Output
 from ddsweep.results.tables.table import Row, build, collect, column_label, setting_of
 from ddsweep.sweep import Sweep
@@ -48,7 +49,8 @@ def along_axis(sweep: Sweep, runs: Path, output: Output | None = None) -> list[P
         if not shown:
             continue
         classes = next(iter(shown.values()))[1]
-        images = torch.stack([images for images, _ in shown.values()], dim=1)
+        orders = {column: places(names, classes, sets[column].parent.name) for column, (_, names) in shown.items()}
+        images = torch.stack([images[orders[column]] for column, (images, _) in shown.items()], dim=1)
         path = output.path("-".join(sweep.axis), slug(row))
         _grid(path, images, classes, [heading(sweep, column).replace("+", "+\n") for column in shown])
         written.append(path)

@@ -21,6 +21,7 @@ from ddsweep.pretrained.pool import PretrainedModel
 from ddsweep.recipe import Recipe
 from ddsweep.registry.networks import paper_name
 from ddsweep.results.plots import style
+from ddsweep.results.plots.class_order import places
 from ddsweep.results.plots.images import heading
 from ddsweep.results.plots.style import Output
 from ddsweep.results.tables.naming import column_label
@@ -312,7 +313,7 @@ def _place(sweep: Sweep, recipe: Recipe) -> Key:
 def _scene(dataset: Dataset, lens: Lens, paths: Mapping[Key, Path | None]) -> Scene:
     """Every synthetic set in its panel."""
     images, labels = _real(dataset)
-    sets = {key: _synthetic(path, len(dataset.classes)) for key, path in paths.items() if path is not None}
+    sets = {key: _synthetic(path, dataset.classes) for key, path in paths.items() if path is not None}
     features = [lens(images), *(lens(some.to(images.device)) for some, _ in sets.values())]
     places = embed(torch.cat(features), seed=0).split([len(some) for some in features])
     real = Points(places[0], labels)
@@ -333,8 +334,13 @@ def _real(dataset: Dataset) -> tuple[Float[Tensor, "n c h w"], Int64[Tensor, " n
     return images, torch.arange(len(dataset.classes)).repeat_interleave(each)
 
 
-def _synthetic(path: Path, classes: int) -> tuple[Float[Tensor, "n c h w"], Int64[Tensor, " n"]]:
-    """A synthetic set; of a large one the first images of each class."""
-    synthetic, _ = read(path)
-    kept = torch.arange(len(synthetic.labels)) % synthetic.ipc < max(1, SYNTHETIC // classes)
-    return synthetic.images[kept], synthetic.labels[kept]
+def _synthetic(path: Path, classes: Sequence[str]) -> tuple[Float[Tensor, "n c h w"], Int64[Tensor, " n"]]:
+    """A synthetic set, with labels among ``classes``; of a large one the first images of each class.
+
+    Raises:
+        UserError: it has other classes.
+    """
+    synthetic, metadata = read(path)
+    order = torch.tensor(places(classes, metadata["classes"].split("\n"), path.parent.name))
+    kept = torch.arange(len(synthetic.labels)) % synthetic.ipc < max(1, SYNTHETIC // len(classes))
+    return synthetic.images[kept], order[synthetic.labels[kept]]
