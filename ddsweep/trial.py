@@ -16,6 +16,7 @@ from ddsweep import data, device, files, flops, numerics, pictures, plugins, pro
 from ddsweep.checkpoints import Checkpoints, FileSlot, Slot
 from ddsweep.clock import Clock
 from ddsweep.data.dataset import Dataset
+from ddsweep.data.progress import Listener, reported_to
 from ddsweep.distill.loop import Diverged, distill
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.errors import UserError
@@ -157,7 +158,8 @@ class _Trial:
         recipe, clock = self.recipe, self.clock
         self.choice.set_up()
         streams = rng.Streams(recipe.seed)
-        dataset = data.load(recipe.target, recipe.size, self.choice.device)
+        with reported_to(self._reading):
+            dataset = data.load(recipe.target, recipe.size, self.choice.device)
         self.checksums[recipe.target] = dataset.checksum
         _show_real(dataset, recipe.ipc, self.tracker)
         with clock("pretrain"):
@@ -184,6 +186,15 @@ class _Trial:
             accuracies={arch: evaluation.accuracies for arch, evaluation in evaluations.items()},
             class_accuracy={arch: evaluation.class_accuracy for arch, evaluation in evaluations.items()},
         )
+
+    @property
+    def _reading(self) -> Listener:
+        """Passes the progress of reading a dataset to the tracker."""
+
+        def tell(phase: str, _name: str, done: int, total: int | None) -> None:
+            self.tracker.progress(phase, done, total or done)
+
+        return Listener(partial(tell, "download data"), partial(tell, "decode images"))
 
     def _slot(self, name: str, **further: str) -> FileSlot:
         """Where a part of the trial keeps its checkpoints; they are valid for this recipe and these data only."""
@@ -232,7 +243,8 @@ class _Trial:
             self.checksums[recipe.source] = published.ensure(foundation)
             self.tracker.progress(f"pretrained {foundation.name}", 1, 1)
             return published.load(foundation, dataset)
-        source = dataset if recipe.source == "target" else data.load(recipe.source, device=self.choice.device)
+        with reported_to(self._reading):
+            source = dataset if recipe.source == "target" else data.load(recipe.source, device=self.choice.device)
         self.checksums[recipe.source_dataset] = source.checksum
         for ptm in (ptm for seeds in specs for ptm in seeds):
             progress = partial(self.tracker.progress, f"pretrain {ptm.arch} {ptm.seed}")

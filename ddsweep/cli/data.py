@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ddsweep import text
-from ddsweep.cli import console
+from ddsweep.cli import console, reading
 from ddsweep.cli.app import register
 from ddsweep.cli.options import Json
 
 if TYPE_CHECKING:
-    from rich.progress import TaskID
-
-    from ddsweep.data.archives import Progress
     from ddsweep.data.paths import Holding
 
 data = typer.Typer(no_args_is_help=True, help="List, fetch, and verify datasets.")
@@ -94,8 +89,8 @@ def fetch(
     from ddsweep.registry import datasets
 
     row = datasets.info(name)
-    with _bars() as progress:
-        path = store.fetch(name, source, progress)
+    with reading.shown():
+        path = store.fetch(name, source)
     console.echo(f"{name}: {path} ({text.data_size(path.stat().st_size)})")
     if row.license:
         console.note(f"license: {row.license}; source: {row.origin}")
@@ -114,30 +109,6 @@ def verify(name: Dataset) -> None:
     if any(finding.wrong for finding in findings):
         console.note(f"to repair it: ddsweep data fetch {name}")
         raise typer.Exit(1)
-
-
-@contextmanager
-def _bars() -> Iterator[Progress]:
-    """Show a bar per download on stderr; show nothing without a terminal."""
-    from rich.progress import BarColumn, DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
-
-    from ddsweep.cli import screen
-    from ddsweep.data import archives
-
-    terminal = console.stderr()
-    if not terminal.is_terminal:
-        yield archives.quiet
-        return
-    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with screen.bars(terminal, *columns) as bars:
-        tasks: dict[str, TaskID] = {}
-
-        def update(name: str, done: int, total: int | None) -> None:
-            if name not in tasks:
-                tasks[name] = bars.add_task(name, total=total)
-            bars.update(tasks[name], completed=done, total=total)
-
-        yield update
 
 
 for function in (list_, fetch, verify):

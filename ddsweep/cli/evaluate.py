@@ -106,7 +106,7 @@ def evaluate(
     """
     from ddsweep import device as devices
     from ddsweep import exchange, judging
-    from ddsweep.cli import progress
+    from ddsweep.cli import progress, reading
     from ddsweep.exchange import names
     from ddsweep.exchange.image_set import target_dataset
     from ddsweep.exchange.prepare import Choices
@@ -118,7 +118,8 @@ def evaluate(
     own = judging.as_in_its_trial(image_set.facts, dataset)
     target = target_dataset(str(file), dataset, image_set.facts)
     job = judging.Job(target, own | choices, device, metric is Metric.lrs)
-    prepared, loaded = job.prepare(image_set, file, Choices(space, factor, ipc, hard_labels, names.listed(classes)))
+    with reading.shown():
+        prepared, loaded = job.prepare(image_set, file, Choices(space, factor, ipc, hard_labels, names.listed(classes)))
     for warning in prepared.warnings:
         console.note(f"warning: {warning}")
     if not as_json:

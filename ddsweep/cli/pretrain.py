@@ -78,7 +78,7 @@ def _publish(foundation: Foundation, weights: Path | None) -> None:
 
 def _train(source: str, choices: dict[str, Any], device: str) -> None:
     from ddsweep import device as devices
-    from ddsweep.cli import interrupt, progress
+    from ddsweep.cli import interrupt, progress, reading
     from ddsweep.pretrained import spec
 
     epochs = _numbers(choices.pop("epochs", ""))
@@ -87,7 +87,8 @@ def _train(source: str, choices: dict[str, Any], device: str) -> None:
     from ddsweep import data
     from ddsweep.pretrained import inventory, training
 
-    dataset = data.load(source, choices.get("size"), device)
+    with reading.shown():
+        dataset = data.load(source, choices.get("size"), device)
     with interrupt.saving() as checkpoints, progress.several(len(needs)) as start:
         for ptm, wanted in needs.items():
             training.ensure(ptm, wanted, dataset, start(ptm.title), checkpoints)

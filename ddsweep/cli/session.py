@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 from ddsweep import text
 from ddsweep.backends import Definition, State, Status
 from ddsweep.backends.local import FolderStore
-from ddsweep.cli import display, sweep_agents
+from ddsweep.cli import display, reading, sweep_agents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -111,7 +111,8 @@ class Session:
         for name, size in spec.datasets(self._sweep.recipes):
             if not data.is_prepared(name, size):
                 self._out.say(f"data: preparing {name} ({data.info(name).origin})")
-            data.prepare(name, size)
+            with reading.shown():
+                data.prepare(name, size)
 
     def _prepare_published(self) -> None:
         """Download the weights of foundation models now, for the same reason."""

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ddsweep import files
-from ddsweep.data import paths
+from ddsweep.data import paths, progress
+from ddsweep.data.progress import Progress
 from ddsweep.errors import UserError
 from ddsweep.registry.datasets import Archive, DatasetInfo
 
@@ -23,15 +24,8 @@ DEPTH = 2  # levels of subfolders of ``--from`` that are searched; torchvision k
 BLOCK = 1 << 20
 TIMEOUT = 60.0  # seconds without data
 
-Progress = Callable[[str, int, int | None], None]
-"""Receives the name of a file, the bytes downloaded so far, and the total if the server reports it."""
 
-
-def quiet(name: str, here: int, total: int | None) -> None:
-    """Ignore the progress of a download."""
-
-
-def obtain(row: DatasetInfo, tell: Progress = quiet) -> list[Path]:
+def obtain(row: DatasetInfo, tell: Progress = progress.downloaded) -> list[Path]:
     """Return the archives of a dataset in the order of its row, downloading them if necessary.
 
     Each archive has its official MD5.

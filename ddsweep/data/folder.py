@@ -4,51 +4,80 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from ddsweep import rng
-from ddsweep.data import pixels
+from ddsweep.data import image_files, pixels, progress
 from ddsweep.data.raw import Raw
 from ddsweep.errors import UserError
 from ddsweep.registry.datasets import DatasetInfo
 from ddsweep.registry.image_folders import FolderTree, folder_tree, held_out
 
 BATCH = 256  # files per task of the thread pool
+VERSION = 2  # of the decoder; increase it when the pixels of a file or the files of a class change
+SLOW = 1.0  # seconds that a hash may take without being remembered
+PATIENCE = 10  # a slow hash is remembered for this multiple of the time that it took
 
-Files = dict[str, tuple[Path, ...]]
+Files = dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class _Hash:
+    """The fingerprint of a folder, when it was computed, and how long that took (both in seconds)."""
+
+    value: str
+    when: float
+    seconds: float
+
+
+_hashed: WeakKeyDictionary[FolderTree, _Hash] = WeakKeyDictionary()
 
 
 def decode_folder(row: DatasetInfo, paths: Sequence[Path] = ()) -> Raw:
-    """Read every image of the folder as RGB, resized to ``row.size`` pixels (``pixels.read``).
+    """Read every image of the folder as RGB, resized to ``row.size`` pixels (``image_files.read``).
 
     Raises:
         UserError: the folder's layout is invalid (``folder_tree``), or a file is not a readable 8-bit image.
     """
     train, test = _parts(folder_tree(row.name))
-    return Raw(tuple(train), *_read_all(train, row.size), *_read_all(test, row.size))
+    total = sum(len(images) for part in (train, test) for images in part.values())
+    first = _read_all(train, row, 0, total)
+    second = _read_all(test, row, len(first[0]), total)
+    return Raw(tuple(train), *first, *second)
 
 
 def fingerprint(spec: str) -> str:
     """Hash of the folder's listing: split, class, name, size and modification time of every image file.
 
+    A hash that took long, because there are very many files, is not computed again at once.
+
     Raises:
         UserError: as for ``folder_tree``, or if a file disappears meanwhile or is a broken link.
     """
-    tree, digest = folder_tree(spec), hashlib.sha256()
+    tree, began = folder_tree(spec), time.monotonic()
+    known = _hashed.get(tree)
+    if known and known.seconds > SLOW and began - known.when < PATIENCE * known.seconds:
+        return known.value
+    digest = hashlib.sha256(f"{VERSION}\0".encode())
     for part in (tree.train, tree.test or {}):
         for path in (path for paths in part.values() for path in paths):
             try:
-                stat = path.stat()
+                stat = os.stat(path)
             except OSError as error:
                 raise _unreadable(path, error) from error
             digest.update(os.fsencode(path) + f"\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
         digest.update(b"\0")
+    now = time.monotonic()
+    _hashed[tree] = _Hash(digest.hexdigest(), now, now - began)
     return digest.hexdigest()
 
 
@@ -70,23 +99,29 @@ def _parts(tree: FolderTree) -> tuple[Files, Files]:
     return train, test
 
 
-def _read_all(part: Files, size: int) -> tuple[UInt8[Tensor, "n 3 size size"], Int64[Tensor, " n"]]:
-    paths = [path for paths in part.values() for path in paths]
-    images = torch.empty((len(paths), 3, size, size), dtype=torch.uint8)
+def _read_all(
+    part: Files, row: DatasetInfo, before: int, total: int
+) -> tuple[UInt8[Tensor, "n 3 size size"], Int64[Tensor, " n"]]:
+    """Images and labels of a split; ``before`` of ``total`` images have been read for another one."""
+    paths = [path for images in part.values() for path in images]
+    images = torch.empty((len(paths), 3, row.size, row.size), dtype=torch.uint8)
     buffer = images.numpy()  # shares the tensor's memory; the threads write to it
 
-    def read(start: int) -> None:
-        for index, path in enumerate(paths[start : start + BATCH], start):
+    def read(start: int) -> int:
+        batch = paths[start : start + BATCH]
+        for index, path in enumerate(batch, start):
             try:
-                buffer[index] = pixels.read(path, size)
+                buffer[index] = image_files.read(path, row.size)
             except pixels.Unreadable as error:
                 raise _unreadable(path, error) from error
+        return start + len(batch)
 
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(read, range(0, len(paths), BATCH)))  # the first failure cancels the tasks that have not started
-    counts = torch.tensor([len(paths) for paths in part.values()])
+    with image_files.silenced(), ThreadPoolExecutor() as pool:
+        for done in pool.map(read, range(0, len(paths), BATCH)):  # a failure cancels the tasks that have not started
+            progress.decoded(row.name, before + done, total)
+    counts = torch.tensor([len(one) for one in part.values()])
     return images, torch.arange(len(counts)).repeat_interleave(counts)
 
 
-def _unreadable(path: Path, error: Exception) -> UserError:
-    return UserError(f"imagefolder: cannot read {str(path)!r}: {pixels.reason(error)}")
+def _unreadable(path: str, error: Exception) -> UserError:
+    return UserError(f"imagefolder: cannot read {path!r}: {pixels.reason(error)}")

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import torch
 
-from ddsweep.data import pixels
+from ddsweep.data import pixels, progress
 from ddsweep.data.bundle import Bundle, opened
 from ddsweep.data.raw import Raw
 from ddsweep.registry import datasets
@@ -90,18 +90,18 @@ def _decode(row: DatasetInfo, bundle: Bundle, targets: Mapping[str, Target], nam
     places = {
         name: images[split][index] for split, found in ordered.items() for index, (_, _, name) in enumerate(found)
     }
-    _fill(bundle, places, row.size)
+    _fill(bundle, places, row)
     return Raw(names, images["train"], labels["train"], images["val"], labels["val"])
 
 
-def _fill(bundle: Bundle, places: Mapping[str, torch.Tensor], size: int) -> None:
+def _fill(bundle: Bundle, places: Mapping[str, torch.Tensor], row: DatasetInfo) -> None:
     """Decode each named file into its tensor in ``places``."""
     wanted = [name for name in bundle.names if name in places]
 
     def decode(packed: tuple[str, bytes]) -> None:
         name, content = packed
         try:
-            places[name].numpy()[...] = pixels.read(io.BytesIO(content), size)
+            places[name].numpy()[...] = pixels.read(io.BytesIO(content), row.size)
         except pixels.Unreadable as error:
             raise pixels.Unreadable(f"{name}: {error}") from error
 
@@ -109,6 +109,7 @@ def _fill(bundle: Bundle, places: Mapping[str, torch.Tensor], size: int) -> None
         for start in range(0, len(wanted), BATCH):
             batch = [(name, _content(bundle, name)) for name in wanted[start : start + BATCH]]
             list(pool.map(decode, batch))
+            progress.decoded(row.name, start + len(batch), len(wanted))
 
 
 def _content(bundle: Bundle, name: str) -> bytes:

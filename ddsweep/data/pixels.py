@@ -88,9 +88,10 @@ class Unreadable(Exception):
 
 
 def read(file: Path | IO[bytes], size: int) -> np.ndarray:
-    """Return the image as RGB [3, size, size] uint8, resized without keeping the aspect ratio.
+    """Return an image of a published dataset as RGB [3, size, size] uint8, resized without keeping the aspect ratio.
 
-    Uses Pillow's bilinear filter, which antialiases.
+    Uses Pillow's bilinear filter, which antialiases. EXIF orientation and transparency are ignored, as in the published
+    code, which reads images with torchvision; a user's own images are read by ``image_files``.
 
     Raises:
         Unreadable: it cannot be read, or has more than 8 bits per channel.

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ddsweep import files
-from ddsweep.data import archives, cache, paths
-from ddsweep.data.archives import Progress
+from ddsweep.data import archives, cache, paths, progress
 from ddsweep.data.decoders import decode
 from ddsweep.data.folder import fingerprint
 from ddsweep.data.pixels import statistics
+from ddsweep.data.progress import Progress
 from ddsweep.errors import UserError
 from ddsweep.registry.datasets import TABLE, DatasetInfo, at_size, info
-from ddsweep.registry.image_folders import FOLDER_PREFIX
+from ddsweep.registry.image_folders import FOLDER_PREFIX, folder_tree
 
 log = logging.getLogger(__name__)
 
@@ -39,11 +39,12 @@ def prepare(spec: str, size: int | None = None) -> Path:
         UserError: as ``load``.
     """
     one = row(spec, size)
+    _say_notes(one)
     stored(one)
     return paths.decoded(one)
 
 
-def fetch(spec: str, source: Path | None = None, tell: Progress = archives.quiet) -> Path:
+def fetch(spec: str, source: Path | None = None, tell: Progress = progress.downloaded) -> Path:
     """Get the archives of a dataset, verify and decode them; return the file of the decoded images.
 
     Args:
@@ -116,10 +117,22 @@ def stored(one: DatasetInfo) -> cache.Stored:
             aside = path.with_suffix(".damaged")
             path.replace(aside)
             log.warning("%s is damaged (%s): set aside as %s, and decoded again", path, error, aside.name)
+        _say_notes(one)
         log.info("decoding %s at %d×%d into %s", one.name, one.size, one.size, path)
         raw = decode(one)
         mean, std = statistics(raw.images) if one.mean is None or one.std is None else (one.mean, one.std)
         return cache.write(path, raw, cache.Header(mean, std, wanted, one.origin))
+
+
+_said: set[str] = set()  # notes on image folders, each of which a process gives once
+
+
+def _say_notes(one: DatasetInfo) -> None:
+    """Warn of the files of an image folder that are passed over, and of what else the user should know about it."""
+    for note in folder_tree(one.name).notes if one.name.startswith(FOLDER_PREFIX) else ():
+        if note not in _said:
+            _said.add(note)
+            log.warning(note)
 
 
 def _fingerprint(one: DatasetInfo) -> str:

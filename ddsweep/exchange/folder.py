@@ -12,14 +12,16 @@ import torch
 from torch import Tensor
 
 from ddsweep import files
-from ddsweep.data import pixels
+from ddsweep.data import image_files, pixels
 from ddsweep.errors import UserError
 from ddsweep.exchange import integrity
 from ddsweep.exchange import source as sources
 from ddsweep.exchange.conventions import describe
 from ddsweep.exchange.image_set import PIXELS, Facts, ImageSet
 from ddsweep.exchange.source import Source
-from ddsweep.registry.image_folders import IMAGE_SUFFIXES
+from ddsweep.registry import splits
+from ddsweep.registry.class_files import IMAGE_SUFFIXES, class_files
+from ddsweep.registry.folder_checks import check_encoding
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -45,7 +47,7 @@ class Folder:
         if not source.path.is_dir():
             return None
         folders = _class_folders(source.path)
-        found = [sorted(path for path in one.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES) for one in folders]
+        found = [_images(one) for one in folders]
         if not any(found):
             return None
         for folder, paths in zip(folders, found, strict=True):
@@ -96,30 +98,31 @@ def read_all(paths: Sequence[Path]) -> Tensor:
     Raises:
         UserError: a file is not an 8-bit image, its size differs from the first image, or the images exceed the memory.
     """
-    from PIL import Image
-
     images: list[np.ndarray] = []
     shape = (0, 0)
     for path in paths:
         try:
-            with Image.open(path) as image:
-                if not images:
-                    shape = image.size
-                    sources.check_weight(len(paths) * 3 * 4 * image.width * image.height, path.parent)
-                if image.size != shape:
-                    width, height = image.size
-                    raise UserError(f"{path}: is {width}x{height}, the first image {shape[0]}x{shape[1]}")
-                if image.mode[0] in "IF":
-                    raise UserError(f"{path}: has {image.mode} pixels; convert it to 8 bits per channel")
-                gray = image.mode in ("1", "L", "LA")
-                images.append(np.atleast_3d(np.asarray(image.convert("L" if gray else "RGB"))))
-        except UserError:
-            raise
-        except Exception as error:  # a damaged file can raise almost anything inside Pillow
-            raise UserError(f"{path}: cannot be read as an image ({pixels.reason(error)})") from None
+            with image_files.silenced():
+                image = image_files.opened(path)
+        except pixels.Unreadable as error:
+            raise UserError(f"{path}: cannot be read as an image ({error})") from None
+        if not images:
+            shape = image.size
+            sources.check_weight(len(paths) * 3 * 4 * image.width * image.height, path.parent)
+        if image.size != shape:
+            raise UserError(f"{path}: is {image.width}x{image.height}, the first image {shape[0]}x{shape[1]}")
+        images.append(np.atleast_3d(np.asarray(image)))
     channels = max(image.shape[2] for image in images)
     stacked = np.stack([np.broadcast_to(image, (*image.shape[:2], channels)) for image in images])
     return torch.from_numpy(stacked).permute(0, 3, 1, 2).float().div_(255)
+
+
+def _images(folder: Path) -> list[Path]:
+    """The images of a class folder, which are those that an image folder of real images would have."""
+    found = class_files(str(folder))
+    if found.lost:
+        raise UserError(f"{folder}: has files that cannot be read as images ({found.lost})")
+    return [Path(path) for path in found.images]
 
 
 def _picture(image: Tensor) -> Image:
@@ -131,10 +134,12 @@ def _picture(image: Tensor) -> Image:
 
 def _class_folders(root: Path) -> list[Path]:
     """The class folders of a set; ``train`` alone is not a class, but has the folders in it."""
-    folders = [one for one in root.iterdir() if one.is_dir() and one.name[0] not in "._"]
-    if [one.name for one in folders] == ["train"] and (inner := _class_folders(folders[0])):
+    found = [one for one in splits.folders(root) if not one.name.startswith("_")]
+    if [one.name for one in found] == ["train"] and (inner := _class_folders(found[0])):
         return inner
-    return sorted(folders, key=_order)
+    for one in found:
+        check_encoding(one.name, f"the class folder (in {str(root)!r})")
+    return sorted(found, key=_order)
 
 
 def _label(folder: Path, classes: Sequence[str]) -> int:

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any, TypeVar
 
 from ddsweep.errors import UserError
 from ddsweep.plugins import Registry, Source
 from ddsweep.registry.image_folders import FOLDER_PREFIX as FOLDER_PREFIX
+from ddsweep.registry.image_folders import FolderTree, folder_tree, held_out
 from ddsweep.registry.image_folders import canonical as canonical
-from ddsweep.registry.image_folders import folder_tree, held_out
 
 FULL_STRATEGY = "color_crop_cutout_flip_scale_rotate"
 NO_FLIP_STRATEGY = "color_crop_cutout_scale_rotate"  # mirrored digits are other signs
+RECENT = 1.0  # seconds for which an image folder is not looked at again: a sweep names its dataset in every cell
 MIN_SIZE = 4
 LEAST_CLASSES = 2
 DIGITS = tuple("0123456789")
@@ -145,6 +145,7 @@ def _file(base: str, name: str, md5: str, sign: str = "") -> Archive:
     return Archive(name, md5, (base + name,), sign)
 
 
+_folder_rows: dict[str, tuple[FolderTree, DatasetInfo]] = {}
 TABLE: Registry[DatasetInfo] = Registry("dataset")
 """The datasets that have a name; an image folder is identified by its path."""
 
@@ -308,12 +309,15 @@ def info(spec: str) -> DatasetInfo:
     return TABLE.take(spec, also=["imagefolder:PATH"])
 
 
-@lru_cache(maxsize=32)  # a sweep names its dataset in every cell; the folder is listed once
 def _folder_info(spec: str) -> DatasetInfo:
-    tree = folder_tree(spec)
-    sizes = [len(images) - (held_out(len(images)) if tree.test is None else 0) for images in tree.train.values()]
-    return DatasetInfo(spec, 3, 32, tuple(tree.train), min(sizes), None, None, FULL_STRATEGY, "your images",
-                       source="ddsweep.data.folder:decode_folder")  # fmt: skip
+    tree = folder_tree(spec, RECENT)
+    known, row = _folder_rows.get(spec, (None, None))
+    if row is None or known is not tree:
+        sizes = [len(images) - (held_out(len(images)) if tree.test is None else 0) for images in tree.train.values()]
+        row = DatasetInfo(spec, 3, 32, tuple(tree.train), min(sizes), None, None, FULL_STRATEGY, "your images",
+                          source="ddsweep.data.folder:decode_folder")  # fmt: skip
+        _folder_rows[spec] = tree, row
+    return row
 
 
 def at_size(row: DatasetInfo, size: int) -> DatasetInfo:

@@ -1,6 +1,7 @@
 import logging
 import os
 import tempfile
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 from ddsweep import data
 from ddsweep.data import folder
 from ddsweep.data.decoders import decode
+from ddsweep.data.progress import Listener, reported_to
 from ddsweep.errors import UserError
 from ddsweep.registry import datasets
 from ddsweep.registry import image_folders as trees
@@ -92,7 +94,7 @@ def test_a_drafted_jpeg_looks_like_one_decoded_in_full(root, rng, side, size):
     assert np.abs(image - expected).mean() < 1
 
 
-@pytest.mark.parametrize("kind", ["cut", "empty", "text", "deep", "link", "folder"])
+@pytest.mark.parametrize("kind", ["cut", "empty", "text", "deep", "link", "lfs", "pages"])
 def test_a_file_that_cannot_be_read_is_named(tree, kind):
     root, _ = tree
     victim = root / "train" / "dog" / "2.png"
@@ -109,8 +111,11 @@ def test_a_file_that_cannot_be_read_is_named(tree, kind):
             Image.fromarray(np.full((8, 8), 60_000, dtype=np.uint16)).save(victim)
         case "link":
             victim.symlink_to(root / "gone.png")
-        case "folder":
-            victim.mkdir()
+        case "lfs":
+            victim.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+        case "pages":
+            pages = [Image.new("RGB", (8, 8), color) for color in ("red", "blue")]
+            pages[0].save(victim, "TIFF", save_all=True, append_images=pages[1:])
     with pytest.raises(UserError, match="cannot read") as caught:
         data.load(spec_of(root))
     assert repr(str(victim)) in str(caught.value)
@@ -141,17 +146,23 @@ def test_a_class_keeps_its_split_when_another_is_added(root):
 
 
 # any name that a file system takes: no slash, no NUL, not hidden; bytes that are not UTF-8 arrive as surrogates
-NAMES = (
+FILES = (
     st.binary(min_size=1, max_size=12).filter(lambda name: not {0, 47} & set(name) and name[0] != 46).map(os.fsdecode)
+)
+CLASSES = st.text(min_size=1, max_size=12).filter(
+    lambda name: name.isprintable() and not {"/", "\0"} & set(name) and name[0] != "." and len(os.fsencode(name)) < 99
 )
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.lists(NAMES, min_size=2, max_size=4, unique=True), st.lists(NAMES, min_size=2, max_size=3, unique=True))
+@given(
+    st.lists(CLASSES, min_size=2, max_size=4, unique_by=lambda name: unicodedata.normalize("NFC", name)),
+    st.lists(FILES, min_size=2, max_size=3, unique=True),
+)
 def test_names_may_be_anything_that_a_file_system_takes(classes, images):
     with tempfile.TemporaryDirectory() as place, pytest.MonkeyPatch.context() as patch:
         patch.setenv("DDSWEEP_CACHE", str(Path(place) / "cache"))
-        root = Path(place) / os.fsdecode(b"odd \xff\n name")
+        root = Path(place) / "odd \u00ff\n name"
         expected = {name: {f"{image}.png" for image in images} for name in classes}
         for name in classes:
             for image in images:
@@ -160,7 +171,7 @@ def test_names_may_be_anything_that_a_file_system_takes(classes, images):
         assert dataset.classes == data.load(spec_of(root), 4).classes == tuple(sorted(classes))
         assert len(dataset.images) + len(dataset.test_images) == len(classes) * len(images)
         found = trees.folder_tree(spec_of(root)).train
-        assert {name: {path.name for path in paths} for name, paths in found.items()} == expected
+        assert {name: {Path(path).name for path in paths} for name, paths in found.items()} == expected
 
 
 def change_nothing(root):
@@ -209,3 +220,93 @@ def test_a_changed_image_changes_the_dataset(tree):
     after = data.load(spec_of(root), 8)
     assert before.checksum != after.checksum
     assert torch.allclose(after.denormalize(after.images[:])[0], before.denormalize(before.images[:])[1], atol=1e-6)
+
+
+def test_a_sweep_over_a_folder_that_rests_reads_it_once(tree, monkeypatch):
+    """A launch asks for the facts of the dataset many times, decodes it, and checks that it is up to date."""
+    root, _ = tree
+    for place in (root, *root.rglob("*")):
+        os.utime(place, (1, 1))
+    looks: dict[str, list[str]] = {"scandir": [], "stat": []}
+
+    def count(name):
+        real = getattr(os, name)
+
+        def counted(path, *rest, **more):
+            looks[name].append(str(path))
+            return real(path, *rest, **more)
+
+        monkeypatch.setattr(os, name, counted)
+
+    for name in looks:
+        count(name)
+    spec = spec_of(root)
+    for _ in range(20):
+        data.info(spec)
+    data.prepare(spec, 8)
+    folders = [path for path in looks["scandir"] if path.startswith(str(root / "train" / "cat"))]
+    images = [path for path in looks["stat"] if path.endswith("cat/1.png")]
+    assert len(folders) == 1
+    assert sorted(images) == [str(root / part / "cat" / "1.png") for part in ("train", "val")]
+
+
+def test_a_hash_that_took_long_is_not_computed_again_at_once(tree, monkeypatch):
+    root, _ = tree
+    for place in (root, *root.rglob("*")):
+        os.utime(place, (1, 1))
+    looks: list[str] = []
+    stat = os.stat
+
+    def counted(path, **more):
+        looks.append(str(path))
+        return stat(path, **more)
+
+    monkeypatch.setattr(os, "stat", counted)
+    monkeypatch.setattr(folder, "SLOW", -1.0)
+    monkeypatch.setattr(folder, "PATIENCE", 1e9)
+    first = folder.fingerprint(spec_of(root))
+    assert [folder.fingerprint(spec_of(root)) for _ in range(3)] == [first] * 3
+    assert len([look for look in looks if look.endswith("train/cat/1.png")]) == 1
+    monkeypatch.setattr(folder, "PATIENCE", 0)
+    folder.fingerprint(spec_of(root))
+    assert len([look for look in looks if look.endswith("train/cat/1.png")]) == 2
+
+
+def test_what_an_older_version_decoded_is_decoded_again_and_other_datasets_are_not(tree, monkeypatch):
+    root, _ = tree
+    for spec in (spec_of(root), "digits"):
+        data.prepare(spec, 8)
+    monkeypatch.setattr(folder, "VERSION", folder.VERSION + 1)
+    states = {spec: [one.state for one in data.verify(spec)] for spec in (spec_of(root), "digits")}
+    assert states == {spec_of(root): ["outdated"], "digits": ["intact"]}
+
+
+def test_decoding_tells_how_far_it_is(tree, monkeypatch):
+    root, _ = tree
+    monkeypatch.setattr(folder, "BATCH", 3)
+    told = []
+    with reported_to(Listener(decoded=lambda *news: told.append(news))):
+        data.prepare(spec_of(root), 8)
+        data.prepare(spec_of(root), 8)
+    assert told == [(spec_of(root), done, 14) for done in (3, 6, 9, 12, 14)]
+
+
+def test_what_is_passed_over_is_said_once(tree, caplog):
+    root, _ = tree
+    (root / "train" / "dog" / "README.txt").write_text("dogs")
+    for size in (8, 8, 4):
+        data.prepare(spec_of(root), size)
+    assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == [
+        f"{spec_of(root)}: passed over, because they are text: 'train/dog' (1 .txt; for example 'README.txt')"
+    ]
+
+
+def test_a_folder_with_files_left_out_is_another_dataset(tree):
+    root, _ = tree
+    plain = data.load(spec_of(root), 8)
+    (root / "train" / "dog" / "5.heic").write_bytes(b"\0")
+    with pytest.raises(UserError, match=r"'train/dog' \(1 \.heic"):
+        data.load(spec_of(root), 8)
+    allowed = data.load(f"imagefolder:allow-skipped:{root}", 8)
+    assert allowed.checksum == plain.checksum
+    assert allowed.name == f"imagefolder:allow-skipped:{root}"
