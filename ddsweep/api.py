@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ddsweep import characters
 from ddsweep.errors import UserError
 
 if TYPE_CHECKING:
@@ -329,7 +330,7 @@ def _command_line(*words: str) -> None:
     # Jupyter sets these for its kernels, and with them the screen would be redrawn twice a second, line after line
     forced = ("FORCE_COLOR", "CLICOLOR_FORCE", "CLICOLOR")
     environment = {name: value for name, value in os.environ.items() if name not in forced}
-    environment |= {"NO_COLOR": "1", "TERM": "dumb"}
+    environment |= {"NO_COLOR": "1", "TERM": "dumb", "PYTHONIOENCODING": "utf-8"}
     last = ""
     with subprocess.Popen(
         command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -338,16 +339,21 @@ def _command_line(*words: str) -> None:
         assert process.stdout is not None
         try:
             for line in process.stdout:
-                print(line, end="", flush=True)  # noqa: T201
+                _pass_on(line)
                 last = line.strip() or last
         except KeyboardInterrupt:
             # a terminal sends Ctrl-C to both processes, a notebook to this one only; twice is the same as once
             process.send_signal(2)
             for line in process.stdout:
-                print(line, end="", flush=True)  # noqa: T201
+                _pass_on(line)
             raise
     if process.returncode:
         raise UserError(last.removeprefix("error: ") or f"ddsweep {words[0]} ended with status {process.returncode}")
+
+
+def _pass_on(line: str) -> None:
+    """Print a line of the command, in the characters that this process can print."""
+    print(characters.encodable(line, getattr(sys.stdout, "encoding", None) or "utf-8"), end="", flush=True)  # noqa: T201
 
 
 def _pandas() -> Any:

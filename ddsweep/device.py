@@ -120,7 +120,14 @@ def listed() -> list[str]:
     if shutil.which("nvidia-smi") is None:
         return []
     try:
-        done = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False, timeout=LIST_SECONDS)
+        done = subprocess.run(
+            ["nvidia-smi", "-L"],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            timeout=LIST_SECONDS,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return []
     names: list[str] = []

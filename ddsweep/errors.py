@@ -17,6 +17,13 @@ class UserError(Exception):
         super().__init__(" ".join(message.splitlines()))
 
 
+def in_one_line(error: BaseException) -> str:
+    """An error for people: its message, with its type unless it is meant for the user."""
+    message = " ".join(str(error).split())
+    kind = type(error).__name__
+    return message if isinstance(error, UserError) and message else f"{kind}: {message}" if message else kind
+
+
 def closest(word: str, allowed: Iterable[str]) -> str:
     """The end of an error: ``did you mean x? (allowed: x, y, z)``, or ``allowed: x, y, z`` if no name is close."""
     names = sorted(allowed)

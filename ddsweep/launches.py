@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ddsweep import text
+from ddsweep import characters, text
 from ddsweep.errors import UserError
 
 if TYPE_CHECKING:
@@ -171,4 +171,4 @@ def _shown(value: object) -> str:
 
 
 def _echo(line: str) -> None:
-    print(line, file=sys.stderr)  # noqa: T201
+    print(characters.one_line(line), file=sys.stderr)  # noqa: T201

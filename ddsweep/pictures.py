@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -11,8 +12,10 @@ from PIL import Image, ImageDraw, ImageFont, features
 from torch import Tensor
 
 from ddsweep import fonts
+from ddsweep.errors import in_one_line
 from ddsweep.grids import Grid, Layout
 
+logger = logging.getLogger(__name__)
 GAP, EDGE = 2, 6  # pixels between images, and around the grid
 TILE = 48  # pixels: smaller images are enlarged to at most this height
 FONT = 12  # pixels
@@ -53,6 +56,30 @@ def grid(images: Float[Tensor, "rows columns c h w"], rows: Sequence[str], colum
             tile = to_pil(images[row, column]).resize((layout.width, layout.height), Image.Resampling.NEAREST)
             drawing.paste(tile, layout.corner(row, column))
     return Grid(drawing, layout)
+
+
+def show(
+    log: Callable[[str, bytes, int], object],
+    name: str,
+    images: Float[Tensor, "rows columns c h w"],
+    rows: Sequence[str],
+    step: int,
+) -> None:
+    """Draw a grid and log it. What cannot be drawn is only reported: no trial ends because of its pictures.
+
+    Args:
+        log: takes the name, the PNG file and the step (``Tracker.image``).
+        name: of the grid.
+        images: as for ``grid``.
+        rows: as for ``grid``.
+        step: of the distillation.
+    """
+    try:
+        png = grid(images, rows).png
+    except Exception as error:
+        logger.warning("the grid %s of step %d was not drawn (%s)", name, step, in_one_line(error))
+    else:
+        log(name, png, step)
 
 
 def _font(labels: Sequence[str]) -> ImageFont.FreeTypeFont:

@@ -25,7 +25,9 @@ def git() -> dict[str, Any]:
         return {}
 
     def ask(*words: str) -> str:
-        answer = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=True)
+        answer = subprocess.run(
+            ["git", "-C", str(root), *words], capture_output=True, encoding="utf-8", errors="replace", check=True
+        )
         return answer.stdout.strip()
 
     try:

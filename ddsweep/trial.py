@@ -281,7 +281,7 @@ def _show_real(dataset: Dataset, ipc: int, tracker: Tracker) -> None:
     most = min(10, ipc, min(len(indices) for indices in dataset.per_class))
     images = torch.stack([dataset.images[indices[:most]] for indices in dataset.per_class])
     real = dataset.denormalize(images.flatten(0, 1)).unflatten(0, images.shape[:2])
-    tracker.image("real", pictures.grid(real, dataset.classes).png, 0)
+    pictures.show(tracker.image, "real", real, dataset.classes, 0)
 
 
 def save(synthetic: Synthetic, recipe: Recipe, dataset: Dataset, folder: Path) -> None:

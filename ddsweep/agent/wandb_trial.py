@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ddsweep import agent, files, sweep
+from ddsweep import agent, characters, files, sweep
 from ddsweep.agent import Shutdown, Stopped
 from ddsweep.agent.failures import MAX_FAILURES, ConsecutiveFailures
 from ddsweep.backends import Point, rules
@@ -142,7 +142,7 @@ def main(recipe: Recipe, placement: TrialPlacement, tracker: WandbTracker) -> in
 
 def failed(cell: str, reason: str) -> int:
     """Print the reason on stderr, in one line; returns the exit status."""
-    print(f"failed: {cell}: {' '.join(reason.split())}", file=sys.stderr)  # noqa: T201
+    print(characters.one_line(f"failed: {cell}: {reason}"), file=sys.stderr)  # noqa: T201
     return FAILED
 
 

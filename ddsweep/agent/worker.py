@@ -20,7 +20,7 @@ from ddsweep.agent.failures import ConsecutiveFailures, is_device_error, out_of_
 from ddsweep.agent.gpu_lock import GpuLock
 from ddsweep.agent.shutdown import Shutdown, Stopped, name
 from ddsweep.backends import Claim, Queue, attach_image
-from ddsweep.errors import UserError
+from ddsweep.errors import UserError, in_one_line
 from ddsweep.pretrained import spec
 from ddsweep.pretrained.spec import Spec
 from ddsweep.pruning import Pruned, Pruning
@@ -316,10 +316,14 @@ def pruning_of(sweep: Sweep, recipe: Recipe, report: Callable[[int, float], bool
 
 
 def annotate(backend: Queue, point: str) -> None:
-    """Update the dashboard's notes and plots, if the backend has a dashboard."""
+    """Update the dashboard's notes and plots, if the backend has a dashboard; a failure is only logged."""
     from ddsweep.backends.optuna.backend import OptunaBackend
 
-    if isinstance(backend, OptunaBackend):
+    if not isinstance(backend, OptunaBackend):
+        return
+    try:
         from ddsweep.backends.optuna import notes
 
         notes.annotate(backend, point)
+    except Exception as error:
+        logger.warning("the dashboard's notes were not written (%s)", in_one_line(error))

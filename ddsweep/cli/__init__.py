@@ -5,11 +5,11 @@ Nothing imports this package.
 
 from __future__ import annotations
 
-from ddsweep import characters
 from ddsweep.cli import (
     agent,
     agents,
     clean,
+    console,
     copy,
     dashboard,
     data,
@@ -60,5 +60,5 @@ register(app, trial.trial, "trial", hidden=True)  # W&B's agents start it
 
 def main() -> None:
     """Entry point of the console script."""
-    characters.tolerate_encodings()
+    console.prepare()
     app()

@@ -61,6 +61,13 @@ def write_json(value: Any, indent: int | None = 2) -> None:
     print(text)  # noqa: T201
 
 
+def prepare() -> None:
+    """Let this process write to a terminal of any encoding, and warnings without control characters."""
+    characters.tolerate_encodings()
+    if logging.lastResort is not None:  # prints warnings where nothing else is set up
+        logging.lastResort.setFormatter(_Formatter("%(message)s"))
+
+
 def log_to_stderr() -> None:
     """Send log messages to standard error, with the time, without control characters."""
     handler = logging.StreamHandler()

@@ -9,7 +9,7 @@ import typer
 
 from ddsweep.cli import console
 from ddsweep.cli.options import RUNS, Device, Name, Profile, Runs, Storage
-from ddsweep.errors import UserError, closest
+from ddsweep.errors import UserError, closest, in_one_line
 
 if TYPE_CHECKING:
     from ddsweep.sweep import Picture
@@ -71,11 +71,20 @@ def plot(
         kinds = kinds[:1]
     if set(kinds) & {"grid", "tsne"}:
         launches.report_missing_images(launched, runs)
-    written = [path for each in kinds for path in gallery.write(each, launched, runs, where, device, console.note)]
-    if not written:
+    drawn, failed = 0, []
+    for each in kinds:
+        try:
+            for path in gallery.write(each, launched, runs, where, device, console.note):
+                drawn += 1
+                console.echo(session.shown(path))
+        except Exception as error:  # the others are drawn
+            failed.append(f"{each}: {in_one_line(error)}" if len(kinds) > 1 else in_one_line(error))
+    if failed:
+        for line in failed[:-1]:
+            console.note(f"error: {line}")
+        raise UserError(failed[-1])
+    if not drawn:
         raise UserError(f"{launched.full_name}: no cell is finished yet; see ddsweep status {launched.full_name}")
-    for path in written:
-        console.echo(session.shown(path))
 
 
 def _kind(name: str) -> Picture:

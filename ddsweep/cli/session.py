@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ from ddsweep import text
 from ddsweep.backends import Definition, State, Status
 from ddsweep.backends.local import FolderStore
 from ddsweep.cli import display, reading, sweep_agents
+from ddsweep.errors import in_one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -179,9 +181,11 @@ class Session:
 
         status = self._backend.status()
         self._sweep = self._sweep.with_points(row.point.params for row in status.rows)
-        launches.gather(self._store, self._sweep, self._job.runs)
+        with self._optional("files", f"ddsweep results {self._sweep.full_name}"):
+            launches.gather(self._store, self._sweep, self._job.runs)
         self._out.print(f"{display.counts(status)}   {text.duration(time.monotonic() - self._began)}")
-        self._show_table()
+        with self._optional("table", f"ddsweep results {self._sweep.full_name}"):
+            self._show_table()
         for row in status.rows:
             if row.state is State.FAILED:
                 self._out.say(f"failed  {row.point.title}: {row.reason} ({text.plural(row.attempts, 'attempt')})")
@@ -215,10 +219,25 @@ class Session:
         from ddsweep.results.plots import gallery
 
         if self._sweep.pictures:
-            launches.report_missing_images(self._sweep, self._job.runs)
+            with self._optional("images", f"ddsweep plot {self._sweep.full_name}"):
+                launches.report_missing_images(self._sweep, self._job.runs)
         for kind in self._sweep.pictures:
-            for path in gallery.write(kind, self._sweep, self._job.runs, device=self._device, say=self._out.print):
-                self._out.say(f"{HEADS[kind]:8}{shown(path)}")
+            with self._optional(HEADS[kind], f"ddsweep plot {self._sweep.full_name} --kind {kind}"):
+                for path in gallery.write(kind, self._sweep, self._job.runs, device=self._device, say=self._out.say):
+                    self._out.say(f"{HEADS[kind]:8}{shown(path)}")
+
+    @contextlib.contextmanager
+    def _optional(self, what: str, command: str) -> Iterator[None]:
+        """Do something that the launch does not depend on: its failure is reported in one line, and the rest follows.
+
+        Args:
+            what: the start of the line.
+            command: tries it again.
+        """
+        try:
+            yield
+        except Exception as error:
+            self._out.say(f"{what:8}failed: {in_one_line(error)}; try again with: {command}")
 
     def _next(self) -> list[str]:
         """Commands that make sense after the launch."""

@@ -61,7 +61,7 @@ class MetricsLog:
         """Show the set if ``step`` iterations are 0, 1, 2, 3 or 4 quarters of the distillation."""
         if step in self._shown:
             images = pictures.by_class(self._dataset.denormalize(synthetic.images.detach()), synthetic.ipc)
-            self._tracker.image("synthetic", pictures.grid(images, self._dataset.classes).png, step)
+            pictures.show(self._tracker.image, "synthetic", images, self._dataset.classes, step)
 
     def add(self, *terms: Tensor) -> None:
         """Record one image step: the matching loss and, with a PTM, its unweighted term."""

@@ -180,7 +180,9 @@ def _unused(facts: Machine) -> Finding:
 def _torch() -> Torch:
     command = [sys.executable, "-m", "ddsweep.doctor.probe"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", check=False, timeout=SECONDS
+        )
     except subprocess.TimeoutExpired:
         return Torch(error=f"cannot be imported within {SECONDS:g} s, or its GPU does not respond")
     try:
@@ -193,7 +195,14 @@ def _nvidia_smi() -> str:
     if shutil.which("nvidia-smi") is None:
         return ""
     try:
-        done = subprocess.run(["nvidia-smi"], capture_output=True, text=True, check=False, timeout=device.LIST_SECONDS)
+        done = subprocess.run(
+            ["nvidia-smi"],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            timeout=device.LIST_SECONDS,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout

@@ -96,7 +96,8 @@ def _process(wanted: Sequence[work.Kind], order: Order) -> subprocess.Popen[str]
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         env={**os.environ, **order.environment},
     )
     said = {**asdict(order), "environment": {}, "agents": 0, "parent": os.getpid()}

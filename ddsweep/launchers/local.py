@@ -153,6 +153,7 @@ class LocalLauncher:
         command = [*job.command(), "--device", slot.slot.device, "--device-label", str(slot.slot)]
         command += ["--failures", str(slot.failures), "--parent", str(os.getpid())]
         own = {"DDSWEEP_STORAGE": job.storage, "OMP_NUM_THREADS": str(job.threads)}
+        own |= {"PYTHONIOENCODING": "utf-8"}  # of the log, whatever the terminal has
         environment = SURROUNDINGS | os.environ | own | slot.slot.environment
         with slot.log.open("ab") as log:
             slot.process = subprocess.Popen(

@@ -131,7 +131,7 @@ class StatusTracker(Tracker):
         if not changed and now - self._written < INTERVAL:
             return
         self._written, status.updated = now, time.time()
-        with contextlib.suppress(UserError):
+        with contextlib.suppress(UserError, OSError, ValueError):  # ValueError: a name that is not text
             files.write_json(self._path, asdict(status))
 
 

@@ -179,7 +179,13 @@ def _sync(piece: Piece) -> str:
     command = [sys.executable, "-m", "wandb", "sync", "--include-online", str(piece.folder.absolute())]
     try:
         process = subprocess.run(
-            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=LIMIT,
         )
     except subprocess.TimeoutExpired:
         raise UserError(f"not uploaded within {LIMIT / 60:g} minutes") from None

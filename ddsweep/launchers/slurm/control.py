@@ -62,7 +62,9 @@ def ask(*command: str) -> str:
             f"slurm: {command[0]} is not installed on this machine; run ddsweep on a login node of the cluster"
         )
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=ANSWER)
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", check=False, timeout=ANSWER
+        )
     except subprocess.TimeoutExpired:
         raise UserError(f"slurm: {command[0]} does not answer") from None
     if done.returncode and GONE not in done.stderr:

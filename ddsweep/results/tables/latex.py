@@ -8,9 +8,11 @@ decimal. ``--`` marks a cell that is not finished.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ddsweep import characters
 from ddsweep.results.tables import layout, naming
 from ddsweep.results.tables.comparison import Comparison
 from ddsweep.results.tables.ranking import Ranking, caption, grid
@@ -22,8 +24,14 @@ WIDE, DENSE = 5, 7
 SIGNS = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#", "$": r"\$",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$", "|": "$|$",
-    "α": r"$\alpha$", "×": r"$\times$", "·": r"$\cdot$", "±": r"$\pm$", "–": "--", "…": r"\dots{}", "−": "$-$",
+    "×": r"$\times$", "·": r"$\cdot$", "±": r"$\pm$", "–": "--", "…": r"\dots{}", "−": "$-$", "≤": r"$\leq$",
+    "≥": r"$\geq$", "≠": r"$\neq$", "≈": r"$\approx$", "→": r"$\to$", "°": r"$^\circ$", "µ": r"$\mu$",
+    "∞": r"$\infty$", "ς": r"$\varsigma$", "ο": "o",
+    "[": "{[}", "]": "{]}",  # after the end of a line, a bracket would be its argument
 }  # fmt: skip
+CAPITALS = "ΓΔΘΛΞΠΣΥΦΨΩ"  # those with a command of their own; the others look like Latin letters
+DASHES = re.compile("(?<=-)(?=-)")  # two hyphens would become a dash
+KNOWN = re.compile(r"[\x20-\x7e\xa1-\u017f‘’“”„]*")  # what every LaTeX reads
 SYMBOLS = re.compile(r"\b[A-Z]_[a-z]\b|\*+")  # N_m, N_a; significance marks
 
 
@@ -56,9 +64,27 @@ def as_latex(part: Part) -> str:
 
 def escape(text: str) -> str:
     """Return plain text escaped for LaTeX, with the paper's symbols in math mode."""
+    text = characters.one_line(text)
     symbols = [f"$^{{{one}}}$" if one.startswith("*") else f"${one}$" for one in SYMBOLS.findall(text)]
-    plain = ["".join(SIGNS.get(sign, sign) for sign in part) for part in SYMBOLS.split(text)]
+    plain = ["{}".join("".join(map(_sign, some)) for some in DASHES.split(part)) for part in SYMBOLS.split(text)]
     return "".join(piece for pair in zip(plain, [*symbols, ""], strict=True) for piece in pair)
+
+
+def _sign(sign: str) -> str:
+    greek = re.fullmatch(r"GREEK (SMALL|CAPITAL) LETTER (\w+)", unicodedata.name(sign, ""))
+    if sign in SIGNS or greek is None:
+        return SIGNS.get(sign, sign)
+    name = greek[2].lower().replace("lamda", "lambda")
+    if greek[1] == "SMALL":
+        return f"$\\{name}$"
+    return f"$\\{name.capitalize()}$" if sign in CAPITALS else unicodedata.normalize("NFKD", name[0]).upper()
+
+
+def _needs(lines: Sequence[str]) -> str:
+    """What the table needs to compile."""
+    unusual = dict.fromkeys(sign for line in lines for sign in line if not KNOWN.fullmatch(sign))
+    fonts = f", and XeLaTeX or LuaLaTeX with a font that has {''.join(unusual)}" if unusual else ""
+    return f"% needs \\usepackage{{booktabs}}{fonts}"
 
 
 def _float(inside: Tabular, caption: str, name: str) -> str:
@@ -72,7 +98,14 @@ def _float(inside: Tabular, caption: str, name: str) -> str:
     body = [line for index, group in enumerate(groups) for line in (["    \\midrule"] if index else []) + group]
     return "\n".join(
         [
-            "% needs \\usepackage{booktabs}",
+            _needs(
+                [
+                    caption,
+                    inside.over,
+                    *inside.heads,
+                    *(text for group in inside.groups for line in group for text in line),
+                ]
+            ),
             f"\\begin{{{kind}}}[t]",
             "  \\centering",
             *dense,
