@@ -127,7 +127,7 @@ def evaluate(
     with progress.one_trial(data=as_json) as tracker:
         judged = job.judge(prepared.synthetic, loaded, tracker)
     if as_json:
-        _print_json(file, image_set, prepared, judged)
+        _print_json(file, image_set, prepared, judged, loaded.classes)
     else:
         _print(judged, job.choices.get("eval_rule", "paper"))
 
@@ -184,7 +184,9 @@ def _print(judged: list[Judged], name: str) -> None:
         )
 
 
-def _print_json(file: Path, image_set: ImageSet, prepared: Prepared, judged: list[Judged]) -> None:
+def _print_json(
+    file: Path, image_set: ImageSet, prepared: Prepared, judged: list[Judged], classes: tuple[str, ...]
+) -> None:
     from dataclasses import asdict
 
     record = {
@@ -193,6 +195,7 @@ def _print_json(file: Path, image_set: ImageSet, prepared: Prepared, judged: lis
         "images": len(image_set.images),
         "ipc": prepared.synthetic.ipc,
         "classes": prepared.synthetic.classes,
+        "class_names": classes,
         "factor": prepared.factor,
         "space": asdict(prepared.space),
         "warnings": list(prepared.warnings),

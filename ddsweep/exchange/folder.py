@@ -17,7 +17,7 @@ from ddsweep.errors import UserError
 from ddsweep.exchange import integrity
 from ddsweep.exchange import source as sources
 from ddsweep.exchange.conventions import describe
-from ddsweep.exchange.image_set import PIXELS, Facts, ImageSet
+from ddsweep.exchange.image_set import PIXELS, Facts, ImageSet, in_order
 from ddsweep.exchange.source import Source
 from ddsweep.registry import splits
 from ddsweep.registry.class_files import IMAGE_SUFFIXES, class_files
@@ -54,14 +54,15 @@ class Folder:
             if not paths:
                 raise UserError(f"{folder}: has no images ({' '.join(sorted(IMAGE_SUFFIXES))})")
         counts = torch.tensor([len(paths) for paths in found])
-        names = tuple(folder.name for folder in folders)
         facts = source.facts or Facts(space=PIXELS, factor=1)
         labels = torch.arange(len(found)).repeat_interleave(counts)
         if facts.classes:
             labels = torch.tensor([_label(folder, facts.classes) for folder in folders])[labels]
             are_numbers = False
         else:
-            facts, are_numbers = replace(facts, classes=names), all(map(str.isdecimal, names))
+            names, are_numbers = in_order(folder.name for folder in folders)
+            labels = torch.tensor([names.index(folder.name) for folder in folders])[labels]
+            facts = replace(facts, classes=names)
         images = read_all([path for paths in found for path in paths])
         return ImageSet(images, labels, facts, self.name, classes_are_numbers=are_numbers)
 
@@ -139,7 +140,7 @@ def _class_folders(root: Path) -> list[Path]:
         return inner
     for one in found:
         check_encoding(one.name, f"the class folder (in {str(root)!r})")
-    return sorted(found, key=_order)
+    return sorted(found)
 
 
 def _label(folder: Path, classes: Sequence[str]) -> int:
@@ -154,7 +155,3 @@ def _label(folder: Path, classes: Sequence[str]) -> int:
         return int(folder.name)
     last = NAME.format(len(classes) - 1)
     raise UserError(f"{folder}: is neither one of {NAME.format(0)} to {last} nor a class that {sources.NOTE} lists")
-
-
-def _order(folder: Path) -> tuple[int, int, str]:
-    return (0, int(folder.name), "") if folder.name.isdecimal() else (1, 0, folder.name)

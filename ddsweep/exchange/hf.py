@@ -16,7 +16,7 @@ from ddsweep.exchange import integrity
 from ddsweep.exchange import source as sources
 from ddsweep.exchange.conventions import describe
 from ddsweep.exchange.folder import loss, read_all, write_all
-from ddsweep.exchange.image_set import FORMULA, NORMALIZED, PIXELS, Facts, ImageSet
+from ddsweep.exchange.image_set import FORMULA, NORMALIZED, PIXELS, Facts, ImageSet, in_order
 from ddsweep.exchange.source import Source
 
 ROWS = Path("train", "metadata.jsonl")
@@ -54,12 +54,16 @@ class HuggingFace:
         if not paths:
             return None
         facts = source.facts or Facts(space=PIXELS, factor=1, classes=names_in_card(source.path / CARD))
+        are_numbers = False
         if any(isinstance(label, str) for label in labels):
-            facts = facts if facts.classes else replace(facts, classes=tuple(sorted(set(map(str, labels)))))
-            if unknown := next((label for label in labels if label not in facts.classes), None):
-                raise UserError(f"{rows}: label {unknown!r} is none of the classes {', '.join(facts.classes)}")
+            if not facts.classes:
+                names, are_numbers = in_order(map(str, labels))
+                facts = replace(facts, classes=names)
+            unknown = [label for label in labels if label not in facts.classes]
+            if unknown:
+                raise UserError(f"{rows}: label {unknown[0]!r} is not among its {len(facts.classes)} classes")
             labels = list(map(facts.classes.index, labels))
-        return ImageSet(read_all(paths), torch.tensor(labels), facts, self.name)
+        return ImageSet(read_all(paths), torch.tensor(labels), facts, self.name, classes_are_numbers=are_numbers)
 
     def write(self, one: ImageSet, folder: Path) -> Path:
         """Write images, metadata, JSON description and card, and return ``folder``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -91,8 +91,8 @@ class ImageSet:
         facts: the known properties.
         format: the name of the format it was read from.
         remarks: assumptions of the reader that the user should know.
-        classes_are_numbers: ``facts.classes`` are the names of folders, and all of them are numbers: either the names
-            of the classes or their labels.
+        classes_are_numbers: ``facts.classes`` are the names of folders or the texts of labels, and all of them are
+            numbers: either the names of the classes or their labels.
     """
 
     images: Tensor
@@ -107,6 +107,13 @@ def class_names(found: Any) -> tuple[str, ...]:
     """Return the class names in a list of a file; none if it is not a list of text."""
     is_names = isinstance(found, list | tuple) and all(isinstance(name, str) for name in found)
     return tuple(found) if is_names else ()
+
+
+def in_order(names: Iterable[str]) -> tuple[tuple[str, ...], bool]:
+    """Return different class names in order, and whether all of them are numbers, which are sorted as numbers."""
+    found = set(names)
+    are_numbers = all(map(str.isdecimal, found))
+    return tuple(sorted(found, key=lambda name: (int(name), name)) if are_numbers else sorted(found)), are_numbers
 
 
 def target_dataset(name: str, dataset: str | None, facts: Facts) -> str:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ddsweep.errors import UserError
-from ddsweep.registry.class_files import IMAGE_SUFFIXES, is_system
+from ddsweep.registry.class_files import class_files
+from ddsweep.registry.splits import folders
 
 FILES = "sha256"  # key of the description: path of each file relative to the description -> SHA-256 of its bytes
 OWN = "checksum"  # key of the description: SHA-256 of all its other keys and values
@@ -47,12 +48,9 @@ def verify(record: Mapping[str, Any], place: Path) -> None:
             raise UserError(f"{path}: is damaged or was changed: it has another SHA-256 than {place.name} states; "
                             + _advice(record, FILES))  # fmt: skip
     if sums and record.get("file") == EVERYTHING:
-        inside = (path.relative_to(place.parent) for path in place.parent.rglob("*"))
-        read = (
-            path for path in inside if path.suffix.lower() in IMAGE_SUFFIXES and not any(map(is_system, path.parts))
-        )
-        if added := sorted(path for path in read if path.as_posix() not in sums):
-            raise UserError(f"{place.parent / added[0]}: was added after the export, {place.name} does not list it; "
+        read = (Path(path) for folder in folders(place.parent) for path in class_files(str(folder)).images)
+        if added := sorted(path for path in read if path.relative_to(place.parent).as_posix() not in sums):
+            raise UserError(f"{added[0]}: was added after the export, {place.name} does not list it; "
                             + _advice(record, FILES))  # fmt: skip
 
 

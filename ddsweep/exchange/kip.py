@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ddsweep.errors import UserError
 from ddsweep.exchange import conventions
-from ddsweep.exchange.image_set import Facts, ImageSet, class_names
+from ddsweep.exchange.image_set import Facts, ImageSet, class_names, in_order
 from ddsweep.exchange.source import Source
 
 NAMES = ("classes", "class_names", "label_names")
@@ -32,8 +32,9 @@ class Kip:
         if images.ndim != 4:
             raise UserError(f"{source.path}: images have {images.ndim} axes, not n, height, width, channels")
         names = next((names for key in NAMES if (names := class_names(source.content.get(key)))), ())
+        are_numbers = False
         if not isinstance(labels, Tensor):
-            names = tuple(sorted(set(labels)))
+            names, are_numbers = in_order(labels)
             labels = torch.tensor([names.index(name) for name in labels])
         facts = Facts(**conventions.claims(source.path), factor=1, classes=names)
-        return ImageSet(images.permute(0, 3, 1, 2), labels, facts, self.name)
+        return ImageSet(images.permute(0, 3, 1, 2), labels, facts, self.name, classes_are_numbers=are_numbers)

@@ -59,7 +59,7 @@ def match(theirs: Sequence[str], ours: Sequence[str], dataset: str, path: Path, 
         ours: class names of the dataset in label order.
         dataset: its name, for messages.
         path: path of the set, for messages.
-        are_numbers: the names of the set are numbers, as of folders, and may be either names or labels.
+        are_numbers: the names of the set, as of its folders, are numbers, which can be either names or labels.
 
     Raises:
         UserError: the set lacks a class of the dataset or has another one, or the names are ambiguous.
@@ -107,11 +107,11 @@ def _in_order(sides: _Sides, what: str) -> Match:
 
 
 def _by_number(sides: _Sides) -> Match:
-    """Match folders whose names are numbers: 00, 01, … with classes 0, 1, …, or with the labels of any classes."""
+    """Match numbers: 00, 01, … with classes 0, 1, …, or with the labels of any classes."""
     theirs = [int(name) for name in sides.theirs]
     if twin := next((index for index, number in enumerate(theirs) if number in theirs[:index]), 0):
         first = sides.theirs[theirs.index(theirs[twin])]
-        raise UserError(f"{sides.path}: folders {first!r} and {sides.theirs[twin]!r} are the same number")
+        raise UserError(f"{sides.path}: its classes {first!r} and {sides.theirs[twin]!r} are the same number")
     ours, are_labels = sides.ours, sorted(theirs) == list(range(len(sides.ours)))
     if _are_whole(ours) and sorted(map(int, ours)) == sorted(theirs):
         named = tuple(list(map(int, ours)).index(number) for number in theirs)
@@ -125,7 +125,7 @@ def _by_number(sides: _Sides) -> Match:
         for label, name in zip(theirs, sides.theirs, strict=True):
             if name in ours and ours.index(name) != label:
                 raise _ambiguous(sides, label, f"class {name!r}")
-    ordered = _in_order(sides, f"folders {sides.theirs[theirs.index(0)]}…{sides.theirs[theirs.index(max(theirs))]}")
+    ordered = _in_order(sides, f"numbers {sides.theirs[theirs.index(0)]}…{sides.theirs[theirs.index(max(theirs))]}")
     return Match(tuple(theirs), ordered.remarks, ordered.warnings)
 
 
@@ -170,8 +170,8 @@ def _different(sides: _Sides) -> UserError:
 def _ambiguous(sides: _Sides, label: int, name: str) -> UserError:
     folder = sides.theirs[[int(one) for one in sides.theirs].index(label)]
     return UserError(
-        f"{sides.path}: folder {folder!r} can mean {name} of {sides.dataset}, or label {label}, which is class "
-        f"{sides.ours[label]!r} in its order {_some(sides.ours)}; rename the folders to class names, or {FIX}"
+        f"{sides.path}: its class {folder!r} can mean {name} of {sides.dataset}, or label {label}, which is class "
+        f"{sides.ours[label]!r} in its order {_some(sides.ours)}; rename it as in the dataset, or {FIX}"
     )
 
 

@@ -40,7 +40,8 @@ class Pair:
         facts = source.facts or Facts(**conventions.claims(path), factor=1)
         if "_normalize_" in path.name and not facts.space:
             facts = replace(facts, space=NORMALIZED)
-        rate = _beside(path, "lr")
+        # beside an exported set without a learned rate, one of an earlier export can lie
+        rate = None if source.facts and source.facts.lr is None else _beside(path, "lr")
         if rate is not None and rate.numel() == 1:
             facts = replace(facts, lr=float(rate))
         return ImageSet(images, labels, facts, self.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -70,8 +71,12 @@ def test_files_that_come_or_go(form: str, one: ImageSet, place: Path) -> None:
     path.rename(path.with_name("00002.png"))
     assert refused(written).startswith(f"{path}: is missing, but ddsweep.json lists it")
     path.with_name("00002.png").rename(path)
-    path.with_name("00009.PNG").write_bytes(path.read_bytes())
-    assert refused(written).startswith(f"{path.with_name('00009.PNG')}: was added after the export")
+    (path.parent / "Thumbs.db").write_bytes(b"of the operating system")
+    exchange.read(written)
+    for name in ("00009.PNG", "nameless"):
+        path.with_name(name).write_bytes(path.read_bytes())
+        assert refused(written).startswith(f"{path.with_name(name)}: was added after the export")
+        path.with_name(name).unlink()
 
 
 def test_labels_that_are_lost(one: ImageSet, place: Path) -> None:
@@ -79,6 +84,12 @@ def test_labels_that_are_lost(one: ImageSet, place: Path) -> None:
     written = export("pt", one, place)
     (place / "out" / "labels.pt").unlink()
     assert "labels.pt: is missing, but ddsweep.json lists it" in refused(written)
+
+
+def test_a_rate_that_an_earlier_export_left(one: ImageSet, place: Path) -> None:
+    assert exchange.read(export("pt", one, place)).facts.lr == 0.25
+    without = ImageSet(one.images, one.labels, dataclasses.replace(one.facts, lr=None))
+    assert exchange.read(export("pt", without, place)).facts.lr is None
 
 
 @pytest.mark.parametrize(

@@ -104,13 +104,15 @@ def test_numbered_folders_are_labels_of_classes_with_words(tmp_path: Path) -> No
     path = folder_set(tmp_path / "set", TWELVE)  # 2 before 10, unlike in a sorted listing
     found = prepare(exchange.read(path), dataset, path, Choices())
     assert nearest_mean(found, dataset) == 1.0
-    assert f"folders 0…11 are taken in the order of {dataset.name}: class a, class b, class c" in found.remarks[0]
+    assert f"numbers 0…11 are taken in the order of {dataset.name}: class a, class b, class c" in found.remarks[0]
 
 
 @pytest.mark.parametrize("form", ["{:02d}", "{:05d}"])
 def test_padded_numbers_are_refused_where_they_mean_two_things(form: str, twelve: Dataset, tmp_path: Path) -> None:
     path = folder_set(tmp_path / "set", [form.format(number) for number in range(12)])
-    with pytest.raises(UserError, match=r"folder '0+2' can mean class '2' of .*, or label 2, which is class '10'") as e:
+    with pytest.raises(
+        UserError, match=r"its class '0+2' can mean class '2' of .*, or label 2, which is class '10'"
+    ) as e:
         accuracy(path, twelve)
     assert "--classes" in str(e.value)
     assert accuracy(path, twelve, Choices(classes=tuple(TWELVE))) == 1.0
@@ -204,6 +206,20 @@ def test_labels_that_are_names(twelve: Dataset, tmp_path: Path) -> None:
     assert accuracy(tmp_path / "a.npz", twelve) == 1.0
 
 
+def test_labels_that_are_texts_of_numbers(tmp_path: Path) -> None:
+    dataset = data_folder(tmp_path / "data", [f"class {letter}" for letter in "abcdefghijkl"])
+    images = pixels_of(range(12))
+    np.savez(tmp_path / "a.npz", images=images.permute(0, 2, 3, 1).numpy(), labels=np.array(TWELVE))
+    for path in (tmp_path / "a.npz", hub(tmp_path / "set", images, torch.arange(12), text=True)):
+        found = prepare(exchange.read(path), dataset, path, Choices())
+        assert nearest_mean(found, dataset) == 1.0
+        assert found.remarks[0].startswith(f"numbers 0…11 are taken in the order of {dataset.name}")
+    mixed = tmp_path / "set" / "train" / "metadata.jsonl"
+    mixed.write_text(mixed.read_text().replace('"0"', "0"))
+    with pytest.raises(UserError, match="label 0 is not among its 12 classes"):
+        exchange.read(tmp_path / "set")
+
+
 def test_names_in_an_npz_file(twelve: Dataset, tmp_path: Path) -> None:
     assert accuracy(npz(tmp_path, pixels_of(range(12)), torch.arange(12), TWELVE), twelve) == 1.0
 
@@ -234,7 +250,7 @@ def test_exported_and_back(form: str, seed: int | None, described: bool, twelve:
         assert exchange.read(path).facts.classes == tuple(classes)
         assert accuracy(path, twelve, Choices(space=twelve.name if form == "vico" else "")) == 1.0
     elif form == "folder":
-        with pytest.raises(UserError, match=r"folder '00002' can mean class '2'"):
+        with pytest.raises(UserError, match=r"its class '00002' can mean class '2'"):
             accuracy(path, twelve)
     else:
         choices = Choices(space=twelve.name)
@@ -267,7 +283,7 @@ def test_a_set_of_python_by_name(tmp_path: Path) -> None:
     assert nearest_mean(found, dataset) == 1.0
     assert "classes matched by name" in found.remarks
     numbered = synthetic_set.read(folder_set(tmp_path / "set", ["0", "1", "2"]), dataset.name)
-    assert "folders 0…2 are taken in the order of" in numbered.remarks[0]
+    assert "numbers 0…2 are taken in the order of" in numbered.remarks[0]
     more = data_folder(tmp_path / "more", ["a", "aa", "b", "c"])
     with pytest.raises(UserError, match="the set has no class 'aa' of imagefolder"):
         prepare(loaded.as_image_set(), more, path, Choices())
@@ -350,9 +366,13 @@ def test_other_classes_are_refused(theirs: list[str], ours: list[str], line: str
 @pytest.mark.parametrize(
     ("theirs", "ours", "line"),
     [
-        (["0", "00"], ["a", "b"], "set: folders '0' and '00' are the same number"),
+        (["0", "00"], ["a", "b"], "set: its classes '0' and '00' are the same number"),
         (["1", "2"], ["a", "b"], "set: d has no classes '1', '2' of the set"),
-        (["0", "1", "2"], ["1", "2", "x"], "set: folder '1' can mean class '1' of d, or label 1, which is class '2'"),
+        (
+            ["0", "1", "2"],
+            ["1", "2", "x"],
+            "set: its class '1' can mean class '1' of d, or label 1, which",
+        ),
     ],
 )
 def test_numbers_that_mean_no_class(theirs: list[str], ours: list[str], line: str) -> None:
