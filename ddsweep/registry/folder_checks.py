@@ -24,9 +24,11 @@ def check_encoding(name: str, what: str) -> None:
 
 
 def check_class_names(names: Sequence[str], folder: Path) -> None:
-    """Raise UserError if there are fewer than two classes, or names that are not UTF-8 or look the same."""
+    """Raise UserError if there are fewer than two classes, or names that are not UTF-8, break lines, or look the same."""
     for name in names:
         check_encoding(name, f"the class folder (in {str(folder)!r})")
+        if "\n" in name:  # a synthetic set lists its classes as lines
+            raise UserError(f"imagefolder: the class folder {name!a} in {str(folder)!r} has a line break; rename it")
     if len(names) < LEAST:
         inner = folder / names[0] if names else None
         hint = f"; did you mean imagefolder:{inner}?" if inner and len(folders(inner)) >= LEAST else ""
