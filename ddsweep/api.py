@@ -173,12 +173,13 @@ def results(
             not one.
     """
     from ddsweep import launches
+    from ddsweep.results import stored
     from ddsweep.results.tables import formats, ranking, table
 
     pandas = _pandas()
     launched = launches.finished(str(sweep), profile, Path(runs), storage)
     cells = table.where(launched, where) if where else None
-    found = table.collect(launched, Path(runs))
+    found = stored.collect(launched, Path(runs)).results
     if per_cell:
         chosen = launched.cells if cells is None else cells
         rows = [_row(found[cell.key], launched.swept) for cell in chosen if cell.key in found]
@@ -216,7 +217,7 @@ def load_set(
     """
     from ddsweep import launches
     from ddsweep.exchange import collect, synthetic_set
-    from ddsweep.results.transfer import SET
+    from ddsweep.results.run_files import SET
 
     path = Path(reference)
     if path.exists():

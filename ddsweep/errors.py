@@ -17,6 +17,10 @@ class UserError(Exception):
         super().__init__(" ".join(message.splitlines()))
 
 
+class Damaged(UserError):
+    """A file that ddsweep wrote no longer has the content that was written; the message names it."""
+
+
 def in_one_line(error: BaseException) -> str:
     """An error for people: its message, with its type unless it is meant for the user."""
     message = " ".join(str(error).split())

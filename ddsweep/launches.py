@@ -55,6 +55,8 @@ def reading(runs: Path, storage: str | None) -> Store:
 def finished(name: str, profile: str | None, runs: Path, storage: str | None) -> Sweep:
     """A sweep as it was launched; results from other hosts are copied into the runs folder first.
 
+    What is left out of its table is reported: damaged results, and those from other images.
+
     Raises:
         UserError: as for ``load``, or the runs folder cannot be written.
     """
@@ -63,6 +65,8 @@ def finished(name: str, profile: str | None, runs: Path, storage: str | None) ->
         gather(store, sweep, runs)
     finally:
         store.close()
+    for line in left_out(sweep, runs):
+        _echo(line)
     return sweep
 
 
@@ -83,25 +87,43 @@ def gather(store: Store, sweep: Sweep, runs: Path) -> None:
         cells = text.plural(len(gone), "complete cell")
         hosts = ", ".join(sorted({row.agent.split(":")[0] for row in gone} - {""}))
         where = f"; computed on {hosts}" if hosts else ""
-        _echo(f"{cells} without files in {runs} or in the storage{where}")
+        again = f"to compute them again: ddsweep launch {sweep.full_name}"
+        _echo(f"{cells} without files in {runs} or in the storage{where}; {again}")
+
+
+def left_out(sweep: Sweep, runs: Path) -> list[str]:
+    """What is left out of a sweep's table, and whether its images have changed since the launch; line by line."""
+    from ddsweep.results import image_checksums, stored
+
+    lines = stored.collect(sweep, runs).lines()
+    if lines:
+        lines.append(f"to compute these cells again: ddsweep launch {sweep.full_name} --recompute")
+    if changes := image_checksums.changes([cell.recipe for cell in sweep.cells], sweep.data):
+        lines += [f"{change} since the launch; results are from the images at the launch" for change in changes]
+        lines.append(f"to compare the images, and compute with the present ones: ddsweep launch {sweep.full_name}")
+    return lines
 
 
 def computed(sweep: Sweep, runs: Path) -> int:
-    """The number of a sweep's cells with a result in the runs folder, whichever sweep computed them."""
-    from ddsweep.results import transfer
+    """The number of a sweep's cells with a usable result in the runs folder, whichever sweep computed them."""
+    from ddsweep.results import stored
 
-    return len(sweep.cells) - len(transfer.absent([cell.key for cell in sweep.cells], runs))
+    return len(stored.collect(sweep, runs).results)
 
 
 def report_missing_images(sweep: Sweep, runs: Path) -> None:
-    """Report finished cells that cannot be drawn because their images are on another host."""
-    from ddsweep.results import transfer
+    """Report finished cells that cannot be drawn because their images are on another host, or damaged."""
+    from ddsweep.results import run_files, stored, transfer
 
-    bare = transfer.without_set([cell.key for cell in sweep.cells], runs)
+    keys = list(stored.collect(sweep, runs).results)
+    if damaged := stored.check_files(keys, runs):
+        more = f" (and {len(damaged) - 1} more)" if len(damaged) > 1 else ""
+        _echo(f"left out of the figures: {next(iter(damaged.values()))}{more}")
+    bare = transfer.without_set(keys, runs)
     if bare:
         limit = transfer.LARGEST // 2**20
         cells = text.plural(len(bare), "finished cell")
-        why = f"without {transfer.SET} in {runs} (above {limit} MB, it stays on the host that made it)"
+        why = f"without {run_files.SET} in {runs} (above {limit} MB, it stays on the host that made it)"
         _echo(f"left out of the figures: {cells} {why}")
 
 

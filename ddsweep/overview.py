@@ -11,7 +11,7 @@ from typing import Any
 from ddsweep import data, sweep
 from ddsweep.errors import UserError
 from ddsweep.pretrained import spec
-from ddsweep.results import result as results
+from ddsweep.results import stored
 from ddsweep.sweep import Sweep
 
 
@@ -21,10 +21,11 @@ class Overview:
 
     Attributes:
         sweep: the sweep.
-        states: ``done``, ``failed`` or ``waiting`` by key.
+        states: by key, ``done``, ``failed``, ``waiting``, or why the result is left out (``stored.Fault``).
         shared: by key, the other sweeps at this profile that contain the cell.
         ptms: by PTM, the epochs that are needed and those of them that are in the pool.
         datasets: by dataset, whether it is decoded in the cache.
+        left_out: why results are left out of the table, line by line.
     """
 
     sweep: Sweep
@@ -32,6 +33,7 @@ class Overview:
     shared: dict[str, list[str]]
     ptms: dict[spec.Spec, tuple[list[int], list[int]]]
     datasets: dict[str, bool]
+    left_out: tuple[str, ...] = ()
 
     def cell_rows(self) -> Iterator[dict[str, Any]]:
         """One record per cell."""
@@ -67,6 +69,12 @@ class Overview:
         for name, ready in self.datasets.items():
             yield f"data  {name}: {'decoded' if ready else f'not decoded yet ({data.info(name).origin})'}"
 
+    def left_out_lines(self) -> Iterator[str]:
+        """Why results are left out of the table, and how to compute them again."""
+        yield from self.left_out
+        if self.left_out:
+            yield f"to compute these cells again: ddsweep launch {self.sweep.full_name} --recompute"
+
     def as_dict(self) -> dict[str, Any]:
         """The overview as JSON."""
         return {
@@ -98,15 +106,15 @@ def _ptm_line(ptms: Sequence[spec.Spec], needed: Sequence[int], saved: Sequence[
 
 def of(loaded: Sweep, runs: Path) -> Overview:
     """Read the files of a sweep."""
-    states = {}
-    for cell in loaded.cells:
-        result = results.read(runs / cell.key)
-        states[cell.key] = "waiting" if result is None else "done" if result.state == "complete" else "failed"
+    found = stored.collect(loaded, runs)
+    states = dict.fromkeys((cell.key for cell in loaded.cells), "waiting")
+    states |= {key: "done" if result.state == "complete" else "failed" for key, result in found.results.items()}
+    states |= {key: one.fault.value for key, one in found.left_out.items()}
     needs = spec.needs(loaded.recipes)
     ptms = {ptm: (sorted(epochs), sorted(epochs & ptm.saved())) for ptm, epochs in needs.items()}
     wanted = spec.datasets(loaded.recipes)
     datasets = {name: data.is_prepared(name, size) for name, size in wanted}
-    return Overview(loaded, states, _shared(loaded), ptms, datasets)
+    return Overview(loaded, states, _shared(loaded), ptms, datasets, tuple(found.lines()))
 
 
 def users() -> dict[spec.Spec, list[str]]:

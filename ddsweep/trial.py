@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,14 +13,25 @@ from pathlib import Path
 
 import torch
 
-from ddsweep import data, device, files, flops, numerics, pictures, plugins, provenance, rng
+from ddsweep import (
+    checked_files,
+    data,
+    device,
+    files,
+    flops,
+    numerics,
+    pictures,
+    plugins,
+    provenance,
+    rng,
+)
 from ddsweep.checkpoints import Checkpoints, FileSlot, Slot
 from ddsweep.clock import Clock
 from ddsweep.data.dataset import Dataset
 from ddsweep.data.progress import Listener, reported_to
 from ddsweep.distill.loop import Diverged, distill
 from ddsweep.distill.synthetic import Synthetic
-from ddsweep.errors import UserError
+from ddsweep.errors import Damaged, UserError
 from ddsweep.evaluate import Evaluation, Rule, evaluate, named
 from ddsweep.numerics import Choice, Compile
 from ddsweep.pretrained import pool as ptm_pool
@@ -27,11 +39,13 @@ from ddsweep.pretrained import published, renormalize, spec, training
 from ddsweep.pruning import Pruned as Pruned
 from ddsweep.pruning import Pruning, PruningSlot
 from ddsweep.recipe import Recipe, verify
-from ddsweep.registry.datasets import FOLDER_PREFIX
-from ddsweep.results import result as results
+from ddsweep.results import image_checksums, stored
 from ddsweep.results.result import Result
+from ddsweep.results.run_files import SET
 from ddsweep.trackers import FanOut, Tracker
 from ddsweep.trackers.disk import DiskTracker, replay
+
+logger = logging.getLogger(__name__)
 
 PtmEpochs = Mapping[spec.Spec, set[int]]
 CHECKPOINT = "checkpoint"  # folder within that of a run, until the run has finished
@@ -47,6 +61,7 @@ def run(
     compile: Compile | None = None,
     *,
     pruning: Pruning | None = None,
+    recompute: bool = False,
 ) -> Result:
     """Train or load the PTMs, distill, evaluate. Given device and versions, a pure function of the recipe.
 
@@ -64,19 +79,21 @@ def run(
         compile: whether to use torch.compile; ``auto``: only where it pays off. Default: ``numerics.compile_choice``.
         pruning: when the synthetic set is evaluated during the distillation, and who may end the trial then; default:
             never.
+        recompute: also compute again what was computed from other images, or whose other files are damaged. A damaged
+            result is always computed again. What is replaced is kept (``stored.set_aside``).
 
     Returns:
         The result; its ``state`` is ``failed`` when the loss diverged.
 
     Raises:
-        UserError: missing data, a full disk, a plugin of another version: something that the user can fix.
+        UserError: missing data, a full disk, a plugin of another version, a finished run of other images: something
+            that the user can fix.
         Interrupted: asked to stop; the state is saved.
         Pruned: ended early by ``pruning``; the state is saved.
     """
     folder = runs / recipe.key()
     with files.lock(runs / ".locks" / f"{recipe.key()}.lock"):
-        if (finished := results.read(folder)) is not None:
-            check_images(finished, folder)
+        if (finished := _finished(recipe, folder, recompute)) is not None:
             _clear(folder)
             tracker.start(recipe)
             replay(folder, recipe, tracker)
@@ -90,7 +107,7 @@ def run(
         trial = _Trial.of(recipe, trackers, choice, folder, checkpoints or Checkpoints())
         result = replace(trial, pruning=pruning).run(ptm_epochs_needed or spec.needs([recipe]))
         trackers.finish(result)
-        result.write(folder)
+        result = result.write(folder)
         _clear(folder)
         return result
 
@@ -102,18 +119,31 @@ def _clear(folder: Path) -> None:
         files.clear_temporaries(parent)
 
 
-def check_images(finished: Result, folder: Path) -> None:
-    """Check that an image folder has not changed since a run used it: its path, and so the key, would be the same.
+def _finished(recipe: Recipe, folder: Path, recompute: bool) -> Result | None:
+    """Return the result of a finished run; None if the recipe has to be computed, for the first time or again.
 
     Raises:
-        UserError: it has changed.
+        UserError: it was computed from other images, and ``recompute`` is False.
     """
-    recipe = finished.recipe
-    checksum = finished.data.get(recipe.target)
-    if not (recipe.target.startswith(FOLDER_PREFIX) and checksum):
-        return
-    if data.load(recipe.target, recipe.size).checksum != checksum:
-        raise UserError(f"{folder}: was made from other images of {recipe.target}; move it away")
+    try:
+        finished = stored.read(folder, recipe, {})
+        if finished is not None:  # images are decoded only if there is a result to compare them with
+            finished = stored.read(folder, recipe, image_checksums.compute([recipe]))
+        if recompute and (reasons := stored.check_files([folder.name], folder.parent)):
+            raise Damaged(reasons[folder.name])
+    except stored.OtherImages as reason:
+        if not recompute:
+            raise UserError(f"{reason}; to compute it again from the present images, add --recompute") from None
+        _set_aside(folder, reason)
+    except Damaged as reason:
+        _set_aside(folder, reason)
+    else:
+        return finished
+    return None
+
+
+def _set_aside(folder: Path, reason: UserError) -> None:
+    logger.warning("%s: it is kept as %s, and computed again", reason, stored.set_aside(folder))
 
 
 @dataclass(frozen=True)
@@ -170,6 +200,7 @@ class _Trial:
             versions=provenance.versions() | plugins.versions(recipe.plugins),
             git=provenance.git(),
             data=self.checksums,
+            classes=list(dataset.classes),
         )
         try:
             with clock("distill"):
@@ -291,4 +322,4 @@ def save(synthetic: Synthetic, recipe: Recipe, dataset: Dataset, folder: Path) -
         "std": str(list(dataset.std)), "ipc": str(recipe.ipc), "method": recipe.method, "key": recipe.key(),
     }  # fmt: skip
     tensors = {"images": synthetic.images, "labels": synthetic.labels}
-    files.write_tensors(folder / "synthetic.safetensors", tensors, metadata)
+    checked_files.write_tensors(folder / SET, tensors, metadata)

@@ -17,7 +17,7 @@ FLOORS = {
     "files": 1, "text": 0, "grids": 1, "settings": 1, "rng": 1,
     "device": 1, "provenance": 1, "processes": 1, "plugins": 1,
     "registry": 2, "nn": 3, "numerics": 3, "data": 3, "distill.synthetic": 4, "augment": 3, "pictures": 3,
-    "checkpoints": 3, "clock": 3,
+    "checkpoints": 3, "checked_files": 2, "results.run_files": 3, "clock": 3,
     "recipe": 4,
     "sweep": 5, "distill": 5, "evaluate": 5, "pretrained": 5, "results.result": 5,
     "results": 6, "trackers": 6,

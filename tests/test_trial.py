@@ -21,6 +21,7 @@ from ddsweep.recipe import Recipe, make
 from ddsweep.registry.networks import FOUNDATIONS
 from ddsweep.results.plots import images
 from ddsweep.results.result import Result
+from ddsweep.results.result import read as read_result
 from ddsweep.trackers import Tracker
 from tests import foundations, toys
 
@@ -56,8 +57,8 @@ class Recorder(Tracker):
         return [call for call in self.calls if call[0] == kind]
 
 
-def run(runs: str = "runs", tracker: Any = None, **choices: Any) -> Result:
-    return trial.run(make(TINY | choices), tracker or Tracker(), "cpu", Path(runs))
+def run(runs: str = "runs", tracker: Any = None, recompute: bool = False, **choices: Any) -> Result:
+    return trial.run(make(TINY | choices), tracker or Tracker(), "cpu", Path(runs), recompute=recompute)
 
 
 def stored(folder: Path) -> torch.Tensor:
@@ -238,8 +239,12 @@ def test_a_finished_run_of_other_images_is_not_returned() -> None:
     first = run(**birds)
     assert run(**birds) == first
     Image.new("RGB", (16, 16), "red").save("birds/jay/3.png")
-    with pytest.raises(UserError, match=r"was made from other images of imagefolder:.*birds; move it away"):
+    with pytest.raises(UserError, match=r"from other images of imagefolder:.*birds; .* --recompute"):
         run(**birds)
+    again = run(**birds, recompute=True)
+    assert again.data != first.data
+    (kept,) = Path("runs/replaced").iterdir()
+    assert read_result(kept.rename(kept.with_name(first.recipe.key()))) == first
 
 
 def test_a_diverging_loss_is_a_finding() -> None:
@@ -280,7 +285,7 @@ def test_large_images_go_through_convnet6_in_chunks(monkeypatch: pytest.MonkeyPa
             Image.effect_noise((64, 48), 20 + index).convert("RGB").save(path)
             with Image.open(path) as picture:
                 Image.blend(picture, Image.new("RGB", picture.size, color), 0.5).save(path)
-    large = {
+    large: dict[str, Any] = {
         "target": "imagefolder:photos",
         "size": 224,
         "arch": "convnet6",

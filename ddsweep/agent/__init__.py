@@ -6,6 +6,7 @@ The only package that imports both a backend and ``trial``. What happens to a tr
 - a diverged loss is a finding: the cell fails with its reason and is not retried;
 - if the GPU ran out of memory, the cell is released, once, and retried while no other trial uses the GPU
   (``gpu_lock``); the agent's process is replaced, as after every device error;
+- if the images on this host are not those of the sweep, the cell is released, and the agent ends;
 - if the disk was full, the cell is released, and the agent waits for free disk space;
 - if three different cells failed one after the other, the device is bad, and its agent ends (``failures``).
 
@@ -30,6 +31,7 @@ from ddsweep.agent.shutdown import name as name
 from ddsweep.agent.shutdown import reporting
 from ddsweep.agent.worker import Agent as Agent
 from ddsweep.agent.worker import BadDevice as BadDevice
+from ddsweep.agent.worker import OtherImages as OtherImages
 from ddsweep.agent.worker import RestartNeeded as RestartNeeded
 from ddsweep.backends import connect
 from ddsweep.recipe import verify
@@ -42,6 +44,7 @@ logger = logging.getLogger(__name__)
 REPORTS = 3  # status reports per heartbeat interval: whoever stops a sweep should not have to wait long
 RESTART_NEEDED = 75  # exit status: this process can no longer be trusted, start another one
 STOPPED = tuple(128 + number for number in SIGNALS)  # exit status after a signal, as in a shell
+OTHER_IMAGES = 77  # exit status: the images on this host are not those of the sweep, start no other agent
 BAD_DEVICE = 76  # exit status: different cells keep failing here, start no other agent
 
 
@@ -72,7 +75,7 @@ def main(sweep_name: str, storage: str, runs: Path, placement: Placement, tracke
 
     Returns:
         0: the queue is drained, or the storage has asked the agent to stop; one of ``STOPPED``: a signal has;
-        ``RESTART_NEEDED``: start another process on this device; ``BAD_DEVICE``: do not.
+        ``RESTART_NEEDED``: start another process on this device; ``BAD_DEVICE``, ``OTHER_IMAGES``: do not.
 
     Raises:
         UserError: the storage or the sweep does not exist, or this host lacks the plugins that the sweep needs.
@@ -103,6 +106,9 @@ def main(sweep_name: str, storage: str, runs: Path, placement: Placement, tracke
             agent.work()
     except RestartNeeded:
         return RESTART_NEEDED
+    except OtherImages as reason:
+        logger.error("this agent ends: %s", reason)
+        return OTHER_IMAGES
     except BadDevice as reason:
         logger.error("different cells failed one after the other; this agent ends: %s", reason)
         return BAD_DEVICE

@@ -21,6 +21,7 @@ from ddsweep.backends.local import FolderStore
 from ddsweep.errors import UserError
 from ddsweep.pretrained import spec
 from ddsweep.pruning import Pruning
+from ddsweep.results import image_checksums
 from ddsweep.trackers import FanOut, Tracker, status
 from ddsweep.trackers.status import AgentStatus, StatusTracker
 
@@ -168,7 +169,11 @@ def run_attempts(
     reasons: list[str] = []
     while True:
         try:
-            return trial.run(recipe, tracker, placement.device, placement.runs, needed, checkpoints, pruning=pruning)
+            if refusal := image_checksums.refusal(recipe, definition.data if definition else {}):
+                raise UserError(refusal)
+            return trial.run(
+                recipe, tracker, placement.device, placement.runs, needed, checkpoints, pruning=pruning, recompute=True
+            )
         except Exception as error:
             if files.is_full(error):
                 wait_for_disk(placement, tracker, error)

@@ -24,7 +24,7 @@ from ddsweep.errors import UserError, in_one_line
 from ddsweep.pretrained import spec
 from ddsweep.pretrained.spec import Spec
 from ddsweep.pruning import Pruned, Pruning
-from ddsweep.results import transfer
+from ddsweep.results import image_checksums, transfer
 from ddsweep.sweep import Sweep
 from ddsweep.trackers import FanOut, Tracker
 from ddsweep.trackers.queue import QueueTracker
@@ -47,6 +47,10 @@ class RestartNeeded(BaseException):
 
 class BadDevice(BaseException):
     """Different cells failed one after the other on this device."""
+
+
+class OtherImages(UserError):
+    """The images on this host are not those of the registered sweep."""
 
 
 class InvalidRecipe(Exception):
@@ -83,6 +87,7 @@ def classify(claim: Claim, error: BaseException, on_device: str) -> Outcome:
     pruned                                 pruned                 claims the next cell
     contradictory choices of a search      failed, final          claims the next cell
     asked to stop                          released               ends
+    images of this host are others         released               ends for good (``OtherImages``)
     disk full                              released               waits for free disk space
     GPU out of memory beside other trials  released, with a note  is replaced; the cell is retried alone
     GPU out of memory alone, CUDA error    failed                 is replaced
@@ -99,6 +104,8 @@ def classify(claim: Claim, error: BaseException, on_device: str) -> Outcome:
     if isinstance(error, InvalidRecipe):
         return Outcome(partial(claim.fail, str(error), final=True))
     named = f"{type(error).__name__}: {error}"
+    if isinstance(error, OtherImages):
+        return Outcome(partial(claim.release, claim.note), reason=str(error), failure=str(error), error=error)
     if files.is_full(error):
         return Outcome(partial(claim.release, claim.note), reason=named, error=error)
     failure = str(error) if isinstance(error, UserError) else named
@@ -116,7 +123,9 @@ def record_result(claim: Claim, result: Result) -> None:
     if result.accuracy is None:
         claim.fail(result.reason or "no accuracy", final=True)
     else:
-        claim.complete(result.accuracy, {**result.summary(), "device": result.device})
+        images = image_checksums.labeled(result.recipe, result.data)
+        used = {"images": images} if images else {}
+        claim.complete(result.accuracy, {**result.summary(), "device": result.device, **used})
 
 
 @dataclass
@@ -152,6 +161,7 @@ class Agent:
 
         Raises:
             RestartNeeded: the device failed; an attempt was spent, unless the GPU ran out of memory beside others.
+        OtherImages: the images on this host are not those of the sweep.
             BadDevice: different cells failed here one after the other.
         """
         reconciled = -RECONCILE_SECONDS
@@ -221,6 +231,8 @@ class Agent:
         tracker = FanOut(self.status, QueueTracker(partial(attach_image, claim)), self.tracker)
         checkpoints = replace(self.shutdown.checkpoints, saved=partial(self._note_progress, claim))
         with self.shutdown.interruptible():
+            if refusal := image_checksums.refusal(recipe, self.sweep.data):
+                raise OtherImages(refusal)
             if self.store:
                 transfer.bring(self.store, [recipe.key()], self.runs)
             return trial.run(
@@ -231,6 +243,7 @@ class Agent:
                 self._ptm_epochs_needed,
                 checkpoints,
                 pruning=pruning_of(self.sweep, recipe, claim.report),
+                recompute=True,
             )
 
     def _note_progress(self, claim: Claim) -> None:

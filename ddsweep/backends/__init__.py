@@ -31,7 +31,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -80,6 +80,12 @@ class Backend(Protocol):
 
 class Queue(Backend, Protocol):
     """A backend whose points ddsweep's own agents claim. (W&B has agents of its own: it is only a ``Backend``.)"""
+
+    def requeue(self, keys: Collection[str], reason: str) -> int:
+        """Queue those points with these keys again that are complete or have failed; return how many there were.
+
+        They get all their attempts. Earlier ones stay in the history, withdrawn for ``reason``, and do not count.
+        """
 
     def claim(self, agent: str) -> Claim | None:
         """Claim the next waiting point atomically, or None. If none is waiting, a search draws its next point."""

@@ -87,6 +87,16 @@ class MemoryBackend:
             _enqueue_missing(sweep)
             return Registered(definition.size - kept, kept, len(obsolete))
 
+    def requeue(self, keys: Collection[str], reason: str) -> int:
+        """Queue ended points again."""
+        with self._store.lock:
+            sweep = self._store.registration(self.name)
+            obsolete = rules.ended(sweep.definition, sweep.attempts.values(), keys)
+            for attempt in obsolete:
+                sweep.attempts[attempt.identifier] = replace(attempt, phase=Phase.WITHDRAWN, reason=reason)
+            _enqueue_missing(sweep)
+            return len(rules.grouped(obsolete))
+
     def claim(self, agent: str) -> MemoryClaim | None:
         """Claim the next waiting point, or None."""
         with self._store.lock:

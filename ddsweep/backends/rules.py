@@ -6,7 +6,7 @@ Both queues store a list of attempts; everything on which they must agree is com
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -74,7 +74,7 @@ def missing(definition: Definition, attempts: Iterable[Attempt]) -> list[tuple[P
     groups = grouped(attempts)
     points = []
     for point in definition.points:
-        tried = groups.get(point.identity, ())
+        tried = [attempt for attempt in groups.get(point.identity, ()) if attempt.phase is not Phase.WITHDRAWN]
         if not given_up(tried, definition.max_attempts) and not any(attempt.phase in LIVE for attempt in tried):
             points.append((point, number(tried)))
     return points
@@ -135,6 +135,12 @@ def obsolete(definition: Definition, attempts: Iterable[Attempt]) -> list[Attemp
     return [
         attempt for attempt in attempts if attempt.phase is Phase.WAITING and attempt.point.identity not in identities
     ]
+
+
+def ended(definition: Definition, attempts: Iterable[Attempt], keys: Collection[str]) -> list[Attempt]:
+    """The complete and failed attempts at points of the grid with these keys."""
+    identities = {point.identity for point in definition.points if point.key in keys}
+    return [one for one in attempts if one.phase in (Phase.COMPLETE, Phase.FAILED) and one.point.identity in identities]
 
 
 def settled(definition: Definition, attempts: Iterable[Attempt]) -> list[Attempt]:

@@ -46,6 +46,12 @@ Slurm = Annotated[
     ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="With --slurm, print the sbatch script and submit nothing.")]
+Recompute = Annotated[
+    bool,
+    typer.Option(
+        "--recompute", help="Also compute finished cells again that are from other images, or whose files are damaged."
+    ),
+]
 Watch = Annotated[bool, typer.Option("--watch", help="With --slurm, stay and show the progress.")]
 
 
@@ -67,6 +73,7 @@ def launch(
     track: Track = None,
     project: Project = None,
     entity: Entity = None,
+    recompute: Recompute = False,
 ) -> None:
     """Register a sweep, run it with agents on every GPU (or the CPU), and print its table.
 
@@ -85,16 +92,22 @@ def launch(
             raise UserError(
                 "slurm: --workers, --gpus and --per-gpu apply to this machine; use --slurm gpus=N,per-gpu=K"
             )
-        options = submission.Options(slurm, runs, storage, device, account)
+        options = submission.Options(slurm, runs, storage, device, account, recompute)
         raise typer.Exit(
             submission.dry_run(loaded, options) if dry_run else submission.launch(loaded, options, watch, _open_store)
         )
     slots = plan.slots(device, workers, gpus, per_gpu)
-    raise typer.Exit(_run_locally(loaded, account, slots, runs, storage, in_process=workers == 0))
+    raise typer.Exit(_run_locally(loaded, account, slots, runs, storage, workers == 0, recompute))
 
 
 def _run_locally(
-    sweep: Sweep, account: Account, slots: Sequence[Slot], runs: Path, storage: str | None, in_process: bool
+    sweep: Sweep,
+    account: Account,
+    slots: Sequence[Slot],
+    runs: Path,
+    storage: str | None,
+    in_process: bool,
+    recompute: bool,
 ) -> int:
     """Run a sweep with agents on this machine; return the exit status."""
     import signal
@@ -110,7 +123,7 @@ def _run_locally(
     launcher = plan.launcher(job, slots, in_process)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's SIGTERM acts like Ctrl-C
     try:
-        return session(sweep, store, launcher, job, slots).run()
+        return session(sweep, store, launcher, job, slots, recompute).run()
     finally:
         store.close()
 

@@ -54,9 +54,10 @@ def report(
 
 def _compare(sweep: Sweep, against: str, runs: Path, storage: str | None) -> Comparison:
     from ddsweep.cli import results
+    from ddsweep.results import stored
     from ddsweep.results.tables import table
 
-    return results.compare(sweep, table.build(sweep, table.collect(sweep, runs)), against, runs, storage)
+    return results.compare(sweep, table.build(sweep, stored.collect(sweep, runs).results), against, runs, storage)
 
 
 def _status(sweep: Sweep, runs: Path, storage: str | None) -> Status:

@@ -84,15 +84,17 @@ def results(
 
 
 def _part(sweep: Sweep, against: str | None, where: str | None, runs: Path, storage: str | None) -> Part:
+    from ddsweep.results import stored
     from ddsweep.results.tables import side_by_side, table
 
-    built = table.build(sweep, table.collect(sweep, runs), table.where(sweep, where) if where else None)
+    built = table.build(sweep, stored.collect(sweep, runs).results, table.where(sweep, where) if where else None)
     return side_by_side.Part(sweep, built, compare(sweep, built, against, runs, storage) if against else None)
 
 
 def compare(sweep: Sweep, built: Table, against: str, runs: Path, storage: str | None) -> Comparison:
     """What ``--against`` names beside a table."""
     from ddsweep import launches
+    from ddsweep.results import stored
     from ddsweep.results.tables import comparison, saved, table
 
     if against == comparison.PAPER:
@@ -100,7 +102,7 @@ def compare(sweep: Sweep, built: Table, against: str, runs: Path, storage: str |
     if against.endswith(saved.SUFFIXES):
         return saved.compare(built, Path(against))
     other = launches.finished(against, None if "@" in against else sweep.profile, runs, storage)
-    return comparison.with_sweep(sweep, built, other.full_name, table.build(other, table.collect(other, runs)))
+    return comparison.with_sweep(sweep, built, other.full_name, table.build(other, stored.collect(other, runs).results))
 
 
 def _text(parts: Sequence[Part], format_: Format) -> str:
@@ -162,9 +164,10 @@ def show(sweep: Sweep, runs: Path, where: str | None, format_: Format) -> None:
 
 
 def _ranked(sweep: Sweep, runs: Path, where: str | None) -> Ranking:
+    from ddsweep.results import stored
     from ddsweep.results.tables import ranking, table
 
-    return ranking.build(sweep, table.collect(sweep, runs), runs, table.where(sweep, where) if where else None)
+    return ranking.build(sweep, stored.collect(sweep, runs).results, runs, table.where(sweep, where) if where else None)
 
 
 def screen(out: Console, ranked: Ranking) -> None:

@@ -22,6 +22,9 @@ def run(
     device: Device = "auto",
     runs: Runs = RUNS,
     compile_: Compile = "auto",
+    recompute: Annotated[
+        bool, typer.Option("--recompute", help="Compute it again if it is from other images, or its files are damaged.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Run one trial of a sweep in this process: `ddsweep run ablation-alpha alpha=100 -p demo`."""
@@ -38,7 +41,7 @@ def run(
     from ddsweep import trial
 
     with interrupt.saving() as checkpoints, progress.one_trial(recipe.title(), data=as_json) as tracker:
-        result = trial.run(recipe, tracker, device, runs, checkpoints=checkpoints)
+        result = trial.run(recipe, tracker, device, runs, checkpoints=checkpoints, recompute=recompute)
     if as_json:
         console.write_json({"key": recipe.key(), **asdict(result), "recipe": recipe.model_dump()}, indent=None)
         return

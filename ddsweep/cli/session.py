@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -32,18 +33,29 @@ READ_WANDB = 15.0  # seconds between two requests to W&B
 
 
 class Session:
-    """Runs a sweep and prints its progress."""
+    """Runs a sweep and prints its progress.
 
-    def __init__(self, sweep: Sweep, store: Store, launcher: Launcher, job: Job, slots: Sequence[Slot]) -> None:
+    Args:
+        sweep: the sweep.
+        store: its storage.
+        launcher: starts the agents.
+        job: what they run.
+        slots: where they run.
+        recompute: compute cells again whose results are from other images, or whose files are damaged.
+    """
+
+    def __init__(
+        self, sweep: Sweep, store: Store, launcher: Launcher, job: Job, slots: Sequence[Slot], recompute: bool = False
+    ) -> None:
         from ddsweep.launchers import plan
 
         self._sweep, self._store, self._launcher, self._job = sweep, store, launcher, job
-        self._backend = store.sweep(sweep.full_name)
+        self._backend, self._recompute = store.sweep(sweep.full_name), recompute
         self._out = display.stdout()
-        self._head, self._device = self._headline(plan.summary(slots)), slots[0].local or slots[0].device
+        self._devices, self._device = plan.summary(slots), slots[0].local or slots[0].device
         self._began = time.monotonic()
 
-    def _headline(self, devices: list[str]) -> str:
+    def _headline(self) -> str:
         from ddsweep import launches
         from ddsweep.pretrained import spec
 
@@ -52,7 +64,7 @@ class Session:
         ptms = f"{text.plural(train, 'PTM')} to train" if train else "PTMs ready"
         known = launches.computed(self._sweep, self._job.runs)
         count = text.plural(self._sweep.size, "cell") + (f", {known} computed before" if known else "")
-        return f"{self._sweep.full_name} · {self._sweep.title} · {count} · {ptms} · {', '.join(devices)}"
+        return f"{self._sweep.full_name} · {self._sweep.title} · {count} · {ptms} · {', '.join(self._devices)}"
 
     def run(self) -> int:
         """Run to the end; the exit status is 0 if every cell is done, 1 if some failed or remain, 130 after Ctrl-C."""
@@ -98,6 +110,8 @@ class Session:
         self._prepare_published()
         registered = self._backend.register(definition(self._sweep))
         self._print_changes(registered)
+        self._requeue()
+        self._head = self._headline()
         sweep_agents.ask_to_stop(self._backend, "")  # withdraws a request to an earlier launch
         self._done_before = self._read_status().ended
         if drained := self._backend.drained():
@@ -108,6 +122,7 @@ class Session:
         """Decode every dataset now, so that a missing folder, image or plugin is reported before agents start."""
         from ddsweep import data, recipe
         from ddsweep.pretrained import spec
+        from ddsweep.results import image_checksums
 
         recipe.verify(self._sweep.recipes)
         for name, size in spec.datasets(self._sweep.recipes):
@@ -115,6 +130,14 @@ class Session:
                 self._out.say(f"data: preparing {name} ({data.info(name).origin})")
             with reading.shown():
                 data.prepare(name, size)
+        self._sweep = replace(self._sweep, data=image_checksums.compute(self._sweep.recipes))
+
+    def _requeue(self) -> None:
+        """Queue ended cells again whose results cannot be used, and report those that are left out."""
+        from ddsweep.cli import requeue
+
+        for line in requeue.requeue(self._store, self._backend, self._sweep, self._job.runs, self._recompute):
+            self._out.say(line)
 
     def _prepare_published(self) -> None:
         """Download the weights of foundation models now, for the same reason."""
@@ -200,9 +223,10 @@ class Session:
 
     def _show_table(self) -> None:
         """Print the table of finished cells; for a search, its trials."""
+        from ddsweep.results import stored
         from ddsweep.results.tables import ranking, table, terminal
 
-        cells = table.collect(self._sweep, self._job.runs)
+        cells = stored.collect(self._sweep, self._job.runs).results
         if self._sweep.search:
             from ddsweep.cli import results
 

@@ -27,3 +27,5 @@ def show(name: Name, profile: Profile = None, set_: Settings = None, runs: Runs 
         out.say(line)
     for line in view.needs_lines():
         out.say(line, fold=True)
+    for line in view.left_out_lines():
+        out.say(line)

@@ -33,6 +33,7 @@ class Options:
         storage: the storage URL; None for SQLite in the runs folder.
         device: the agents' device; ``auto`` is the GPU that Slurm assigns, or the CPU if the request has no GPUs.
         account: the use of W&B.
+        recompute: whether to compute finished cells again whose results cannot be used.
     """
 
     slurm: str | None
@@ -40,6 +41,7 @@ class Options:
     storage: str | None
     device: str
     account: Account
+    recompute: bool = False
 
     def request(self) -> Request:
         """The parsed request. Raises UserError if it is missing or invalid."""
@@ -84,7 +86,8 @@ def launch(sweep: Sweep, options: Options, watch: bool, open_store: OpenStore) -
     store, session = open_store(account, sweep.full_name, options.runs, options.storage)
     try:
         login_node = Slot("cpu", f"slurm: {request}")  # figures are drawn on the login node
-        return session(sweep, store, launcher, job, [login_node]).submit(lambda: instructions(launcher, job), watch)
+        shown = session(sweep, store, launcher, job, [login_node], options.recompute)
+        return shown.submit(lambda: instructions(launcher, job), watch)
     finally:
         store.close()
 

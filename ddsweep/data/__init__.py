@@ -15,6 +15,7 @@ from ddsweep.data.paths import is_prepared as is_prepared
 from ddsweep.registry.datasets import DatasetInfo as DatasetInfo
 from ddsweep.registry.datasets import canonical as canonical
 from ddsweep.registry.datasets import info as info
+from ddsweep.registry.datasets import is_user_data as is_user_data
 from ddsweep.registry.datasets import names as names
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from ddsweep.data.dataset import PackedImages as PackedImages
     from ddsweep.data.dataset import load as load
     from ddsweep.data.pixels import as_channels as as_channels
+    from ddsweep.data.store import checksum as checksum
     from ddsweep.data.store import fetch as fetch
+    from ddsweep.data.store import known_checksum as known_checksum
     from ddsweep.data.store import prepare as prepare
     from ddsweep.data.store import verify as verify
 
@@ -33,7 +36,9 @@ _NEEDS_TORCH = {
     "Images": "dataset",
     "PackedImages": "dataset",
     "as_channels": "pixels",
+    "checksum": "store",
     "fetch": "store",
+    "known_checksum": "store",
     "prepare": "store",
     "verify": "store",
 }

@@ -105,6 +105,19 @@ def read(path: Path, fingerprint: str) -> Stored | None:
     return Stored(raw, header, expected)
 
 
+def read_checksum(path: Path, fingerprint: str) -> str | None:
+    """Return the checksum that the file states; None if it is damaged, missing, or was decoded from other files.
+
+    Only the header is read: ``read`` verifies the content when the images are used.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = file.metadata() or {}
+    except (OSError, SafetensorError):
+        return None
+    return facts.get("checksum") if facts.get("fingerprint") == fingerprint else None
+
+
 def _checksum(raw: Raw, header: Header) -> str:
     digest = hashlib.sha256(json.dumps([raw.classes, header.mean, header.std]).encode())
     for name in TENSORS:

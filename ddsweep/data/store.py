@@ -44,6 +44,25 @@ def prepare(spec: str, size: int | None = None) -> Path:
     return paths.decoded(one)
 
 
+def checksum(spec: str, size: int | None = None) -> str:
+    """Return the checksum of a dataset's images, decoding them first if the cache does not have them.
+
+    Raises:
+        UserError: as ``load``.
+    """
+    return known_checksum(spec, size) or stored(row(spec, size)).checksum
+
+
+def known_checksum(spec: str, size: int | None = None) -> str | None:
+    """Return the checksum of a dataset's images as they are now; None if these have not been decoded yet.
+
+    Raises:
+        UserError: unknown dataset, or a folder that is not a valid image folder.
+    """
+    one = row(spec, size)
+    return cache.read_checksum(paths.decoded(one), _fingerprint(one))
+
+
 def fetch(spec: str, source: Path | None = None, tell: Progress = progress.downloaded) -> Path:
     """Get the archives of a dataset, verify and decode them; return the file of the decoded images.
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 from jaxtyping import Float, Int64
-from safetensors import safe_open
 from torch import Tensor
+
+from ddsweep import checked_files
+from ddsweep.errors import Damaged
 
 if TYPE_CHECKING:
     from ddsweep.data.dataset import Dataset
@@ -41,10 +43,17 @@ class Synthetic:
 
 
 def read(path: Path) -> tuple[Synthetic, dict[str, str]]:
-    """Read ``runs/KEY/synthetic.safetensors``: the set and its metadata (``trial.save``)."""
-    with safe_open(path, "pt") as file:
-        metadata = file.metadata()
-        return Synthetic(file.get_tensor("images"), file.get_tensor("labels"), int(metadata["ipc"])), metadata
+    """Read ``runs/KEY/synthetic.safetensors``: the set and its metadata (``trial.save``).
+
+    Raises:
+        Damaged: the file is not one, or does not match its checksum.
+        UserError: it cannot be read.
+    """
+    tensors, metadata = checked_files.read_tensors(path)
+    try:
+        return Synthetic(tensors["images"], tensors["labels"], int(metadata["ipc"])), metadata
+    except (KeyError, ValueError) as error:
+        raise Damaged(f"{path} is damaged: {error} is missing or invalid") from None
 
 
 def statistics(metadata: Mapping[str, str]) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -15,9 +15,10 @@ from ddsweep.estimate.schedule import Job, wall_clock
 from ddsweep.estimate.work import Distilled, Evaluated, Read, Trained
 from ddsweep.pretrained.spec import Spec
 from ddsweep.recipe import Recipe
-from ddsweep.results import result as results
+from ddsweep.results import stored
 from ddsweep.sweep import Sweep
 
+ENDED = ("done", "failed")  # states of an overview; damaged results, and those from other images, are computed again
 CLOSING = 1.0  # seconds from the last result to the table and its plot
 
 
@@ -37,10 +38,10 @@ class Left:
 
     @classmethod
     def of(cls, sweep: Sweep, runs: Path) -> Left:
-        """Return the remaining work of a sweep. Raises UserError for a damaged result."""
+        """Return the remaining work of a sweep."""
         sweep = sampler.sketch(sweep)  # points that a search has yet to draw are priced as random example points
         view = overview.of(sweep, runs)
-        recipes = {cell.key: cell.recipe for cell in sweep.cells if view.states[cell.key] == "waiting"}
+        recipes = {cell.key: cell.recipe for cell in sweep.cells if view.states[cell.key] not in ENDED}
         asked = {one for recipe in recipes.values() for one in trainings(recipe)}
         # one training keeps the epochs that all cells of the sweep need, see spec.needs
         missing = {one: set(wanted) - set(there) for one, (wanted, there) in view.ptms.items() if one in asked}
@@ -138,8 +139,8 @@ def _undecoded(left: Left) -> list[tuple[str, int]]:
 
 
 def _saving(left: Left, runs: Path, prices: Prices, training: dict[Spec, float]) -> Saving:
-    ended = [results.read(runs / key) for key in left.overview.states if key not in left.recipes]
-    done = sum(sum(one.seconds.values()) for one in ended if one)
+    ended = stored.collect(left.overview.sweep, runs).results.values()
+    done = sum(sum(one.seconds.values()) for one in ended)
     alone = sum(
         prices.training(one, {recipe.ptm_epoch}) for recipe in left.recipes.values() for one in trainings(recipe)
     )

@@ -10,7 +10,7 @@ from ddsweep.errors import UserError
 from ddsweep.exchange.image_set import NORMALIZED, Facts, ImageSet
 from ddsweep.exchange.own import recipe_beside
 from ddsweep.results import result as results
-from ddsweep.results.transfer import SET
+from ddsweep.results.run_files import SET, check
 
 KEY = re.compile(r"[0-9a-f]{4,16}")
 
@@ -48,6 +48,7 @@ def collect(folder: Path) -> ImageSet:
     path = folder / SET
     if not path.is_file():
         raise UserError(f"{folder.name}: its {SET} is not in {folder.parent}, only where it was computed")
+    check(path)
     found, header = synthetic.read(path)
     recipe = result.recipe
     mean, std = synthetic.statistics(header)

@@ -6,12 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-
-from ddsweep import files
-from ddsweep.errors import UserError
+from ddsweep import checked_files, files
+from ddsweep.errors import Damaged, UserError
 from ddsweep.exchange.image_set import MARK, NORMALIZED, ImageSet, parse
 from ddsweep.exchange.source import Source
+from ddsweep.results import run_files
 
 LISTS = ("mean", "std")
 
@@ -28,18 +27,16 @@ class Own:
         path = source.path
         if path.suffix != ".safetensors":
             return None
+        run_files.check(path)
+        tensors, header = checked_files.read_tensors(path)
+        if missing := {"images", "labels"} - set(tensors):
+            raise UserError(f"{path}: has no tensor called {min(missing)}")
         try:
-            with safe_open(path, "pt") as file:
-                header = file.metadata() or {}
-                missing = {"images", "labels"} - set(file.keys())
-                if missing:
-                    raise UserError(f"{path}: has no tensor called {min(missing)}")
-                images, labels = file.get_tensor("images"), file.get_tensor("labels")
             recipe = recipe_beside(path) if header.get("key") == path.absolute().parent.name else {}
             facts = parse({**_known(header), "recipe": recipe}, path)
-        except (SafetensorError, ValueError) as error:
-            raise UserError(f"{path}: is damaged ({' '.join(str(error).split())})") from None
-        return ImageSet(images, labels, facts, self.name)
+        except ValueError as error:
+            raise Damaged(f"{path} is damaged: {' '.join(str(error).split())}") from None
+        return ImageSet(tensors["images"], tensors["labels"], facts, self.name)
 
 
 def _known(header: dict[str, str]) -> dict[str, Any]:

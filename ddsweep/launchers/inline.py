@@ -25,6 +25,8 @@ class InlineLauncher:
         status = agent.main(job.sweep, job.storage, job.runs, placement, further)
         if status == agent.RESTART_NEEDED:
             self._closed = [f"{self._slot}: the device failed, and this process cannot be replaced; launch again"]
+        elif status == agent.OTHER_IMAGES:
+            self._closed = [f"{self._slot}: the images on this host are not those of the sweep; see the message above"]
         elif status == agent.BAD_DEVICE:
             self._closed = [f"{self._slot}: different cells failed in a row"]
 

@@ -126,8 +126,11 @@ class LocalLauncher:
         failures = ConsecutiveFailures.read(slot.failures)
         if (progress := (failures.ended, failures.saved)) != slot.seen:
             slot.deaths, slot.kills, slot.seen = 0, 0, progress
+        last = " ".join(list(failures.failed.values())[-1:])
+        if status == agent.OTHER_IMAGES:
+            slot.closed = f"{slot.slot}: {last}"
+            return
         if status == agent.BAD_DEVICE:
-            last = " ".join(list(failures.failed.values())[-1:])
             failed = f"{MAX_FAILURES} different cells in a row failed, the last with: {last}"
             slot.closed = f"{slot.slot}: {failed}; see {slot.log}"
             return

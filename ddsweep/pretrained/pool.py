@@ -8,10 +8,9 @@ from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int64
-from safetensors.torch import load_file
 from torch import Tensor
 
-from ddsweep import nn
+from ddsweep import checked_files, nn
 from ddsweep.data.dataset import Dataset
 from ddsweep.nn.microbatches import apply, microbatch_size
 from ddsweep.pretrained.renormalize import InputTransform
@@ -196,5 +195,5 @@ def _load(spec: Spec, epoch: int, source: Dataset) -> nn.Network:
         width=spec.width,
         generator=torch.Generator(),
     )
-    net.load_state_dict(load_file(spec.weights(epoch)))
+    net.load_state_dict(checked_files.read_tensors(spec.weights(epoch))[0])
     return net.to(source.labels.device).requires_grad_(False).eval()

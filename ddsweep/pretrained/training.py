@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from ddsweep import files, nn, rng
+from ddsweep import checked_files, errors, files, nn, rng
 from ddsweep.checkpoints import Checkpoints, Damaged, FileSlot, Slot, State, into_training, of_training
 from ddsweep.data.dataset import Dataset
 from ddsweep.nn import microbatches
@@ -61,6 +61,7 @@ def ensure(
     with files.lock(spec.folder / ".lock"):
         files.clear_temporaries(spec.folder)
         _set_aside_other_data(spec, dataset)
+        _set_aside_damaged(spec, epochs)
         owner = {"settings": json.dumps(spec.settings, sort_keys=True), "data": dataset.checksum}
         slot = FileSlot(spec.folder / "training.safetensors", owner, checkpoints or Checkpoints())
         if missing := set(epochs) - spec.saved():
@@ -168,7 +169,18 @@ def _save_weights(spec: Spec, state: _State, dataset: Dataset) -> None:
         "accuracy": f"{accuracy:.4f}",
         "data": dataset.checksum,
     }
-    files.write_tensors(spec.weights(state.epoch), dict(state.net.state_dict()), metadata)
+    checked_files.write_tensors(spec.weights(state.epoch), dict(state.net.state_dict()), metadata)
+
+
+def _set_aside_damaged(spec: Spec, epochs: Collection[int]) -> None:
+    """Rename weights that do not match their checksum: the training is repeated, and ends in the same weights."""
+    for epoch in spec.saved() & set(epochs):
+        path = spec.weights(epoch)
+        try:
+            checked_files.verify_tensors(path)
+        except errors.Damaged as reason:
+            logger.warning("%s; it is kept as %s, and trained again", reason, path.with_suffix(".damaged").name)
+            path.replace(path.with_suffix(".damaged"))
 
 
 def _set_aside_other_data(spec: Spec, dataset: Dataset) -> None:

@@ -320,6 +320,11 @@ def _folder_info(spec: str) -> DatasetInfo:
     return row
 
 
+def is_user_data(name: str) -> bool:
+    """Return whether the images are the user's own, an image folder or a plugin's, and so may differ between hosts."""
+    return name.startswith(FOLDER_PREFIX) or TABLE.code(name) is not None
+
+
 def at_size(row: DatasetInfo, size: int) -> DatasetInfo:
     """Return the same dataset, resized to ``size`` pixels.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ddsweep.backends.values import Row, State, Status
+from ddsweep.results import stored
 from ddsweep.results.tables import naming, table
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Material:
         """Read the run folders. Without ``against``, accuracies are compared with those of the paper, if it has any."""
         from ddsweep.results.tables import comparison as beside
 
-        found = table.collect(sweep, runs)
+        found = stored.collect(sweep, runs).results
         built = table.build(sweep, found)
         if against is None:
             paper = beside.with_paper(sweep, built)

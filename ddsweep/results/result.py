@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import statistics
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from ddsweep import files, plugins
-from ddsweep.errors import UserError
+from ddsweep import checked_files, plugins
+from ddsweep.errors import Damaged, UserError
 from ddsweep.recipe import Recipe, make
+from ddsweep.results import run_files
+from ddsweep.results.run_files import RESULT
+
+LATER = ("classes", "files")  # fields that results of older versions do not have
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,8 @@ class Result:
         versions: of Python and the numerical libraries.
         git: commit of the code and whether it was modified; empty outside a checkout.
         data: checksum of every dataset that was read.
+        classes: class names of the target in label order; empty: not recorded.
+        files: checksums of the other files in the run folder, by name (``run_files``); empty: not recorded.
         state: ``failed`` is a result too (a loss that became NaN or infinite) and is not retried.
         reason: why it failed.
     """
@@ -37,6 +46,8 @@ class Result:
     versions: dict[str, str] = field(default_factory=dict)
     git: dict[str, Any] = field(default_factory=dict)
     data: dict[str, str] = field(default_factory=dict)
+    classes: list[str] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)
     state: Literal["complete", "failed"] = "complete"
     reason: str | None = None
 
@@ -61,43 +72,71 @@ class Result:
             return {}
         means = {f"accuracy/{arch}": statistics.fmean(values) for arch, values in self.accuracies.items()}
         per_class = self.class_accuracy.get(self.recipe.arch) or next(iter(self.class_accuracy.values()), [])
-        named = {f"class_accuracy/{name}": value for name, value in zip(classes, per_class, strict=False)}
+        names = self.classes or classes
+        named = {f"class_accuracy/{name}": value for name, value in zip(names, per_class, strict=False)}
         seconds = {f"seconds/{phase}": value for phase, value in self.seconds.items()}
         return {"accuracy": self.accuracy or 0.0, "accuracy_std": self.accuracy_std or 0.0} | means | named | seconds
 
-    def write(self, folder: Path) -> None:
-        """Write ``result.json``, the last file of a run: if it exists, the run is complete."""
-        values = asdict(self) | {"recipe": self.recipe.model_dump()}
+    def write(self, folder: Path) -> Result:
+        """Write ``result.json``, the last file of a run: if it exists, the run is complete.
+
+        Returns:
+            The result as written, with the checksums of the files that are in the folder now.
+        """
+        recorded = replace(self, files=run_files.checksums(folder))
+        values = asdict(recorded) | {"recipe": self.recipe.model_dump()}
         head = {"key": self.recipe.key(), "recipe": values.pop("recipe")}
         numbers = {"accuracy": self.accuracy, "accuracy_std": self.accuracy_std, "n": len(self.headline)}
-        files.write_json(folder / "result.json", head | numbers | values)
+        checked_files.write_json(folder / RESULT, head | numbers | values)
+        return recorded
 
 
 def read(folder: Path) -> Result | None:
     """Read the result in a run folder; None if the run has not finished.
 
     Raises:
-        UserError: the file is damaged or was written by another version of ddsweep.
+        Damaged: the file is damaged, was written by another version of ddsweep, or belongs to another folder.
+        UserError: it cannot be read, or was computed with a plugin that is not installed.
     """
-    path = folder / "result.json"
-    return parse(files.read_json(path), folder) if path.is_file() else None
+    try:
+        stat = (folder / RESULT).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise UserError(f"cannot read {folder / RESULT}: {error.strerror or error}") from error
+    return _read(folder, (stat.st_ino, stat.st_size, stat.st_mtime_ns))
+
+
+@lru_cache(maxsize=4096)  # a command reads a result several times: for its state, its table, its figures
+def _read(folder: Path, version: tuple[int, int, int]) -> Result:
+    return parse(checked_files.read_json(folder / RESULT), folder)
 
 
 def parse(values: Any, folder: Path) -> Result:
     """Parse what ``write`` wrote to ``folder``, whose name is the key.
 
     Raises:
-        UserError: it was written by another version of ddsweep or with a plugin that is not installed, or belongs to
-            another folder.
+        Damaged, UserError: as ``read``.
     """
+    place = folder / RESULT
     try:
         recipe = make(values["recipe"])
-        fields = {name: values[name] for name in Result.__dataclass_fields__ if name != "recipe"}
+        wanted = [name for name in Result.__dataclass_fields__ if name != "recipe"]
+        fields = {name: values[name] for name in wanted if name in values or name not in LATER}
         result = Result(recipe=recipe, **fields)
     except plugins.Missing as error:
         raise UserError(f"{folder}: {error}") from None
     except (KeyError, TypeError, UserError) as error:
-        raise UserError(f"{folder}: was written by another version of ddsweep ({error}); move it away") from None
+        raise Damaged(f"{place} is damaged, or was written by another version of ddsweep ({error})") from None
     if recipe.key() != values.get("key") or recipe.key() != folder.name:
-        raise UserError(f"{folder}: its result.json belongs to {values.get('key')}, not to {folder.name}; move it away")
+        raise Damaged(f"{place} belongs to {values.get('key')}, not to {folder.name}")
+    if not _agree(result.accuracy, values.get("accuracy")):
+        raise Damaged(f"{place} is damaged: its accuracy is not the mean of its accuracies")
     return result
+
+
+def _agree(mean: float | None, recorded: Any) -> bool:
+    """Whether the recorded mean is that of the accuracies; this also finds damage in files without a checksum."""
+    if mean is None or not isinstance(recorded, int | float):
+        return mean is recorded
+    return math.isclose(mean, recorded, abs_tol=ROUNDING)

@@ -6,27 +6,21 @@ complete (``deliver``); a host that reads the sweep copies missing results into 
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from ddsweep import files
-from ddsweep.errors import UserError
+from ddsweep import checked_files, files
+from ddsweep.errors import Damaged, UserError
 from ddsweep.results import result as results
+from ddsweep.results import run_files
+from ddsweep.results.run_files import METRICS, RESULT, SET, thinned
 
 logger = logging.getLogger(__name__)
 
-SET = "synthetic.safetensors"
-LAST = "result.json"  # written last: a run folder with this file is complete
-NAMES = ("recipe.json", "real.png", "synthetic.png", "metrics.jsonl", SET, LAST)
+NAMES = (*run_files.NAMES, RESULT)
 LARGEST = 8 * 2**20  # bytes: larger files are not transferred; a set of CIFAR-10 with 50 images per class has 6 MB
-LINES = 500  # maximum number of transferred lines of metrics.jsonl: enough for a curve
-
-
-class Damaged(UserError):
-    """The stored copy of a result is damaged. Other results can still be read."""
 
 
 class Carrier(Protocol):
@@ -54,20 +48,12 @@ def pack(folder: Path) -> dict[str, bytes]:
         path = folder / name
         if not path.is_file():
             continue
-        body = thinned(path.read_bytes()) if name == "metrics.jsonl" else path.read_bytes()
+        body = thinned(path.read_bytes()) if name == METRICS else path.read_bytes()
         if len(body) <= LARGEST:
             contents[name] = body
         else:
             logger.warning("%s stays here: it has %.1f MB, %.0f may travel", path, len(body) / 2**20, LARGEST / 2**20)
     return contents
-
-
-def thinned(metrics: bytes) -> bytes:
-    """Return at most ``LINES`` evenly spaced lines, including the first and the last, which has the final metrics."""
-    lines = metrics.splitlines(keepends=True)
-    if len(lines) <= LINES:
-        return metrics
-    return b"".join(lines[round(index * (len(lines) - 1) / (LINES - 1))] for index in range(LINES))
 
 
 def deliver(claim: Carrier, folder: Path) -> bool:
@@ -87,17 +73,31 @@ def deliver(claim: Carrier, folder: Path) -> bool:
 
 def absent(keys: Collection[str], runs: Path) -> list[str]:
     """Return those of ``keys`` that have no result in this runs folder."""
-    return [key for key in keys if not (runs / key / LAST).is_file()]
+    return [key for key in keys if not (runs / key / RESULT).is_file()]
+
+
+def unusable(keys: Collection[str], runs: Path) -> list[str]:
+    """Return those of ``keys`` whose result is not in this runs folder, or is damaged there."""
+    return [key for key in keys if _is_unusable(runs / key)]
+
+
+def _is_unusable(folder: Path) -> bool:
+    try:
+        return results.read(folder) is None
+    except Damaged:
+        return True
+    except UserError:  # a plugin is missing: a copy from the storage could not be read either
+        return False
 
 
 def without_set(keys: Collection[str], runs: Path) -> list[str]:
     """Return those of ``keys`` that are complete in this runs folder but have no synthetic set there."""
-    bare = [key for key in keys if not (runs / key / SET).is_file()]
+    bare = [key for key in keys if not (runs / key / SET).is_file() and not _is_unusable(runs / key)]
     return [key for key in bare if (result := results.read(runs / key)) and result.state == "complete"]
 
 
 def bring(shelf: Shelf, keys: Collection[str], runs: Path) -> dict[str, str]:
-    """Copy the results of ``keys`` that are stored but not in ``runs``.
+    """Copy the results of ``keys`` that are stored but not in ``runs``, or damaged there.
 
     Returns:
         By key, the reasons why stored results could not be used.
@@ -105,7 +105,7 @@ def bring(shelf: Shelf, keys: Collection[str], runs: Path) -> dict[str, str]:
     Raises:
         UserError: the storage cannot be reached, or ``runs`` cannot be written.
     """
-    wanted = absent(keys, runs)
+    wanted = unusable(keys, runs)
     there = shelf.kept(wanted) if wanted else set()
     return {key: reason for key in wanted if key in there and (reason := _bring(shelf, key, runs))}
 
@@ -118,7 +118,7 @@ def _bring(shelf: Shelf, key: str, runs: Path) -> str:
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(lock).acquire(timeout=0):
-            if not (runs / key / LAST).is_file():
+            if _is_unusable(runs / key):
                 _unpack(shelf.load(key), runs / key)
     except Timeout:
         return f"{key}: is being computed here at this moment"
@@ -132,9 +132,9 @@ def _bring(shelf: Shelf, key: str, runs: Path) -> str:
 def _unpack(contents: Mapping[str, bytes], folder: Path) -> None:
     """Write the files of a run, each atomically, and the result last."""
     try:
-        results.parse(json.loads(contents[LAST]), folder)
+        results.parse(checked_files.parse_json(contents[RESULT]), folder)
     except (KeyError, ValueError) as error:
-        raise Damaged(f"{folder.name} in the storage: has no readable {LAST} ({error})") from None
+        raise Damaged(f"{folder.name} in the storage: has no readable {RESULT} ({error})") from None
     except UserError as error:
         raise Damaged(f"in the storage, {error}") from None
     for name in NAMES:  # only known names: a stored name could point outside the folder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -47,6 +47,7 @@ class Sweep:
         pictures: the kinds of pictures to draw when the sweep is finished.
         search: how points are sampled; None: the sweep is the grid of its parameters.
         sampled: the points that a search has sampled so far.
+        data: the checksums of the images that its launch registered (``results.image_checksums``); empty before.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Sweep:
     pictures: tuple[Picture, ...] = ("grid",)
     search: Search | None = None
     sampled: tuple[dict[str, Scalar], ...] = ()
+    data: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def full_name(self) -> str:
@@ -206,6 +208,7 @@ class Sweep:
     def definition(self) -> dict[str, Any]:
         """The sweep as JSON for a backend to store, so that agents need no file."""
         search = {"search": self.search.definition()} if self.search else {}
+        data = {"data": dict(self.data)} if self.data else {}
         return {
             "name": self.name,
             "profile": self.profile,
@@ -218,6 +221,7 @@ class Sweep:
             "parameters": {name: list(values) for name, values in self.parameters.items()},
             "pictures": list(self.pictures),
             **search,
+            **data,
         }
 
     @classmethod

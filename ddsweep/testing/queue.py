@@ -103,6 +103,28 @@ class QueueContract(LossContract, SearchContract, BackendContract):
         assert backend.register(grid(0, 1, 2)) == Registered(added=1, kept=2, withdrawn=0)
         assert [row.value for row in backend.status().rows] == [0.5, 0.6, None]
 
+    def test_requeued_points_run_again_with_all_their_attempts(self, backend: Queue) -> None:
+        backend.register(grid(0, 1, 2, max_attempts=2))
+        take(backend).complete(0.5)
+        take(backend).fail("diverged", final=True)
+        take(backend).complete(0.7)
+        assert backend.drained()
+        assert backend.requeue({"key0", "key1", "unknown"}, "damaged") == 2
+        assert not backend.drained()
+        rows = backend.status().rows
+        assert [(row.state, row.value, row.attempts) for row in rows] == [
+            (State.WAITING, None, 0),
+            (State.WAITING, None, 0),
+            (State.COMPLETE, 0.7, 1),
+        ]
+        assert backend.requeue({"key0"}, "damaged") == 0, "a waiting point stays as it is"
+        claims = [take(backend), take(backend)]
+        assert sorted((claim.point.id, claim.attempt) for claim in claims) == [("alpha=0", 1), ("alpha=1", 1)]
+        assert backend.claim("gpu0") is None
+        assert all(claim.complete(0.6) for claim in claims)
+        assert backend.drained()
+        assert [row.value for row in backend.status().rows] == [0.6, 0.6, 0.7]
+
     def test_a_point_arrives_as_it_was_registered(self, backend: Queue) -> None:
         params: dict[str, Scalar] = {"flag": True, "count": 1, "rate": 1.0, "word": "a+b", "nothing": None, "empty": ""}
         backend.register(Definition(NAME, [Point("odd × name", dict(params), "k", "τitle")]))

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ddsweep.results import transfer
+from ddsweep.errors import Damaged
+from ddsweep.results import run_files
 from tests.cli.conftest import Run
 
 NAME = "ablation-alpha@demo"
@@ -88,7 +89,7 @@ def test_what_is_damaged_in_the_storage_is_one_line(
     from ddsweep.backends.optuna.backend import OptunaStore
 
     def damaged(self: OptunaStore, key: str) -> dict[str, bytes]:
-        raise transfer.Damaged(f"{key}/result.json is damaged in the storage")
+        raise Damaged(f"{key}/result.json is damaged in the storage")
 
     monkeypatch.setattr(OptunaStore, "load", damaged)
     shown = ddsweep("results", NAME, "--runs", "here")
@@ -102,7 +103,7 @@ def test_pictures_leave_out_what_was_too_large_to_travel_and_say_so(
     ddsweep: Run, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ddsweep("results", NAME, "--runs", "here")
-    (Path("here") / keys(Path("here"))[0] / transfer.SET).unlink()
+    (Path("here") / keys(Path("here"))[0] / run_files.SET).unlink()
     drawn = ddsweep("plot", NAME, "--runs", "here")
     assert drawn.exit_code == 0
     assert drawn.stderr.startswith("left out of the figures: 1 finished cell without synthetic.safetensors in here")

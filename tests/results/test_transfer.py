@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from ddsweep import checked_files
 from ddsweep.backends import Claim, Definition, Point
 from ddsweep.backends.memory import MemoryStore
 from ddsweep.errors import UserError
 from ddsweep.recipe import Recipe, make
 from ddsweep.results import result as results
-from ddsweep.results import transfer
+from ddsweep.results import run_files, transfer
 from ddsweep.results.result import Result
 
 HERE, THERE = Path("here"), Path("there")
@@ -67,16 +68,16 @@ def test_a_result_arrives_as_it_left(store: MemoryStore, claim: Claim, folder: P
 
 def test_of_long_metrics_a_curve_travels(folder: Path) -> None:
     steps = [json.loads(line)["step"] for line in transfer.pack(folder)["metrics.jsonl"].splitlines()]
-    assert (len(steps), steps[0], steps[-1]) == (transfer.LINES, 0, 12_344)
+    assert (len(steps), steps[0], steps[-1]) == (run_files.LINES, 0, 12_344)
     gaps = {after - before for before, after in itertools.pairwise(steps)}
     assert gaps == {24, 25}
-    assert transfer.thinned(b"a\nb\n") == b"a\nb\n"
+    assert run_files.thinned(b"a\nb\n") == b"a\nb\n"
 
 
 def test_what_is_large_stays_and_is_told(
     store: MemoryStore, claim: Claim, folder: Path, recipe: Recipe, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (folder / transfer.SET).write_bytes(bytes(transfer.LARGEST + 1))
+    (folder / run_files.SET).write_bytes(bytes(transfer.LARGEST + 1))
     assert transfer.deliver(claim, folder)
     assert "synthetic.safetensors stays here: it has 8.0 MB, 8 may travel" in caplog.text
     assert transfer.bring(store, [recipe.key()], THERE) == {}
@@ -86,8 +87,8 @@ def test_what_is_large_stays_and_is_told(
 
 @pytest.mark.parametrize(("size", "travels"), [(8 * 2**20, True), (8 * 2**20 + 1, False)])
 def test_eight_mebibytes_travel(folder: Path, size: int, travels: bool) -> None:
-    (folder / transfer.SET).write_bytes(bytes(size))
-    assert (transfer.SET in transfer.pack(folder)) == travels
+    (folder / run_files.SET).write_bytes(bytes(size))
+    assert (run_files.SET in transfer.pack(folder)) == travels
 
 
 def test_a_result_that_is_here_is_left_alone(store: MemoryStore, claim: Claim, folder: Path, recipe: Recipe) -> None:
@@ -101,8 +102,8 @@ def test_a_result_that_is_here_is_left_alone(store: MemoryStore, claim: Claim, f
     ("change", "reason"),
     [
         (lambda values: values | {"key": "0" * 16}, "belongs to 0000000000000000"),
-        (lambda values: values | {"recipe": values["recipe"] | {"ipc": 7}}, "its result.json belongs to"),
-        (lambda values: {"key": values["key"]}, "was written by another version of ddsweep"),
+        (lambda values: values | {"recipe": values["recipe"] | {"ipc": 7}}, "result.json belongs to"),
+        (lambda values: {"key": values["key"]}, "or was written by another version of ddsweep"),
         (lambda values: "cut off", "has no readable result.json"),
     ],
     ids=["another key", "another recipe", "another version", "no JSON"],
@@ -111,8 +112,9 @@ def test_what_does_not_fit_is_not_written(
     store: MemoryStore, claim: Claim, folder: Path, recipe: Recipe, change: object, reason: str
 ) -> None:
     contents = transfer.pack(folder)
-    changed = change(json.loads(contents["result.json"]))  # type: ignore[operator]
-    claim.keep(contents | {"result.json": (changed if isinstance(changed, str) else json.dumps(changed)).encode()})
+    changed = change(checked_files.parse_json(contents["result.json"]))  # type: ignore[operator]
+    text = changed if isinstance(changed, str) else json.dumps(checked_files.with_checksum(changed))
+    claim.keep(contents | {"result.json": text.encode()})
     (found,) = transfer.bring(store, [recipe.key()], THERE).values()
     assert reason in found
     assert "\n" not in found

@@ -21,7 +21,7 @@ from sqlalchemy import orm
 
 from ddsweep.backends.optuna import tables
 from ddsweep.backends.optuna.database import Database, one_line, retry, shown
-from ddsweep.results.transfer import Damaged
+from ddsweep.errors import Damaged
 
 PART = 2**20  # bytes per row
 

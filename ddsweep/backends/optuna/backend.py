@@ -23,6 +23,7 @@ from ddsweep.backends.rules import Attempt
 from ddsweep.errors import UserError, closest
 
 METRIC = "test accuracy"
+ENDED = (TrialState.COMPLETE, TrialState.FAIL)
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,20 @@ class OptunaBackend:
             _queue_missing(session, study, wanted, before)
             kept = rules.known(wanted, before)
             return Registered(wanted.size - kept, kept, withdrawn)
+
+        return self.store.database.run(work)
+
+    def requeue(self, keys: Collection[str], reason: str) -> int:
+        """Queue ended points again, in one transaction."""
+
+        def work(session: orm.Session) -> int:
+            study = self._study(session)
+            grid.lock(session, study)
+            definition = grid.load_definition(session, study)
+            obsolete = rules.ended(definition, grid.attempts(session, study, details=False), keys)
+            grid.withdraw(session, [one.identifier for one in obsolete], reason, ENDED)
+            _queue_missing(session, study, definition, grid.attempts(session, study, details=False))
+            return len(rules.grouped(obsolete))
 
         return self.store.database.run(work)
 

@@ -233,11 +233,16 @@ def _rewrite(
     session.execute(rows.values(distribution_json=new))
 
 
-def withdraw(session: orm.Session, waiting: Iterable[int], reason: str) -> int:
-    """Withdraw waiting attempts (Optuna's PRUNED) and return their number. Attempts claimed meanwhile are kept."""
+def withdraw(
+    session: orm.Session,
+    attempts: Iterable[int],
+    reason: str,
+    states: Sequence[TrialState] = (TrialState.WAITING,),
+) -> int:
+    """Withdraw attempts in one of ``states`` (Optuna's PRUNED; they may have changed meanwhile); return how many."""
     trial, user, count = m.TrialModel, m.TrialUserAttributeModel, 0
-    for some in tables.chunks(waiting):
-        query = sa.select(trial.trial_id).where(trial.trial_id.in_(some), trial.state == TrialState.WAITING)
+    for some in tables.chunks(attempts):
+        query = sa.select(trial.trial_id).where(trial.trial_id.in_(some), trial.state.in_(states))
         found = session.scalars(query.with_for_update()).all()
         ended = {"state": TrialState.PRUNED, "_datetime_complete_utc": tables.now()}
         session.execute(sa.update(trial).where(trial.trial_id.in_(found)).values(ended))

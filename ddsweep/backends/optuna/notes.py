@@ -19,6 +19,7 @@ from ddsweep.backends import Row, Scalar, State, Status
 from ddsweep.backends.sampler import Space
 from ddsweep.characters import printable
 from ddsweep.markup import markdown
+from ddsweep.results import image_checksums
 from ddsweep.results.plots import interactive
 from ddsweep.results.plots.axis import Axis, is_number
 from ddsweep.results.plots.panels import Chart, Panel, Point, Series
@@ -74,11 +75,24 @@ def _annotate_study(backend: OptunaBackend, study: optuna.Study) -> None:
     from optuna_dashboard import save_note, save_plotly_graph_object
 
     began = time.monotonic()
-    status, definition = backend.status(), backend.store.load_definition(backend.name)
+    definition = backend.store.load_definition(backend.name)
+    status = without_other_images(backend.status(), definition.definition)
     save_note(study, study_note(status, definition.title))
     save_plotly_graph_object(study, figure(status, definition.definition), graph_object_id=PLOT)
     took = time.monotonic() - began
     study._storage.set_study_system_attr(study._study_id, WRITTEN, (time.time(), took))
+
+
+def without_other_images(status: Status, definition: Mapping[str, Any]) -> Status:
+    """The status without the values of points that were computed from other images than the registered ones."""
+    expected = definition.get("data", {})
+    rows = [
+        row
+        if image_checksums.agree(row.attributes.get("images", {}), expected)
+        else replace(row, state=State.WAITING, value=None)
+        for row in status.rows
+    ]
+    return replace(status, rows=rows)
 
 
 def study_note(status: Status, title: str) -> str:

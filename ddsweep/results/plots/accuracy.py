@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ddsweep import fonts
+from ddsweep.results import stored
 from ddsweep.results.plots import panels, search, style
 from ddsweep.results.plots.axis import ZERO, Axis
 from ddsweep.results.plots.panels import Chart, Panel, Series
 from ddsweep.results.plots.style import Output
 from ddsweep.results.tables import ranking
-from ddsweep.results.tables.table import build, collect
+from ddsweep.results.tables.table import build
 from ddsweep.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -226,7 +227,7 @@ def along_axis(sweep: Sweep, runs: Path, output: Output | None = None) -> list[P
     """
     if sweep.search:
         return _searched(sweep, runs, output)
-    chart = panels.chart(build(sweep, collect(sweep, runs)))
+    chart = panels.chart(build(sweep, stored.collect(sweep, runs).results))
     if not chart.panels:
         return []
     path = (output or Output(runs / sweep.full_name)).path("accuracy")
@@ -237,7 +238,7 @@ def along_axis(sweep: Sweep, runs: Path, output: Output | None = None) -> list[P
 
 
 def _searched(sweep: Sweep, runs: Path, output: Output | None) -> list[Path]:
-    ranked = ranking.build(sweep, collect(sweep, runs), runs)
+    ranked = ranking.build(sweep, stored.collect(sweep, runs).results, runs)
     if not any(trial.values for trial in ranked.trials):
         return []
     path = (output or Output(runs / sweep.full_name)).path("accuracy")

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 from ddsweep import fonts
 from ddsweep.data import class_names
 from ddsweep.registry.networks import paper_name
+from ddsweep.results import stored
 from ddsweep.results.plots import style
 from ddsweep.results.plots.class_order import places
 from ddsweep.results.plots.images import belongs, heading, slug
 from ddsweep.results.plots.style import Output
 from ddsweep.results.result import Result
-from ddsweep.results.tables.table import build, collect, column_label
+from ddsweep.results.tables.table import build, column_label
 from ddsweep.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def class_accuracy(sweep: Sweep, runs: Path, output: Output | None = None) -> li
     Raises:
         UserError: runs of one setting have different classes.
     """
-    found = collect(sweep, runs)
+    found = stored.collect(sweep, runs).results
     table = build(sweep, found)
     written = []
     for row, *_ in table.settings:

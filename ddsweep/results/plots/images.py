@@ -14,10 +14,11 @@ from ddsweep import files, fonts, pictures
 from ddsweep.data.pixels import denormalized
 from ddsweep.distill.synthetic import read, statistics
 from ddsweep.recipe import Recipe
+from ddsweep.results import stored
 from ddsweep.results.plots import style
 from ddsweep.results.plots.class_order import places
 from ddsweep.results.plots.style import Output
-from ddsweep.results.tables.table import Row, build, collect, column_label, setting_of
+from ddsweep.results.tables.table import Row, build, column_label, setting_of
 from ddsweep.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -36,16 +37,16 @@ def along_axis(sweep: Sweep, runs: Path, output: Output | None = None) -> list[P
     cells have no column. A PNG is drawn pixel by pixel for screens; a PDF or SVG has the fonts of the other figures.
     """
     output = output or Output(runs / sweep.full_name)
-    table = build(sweep, collect(sweep, runs))
+    table, sets_by_key = build(sweep, stored.collect(sweep, runs).results), stored.sets(sweep, runs)
     written = []
     for row, *_ in table.settings:
         sets = {
-            column: runs / cell.key / "synthetic.safetensors"
+            column: sets_by_key[cell.key]
             for column in table.columns
             for cell in sweep.cells
-            if column_label(sweep, cell.recipe) == column and belongs(row, cell.recipe)
+            if cell.key in sets_by_key and column_label(sweep, cell.recipe) == column and belongs(row, cell.recipe)
         }
-        shown = {column: _first_of_each_class(path) for column, path in sets.items() if path.is_file()}
+        shown = {column: _first_of_each_class(path) for column, path in sets.items()}
         if not shown:
             continue
         classes = next(iter(shown.values()))[1]

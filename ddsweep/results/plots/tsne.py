@@ -20,6 +20,7 @@ from ddsweep.pretrained import inventory, pool, spec, training
 from ddsweep.pretrained.pool import PretrainedModel
 from ddsweep.recipe import Recipe
 from ddsweep.registry.networks import paper_name
+from ddsweep.results import stored
 from ddsweep.results.plots import style
 from ddsweep.results.plots.class_order import places
 from ddsweep.results.plots.images import heading
@@ -293,12 +294,12 @@ class _Setting:
 def _settings(sweep: Sweep, runs: Path) -> dict[str, _Setting]:
     """Every picture by its name; baselines go first, and of several seeds the first that has a set."""
     names = [name for name in sweep.swept if name not in (*sweep.axis, *sweep.baseline, "seed", "method")]
-    found: dict[str, _Setting] = {}
+    sets, found = stored.sets(sweep, runs), dict[str, _Setting]()
     for cell in sorted(sweep.cells, key=lambda cell: (not sweep.is_baseline(cell.recipe), cell.recipe.seed)):
         setting = found.setdefault("-".join(str(getattr(cell.recipe, name)) for name in names), _Setting(cell.recipe))
-        place, path = _place(sweep, cell.recipe), runs / cell.key / "synthetic.safetensors"
+        place = _place(sweep, cell.recipe)
         if setting.sets.get(place) is None:
-            setting.sets[place] = path if path.is_file() else None
+            setting.sets[place] = sets.get(cell.key)
     return found
 
 

@@ -10,12 +10,10 @@ import itertools
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from ddsweep.errors import UserError
 from ddsweep.recipe import Recipe
-from ddsweep.results import result as results
 from ddsweep.results.result import Result
 from ddsweep.results.tables import naming, significance
 from ddsweep.results.tables.naming import BASELINE as BASELINE
@@ -117,12 +115,6 @@ def average_gain(rows: Iterable[Row], column: str) -> float | None:
     gains = [row[column].difference for row in rows if column in row]
     known = [gain for gain in gains if gain is not None]
     return statistics.fmean(known) if known and len(known) == len(gains) else None
-
-
-def collect(sweep: Sweep, runs: Path) -> dict[str, Result]:
-    """Read the results of a sweep, by key."""
-    found = {cell.key: results.read(runs / cell.key) for cell in sweep.cells}
-    return {key: result for key, result in found.items() if result is not None}
 
 
 def build(sweep: Sweep, found: Mapping[str, Result], cells: Sequence[Cell] | None = None) -> Table:

@@ -13,7 +13,7 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 from ddsweep.backends.optuna import artifacts
 from ddsweep.backends.optuna.artifacts import PART, Artifacts
 from ddsweep.backends.optuna.database import Database, open_database
-from ddsweep.results.transfer import Damaged
+from ddsweep.errors import Damaged
 
 BODY = bytes(range(256)) * (PART // 256) + b"and a little more than one part"
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ddsweep import sweep
+from ddsweep.results import stored
 from ddsweep.results.plots import panels
 from ddsweep.results.plots.panels import Chart
 from ddsweep.results.result import Result
@@ -28,7 +29,7 @@ def finish(name: str, *, without: int = 0, **settings: Any) -> sweep.Sweep:
 
 
 def chart(one: sweep.Sweep) -> Chart:
-    return panels.chart(table.build(one, table.collect(one, RUNS)))
+    return panels.chart(table.build(one, stored.collect(one, RUNS).results))
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ def test_a_panel_without_a_finished_entry_is_left_out() -> None:
 
 def test_a_point_has_what_a_reader_who_points_at_it_asks_for() -> None:
     one = finish("ablation-alpha", alpha=[0, 10])
-    built = table.build(one, table.collect(one, RUNS))
+    built = table.build(one, stored.collect(one, RUNS).results)
     ((series,),) = [panel.series for panel in panels.chart(built).panels]
     assert series.baseline == pytest.approx(50)
     assert [(point.mean, point.std, point.n, point.baseline, point.detail) for point in series.points] == [

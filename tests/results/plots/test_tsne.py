@@ -16,6 +16,7 @@ from ddsweep.distill import synthetic
 from ddsweep.pretrained import spec
 from ddsweep.results.plots import tsne
 from ddsweep.results.plots.style import Output
+from ddsweep.results.result import Result
 from ddsweep.sweep import Sweep
 from tests.toys import noise, spy
 
@@ -77,6 +78,7 @@ def finish(one: Sweep, dataset: Dataset, *unfinished: int) -> None:
         if number not in unfinished:
             found = synthetic.initial(dataset, cell.recipe.ipc, "real", rng.generator(number, "test"))
             trial.save(found, cell.recipe, dataset, RUNS / cell.key)
+            Result(cell.recipe, {"convnet3": [0.5]}).write(RUNS / cell.key)
 
 
 def test_figure_a1_as_a_whole(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from ddsweep.results import stored
 from ddsweep.results.plots import accuracy
 from ddsweep.results.result import Result
-from ddsweep.results.tables import latex, ranking, table
+from ddsweep.results.tables import latex, ranking
 from ddsweep.results.tables.ranking import Ranking
 from ddsweep.sweep import Sweep
 from ddsweep.testing.search import searched
@@ -30,7 +31,7 @@ def finished(one: Sweep, accuracies: dict[float, Any]) -> None:
 
 
 def ranked(one: Sweep) -> Ranking:
-    return ranking.build(one, table.collect(one, RUNS), RUNS)
+    return ranking.build(one, stored.collect(one, RUNS).results, RUNS)
 
 
 @pytest.fixture

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from ddsweep import sweep
+from ddsweep import checked_files, sweep
 from ddsweep.errors import UserError
 from ddsweep.results import result as results
+from ddsweep.results import stored
 from ddsweep.results.result import Result
 from ddsweep.results.tables import formats, layout, table, terminal
 from ddsweep.sweep import Sweep
@@ -36,7 +37,7 @@ def finish(one: Sweep, *, skip: int = 0) -> dict[str, list[float]]:
 def test_each_entry_is_compared_with_the_baseline_of_its_row() -> None:
     one = sweep.load("ablation-epoch", "quick", {"seed": [0, 1]})
     written = finish(one)
-    built = table.build(one, table.collect(one, RUNS))
+    built = table.build(one, stored.collect(one, RUNS).results)
     assert built.axis == "ptm_epoch"
     assert built.columns[0] == "baseline"
     assert len(built.rows) == 3  # methods; seeds are pooled
@@ -64,7 +65,7 @@ def test_each_entry_is_compared_with_the_baseline_of_its_row() -> None:
 def test_the_baseline_of_the_alpha_axis_is_its_zero() -> None:
     one = sweep.load("ablation-alpha", "demo")
     finish(one)
-    built = table.build(one, table.collect(one, RUNS))
+    built = table.build(one, stored.collect(one, RUNS).results)
     assert built.columns == ["0", "1", "10", "100", "500", "1000", "2000", "5000", "10000"]
     assert built.rows[0]["0"].baseline
 
@@ -78,7 +79,7 @@ def test_what_is_missing_or_failed_is_said() -> None:
     one = sweep.load("ablation-alpha", "demo")
     finish(one, skip=2)
     Result(one.cells[-1].recipe, state="failed", reason="the loss is nan at step 7").write(RUNS / one.cells[-1].key)
-    built = table.build(one, table.collect(one, RUNS))
+    built = table.build(one, stored.collect(one, RUNS).results)
     assert built.rows[0]["5000"].mean is None
     assert built.rows[0]["10000"].failed == ("the loss is nan at step 7",)
     assert "1 cell not finished" in terminal.caption(built)
@@ -89,7 +90,7 @@ def test_what_is_missing_or_failed_is_said() -> None:
 def test_formats_hold_the_same_numbers() -> None:
     one = sweep.load("ablation-alpha", "demo", {"alpha": [0, 5]})
     finish(one)
-    built = table.build(one, table.collect(one, RUNS))
+    built = table.build(one, stored.collect(one, RUNS).results)
     records = json.loads(formats.as_json(formats.records(built)))
     assert [record["alpha"] for record in records] == ["0", "5"]
     assert records[1]["accuracy"] == pytest.approx(0.52)
@@ -112,7 +113,7 @@ def render(built: table.Table, width: int) -> list[str]:
 def test_the_screen_to_the_letter() -> None:
     one = sweep.load("ablation-alpha", "demo", {"alpha": [0, 1, 5]})
     finish(one, skip=1)
-    built = table.build(one, table.collect(one, RUNS))
+    built = table.build(one, stored.collect(one, RUNS).results)
     assert render(built, 100) == [
         " α                0      1   5",
         " ─────────────────────────────",
@@ -147,7 +148,7 @@ def test_differences_are_rounded_as_in_print(difference: float | None, text: str
 def test_an_average_gain_needs_every_architecture() -> None:
     one = sweep.load("table4", "demo")
     finish(one, skip=1)
-    rows = table.build(one, table.collect(one, RUNS)).settings[-1]
+    rows = table.build(one, stored.collect(one, RUNS).results).settings[-1]
     assert len(rows) > 1
     gains = {column: [row[column].difference for row in rows] for column in rows[0]}
     assert any(None not in some for some in gains.values())
@@ -244,7 +245,7 @@ def test_several_architectures_in_the_other_formats() -> None:
 def test_cells_of_one_architecture_each_make_a_plain_table() -> None:
     one = sweep.load("ablation-alpha", "demo", {"alpha": [0, 5], "eval_archs": ["convnet3", "vgg11"]})
     finish(one)
-    built = table.build(one, table.collect(one, RUNS))
+    built = table.build(one, stored.collect(one, RUNS).results)
     assert built.eval_archs == []
     assert [(row["5"].setting, row["5"].eval_arch, row["5"].n) for row in built.rows] == [
         ({"eval_archs": "convnet3"}, "convnet3", 2),
@@ -255,7 +256,7 @@ def test_cells_of_one_architecture_each_make_a_plain_table() -> None:
 def test_a_cell_has_entries_only_for_what_it_evaluates() -> None:
     one = sweep.load("ablation-alpha", "demo", {"alpha": [0, 5], "eval_archs": ["convnet3", "convnet3+vgg11"]})
     finish(one)
-    built = table.build(one, table.collect(one, RUNS))
+    built = table.build(one, stored.collect(one, RUNS).results)
     rows = [(row["5"].setting["eval_archs"], row["5"].eval_arch) for row in built.rows]
     assert rows == [("convnet3", "convnet3"), ("convnet3+vgg11", "convnet3"), ("convnet3+vgg11", "vgg11")]
     assert all(entry.n == 2 for entry in built.entries)
@@ -275,7 +276,7 @@ def test_sets_of_architectures_that_are_equally_large_are_written_out() -> None:
 def test_every_table_fits_the_screen(name: str, profile: str) -> None:
     one = sweep.load(name, profile)
     finish(one)
-    built = table.build(one, table.collect(one, RUNS))
+    built = table.build(one, stored.collect(one, RUNS).results)
     lines = render(built, 100)
     assert max(map(len, lines)) <= 100
     assert not any("…" in line for line in lines)
@@ -307,6 +308,6 @@ def test_a_foreign_run_folder_is_one_line(change: dict[str, object], line: str) 
     folder = RUNS / recipe.key()
     Result(recipe, {"convnet3": [0.5]}).write(folder)
     path = folder / "result.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    checked_files.write_json(path, checked_files.read_json(path) | change)
     with pytest.raises(UserError, match=line):
         results.read(folder)

@@ -1,0 +1,68 @@
+"""The files in a run folder beside ``result.json``, which records their checksums."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from ddsweep import checked_files
+from ddsweep.errors import Damaged, UserError
+
+RESULT = "result.json"  # written last: a run folder with this file is complete
+SET = "synthetic.safetensors"
+METRICS = "metrics.jsonl"
+NAMES = ("recipe.json", "real.png", "synthetic.png", METRICS, SET)
+THINNED = f"{METRICS} thinned"  # the metrics as they are transferred to other hosts
+LINES = 500  # of thinned metrics, at most: enough for a curve
+AGAIN = "to compute the cell again: ddsweep launch NAME --recompute"
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each of the files, by name, and that of the thinned metrics (``THINNED``)."""
+    contents = {name: (folder / name).read_bytes() for name in NAMES if (folder / name).is_file()}
+    if METRICS in contents:
+        contents[THINNED] = thinned(contents[METRICS])
+    return {name: _checksum(content) for name, content in contents.items()}
+
+
+def check(path: Path) -> None:
+    """Compare a file of a finished run with the checksum in ``result.json``, which must be intact too.
+
+    A file that lies elsewhere, or whose result does not record it (one of an older version), is not checked.
+
+    Raises:
+        Damaged: the file is damaged; the message says how to compute its cell again.
+        UserError: it cannot be read.
+    """
+    beside = path.with_name(RESULT)
+    if not (path.is_file() and beside.is_file()):
+        return
+    recorded = checked_files.read_json(beside).get("files", {})
+    expected = [recorded[name] for name in (path.name, f"{path.name} thinned") if name in recorded]
+    try:
+        intact = not expected or _checksum(path.read_bytes()) in expected
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+    if not intact:
+        raise Damaged(f"{path} is damaged: {checked_files.MISMATCH}; {AGAIN}")
+
+
+def is_intact(path: Path) -> bool:
+    """Return whether a file exists and ``check`` finds nothing wrong with it."""
+    try:
+        check(path)
+    except UserError:
+        return False
+    return path.is_file()
+
+
+def thinned(metrics: bytes) -> bytes:
+    """Return at most ``LINES`` evenly spaced lines, including the first and the last, which has the final metrics."""
+    lines = metrics.splitlines(keepends=True)
+    if len(lines) <= LINES:
+        return metrics
+    return b"".join(lines[round(index * (len(lines) - 1) / (LINES - 1))] for index in range(LINES))
+
+
+def _checksum(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
