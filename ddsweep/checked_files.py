@@ -69,7 +69,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     Raises:
         UserError: the file cannot be written, for example because the disk is full.
     """
-    files.write_tensors(path, tensors, {**metadata, CHECKSUM: _of_tensors(tensors, metadata)})
+    files.write_tensors(path, tensors, {**metadata, CHECKSUM: of_tensors(tensors, metadata)})
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -90,7 +90,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
     expected = metadata.pop(CHECKSUM, None)
-    if expected is not None and _of_tensors(tensors, metadata) != expected:
+    if expected is not None and of_tensors(tensors, metadata) != expected:
         raise Damaged(f"{path} is damaged: {MISMATCH}")
     return tensors, metadata
 
@@ -117,8 +117,11 @@ def _of_json(value: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _of_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
-    """SHA-256 of the metadata, and of name, type, shape and values of every tensor."""
+def of_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
+    """SHA-256 of the metadata, and of name, type, shape and values of every tensor.
+
+    Unlike that of the file, it is the same each time: safetensors writes metadata in an order that varies.
+    """
     from torch import uint8
 
     digest = hashlib.sha256(_of_json(metadata).encode())

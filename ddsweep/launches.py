@@ -111,15 +111,21 @@ def computed(sweep: Sweep, runs: Path) -> int:
     return len(stored.collect(sweep, runs).results)
 
 
-def report_missing_images(sweep: Sweep, runs: Path) -> None:
-    """Report finished cells that cannot be drawn because their images are on another host, or damaged."""
-    from ddsweep.results import run_files, stored, transfer
+def report_damaged_files(sweep: Sweep, runs: Path) -> None:
+    """Report the files of finished cells, apart from their results, that are damaged."""
+    from ddsweep.results import stored
 
-    keys = list(stored.collect(sweep, runs).results)
-    if damaged := stored.check_files(keys, runs):
+    if damaged := stored.check_files(stored.collect(sweep, runs).results, runs):
         more = f" (and {len(damaged) - 1} more)" if len(damaged) > 1 else ""
         _echo(f"left out of the figures: {next(iter(damaged.values()))}{more}")
-    bare = transfer.without_set(keys, runs)
+
+
+def report_missing_images(sweep: Sweep, runs: Path) -> None:
+    """Report finished cells that cannot be drawn because their images are on another host, or damaged."""
+    from ddsweep.results import run_files, transfer
+
+    report_damaged_files(sweep, runs)
+    bare = transfer.without_set([cell.key for cell in sweep.cells], runs)
     if bare:
         limit = transfer.LARGEST // 2**20
         cells = text.plural(len(bare), "finished cell")

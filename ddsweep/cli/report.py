@@ -43,6 +43,7 @@ def report(
     from ddsweep.cli import session
 
     sweep = launches.finished(name, profile, runs, storage)
+    launches.report_damaged_files(sweep, runs)
     compared = _compare(sweep, against, runs, storage) if against else None
     material = reports.Material.of(sweep, runs, _status(sweep, runs, storage), compared)
     path = output or runs / sweep.full_name / "report.html"

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ddsweep.results import run_files
 from ddsweep.results.plots import interactive
 from ddsweep.results.plots.interactive import Palette
+from ddsweep.results.run_files import METRICS
 from ddsweep.results.tables import layout, naming, significance
 from ddsweep.results.tables.table import average_gain, setting_of
 
@@ -166,7 +168,7 @@ def of(material: Material) -> list[dict[str, Any]]:
         metrics: dict[int, list[dict[str, Any]]] = {}
         for column, name in enumerate(material.table.columns):
             for cell in cells.get(name, [])[:1]:
-                metrics[column] = read(material.runs / cell.key / "metrics.jsonl")
+                metrics[column] = read(material.runs / cell.key / METRICS)
         terms = []
         for term, title in TERMS.items():
             lines = {column: line for column, logged in metrics.items() if (line := thinned(logged, term))}
@@ -176,7 +178,12 @@ def of(material: Material) -> list[dict[str, Any]]:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """Read a metrics file, skipping invalid lines, such as a line truncated when its process was killed."""
+    """Read a metrics file, skipping invalid lines, such as a line truncated when its process was killed.
+
+    Of a damaged file nothing is read.
+    """
+    if not run_files.is_intact(path):
+        return []
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):

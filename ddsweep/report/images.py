@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ddsweep.data import class_names
 from ddsweep.grids import Tiles, read_tiles
+from ddsweep.results import run_files
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -115,7 +116,7 @@ def _taken(material: Material, cells: Cells) -> dict[int, _Run]:
 
 
 def _read(recipe: Recipe, folder: Path) -> _Run | None:
-    last = read_tiles(folder / "synthetic.png")
+    last = _tiles(folder / "synthetic.png")
     if not last:
         return None
     steps = {}
@@ -124,7 +125,11 @@ def _read(recipe: Recipe, folder: Path) -> _Run | None:
         if number.isdecimal() and (tiles := read_tiles(path)):
             steps[int(number)] = tiles
     names = class_names.of_run(folder, recipe.target)
-    return _Run(recipe, read_tiles(folder / "real.png"), steps | {recipe.iterations: last}, names)
+    return _Run(recipe, _tiles(folder / "real.png"), steps | {recipe.iterations: last}, names)
+
+
+def _tiles(path: Path) -> Tiles:
+    return read_tiles(path) if run_files.is_intact(path) else []
 
 
 def _affordable(runs: list[_Run], sheets: int) -> int:

@@ -18,11 +18,11 @@ AGAIN = "to compute the cell again: ddsweep launch NAME --recompute"
 
 
 def checksums(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of each of the files, by name, and that of the thinned metrics (``THINNED``)."""
-    contents = {name: (folder / name).read_bytes() for name in NAMES if (folder / name).is_file()}
-    if METRICS in contents:
-        contents[THINNED] = thinned(contents[METRICS])
-    return {name: _checksum(content) for name, content in contents.items()}
+    """Return the checksum of each of the files, by name, and that of the thinned metrics (``THINNED``)."""
+    found = {name: _checksum(folder / name) for name in NAMES if (folder / name).is_file()}
+    if METRICS in found:
+        found[THINNED] = hashlib.sha256(thinned((folder / METRICS).read_bytes())).hexdigest()
+    return found
 
 
 def check(path: Path) -> None:
@@ -40,7 +40,9 @@ def check(path: Path) -> None:
     recorded = checked_files.read_json(beside).get("files", {})
     expected = [recorded[name] for name in (path.name, f"{path.name} thinned") if name in recorded]
     try:
-        intact = not expected or _checksum(path.read_bytes()) in expected
+        intact = not expected or _checksum(path) in expected
+    except Damaged as reason:
+        raise Damaged(f"{reason}; {AGAIN}") from None
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
     if not intact:
@@ -64,5 +66,7 @@ def thinned(metrics: bytes) -> bytes:
     return b"".join(lines[round(index * (len(lines) - 1) / (LINES - 1))] for index in range(LINES))
 
 
-def _checksum(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def _checksum(path: Path) -> str:
+    if path.name == SET:
+        return checked_files.of_tensors(*checked_files.read_tensors(path))
+    return hashlib.sha256(path.read_bytes()).hexdigest()

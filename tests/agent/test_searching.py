@@ -37,7 +37,7 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
 def replaced(monkeypatch: pytest.MonkeyPatch, outcome: Trial) -> list[Recipe]:
     ran: list[Recipe] = []
 
-    def run(recipe: Recipe, *rest: Any, pruning: Pruning | None = None) -> Result:
+    def run(recipe: Recipe, *rest: Any, pruning: Pruning | None = None, **more: Any) -> Result:
         ran.append(recipe)
         return outcome(recipe, pruning)
 

@@ -124,6 +124,7 @@ def test_equal_images_are_neighbours_whichever_set_they_are_in(
     same = synthetic.initial(dataset, 3, "real", rng.generator(0, "test"))
     for cell in one.cells:
         trial.save(same, cell.recipe, dataset, RUNS / cell.key)
+        Result(cell.recipe, {"convnet3": [0.5]}).write(RUNS / cell.key)
     tsne.feature_maps(one, RUNS)
     (scene,) = plots
     without, with_ = (points.places for points in scene.panels.values())
