@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -28,9 +29,28 @@ def in_one_line(error: BaseException) -> str:
     return message if isinstance(error, UserError) and message else f"{kind}: {message}" if message else kind
 
 
-def closest(word: str, allowed: Iterable[str]) -> str:
-    """The end of an error: ``did you mean x? (allowed: x, y, z)``, or ``allowed: x, y, z`` if no name is close."""
+def closest(word: str, allowed: Iterable[str], also: Iterable[str] = ()) -> str:
+    """The end of an error: ``did you mean x? (allowed: x, y, z)``, or ``allowed: x, y, z`` if no name is close.
+
+    Args:
+        word: what was given.
+        allowed: the names to list.
+        also: further names that may have been meant.
+    """
     names = sorted(allowed)
-    near = difflib.get_close_matches(word, names, n=1)
+    found = near(word, [*names, *also])
     listed = f"allowed: {', '.join(names)}"
-    return f"did you mean {near[0]}? ({listed})" if near else listed
+    return f"did you mean {found}? ({listed})" if found else listed
+
+
+def near(word: str, allowed: Iterable[str]) -> str:
+    """The name that was probably meant; empty if none is close. Case, hyphens, underscores and spaces do not matter."""
+    names: dict[str, str] = {}
+    for name in allowed:
+        names.setdefault(_plain(name), name)
+    found = difflib.get_close_matches(_plain(word), names, n=1)
+    return names[found[0]] if found else ""
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_-]", "", name).casefold() or name

@@ -46,6 +46,11 @@ def age(seconds: float) -> str:
     return "just now"
 
 
+def joined(*parts: str) -> str:
+    """The parts that are not empty, as in a headline: ``mine@demo · My question · 4 cells``."""
+    return " · ".join(filter(None, parts))
+
+
 def plural(count: int, noun: str, nouns: str = "") -> str:
     """A count and its noun: ``1 cell``, ``2 cells``, ``3 epochs``, ``2 classes``; ``nouns`` is an irregular plural."""
     regular = f"{noun}es" if noun.endswith(("s", "x", "ch", "sh")) else f"{noun}s"

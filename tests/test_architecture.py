@@ -156,3 +156,40 @@ def test_recipe_is_named_only_at_the_door() -> None:
             continue
         names = [module for _, module in imports(path)]
         assert "ddsweep.recipe.Recipe" not in names, f"{path}: takes a Recipe; below the door it is tensors and numbers"
+
+
+PRINTING = (
+    "Console", "RichConsole", "Progress", "SpinnerColumn", "Text.from_markup",
+    "typer.echo", "typer.secho", "click.echo",
+)  # fmt: skip
+SCREENS = ("cli.console", "cli.screen")  # the modules that print for all others
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_names_are_never_markup_on_a_screen(path: Path) -> None:
+    """Commands print through ``cli.console`` and ``cli.screen``, which read no markup and show controls.
+
+    Rich reads ``[/data]`` as a tag wherever a console, a column of a progress bar or a status is made without further
+    ado; a plain ``print`` sends terminal escapes of a name to the terminal. Other modules may print what they have
+    passed through ``characters``.
+    """
+    module = name_of(path).removeprefix("ddsweep.")
+    if module in SCREENS:
+        return
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call):
+            continue
+        called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        place, text = f"{path}:{node.lineno}", ast.unparse(node)
+        markup = [keyword.value for keyword in node.keywords if keyword.arg == "markup"]
+        assert all(ast.unparse(value) == "False" for value in markup), f"{place}: {text} reads markup"
+        if called == "TextColumn":
+            assert markup, f"{place}: {text} reads markup"
+        elif isinstance(node.func, ast.Name) and called == "print":
+            harmless = "characters." in text or "json.dumps" in text
+            assert harmless, f"{place}: {text}: print through cli.console, or characters.one_line"
+        elif called in ("status", "update") and module.startswith("cli.") and node.args:
+            spoken = isinstance(node.args[0], ast.JoinedStr)
+            assert not spoken, f"{place}: {text}: a status reads markup in a str; pass a rich.text.Text"
+        else:
+            assert ast.unparse(node.func) not in PRINTING, f"{place}: {text}: use cli.console and cli.screen"

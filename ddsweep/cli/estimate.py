@@ -128,7 +128,7 @@ def _measured(wanted: Sequence[Kind], order: Order) -> tuple[Found, float]:
 def lines(sweep: Sweep, outlook: Outlook, agents: Crew, slot: Slot) -> Iterator[str]:
     """The estimate, line by line."""
     total = len(outlook.cells) + outlook.ended
-    yield f"{sweep.full_name} · {sweep.title} · {text.plural(total, 'cell')}"
+    yield text.joined(sweep.full_name, sweep.title, text.plural(total, "cell"))
     if not outlook.cells:
         yield f"every cell is done ({text.duration(outlook.saving.done)} of work): ddsweep results {sweep.full_name}"
         return

@@ -11,6 +11,7 @@ import typer
 from ddsweep.cli import console
 from ddsweep.cli.options import Device, Json, settings
 from ddsweep.judging import FIELDS
+from ddsweep.settings import once
 
 if TYPE_CHECKING:
     from ddsweep.exchange import ImageSet
@@ -68,7 +69,10 @@ Classes = Annotated[
 ]
 Metrics = Annotated[
     Metric,
-    typer.Option(help="What to compute; lrs adds DD-Ranking's label-robust score, which takes far more training."),
+    typer.Option(
+        case_sensitive=False,
+        help="What to compute; lrs adds DD-Ranking's label-robust score, which takes far more training.",
+    ),
 ]
 Set = Annotated[
     list[str] | None,
@@ -111,10 +115,11 @@ def evaluate(
     from ddsweep.exchange.image_set import target_dataset
     from ddsweep.exchange.prepare import Choices
 
-    given = {"eval_archs": arch, "eval_rule": rule, "eval_nets": nets, "seed": seed} | judging.checked(settings(set_))
+    options = {"eval_archs": arch, "eval_rule": rule, "eval_nets": nets, "seed": seed}
+    asked = {name: value for name, value in options.items() if value is not None}
+    choices = once(asked, judging.checked(settings(set_)))
     device = devices.resolve(device)[0]
     image_set = exchange.read(file, experiment)
-    choices = {name: value for name, value in given.items() if value is not None}
     own = judging.as_in_its_trial(image_set.facts, dataset)
     target = target_dataset(str(file), dataset, image_set.facts)
     job = judging.Job(target, own | choices, device, metric is Metric.lrs)

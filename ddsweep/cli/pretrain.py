@@ -10,6 +10,7 @@ import typer
 from ddsweep.cli import console
 from ddsweep.cli.options import Device, Settings, settings
 from ddsweep.errors import UserError
+from ddsweep.settings import once
 
 if TYPE_CHECKING:
     from ddsweep.registry.networks import Foundation
@@ -56,8 +57,8 @@ def pretrain(
     """Train PTMs for the pool, or download the weights of a published one, before a sweep needs them."""
     from ddsweep.registry.networks import FOUNDATIONS
 
-    asked = {"ptm_archs": archs, "n_models": models, "epochs": epochs, "width": width} | settings(set_)
-    given = {name: value for name, value in asked.items() if value is not None}
+    asked = {"ptm_archs": archs, "n_models": models, "epochs": epochs, "width": width}
+    given = once({name: value for name, value in asked.items() if value is not None}, settings(set_))
     if foundation := FOUNDATIONS.get(source):
         if given:
             raise UserError(f"{source} is a published PTM, which is not trained; remove {', '.join(given)}")

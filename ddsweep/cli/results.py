@@ -59,7 +59,12 @@ def results(
     profile: Profile = None,
     format_: Annotated[
         Format,
-        typer.Option("--format", "-f", help="Output format; csv and json contain fractions, the others percentages."),
+        typer.Option(
+            "--format",
+            "-f",
+            case_sensitive=False,
+            help="Output format; csv and json contain fractions, the others percentages.",
+        ),
     ] = Format.table,
     against: Against = None,
     where: Where = None,
@@ -97,7 +102,7 @@ def compare(sweep: Sweep, built: Table, against: str, runs: Path, storage: str |
     from ddsweep.results import stored
     from ddsweep.results.tables import comparison, saved, table
 
-    if against == comparison.PAPER:
+    if against.lower() == comparison.PAPER:
         return comparison.with_paper(sweep, built)
     if against.endswith(saved.SUFFIXES):
         return saved.compare(built, Path(against))

@@ -64,7 +64,7 @@ class Session:
         ptms = f"{text.plural(train, 'PTM')} to train" if train else "PTMs ready"
         known = launches.computed(self._sweep, self._job.runs)
         count = text.plural(self._sweep.size, "cell") + (f", {known} computed before" if known else "")
-        return f"{self._sweep.full_name} · {self._sweep.title} · {count} · {ptms} · {', '.join(self._devices)}"
+        return text.joined(self._sweep.full_name, self._sweep.title, count, ptms, ", ".join(self._devices))
 
     def run(self) -> int:
         """Run to the end; the exit status is 0 if every cell is done, 1 if some failed or remain, 130 after Ctrl-C."""

@@ -20,7 +20,7 @@ def show(name: Name, profile: Profile = None, set_: Settings = None, runs: Runs 
         return
     out = display.stdout()
     title = Text(loaded.full_name, "bold")
-    out.print(title.append(f" · {loaded.title} · {text.plural(loaded.size, 'cell')}", "not bold"))
+    out.print(title.append(text.joined(" ", loaded.title, text.plural(loaded.size, "cell"))[1:], "not bold"))
     display.table([*view.cell_rows()], heads=(*loaded.swept, "state", "shared with", "key"))
     out.print()
     for line in view.search_lines():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ddsweep import text
 from ddsweep.cli import console
 from ddsweep.cli.options import RUNS, Json, Profile, Runs, Storage, complete_sweep
 
@@ -67,7 +68,7 @@ def view_of(store: Store, name: str, runs: Path, width: int) -> tuple[Group, boo
     backend = store.sweep(name)
     progress, agents = backend.status(), sweep_agents.of(backend, runs, name)
     title = store.load_definition(name).title
-    screen = display.screen(f"{name} · {title}", progress, agents, sweep_agents.stopping(backend, agents), width)
+    screen = display.screen(text.joined(name, title), progress, agents, sweep_agents.stopping(backend, agents), width)
     scheduled = control.joined(control.folder(runs, name), agents)
     return Group(
         screen, *(Text(f"  {line}", no_wrap=True, overflow="ellipsis") for line in scheduled)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
@@ -56,6 +56,9 @@ def _one_line(error: ValidationError) -> str:
     if kind in ("float_type", "int_type") and isinstance(value, str):
         number = "a whole number" if kind == "int_type" else "a number"
         return f"{field}: {value!r} is text, not {number}{_number_hint(value)}"
+    if kind == "literal_error":
+        allowed = get_args(Recipe.model_fields[field].annotation)
+        return f"{field}: unknown value {value!r}; {closest(str(value), allowed)}"
     return f"{field}: {value!r} is not allowed; {first['msg'][0].lower()}{first['msg'][1:]}"
 
 

@@ -306,6 +306,8 @@ def info(spec: str) -> DatasetInfo:
     """
     if spec.startswith(FOLDER_PREFIX):
         return _folder_info(canonical(spec))
+    if spec.partition(":")[0].lower() == FOLDER_PREFIX[:-1]:
+        raise UserError(f"unknown dataset {spec!r}; did you mean {FOLDER_PREFIX}{spec.partition(':')[2] or 'PATH'}?")
     return TABLE.take(spec, also=["imagefolder:PATH"])
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import math
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 
-from ddsweep.errors import UserError, closest
+from ddsweep.errors import UserError, closest, near
+from ddsweep.sweep.yaml_file import read as read
 
 Scalar = bool | int | float | str
 Rule = dict[str, Scalar] | str
@@ -80,49 +82,18 @@ class Profile(BaseModel):
     axes: dict[str, list[Scalar]] = Field(default_factory=dict)
 
 
-MAX_VALUES = 1_000_000  # with aliases expanded: nine lines of aliases of aliases can expand to a billion values
-
-
-def read(path: Path) -> Any:
-    """Parse a YAML file.
-
-    Raises:
-        UserError: the file cannot be read, is not YAML, or expands to too many values; the line names file and line.
-    """
-    try:
-        loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
-        node = loader.get_single_node()
-        if node is None:
-            return None
-        if _expanded_size(node, {}) > MAX_VALUES:
-            raise UserError(f"{path}: has more than {MAX_VALUES} values with its aliases expanded")
-        return loader.construct_document(node)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read ({error})") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date like 2026-13-01
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        raise UserError(
-            f"{path}{where}: is not valid YAML ({getattr(error, 'problem', None) or 'cannot be parsed'})"
-        ) from None
-
-
-def _expanded_size(node: yaml.Node, sizes: dict[int, float]) -> float:
-    """The number of values in ``node`` with aliases expanded; infinite if it contains itself."""
-    if id(node) not in sizes:
-        sizes[id(node)] = math.inf
-        items = node.value if isinstance(node, yaml.SequenceNode | yaml.MappingNode) else ()
-        children = [child for item in items for child in (item if isinstance(item, tuple) else (item,))]
-        sizes[id(node)] = 1 + sum(_expanded_size(child, sizes) for child in children)
-    return sizes[id(node)]
-
-
 def validate(model: type[Model], document: Any, path: Path) -> Model:
     """Check a document against a schema.
 
     Raises:
         UserError: it does not match; the line names file and key.
     """
+    if document is None:
+        raise UserError(f"{path}: is empty")
+    if not isinstance(document, dict):
+        kind = "a list" if isinstance(document, list) else f"a {type(document).__name__}"
+        keys = ", ".join(name for name, field in _fields(model).items() if field.is_required())
+        raise UserError(f"{path}: the file: must be a mapping with the keys {keys}, not {kind}")
     try:
         return model.model_validate(document)
     except ValidationError as error:
@@ -130,11 +101,27 @@ def validate(model: type[Model], document: Any, path: Path) -> Model:
         where = ".".join(str(part) for part in first["loc"] if not _is_type(part))
         if first["type"] == "extra_forbidden":
             *above, key = first["loc"]
-            kind = Extra if above == ["x-ddsweep"] else model
-            fields = [field.alias or name for name, field in kind.model_fields.items()]
-            hint = f"; {closest(str(key), fields)}" if above in ([], ["x-ddsweep"]) else ""
+            within = _model_at(model, above)
+            hint = f"; {closest(str(key), _fields(within))}" if within else ""
             raise UserError(f"{path}: {where}: no such key{hint}") from None
-        raise UserError(f"{path}: {where or 'the file'}: {first['msg'][0].lower()}{first['msg'][1:]}") from None
+        hint = ""
+        if first["type"] == "literal_error":
+            found = near(str(first["input"]), re.findall(r"'([^']*)'", first["ctx"]["expected"]))
+            hint = f"; did you mean {found}?" if found else ""
+        raise UserError(f"{path}: {where or 'the file'}: {first['msg'][0].lower()}{first['msg'][1:]}{hint}") from None
+
+
+def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The fields of a schema under the names that they have in the file."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
+def _model_at(model: type[BaseModel], place: Sequence[str | int]) -> type[BaseModel] | None:
+    """The schema of the block at a place of the file; None if its keys are free."""
+    known: dict[tuple[str, int], type[BaseModel]] = {
+        ("x-ddsweep", 1): Extra, ("parameters", 2): Parameter, ("early_terminate", 1): EarlyTerminate,
+    }  # fmt: skip
+    return known.get((str(place[0]), len(place))) if place else model
 
 
 def _is_type(part: str | int) -> bool:

@@ -93,4 +93,5 @@ def _find(kind: str, subfolder: str, name: str, known: list[str]) -> Path:
         path = folder / subfolder / f"{name}.yaml"
         if name in known and path.is_file():
             return path
-    raise UserError(f"unknown {kind} {name!r}; {closest(name, known)}")
+    also = paper_names() if kind == "sweep" else ()
+    raise UserError(f"unknown {kind} {name!r}; {closest(name, known, also)}")

@@ -81,9 +81,9 @@ def test_any_choices_make_a_recipe_or_one_line(choices: dict[str, Any]) -> None:
         ({"eval_archs": "resnet18-imagenet"}, "eval_archs: unknown network 'resnet18-imagenet'"),
         (
             {"eval_rule": "beste"},
-            "eval_rule: 'beste' is not allowed; input should be 'paper', 'best', 'evaluate_synset'",
+            "eval_rule: unknown value 'beste'; did you mean best? (allowed: best, dc, ",
         ),
-        ({"ptm_statistics": "own"}, "ptm_statistics: 'own' is not allowed; input should be 'target' or 'source'"),
+        ({"ptm_statistics": "own"}, "ptm_statistics: unknown value 'own'; allowed: source, target"),
         ({"alpha_by_arch": 100}, "alpha_by_arch: 100 is not allowed; input should be a valid string"),
         ({"target": "imagefolder:/no/such/folder"}, "imagefolder: folder not found: '/no/such/folder'"),
     ],

@@ -169,8 +169,9 @@ def test_a_new_file_quotes_what_a_parser_would_convert(word: str) -> None:
     ],
 )
 def test_one_line_for_what_cannot_be_copied(change: tuple[str, str], line: str) -> None:
-    own(OWN.replace(*change))
+    own(OWN)
     original = sweep.load("own")
+    own(OWN.replace(*change))
     for note in ("", "note"):
         with pytest.raises(UserError) as error:
             copying.copied(sweep.find("own"), original, Path("mine.yaml"), note)
@@ -249,16 +250,16 @@ ODD = """\
 parameters:
   target:   { value: "digits" }    # bundled, in quotes
   method:   { value: 'dm' }
-  ipc:      { value: 010 }         # 8 in octal
+  ipc:      { value: 8 }           # few
   # above the list
   alpha:
     values: [
       0,    # none
       # between
-      1_0,
+      1.0e+1,
       +5.0e+1,
     ]
-  batch_real: {value: 1:30}   # 90, base 60
+  batch_real: {value: 90}     # fewer
   lr_img: {values: [1.50, .5]}
   regularizer: {values: ['none', clom]}   # the baseline first
   width:
@@ -300,16 +301,16 @@ ODD_COPIED = """\
 parameters:
   target:   { value: "digits" }    # bundled, in quotes
   method:   { value: 'dm' }
-  ipc:      { value: 010 }         # 8 in octal
+  ipc:      { value: 8 }           # few
   # above the list
   alpha:
     values: [
       0,    # none
       # between
-      1_0,
+      1.0e+1,
       +5.0e+1,
     ]
-  batch_real: {value: 4}      # 90, base 60
+  batch_real: {value: 4}      # fewer
   lr_img: {values: [1.0e-05]}
   regularizer: {values: ['none', clom]}   # the baseline first
   width:

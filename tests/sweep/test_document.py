@@ -39,7 +39,7 @@ def test_aliases() -> None:
     ("text", "line"),
     [
         ("method: grid\n  bad: [", "mine.yaml, line 2: is not valid YAML"),
-        ("- a\n- b", "the file: input should be a valid dictionary"),
+        ("- a\n- b", "mine.yaml: the file: must be a mapping with the keys method, parameters, x-ddsweep, not a list"),
         (minimal(methd="grid"), "methd: no such key; did you mean method?"),
         (minimal(method="best"), "method: input should be 'grid', 'random' or 'bayes'"),
         (
