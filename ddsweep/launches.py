@@ -151,14 +151,19 @@ def load(name: str, profile: str | None, runs: Path, storage: str | None) -> Swe
     Raises:
         UserError: it was not launched; the message names those that were.
     """
-    from ddsweep.sweep import Sweep
-
     store = reading(runs, storage)
     try:
-        definition = store.load_definition(registered_name(name, profile))
-        return Sweep.from_definition(definition.definition).with_points(point.params for point in definition.points)
+        return restored(store, registered_name(name, profile))
     finally:
         store.close()
+
+
+def restored(store: Store, name: str) -> Sweep:
+    """A registered sweep, with the points that a search has drawn. Raises UserError: it is not registered."""
+    from ddsweep.sweep import Sweep
+
+    definition = store.load_definition(name)
+    return Sweep.from_definition(definition.definition).with_points(point.params for point in definition.points)
 
 
 def run_folder(name: str, profile: str | None, set_: list[str] | None, runs: Path, storage: str | None) -> Path:

@@ -201,6 +201,7 @@ class Session:
 
     def _conclude(self) -> int:
         from ddsweep import launches
+        from ddsweep.results import stored
 
         status = self._backend.status()
         self._sweep = self._sweep.with_points(row.point.params for row in status.rows)
@@ -217,9 +218,11 @@ class Session:
         if left := sweep_agents.left(self._backend, status, self._launcher):
             self._out.say(left)
         self._draw()
+        left_out = stored.collect(self._sweep, self._job.runs).left_out
         again = [f"ddsweep launch {self._reference()}"] if self._can_resume(status) else []
+        again += [f"ddsweep launch {self._reference()} --recompute"] if left_out else []
         self._out.say(f"next    {'      '.join([*self._next(), *again])}")
-        return 0 if status.done == status.size else 1
+        return 0 if status.done == status.size and not left_out else 1
 
     def _show_table(self) -> None:
         """Print the table of finished cells; for a search, its trials."""

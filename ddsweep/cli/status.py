@@ -62,6 +62,8 @@ def view_of(store: Store, name: str, runs: Path, width: int) -> tuple[Group, boo
     from rich.console import Group
     from rich.text import Text
 
+    from ddsweep import launches
+    from ddsweep.characters import printable
     from ddsweep.cli import display, sweep_agents
     from ddsweep.launchers.slurm import control
 
@@ -70,25 +72,30 @@ def view_of(store: Store, name: str, runs: Path, width: int) -> tuple[Group, boo
     title = store.load_definition(name).title
     screen = display.screen(text.joined(name, title), progress, agents, sweep_agents.stopping(backend, agents), width)
     scheduled = control.joined(control.folder(runs, name), agents)
-    return Group(
-        screen, *(Text(f"  {line}", no_wrap=True, overflow="ellipsis") for line in scheduled)
-    ), progress.drained
+    left_out = launches.left_out(launches.restored(store, name), runs)
+    lines = [Text(f"  {line}", no_wrap=True, overflow="ellipsis") for line in scheduled]
+    lines += [Text(f"  {printable(line)}", overflow="fold") for line in left_out]
+    return Group(screen, *lines), progress.drained
 
 
 def record(store: Store, name: str, runs: Path) -> dict[str, object]:
     """The status of one sweep as JSON."""
     from dataclasses import asdict
 
+    from ddsweep import launches
     from ddsweep.cli import sweep_agents
     from ddsweep.launchers.slurm import control
+    from ddsweep.results import stored
 
     backend = store.sweep(name)
     progress = backend.status()
+    left_out = stored.collect(launches.restored(store, name), runs).left_out
     return {
         "name": name,
         "counts": {state.value: count for state, count in progress.counts.items()},
         "cells": [asdict(row) for row in progress.rows],
         "agents": [asdict(agent) for agent in sweep_agents.of(backend, runs, name)],
         "stopping": sweep_agents.stop_asked(backend),
+        "left_out": {key: asdict(one) for key, one in left_out.items()},
         "slurm": control.listed(control.folder(runs, name)),
     }

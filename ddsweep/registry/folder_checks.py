@@ -24,7 +24,7 @@ def check_encoding(name: str, what: str) -> None:
 
 
 def check_class_names(names: Sequence[str], folder: Path) -> None:
-    """Raise UserError if there are fewer than two classes, or names that are not UTF-8, break lines, or look the same."""
+    """Raise UserError if there are fewer than two classes, or names that are not UTF-8, break lines or look alike."""
     for name in names:
         check_encoding(name, f"the class folder (in {str(folder)!r})")
         if "\n" in name:  # a synthetic set lists its classes as lines
