@@ -20,8 +20,8 @@ from ddsweep.exchange.conventions import describe
 from ddsweep.exchange.image_set import PIXELS, Facts, ImageSet, in_order
 from ddsweep.exchange.source import Source
 from ddsweep.registry import splits
-from ddsweep.registry.class_files import IMAGE_SUFFIXES, class_files
-from ddsweep.registry.folder_checks import check_encoding
+from ddsweep.registry.class_files import class_files
+from ddsweep.registry.folder_checks import READ, check_encoding
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -52,7 +52,7 @@ class Folder:
             return None
         for folder, paths in zip(folders, found, strict=True):
             if not paths:
-                raise UserError(f"{folder}: has no images ({' '.join(sorted(IMAGE_SUFFIXES))})")
+                raise UserError(f"{folder}: has no images ({READ})")
         counts = torch.tensor([len(paths) for paths in found])
         facts = source.facts or Facts(space=PIXELS, factor=1)
         labels = torch.arange(len(found)).repeat_interleave(counts)

@@ -108,7 +108,7 @@ def of(recipe: Recipe) -> list[list[Spec]]:
 def _spec(recipe: Recipe, arch: str, seed: int) -> Spec:
     if foundation := FOUNDATIONS.get(recipe.source):
         return published(foundation)
-    size = recipe.size if recipe.source == "target" else data.info(recipe.source).size
+    size = recipe.size if recipe.source == "target" else data.facts(recipe.source).size
     return Spec(
         source=recipe.source_dataset,
         size=size,

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 from ddsweep import data
 from ddsweep.errors import UserError, closest
+from ddsweep.registry.datasets import FOLDER_PREFIX, DatasetInfo
 from ddsweep.registry.networks import FOUNDATIONS, TABLE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ddsweep.recipe import Recipe
 
 OPERATIONS = ("color", "crop", "cutout", "flip", "scale", "rotate")
@@ -24,13 +27,33 @@ def check(recipe: Recipe) -> None:
         _check_strategy(field, getattr(recipe, field))
     for field in ("arch", "eval_archs"):
         _check_networks(field, getattr(recipe, field), {recipe.size})
-    row = data.info(recipe.target)
-    if recipe.ipc > row.smallest_class:
-        raise UserError(f"ipc: {recipe.ipc} is more than the {row.smallest_class} images of a class in {recipe.target}")
+    _check_ipc(recipe, data.facts(recipe.target))
     if recipe.eval_epochs < 1 and recipe.eval_rule != "dc":
         raise UserError(f"eval_epochs: {recipe.eval_epochs} is out of range; at least 1 (0 only with eval_rule: dc)")
     if recipe.regularizer != "none":
         _check_guidance(recipe)
+
+
+def verify_images(recipes: Iterable[Recipe]) -> None:
+    """Check the image folders of recipes, which a recipe alone does not look at.
+
+    Raises:
+        UserError: a folder is not valid (``folder_tree``), or its classes have fewer images than the ipc.
+    """
+    largest: dict[str, Recipe] = {}
+    for recipe in recipes:
+        for name in (recipe.target, recipe.source_dataset):
+            if name.startswith(FOLDER_PREFIX):
+                data.info(name)
+        if recipe.ipc > (largest[recipe.target].ipc if recipe.target in largest else 0):
+            largest[recipe.target] = recipe
+    for recipe in largest.values():
+        _check_ipc(recipe, data.info(recipe.target))
+
+
+def _check_ipc(recipe: Recipe, row: DatasetInfo) -> None:
+    if row.smallest_class and recipe.ipc > row.smallest_class:
+        raise UserError(f"ipc: {recipe.ipc} is more than the {row.smallest_class} images of a class in {recipe.target}")
 
 
 def _check_guidance(recipe: Recipe) -> None:
@@ -47,7 +70,7 @@ def _check_guidance(recipe: Recipe) -> None:
                 f"ptm_archs: {recipe.ptm_archs} is not published for {recipe.source} (allowed: {foundation.name})"
             )
         return
-    sizes = {recipe.size} if recipe.source == "target" else {recipe.size, data.info(recipe.source).size}
+    sizes = {recipe.size} if recipe.source == "target" else {recipe.size, data.facts(recipe.source).size}
     _check_networks("ptm_archs", recipe.ptm_archs, sizes)
     for field in ("n_models", "ptm_train_epochs", "ptm_epoch", "ptm_batch"):
         if getattr(recipe, field) < 1:

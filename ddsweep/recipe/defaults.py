@@ -33,7 +33,7 @@ def resolve(given: dict[str, Any]) -> dict[str, Any]:
     if not all(isinstance(chosen[field], kind) for field, kind in (("target", str), ("ipc", int), ("method", str))):
         return chosen
     parts.check(chosen.get("plugins"))
-    row, method = data.info(chosen["target"]), METHODS.take(chosen["method"], "method")
+    row, method = data.facts(chosen["target"]), METHODS.take(chosen["method"], "method")
     chosen["target"] = row.name
     defaults: dict[str, Any] = {
         "size": row.size,

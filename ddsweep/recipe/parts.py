@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ddsweep import plugins
+from ddsweep.recipe.checks import verify_images
 from ddsweep.registry.datasets import TABLE as DATASETS
 from ddsweep.registry.methods import METHODS
 from ddsweep.registry.networks import TABLE as NETWORKS
@@ -58,10 +59,12 @@ def plugged() -> dict[plugins.Code, list[str]]:
 
 
 def verify(recipes: Iterable[Recipe]) -> None:
-    """Check that this host has the plugin code that the recipes name.
+    """Check that this host has the plugin code and valid image folders that the recipes name.
 
     Raises:
-        UserError: it has not; the line names the plugin.
+        UserError: it has not; the line names the plugin or the folder.
     """
+    recipes = list(recipes)
     for text in sorted({recipe.plugins for recipe in recipes}):
         plugins.verify(text, *TABLES)
+    verify_images(recipes)

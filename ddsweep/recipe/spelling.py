@@ -111,5 +111,5 @@ def canonical_source(source: Any, target: str) -> Any:
         return source
     if not source.startswith(FOLDER_PREFIX):
         TABLE.take(source, "source", also=[*FOUNDATIONS, "target", "imagefolder:PATH"])
-    name = data.info(source).name
+    name = data.facts(source).name
     return "target" if name == target else name

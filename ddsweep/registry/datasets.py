@@ -100,7 +100,7 @@ class DatasetInfo:
         channels: 1 or 3.
         size: native height and width in pixels; for an image folder, the default size to which images are resized.
         classes: class names in label order; numbers if the names come with the archive or do not exist.
-        smallest_class: number of training images of the smallest class.
+        smallest_class: number of training images of the smallest class; 0: unknown (``facts``).
         mean: per-channel mean of the training images in [0, 1]; None: measured when the dataset is decoded.
         std: per-channel standard deviation, likewise.
         strategy: augmentation operations that keep the label.
@@ -311,13 +311,28 @@ def info(spec: str) -> DatasetInfo:
     return TABLE.take(spec, also=["imagefolder:PATH"])
 
 
+def facts(spec: str) -> DatasetInfo:
+    """Return what is known of a dataset without looking at the disk: of an image folder, not its classes.
+
+    A recipe needs no more, so that finished results can be read where the images are not, or are no longer valid.
+
+    Raises:
+        UserError: unknown name.
+    """
+    return _folder_row(canonical(spec), (), 0) if spec.startswith(FOLDER_PREFIX) else info(spec)
+
+
+def _folder_row(spec: str, classes: tuple[str, ...], smallest_class: int) -> DatasetInfo:
+    return DatasetInfo(spec, 3, 32, classes, smallest_class, None, None, FULL_STRATEGY, "your images",
+                       source="ddsweep.data.folder:decode_folder")  # fmt: skip
+
+
 def _folder_info(spec: str) -> DatasetInfo:
     tree = folder_tree(spec, RECENT)
     known, row = _folder_rows.get(spec, (None, None))
     if row is None or known is not tree:
         sizes = [len(images) - (held_out(len(images)) if tree.test is None else 0) for images in tree.train.values()]
-        row = DatasetInfo(spec, 3, 32, tuple(tree.train), min(sizes), None, None, FULL_STRATEGY, "your images",
-                          source="ddsweep.data.folder:decode_folder")  # fmt: skip
+        row = _folder_row(spec, tuple(tree.train), min(sizes))
         _folder_rows[spec] = tree, row
     return row
 

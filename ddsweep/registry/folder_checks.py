@@ -12,6 +12,7 @@ from ddsweep.registry.class_files import IMAGE_SUFFIXES, ClassFiles, Group, entr
 from ddsweep.registry.splits import folders
 
 SHOWN = 4  # classes that a line names
+READ = "PNG, JPEG, GIF, WebP, AVIF, TIFF, BMP, and what else Pillow reads"
 LEAST = 2  # classes, and images of a class that is split
 
 
@@ -57,9 +58,7 @@ def check_images(classes: Mapping[str, ClassFiles], root: Path) -> None:
     """Raise UserError if a class has no images."""
     for name, one in classes.items():
         if not one.images:
-            raise UserError(
-                f"imagefolder: class {name!r} of {str(root)!r} has no images ({' '.join(sorted(IMAGE_SUFFIXES))})"
-            )
+            raise UserError(f"imagefolder: class {name!r} of {str(root)!r} has no images ({READ})")
 
 
 def check_same_classes(splits: Mapping[str, Mapping[str, object]], root: Path) -> None:

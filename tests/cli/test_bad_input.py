@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from pathlib import Path
 
@@ -76,6 +77,47 @@ def test_an_unreadable_image_is_named_before_anything_runs(ddsweep: Run) -> None
     images("birds", {"jay": 10, "wren": 10})
     Path("birds/jay/2.png").write_bytes(b"not a picture")
     refused(ddsweep(*SET, "target=imagefolder:birds"), "2.png")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [*SET, "target=imagefolder:birds"],
+        ["show", "ablation-alpha@demo", "--set", "target=imagefolder:birds"],
+        ["run", "ablation-alpha@demo", "alpha=0", "target=imagefolder:birds"],
+        ["estimate", "ablation-alpha@demo", "--set", "target=imagefolder:birds"],
+        ["show", "ablation-domain@demo", "--set", "source=imagefolder:birds"],
+        ["data", "fetch", "imagefolder:birds"],
+        ["data", "verify", "imagefolder:birds"],
+        ["pretrain", "imagefolder:birds"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_class_whose_name_is_not_utf8_costs_no_attempt(ddsweep: Run, words: list[str]) -> None:
+    images("birds", {"jay": 4, "wren": 4, os.fsdecode(b"caf\xe9"): 4})
+    refused(ddsweep(*words), "has a name that is not UTF-8; rename it")
+    assert not Path("runs").exists()
+
+
+def test_results_are_shown_when_the_images_are_gone_or_no_longer_valid(ddsweep: Run, tiny: list[str]) -> None:
+    images("birds", {"jay": 10, "wren": 10})
+    words = [*SET, "alpha=0", *tiny, "--set", "target=imagefolder:birds", "--set", "size=16"]
+    assert ddsweep(*words).exit_code == 0
+    before = ddsweep("results", "ablation-alpha@demo", "--format", "json").stdout
+    Path("birds/jay/one.heic").write_bytes(bytes(9))
+    refused(ddsweep(*words), "'jay' (1 .heic; for example 'one.heic')")
+    assert ddsweep("results", "ablation-alpha@demo", "--format", "json").stdout == before
+    Path("birds").rename("moved")
+    refused(ddsweep(*words), "imagefolder: folder not found")
+    assert ddsweep("results", "ablation-alpha@demo", "--format", "json").stdout == before
+
+
+def test_an_agent_without_the_images_claims_nothing(ddsweep: Run, tiny: list[str]) -> None:
+    images("birds", {"jay": 10, "wren": 10})
+    words = [*SET, "alpha=0,1", *tiny, "--set", "target=imagefolder:allow-skipped:birds", "--set", "size=16"]
+    assert ddsweep(*words).exit_code == 0
+    Path("birds").rename("moved")
+    refused(ddsweep("agent", "ablation-alpha@demo", "-d", "cpu"), "imagefolder: folder not found")
 
 
 def test_what_was_never_launched_names_what_was(ddsweep: Run, tiny: list[str]) -> None:

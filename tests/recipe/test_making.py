@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ddsweep.errors import UserError
-from ddsweep.recipe import Recipe, make
+from ddsweep.recipe import Recipe, make, verify
+from tests.data.conftest import save_image
 
 scalars = st.none() | st.booleans() | st.integers(-5, 300) | st.floats() | st.text(max_size=8)
 
@@ -85,7 +87,6 @@ def test_any_choices_make_a_recipe_or_one_line(choices: dict[str, Any]) -> None:
         ),
         ({"ptm_statistics": "own"}, "ptm_statistics: unknown value 'own'; allowed: source, target"),
         ({"alpha_by_arch": 100}, "alpha_by_arch: 100 is not allowed; input should be a valid string"),
-        ({"target": "imagefolder:/no/such/folder"}, "imagefolder: folder not found: '/no/such/folder'"),
     ],
 )
 def test_a_mistake_is_one_line(choices: dict[str, Any], line: str) -> None:
@@ -101,3 +102,20 @@ def test_an_old_name_of_a_field_is_answered_with_the_new_one(old: str, new: str)
         make({old: "convnet3"})
     assert str(caught.value) == f"{old}: renamed to {new}"
     assert new in Recipe.model_fields
+
+
+def test_a_recipe_is_made_without_its_images_and_verified_with_them(tmp_path) -> None:
+    """Finished results are read where the images are not, or are no longer valid; nothing is computed there."""
+    missing = make({"target": "imagefolder:/no/such/folder", "ipc": 3})
+    assert (missing.target, missing.size) == ("imagefolder:/no/such/folder", 32)
+    with pytest.raises(UserError, match="imagefolder: folder not found: '/no/such/folder'"):
+        verify([missing])
+    for name in ("a", "b"):
+        for index in range(3):
+            save_image(tmp_path / "birds" / name / f"{index}.png", np.zeros((4, 4, 3), dtype=np.uint8))
+    verify([make({"target": f"imagefolder:{tmp_path}/birds", "ipc": 2})])
+    with pytest.raises(UserError, match="ipc: 3 is more than the 2 images of a class in imagefolder:"):
+        verify([make({"target": f"imagefolder:{tmp_path}/birds", "ipc": ipc}) for ipc in (1, 3, 2)])
+    source = make({"source": "imagefolder:/no/such/folder", "target": "digits", "ipc": 1})
+    with pytest.raises(UserError, match="imagefolder: folder not found"):
+        verify([source])
