@@ -163,7 +163,8 @@ def results(
         storage: an Optuna storage URL; default: SQLite in ``runs``.
         where: only cells that fulfill a condition on recipe fields, for example ``"alpha <= 100"``, and the baselines
             they are compared with.
-        per_cell: one row per finished cell, with its key, instead of one per setting with mean and std over the seeds.
+        per_cell: one row per finished or failed cell, with its key, instead of one per setting with mean and std over
+            the seeds.
 
     Returns:
         The rows of ``ddsweep results --format csv``; accuracies are fractions. For a search, its trials, best first.
@@ -174,6 +175,7 @@ def results(
     """
     from ddsweep import launches
     from ddsweep.results import stored
+    from ddsweep.results.result import Result
     from ddsweep.results.tables import formats, ranking, table
 
     pandas = _pandas()
@@ -182,7 +184,12 @@ def results(
     found = stored.collect(launched, Path(runs)).results
     if per_cell:
         chosen = launched.cells if cells is None else cells
-        rows = [_row(found[cell.key], launched.swept) for cell in chosen if cell.key in found]
+        ended = {
+            cell.key: Result(cell.recipe, state="failed", reason=launched.failures[cell.key])
+            for cell in chosen
+            if cell.key in launched.failures
+        } | found
+        rows = [_row(ended[cell.key], launched.swept) for cell in chosen if cell.key in ended]
     elif launched.search:
         rows = ranking.records(ranking.build(launched, found, Path(runs), cells))
     else:

@@ -6,6 +6,8 @@ import difflib
 import re
 from collections.abc import Iterable
 
+NO_REASON = "no reason was recorded"  # of a failure
+
 
 class UserError(Exception):
     """A mistake that the user can fix: one line that names the field, the bad value and the allowed values.

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ddsweep import characters, text
-from ddsweep.errors import UserError
+from ddsweep.errors import NO_REASON, UserError
 
 if TYPE_CHECKING:
-    from ddsweep.backends import Store
+    from ddsweep.backends import Status, Store
     from ddsweep.backends.optuna.backend import OptunaStore
     from ddsweep.sweep import Sweep
 
@@ -63,11 +64,19 @@ def finished(name: str, profile: str | None, runs: Path, storage: str | None) ->
     sweep, store = load(name, profile, runs, storage), reading(runs, storage)
     try:
         gather(store, sweep, runs)
+        sweep = replace(sweep, failures=failures(store.sweep(sweep.full_name).status()))
     finally:
         store.close()
     for line in left_out(sweep, runs):
         _echo(line)
     return sweep
+
+
+def failures(status: Status) -> dict[str, str]:
+    """Why cells have failed, by key: each has a reason, which every table and record of results shows."""
+    from ddsweep.backends import State
+
+    return {row.point.key: row.reason or NO_REASON for row in status.rows if row.state is State.FAILED}
 
 
 def gather(store: Store, sweep: Sweep, runs: Path) -> None:

@@ -103,12 +103,12 @@ def classify(claim: Claim, error: BaseException, on_device: str) -> Outcome:
         return Outcome(partial(claim.prune, error.step, error.accuracy), reason=str(error), ended=True)
     if isinstance(error, InvalidRecipe):
         return Outcome(partial(claim.fail, str(error), final=True))
-    named = f"{type(error).__name__}: {error}"
+    named = f"{type(error).__name__}: {error}".rstrip(": ")
     if isinstance(error, OtherImages):
         return Outcome(partial(claim.release, claim.note), reason=str(error), failure=str(error), error=error)
     if files.is_full(error):
         return Outcome(partial(claim.release, claim.note), reason=named, error=error)
-    failure = str(error) if isinstance(error, UserError) else named
+    failure = (isinstance(error, UserError) and str(error)) or named
     if out_of_memory(error):
         if MEMORY not in claim.note:
             note = {**claim.note, MEMORY: failure}

@@ -148,6 +148,8 @@ def _show_one(out: Console, part: Part) -> None:
     else:
         for test in tests:
             out.print(test, style="dim")
+    for line in layout.failures(part.table):
+        out.say(line)
 
 
 def show(sweep: Sweep, runs: Path, where: str | None, format_: Format) -> None:
@@ -160,7 +162,8 @@ def show(sweep: Sweep, runs: Path, where: str | None, format_: Format) -> None:
     if format_.value == "table":
         screen(display.stdout(), ranked)
     elif format_.value == "markdown":
-        console.write(f"{formats.pipes(ranking.grid(ranked))}\n\n{markup.markdown(ranking.caption(ranked))}")
+        remarks = map(markup.markdown, [ranking.caption(ranked), *ranking.failures(ranked)])
+        console.write("\n\n".join([formats.pipes(ranking.grid(ranked)), *remarks]))
     elif format_.value == "latex":
         console.write(latex.as_ranked(ranked))
     else:
@@ -175,10 +178,12 @@ def _ranked(sweep: Sweep, runs: Path, where: str | None) -> Ranking:
     return ranking.build(sweep, stored.collect(sweep, runs).results, runs, table.where(sweep, where) if where else None)
 
 
-def screen(out: Console, ranked: Ranking) -> None:
-    """The trials on a screen."""
+def screen(out: Console, ranked: Ranking, failures: bool = True) -> None:
+    """The trials on a screen, and why trials have failed."""
     from ddsweep.results.tables import ranking
     from ddsweep.results.tables import terminal as screens
 
     out.print(screens.grid(ranking.grid(ranked)))
     out.say(ranking.caption(ranked), style="dim")
+    for line in ranking.failures(ranked) if failures else ():
+        out.say(line)

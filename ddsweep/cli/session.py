@@ -205,6 +205,7 @@ class Session:
 
         status = self._backend.status()
         self._sweep = self._sweep.with_points(row.point.params for row in status.rows)
+        self._sweep = replace(self._sweep, failures=launches.failures(status))
         with self._optional("files", f"ddsweep results {self._sweep.full_name}"):
             launches.gather(self._store, self._sweep, self._job.runs)
         self._out.print(f"{display.counts(status)}   {text.duration(time.monotonic() - self._began)}")
@@ -233,7 +234,7 @@ class Session:
         if self._sweep.search:
             from ddsweep.cli import results
 
-            results.screen(self._out, ranking.build(self._sweep, cells, self._job.runs))
+            results.screen(self._out, ranking.build(self._sweep, cells, self._job.runs), failures=False)
             return
         built = table.build(self._sweep, cells)
         self._out.print(terminal.render(built, self._out.width))

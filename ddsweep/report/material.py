@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ddsweep.backends.values import Row, State, Status
+from ddsweep.errors import NO_REASON
 from ddsweep.results import stored
 from ddsweep.results.tables import naming, table
 
@@ -80,9 +81,11 @@ class Material:
         """The reason that a cell has no result; None if it is complete."""
         result, row = self.found.get(cell.key), self.rows.get(cell.key)
         if result is not None:
-            return Absence("failed", result.reason or "") if result.state == "failed" else None
+            return Absence("failed", result.reason or NO_REASON) if result.state == "failed" else None
         if row is None:
             return Absence("not in the queue")
         if row.state is State.COMPLETE:
             return Absence("its files are on another host")
-        return Absence(row.state.value, row.reason if row.state in (State.FAILED, State.PRUNED) else "")
+        if row.state is State.FAILED:
+            return Absence("failed", row.reason or NO_REASON)
+        return Absence(row.state.value, row.reason if row.state is State.PRUNED else "")

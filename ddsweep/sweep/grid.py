@@ -48,6 +48,7 @@ class Sweep:
         search: how points are sampled; None: the sweep is the grid of its parameters.
         sampled: the points that a search has sampled so far.
         data: the checksums of the images that its launch registered (``results.image_checksums``); empty before.
+        failures: by key, why cells have failed, as the queue says at present; not part of the definition.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Sweep:
     search: Search | None = None
     sampled: tuple[dict[str, Scalar], ...] = ()
     data: Mapping[str, str] = field(default_factory=dict)
+    failures: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def full_name(self) -> str:

@@ -53,8 +53,10 @@ def as_markdown(shown: Table | Comparison) -> str:
     """Mean ± std and differences in percent; below a comparison, which settings differ."""
     if isinstance(shown, Table):
         grid = layout.by_eval_arch(shown) if shown.eval_archs else layout.by_axis(shown)
-        return "\n\n".join(filter(None, [pipes(grid), markdown(layout.statement(shown))]))
-    return "\n\n".join([pipes(layout.compared(shown)), *map(markdown, layout.remarks(shown))])
+        remarks = [layout.statement(shown), *layout.failures(shown)]
+        return "\n\n".join(filter(None, [pipes(grid), *map(markdown, remarks)]))
+    remarks = [*layout.remarks(shown), *layout.failures(shown.table)]
+    return "\n\n".join([pipes(layout.compared(shown)), *map(markdown, remarks)])
 
 
 def pipes(grid: Grid) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from ddsweep import characters
 from ddsweep.results.tables import layout, naming
 from ddsweep.results.tables.comparison import Comparison
-from ddsweep.results.tables.ranking import Ranking, caption, grid
+from ddsweep.results.tables.ranking import Ranking, caption, failures, grid
 from ddsweep.results.tables.side_by_side import Part
 from ddsweep.results.tables.table import Entry, Row, Table, average_gain, setting_of
 
@@ -56,10 +56,16 @@ def as_latex(part: Part) -> str:
     """Return a float with caption and label ``tab:NAME-PROFILE``."""
     one = part.sweep
     name = re.sub(r"[^A-Za-z0-9-]+", "-", f"{one.name}-{one.profile}")
+    failed = _comments(layout.failures(part.table))
     if part.compared:
-        return _float(_compared(part.compared), _caption(part, layout.remarks(part.compared)), name)
+        return failed + _float(_compared(part.compared), _caption(part, layout.remarks(part.compared)), name)
     inside = _by_eval_arch(part.table) if part.table.eval_archs else _by_setting(part.table)
-    return _float(inside, _caption(part, [layout.statement(part.table)]), name)
+    return failed + _float(inside, _caption(part, [layout.statement(part.table)]), name)
+
+
+def _comments(lines: Sequence[str]) -> str:
+    """Lines for the reader of the file, in ASCII, which every LaTeX reads."""
+    return "".join(f"% {characters.encodable(characters.one_line(line), 'ascii')}\n" for line in lines)
 
 
 def escape(text: str) -> str:
@@ -241,7 +247,8 @@ def as_ranked(ranking: Ranking) -> str:
     about = f"{one.title.rstrip('.') or one.name} {caption(ranking).partition(' · ')[0]}"
     name = re.sub(r"[^A-Za-z0-9-]+", "-", f"{one.name}-{one.profile}")
     shown = Tabular([escape(head) for head in inside.heads], inside.labels, [lines])
-    return _float(shown, escape(about[0].upper() + about[1:] + "."), name)
+    failed = _comments(failures(ranking))
+    return failed + _float(shown, escape(about[0].upper() + about[1:] + "."), name)
 
 
 def _bold(text: str) -> str:

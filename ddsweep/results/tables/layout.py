@@ -8,6 +8,7 @@ from ddsweep.results.tables import naming, significance
 from ddsweep.results.tables.comparison import Comparison, Line
 from ddsweep.results.tables.paper import MARKS
 from ddsweep.results.tables.table import Entry, Row, Table, average_gain, setting_of
+from ddsweep.text import joined
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,16 @@ def _marked(entry: Entry | None) -> str:
 def statement(table: Table) -> str:
     """Return the significance test behind the marks of a table, with the number of pairs."""
     return significance.statement(table.verdicts)
+
+
+def failures(table: Table) -> list[str]:
+    """Return a line per entry with failed cells, and why they failed: ``failed: dm · IPC 10 · α 5: the disk was …``."""
+    lines: dict[str, None] = {}
+    for row in table.rows:
+        for entry in row.values():
+            place = joined(setting_label(row), f"{naming.field(table.axis)} {naming.label(table.axis, entry.column)}")
+            lines.update({f"failed: {place}: {reason}": None for reason in entry.failed})
+    return list(lines)
 
 
 def compared(comparison: Comparison) -> Grid:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ddsweep.errors import NO_REASON
 from ddsweep.results.result import Result
 from ddsweep.results.tables import layout, naming
 from ddsweep.results.tables.layout import Grid
@@ -30,6 +31,7 @@ class Ranked:
         values: of the objectives, in their order; empty without a result.
         difference: accuracy minus the accuracy of its baseline.
         front: whether no other trial is at least as good in every objective, and better in one.
+        failed: why it failed; empty if it did not.
     """
 
     cell: Cell
@@ -39,6 +41,7 @@ class Ranked:
     values: tuple[float, ...] = ()
     difference: float | None = None
     front: bool = False
+    failed: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,11 +82,17 @@ def build(sweep: Sweep, found: Mapping[str, Result], runs: Path, cells: Sequence
     trials = [
         Ranked(
             cell, sweep.is_baseline(cell.recipe), found.get(cell.key), _looked(runs / cell.key), values[cell.key],
-            _difference(sweep, cell, chosen, found), cell.key in front,
+            _difference(sweep, cell, chosen, found), cell.key in front, _failure(sweep, cell, found.get(cell.key)),
         )
         for cell in chosen
     ]  # fmt: skip
     return Ranking(sweep, sorted(trials, key=_rank), names)
+
+
+def _failure(sweep: Sweep, cell: Cell, result: Result | None) -> str:
+    if result is None:
+        return sweep.failures.get(cell.key, "")
+    return (result.reason or NO_REASON) if result.state == "failed" else ""
 
 
 def _rank(one: Ranked) -> tuple[bool, float]:
@@ -164,10 +173,10 @@ def _place(one: Ranked, axes: Sequence[str]) -> list[str]:
 
 def _measured(one: Ranked, several: bool, columns: int) -> list[str]:
     if several:
-        return [f"{100 * value:.1f}" for value in one.values] or ["–"] * columns
+        return [f"{100 * value:.1f}" for value in one.values] or ["failed" if one.failed else "–"] * columns
     result = one.result
     if result is None:
-        return ["–"]
+        return ["failed" if one.failed else "–"]
     return [layout.mean_std(result.accuracy, result.accuracy_std, result.state == "failed")]
 
 
@@ -192,15 +201,20 @@ def records(ranking: Ranking) -> list[dict[str, Any]]:
             values = one.values or (None,) * len(ranking.objectives)
             record |= dict(zip(ranking.objectives, values, strict=True)) | {FRONT: one.front}
         record |= {"looked_at_step": looked and looked[0], "accuracy_so_far": looked and looked[1]}
-        found.append(record | {"failed": (result.reason or "") if result else "", "key": one.cell.key})
+        found.append(record | {"failed": one.failed, "key": one.cell.key})
     return found
+
+
+def failures(ranking: Ranking) -> list[str]:
+    """A line per failed trial, and why it failed."""
+    return [f"failed: {one.cell.recipe.title()}: {one.failed}" for one in ranking.trials if one.failed]
 
 
 def caption(ranking: Ranking) -> str:
     """The footer: what the numbers are."""
     counts = sorted({len(one.result.headline) for one in ranking.trials if one.result and one.result.headline})
     networks = "–".join(str(count) for count in dict.fromkeys((counts[0], counts[-1]))) if counts else "no"
-    ended = sum(one.result is not None for one in ranking.trials)
+    ended = sum(one.result is not None or bool(one.failed) for one in ranking.trials)
     several = len(ranking.objectives) > 1
     order = f"by {ranking.objectives[0]}; bold: the Pareto front" if several else "best first"
     spread = f"{'mean' if several else 'mean ± std'} over {networks} networks"

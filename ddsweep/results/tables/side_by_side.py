@@ -84,8 +84,9 @@ def remarks(parts: Sequence[Part]) -> list[str]:
         said.setdefault(layout.statement(part.table), []).append(part.sweep.name)
     names = ", ".join(part.sweep.full_name for part in parts)
     about = f"test accuracy in percent, mean ± std (difference to the baseline); {names}"
+    failed = [f"{part.sweep.full_name}: {line}" for part in parts for line in layout.failures(part.table)]
     tests = [text if len(said) == 1 else f"{', '.join(names)}: {text}" for text, names in said.items() if text]
-    return [about, *tests]
+    return [about, *tests, *failed]
 
 
 def _across(parts: Sequence[Part]) -> list[str]:

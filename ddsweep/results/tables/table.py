@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ddsweep.errors import UserError
+from ddsweep.errors import NO_REASON, UserError
 from ddsweep.recipe import Recipe
 from ddsweep.results.result import Result
 from ddsweep.results.tables import naming, significance
@@ -43,6 +43,7 @@ class Entry:
         cells: how many cells it covers (seeds).
         done: how many of them are finished.
         failed: the reasons of those that failed.
+        given_up: how many failed without a result.
         samples: the accuracies of the networks, by seed.
         verdict: whether the difference is significant; None if there is no baseline to pair with.
     """
@@ -59,6 +60,7 @@ class Entry:
     cells: int
     done: int
     failed: tuple[str, ...] = ()
+    given_up: int = 0
     samples: Mapping[int, Sequence[float]] = field(default_factory=dict)
     verdict: Verdict | None = None
 
@@ -166,13 +168,24 @@ def _row(
             recipe=recipe, setting=setting, column=column, eval_arch=evaluated, baseline=sweep.is_baseline(recipe),
             mean=statistics.fmean(values) if values else None, std=statistics.pstdev(values) if values else None,
             n=len(values), difference=None, cells=len(cells), done=len(done),
-            failed=tuple(result.reason for result in done if result.reason), samples=samples,
+            failed=_failed(sweep, cells, found), samples=samples,
+            given_up=sum(cell.key in sweep.failures and cell.key not in found for cell in cells),
         )  # fmt: skip
         if entries[column].baseline:
             reference = entries[column]
         elif reference:
             entries[column] = _compared(entries[column], reference)
     return entries
+
+
+def _failed(sweep: Sweep, cells: Sequence[Cell], found: Mapping[str, Result]) -> tuple[str, ...]:
+    """The reasons of the cells that failed: with a result (the loss diverged), or without one, as the queue says."""
+    results = [found.get(cell.key) for cell in cells]
+    reasons = [
+        (result.reason or NO_REASON) if result and result.state == "failed" else "" if result else reason
+        for result, reason in zip(results, (sweep.failures.get(cell.key, "") for cell in cells), strict=True)
+    ]
+    return tuple(filter(None, reasons))
 
 
 def _samples(done: Iterable[Result], evaluated: str) -> dict[int, list[float]]:

@@ -134,7 +134,7 @@ def caption(table: Table) -> str:
     """The footer: what the numbers are (``mean ± std over 3 networks``), and what their marks mean."""
     counts = sorted({entry.n for entry in table.entries if entry.n})
     networks = "–".join(str(count) for count in ([counts[0], counts[-1]] if len(counts) > 1 else counts)) or "no"
-    waiting = sum(entry.cells - entry.done for entry in table.entries)
+    waiting = sum(entry.cells - entry.done - entry.given_up for entry in table.entries)
     rest = f"; {plural(waiting, 'cell')} not finished" if waiting else ""
     notes = "".join(f"; {note}" for note in table.notes)
     about = f"test accuracy in percent, mean ± std over {networks} networks per column{rest}{notes}"
