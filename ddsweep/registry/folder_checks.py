@@ -29,7 +29,7 @@ def check_class_names(names: Sequence[str], folder: Path) -> None:
     for name in names:
         check_encoding(name, f"the class folder (in {str(folder)!r})")
         if "\n" in name:  # a synthetic set lists its classes as lines
-            raise UserError(f"imagefolder: the class folder {name!a} in {str(folder)!r} has a line break; rename it")
+            raise UserError(f"imagefolder: class {name!r} of {str(folder)!r} has a line break in its name; rename it")
     if len(names) < LEAST:
         inner = folder / names[0] if names else None
         hint = f"; did you mean imagefolder:{inner}?" if inner and len(folders(inner)) >= LEAST else ""

@@ -156,7 +156,7 @@ def test_a_class_whose_name_is_not_utf8_is_refused_before_anything_runs(root, pl
 def test_a_class_name_of_two_lines_is_refused(root):
     """A synthetic set lists the names of its classes as lines: two names would come back."""
     spec = grow(root, "a\nx/1.png", "a\nx/2.png", "b/1.png", "b/2.png")
-    assert f"the class folder 'a\\nx' in {str(root)!r} has a line break; rename it" in refused(spec)
+    assert f"class 'a\\nx' of {str(root)!r} has a line break in its name; rename it" in refused(spec)
 
 
 def test_a_folder_whose_path_is_not_utf8_is_refused(root):
