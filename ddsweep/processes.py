@@ -23,6 +23,10 @@ _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, for a command that ends on it as it does on Ctrl-C."""
+
+
 def end_with(parent: int) -> None:
     """Send this process SIGTERM when its parent ``parent`` has ended, and end it ``EXIT_SECONDS`` later.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -61,8 +62,8 @@ def test_interrupted_anyhow_a_second_launch_goes_on(blow: signal.Signals) -> Non
     output, _ = process.communicate(timeout=60)
     wait_for(lambda: not agents(), 40)
     if blow is not signal.SIGKILL:
-        assert process.returncode == 130
-        assert "stopped; resume with:  ddsweep launch ablation-alpha --profile demo" in output
+        assert process.returncode == 128 + blow
+        assert f"stopped; resume with:  {shlex.join(['ddsweep', *LAUNCH[3:], *SMALL])}" in output
         store = connect("runs/ddsweep.db")
         assert store.sweep("ablation-alpha@demo").status().count(State.RUNNING) == 0
         store.close()

@@ -159,5 +159,6 @@ class FolderBackend:
                 return row
             state = State.FAILED if result.accuracy is None else State.COMPLETE
             attributes = result.summary() | {"device": result.device}
-            self._ended[key] = Row(row.point, state, 1, result.reason or "", result.accuracy, attributes)
+            final = state is State.FAILED  # its loss diverged
+            self._ended[key] = Row(row.point, state, 1, result.reason or "", result.accuracy, attributes, final=final)
         return self._ended[key]

@@ -133,7 +133,8 @@ class MemoryBackend:
         with self._store.lock:
             sweep, now = self._store.registration(self.name), time.monotonic()
             return [
-                Held(self.name, attempt.point, attempt.agent, now - sweep.heartbeats[attempt.identifier])
+                Held(self.name, attempt.point, attempt.agent, now - sweep.heartbeats[attempt.identifier],
+                     self._store.lease)
                 for attempt in sweep.attempts.values() if attempt.phase is Phase.RUNNING
             ]  # fmt: skip
 

@@ -179,23 +179,6 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Held:
-    """A cell that an agent holds.
-
-    Attributes:
-        sweep: its sweep.
-        point: the cell.
-        agent: the holder, HOST:PID.
-        silent: seconds since its last heartbeat, by the storage's clock; 0 if there has been none yet.
-    """
-
-    sweep: str
-    point: Point
-    agent: str
-    silent: float
-
-
-@dataclass(frozen=True)
 class Status:
     """A snapshot of a sweep: a row per point, in the order of the definition.
 
@@ -273,3 +256,32 @@ class Lease:
         except ValueError:
             raise UserError(f"lease: write BEAT,GRACE in seconds (for instance 30,180), not {text!r}") from None
         return cls(beat, grace)
+
+
+@dataclass(frozen=True)
+class Held:
+    """A cell that an agent holds.
+
+    Attributes:
+        sweep: its sweep.
+        point: the cell.
+        agent: the holder, HOST:PID.
+        silent: seconds since its last heartbeat, by the storage's clock; 0 if there has been none yet.
+        lease: heartbeat and grace.
+    """
+
+    sweep: str
+    point: Point
+    agent: str
+    silent: float
+    lease: Lease
+
+    @property
+    def overdue(self) -> bool:
+        """Whether a heartbeat is missing, so that the agent may be dead."""
+        return self.silent > 2 * self.lease.beat
+
+    @property
+    def expires_in(self) -> float:
+        """Seconds until the lease expires; negative if it has expired, and nobody has looked since."""
+        return self.lease.grace - self.silent

@@ -6,7 +6,7 @@ import time
 
 import typer
 
-from ddsweep.cli import console
+from ddsweep.cli import again, console
 from ddsweep.cli.options import (
     RUNS,
     Compile,
@@ -17,6 +17,7 @@ from ddsweep.cli.options import (
     PerGpu,
     Profile,
     Project,
+    RetryFailed,
     Runs,
     Storage,
     Track,
@@ -32,6 +33,7 @@ def agents(
     workers: Workers = None,
     gpus: Gpus = None,
     per_gpu: PerGpu = None,
+    retry_failed: RetryFailed = False,
     runs: Runs = RUNS,
     compile_: Compile = "auto",
     storage: Storage = None,
@@ -41,10 +43,8 @@ def agents(
 ) -> None:
     """Start more agents on this machine for a launched sweep; they run until its queue is empty.
 
-    Ctrl-C returns their cells to the queue.
+    Ctrl-C and SIGTERM return their cells to the queue.
     """
-    import signal
-
     from ddsweep import launches
     from ddsweep.cli.account import Account
     from ddsweep.launchers import plan
@@ -56,10 +56,9 @@ def agents(
     in_process = workers == 0
     job = account.configure(plan.job(sweep.full_name, runs, launches.url(runs, storage), len(slots), in_process))
     store = launches.connect(runs, storage)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's SIGTERM acts like Ctrl-C
     try:
         launcher = plan.launcher(job, slots, in_process, attached=True)
-        raise typer.Exit(AttachedSession(sweep, store, launcher, job, slots).run())
+        raise typer.Exit(AttachedSession(sweep, store, launcher, job, slots, again.Repeat(failed=retry_failed)).run())
     finally:
         store.close()
 
@@ -73,6 +72,7 @@ class AttachedSession(Session):
         self._prepare_data()
         self._prepare_published()
         sweep_agents.ask_to_stop(self._backend, "")
+        self._retry_and_recover()
         self._done_before = self._backend.status().ended
         return not self._backend.drained()
 
@@ -82,9 +82,10 @@ class AttachedSession(Session):
 
         status = self._backend.status()
         self._out.print(f"{display.counts(status)}   {text.duration(time.monotonic() - self._began)}")
+        self._print_failures(status)
         for reason in self._launcher.closed():
             self._out.say(f"closed  {reason}")
         if left := sweep_agents.left(self._backend, status, self._launcher):
             self._out.say(left)
-        self._out.print(f"next    ddsweep results {self._sweep.full_name}")
+        self._out.say(f"next    {again.other('results', self._sweep.full_name)}")
         return 1 if self._launcher.closed() and not status.drained else 0

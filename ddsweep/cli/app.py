@@ -9,17 +9,30 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from ddsweep.cli import console
+from ddsweep.cli import again, console, interrupt
 from ddsweep.errors import UserError
 
 
 class Commands(TyperGroup):
-    """A command group that prints a UserError as one line on stderr and exits with status 2, without a traceback."""
+    """A command group in which no error that the user can fix, and no signal, ends in a traceback.
+
+    A UserError is one line on stderr and exit status 2. Ctrl-C and SIGTERM are one line too, unless the command handles
+    them itself (``interrupt``).
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Keep what was typed, for messages that say how to go on."""
+        again.remember(args)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
         try:
-            return super().invoke(ctx)
+            with interrupt.terminable():
+                return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            console.note(f"stopped; run it again with:  {again.command()}")
+            raise typer.Exit(interrupt.status(error)) from None
         except UserError as error:
             console.note(f"error: {error}")
             raise typer.Exit(2) from None

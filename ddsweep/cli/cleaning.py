@@ -282,7 +282,7 @@ def _leased(store: OptunaStore) -> dict[str, Recipe | None]:
     from ddsweep.sweep import Sweep
 
     leased: dict[str, Recipe | None] = {}
-    for claim in store.database.run(leases.running, "read"):
+    for claim in store.database.run(lambda session: leases.running(session, store.lease), "read"):
         if claim.silent <= store.lease.grace:
             try:
                 sweep = Sweep.from_definition(store.load_definition(claim.sweep).definition)

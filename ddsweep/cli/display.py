@@ -85,8 +85,14 @@ def fitted(line: str, columns: int) -> str:
     return line.ljust(columns) if len(line) <= columns else f"{line[: max(0, columns - 1)]}…"
 
 
-def screen(head: str, status: Status, agents: Sequence[AgentStatus], since: str, width: int) -> Group:
-    """The live screen of a sweep: its progress, its agents, and its failures."""
+def screen(
+    head: str, status: Status, agents: Sequence[AgentStatus], since: str, width: int, notes: Sequence[str] = (),
+    *, whole: bool = False,
+) -> Group:  # fmt: skip
+    """The live screen of a sweep: its progress, its agents, its failures, and notes that may wrap.
+
+    The reasons of failures are cut to one line each, unless ``whole``.
+    """
     from rich.console import Group
     from rich.text import Text
 
@@ -97,11 +103,8 @@ def screen(head: str, status: Status, agents: Sequence[AgentStatus], since: str,
     lines += [Text(line, no_wrap=True, overflow="ellipsis") for line in agent_lines(agents, width)]
     bar = Text("  ").append("█" * filled, style="green").append("░" * (BAR - filled), style="dim")
     lines.append(bar.append(f"  {done}/{status.size}"))
-    failures = [row for row in status.rows if row.state is State.FAILED]
-    lines += [
-        Text(
-            characters.one_line(f"  failed: {row.point.title}: {row.reason}"), "red", no_wrap=True, overflow="ellipsis"
-        )
-        for row in failures
-    ]
-    return Group(*lines)
+    for row in status.rows:
+        if row.state is State.FAILED:
+            failed = characters.one_line(f"  failed: {row.point.title}: {row.reason}")
+            lines.append(Text(failed, "red", no_wrap=not whole, overflow="fold" if whole else "ellipsis"))
+    return Group(*lines, *(Text(characters.one_line(f"  {note}")) for note in notes))

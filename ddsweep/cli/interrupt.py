@@ -1,41 +1,77 @@
-"""Handle Ctrl-C in a command that computes in its own process."""
+"""Ctrl-C and SIGTERM: a command saves what it can, says how to go on, and ends with the status 130 or 143.
+
+These are 128 + the number of the signal, as in a shell.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import signal
+import threading
 from collections.abc import Iterator
 from types import FrameType
 
 import typer
 
 from ddsweep.checkpoints import Checkpoints, Interrupted
-from ddsweep.cli import console
+from ddsweep.cli import again, console
+from ddsweep.processes import Terminated
 
-STATUS = 128 + signal.SIGINT  # as in a shell
+
+def status(error: KeyboardInterrupt) -> int:
+    """The exit status of a command that an exception has ended."""
+    return 128 + (signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT)
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """Within the block, the first SIGTERM raises Terminated. Later ones must not cut off what it has started."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, lambda number, frame: None)
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread() or _handled():
+        yield
+        return
+    signal.signal(signal.SIGTERM, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _handled() -> bool:
+    """Whether SIGTERM is handled or ignored already, for instance by the program that has started this command."""
+    return signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
 
 
 @contextlib.contextmanager
 def saving() -> Iterator[Checkpoints]:
-    """Yield checkpoints that the first Ctrl-C saves at the end of the step; the second ends the process at once.
+    """Yield checkpoints that the first Ctrl-C or SIGTERM saves at the end of the step.
+
+    A second Ctrl-C ends the process at once; a second SIGTERM does not, because schedulers may send several.
 
     Raises:
         typer.Exit: the checkpoint was saved.
     """
-    interrupted = False
+    received = 0
 
     def handle(number: int, frame: FrameType | None) -> None:
-        nonlocal interrupted
-        if interrupted:
+        nonlocal received
+        if received and number == signal.SIGINT:
             raise KeyboardInterrupt
-        interrupted = True
-        console.note("saving at the end of this step; press Ctrl-C again to quit without saving")
+        if not received:
+            hint = "; press Ctrl-C again to quit without saving" if number == signal.SIGINT else ""
+            console.note(f"saving at the end of this step{hint}")
+        received = received or number
 
-    before = signal.signal(signal.SIGINT, handle)
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield Checkpoints(leave=lambda: interrupted)
+        yield Checkpoints(leave=lambda: bool(received))
     except Interrupted:
-        console.note("saved; run the same command to resume")
-        raise typer.Exit(STATUS) from None
+        console.note(f"saved; {again.to_resume()}")
+        raise typer.Exit(128 + (received or signal.SIGINT)) from None
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

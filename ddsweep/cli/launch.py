@@ -18,6 +18,7 @@ from ddsweep.cli.options import (
     PerGpu,
     Profile,
     Project,
+    RetryFailed,
     Runs,
     Settings,
     Storage,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from ddsweep.backends import Store
     from ddsweep.cli.account import Account
+    from ddsweep.cli.again import Repeat
     from ddsweep.cli.session import Session
     from ddsweep.device import Slot
     from ddsweep.sweep import Sweep
@@ -63,6 +65,7 @@ def launch(
     workers: Workers = None,
     gpus: Gpus = None,
     per_gpu: PerGpu = None,
+    retry_failed: RetryFailed = False,
     runs: Runs = RUNS,
     compile_: Compile = "auto",
     storage: Storage = None,
@@ -77,12 +80,14 @@ def launch(
 ) -> None:
     """Register a sweep, run it with agents on every GPU (or the CPU), and print its table.
 
-    Launching a sweep again resumes it; finished cells are not repeated. Ctrl-C stops cleanly.
+    Launching a sweep again resumes it; finished cells are not repeated. Ctrl-C and SIGTERM stop cleanly.
     """
     from ddsweep import sweep
+    from ddsweep.cli import again
     from ddsweep.cli.account import Account
     from ddsweep.launchers import plan
 
+    repeat = again.Repeat(failed=retry_failed, unusable=recompute)
     account = Account(backend, tuple(track or ()), project or "", entity or "")
     loaded = sweep.load(name, profile, settings(set_))
     if slurm is not None or dry_run or watch:
@@ -92,12 +97,12 @@ def launch(
             raise UserError(
                 "slurm: --workers, --gpus and --per-gpu apply to this machine; use --slurm gpus=N,per-gpu=K"
             )
-        options = submission.Options(slurm, runs, storage, device, account, recompute)
+        options = submission.Options(slurm, runs, storage, device, account, repeat)
         raise typer.Exit(
             submission.dry_run(loaded, options) if dry_run else submission.launch(loaded, options, watch, _open_store)
         )
     slots = plan.slots(device, workers, gpus, per_gpu)
-    raise typer.Exit(_run_locally(loaded, account, slots, runs, storage, workers == 0, recompute))
+    raise typer.Exit(_run_locally(loaded, account, slots, runs, storage, workers == 0, repeat))
 
 
 def _run_locally(
@@ -107,11 +112,9 @@ def _run_locally(
     runs: Path,
     storage: str | None,
     in_process: bool,
-    recompute: bool,
+    repeat: Repeat,
 ) -> int:
     """Run a sweep with agents on this machine; return the exit status."""
-    import signal
-
     from ddsweep import launches
     from ddsweep.launchers import plan
 
@@ -121,9 +124,8 @@ def _run_locally(
     store, session = _open_store(account, sweep.full_name, runs, storage)
     job = account.configure(plan.job(sweep.full_name, runs, launches.url(runs, storage), len(slots), in_process))
     launcher = plan.launcher(job, slots, in_process)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's SIGTERM acts like Ctrl-C
     try:
-        return session(sweep, store, launcher, job, slots, recompute).run()
+        return session(sweep, store, launcher, job, slots, repeat).run()
     finally:
         store.close()
 

@@ -83,6 +83,9 @@ Gpus = Annotated[
     ),
 ]
 PerGpu = Annotated[int | None, typer.Option("--per-gpu", min=1, help="Agents per GPU (default: 1).")]
+RetryFailed = Annotated[
+    bool, typer.Option("--retry-failed", help="Also retry the cells that were given up, unless that is in vain.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Backend = Annotated[str, typer.Option("--backend", "-b", help="Backend that holds the queue: optuna or wandb.")]
 Track = Annotated[

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from ddsweep import text
 from ddsweep.backends import State
+from ddsweep.cli import again
 from ddsweep.results import stored, transfer
 from ddsweep.results.stored import Fault
 
@@ -47,7 +48,7 @@ def requeue(store: Store, backend: Backend, sweep: Sweep, runs: Path, recompute:
     lines = [_queued(backend, sweep, keys, reason) for reason, keys in reasons.items() if keys]
     if other and not recompute:
         lines += [line for line in found.lines() if Fault.OTHER_IMAGES.value in line]
-        lines.append(f"to compute these cells again: ddsweep launch {sweep.full_name} --recompute")
+        lines.append(f"to compute these cells again, type:  {again.command('--recompute')}")
     return lines
 
 
@@ -59,13 +60,13 @@ def repeats(backend: Backend) -> bool:
 def _queued(backend: Backend, sweep: Sweep, keys: Collection[str], reason: str) -> str:
     cells = text.plural(len(keys), "finished cell")
     if not repeats(backend):
-        command = f"ddsweep run {sweep.full_name} {_settings(sweep, keys)} --recompute"
+        command = again.other("run", sweep.full_name, *_settings(sweep, keys), "--recompute")
         return f"{cells} {reason}: W&B does not repeat them; compute each on this machine, for example: {command}"
     cast("Queue", backend).requeue(keys, f"computed again: its result was {reason}")
     return f"computed again: {cells} {reason}"
 
 
-def _settings(sweep: Sweep, keys: Collection[str]) -> str:
+def _settings(sweep: Sweep, keys: Collection[str]) -> list[str]:
     """The settings of the first of these cells, for ``ddsweep run``."""
     cell = next(cell for cell in sweep.cells if cell.key in keys)
-    return " ".join(f"{name}={value}" for name, value in cell.point.items())
+    return [f"{name}={value}" for name, value in cell.point.items()]

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, cast
 from ddsweep import text
 from ddsweep.backends import Definition, State, Status
 from ddsweep.backends.local import FolderStore
-from ddsweep.cli import display, reading, sweep_agents
+from ddsweep.cli import advice, again, display, interrupt, reading, sweep_agents
 from ddsweep.errors import in_one_line
+from ddsweep.processes import Terminated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -37,20 +38,22 @@ class Session:
 
     Args:
         sweep: the sweep.
-        store: its storage.
-        launcher: starts the agents.
-        job: what they run.
-        slots: where they run.
-        recompute: compute cells again whose results are from other images, or whose files are damaged.
+        store: where it is registered.
+        launcher: starts its agents.
+        job: the settings of the agents.
+        slots: their devices.
+        repeat: which cells to compute again.
     """
 
     def __init__(
-        self, sweep: Sweep, store: Store, launcher: Launcher, job: Job, slots: Sequence[Slot], recompute: bool = False
-    ) -> None:
+        self, sweep: Sweep, store: Store, launcher: Launcher, job: Job, slots: Sequence[Slot],
+        repeat: again.Repeat = again.NOTHING,
+    ) -> None:  # fmt: skip
         from ddsweep.launchers import plan
 
-        self._sweep, self._store, self._launcher, self._job = sweep, store, launcher, job
-        self._backend, self._recompute = store.sweep(sweep.full_name), recompute
+        self._sweep, self._store, self._launcher, self._job, self._repeat = sweep, store, launcher, job, repeat
+        self._notes: list[str] = []
+        self._backend = store.sweep(sweep.full_name)
         self._out = display.stdout()
         self._devices, self._device = plan.summary(slots), slots[0].local or slots[0].device
         self._began = time.monotonic()
@@ -67,17 +70,20 @@ class Session:
         return text.joined(self._sweep.full_name, self._sweep.title, count, ptms, ", ".join(self._devices))
 
     def run(self) -> int:
-        """Run to the end; the exit status is 0 if every cell is done, 1 if some failed or remain, 130 after Ctrl-C."""
+        """Run to the end.
+
+        The exit status is 0 if every cell is done, 1 if some failed or remain, 130 after Ctrl-C, 143 after SIGTERM.
+        """
         work = self._prepare()
         try:
             if work:
                 self._launcher.start()
                 self._watch()
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
             self._out.print("stopping: agents return their cells to the queue …")
             self._launcher.stop()
-            self._out.say(f"stopped; resume with:  ddsweep launch {self._reference()}")
-            return 130
+            self._out.say(f"stopped; {again.to_resume()}")
+            return interrupt.status(error)
         except BaseException:
             self._launcher.stop()
             raise
@@ -99,9 +105,9 @@ class Session:
             return 0
         try:
             self._watch()
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
             self._out.print("the agents keep running")
-            return 0
+            return interrupt.status(error) if isinstance(error, Terminated) else 0
         return self._conclude()
 
     def _prepare(self) -> bool:
@@ -113,10 +119,18 @@ class Session:
         self._requeue()
         self._head = self._headline()
         sweep_agents.ask_to_stop(self._backend, "")  # withdraws a request to an earlier launch
+        self._retry_and_recover()
         self._done_before = self._read_status().ended
         if drained := self._backend.drained():
             self._out.say(self._head)
         return not drained
+
+    def _retry_and_recover(self) -> None:
+        """Retry the cells that were given up, if asked to, and take back those of agents that are known to be dead."""
+        if isinstance(self._backend, advice.HasLeases):
+            if self._repeat.failed and (retried := self._backend.retry()):
+                self._out.say(f"retrying {text.plural(retried, 'cell')} that had been given up")
+            self._backend.reconcile()
 
     def _prepare_data(self) -> None:
         """Decode every dataset now, so that a missing folder, image or plugin is reported before agents start."""
@@ -136,7 +150,7 @@ class Session:
         """Queue ended cells again whose results cannot be used, and report those that are left out."""
         from ddsweep.cli import requeue
 
-        for line in requeue.requeue(self._store, self._backend, self._sweep, self._job.runs, self._recompute):
+        for line in requeue.requeue(self._store, self._backend, self._sweep, self._job.runs, self._repeat.unusable):
             self._out.say(line)
 
     def _prepare_published(self) -> None:
@@ -166,7 +180,8 @@ class Session:
             return
         with Live(console=self._out, auto_refresh=False, transient=True) as live:
             for status, agents in self._updates():
-                screen = display.screen(self._head, status, agents, self._elapsed(status), self._out.width)
+                elapsed = self._elapsed(status)
+                screen = display.screen(self._head, status, agents, elapsed, self._out.width, self._notes)
                 live.update(screen, refresh=True)
         self._out.say(self._head)
 
@@ -178,7 +193,7 @@ class Session:
                 continue
             ended, last = status.ended, time.monotonic()
             print_line(f"{display.counts(status)}   {self._elapsed(status)}")
-            for line in display.agent_lines(agents):
+            for line in [*display.agent_lines(agents), *(f"  {note}" for note in self._notes)]:
                 print_line(line)
 
     def _elapsed(self, status: Status) -> str:
@@ -191,6 +206,7 @@ class Session:
         while self._launcher.poll():
             if time.monotonic() - read > READ:
                 status, reported, read = self._read_status(), sweep_agents.reported(self._backend), time.monotonic()
+                self._notes = advice.on_leases(self._backend)
             yield status, sweep_agents.agents(reported, self._job.folder)
             time.sleep(POLL)
         yield self._read_status(), []
@@ -206,24 +222,33 @@ class Session:
         status = self._backend.status()
         self._sweep = self._sweep.with_points(row.point.params for row in status.rows)
         self._sweep = replace(self._sweep, failures=launches.failures(status))
-        with self._optional("files", f"ddsweep results {self._sweep.full_name}"):
+        with self._optional("files", again.other("results", self._sweep.full_name)):
             launches.gather(self._store, self._sweep, self._job.runs)
         self._out.print(f"{display.counts(status)}   {text.duration(time.monotonic() - self._began)}")
-        with self._optional("table", f"ddsweep results {self._sweep.full_name}"):
+        with self._optional("table", again.other("results", self._sweep.full_name)):
             self._show_table()
-        for row in status.rows:
-            if row.state is State.FAILED:
-                self._out.say(f"failed  {row.point.title}: {row.reason} ({text.plural(row.attempts, 'attempt')})")
+        self._print_failures(status)
         for reason in self._launcher.closed():
             self._out.say(f"closed  {reason}")
         if left := sweep_agents.left(self._backend, status, self._launcher):
             self._out.say(left)
         self._draw()
         left_out = stored.collect(self._sweep, self._job.runs).left_out
-        again = [f"ddsweep launch {self._reference()}"] if self._can_resume(status) else []
-        again += [f"ddsweep launch {self._reference()} --recompute"] if left_out else []
-        self._out.say(f"next    {'      '.join([*self._next(), *again])}")
+        resume = [again.command()] if self._can_resume(status) else []
+        resume += [again.command("--recompute")] if left_out else []
+        self._out.say(f"next    {'      '.join([*self._next(), *resume])}")
         return 0 if status.done == status.size and not left_out else 1
+
+    def _print_failures(self, status: Status) -> None:
+        """Print the cells that were given up, with the reasons, and how to retry them."""
+        for row in status.rows:
+            if row.state is State.FAILED:
+                self._out.say(f"failed  {advice.failure(row)}")
+        for line in advice.on_failures(status, self._retry_command()):
+            self._out.say(line)
+
+    def _retry_command(self) -> str:
+        return again.command(advice.RETRY)
 
     def _show_table(self) -> None:
         """Print the table of finished cells; for a search, its trials."""
@@ -247,10 +272,10 @@ class Session:
         from ddsweep.results.plots import gallery
 
         if self._sweep.pictures:
-            with self._optional("images", f"ddsweep plot {self._sweep.full_name}"):
+            with self._optional("images", again.other("plot", self._sweep.full_name)):
                 launches.report_missing_images(self._sweep, self._job.runs)
         for kind in self._sweep.pictures:
-            with self._optional(HEADS[kind], f"ddsweep plot {self._sweep.full_name} --kind {kind}"):
+            with self._optional(HEADS[kind], again.other("plot", self._sweep.full_name, "--kind", kind)):
                 for path in gallery.write(kind, self._sweep, self._job.runs, device=self._device, say=self._out.say):
                     self._out.say(f"{HEADS[kind]:8}{shown(path)}")
 
@@ -271,14 +296,11 @@ class Session:
         """Commands that make sense after the launch."""
         offline = "wandb" in self._job.track and os.environ.get("WANDB_MODE") == "offline"
         sync = ["ddsweep sync"] if offline else []
-        return [*sync, "ddsweep dashboard", f"ddsweep report {self._sweep.full_name}"]
+        return [*sync, again.other("dashboard"), again.other("report", self._sweep.full_name)]
 
     def _can_resume(self, status: Status) -> bool:
         """Whether launching again would run something."""
         return not status.drained
-
-    def _reference(self) -> str:
-        return f"{self._sweep.name} --profile {self._sweep.profile}"
 
 
 def shown(path: Path) -> str:
@@ -326,9 +348,8 @@ class WandbSession(Session):
     def _can_resume(self, status: Status) -> bool:
         return status.done < status.size  # failed cells are registered again
 
-    def _reference(self) -> str:
-        project = f" --project {self._job.project}" if self._job.project else ""
-        return f"{super()._reference()} --backend wandb{project}"
+    def _retry_command(self) -> str:
+        return again.command()  # every launch registers failed cells again
 
     def _next(self) -> list[str]:
-        return [self._url, f"ddsweep report {self._sweep.full_name}"]
+        return [self._url, again.other("report", self._sweep.full_name)]

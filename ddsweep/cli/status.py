@@ -35,7 +35,7 @@ def status(
 ) -> None:
     """Show the progress of launched sweeps: cells, agents, and failures with their reasons."""
     from ddsweep import launches
-    from ddsweep.cli import display
+    from ddsweep.cli import display, interrupt
 
     store = launches.reading(runs, storage)
     try:
@@ -48,34 +48,39 @@ def status(
             views = [view_of(store, sweep, runs, out.width) for sweep in names]
             if watch and out.is_terminal:
                 out.clear()
-            for screen, _ in views:
+            for screen, notes, _ in views:
                 out.print(screen)
-            if not watch or all(drained for _, drained in views):
+                for note in notes:
+                    out.say(f"  {note}")
+            if not watch or all(drained for *_, drained in views):
                 return
             time.sleep(EVERY)
+    except KeyboardInterrupt as error:  # there is nothing to resume
+        raise typer.Exit(interrupt.status(error)) from None
     finally:
         store.close()
 
 
-def view_of(store: Store, name: str, runs: Path, width: int) -> tuple[Group, bool]:
-    """The screen of one sweep, and whether its queue is empty."""
+def view_of(store: Store, name: str, runs: Path, width: int) -> tuple[Group, list[str], bool]:
+    """The screen of one sweep, notes with commands that must not be wrapped, and whether its queue is empty."""
     from rich.console import Group
     from rich.text import Text
 
     from ddsweep import launches
-    from ddsweep.characters import printable
-    from ddsweep.cli import display, sweep_agents
+    from ddsweep.cli import advice, again, display, sweep_agents
     from ddsweep.launchers.slurm import control
 
     backend = store.sweep(name)
     progress, agents = backend.status(), sweep_agents.of(backend, runs, name)
     title = store.load_definition(name).title
-    screen = display.screen(text.joined(name, title), progress, agents, sweep_agents.stopping(backend, agents), width)
-    scheduled = control.joined(control.folder(runs, name), agents)
+    retry = again.other("agents", name, advice.RETRY)
     left_out = launches.left_out(launches.restored(store, name), runs)
-    lines = [Text(f"  {line}", no_wrap=True, overflow="ellipsis") for line in scheduled]
-    lines += [Text(f"  {printable(line)}", overflow="fold") for line in left_out]
-    return Group(screen, *lines), progress.drained
+    notes = [*advice.on_leases(backend), *advice.on_failures(progress, retry), *left_out]
+    stopping = sweep_agents.stopping(backend, agents)
+    screen = display.screen(text.joined(name, title), progress, agents, stopping, width, whole=True)
+    scheduled = control.joined(control.folder(runs, name), agents)
+    group = Group(screen, *(Text(f"  {line}", no_wrap=True, overflow="ellipsis") for line in scheduled))
+    return group, notes, progress.drained
 
 
 def record(store: Store, name: str, runs: Path) -> dict[str, object]:

@@ -28,7 +28,7 @@ def stop(
     Launching the sweep again resumes it.
     """
     from ddsweep import launches, text
-    from ddsweep.cli import display, sweep_agents
+    from ddsweep.cli import again, display, sweep_agents
 
     full_name = launches.registered_name(name, profile)
     store = launches.reading(runs, storage)
@@ -45,4 +45,4 @@ def stop(
     console.echo(f"{full_name}: {asked}; {display.counts(status)}")
     for line in display.agent_lines(agents):
         console.echo(line)
-    console.echo(f"resume with  ddsweep launch {full_name}   or   ddsweep agents {full_name}")
+    console.echo(f"resume with  {again.other('agents', full_name)}   or the command that launched it")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ddsweep.cli import console
+from ddsweep.cli import again, console
 from ddsweep.errors import UserError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Options:
         storage: the storage URL; None for SQLite in the runs folder.
         device: the agents' device; ``auto`` is the GPU that Slurm assigns, or the CPU if the request has no GPUs.
         account: the use of W&B.
-        recompute: whether to compute finished cells again whose results cannot be used.
+        repeat: which cells to compute again.
     """
 
     slurm: str | None
@@ -41,7 +41,7 @@ class Options:
     storage: str | None
     device: str
     account: Account
-    recompute: bool = False
+    repeat: again.Repeat = again.NOTHING
 
     def request(self) -> Request:
         """The parsed request. Raises UserError if it is missing or invalid."""
@@ -86,7 +86,7 @@ def launch(sweep: Sweep, options: Options, watch: bool, open_store: OpenStore) -
     store, session = open_store(account, sweep.full_name, options.runs, options.storage)
     try:
         login_node = Slot("cpu", f"slurm: {request}")  # figures are drawn on the login node
-        shown = session(sweep, store, launcher, job, [login_node], options.recompute)
+        shown = session(sweep, store, launcher, job, [login_node], options.repeat)
         return shown.submit(lambda: instructions(launcher, job), watch)
     finally:
         store.close()
@@ -97,7 +97,7 @@ def instructions(launcher: SlurmLauncher, job: Job) -> list[str]:
     number, name = launcher.id, job.sweep
     return [
         f"submitted job {number}",
-        f"follow  ddsweep status {name} --watch      squeue --jobs={number}",
+        f"follow  {again.other('status', name, '--watch')}      squeue --jobs={number}",
         f"logs    {job.folder}/agent-{number}_*.log      {launcher.folder}/{number}_*.out",
-        f"stop    ddsweep stop {name}      scancel {number}",
+        f"stop    {again.other('stop', name)}      scancel {number}",
     ]

@@ -221,10 +221,11 @@ def _counted(session: orm.Session, known: Storage) -> Storage:
     from ddsweep.backends.optuna import grid
     from ddsweep.backends.optuna.leases import running
 
-    claimed, grace = running(session), Lease.parse(os.environ.get("DDSWEEP_LEASE", "")).grace
+    lease = Lease.parse(os.environ.get("DDSWEEP_LEASE", ""))
+    claimed = running(session, lease)
     late: dict[tuple[str, str], list[float]] = defaultdict(list)
     for cell in claimed:
-        if cell.silent > grace:
+        if cell.silent > lease.grace:
             late[cell.sweep, cell.agent].append(cell.silent)
     silent = tuple(Silent(sweep, agent, len(ages), max(ages)) for (sweep, agent), ages in late.items())
     return replace(known, sweeps=len(grid.names(session)), running=len(claimed), silent=silent)

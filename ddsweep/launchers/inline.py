@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 
+from ddsweep import processes
 from ddsweep.device import Slot
 from ddsweep.launchers import Job
 
@@ -16,13 +18,19 @@ class InlineLauncher:
         self._closed: list[str] = []
 
     def start(self) -> None:
-        """Run cells until the queue is empty."""
+        """Run cells until the queue is empty.
+
+        Raises:
+            KeyboardInterrupt: a signal has asked the agent to stop, and its cell is back in the queue.
+        """
         from ddsweep import agent
         from ddsweep.trackers import choice
 
         job, placement = self._job, agent.Placement(self._slot.device, str(self._slot), self._job.threads)
         further = choice.further(job.track, job.sweep, job.runs, job.project, job.entity)
         status = agent.main(job.sweep, job.storage, job.runs, placement, further)
+        if status in agent.STOPPED:  # the agent has returned its cell; now the launch ends too
+            raise processes.Terminated if status == 128 + signal.SIGTERM else KeyboardInterrupt
         if status == agent.RESTART_NEEDED:
             self._closed = [f"{self._slot}: the device failed, and this process cannot be replaced; launch again"]
         elif status == agent.OTHER_IMAGES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ def test_what_was_saved_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(typer.Exit) as caught, saving():
         raise Interrupted
     assert caught.value.exit_code == 130
-    assert "saved; run the same command to resume" in capsys.readouterr().err
+    assert "saved; " in capsys.readouterr().err
 
 
 def test_a_trial_goes_on(ddsweep: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,7 +50,9 @@ def test_a_trial_goes_on(ddsweep: Run, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(loop, "_step", counted)
     struck = ddsweep(*words, "--runs", str(tmp_path / "struck"))
     assert (struck.exit_code, len(steps)) == (130, 4)
-    assert "saved; run the same command to resume" in struck.stderr
+    assert (
+        f"saved; resume with:  {shlex.join(['ddsweep', *words, '--runs', str(tmp_path / 'struck')])}" in struck.stderr
+    )
     again = ddsweep(*words, "--runs", str(tmp_path / "struck"))
     assert (again.exit_code, len(steps)) == (0, 6), "no step was done twice"
     assert accuracies(again.stdout) == accuracies(undisturbed.stdout)

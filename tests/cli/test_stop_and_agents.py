@@ -60,7 +60,7 @@ def test_stopping_finishes_the_cell_in_hand(ddsweep: Run, stopped: Any) -> None:
     launched, asked = stopped
     assert asked.stdout.startswith(f"{NAME}: asked 1 agent to finish the running cells and stop; done 0/3   running 1")
     assert "dm · ipc" in asked.stdout, "what it runs"
-    assert f"resume with  ddsweep launch {NAME}" in asked.stdout
+    assert f"resume with  ddsweep agents {NAME}   or the command that launched it" in asked.stdout
     assert launched.exit_code == 1
     assert "stopped on request: 2 cells left, 0 of them running on other agents" in launched.stdout
     assert "stopped on request" in ddsweep("status", NAME).stdout

@@ -167,7 +167,8 @@ class OptunaBackend:
 
     def held(self) -> list[Held]:
         """The points that agents hold."""
-        return self.store.database.run(lambda session: leases.running(session, self._study(session)), "read")
+        lease = self.store.lease
+        return self.store.database.run(lambda session: leases.running(session, lease, self._study(session)), "read")
 
     def status(self) -> Status:
         """Every point and its state."""

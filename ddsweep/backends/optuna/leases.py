@@ -77,7 +77,7 @@ def _just_started(session: orm.Session, seconds: float) -> bool:
     )
 
 
-def running(session: orm.Session, study: int | None = None) -> list[Held]:
+def running(session: orm.Session, lease: Lease, study: int | None = None) -> list[Held]:
     """The cells that are held in one sweep, or in any of the storage; studies of other programs are skipped.
 
     On PostgreSQL the session's time zone has to be UTC, which is how heartbeats are stored.
@@ -101,6 +101,7 @@ def running(session: orm.Session, study: int | None = None) -> list[Held]:
         Held(
             name, grid.point_of(json.loads(where)), json.loads(who) if who else "",
             max(0.0, (now.replace(tzinfo=None) - beat).total_seconds()) if beat else 0.0,
+            lease,
         )
         for name, where, who, beat in session.execute(query)
     ]  # fmt: skip

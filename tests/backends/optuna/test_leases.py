@@ -37,7 +37,7 @@ def test_of_every_sweep_and_of_no_other_study(tmp_path: Path) -> None:
             database.execute(
                 "UPDATE trial_heartbeats SET heartbeat = datetime('now', '-10 minutes') WHERE trial_id = 1"
             )
-        old, new = store.database.run(running, "read")
+        old, new = store.database.run(lambda session: running(session, store.lease), "read")
         assert (old.sweep, old.point.params, old.agent) == ("a@demo", {"alpha": 0}, "host:a")
         assert (new.sweep, new.agent) == ("b@demo", "host:b")
         assert old.silent >= 600
