@@ -73,6 +73,7 @@ class AttachedSession(Session):
         self._prepare_published()
         sweep_agents.ask_to_stop(self._backend, "")
         self._retry_and_recover()
+        self._head = self._headline()
         self._done_before = self._backend.status().ended
         return not self._backend.drained()
 

@@ -53,7 +53,12 @@ def bad(recipe: Recipe) -> Result:
 
 
 def trials(monkeypatch: pytest.MonkeyPatch, outcome: Outcome) -> None:
-    monkeypatch.setattr(trial, "run", lambda recipe, *rest, **more: outcome(recipe))
+    def run(recipe: Recipe, tracker: Any, device: str, runs: Path, *rest: Any, **more: Any) -> Result:
+        result = outcome(recipe)
+        result.write(runs / recipe.key())
+        return result
+
+    monkeypatch.setattr(trial, "run", run)
 
 
 def command(text: str) -> list[str]:
