@@ -36,7 +36,7 @@ def test_list_for_scripts(ddsweep: Run) -> None:
     assert rows["ablation-alpha"]["cells"] == 27
     assert rows["ablation-epoch"] == {
         "name": "ablation-epoch", "axis": "ptm_epoch", "cells": 60, "done": 0,
-        "asks": "Does a PTM have to be fully trained? (Fig. 2)",
+        "asks": "Does a PTM have to be fully trained? (Fig. 2)", "left_out": {},
     }  # fmt: skip
 
 
