@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ddsweep import files
+from ddsweep import checked_files
 from ddsweep.errors import UserError
 
 
@@ -29,7 +29,7 @@ class Clock:
     def write(self) -> None:
         """Save the seconds so far, together with a checkpoint."""
         self._count()
-        files.write_json(self._path, self.seconds)
+        checked_files.write_json(self._path, self.seconds)
 
     def _count(self) -> None:
         now = time.monotonic()
@@ -39,7 +39,7 @@ class Clock:
 
 def _seconds(path: Path) -> dict[str, float]:
     try:
-        return {str(phase): float(seconds) for phase, seconds in files.read_json(path).items()}
+        return {str(phase): float(seconds) for phase, seconds in checked_files.read_json(path).items()}
     except (
         UserError,
         AttributeError,

@@ -6,18 +6,21 @@ so that a trial that was evaluated in between ends in the same bits as one that 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from ddsweep import files
+from ddsweep import checked_files
 from ddsweep.checkpoints import Slot, State
+from ddsweep.errors import Damaged
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 T = TypeVar("T")
+logger = logging.getLogger(__name__)
 
 
 class Pruned(Exception):
@@ -57,8 +60,14 @@ class PruningSlot(Slot):
         self._steps = sorted(set(pruning.steps))
 
     def resume(self, restore: Callable[[State], T | None]) -> T | None:
-        """Resume, and report the accuracies up to there again. Raises Pruned."""
+        """Resume, and report the accuracies up to there again; not if their record is damaged. Raises Pruned."""
         reached = 0
+        try:
+            known = self._known()
+        except Damaged as reason:
+            logger.warning("%s; the distillation starts again", reason)
+            self._record.unlink()
+            return None
 
         def restore_and_note(state: State) -> T | None:
             nonlocal reached
@@ -67,7 +76,6 @@ class PruningSlot(Slot):
             return restored
 
         restored = self._inner.resume(restore_and_note)
-        known = self._known()
         for step in [step for step in self._steps if restored is not None and step <= reached]:
             if step in known:
                 self._decide(step, known[step])
@@ -84,7 +92,7 @@ class PruningSlot(Slot):
     def _evaluate(self, now: State) -> None:
         step = self._steps[0]
         accuracy = self._measure(now.tensors["images"].detach().clone(), step)
-        files.write_json(self._record, {**{str(k): v for k, v in self._known().items()}, str(step): accuracy})
+        checked_files.write_json(self._record, {**{str(k): v for k, v in self._known().items()}, str(step): accuracy})
         try:
             self._decide(step, accuracy)
         except Pruned:
@@ -99,7 +107,7 @@ class PruningSlot(Slot):
     def _known(self) -> dict[int, float]:
         if not self._record.is_file():
             return {}
-        return {int(step): float(accuracy) for step, accuracy in files.read_json(self._record).items()}
+        return {int(step): float(accuracy) for step, accuracy in checked_files.read_json(self._record).items()}
 
     def save(self, state: State) -> None:
         """See ``Slot``."""

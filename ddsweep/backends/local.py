@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ddsweep import files
+from ddsweep import checked_files
 from ddsweep.backends import Definition, Point, Registered, Row, State, Status
 from ddsweep.errors import UserError, closest
 from ddsweep.results import result as results
@@ -42,7 +42,7 @@ class FolderStore:
         """
         if name not in self.names():
             raise UserError(f"no remembered sweep {name!r}; {closest(name, self.names())}")
-        known = Definition.from_json(files.read_json(self._path(name)))
+        known = Definition.from_json(checked_files.read_json(self._path(name)))
         keys = {point.key for point in known.points}
         noted = [point for point, _ in self.noted(name) if known.cap is not None and point.key not in keys]
         return replace(known, points=[*known.points, *noted])
@@ -56,16 +56,17 @@ class FolderStore:
 
     def remember(self, definition: Definition) -> None:
         """Save a sweep, replacing what was saved under its name."""
-        files.write_json(self._path(definition.name), definition.to_json())
+        checked_files.write_json(self._path(definition.name), definition.to_json())
 
     def note(self, name: str, point: Point, pruned: str = "") -> None:
         """Save a point that W&B has drawn and that runs here; ``pruned``: why it was ended early."""
-        files.write_json(self.runs / name / POINTS / f"{point.key}.json", {"point": asdict(point), "pruned": pruned})
+        path = self.runs / name / POINTS / f"{point.key}.json"
+        checked_files.write_json(path, {"point": asdict(point), "pruned": pruned})
 
     def noted(self, name: str) -> list[tuple[Point, str]]:
         """The points saved by ``note``, in the order of their creation, and why they were pruned."""
         paths = sorted((self.runs / name / POINTS).glob("*.json"), key=lambda path: (path.stat().st_mtime_ns, path))
-        return [(Point(**note["point"]), note["pruned"]) for note in map(files.read_json, paths)]
+        return [(Point(**note["point"]), note["pruned"]) for note in map(checked_files.read_json, paths)]
 
     def forget(self, name: str) -> None:
         """Delete the saved definition: another backend stores the sweep from now on."""

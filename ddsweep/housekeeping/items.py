@@ -17,6 +17,7 @@ class Kind(StrEnum):
     FREE = "finished runs of no launched sweep"
     OPEN = "unfinished runs of launched sweeps"
     ORPHAN = "unfinished runs of no launched sweep"
+    REPLACED = "runs that were computed again"
     PTM = "PTMs"
     DATASET = "decoded datasets"
     ARCHIVE = "archives and downloads"

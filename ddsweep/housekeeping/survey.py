@@ -19,6 +19,7 @@ from ddsweep.recipe import make
 
 KEY = re.compile(r"[0-9a-f]{16}")  # Recipe.key
 CHECKPOINT = "checkpoint"  # trial.CHECKPOINT, without importing torch
+REPLACED = "replaced"  # results.stored.REPLACED
 CLIENT = "wandb"  # W&B's client cleans up its own folder
 ASIDE = (".damaged", ".foreign", ".other")
 FRESH = 900.0  # seconds: three times the interval of checkpoints; for hosts whose locks are not visible here
@@ -53,7 +54,12 @@ def survey(runs: Path, cache: Path, uses: Uses, work: Work) -> Survey:
     """
     runs, cache, now = runs.absolute(), cache.absolute(), time.time()
     strangers = sorted({folder.name for folder in walk.folders(runs) if "@" in folder.name} - uses.names)
-    items = [*_runs(runs, uses, now, certain=not strangers), *_pool(cache / "pool"), *_data(cache / "data")]
+    items = [
+        *_runs(runs, uses, now, certain=not strangers),
+        *_replaced(runs / REPLACED),
+        *_pool(cache / "pool"),
+        *_data(cache / "data"),
+    ]
     if (compiled := walk.extent(cache / "compiled")).files:
         items.append(Item(Kind.COMPILED, cache / "compiled", compiled.disk, compiled.touched))
     items += _leftovers(runs, cache, now)
@@ -81,6 +87,12 @@ def _runs(runs: Path, uses: Uses, now: float, certain: bool) -> Iterator[Item]:
         held = "" if finished else _held(lock, extent, now)
         title = _title(folder) + (f" ({', '.join(launched)})" if launched else "")
         yield Item(kind, folder, extent.disk - inner.disk, extent.touched, lock, title=title, held=held)
+
+
+def _replaced(folder: Path) -> Iterator[Item]:
+    for path in walk.folders(folder):
+        extent = walk.extent(path)
+        yield Item(Kind.REPLACED, path, extent.disk, extent.touched, title=f"{_title(path)} ({path.name})")
 
 
 def _held(lock: Path, extent: Extent, now: float) -> str:
