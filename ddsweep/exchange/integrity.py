@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ddsweep.errors import UserError
+from ddsweep import checked_files
+from ddsweep.errors import Damaged, UserError
 from ddsweep.registry.class_files import class_files
 from ddsweep.registry.splits import folders
 
 FILES = "sha256"  # key of the description: path of each file relative to the description -> SHA-256 of its bytes
-OWN = "checksum"  # key of the description: SHA-256 of all its other keys and values
+OWN = checked_files.CHECKSUM  # key of the description: SHA-256 of all its other keys and values
 EVERYTHING = "."  # ``file`` of a description of the whole folder
 
 
 def sealed(record: Mapping[str, Any], folder: Path, paths: Iterable[Path]) -> dict[str, Any]:
     """Return the description of a set with the checksums of its files, which have been written below ``folder``."""
     sums = {path.relative_to(folder).as_posix(): _digest(path) for path in paths}
-    whole = {**record, FILES: dict(sorted(sums.items()))}
-    return {**whole, OWN: _own(whole)}
+    return checked_files.with_checksum({**record, FILES: dict(sorted(sums.items()))})
 
 
 def verify(record: Mapping[str, Any], place: Path) -> None:
@@ -32,10 +31,12 @@ def verify(record: Mapping[str, Any], place: Path) -> None:
         place: its file.
 
     Raises:
-        UserError: it or a file was changed, a file is missing, or an image was added.
+        Damaged: it or a file was changed, or a file is missing.
+        UserError: an image was added, or a file cannot be read.
     """
-    if OWN in record and record[OWN] != _own(record):
-        raise UserError(f"{place}: is damaged or was edited: its content has another SHA-256 than its {OWN!r}; "
+    plain = {name: value for name, value in record.items() if name != OWN}
+    if OWN in record and record[OWN] != checked_files.with_checksum(plain)[OWN]:
+        raise Damaged(f"{place}: is damaged or was edited: its content has another SHA-256 than its {OWN!r}; "
                         + _advice(record, OWN))  # fmt: skip
     sums = record.get(FILES, {})
     if not isinstance(sums, dict):
@@ -43,9 +44,9 @@ def verify(record: Mapping[str, Any], place: Path) -> None:
     for name, expected in sums.items():
         path = place.parent / name
         if not path.is_file():
-            raise UserError(f"{path}: is missing, but {place.name} lists it; {_advice(record, FILES)}")
+            raise Damaged(f"{path}: is missing, but {place.name} lists it; {_advice(record, FILES)}")
         if _digest(path) != expected:
-            raise UserError(f"{path}: is damaged or was changed: it has another SHA-256 than {place.name} states; "
+            raise Damaged(f"{path}: is damaged or was changed: it has another SHA-256 than {place.name} states; "
                             + _advice(record, FILES))  # fmt: skip
     if sums and record.get("file") == EVERYTHING:
         read = (Path(path) for folder in folders(place.parent) for path in class_files(str(folder)).images)
@@ -60,11 +61,6 @@ def _advice(record: Mapping[str, Any], key: str) -> str:
     again = f"export it again (ddsweep export {cell} --to …)" if cell else "export or copy it again"
     names = f"{FILES!r} and {OWN!r}" if key == FILES else f"{OWN!r}"
     return f"{again}, or, if the change is meant, remove {names} from the JSON file"
-
-
-def _own(record: Mapping[str, Any]) -> str:
-    plain = {name: value for name, value in record.items() if name != OWN}
-    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def _digest(path: Path) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ddsweep import fonts
 from ddsweep.data import class_names
 from ddsweep.registry.networks import paper_name
-from ddsweep.results import stored
+from ddsweep.results import run_files, stored
 from ddsweep.results.plots import style
 from ddsweep.results.plots.class_order import places
 from ddsweep.results.plots.images import belongs, heading, slug
@@ -78,21 +78,26 @@ def class_accuracy(sweep: Sweep, runs: Path, output: Output | None = None) -> li
 def _in_one_order(
     results: Mapping[str, list[Result]], runs: Path
 ) -> tuple[tuple[str, ...], dict[str, dict[str, list[float]]]]:
-    """The class names of the first run; and by column and architecture, the accuracy per class, mean over the seeds.
+    """The class names of the runs; and by column and architecture, the accuracy per class, mean over the seeds.
+
+    A run whose set is not on this machine has the classes of the others: results from other images are left out.
 
     Raises:
-        UserError: a run has other classes.
+        UserError: runs have different classes.
     """
-    classes: tuple[str, ...] = ()
+    every = [result for some in results.values() for result in some if result.class_accuracy]
+    if not every:
+        return (), {}
+    count = len(next(iter(every[0].class_accuracy.values())))
+    recorded = {one.recipe.key(): class_names.of_set(runs / one.recipe.key() / run_files.SET) for one in every}
+    first = next(filter(None, recorded.values()), ()) or class_names.of_run(runs, every[0].recipe.target)
+    classes = first if len(first) == count else tuple(map(str, range(count)))
     means = {}
     for column, some in results.items():
         values: dict[str, list[list[float]]] = {}
-        for result in (result for result in some if result.class_accuracy):
-            key, count = result.recipe.key(), len(next(iter(result.class_accuracy.values())))
-            names = class_names.of_run(runs / key, result.recipe.target)
-            names = names if len(names) == count else tuple(map(str, range(count)))
-            classes = classes or names
-            order = places(names, classes, key)
+        for result in some:
+            key = result.recipe.key()
+            order = places(recorded.get(key) or classes, classes, key)
             for arch, accuracies in result.class_accuracy.items():
                 values.setdefault(paper_name(arch), []).append([accuracies[place] for place in order])
         means[column] = {

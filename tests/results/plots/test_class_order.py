@@ -14,6 +14,7 @@ from ddsweep.errors import UserError
 from ddsweep.results.plots import classes, images, tsne
 from ddsweep.results.plots.class_order import places
 from ddsweep.results.result import Result
+from ddsweep.sweep import Cell
 from tests.exchange.test_names import data_folder
 
 RUNS = Path("runs")
@@ -30,16 +31,16 @@ def ablation(tmp_path: Path) -> sweep.Sweep:
     one = sweep.load("ablation-alpha", "demo", {"target": dataset.name, "alpha": [0, 1, 10], "ipc": 1, "size": 16})
     for cell, order in zip(one.cells, ORDERS, strict=True):
         values = [{"a": 0.1, "b": 0.2, "c": 0.3}[name] for name in order]
-        keep(cell.key, order, values)
-        arch = cell.recipe.arch
-        Result(cell.recipe, accuracies={arch: [0.2]}, class_accuracy={arch: values}).write(RUNS / cell.key)
+        keep(cell, order, values)
     return one
 
 
-def keep(key: str, order: list[str], values: list[float]) -> None:
+def keep(cell: Cell, order: list[str], values: list[float]) -> None:
     tensors = {"images": torch.tensor(values)[:, None, None, None].expand(3, 3, 16, 16), "labels": torch.arange(3)}
     facts = {"classes": "\n".join(order), "ipc": "1", "mean": "[0, 0, 0]", "std": "[1, 1, 1]"}
-    files.write_tensors(RUNS / key / "synthetic.safetensors", tensors, facts)
+    files.write_tensors(RUNS / cell.key / "synthetic.safetensors", tensors, facts)
+    arch = cell.recipe.arch
+    Result(cell.recipe, accuracies={arch: [0.2]}, class_accuracy={arch: values}).write(RUNS / cell.key)
 
 
 def test_bars(ablation: sweep.Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,6 +50,21 @@ def test_bars(ablation: sweep.Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
     ((panels, names),) = drawn
     assert list(names) == ["a", "b", "c"]
     assert [list(panel.values.values()) for panel in panels] == [[pytest.approx([0.1, 0.2, 0.3])]] * 3
+
+
+def test_bars_of_a_run_whose_set_is_elsewhere(ablation: sweep.Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sets that are too large are not copied between hosts; the first run has the order of the names here."""
+    drawn: list[Any] = []
+    monkeypatch.setattr(classes, "draw_bars", lambda figure, panels, names: drawn.append((panels, names)))
+    (RUNS / ablation.cells[0].key / "synthetic.safetensors").unlink()
+    keep(ablation.cells[1], ORDERS[0], [0.2, 0.3, 0.1])
+    keep(ablation.cells[2], ORDERS[0], [0.3, 0.1, 0.2])
+    classes.class_accuracy(ablation, RUNS)
+    ((panels, names),) = drawn
+    assert list(names) == ["a", "b", "c"]
+    assert [next(iter(panel.values.values())) for panel in panels] == [
+        pytest.approx([0.1, 0.2, 0.3]), pytest.approx([0.2, 0.3, 0.1]), pytest.approx([0.3, 0.1, 0.2]),
+    ]  # fmt: skip
 
 
 def test_images(ablation: sweep.Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,7 +85,7 @@ def test_points(ablation: sweep.Sweep) -> None:
 
 def test_other_classes_are_not_drawn_under_wrong_names(ablation: sweep.Sweep) -> None:
     key = ablation.cells[1].key
-    keep(key, ["a", "b", "d"], [0.1, 0.2, 0.3])
+    keep(ablation.cells[1], ["a", "b", "d"], [0.1, 0.2, 0.3])
     for draw in (classes.class_accuracy, images.along_axis):
         with pytest.raises(UserError, match=f"{key}: its classes differ .*, for example 'd'"):
             draw(ablation, RUNS)
