@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import time
 from collections.abc import Sequence
@@ -15,12 +16,14 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
-from ddsweep import rng
-from ddsweep.data import image_files, pixels, progress
+from ddsweep import rng, text
+from ddsweep.data import duplicates, image_files, pixels, progress
 from ddsweep.data.raw import Raw
 from ddsweep.errors import UserError
 from ddsweep.registry.datasets import DatasetInfo
 from ddsweep.registry.image_folders import FolderTree, folder_tree, held_out
+
+log = logging.getLogger(__name__)
 
 BATCH = 256  # files per task of the thread pool
 VERSION = 2  # of the decoder; increase it when the pixels of a file or the files of a class change
@@ -50,9 +53,16 @@ def decode_folder(row: DatasetInfo, paths: Sequence[Path] = ()) -> Raw:
     """
     train, test = _parts(folder_tree(row.name))
     total = sum(len(images) for part in (train, test) for images in part.values())
-    first = _read_all(train, row, 0, total)
-    second = _read_all(test, row, len(first[0]), total)
-    return Raw(tuple(train), *first, *second)
+    animated: list[str] = []
+    first = _read_all(train, row, 0, total, animated)
+    second = _read_all(test, row, len(first[0]), total, animated)
+    raw = Raw(tuple(train), *first, *second)
+    if animated:
+        frames = text.plural(len(animated), "animated file")
+        log.warning("%s: the first frame of %s is used; for example %r", row.name, frames, min(animated))
+    for remark in duplicates.remarks(raw, *([path for one in part.values() for path in one] for part in (train, test))):
+        log.warning("%s: %s", row.name, remark)
+    return raw
 
 
 def fingerprint(spec: str) -> str:
@@ -100,9 +110,12 @@ def _parts(tree: FolderTree) -> tuple[Files, Files]:
 
 
 def _read_all(
-    part: Files, row: DatasetInfo, before: int, total: int
+    part: Files, row: DatasetInfo, before: int, total: int, animated: list[str]
 ) -> tuple[UInt8[Tensor, "n 3 size size"], Int64[Tensor, " n"]]:
-    """Images and labels of a split; ``before`` of ``total`` images have been read for another one."""
+    """Images and labels of a split.
+
+    ``before`` of ``total`` images have been read for another one; ``animated`` gets the paths of animations.
+    """
     paths = [path for images in part.values() for path in images]
     images = torch.empty((len(paths), 3, row.size, row.size), dtype=torch.uint8)
     buffer = images.numpy()  # shares the tensor's memory; the threads write to it
@@ -111,7 +124,7 @@ def _read_all(
         batch = paths[start : start + BATCH]
         for index, path in enumerate(batch, start):
             try:
-                buffer[index] = image_files.read(path, row.size)
+                buffer[index] = image_files.read(path, row.size, animated)
             except pixels.Unreadable as error:
                 raise _unreadable(path, error) from error
         return start + len(batch)

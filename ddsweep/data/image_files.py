@@ -28,22 +28,27 @@ GRAY = ("1", "L", "LA")
 LFS = b"version https://git-lfs"
 
 
-def read(path: Path | str, size: int) -> np.ndarray:
+def read(path: Path | str, size: int, animated: list[str] | None = None) -> np.ndarray:
     """Return the image as RGB [3, size, size] uint8, resized without keeping the aspect ratio.
 
     Uses Pillow's bilinear filter, which antialiases.
+
+    Args:
+        path: the file.
+        size: height and width in pixels.
+        animated: gets the path if the file has further frames.
 
     Raises:
         Unreadable: as ``opened``.
     """
     from PIL import Image
 
-    image = opened(path, draft=pixels.DRAFT * size)
+    image = opened(path, draft=pixels.DRAFT * size, animated=animated)
     resized = image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
     return np.asarray(resized).transpose(2, 0, 1)
 
 
-def opened(path: Path | str, draft: int = 0) -> Image:
+def opened(path: Path | str, draft: int = 0, animated: list[str] | None = None) -> Image:
     """Return the picture in a file, upright (EXIF), in mode L or RGB, transparent pixels on white.
 
     Of an animation, it is the first frame. Colors are not converted between color profiles.
@@ -51,6 +56,7 @@ def opened(path: Path | str, draft: int = 0) -> Image:
     Args:
         path: the file.
         draft: a JPEG may be decoded at a smaller size, of at least so many pixels in height and width; 0: it is not.
+        animated: gets the path if the file has further frames.
 
     Raises:
         Unreadable: it cannot be read, has gray pixels of more than 8 bits, or floats, or several pages.
@@ -65,7 +71,10 @@ def opened(path: Path | str, draft: int = 0) -> Image:
             if image.mode[0] in "IF":  # converting would clip at 255
                 raise ValueError(f"{image.mode} pixels; convert it to 8 bits per channel")
             image.load()
-            return _on_white(_upright(image))
+            picture = _on_white(_upright(image))
+            if animated is not None and image.format != "MPO" and getattr(image, "is_animated", False):
+                animated.append(str(path))
+            return picture
     except UnidentifiedImageError as error:
         raise Unreadable(_unidentified(path)) from error
     except Image.DecompressionBombError as error:

@@ -18,6 +18,7 @@ from ddsweep.data.progress import Listener, reported_to
 from ddsweep.errors import UserError
 from ddsweep.registry import datasets
 from ddsweep.registry import image_folders as trees
+from ddsweep.registry.class_files import is_system
 from tests.data.conftest import save_image
 
 
@@ -150,7 +151,9 @@ FILES = (
     st.binary(min_size=1, max_size=12).filter(lambda name: not {0, 47} & set(name) and name[0] != 46).map(os.fsdecode)
 )
 CLASSES = st.text(min_size=1, max_size=12).filter(
-    lambda name: name.isprintable() and not {"/", "\0"} & set(name) and name[0] != "." and len(os.fsencode(name)) < 99
+    lambda name: (
+        name.isprintable() and not {"/", "\0"} & set(name) and not is_system(name) and len(os.fsencode(name)) < 99
+    )
 )
 
 
@@ -310,3 +313,30 @@ def test_a_folder_with_files_left_out_is_another_dataset(tree):
     allowed = data.load(f"imagefolder:allow-skipped:{root}", 8)
     assert allowed.checksum == plain.checksum
     assert allowed.name == f"imagefolder:allow-skipped:{root}"
+
+
+def test_what_is_in_training_and_test_or_in_two_classes_is_said(tree, caplog):
+    root, _ = tree
+    (root / "val" / "cat" / "0.png").write_bytes((root / "train" / "cat" / "3.png").read_bytes())
+    (root / "train" / "dog" / "2.png").write_bytes((root / "train" / "cat" / "1.png").read_bytes())
+    data.prepare(spec_of(root), 8)
+    assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == [
+        f"{spec_of(root)}: 1 of 5 test images have the pixels of a training image; for example 'val/cat/0.png' and "
+        "'train/cat/3.png'",
+        f"{spec_of(root)}: 1 training image with the pixels of one of another class; for example 'train/cat/1.png' and "
+        "'train/dog/2.png'",
+    ]
+
+
+def test_animations_are_counted(tree, caplog):
+    root, _ = tree
+    frames = [Image.new("RGB", (8, 8), color) for color in ("red", "blue")]
+    for name in ("x.gif", "y.gif"):
+        frames[0].save(root / "train" / "dog" / name, save_all=True, append_images=frames[1:])
+        frames.reverse()
+    frames[0].save(root / "val" / "dog" / "one.gif")
+    data.prepare(spec_of(root), 8)
+    (line,) = [record.getMessage() for record in caplog.records if "animated" in record.getMessage()]
+    assert line == (
+        f"{spec_of(root)}: the first frame of 2 animated files is used; for example '{root}/train/dog/x.gif'"
+    )
