@@ -6,6 +6,7 @@ imports what it needs when it is called. User mistakes raise ``ddsweep.UserError
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -307,6 +308,8 @@ def evaluate(
     chosen = judging.as_in_its_trial(own.facts, dataset) | {k: v for k, v in given.items() if v is not None}
     job = judging.Job(target, chosen, devices.resolve(device)[0], False)
     prepared, loaded = job.prepare(own.as_image_set(), Path(own.source or "set"), Choices(classes=names))
+    for warning in (line for line in prepared.warnings if line not in own.remarks):
+        logging.getLogger(__name__).warning("%s: %s", own.source or "set", warning)
     return {judged.arch: judged.evaluation for judged in job.judge(prepared.synthetic, loaded, Tracker())}
 
 

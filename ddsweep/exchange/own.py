@@ -23,7 +23,7 @@ class Own:
     files: tuple[str, ...] = ("synthetic.safetensors",)
 
     def read(self, source: Source) -> ImageSet | None:
-        """Return the tensors with the facts in the header, and the recipe if the file lies in the folder of its run."""
+        """Return the tensors with the facts in the header; in the folder of its run, also its recipe and its images."""
         path = source.path
         if path.suffix != ".safetensors":
             return None
@@ -32,8 +32,9 @@ class Own:
         if missing := {"images", "labels"} - set(tensors):
             raise UserError(f"{path}: has no tensor called {min(missing)}")
         try:
-            recipe = recipe_beside(path) if header.get("key") == path.absolute().parent.name else {}
-            facts = parse({**_known(header), "recipe": recipe}, path)
+            at_home = header.get("key") == path.absolute().parent.name
+            recipe, origin = (recipe_beside(path), _origin_beside(path)) if at_home else ({}, {})
+            facts = parse({**_known(header), "recipe": recipe, "origin": origin}, path)
         except ValueError as error:
             raise Damaged(f"{path} is damaged: {' '.join(str(error).split())}") from None
         return ImageSet(tensors["images"], tensors["labels"], facts, self.name)
@@ -54,3 +55,10 @@ def recipe_beside(path: Path) -> dict[str, Any]:
     place = path.with_name("recipe.json")
     record = files.read_json(place) if place.is_file() else {}
     return record if isinstance(record, dict) else {}
+
+
+def _origin_beside(path: Path) -> dict[str, Any]:
+    """Return the checksums of the images in ``result.json`` in the folder of ``path``; empty if there are none."""
+    place = path.with_name(run_files.RESULT)
+    used = checked_files.read_json(place).get("data") if place.is_file() else None
+    return {"data": used} if isinstance(used, dict) else {}

@@ -16,7 +16,7 @@ from ddsweep import data
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.errors import UserError
 from ddsweep.exchange import checks, space
-from ddsweep.exchange.image_set import NORMALIZED, PIXELS, ImageSet
+from ddsweep.exchange.image_set import NORMALIZED, PIXELS, Facts, ImageSet
 from ddsweep.exchange.names import match
 from ddsweep.exchange.space import Space
 
@@ -91,7 +91,8 @@ def prepare(one: ImageSet, dataset: Dataset, path: Path, choices: Choices) -> Pr
     if not factor:
         raise UserError(f"factor: {path} does not say how many images an image holds; --factor 2 in IDC, 1 in IDC-I")
     images, here = _floats(one.images), _space(one, dataset, choices)
-    warnings = doubts + (_doubts(images, here) if choices.space or not one.facts.recipe else [])
+    warnings = doubts + _changed(one.facts, dataset)
+    warnings += _doubts(images, here) if choices.space or not one.facts.recipe else []
     images, before = _channels(images, here, dataset, path)
     if factor > 1:
         neutral = space.pixels(images.shape[1])
@@ -126,6 +127,15 @@ def _space(one: ImageSet, dataset: Dataset, choices: Choices) -> Space:
             f"space: images of {channels} channels cannot have the statistics of {dataset.name}; --space NAME"
         )
     return Space.of(dataset)
+
+
+def _changed(facts: Facts, dataset: Dataset) -> list[str]:
+    """Return a warning if the user's own images are not those that the set was distilled from."""
+    used = facts.origin.get("data")
+    before = used.get(dataset.name) if isinstance(used, dict) else None
+    if not data.is_user_data(dataset.name) or before in (None, dataset.checksum):
+        return []
+    return [f"the images of {dataset.name} have changed since the set was distilled: accuracies are not comparable"]
 
 
 def _doubts(images: Tensor, here: Space) -> list[str]:

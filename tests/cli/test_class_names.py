@@ -65,9 +65,9 @@ def refused(ddsweep: Run, *words: str) -> str:
 
 
 def test_classes_of_a_cell_and_of_its_folder_today(
-    ddsweep: Run, tiny: list[str], twelve: Dataset, tmp_path: Path
+    ddsweep: Run, tiny: list[str], twelve: Dataset, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Exported in every format; the folder then gets another class, or another name for one."""
+    """Exported in every format; the folder then gets other images, another class, or another name for one."""
     setting = ["--set", f"target={twelve.name}", "--set", "size=16", "--set", "alpha=0", "--set", "ipc=2"]
     assert ddsweep("launch", "ablation-alpha", "-p", "demo", *tiny, *setting, "--workers", "0").exit_code == 0
     (run,) = (path.parent for path in Path("runs").glob("*/result.json"))
@@ -81,6 +81,19 @@ def test_classes_of_a_cell_and_of_its_folder_today(
         judged = json.loads(ddsweep("evaluate", path, "--json", "--device", "cpu").stdout)
         if to in ("pt", "vico"):
             assert {one["arch"]: one["accuracies"] for one in judged["networks"]} == then["accuracies"]
+
+    for path in (run, Path("pt")):
+        assert json.loads(ddsweep("evaluate", str(path), "--json", "--device", "cpu").stdout)["warnings"] == []
+    first = tmp_path / "data" / "test" / "3" / "0.png"
+    kept = first.read_bytes()
+    Image.new("RGB", (16, 16), (255, 0, 0)).save(first)
+    for path in (run, Path("pt")):
+        (warning,) = json.loads(ddsweep("evaluate", str(path), "--json", "--device", "cpu").stdout)["warnings"]
+        assert warning.startswith(f"the images of {twelve.name} have changed since the set was distilled")
+    caplog.clear()
+    library.evaluate(run, device="cpu")
+    assert "have changed since the set was distilled" in caplog.text
+    first.write_bytes(kept)
 
     shutil.copytree(tmp_path / "data", tmp_path / "other")
     for part in ("train", "test"):
