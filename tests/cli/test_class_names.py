@@ -82,13 +82,13 @@ def test_classes_of_a_cell_and_of_its_folder_today(
         if to in ("pt", "vico"):
             assert {one["arch"]: one["accuracies"] for one in judged["networks"]} == then["accuracies"]
 
-    for path in (run, Path("pt")):
-        assert json.loads(ddsweep("evaluate", str(path), "--json", "--device", "cpu").stdout)["warnings"] == []
+    for place in (str(run), "pt"):
+        assert json.loads(ddsweep("evaluate", place, "--json", "--device", "cpu").stdout)["warnings"] == []
     first = tmp_path / "data" / "test" / "3" / "0.png"
     kept = first.read_bytes()
     Image.new("RGB", (16, 16), (255, 0, 0)).save(first)
-    for path in (run, Path("pt")):
-        (warning,) = json.loads(ddsweep("evaluate", str(path), "--json", "--device", "cpu").stdout)["warnings"]
+    for place in (str(run), "pt"):
+        (warning,) = json.loads(ddsweep("evaluate", place, "--json", "--device", "cpu").stdout)["warnings"]
         assert warning.startswith(f"the images of {twelve.name} have changed since the set was distilled")
     caplog.clear()
     library.evaluate(run, device="cpu")
