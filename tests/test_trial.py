@@ -247,6 +247,17 @@ def test_a_finished_run_of_other_images_is_not_returned() -> None:
     assert read_result(kept.rename(kept.with_name(first.recipe.key()))) == first
 
 
+def test_decoding_the_images_is_a_phase_of_the_trial() -> None:
+    for name in ("jay", "wren"):
+        for index in range(10):
+            path = Path("birds") / name / f"{index}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.effect_noise((16, 16), 20 + index).convert("RGB").save(path)
+    tracker = Recorder()
+    run(tracker=tracker, target="imagefolder:birds", size=16, alpha=0.0, iterations=1)
+    assert [call[1:] for call in tracker.of("progress")][:2] == [("decode images", 16, 20), ("decode images", 20, 20)]
+
+
 def test_a_diverging_loss_is_a_finding() -> None:
     result = run(method="dm", lr_img=1e30, alpha=0.0, iterations=20)
     assert (result.state, result.accuracy) == ("failed", None)

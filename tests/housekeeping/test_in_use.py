@@ -9,6 +9,7 @@ from ddsweep.data import paths as where
 from ddsweep.housekeeping import Item, Kind, Uses, Work, at_work
 from ddsweep.housekeeping.in_use import is_held
 from ddsweep.pretrained import spec
+from ddsweep.recipe import make
 from ddsweep.registry import datasets
 from ddsweep.trackers.status import AgentStatus, StatusTracker, folder
 from tests.housekeeping.conftest import recipe, run
@@ -68,3 +69,11 @@ def test_testing_a_lock_does_not_create_it_and_leaves_it_free(tmp_path: Path) ->
     with files.lock(path):
         assert is_held(path)
     assert not is_held(path)
+
+
+def test_what_a_cell_needs_is_known_without_its_images(isolated: Path) -> None:
+    """Another host has them: the folder that a leased cell names does not exist here."""
+    one = make({"target": "imagefolder:/no/such/folder", "ipc": 1, "method": "dm", "alpha": 0})
+    work = at_work(isolated / "runs", Uses(leased={one.key(): one}))
+    decoded = where.decoded(datasets.at_size(datasets.facts(one.target), one.size))
+    assert work.holds(item(Kind.DATASET, decoded)) == "a running cell needs it"
