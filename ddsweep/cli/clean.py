@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from ddsweep.housekeeping import Item, Kind
 
 TARGETS = {
-    "runs": "USED FREE OPEN ORPHAN",
+    "runs": "USED FREE OPEN REPLACED ORPHAN",
     "pool": "PTM",
     "data": "DATASET ARCHIVE",
     "compiled": "COMPILED",
     "temporaries": "LEFTOVER ORPHAN",
-    "all": "LEFTOVER ORPHAN OPEN FREE USED PTM DATASET ARCHIVE COMPILED",
+    "all": "LEFTOVER ORPHAN OPEN REPLACED FREE USED PTM DATASET ARCHIVE COMPILED",
 }
 UNITS = {"h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
 

@@ -23,6 +23,7 @@ TARGET_OF = {
     "USED": "runs",
     "FREE": "runs",
     "OPEN": "runs",
+    "REPLACED": "runs",
     "ORPHAN": "temporaries",
     "PTM": "pool",
     "DATASET": "data",

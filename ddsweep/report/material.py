@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from ddsweep.results.tables import naming, table
 
 if TYPE_CHECKING:
     from ddsweep.results.result import Result
+    from ddsweep.results.stored import LeftOut
     from ddsweep.results.tables.comparison import Comparison
     from ddsweep.results.tables.table import Table
     from ddsweep.sweep import Cell, Sweep
@@ -39,6 +41,7 @@ class Material:
         found: its finished runs, by key.
         table: the table of the finished runs.
         against: the comparison with the paper or another sweep; None without a comparison.
+        left_out: the results that are not in the table, by key.
     """
 
     sweep: Sweep
@@ -47,18 +50,19 @@ class Material:
     found: dict[str, Result]
     table: Table
     against: Comparison | None = None
+    left_out: Mapping[str, LeftOut] = field(default_factory=dict)
 
     @classmethod
     def of(cls, sweep: Sweep, runs: Path, status: Status, against: Comparison | None = None) -> Material:
         """Read the run folders. Without ``against``, accuracies are compared with those of the paper, if it has any."""
         from ddsweep.results.tables import comparison as beside
 
-        found = stored.collect(sweep, runs).results
-        built = table.build(sweep, found)
+        files = stored.collect(sweep, runs)
+        built = table.build(sweep, files.results)
         if against is None:
             paper = beside.with_paper(sweep, built)
             against = paper if any(line.other for line in paper.lines) else None
-        return cls(sweep, runs, status, found, built, against)
+        return cls(sweep, runs, status, files.results, built, against, files.left_out)
 
     @property
     def settings(self) -> dict[str, Cells]:
@@ -82,6 +86,8 @@ class Material:
         result, row = self.found.get(cell.key), self.rows.get(cell.key)
         if result is not None:
             return Absence("failed", result.reason or NO_REASON) if result.state == "failed" else None
+        if left_out := self.left_out.get(cell.key):
+            return Absence(left_out.fault.value, left_out.reason)
         if row is None:
             return Absence("not in the queue")
         if row.state is State.COMPLETE:

@@ -82,7 +82,7 @@ def test_changed_images_leave_the_table_and_come_back(ddsweep: Run, launch: Run)
     third = launch()
     assert third.exit_code == 1, "two cells are left out"
     assert "2 results from other images" in third.stdout
-    assert f"ddsweep launch {NAME} --recompute" in third.stdout
+    assert "ddsweep launch sweeps/mine.yaml --workers 0 --device cpu --recompute" in third.stdout
     now, told = accuracies(ddsweep)
     assert len([value for value in now if value is not None]) == 1, "only the third cell"
     assert "2 results from other images" in told
@@ -105,6 +105,9 @@ def test_changed_images_leave_the_table_and_come_back(ddsweep: Run, launch: Run)
     assert max(swapped) < min(before), "what was left is right now"
     kept = {path.name.partition("-")[0]: (path / "result.json").read_bytes() for path in (RUNS / "replaced").iterdir()}
     assert kept == {path.name: content for path, content in old.items()}
+    assert "runs that were computed again" in ddsweep("clean").stdout
+    assert ddsweep("clean", "runs", "--yes").exit_code == 0
+    assert not list((RUNS / "replaced").iterdir())
 
 
 def test_images_that_are_restored_bring_their_numbers_back(ddsweep: Run, launch: Run) -> None:
