@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 from torchvision.datasets import ImageFolder
@@ -409,3 +411,20 @@ def test_names_that_the_user_lists(tmp_path: Path) -> None:
     for text, line in (("a,,b", "a name is empty"), ("a,b,a", "'a' occurs twice")):
         with pytest.raises(UserError, match=line):
             names.listed(text)
+
+
+NAMES = st.lists(st.text("abcXYZéß01 _-/", min_size=1, max_size=6), min_size=1, max_size=12, unique_by=names._key)
+
+
+@given(NAMES, st.randoms(use_true_random=False), st.booleans())
+def test_any_names_in_any_order(ours: list[str], generator: random.Random, respelled: bool) -> None:
+    theirs = generator.sample(ours, len(ours))
+    written = [name.upper().replace("_", " ").replace("-", "_") for name in theirs] if respelled else theirs
+    assert [ours[label] for label in matched(written, ours).order] == theirs
+
+
+@given(NAMES, NAMES)
+def test_other_names_are_never_taken_by_position(theirs: list[str], ours: list[str]) -> None:
+    if {names._key(name) for name in theirs} != {names._key(name) for name in ours}:
+        with pytest.raises(UserError):
+            matched(theirs, ours)

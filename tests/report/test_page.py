@@ -13,9 +13,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import torch
 from plotly.offline import get_plotlyjs
 
-from ddsweep import report, sweep
+from ddsweep import files, report, sweep
 from ddsweep.backends.values import State
 from ddsweep.report import Material
 from ddsweep.results import stored
@@ -69,6 +70,15 @@ def page(one: Finished, **options: Any) -> Page:
     return Page(
         report.render(Material.of(one.sweep, one.runs, one.status, **options), datetime(2026, 1, 2, tzinfo=UTC))
     )
+
+
+def test_classes_have_the_names_that_the_run_was_computed_with(finished: Finished) -> None:
+    names = [f"class {letter}" for letter in "jihgfedcba"]
+    for cell in finished.sweep.cells:
+        path = finished.runs / cell.key / "synthetic.safetensors"
+        files.write_tensors(path, {"images": torch.zeros(1)}, {"classes": "\n".join(names)})
+    shown = [word for word in page(finished).words if word.startswith("class ") and len(word) == len("class a")]
+    assert shown[:10] == names
 
 
 def test_a_finished_sweep_says_it_all(finished: Finished) -> None:

@@ -6,8 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
+from ddsweep import files
+from ddsweep.results.result import Result
 from ddsweep.testing.tracker import RECIPE, png, track_trial
 from ddsweep.trackers.disk import DiskTracker
 
@@ -25,6 +28,16 @@ def test_the_disk_keeps_one_run(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "images").iterdir()) == [
         "synthetic_000000.png", "synthetic_000004.png",
     ]  # fmt: skip
+
+
+def test_the_final_metrics_have_the_class_names_of_the_set(tmp_path: Path) -> None:
+    """Not those that the dataset has elsewhere or later: the labels of the set are what the accuracies are of."""
+    tracker = DiskTracker(tmp_path)
+    tracker.start(RECIPE)
+    files.write_tensors(tmp_path / "synthetic.safetensors", {"images": torch.zeros(1)}, {"classes": "owl\njay"})
+    tracker.finish(Result(RECIPE, accuracies={"convnet3": [0.4]}, class_accuracy={"convnet3": [0.1, 0.7]}))
+    metrics = json.loads((tmp_path / "metrics.jsonl").read_text())
+    assert (metrics["class_accuracy/owl"], metrics["class_accuracy/jay"]) == (0.1, 0.7)
 
 
 def test_the_disk_resumes_after_the_given_step(tmp_path: Path) -> None:

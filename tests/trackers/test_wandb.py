@@ -125,6 +125,17 @@ class TestARun:
         assert config["provenance"]["git"] == {"commit": "abc"}
         assert standin.runs[name(BASELINE)].tags[-1] == "baseline"
 
+    def test_names_classes_as_the_run_was_computed(self, standin: Standin) -> None:
+        one, names = tracker(), "zero one two three four five six seven eight nine".split()
+        found, path = result_of(), RUNS / RECIPE.key() / "synthetic.safetensors"
+        facts = {"classes": "\n".join(names), "mean": "[0]", "std": "[1]"}
+        files.write_tensors(path, {"images": torch.zeros(1)}, facts)
+        begin(one)
+        one.finish(found)
+        (table,) = [path for file, path in standin.files(name()).items() if file.endswith(".table.json")]
+        assert [row[0] for row in json.loads(table.read_text())["data"]] == names
+        assert standin.history(name())[0]["real"]["caption"].startswith("real images · rows from the top: zero, one")
+
     def test_has_a_table_of_classes(self, standin: Standin) -> None:
         one = tracker()
         begin(one)
