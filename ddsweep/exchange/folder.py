@@ -135,7 +135,7 @@ def _picture(image: Tensor) -> Image:
 
 def _class_folders(root: Path) -> list[Path]:
     """The class folders of a set; ``train`` alone is not a class, but has the folders in it."""
-    found = [one for one in splits.folders(root) if not one.name.startswith("_")]
+    found = splits.folders(root)
     if [one.name for one in found] == ["train"] and (inner := _class_folders(found[0])):
         return inner
     for one in found:

@@ -9,9 +9,10 @@ from pathlib import Path, PurePath
 
 from ddsweep.errors import UserError
 from ddsweep.registry.class_files import IMAGE_SUFFIXES, ClassFiles, Group, entries
-from ddsweep.registry.splits import folders
+from ddsweep.registry.splits import TEST, TRAIN, folders
 
 SHOWN = 4  # classes that a line names
+SPLITS = {*TRAIN, *(name for names in TEST for name in names)}
 READ = "PNG, JPEG, GIF, WebP, AVIF, TIFF, BMP, and what else Pillow reads"
 LEAST = 2  # classes, and images of a class that is split
 
@@ -70,6 +71,20 @@ def check_same_classes(splits: Mapping[str, Mapping[str, object]], root: Path) -
         raise UserError(
             f"imagefolder: class {odd[0]!r} is in only one of {'/ and '.join(splits)}/ of {str(root)!r}{hint}"
         )
+
+
+def check_splits_outside(classes: Mapping[str, ClassFiles], root: Path) -> None:
+    """Raise UserError if a class has the splits in it: reading it recursively would mix training and test images."""
+    for name, one in classes.items():
+        inside = sorted(
+            path.name for path in map(Path, one.stamps) if path.parent == root / name and path.name.casefold() in SPLITS
+        )
+        if {path.casefold() in TRAIN for path in inside} == {True, False}:
+            listed = " and ".join(f"{path}/" for path in inside)
+            raise UserError(
+                f"imagefolder: class {name!r} of {str(root)!r} has {listed} in it; the splits belong outside the "
+                f"classes: train/{name}/ and test/{name}/"
+            )
 
 
 def check_can_be_split(classes: Mapping[str, ClassFiles], root: Path) -> None:

@@ -120,6 +120,7 @@ def _list(name: str) -> FolderTree:
     if test:
         checks.check_same_classes(splits, root)
     else:
+        checks.check_splits_outside(train, root)
         checks.check_can_be_split(train, root)
     notes = [
         *checks.notes_on_files(every),

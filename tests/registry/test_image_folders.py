@@ -126,6 +126,14 @@ def test_a_layout_that_is_not_understood_is_refused(root, parts, line):
     assert line.format(root=str(root)) in refused(spec)
 
 
+def test_classes_around_the_splits_are_refused_and_not_mixed(root):
+    spec = grow(root, *(f"{name}/{part}/{index}.png" for name in "ab" for part in ("Train", "test") for index in "12"))
+    assert "class 'a' of" in refused(spec)
+    assert "has Train/ and test/ in it; the splits belong outside the classes: train/a/ and test/a/" in refused(spec)
+    spec = grow(root / "vehicles", "car/train/1.png", "car/2.png", "rail/train/1.png", "rail/tram/1.png")
+    assert data.info(spec).classes == ("car", "rail"), "a train is a vehicle, too"
+
+
 def test_what_is_not_used_is_said(root):
     spec = grow(root, *(f"{part}/{name}/1.png" for part in ("train", "test", "val", "more") for name in "ab"),
                 "train/stray.png", "cover.png")  # fmt: skip
