@@ -30,8 +30,8 @@ class Recipe(BaseModel):
 
     # what is distilled
     target: str = "cifar10"
-    """Dataset to distill: a name in ``data.names()``, or ``imagefolder:PATH`` (``imagefolder:allow-skipped:PATH`` leaves
-    out the files that cannot be read)."""
+    """Dataset to distill: a name in ``data.names()``, or ``imagefolder:PATH`` (``imagefolder:allow-skipped:PATH``
+    leaves out the files that cannot be read)."""
     size: Annotated[int, Field(ge=4)] = AUTO
     """Height and width of the images in pixels; default: the dataset's own."""
     ipc: Count = 50

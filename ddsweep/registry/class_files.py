@@ -157,7 +157,7 @@ def _walk(
     now = os.stat(folder)
     own = now.st_dev, now.st_ino
     if above and own in above:
-        raise UserError(f"imagefolder: {folder!r} is a link back to {above[own]!r}; remove it")
+        raise UserError(f"imagefolder: {folder!r} leads back to {above[own]!r}; remove the link")
     stamps[folder] = now.st_mtime_ns, now.st_size
     files = []
     for entry in entries(folder):

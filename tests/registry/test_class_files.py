@@ -146,7 +146,7 @@ def test_classes_are_read_as_torchvision_reads_them(root):
 def test_a_link_that_leads_back_is_refused(two):
     (two / "a" / "deep").mkdir()
     (two / "a" / "deep" / "up").symlink_to(two / "a")
-    assert f"'{two}/a/deep/up' is a link back to '{two}/a'; remove it" in refused(f"imagefolder:{two}")
+    assert f"'{two}/a/deep/up' leads back to '{two}/a'; remove the link" in refused(f"imagefolder:{two}")
 
 
 def test_what_is_no_file_at_all_is_refused(two):
