@@ -57,7 +57,7 @@ class Folder:
         facts = source.facts or Facts(space=PIXELS, factor=1)
         labels = torch.arange(len(found)).repeat_interleave(counts)
         if facts.classes:
-            labels = torch.tensor([_label(folder, facts.classes) for folder in folders])[labels]
+            labels = torch.tensor(_labels(folders, facts.classes))[labels]
             are_numbers = False
         else:
             names, are_numbers = in_order(folder.name for folder in folders)
@@ -143,15 +143,19 @@ def _class_folders(root: Path) -> list[Path]:
     return sorted(found)
 
 
-def _label(folder: Path, classes: Sequence[str]) -> int:
-    """The label of a class folder that ddsweep named (00003), or that was renamed to the name of its class.
+def _labels(folders: Sequence[Path], classes: Sequence[str]) -> list[int]:
+    """The labels of class folders that ddsweep named (00003), or that were all renamed to the names of their classes.
 
     Raises:
-        UserError: it has another name.
+        UserError: they have other names.
     """
-    if folder.name in classes:
-        return classes.index(folder.name)
-    if folder.name in map(NAME.format, range(len(classes))):
-        return int(folder.name)
-    last = NAME.format(len(classes) - 1)
-    raise UserError(f"{folder}: is neither one of {NAME.format(0)} to {last} nor a class that {sources.NOTE} lists")
+    written = {NAME.format(label): label for label in range(len(classes))}
+    named = {name: label for label, name in enumerate(classes)}
+    for meaning in (written, named):
+        if all(folder.name in meaning for folder in folders):
+            return [meaning[folder.name] for folder in folders]
+    odd = next((one for one in folders if one.name not in written and one.name not in named), folders[-1])
+    raise UserError(
+        f"{odd}: the folders are neither {NAME.format(0)} to {NAME.format(len(classes) - 1)} nor all called like the "
+        f"classes in {sources.NOTE}"
+    )

@@ -127,13 +127,12 @@ def names_in_card(path: Path) -> tuple[str, ...]:
 
 
 def _names_of_label(names: Any) -> tuple[str, ...]:
-    """The names in a list, or in a mapping from label to name, as the Hub writes them."""
+    """The names in a list, or in a mapping from every label to its name, as the Hub writes them."""
     if isinstance(names, dict):
-        try:
-            names = [str(names[key]) for key in sorted(names, key=int)]
-        except (TypeError, ValueError):
-            return ()
-    return tuple(map(str, names)) if isinstance(names, list) else ()
+        by_label = {str(label): name for label, name in names.items()}
+        names = [by_label.get(str(label)) for label in range(len(by_label))]
+    is_complete = isinstance(names, list) and None not in names
+    return tuple(map(str, names)) if is_complete else ()
 
 
 def _accuracy(one: ImageSet) -> str:

@@ -201,6 +201,22 @@ def test_names_in_a_card_of_the_hub(names: object, twelve: Dataset, tmp_path: Pa
     assert accuracy(hub(tmp_path / "set", pixels_of(range(12)), torch.arange(12), names), twelve) == 1.0
 
 
+@pytest.mark.parametrize("names", [{"0": "0", "2": "1"}, {"a": "b"}, "0, 1", 12, [None, "a"], {}])
+def test_a_card_that_does_not_name_every_label_is_not_believed(names: object, tmp_path: Path) -> None:
+    assert exchange.read(hub(tmp_path / "set", pixels_of([0, 1]), torch.arange(2), names)).facts.classes == ()
+
+
+def test_a_card_of_several_configurations(twelve: Dataset, tmp_path: Path) -> None:
+    path = hub(tmp_path / "set", pixels_of(range(12)), torch.arange(12), TWELVE)
+    card = (path / "README.md").read_text().removeprefix("---\n").partition("---\n")[0]
+    infos = [{"config_name": "other"}, yaml.safe_load(card)["dataset_info"]]
+    (path / "README.md").write_text(f"---\n{yaml.safe_dump({'dataset_info': infos})}---\n")
+    assert accuracy(path, twelve) == 1.0
+    for text in ("---\n- a\n---\n", "---\n: [\n---\n", "# No card\n", "---\nopen"):
+        (path / "README.md").write_text(text)
+        assert exchange.read(path).facts.classes == ()
+
+
 def test_labels_that_are_names(twelve: Dataset, tmp_path: Path) -> None:
     images = pixels_of(range(12))
     assert accuracy(hub(tmp_path / "set", images, torch.arange(12), text=True), twelve) == 1.0
@@ -271,8 +287,24 @@ def test_the_folders_of_an_export_may_be_renamed_to_their_classes(twelve: Datase
         (root / f"{label:05d}").rename(root / name)
     assert accuracy(root, twelve) == 1.0
     (root / "7").rename(root / "seven")
-    with pytest.raises(UserError, match="seven: is neither one of 00000 to 00011 nor a class"):
+    with pytest.raises(UserError, match="seven: the folders are neither 00000 to 00011 nor all called like the"):
         exchange.read(root)
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+def test_classes_that_are_called_like_the_folders_of_an_export(renamed: bool, tmp_path: Path) -> None:
+    """Folder 00001 of an export has label 1, which is class 00002; if they are renamed, it is class 00001."""
+    classes = ["00001", "00002", "00003"]
+    dataset = data_folder(tmp_path / "data", classes)
+    one = own_set(dataset, classes, [0, 1, 2])
+    root = exchange.WRITERS["folder"].write(space.restated(one, space.pixels(3)), tmp_path / "out")
+    if renamed:
+        record = json.loads((root / "ddsweep.json").read_text())
+        kept = {name: value for name, value in record.items() if name not in ("sha256", "checksum")}
+        (root / "ddsweep.json").write_text(json.dumps(kept))
+        for label in (2, 1, 0):
+            (root / f"{label:05d}").rename(root / classes[label])
+    assert accuracy(root, dataset) == 1.0
 
 
 def test_a_set_of_python_by_name(tmp_path: Path) -> None:
