@@ -143,4 +143,4 @@ def test_an_agent_that_is_not_heard_of_looks_it() -> None:
 
 
 def test_the_exit_status_of_a_bad_slot_differs_from_every_other() -> None:
-    assert len({0, 1, 2, agent.RESTART_NEEDED, agent.BAD_DEVICE}) == 5
+    assert len({0, 1, 2, agent.RESTART_NEEDED, agent.BAD_DEVICE, agent.OTHER_IMAGES}) == 6

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ddsweep import launchers
+from ddsweep import agent, launchers
 from ddsweep.device import Slot
 from ddsweep.launchers import Job, local
 from ddsweep.launchers.local import LocalLauncher
@@ -109,3 +109,18 @@ def test_an_agent_that_was_stopped_by_a_signal_is_not_replaced(
     launcher.start()
     wait(launcher)
     assert (len(Path("started").read_text().splitlines()), launcher.closed()) == (1, [])
+
+
+def test_an_agent_that_refuses_the_images_of_this_host_is_not_replaced(
+    job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    reason = "photos: the images on this host are not those of the registered sweep"
+    body = (
+        'echo x >> started; while [ "$1" != --failures ]; do shift; done; '
+        f'echo \'{{"failed": {{"cell": "{reason}"}}, "ended": 0}}\' > "$2"; exit {agent.OTHER_IMAGES}'
+    )
+    monkeypatch.setattr(launchers.sys, "executable", script(tmp_path / "agent", body))
+    launcher = LocalLauncher(job, [Slot("cpu")])
+    launcher.start()
+    wait(launcher)
+    assert (len(Path("started").read_text().splitlines()), launcher.closed()) == (1, [f"cpu: {reason}"])
