@@ -89,6 +89,7 @@ class Overview:
                 for ptm, (needed, saved) in self.ptms.items()
             ],
             "datasets": self.datasets,
+            "left_out": list(self.left_out),
         }
 
 
