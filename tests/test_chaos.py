@@ -27,7 +27,7 @@ BLOWS = [
     "cut distill.safetensors", "cut evaluate-*.safetensors", "cut synthetic_*.png",
 ]  # fmt: skip
 Restart = Callable[[float], None] | None  # of the database, after so many seconds
-LOST = re.compile(r"lost: no heartbeat from \S+:(\d+) for")
+LOST = re.compile(r"lost: (?:no heartbeat from )?\S+:(\d+) (?:for|was killed)")
 
 
 @pytest.fixture(scope="module")
@@ -107,13 +107,14 @@ def survive(launch: Launch, expected: intact.Findings, blows: list[str], restart
     resumed = sum(note.what == "resumed" for note in notes)
     print(
         f"\n{len(rows)} cells, {executions} executions, {dict(adversary.toll)}, {resumed} resumes from checkpoints, "
-        f"{adversary.dropped} late answers dropped, {charged(outcome.attempts).total()} attempts charged, "
+        f"{adversary.dropped} late answers dropped, {lost(outcome.attempts).total()} leases lost, "
         f"{outcome.left} cells left at the last blow, {outcome.pictures} pictures; {time.monotonic() - began:.0f} s"
     )
     completions = Counter(one.point.id for one in outcome.attempts if one.phase is Phase.COMPLETE)
     assert completions == {row.point.id: 1 for row in rows}
     assert {row.state for row in rows} == {State.COMPLETE}
-    assert charged(outcome.attempts) <= adversary.harmed, "an attempt was charged to an agent that was not harmed"
+    assert lost(outcome.attempts) <= adversary.harmed, "an agent that was not harmed was taken for dead"
+    assert {row.attempts for row in rows} == {1}, "a kill has spent an attempt"
     assert intact.temporaries(launch.place) == []
     assert outcome.pictures >= 2 * len(rows)
     assert resumed > 0, "nobody went on from a checkpoint, so nothing was tested"
@@ -123,8 +124,8 @@ def survive(launch: Launch, expected: intact.Findings, blows: list[str], restart
     assert [key for key in found if found[key] != expected[key]] == []
 
 
-def charged(attempts: list[Attempt]) -> Counter[int]:
-    """How many attempts were charged to each agent, because it was not heard of; there is no other reason."""
+def lost(attempts: list[Attempt]) -> Counter[int]:
+    """How many attempts each agent lost, because it was dead or not heard of; none failed for another reason."""
     failed = [one.reason for one in attempts if one.phase is Phase.FAILED]
     matches = [LOST.match(reason) for reason in failed]
     assert all(matches), failed

@@ -89,12 +89,14 @@ class Session:
             raise
         return self._conclude()
 
-    def submit(self, instructions: Callable[[], list[str]], watch: bool) -> int:
+    def submit(self, instructions: Callable[[], list[str]], watch: bool, resubmit: Callable[[], bool]) -> int:
         """Like ``run``, with agents that outlive this process; the exit status is 0 once they are submitted.
 
         Args:
             instructions: the lines to print after submission.
             watch: show the progress until they are done; Ctrl-C then ends only the display.
+            resubmit: with ``watch``, called when all agents have ended and cells are left: submits them again if they
+                were preempted, and returns whether it did.
         """
         if not self._prepare():
             return self._conclude()
@@ -105,6 +107,11 @@ class Session:
             return 0
         try:
             self._watch()
+            while not self._backend.drained() and resubmit():
+                self._out.say("preempted: the agents are submitted again")
+                for line in instructions():
+                    self._out.say(line)
+                self._watch()
         except KeyboardInterrupt as error:
             self._out.print("the agents keep running")
             return interrupt.status(error) if isinstance(error, Terminated) else 0

@@ -75,10 +75,12 @@ def view_of(store: Store, name: str, runs: Path, width: int) -> tuple[Group, lis
     title = store.load_definition(name).title
     retry = again.other("agents", name, advice.RETRY)
     left_out = launches.left_out(launches.restored(store, name), runs)
-    notes = [*advice.on_leases(backend), *advice.on_failures(progress, retry), *left_out]
+    place, left = control.folder(runs, name), progress.size - progress.ended
+    abandoned = control.abandoned(place, agents, left) if not sweep_agents.stop_asked(backend) else []
+    notes = [*abandoned, *advice.on_leases(backend), *advice.on_failures(progress, retry), *left_out]
     stopping = sweep_agents.stopping(backend, agents)
     screen = display.screen(text.joined(name, title), progress, agents, stopping, width, whole=True)
-    scheduled = control.joined(control.folder(runs, name), agents)
+    scheduled = control.joined(place, agents)
     group = Group(screen, *(Text(f"  {line}", no_wrap=True, overflow="ellipsis") for line in scheduled))
     return group, notes, progress.drained
 

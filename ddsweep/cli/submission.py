@@ -82,12 +82,12 @@ def launch(sweep: Sweep, options: Options, watch: bool, open_store: OpenStore) -
     job = replace(options, account=account).job(sweep)
     for line in slurm.advice(job, request):
         console.note(f"note    {line}")
-    launcher = slurm.SlurmLauncher(job, request, options.device)
+    launcher = slurm.SlurmLauncher(job, request, options.device, again.command())
     store, session = open_store(account, sweep.full_name, options.runs, options.storage)
     try:
         login_node = Slot("cpu", f"slurm: {request}")  # figures are drawn on the login node
         shown = session(sweep, store, launcher, job, [login_node], options.repeat)
-        return shown.submit(lambda: instructions(launcher, job), watch)
+        return shown.submit(lambda: instructions(launcher, job), watch, launcher.resubmit)
     finally:
         store.close()
 

@@ -30,10 +30,17 @@ PATIENCE = 120.0  # seconds for a canceled job to end: the cluster's KillWait (3
 
 
 class SlurmLauncher:
-    """Submits one task per GPU, each with its agents; at its time limit or on preemption, a task is requeued."""
+    """Submits one task per GPU, each with its agents; at its time limit or on preemption, a task is requeued.
 
-    def __init__(self, job: Job, request: Request, device: str = "auto") -> None:
-        self._job, self._request = job, request
+    Args:
+        job: the settings of the agents.
+        request: the array.
+        device: the agents' device.
+        command: what the user types to submit it again.
+    """
+
+    def __init__(self, job: Job, request: Request, device: str = "auto", command: str = "") -> None:
+        self._job, self._request, self._command = job, request, command
         self._device = device if device != "auto" else "cuda" if request.gpu else "cpu"
         self.folder = control.folder(job.runs, job.sweep)
         self._left, self._asked = 0, 0.0
@@ -64,7 +71,7 @@ class SlurmLauncher:
             except (FailedJobError, FailedSubmissionError) as error:
                 raise UserError(f"slurm: sbatch: {control.reason(str(error))}") from None
         self.id = jobs[0].job_id.split("_")[0]
-        control.remember(self.folder, self.id, self._request.tasks)
+        control.remember(self.folder, self.id, self._request.tasks, self._command)
         self._left = self._request.tasks
 
     def poll(self) -> int:
@@ -74,6 +81,17 @@ class SlurmLauncher:
             with contextlib.suppress(UserError):
                 self._left = len(control.scheduled([self.id]))
         return self._left
+
+    def resubmit(self) -> bool:
+        """Submit the array again if it was preempted and Slurm has not requeued it (``PreemptMode=CANCEL``).
+
+        Returns:
+            False, and nothing is submitted, if the array ended for another reason, for instance ``scancel``.
+        """
+        if self._left or control.PREEMPTED not in control.ended(self.folder, self.id):
+            return False
+        self.start()
+        return True
 
     def stop(self) -> None:
         """Cancel the job and wait until Slurm has ended its tasks; agents return their cells to the queue first.

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ddsweep import files
+from ddsweep import files, text
 from ddsweep.errors import UserError
 
 if TYPE_CHECKING:
     from ddsweep.trackers.status import AgentStatus
 
 ANSWER = 30.0  # seconds for a busy controller to answer
+PREEMPTED = "preempted"
 GONE = "Invalid job id"  # the error of squeue and scancel for a job that ended some minutes ago
 
 
@@ -41,9 +44,9 @@ def folder(runs: Path, sweep: str) -> Path:
     return runs / sweep / "slurm"
 
 
-def remember(place: Path, job: str, tasks: int) -> None:
-    """Record a submitted job array and its number of tasks."""
-    files.write_json(place / f"{job}.json", {"job": job, "tasks": tasks})
+def remember(place: Path, job: str, tasks: int, command: str = "") -> None:
+    """Record a submitted job array, its number of tasks, and the command that has submitted it."""
+    files.write_json(place / f"{job}.json", {"job": job, "tasks": tasks, "command": command})
 
 
 def remembered(place: Path) -> list[str]:
@@ -72,9 +75,9 @@ def ask(*command: str) -> str:
     return done.stdout
 
 
-def reason(text: str) -> str:
+def reason(message: str) -> str:
     """A program's error message, without its name in front of every line."""
-    lines = [line.split("error: ")[-1].strip() for line in text.splitlines()]
+    lines = [line.split("error: ")[-1].strip() for line in message.splitlines()]
     return "; ".join(dict.fromkeys(line for line in lines if line)) or "no error message"
 
 
@@ -117,6 +120,78 @@ def still_running() -> bool:
         return False
 
 
+def preempted() -> bool:
+    """Whether Slurm ends the job of this process to make room for another one; False if the user has canceled it.
+
+    In both cases the job gets SIGTERM, and it depends on the cluster's ``PreemptMode`` whether Slurm requeues it.
+    """
+    try:
+        answer = ask("scontrol", "--oneliner", "show", "job", os.environ["SLURM_JOB_ID"])
+    except (UserError, KeyError):
+        return False
+    times = [word.partition("=")[2] for word in answer.split() if word.startswith("PreemptTime=")]
+    return any(time not in ("None", "Unknown", "") for time in times)
+
+
+def note_end(place: Path, task: str, reason: str) -> None:
+    """Record why a task has ended although cells are left; Slurm itself forgets it after some minutes."""
+    files.write_json(place / f"{task}.ended", {"reason": reason, "at": f"{datetime.now(UTC):%Y-%m-%d %H:%M}"})
+
+
+def forget_end(place: Path, task: str) -> None:
+    """Remove what ``note_end`` has recorded: Slurm has started the task again."""
+    (place / f"{task}.ended").unlink(missing_ok=True)
+
+
+def noted(place: Path) -> set[str]:
+    """The tasks of which ``note_end`` has recorded something."""
+    return {path.stem for path in place.glob("*.ended")}
+
+
+def ended(place: Path, job: str) -> dict[str, str]:
+    """Why tasks of a job have ended early, and when the last one did for each reason (empty: unknown).
+
+    Their own notes say it, and for some minutes Slurm, if they were killed before they could write one.
+    """
+    found: dict[str, str] = {}
+    for path in sorted(place.glob(f"{job}_*.ended")) + sorted(place.glob(f"{job}.ended")):
+        with contextlib.suppress(UserError, KeyError, TypeError):  # damaged or of another version
+            note = files.read_json(path)
+            found[note["reason"]] = max(found.get(note["reason"], ""), note["at"])
+    with contextlib.suppress(UserError):
+        if PREEMPTED not in found and "JobState=PREEMPTED" in ask("scontrol", "--oneliner", "show", "job", job):
+            found[PREEMPTED] = ""
+    return found
+
+
+def abandoned(place: Path, agents: Sequence[AgentStatus], left: int) -> list[str]:
+    """That cells are left but nobody works on them, because the array has ended; and the command that resubmits it.
+
+    Args:
+        place: the folder of the sweep's submissions.
+        agents: the agents of the sweep, on all hosts.
+        left: the number of cells that have not ended.
+    """
+    jobs = remembered(place)
+    if not jobs or not left:
+        return []
+    try:
+        listed_ids = {task.id for task in scheduled(jobs)}
+    except UserError:
+        return []
+    if listed_ids or any(agent.job.split("_")[0] not in jobs for agent in agents):
+        return []
+    why = [f"{reason} at {when} UTC" if when else reason for reason, when in ended(place, jobs[-1]).items()]
+    cells = f"{text.plural(left, 'cell')} left, and no agent"
+    reasons = f" ({', '.join(why)})" if why else ""
+    lines = [f"slurm {jobs[-1]} has ended{reasons}: {cells}"]
+    try:
+        command = files.read_json(place / f"{jobs[-1]}.json").get("command", "")
+    except UserError:
+        command = ""
+    return [*lines, f"to submit it again, type:  {command}"] if command else lines
+
+
 def closed(place: Path, job: str) -> list[str]:
     """The tasks of a job that gave up, with the reasons."""
     notes = sorted(place.glob(f"{job}_*.closed")) + sorted(place.glob(f"{job}.closed"))
@@ -137,10 +212,10 @@ def joined(place: Path, agents: Iterable[AgentStatus]) -> list[str]:
         return [str(error)]
     listed_ids = {task.id for task in tasks}
     lost = [agent for agent in agents if agent.job.split("_")[0] in jobs and agent.job not in listed_ids and agent.cell]
-    ended = [
+    gone = [
         f"slurm {agent.job}   has ended; its cell is claimed until the lease expires: {agent.cell}" for agent in lost
     ]
-    return summary(tasks) + ended + [f"closed  {line}" for line in closed(place, jobs[-1])]
+    return summary(tasks) + gone + [f"closed  {line}" for line in closed(place, jobs[-1])]
 
 
 def summary(tasks: Iterable[Scheduled]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -51,6 +52,7 @@ class Task:
         received: list[int] = []
         for number in (signal.SIGUSR2, signal.SIGTERM):
             signal.signal(number, lambda number, frame: received.append(number))
+        control.forget_end(self.folder, slurm_task())
         try:
             launcher = self._launcher()
         except UserError as error:  # no GPU on this node, no storage
@@ -60,13 +62,23 @@ class Task:
             while not received and launcher.poll():
                 time.sleep(POLL)
         finally:
+            note = threading.Thread(target=self._note_preemption, daemon=True)
+            if received:  # at once: Slurm may kill this process before all agents have stopped
+                note.start()
             launcher.stop()
         if received:
+            note.join(control.ANSWER)
             if control.still_running() and callable(queue_again):
                 queue_again(received[0], None)
+            elif slurm_task() not in control.noted(self.folder):
+                control.note_end(self.folder, slurm_task(), "canceled")
             return
         if closed := launcher.closed():
             self._give_up(closed)
+
+    def _note_preemption(self) -> None:
+        if control.preempted():
+            control.note_end(self.folder, slurm_task(), control.PREEMPTED)
 
     def checkpoint(self) -> DelayedSubmission:
         """Submit the same task again; the queue and the cells' checkpoints hold the progress."""

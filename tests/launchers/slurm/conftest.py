@@ -49,6 +49,7 @@ class Desk:
         )
         self._program("squeue", f"{told}; cat {self.queue}")
         self._program("scancel", f"{told}; : > {self.queue}")
+        self._program("scontrol", f"{told}")
         self._program("sinfo", f"{told}; cat {self.nodes}")
         self._program("srun", "exit 1")  # submitit asks whether it is there
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -68,3 +69,29 @@ def test_whether_slurm_goes_on_with_us(state: str, running: bool, desk: Desk, mo
     desk.queue.write_text(f"{state}\n")
     assert control.still_running() is running
     assert desk.told == ["squeue --noheader --jobs=4712 --format=%T"]
+
+
+def test_a_sweep_that_nobody_works_on_is_noticed(desk: Desk, tmp_path: Path) -> None:
+    """Its array was preempted with PreemptMode=CANCEL: Slurm forgets it, and nothing would ever happen again."""
+    assert control.abandoned(tmp_path, [], 3) == [], "it was never submitted"
+    control.remember(tmp_path, "4710", 2, "ddsweep launch first")
+    control.remember(tmp_path, "4711", 2, "ddsweep launch second --slurm gpus=2,time=10")
+    control.note_end(tmp_path, "4710_0", "canceled")
+    for task in ("4711_0", "4711_1"):
+        control.note_end(tmp_path, task, "preempted")
+    first, second = control.abandoned(tmp_path, [], 3)
+    assert re.fullmatch(
+        r"slurm 4711 has ended \(preempted at \d{4}-\d\d-\d\d \d\d:\d\d UTC\): 3 cells left, and no agent", first
+    )
+    assert second == "to submit it again, type:  ddsweep launch second --slurm gpus=2,time=10"
+    assert control.abandoned(tmp_path, [], 0) == [], "it is done"
+    assert control.abandoned(tmp_path, [agent("")], 3) == [], "somebody else works on it"
+    assert control.abandoned(tmp_path, [agent("4711_0")], 3) != [], "an agent of the array that was killed"
+    desk.queue.write_text("4711_1|PENDING|Priority\n")
+    assert control.abandoned(tmp_path, [], 3) == [], "Slurm will start it"
+
+
+def test_a_submission_of_an_earlier_version_names_no_command(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "4711.json").write_text('{"job": "4711", "tasks": 2}')
+    (tmp_path / "4711_0.ended").write_text("half a fi")
+    assert control.abandoned(tmp_path, [], 1) == ["slurm 4711 has ended: 1 cell left, and no agent"]

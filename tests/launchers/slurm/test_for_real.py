@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -106,7 +108,8 @@ def every_cell_was_run_once() -> None:
 def empty_cluster() -> Iterator[None]:
     """Nothing runs before a test, nor after it."""
     yield
-    slurm("scancel", "--partition=gpu,urgent")
+    for partition in ("gpu", "scavenge", "urgent"):
+        slurm("scancel", f"--partition={partition}")
     wait_for(lambda: not slurm("squeue", "--noheader"))
 
 
@@ -201,7 +204,8 @@ def test_killed_outright_the_lease_is_taken_over(ddsweep: Run, monkeypatch: pyte
     again = ddsweep("launch", *words(LONG, "gpus=2,time=10"))
     assert again.exit_code == 0, again.output
     wait_for(drained)
-    assert {row.point.id: row.attempts for row in queue().rows if row.attempts != 1} == {left.point.id: 2}
+    assert {row.point.id: row.lost for row in queue().rows if row.lost} == {left.point.id: 1}
+    assert {row.attempts for row in queue().rows} == {1}
     assert queue().count(State.COMPLETE) == CELLS
 
 
@@ -211,3 +215,64 @@ def test_a_gpu_that_is_none_is_told(ddsweep: Run) -> None:
     wait_for(lambda: not control.scheduled([job()]))
     assert f"closed  {job()} " in ddsweep("status", NAME).stdout
     assert not drained()
+
+
+def preempt() -> None:
+    """Let a job of higher priority take all GPUs for two seconds."""
+    urgent = slurm("sbatch", "--parsable", "--partition=urgent", "--gpus-per-node=2", "--wrap", "sleep 2").strip()
+    wait_for(lambda: control.scheduled([urgent]) and control.scheduled([urgent])[0].state == "RUNNING")
+
+
+def scavenging(asked: str) -> list[str]:
+    """As ``words``, in the partition whose jobs are canceled when they are preempted (``PreemptMode=CANCEL``)."""
+    return [word.replace("partition=gpu", "partition=scavenge") for word in words(LONG, asked)]
+
+
+def test_preempted_and_canceled_the_sweep_says_that_nobody_works_on_it(ddsweep: Run) -> None:
+    ddsweep("launch", *scavenging("gpus=2,time=10"))
+    wait_for(running)
+    assert "no agent" not in ddsweep("status", NAME).stdout
+    preempt()
+    wait_for(lambda: not control.scheduled([job()]))
+    assert [row.attempts for row in queue().rows if row.state is not State.COMPLETE] != []
+    assert queue().count(State.RUNNING) == 0  # given back, not left to its lease
+    said = ddsweep("status", NAME).stdout
+    assert f"slurm {job()} has ended (preempted at " in said, said + logs()
+    assert "and no agent" in said
+    (line,) = [line for line in said.splitlines() if "to submit it again, type:" in line]
+    program, *typed = shlex.split(line.partition("type:")[2])
+    assert program == "ddsweep"
+    again = ddsweep(*typed)
+    assert again.exit_code == 0, again.output
+    wait_for(drained)
+    every_cell_was_run_once()
+    assert "and no agent" not in ddsweep("status", NAME).stdout
+
+
+def test_a_launch_that_watches_submits_preempted_agents_again() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ddsweep", "launch", *scavenging("time=10"), "--watch"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    wait_for(running)
+    preempt()
+    said, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, said
+    assert "preempted: the agents are submitted again" in said
+    assert f"done {CELLS}/{CELLS}" in said
+    every_cell_was_run_once()
+
+
+def test_a_launch_that_watches_leaves_canceled_agents_alone() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ddsweep", "launch", *scavenging("time=10"), "--watch"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    wait_for(running)
+    slurm("scancel", job())
+    said, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1, said
+    assert "submitted again" not in said
+    assert len(control.remembered(control.folder(Path("runs"), NAME))) == 1

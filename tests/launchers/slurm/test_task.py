@@ -83,6 +83,30 @@ def test_when_slurm_wants_the_node_cells_go_back_and_the_task_is_queued_again_on
     assert on_node == ([blow] if running else [])  # else Slurm has cancelled it, or queued it again itself
 
 
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ("JobId=4711 JobState=COMPLETING PreemptTime=2026-11-30T09:22:54 SuspendTime=None", "preempted"),
+        ("JobId=4711 JobState=COMPLETING PreemptTime=None SuspendTime=None", "canceled"),
+        ("", "canceled"),
+    ],
+)
+def test_why_it_ended_early_is_noted_until_it_starts_again(
+    answer: str, reason: str, one: Task, on_node: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agents = Agents([2], [], at_poll=lambda: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr(task, "LocalLauncher", agents)
+    monkeypatch.setattr(control, "still_running", lambda: False)
+    monkeypatch.setattr(control, "ask", lambda *command: answer)
+    monkeypatch.setenv("SLURM_JOB_ID", "4714")
+    one()
+    assert list(control.ended(one.folder, "4711")) == [reason]
+    assert control.ended(one.folder, "471") == {}
+    agents.at_poll, agents.polls = None, [0]
+    one()
+    assert control.ended(one.folder, "4711") == {}
+
+
 def test_what_is_queued_again_is_the_same(one: Task) -> None:
     assert one.checkpoint().function == one
 
