@@ -134,10 +134,17 @@ def _picture(image: Tensor) -> Image:
 
 
 def _class_folders(root: Path) -> list[Path]:
-    """The class folders of a set; ``train`` alone is not a class, but has the folders in it."""
+    """The class folders of a set; ``train`` alone is not a class, but has the folders in it.
+
+    Raises:
+        UserError: a name is not UTF-8, or the folder is a whole dataset with splits.
+    """
     found = splits.folders(root)
     if [one.name for one in found] == ["train"] and (inner := _class_folders(found[0])):
         return inner
+    if len(found) > 1 and all(splits.SPLIT.fullmatch(one.name) and splits.folders(one) for one in found):
+        one = next((one for one in found if one.name.lower() in splits.TRAIN), found[0])
+        raise UserError(f"{root}: has the splits {', '.join(one.name for one in found)}; did you mean {one}?")
     for one in found:
         check_encoding(one.name, f"the class folder (in {str(root)!r})")
     return sorted(found)

@@ -100,6 +100,12 @@ def test_folders_of_a_split_folder(twelve: Dataset, tmp_path: Path) -> None:
     assert accuracy(tmp_path / "set", twelve) == 1.0
 
 
+def test_a_whole_dataset_is_not_a_set(twelve: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"data: has the splits test, train; did you mean .*/data/train\?"):
+        exchange.read(tmp_path / "data")
+    assert accuracy(tmp_path / "data" / "train", twelve) == 1.0
+
+
 def test_numbered_folders_are_labels_of_classes_with_words(tmp_path: Path) -> None:
     words = [f"class {letter}" for letter in "abcdefghijkl"]
     dataset = data_folder(tmp_path / "data", words)
