@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Console as RichConsole
-from rich.progress import BarColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgressColumn, TimeRemainingColumn
 from rich.text import Text
 
 from ddsweep import characters
@@ -44,8 +44,15 @@ class Console(RichConsole):
         self.print(" ".join(text.splitlines()), style=style, soft_wrap=not fold)
 
 
+class Description(ProgressColumn):
+    """What a bar shows the progress of."""
+
+    def render(self, task: Task) -> Text:
+        """Return the description as it is, on one line."""
+        return Text(characters.one_line(task.description), "progress.description")
+
+
 def bars(console: RichConsole, *columns: ProgressColumn, redirect_stdout: bool = True) -> Progress:
     """Progress bars that disappear at the end; a description is shown as it is."""
     shown = columns or (BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    described = TextColumn("{task.description}", style="progress.description", markup=False)
-    return Progress(described, *shown, console=console, transient=True, redirect_stdout=redirect_stdout)
+    return Progress(Description(), *shown, console=console, transient=True, redirect_stdout=redirect_stdout)

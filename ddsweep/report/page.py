@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ddsweep import __version__, files
+from ddsweep import __version__, characters, files
 from ddsweep.report import charts, images, text
 from ddsweep.results.plots import panels
 from ddsweep.results.tables import formats, naming
@@ -48,6 +48,7 @@ def render(material: Material, now: datetime | None = None) -> str:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_legible,
     )
     style, script, plotly = _source("page.css"), "".join(_source(name) for name in SCRIPTS), get_plotlyjs()
     return environment.get_template("page.html").render(
@@ -79,13 +80,27 @@ def _contents(material: Material) -> dict[str, Any]:
         "troubles": text.troubles(material), "retried": text.retried(material), "cost": text.cost(material),
         "provenance": text.provenance(material), "cells": text.cells(material),
         "csv": "data:text/csv;base64," + base64.b64encode(table.encode()).decode(),
-        "data": {
+        "data": _all_legible({
             "axis": naming.field(material.table.axis), "columns": chart.axis.labels,
             "panels": charts.accuracies(chart), "baselines": charts.baselines(material),
             "curves": fell, "missing": _missing(material),
             "classes": _class_accuracy(material), "galleries": [_positions(one) for one in shown],
-        },
+        }),
     }  # fmt: skip
+
+
+def _legible(value: Any) -> Any:
+    """A text without control characters and controls of the writing direction; markup of the page itself unchanged."""
+    return characters.printable(value) if type(value) is str else value
+
+
+def _all_legible(value: Any) -> Any:
+    """The same for every text, key and value, of the data that the scripts read."""
+    if isinstance(value, dict):
+        return {_legible(name): _all_legible(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_all_legible(part) for part in value]
+    return _legible(value)
 
 
 def _positions(gallery: images.Gallery) -> dict[str, Any]:

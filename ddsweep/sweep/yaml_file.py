@@ -89,7 +89,7 @@ def _check_keys(node: yaml.MappingNode, path: Path) -> None:
         line, name = key.start_mark.line + 1, (key.tag, key.value)
         if name in lines:
             where = f"line {line}" if line == lines[name] else f"lines {lines[name]} and {line}"
-            raise UserError(f"{path}, {where}: {key.value} is given twice; remove one of them")
+            raise UserError(f"{path}, {where}: {key.value} is given twice; remove one")
         lines[name] = line
 
 

@@ -18,6 +18,7 @@ from ddsweep import markup
 from ddsweep.backends import Row, Scalar, State, Status
 from ddsweep.backends.sampler import Space
 from ddsweep.characters import printable
+from ddsweep.errors import in_one_line
 from ddsweep.markup import markdown
 from ddsweep.results import image_checksums
 from ddsweep.results.plots import interactive
@@ -62,7 +63,7 @@ def annotate(backend: OptunaBackend, point: str | None = None) -> None:
             with backend.store.database.mutex("notes"):
                 _annotate_study(backend, study)
     except Exception as error:
-        logger.warning("%s: the dashboard's notes were not written (%s: %s)", backend.name, type(error).__name__, error)
+        logger.warning("%s: the dashboard's notes were not written (%s)", backend.name, in_one_line(error))
 
 
 def _due(study: optuna.Study) -> bool:
