@@ -72,10 +72,11 @@ def has_ended(identity: Mapping[str, Any]) -> bool:
         pid, started = int(identity["pid"]), identity["started"]
     except (OSError, KeyError, ValueError, TypeError):
         return False
-    return here and (not _exists(pid) or _is_another(pid, started))
+    return here and (not exists(pid) or _is_another(pid, started))
 
 
-def _exists(pid: int) -> bool:
+def exists(pid: int) -> bool:
+    """Whether a process of this host has this PID."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ddsweep import files
+from ddsweep import files, processes
 from ddsweep.errors import UserError
 from ddsweep.trackers import Tracker
 
@@ -140,19 +140,9 @@ def clear(place: Path) -> None:
     pattern = re.compile(rf"\.?{re.escape(socket.gethostname())}-(\d+)\.json")
     for path in place.glob("*.json"):
         match = pattern.match(path.name)
-        if match and not _is_alive(int(match[1])):
+        if match and not processes.exists(int(match[1])):
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # a process of another user
-        pass
-    return True
 
 
 def read_all(place: Path) -> list[AgentStatus]:
