@@ -54,11 +54,12 @@ def estimate(
 
     Finished cells and trained PTMs are not counted. Nothing is written to disk.
     """
-    from ddsweep import sweep
+    from ddsweep import recipe, sweep
     from ddsweep.estimate import forecast, work
     from ddsweep.estimate.costs import Prices
 
     loaded = sweep.load(name, profile, settings(set_))
+    recipe.verify(loaded.recipes)
     left = forecast.Left.of(loaded, runs)
     agents, slot = crew(device, workers, gpus, per_gpu)
     wanted = left.kinds

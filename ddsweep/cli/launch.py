@@ -82,7 +82,7 @@ def launch(
 
     Launching a sweep again resumes it; finished cells are not repeated. Ctrl-C and SIGTERM stop cleanly.
     """
-    from ddsweep import sweep
+    from ddsweep import recipe, sweep
     from ddsweep.cli import again
     from ddsweep.cli.account import Account
     from ddsweep.launchers import plan
@@ -90,6 +90,7 @@ def launch(
     repeat = again.Repeat(failed=retry_failed, unusable=recompute)
     account = Account(backend, tuple(track or ()), project or "", entity or "")
     loaded = sweep.load(name, profile, settings(set_))
+    recipe.verify(loaded.recipes)
     if slurm is not None or dry_run or watch:
         from ddsweep.cli import submission
 

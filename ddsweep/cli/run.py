@@ -34,9 +34,11 @@ def run(
     from ddsweep import sweep
     from ddsweep.api import single_recipe
     from ddsweep.cli import display, interrupt, progress
+    from ddsweep.recipe import verify
 
     loaded = sweep.load(name, profile, settings([*(choices or []), *(set_ or [])]))
     recipe = single_recipe(loaded)
+    verify([recipe])
     device = devices.resolve(device)[0]
     from ddsweep import trial
 

@@ -10,10 +10,11 @@ def show(name: Name, profile: Profile = None, set_: Settings = None, runs: Runs 
     """Show the cells of a sweep, the PTMs and datasets that they need, and which of these already exist."""
     from rich.text import Text
 
-    from ddsweep import overview, sweep, text
+    from ddsweep import overview, recipe, sweep, text
     from ddsweep.cli import display
 
     loaded = sweep.load(name, profile, settings(set_))
+    recipe.verify(loaded.recipes)
     view = overview.of(loaded, runs)
     if as_json:
         console.write_json(view.as_dict())

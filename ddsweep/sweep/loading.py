@@ -9,7 +9,7 @@ from typing import Any
 
 from ddsweep import data, plugins
 from ddsweep.errors import UserError, closest
-from ddsweep.recipe import Recipe, unknown_parameter, verify_images
+from ddsweep.recipe import Recipe, unknown_parameter
 from ddsweep.sweep.document import Extra, Parameter, Profile, Scalar, SweepFile, read, validate
 from ddsweep.sweep.grid import Sweep
 from ddsweep.sweep.registry import find, find_profile, profiles, split
@@ -59,7 +59,6 @@ def load(reference: str, profile: str | None = None, settings: Mapping[str, Any]
         search=search,
     )
     sweep.check()  # a typo fails here, not on GPU 3 at midnight
-    verify_images(sweep.recipes)
     if search:
         check_objectives(search, sweep.recipes)
     used = plugins.union(recipe.plugins for recipe in sweep.recipes)

@@ -99,6 +99,19 @@ def test_a_class_whose_name_is_not_utf8_costs_no_attempt(ddsweep: Run, words: li
     assert not Path("runs").exists()
 
 
+def test_a_sweep_file_whose_images_are_gone_does_not_disturb_others(ddsweep: Run) -> None:
+    Path("sweeps").mkdir()
+    text = Path(sweep.find("ablation-alpha")).read_text(encoding="utf-8")
+    assert "parameters:\n" in text
+    changed = text.replace("parameters:\n", "parameters:\n  target: {value: 'imagefolder:gone'}\n", 1)
+    Path("sweeps/mine.yaml").write_text(changed, encoding="utf-8")
+    listed = ddsweep("list", "--json")
+    assert listed.exit_code == 0, listed.stderr
+    assert "mine" in {row["name"] for row in json.loads(listed.stdout)}
+    assert ddsweep("show", "ablation-alpha@demo").exit_code == 0
+    refused(ddsweep("show", "mine"), "imagefolder: folder not found")
+
+
 def test_results_are_shown_when_the_images_are_gone_or_no_longer_valid(ddsweep: Run, tiny: list[str]) -> None:
     images("birds", {"jay": 10, "wren": 10})
     words = [*SET, "alpha=0", *tiny, "--set", "target=imagefolder:birds", "--set", "size=16"]
