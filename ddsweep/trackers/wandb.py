@@ -259,4 +259,4 @@ def _metadata(ptm: Spec) -> dict[str, Any]:
 
 def _collection(*parts: str) -> str:
     """A name of an artifact collection, without characters that W&B rejects."""
-    return re.sub(r"[^\w.-]+", "-", "-".join(parts))[-120:].strip("-")
+    return re.sub(r"[^\w.-]+", "-", "-".join(parts), flags=re.ASCII)[-120:].strip("-")

@@ -83,7 +83,7 @@ def test_a_value_that_readers_understand_differently(value: str, advice: str) ->
 def test_what_is_clear_is_read(text: str, value: object) -> None:
     found = read(f"a: {text}\n")
     assert found == {"a": value}
-    assert type(found["a"]) is type(value)  # type: ignore[index]
+    assert type(found["a"]) is type(value)
 
 
 def test_anchors_and_merges() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from ddsweep.results.result import Result
 from ddsweep.testing.tracker import png
 from ddsweep.trackers import Tracker, choice, wandb_offline, wandb_run, wandb_service
 from ddsweep.trackers.wandb import WandbTracker
+from ddsweep.trackers.wandb import _collection as tracker_names
 from tests.standin import KEY, Standin
 
 SWEEP = "ablation-alpha@demo"
@@ -393,3 +395,8 @@ def test_an_unknown_tracker_is_named(tmp_path: Path) -> None:
     with pytest.raises(Exception, match=r"track: unknown tracker 'wand'; did you mean wandb\?"):
         choice.further(["wand"], SWEEP, tmp_path, "", "")
     assert choice.further([], SWEEP, tmp_path, "", "") == []
+
+
+@pytest.mark.parametrize("name", ["α β", "中文", "a/b", "[/x] $y$", "ok_1.2-3"])
+def test_the_name_of_a_collection_is_one_that_wandb_accepts(name: str) -> None:
+    assert re.fullmatch(r"[a-zA-Z0-9_.-]+", tracker_names("synthetic", name, "dm", "ipc1"))
