@@ -74,3 +74,32 @@ def test_interrupted_anyhow_a_second_launch_goes_on(blow: signal.Signals) -> Non
     assert len(results) == 9
     assert first.items() <= results.items()
     assert not agents()
+
+
+def test_after_kill_9_of_everything_a_second_launch_goes_on_at_once() -> None:
+    """The leases of the dead agents last for three minutes; nobody waits for them, and no attempt is spent."""
+    process = subprocess.Popen([*LAUNCH, *SMALL], stdout=subprocess.DEVNULL, start_new_session=True)
+    wait_for(lambda: done() >= 2)
+    process.send_signal(signal.SIGSTOP)  # it would replace its agents
+    wait_for(lambda: held() > 0)
+    for agent in agents():
+        os.kill(agent, signal.SIGKILL)
+    process.kill()
+    process.wait()
+    wait_for(lambda: not agents(), 40)
+    assert held() > 0
+    again = subprocess.run([*LAUNCH, *SMALL], capture_output=True, text=True, timeout=120, check=False)
+    assert again.returncode == 0, again.stdout + again.stderr
+    store = connect("runs/ddsweep.db")
+    rows = store.sweep("ablation-alpha@demo").status().rows
+    store.close()
+    assert {(row.state, row.attempts) for row in rows} == {(State.COMPLETE, 1)}
+    assert sum(row.lost for row in rows) > 0
+
+
+def held() -> int:
+    store = connect("runs/ddsweep.db")
+    try:
+        return len(store.sweep("ablation-alpha@demo").held())
+    finally:
+        store.close()

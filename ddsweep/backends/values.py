@@ -279,7 +279,7 @@ class Held:
     @property
     def overdue(self) -> bool:
         """Whether a heartbeat is missing, so that the agent may be dead."""
-        return self.silent > 2 * self.lease.beat
+        return self.silent > 1.5 * self.lease.beat
 
     @property
     def expires_in(self) -> float:
