@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +29,7 @@ def read(path: Path) -> list[Record]:
         UserError: it cannot be read, or was not written by ``ddsweep results``.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # spreadsheets write a byte order mark
         found = json.loads(text) if path.suffix == ".json" else _from_csv(text)
     except (OSError, ValueError, csv.Error) as error:
         raise UserError(f"--against {path}: cannot be read ({error})") from None
@@ -40,17 +41,25 @@ def read(path: Path) -> list[Record]:
         if lacking:
             raise UserError(f"--against {path}: record {number} has no {lacking[0]}; {how}")
         for name in ("accuracy", "accuracy_std"):
-            if record[name] not in ("", None) and _number(record[name]) is None:
-                raise UserError(f"--against {path}: record {number}: {name} is not a number ({record[name]!r})")
+            if record[name] not in ("", None):
+                _check_fraction(record[name], f"--against {path}: record {number}: {name}")
     return [{name: value for name, value in record.items() if value not in ("", None)} for record in found]
 
 
+def _check_fraction(value: Any, what: str) -> None:
+    number = _number(value)
+    if number is None:
+        raise UserError(f"{what} is not a number ({value!r})")
+    if not (math.isfinite(number) and 0 <= number <= 1):
+        raise UserError(f"{what} is {value}; needed: a fraction from 0 to 1 (0.94 for 94 %)")
+
+
 def _from_csv(text: str) -> list[Record]:
-    rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    return [
-        {name: from_spreadsheet(value) if isinstance(value, str) else value for name, value in row.items()}
-        for row in rows
-    ]
+    rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+    for number, row in enumerate(rows, start=1):
+        if None in row or None in row.values():  # cut off, or decimal commas
+            raise ValueError(f"record {number} has another number of columns than the first line")
+    return [{name: from_spreadsheet(value) for name, value in row.items()} for row in rows]
 
 
 def compare(table: Table, path: Path) -> Comparison:

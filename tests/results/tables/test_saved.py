@@ -45,6 +45,13 @@ def test_what_was_written_is_found_again_entry_by_entry(name: str, suffix: str) 
     assert "names only what it varies" in compared.caveat
 
 
+def test_a_spreadsheet_saves_the_file_with_a_byte_order_mark_and_other_ends_of_lines() -> None:
+    text = formats.as_csv(formats.records(built("ablation-alpha@demo")))
+    Path("old.csv").write_bytes(b"\xef\xbb\xbf" + "\r\n".join(text.splitlines()).encode())
+    lines = saved.compare(built("ablation-alpha@demo", shift=0.02), Path("old.csv")).lines
+    assert [line.difference for line in lines] == [pytest.approx(0.02)] * len(lines)
+
+
 def test_what_the_file_varies_must_be_what_is_fixed_here() -> None:
     Path("both.csv").write_text(formats.as_csv(formats.records(built("ablation-alpha", ipc=[10, 50]))))
     for ipc in (10, 50):
@@ -88,6 +95,17 @@ def test_an_unfinished_entry_of_the_file_has_no_number() -> None:
         ("empty.csv", "", "contains no list of records"),
         ("other.csv", "a,b\n1,2\n", "record 1 has no accuracy"),
         ("words.csv", "alpha,accuracy,accuracy_std,n\n5,good,0.1,3\n", "record 1: accuracy is not a number ('good')"),
+        (
+            "percent.csv",
+            "alpha,accuracy,accuracy_std,n\n5,94.2,0.1,3\n",
+            "record 1: accuracy is 94.2; needed: a fraction",
+        ),
+        ("nan.csv", "alpha,accuracy,accuracy_std,n\n5,nan,0.1,3\n", "record 1: accuracy is nan; needed: a fraction"),
+        ("nan.json", '[{"alpha": 5, "accuracy": NaN, "accuracy_std": 0.1, "n": 3}]', "record 1: accuracy is nan"),
+        ("minus.csv", "alpha,accuracy,accuracy_std,n\n0,0.9,-0.1,3\n", "record 1: accuracy_std is -0.1; needed: a"),
+        ("comma.csv", 'alpha,accuracy,accuracy_std,n\n5,"0,9","0,1",3\n', "record 1: accuracy is not a number ('0,9')"),
+        ("cut.csv", "alpha,accuracy,accuracy_std,n\n0,0.9,0.1,3\n5,0.9", "record 2 has another number of columns"),
+        ("unquoted.csv", "alpha,accuracy,accuracy_std,n\n5,0,9,0,1,3\n", "record 1 has another number of columns"),
         ("text.json", json.dumps(["accuracy"]), "record 1 has no accuracy"),
     ],
 )
