@@ -93,7 +93,9 @@ def run(
     """
     folder = runs / recipe.key()
     with files.lock(runs / ".locks" / f"{recipe.key()}.lock"):
-        if (finished := _finished(recipe, folder, recompute)) is not None:
+        with reported_to(Listener.of_phases(tracker.progress)):
+            finished = _finished(recipe, folder, recompute)
+        if finished is not None:
             _clear(folder)
             tracker.start(recipe)
             replay(folder, recipe, tracker)
@@ -221,11 +223,7 @@ class _Trial:
     @property
     def _reading(self) -> Listener:
         """Passes the progress of reading a dataset to the tracker."""
-
-        def tell(phase: str, _name: str, done: int, total: int | None) -> None:
-            self.tracker.progress(phase, done, total or done)
-
-        return Listener(partial(tell, "download data"), partial(tell, "decode images"))
+        return Listener.of_phases(self.tracker.progress)
 
     def _slot(self, name: str, **further: str) -> FileSlot:
         """Where a part of the trial keeps its checkpoints; they are valid for this recipe and these data only."""

@@ -18,6 +18,7 @@ from ddsweep.agent import Shutdown, Stopped
 from ddsweep.agent.failures import MAX_FAILURES, ConsecutiveFailures
 from ddsweep.backends import Point, rules
 from ddsweep.backends.local import FolderStore
+from ddsweep.data.progress import Listener, reported_to
 from ddsweep.errors import UserError
 from ddsweep.pretrained import spec
 from ddsweep.pruning import Pruning
@@ -169,7 +170,9 @@ def run_attempts(
     reasons: list[str] = []
     while True:
         try:
-            if refusal := image_checksums.refusal(recipe, definition.data if definition else {}):
+            with reported_to(Listener.of_phases(tracker.progress)):  # this host may have to decode them
+                refusal = image_checksums.refusal(recipe, definition.data if definition else {})
+            if refusal:
                 raise UserError(refusal)
             return trial.run(
                 recipe, tracker, placement.device, placement.runs, needed, checkpoints, pruning=pruning, recompute=True

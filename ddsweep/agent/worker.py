@@ -20,6 +20,7 @@ from ddsweep.agent.failures import ConsecutiveFailures, is_device_error, out_of_
 from ddsweep.agent.gpu_lock import GpuLock
 from ddsweep.agent.shutdown import Shutdown, Stopped, name
 from ddsweep.backends import Claim, Queue, attach_image
+from ddsweep.data.progress import Listener, reported_to
 from ddsweep.errors import UserError, in_one_line
 from ddsweep.pretrained import spec
 from ddsweep.pretrained.spec import Spec
@@ -231,7 +232,9 @@ class Agent:
         tracker = FanOut(self.status, QueueTracker(partial(attach_image, claim)), self.tracker)
         checkpoints = replace(self.shutdown.checkpoints, saved=partial(self._note_progress, claim))
         with self.shutdown.interruptible():
-            if refusal := image_checksums.refusal(recipe, self.sweep.data):
+            with reported_to(Listener.of_phases(self.status.progress)):  # this host may have to decode them
+                refusal = image_checksums.refusal(recipe, self.sweep.data)
+            if refusal:
                 raise OtherImages(refusal)
             if self.store:
                 transfer.bring(self.store, [recipe.key()], self.runs)

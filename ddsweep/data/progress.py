@@ -22,6 +22,15 @@ class Listener:
     downloaded: Progress = quiet
     decoded: Progress = quiet
 
+    @classmethod
+    def of_phases(cls, tell: Callable[[str, int, int], None]) -> Listener:
+        """A listener that passes phases on, with what is done and the total (``Tracker.progress``)."""
+
+        def phase(name: str) -> Progress:
+            return lambda _, here, total: tell(name, here, total or here)
+
+        return cls(phase("download data"), phase("decode images"))
+
 
 NOBODY = Listener()
 _listener: ContextVar[Listener] = ContextVar("listener", default=NOBODY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
@@ -17,22 +18,40 @@ READ = "PNG, JPEG, GIF, WebP, AVIF, TIFF, BMP, and what else Pillow reads"
 LEAST = 2  # classes, and images of a class that is split
 
 
-def check_encoding(name: str, what: str) -> None:
-    """Raise UserError if the name of a file or folder is not UTF-8: it could be neither printed nor saved."""
+def as_utf8(name: str, what: str) -> str:
+    """Return the name of a file or folder, whatever the encoding of the locale.
+
+    Raises:
+        UserError: it is not UTF-8, and could be neither printed nor saved.
+    """
     try:
-        name.encode()
-    except UnicodeEncodeError:
+        return os.fsencode(name).decode()
+    except UnicodeDecodeError:
         raise UserError(f"imagefolder: {what} {os.fsencode(name)!r} has a name that is not UTF-8; rename it") from None
 
 
-def check_class_names(names: Sequence[str], folder: Path) -> None:
-    """Raise UserError if there are fewer than two classes, or names that are not UTF-8, break lines or look alike."""
+def check_encoding(name: str, what: str) -> None:
+    """Raise UserError if a name is not UTF-8, or if the locale cannot express it, in which case it cannot be saved."""
+    if as_utf8(name, what) != name:
+        encoding = sys.getfilesystemencoding()
+        raise UserError(
+            f"imagefolder: {what} {as_utf8(name, what)!a} has a name that this locale ({encoding}) cannot express; "
+            "set PYTHONUTF8=1"
+        )
+
+
+def class_names(below: Sequence[Path], folder: Path) -> list[str]:
+    """Return the names of the class folders in ``folder``.
+
+    Raises:
+        UserError: there are fewer than two classes, or names that are not UTF-8, break lines or look alike.
+    """
+    names = [as_utf8(one.name, f"the class folder (in {str(folder)!r})") for one in below]
     for name in names:
-        check_encoding(name, f"the class folder (in {str(folder)!r})")
         if "\n" in name:  # a synthetic set lists its classes as lines
             raise UserError(f"imagefolder: class {name!r} of {str(folder)!r} has a line break in its name; rename it")
     if len(names) < LEAST:
-        inner = folder / names[0] if names else None
+        inner = below[0] if below else None
         hint = f"; did you mean imagefolder:{inner}?" if inner and len(folders(inner)) >= LEAST else ""
         raise UserError(
             f"imagefolder: {str(folder)!r} needs one folder per class, at least two; it has {len(names)}{hint}"
@@ -44,6 +63,7 @@ def check_class_names(names: Sequence[str], folder: Path) -> None:
                 f"imagefolder: {str(folder)!r} has two classes {other!a} and {name!a}, which look the same "
                 "(they differ in Unicode normalization); move their images into one folder"
             )
+    return names
 
 
 def check_lost(classes: Mapping[str, ClassFiles], root: Path, allowed: str, allow: bool) -> None:
@@ -76,8 +96,9 @@ def check_same_classes(splits: Mapping[str, Mapping[str, object]], root: Path) -
 def check_splits_outside(classes: Mapping[str, ClassFiles], root: Path) -> None:
     """Raise UserError if a class has the splits in it: reading it recursively would mix training and test images."""
     for name, one in classes.items():
+        folder = Path(next(iter(one.stamps)))  # the class folder, which is looked at first
         inside = sorted(
-            path.name for path in map(Path, one.stamps) if path.parent == root / name and path.name.casefold() in SPLITS
+            path.name for path in map(Path, one.stamps) if path.parent == folder and path.name.casefold() in SPLITS
         )
         if {path.casefold() in TRAIN for path in inside} == {True, False}:
             listed = " and ".join(f"{path}/" for path in inside)

@@ -135,8 +135,8 @@ def _classes(folder: Path, stamps: dict[str, Stamp]) -> dict[str, ClassFiles]:
     """Class name → its files; ``stamps`` gets those of the folders."""
     stamps[str(folder)] = stamp(str(folder))
     below = folders(folder)
-    checks.check_class_names([one.name for one in below], folder)
-    found = {one.name: class_files(str(one)) for one in below}
+    names = checks.class_names(below, folder)
+    found = {name: class_files(str(one)) for name, one in zip(names, below, strict=True)}
     for one in found.values():
         stamps |= one.stamps
     return found

@@ -1,6 +1,8 @@
 """Image folders: their splits and classes."""
 
 import os
+import subprocess
+import sys
 import unicodedata
 from pathlib import Path
 
@@ -170,6 +172,16 @@ def test_a_class_name_of_two_lines_is_refused(root):
 def test_a_folder_whose_path_is_not_utf8_is_refused(root):
     spec = grow(root / os.fsdecode(b"\xff"), "a/1.png", "a/2.png", "b/1.png", "b/2.png")
     refused(spec).encode()
+
+
+def test_class_names_do_not_depend_on_the_locale(root):
+    spec = grow(root, "é/1.png", "é/2.png", "日/1.png", "日/2.png")
+    code = f"from ddsweep import data; print(ascii(data.info({spec!r}).classes))"
+    for variables in ({"PYTHONUTF8": "1"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}):
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=os.environ | variables, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.strip() == ascii(("é", "日")), variables
 
 
 E_ACUTE = ("\u00e9", "e\u0301")
