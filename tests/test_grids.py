@@ -56,3 +56,25 @@ def test_another_picture_has_no_images(tmp_path: Path) -> None:
     path = tmp_path / "grid.png"
     Image.new("RGB", (40, 62)).save(path)
     assert read_tiles(path) == []
+
+
+def drawn(*names: str) -> Image.Image:
+    return pictures.grid(torch.zeros(len(names), 1, 1, 8, 8), names).image
+
+
+@pytest.mark.parametrize("pair", ["中文", "éè", "αβ", "×–", "ßü", "שר", "مر", "😀😁"])
+def test_captions_of_every_script_are_told_apart(pair: str) -> None:
+    one, other = (drawn(name, "b").tobytes() for name in pair)
+    assert one != other
+
+
+def test_a_letter_of_the_font_is_drawn_and_another_one_has_its_number() -> None:
+    assert drawn("\\u4e2d", "b").tobytes() == drawn("中", "b").tobytes()
+    assert drawn("e\u0301", "b").tobytes() == drawn("é", "b").tobytes()
+    assert drawn("a\nb", "b").tobytes() == drawn("a b", "b").tobytes()
+
+
+def test_a_long_name_does_not_widen_the_grid_without_end() -> None:
+    assert drawn("W" * 500, "b").width < 3 * drawn("W" * 20, "b").width
+    columns = pictures.grid(torch.zeros(1, 2, 1, 8, 8), ["a"], ["c" * 500, "d"]).image
+    assert columns.width < 1000

@@ -61,6 +61,13 @@ def write_json(value: Any, indent: int | None = 2) -> None:
     print(text)  # noqa: T201
 
 
+def as_help(text: str) -> str:
+    """A text as help of a completion, which Typer reads as markup."""
+    from rich.markup import escape
+
+    return escape(characters.one_line(text))
+
+
 def prepare() -> None:
     """Let this process write to a terminal of any encoding, and warnings without control characters."""
     characters.tolerate_encodings()

@@ -22,7 +22,11 @@ def complete_dataset(incomplete: str) -> list[tuple[str, str]]:
     """Complete the name of a dataset; the shell shows its origin. Plugins are not imported for this."""
     from ddsweep.registry import datasets
 
-    return [(row.name, row.origin) for row in datasets.TABLE.rows.values() if row.name.startswith(incomplete)]
+    return [
+        (row.name, console.as_help(row.origin))
+        for row in datasets.TABLE.rows.values()
+        if row.name.startswith(incomplete)
+    ]
 
 
 Dataset = Annotated[

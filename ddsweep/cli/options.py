@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ddsweep.cli import console
 from ddsweep.errors import UserError, closest
 from ddsweep.settings import settings as settings
 
@@ -20,7 +21,7 @@ def complete_sweep(incomplete: str) -> list[tuple[str, str]]:
     for name in sweep.names():
         if name.startswith(incomplete):
             try:
-                completions.append((name, sweep.load(name).title))
+                completions.append((name, console.as_help(sweep.load(name).title)))
             except UserError:
                 completions.append((name, "(has an error)"))
     return completions

@@ -24,7 +24,7 @@ def complete_source(incomplete: str) -> list[tuple[str, str]]:
     known = {row.name: row.origin for row in TABLE.rows.values()} | {
         row.source: row.paper for row in FOUNDATIONS.values()
     }
-    return [(name, about) for name, about in known.items() if name.startswith(incomplete)]
+    return [(name, console.as_help(about)) for name, about in known.items() if name.startswith(incomplete)]
 
 
 Source = Annotated[

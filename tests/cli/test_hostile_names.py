@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from ddsweep import launches, trial
 from ddsweep.api import results as frame
 from ddsweep.backends.optuna import notes
 from ddsweep.characters import one_line
+from ddsweep.cli import app
 from ddsweep.errors import UserError
 from ddsweep.recipe import Recipe
+from ddsweep.results.plots import style
 from ddsweep.results.tables import saved
 from tests import hostile
 from tests.cli.conftest import Run
@@ -121,3 +124,25 @@ def check_dashboard() -> None:
     figure = notes.figure(status, store.load_definition(NAME).definition)
     assert figure.layout.title.text == NAME
     store.close()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(shell: str) -> None:
+    extra = {"title": hostile.TITLE, "axis": ["alpha"]}
+    document = {"method": "grid", "parameters": {"alpha": {"values": [0, 5]}}, "x-ddsweep": extra}
+    Path("sweeps").mkdir()
+    Path("sweeps/odd.yaml").write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
+    asked = {"_DDSWEEP_COMPLETE": f"complete_{shell}", "_TYPER_COMPLETE_ARGS": "ddsweep show od", "COMP_CWORD": "2",
+             "COMP_WORDS": "ddsweep show od", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}  # fmt: skip
+    result = CliRunner().invoke(app, [], env=asked, prog_name="ddsweep")
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    assert "odd" in result.output
+    assert not hostile.CONTROL.search(result.output.replace("\t", " "))
+
+
+@pytest.mark.parametrize("parts", [("accuracy", "x" * 400), ("a/b", "α" * 200), ("\udcff", "中" * 300)])
+def test_the_file_of_a_figure_has_a_name_for_every_file_system(parts: tuple[str, str]) -> None:
+    name = style.file_name(parts)
+    Path(f"{name}.png").write_bytes(b"")
+    assert name != style.file_name((parts[0], parts[1][:-1]))
+    assert style.file_name(("accuracy", "dm", "")) == "accuracy-dm"

@@ -8,6 +8,7 @@ alone is enough to distinguish them.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ SUFFIXES = (".png", ".pdf", ".svg")
 COLUMN, PAGE = 3.35, 6.9  # inches: the width of one column, and of both
 TEXT, SMALL = 8, 7  # points
 DPI = 300
+LONGEST_FILE = 180  # bytes of a file's name; of a longer one, a digest replaces the end
 KEY, LETTER = 0.5, 0.062  # inches: width of a key of the legend with its gaps; approximate width of a small letter
 INK, FAINT = "#282828", "#d5d5d5"
 # Okabe and Ito's colors, without yellow, which is hard to see on paper
@@ -145,5 +147,9 @@ class Output:
 
 
 def file_name(parts: Iterable[str]) -> str:
-    """Join ``parts`` to a file name without suffix."""
-    return "-".join(filter(None, (re.sub(r"[^\w-]+", "-", part) for part in parts)))
+    """Join ``parts`` to a file name without suffix, at most ``LONGEST_FILE`` bytes long, for any file system."""
+    name = "-".join(filter(None, (re.sub(r"[^\w-]+", "-", part) for part in parts)))
+    if len(name.encode(errors="replace")) <= LONGEST_FILE:
+        return name
+    short = name.encode(errors="replace")[: LONGEST_FILE - 9].decode(errors="ignore")
+    return f"{short}-{hashlib.sha256(name.encode(errors='replace')).hexdigest()[:8]}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -134,3 +135,16 @@ def test_a_file_of_looks_that_is_half_written_is_no_look(search: Sweep) -> None:
     looked = next(cell for cell in search.cells if cell.recipe.alpha == 70)
     (RUNS / looked.key / ranking.LOOKS).write_text('{"7": 0.')
     assert all(trial.looked is None for trial in ranked(search).trials)
+
+
+def test_a_trial_that_was_given_up_has_its_reason(search: Sweep) -> None:
+    lost = next(cell for cell in search.cells if cell.recipe.alpha == 5)
+    reason = "cannot read [/data/x.jpg]"
+    one = ranked(replace(search, failures={lost.key: reason}))
+    assert [row["failed"] for row in ranking.records(one)] == ["", "", "", "", reason]
+    assert ranking.grid(one).lines[-1][1] == "failed"
+    assert ranking.failures(one) == [f"failed: {lost.recipe.title()}: {reason}"]
+    assert "1 without a result" in ranking.caption(one)
+    assert f"% failed: {lost.recipe.title().replace(' · ', ' . ').replace('α', 'alpha')}: {reason}" in latex.as_ranked(
+        one
+    )
