@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ddsweep.errors import UserError
-from ddsweep.registry.datasets import FRUIT, NETTE, numbered
+from ddsweep.registry.datasets import FOLDER_PREFIX, FRUIT, NETTE, numbered
 
 WORDNET = NETTE | FRUIT
 WORDNET_ID = re.compile(r"n\d{8}")
@@ -112,19 +112,20 @@ def _by_number(sides: _Sides) -> Match:
     if twin := next((index for index, number in enumerate(theirs) if number in theirs[:index]), 0):
         first = sides.theirs[theirs.index(theirs[twin])]
         raise UserError(f"{sides.path}: its classes {first!r} and {sides.theirs[twin]!r} are the same number")
-    ours, are_labels = sides.ours, sorted(theirs) == list(range(len(sides.ours)))
-    if _are_whole(ours) and sorted(map(int, ours)) == sorted(theirs):
-        named = tuple(list(map(int, ours)).index(number) for number in theirs)
-        if are_labels and named != tuple(theirs):
-            odd = next(number for index, number in enumerate(theirs) if named[index] != number)
-            raise _ambiguous(sides, odd, f"class {ours[named[theirs.index(odd)]]!r}")
-        return Match(named, ("classes matched by number",))
+    ours = [int(name) for name in sides.ours] if _are_whole(sides.ours) else []
+    are_labels = sorted(theirs) == list(range(len(sides.ours)))
+    if sorted(ours) == sorted(theirs):
+        for label, name in zip(theirs, sides.theirs, strict=True):
+            if are_labels and ours.index(label) != label:
+                raise _ambiguous(sides, name, sides.ours[ours.index(label)])
+        return Match(tuple(map(ours.index, theirs)), ("classes matched by number",))
     if not are_labels:
         raise _different(sides)
-    if ours != numbered(len(ours)):  # the names of such a dataset are numbers from 1 because it has no others
-        for label, name in zip(theirs, sides.theirs, strict=True):
-            if name in ours and ours.index(name) != label:
-                raise _ambiguous(sides, label, f"class {name!r}")
+    # a dataset whose classes have no names calls them 1, 2, …: there, folder 1 is not class 1, but label 1
+    is_nameless = sides.ours == numbered(len(sides.ours)) and not sides.dataset.startswith(FOLDER_PREFIX)
+    for label, name in zip(theirs, sides.theirs, strict=True):
+        if not is_nameless and name in sides.ours and sides.ours.index(name) != label:
+            raise _ambiguous(sides, name, name)
     ordered = _in_order(sides, f"numbers {sides.theirs[theirs.index(0)]}…{sides.theirs[theirs.index(max(theirs))]}")
     return Match(tuple(theirs), ordered.remarks, ordered.warnings)
 
@@ -167,11 +168,11 @@ def _different(sides: _Sides) -> UserError:
     return UserError(f"{sides.path}: {', and '.join(parts)}{fix}")
 
 
-def _ambiguous(sides: _Sides, label: int, name: str) -> UserError:
-    folder = sides.theirs[[int(one) for one in sides.theirs].index(label)]
+def _ambiguous(sides: _Sides, name: str, ours: str) -> UserError:
+    """The error for a number that is the name of the class ``ours`` or the label of another one."""
     return UserError(
-        f"{sides.path}: its class {folder!r} can mean {name} of {sides.dataset}, or label {label}, which is class "
-        f"{sides.ours[label]!r} in its order {_some(sides.ours)}; rename it as in the dataset, or {FIX}"
+        f"{sides.path}: its class {name!r} can mean class {ours!r} of {sides.dataset}, or label {int(name)}, which is "
+        f"class {sides.ours[int(name)]!r} in its order {_some(sides.ours)}; rename it as in the dataset, or {FIX}"
     )
 
 

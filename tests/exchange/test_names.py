@@ -426,6 +426,8 @@ def test_numbers_where_names_are_only_numbers() -> None:
     ours = data.info("imagenet32").classes
     assert matched([str(label) for label in range(1000)], ours, "imagenet32", True).order == tuple(range(1000))
     assert matched([str(label) for label in range(1, 1001)], ours, "imagenet32", True).order == tuple(range(1000))
+    with pytest.raises(UserError, match=r"its class '1' can mean class '1' of imagefolder:x, or label 1, which is"):
+        matched(["0", "1", "2"], ["1", "2", "3"], "imagefolder:x", True)
 
 
 def test_the_same_order_needs_no_word() -> None:
