@@ -98,7 +98,7 @@ def given_up(attempts: Iterable[Attempt], max_attempts: int) -> bool:
 
 def is_final(attempts: Iterable[Attempt]) -> bool:
     """Whether any further attempt would fail the same way."""
-    return any(attempt.final for attempt in attempts)
+    return any(attempt.final and attempt.phase is Phase.FAILED for attempt in attempts)
 
 
 def failures(attempts: Iterable[Attempt]) -> int:
@@ -113,7 +113,7 @@ def losses(attempts: Iterable[Attempt]) -> int:
     """The number of agents lost since the last checkpoint; the attempts of one point, oldest first."""
     count = 0
     for attempt in attempts:
-        if attempt.lost and not attempt.forgiven:
+        if attempt.lost and attempt.phase is Phase.FAILED and not attempt.forgiven:
             count = 1 if attempt.progress else count + 1
     return count
 
@@ -205,12 +205,13 @@ def _row(point: Point, attempts: Sequence[Attempt], max_attempts: int) -> Row:
     last = next((attempt for attempt in reversed(live) if attempt in begun), begun[-1] if begun else None)
     if last is None:
         return Row(point, state)
-    lost = sum(attempt.lost for attempt in begun)
+    lost, reason = sum(attempt.lost for attempt in begun), _reason(state, failed, last, max_attempts)
+    reasons = [attempt.reason for attempt in failed if not attempt.lost]
+    if state is State.FAILED and reason not in reasons:  # it was given up because it lost too many agents
+        reasons.append(reason)
     return Row(
-        point, state, len(begun) - lost, _reason(state, failed, last, max_attempts), last.value, last.attributes,
-        last.agent, last.started, last.finished, last.number,
-        tuple(attempt.reason for attempt in failed if not attempt.lost), lost,
-        state is State.FAILED and is_final(failed),
+        point, state, len(begun) - lost, reason, last.value, last.attributes, last.agent, last.started, last.finished,
+        last.number, tuple(reasons), lost, state is State.FAILED and is_final(failed),
     )  # fmt: skip
 
 

@@ -145,7 +145,8 @@ class Row:
         started: when its last attempt began.
         finished: when its last attempt ended.
         number: the number of its last attempt in the storage (Optuna's trial number).
-        reasons: why each failed attempt failed, oldest first; lost ones are left out.
+        reasons: why each failed attempt failed, oldest first; lost ones are left out, unless the point was given up
+            because of them: then the last reason says so.
         lost: the number of attempts that were lost because their agent was killed or became unreachable.
         final: given up, and further attempts would fail the same way.
     """

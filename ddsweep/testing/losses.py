@@ -71,6 +71,7 @@ class LossContract:
         assert row.reason.startswith(
             "its agent was killed 10 times without a new checkpoint in between (last on node9 "
         )
+        assert row.reasons == (row.reason,)
         backend.reconcile()
         assert backend.register(grid(0, max_attempts=9)) == Registered(added=0, kept=1, withdrawn=0)
         assert backend.claim("gpu0") is None, "more attempts are not more agents to kill"
