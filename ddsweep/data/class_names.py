@@ -10,19 +10,20 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
+from ddsweep import checked_files
 from ddsweep.data import paths
 from ddsweep.errors import UserError
 from ddsweep.registry.datasets import info
 from ddsweep.registry.image_folders import FOLDER_PREFIX
 
-SET = "synthetic.safetensors"
+SET, RESULT = "synthetic.safetensors", "result.json"
 
 
 def of_run(folder: Path, target: str) -> tuple[str, ...]:
     """Return the class names of a run in label order.
 
-    They are those that its synthetic set was saved with; before it is saved, those of the decoded dataset; if that is
-    not on this machine, those of the table or the image folder.
+    They are those that its synthetic set was saved with, or its result, if the set stayed on another host; before it is
+    saved, those of the decoded dataset; if that is not on this machine, those of the table or the image folder.
 
     Args:
         folder: the run folder.
@@ -32,7 +33,7 @@ def of_run(folder: Path, target: str) -> tuple[str, ...]:
         The names; none if an image folder is not on this machine.
     """
     try:
-        return of_set(folder / SET) or _decoded(target) or info(target).classes
+        return of_set(folder / SET) or _recorded(folder / RESULT) or _decoded(target) or info(target).classes
     except UserError:
         return ()
 
@@ -41,6 +42,14 @@ def of_set(path: Path) -> tuple[str, ...]:
     """Return the class names in a file of a synthetic set (``trial.save``); none if it does not exist or has none."""
     text = _metadata(path).get("classes", "")
     return tuple(text.split("\n")) if text else ()
+
+
+def _recorded(path: Path) -> tuple[str, ...]:
+    """The names in a result; none if it does not exist, is damaged, or is of an older version."""
+    try:
+        return tuple(checked_files.read_json(path).get("classes", ())) if path.is_file() else ()
+    except UserError:  # it is reported where the result is read
+        return ()
 
 
 def _decoded(target: str) -> tuple[str, ...]:

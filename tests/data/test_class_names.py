@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from ddsweep import data, files
+from ddsweep import checked_files, data, files
 from ddsweep.data import class_names, paths
 from ddsweep.registry.datasets import info
 from tests.exchange.test_names import data_folder
@@ -29,6 +29,15 @@ def test_a_run_keeps_its_names(tmp_path: Path) -> None:
     assert class_names.of_run(run, dataset.name) == ("a", "b")
     shutil.rmtree(tmp_path / "data")
     assert class_names.of_run(run, dataset.name) == ("a", "b")
+
+
+def test_a_run_whose_set_stayed_on_another_host(tmp_path: Path) -> None:
+    dataset = data_folder(tmp_path / "data", ["a", "b"])
+    recorded = {"classes": ["b", "a"]}
+    checked_files.write_json(tmp_path / "run" / "result.json", recorded)
+    assert class_names.of_run(tmp_path / "run", dataset.name) == ("b", "a")
+    files.write_json(tmp_path / "run" / "result.json", recorded | {"checksum": "0"})
+    assert class_names.of_run(tmp_path / "run", dataset.name) == ("a", "b"), "a damaged result is not believed"
 
 
 def test_a_run_without_a_set(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import torch
 from filelock import FileLock
 
 from ddsweep import checked_files
@@ -47,8 +48,9 @@ def folder(recipe: Recipe) -> Path:
     """A finished run, as ``trial`` leaves it."""
     place = HERE / recipe.key()
     (place / "images").mkdir(parents=True)
-    for name in ("recipe.json", "real.png", "synthetic.png", "synthetic.safetensors", "checkpoint.pt", "images/a.png"):
+    for name in ("recipe.json", "real.png", "synthetic.png", "checkpoint.pt", "images/a.png"):
         (place / name).write_bytes(f"content of {name}".encode())
+    checked_files.write_tensors(place / "synthetic.safetensors", {"images": torch.ones(2, 1, 4, 4)}, {"ipc": "1"})
     (place / "metrics.jsonl").write_text("".join(f'{{"step": {step}}}\n' for step in range(12_345)))
     Result(recipe, accuracies={"convnet3": [0.5, 0.75]}).write(place)
     return place
