@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from ddsweep.errors import UserError
+
+# Python reads these as whole numbers; their author may have meant 8 (octal), 1000 in 0,1,000, or text
+_UNUSUAL = re.compile(r"[+-]?(0\d+|\d+(_\d+)+)")
 
 
 def settings(pairs: list[str] | None) -> dict[str, Any]:
     """Parse ``KEY=VALUE`` pairs into recipe choices; ``a,b,c`` becomes a list.
 
     Raises:
-        UserError: a pair has no ``=``, or two pairs have the same key.
+        UserError: a pair has no ``=``, two pairs have the same key, or a number begins with a 0 or has a ``_``.
     """
     chosen: dict[str, Any] = {}
     given: dict[str, str] = {}
@@ -25,7 +29,11 @@ def settings(pairs: list[str] | None) -> dict[str, Any]:
             raise UserError(f"{key}: is given twice, as {given[key]} and as {pair}{both}")
         given[key] = pair
         many = "," in text and not text.startswith("imagefolder:")
-        chosen[key] = [scalar(part) for part in text.split(",")] if many else scalar(text)
+        parts = text.split(",") if many else [text]
+        for part in parts:
+            if _UNUSUAL.fullmatch(part.strip()):
+                raise UserError(f"{pair}: {part!r} is read as {int(part)}; write {int(part)}, or correct the list")
+        chosen[key] = [scalar(part) for part in parts] if many else scalar(text)
     return chosen
 
 
