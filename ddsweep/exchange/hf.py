@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -18,6 +19,7 @@ from ddsweep.exchange.conventions import describe
 from ddsweep.exchange.folder import loss, read_all, write_all
 from ddsweep.exchange.image_set import FORMULA, NORMALIZED, PIXELS, Facts, ImageSet, in_order
 from ddsweep.exchange.source import Source
+from ddsweep.markup import markdown
 
 ROWS = Path("train", "metadata.jsonl")
 CARD = "README.md"
@@ -91,16 +93,16 @@ def card(one: ImageSet) -> str:
         "dataset_info": {"features": features, "splits": [{"name": "train", "num_examples": len(one.images)}]},
     }  # fmt: skip
     clipped = f"{100 * loss(one)['clipped_share']:.1f} %"
-    settings = "\n".join(f"| {name} | {value} |" for name, value in facts.recipe.items())
+    settings = "\n".join(f"| {markdown(name)} | {markdown(str(value))} |" for name, value in facts.recipe.items())
     return f"""---
 {yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---
-# {title}
+# {markdown(title)}
 
-{len(one.images)} synthetic training images; test on the original test set of {facts.dataset}.
+{len(one.images)} synthetic training images; test on the original test set of {markdown(facts.dataset)}.
 
 - **Pixels:** 8-bit PNG; learned values were rounded to 1/255, and {clipped} of them clipped to [0, 1].
 - **Normalize them with** mean {list(facts.mean)} and std {list(facts.std)}: {FORMULA[NORMALIZED]}. No ZCA.
-- **Labels:** the number in `label`; names in that order: {", ".join(facts.classes)}.
+- **Labels:** the number in `label`; names in that order: {", ".join(map(markdown, facts.classes))}.
 - **One image is one image** (decode factor 1).
 {_accuracy(one)}
 | setting | value |
@@ -112,9 +114,9 @@ def card(one: ImageSet) -> str:
 def names_in_card(path: Path) -> tuple[str, ...]:
     """Return the class names that a dataset card lists for the labels (``class_label``), in label order, or none."""
     text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-    parts = text.split("---\n", 2) if text.startswith("---\n") else []
+    found = re.match(r"---\n(.*?\n)---\n", text, re.DOTALL)
     try:
-        head = yaml.safe_load(parts[1]) if len(parts) == 3 else None
+        head = yaml.safe_load(found[1]) if found else None
     except yaml.YAMLError:
         return ()
     infos = head.get("dataset_info") if isinstance(head, dict) else None
@@ -138,8 +140,6 @@ def _names_of_label(names: Any) -> tuple[str, ...]:
 def _accuracy(one: ImageSet) -> str:
     lines = []
     for arch, values in one.facts.origin.get("accuracies", {}).items():
-        mean = 100 * sum(values) / len(values)
-        lines.append(
-            f"- **Accuracy of {arch}** trained on it before rounding: {mean:.1f} % ({len(values)} networks).\n"
-        )
+        mean, networks = 100 * sum(values) / len(values), f"{len(values)} networks"
+        lines.append(f"- **Accuracy of {markdown(arch)}** trained on it before rounding: {mean:.1f} % ({networks}).\n")
     return "".join(lines)

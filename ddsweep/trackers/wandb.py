@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ddsweep.characters import one_line
 from ddsweep.data import class_names
 from ddsweep.pretrained import spec
 from ddsweep.sweep.wandb import METRIC
@@ -148,7 +149,8 @@ def caption(name: str, recipe: Recipe, step: int, names: tuple[str, ...]) -> str
     """``step 50 · rows from the top: airplane, automobile, …``; without the rows if the class names are unknown."""
     more = f", … ({len(names)} in all)" if len(names) > MAX_CLASSES else ""
     head = "real images" if name == "real" else f"step {step} of {recipe.iterations}"
-    return f"{head} · rows from the top: {', '.join(names[:MAX_CLASSES])}{more}" if names else head
+    listed = one_line(", ".join(names[:MAX_CLASSES]))
+    return f"{head} · rows from the top: {listed}{more}" if names else head
 
 
 def accuracies(result: Result) -> dict[str, float]:

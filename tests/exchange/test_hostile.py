@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,12 @@ import torch
 from PIL import Image
 
 from ddsweep import device, exchange
+from ddsweep.characters import one_line
 from ddsweep.data import Dataset
 from ddsweep.errors import UserError
+from ddsweep.exchange import ImageSet, hf
 from ddsweep.exchange.prepare import Choices, prepare
+from tests import hostile as hostile_names
 from tests.exchange.conftest import draw, labels, pixels, saved
 
 
@@ -176,3 +180,15 @@ def test_what_cannot_be_is_doubted(
     found = prepare(exchange.read(path), digits, path, choices).warnings
     assert len(found) == bool(warning)
     assert not warning or warning in found[0]
+
+
+def test_names_in_a_dataset_card_are_not_markup(one: ImageSet, tmp_path: Path) -> None:
+    classes = (*hostile_names.CLASSES, "x---", "---")
+    odd = replace(one, facts=replace(one.facts, dataset=hostile_names.TITLE, classes=classes))
+    path = tmp_path / "README.md"
+    path.write_text(hf.card(odd), encoding="utf-8")
+    assert hf.names_in_card(path) == classes
+    page = hostile_names.rendered(path.read_text(encoding="utf-8").split("\n---\n", 1)[1])
+    assert all(one_line(name) in page.text for name in classes)
+    assert not {"script", "b", "br", "em", "a", "img"} & set(page.tags)
+    assert not hostile_names.CONTROL.search(page.text)
