@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
+from torch import Tensor
+
 from ddsweep import text
 from ddsweep.data.raw import Raw
 
@@ -23,17 +25,13 @@ def remarks(raw: Raw, train: Sequence[str], test: Sequence[str]) -> Iterator[str
         train: the files of the training images.
         test: the files of the test images.
     """
-    first: dict[bytes, int] = {}
-    in_two_classes = []
-    for index, (image, label) in enumerate(zip(raw.images.numpy(), raw.labels.tolist(), strict=True)):
-        before = first.setdefault(hashlib.blake2b(image.tobytes(), digest_size=DIGEST).digest(), index)
-        if int(raw.labels[before]) != label:
-            in_two_classes.append((before, index))
-    leaked = [
-        (first[digest], index)
-        for index, image in enumerate(raw.test_images.numpy())
-        if (digest := hashlib.blake2b(image.tobytes(), digest_size=DIGEST).digest()) in first
+    labels, first = raw.labels.tolist(), dict[bytes, int]()
+    in_two_classes = [
+        (before, index)
+        for index, digest in enumerate(_digests(raw.images))
+        if labels[before := first.setdefault(digest, index)] != labels[index]
     ]
+    leaked = [(first[digest], index) for index, digest in enumerate(_digests(raw.test_images)) if digest in first]
     if leaked:
         here, there = leaked[0]
         count = f"{len(leaked)} of {text.plural(len(test), 'test image')}"
@@ -42,6 +40,10 @@ def remarks(raw: Raw, train: Sequence[str], test: Sequence[str]) -> Iterator[str
         here, there = in_two_classes[0]
         count = text.plural(len(in_two_classes), "training image")
         yield f"{count} with the pixels of one of another class; for example {_pair(train[here], train[there])}"
+
+
+def _digests(images: Tensor) -> Iterator[bytes]:
+    return (hashlib.blake2b(image, digest_size=DIGEST).digest() for image in images.contiguous().numpy())
 
 
 def _pair(one: str, other: str) -> str:
