@@ -11,6 +11,7 @@ from typing import Any
 from ddsweep import data, sweep
 from ddsweep.errors import UserError
 from ddsweep.pretrained import spec
+from ddsweep.registry.image_folders import notes
 from ddsweep.results import stored
 from ddsweep.sweep import Sweep
 
@@ -68,6 +69,7 @@ class Overview:
             yield f"PTM   {_ptm_line(ptms, wanted, present)}"
         for name, ready in self.datasets.items():
             yield f"data  {name}: {'decoded' if ready else f'not decoded yet ({data.info(name).origin})'}"
+            yield from notes(name)
 
     def left_out_lines(self) -> Iterator[str]:
         """Why results are left out of the table, and how to compute them again."""

@@ -17,7 +17,7 @@ from ddsweep.data.pixels import statistics
 from ddsweep.data.progress import Progress
 from ddsweep.errors import UserError
 from ddsweep.registry.datasets import TABLE, DatasetInfo, at_size, info
-from ddsweep.registry.image_folders import FOLDER_PREFIX, folder_tree
+from ddsweep.registry.image_folders import FOLDER_PREFIX, notes
 
 log = logging.getLogger(__name__)
 
@@ -148,7 +148,7 @@ _said: set[str] = set()  # notes on image folders, each of which a process gives
 
 def _say_notes(one: DatasetInfo) -> None:
     """Warn of the files of an image folder that are passed over, and of what else the user should know about it."""
-    for note in folder_tree(one.name).notes if one.name.startswith(FOLDER_PREFIX) else ():
+    for note in notes(one.name):
         if note not in _said:
             _said.add(note)
             log.warning(note)

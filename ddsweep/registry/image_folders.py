@@ -99,6 +99,15 @@ def folder_tree(spec: str, recent: float = 0.0) -> FolderTree:
     return tree
 
 
+def notes(name: str) -> tuple[str, ...]:
+    """Return what the user should know about an image folder, a line each (``FolderTree``); none for another dataset.
+
+    Raises:
+        UserError: as ``folder_tree``.
+    """
+    return folder_tree(name).notes if name.startswith(FOLDER_PREFIX) else ()
+
+
 def _list(name: str) -> FolderTree:
     made = time.time_ns()
     option, path = _parsed(name)
@@ -122,12 +131,12 @@ def _list(name: str) -> FolderTree:
     else:
         checks.check_splits_outside(train, root)
         checks.check_can_be_split(train, root)
-    notes = [
+    found = [
         *checks.notes_on_files(every),
         *checks.notes_on_strays(parts.splits, root, parts.unused),
         *checks.notes_on_names(train),
     ]
-    lines = tuple(f"{name}: {note}" for note in notes)
+    lines = tuple(f"{name}: {note}" for note in found)
     return FolderTree(_images(train), _images(*test) if test else None, lines, stamps, made)
 
 

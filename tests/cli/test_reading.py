@@ -83,3 +83,11 @@ def test_nobody_is_told_afterwards(capsys: pytest.CaptureFixture[str], monkeypat
         pass
     progress.decoded("birds", 1, 2)
     assert capsys.readouterr().err == ""
+
+
+def test_show_says_what_is_passed_over(ddsweep: Run, birds: str) -> None:
+    (Path(NAME) / "jay" / "README.txt").write_text("blue")
+    note = f"imagefolder:{Path(NAME).absolute()}: passed over, because they are text: 'jay' (1 .txt; for example"
+    shown = ddsweep("show", "ablation-alpha@demo", "--set", f"target={birds}")
+    assert shown.exit_code == 0
+    assert note in " ".join(shown.stdout.split())
