@@ -111,6 +111,7 @@ class Lines:
         self._phase, self._done, self._total = "starting", 0, 0
         self._began = time.monotonic()
         self._first: tuple[float, int] | None = None  # when the first step of the phase ended, and its number
+        self._last = self._began  # when its last step ended
         self._compiled = 0  # functions that were compiled by the end of the last step
         self._changed, self._ended = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._print, name="progress", daemon=True)
@@ -138,7 +139,7 @@ class Lines:
             self._phase, self._began, self._first = phase, now, None
             self._changed.set()
         elif done > self._done:
-            self._first = self._first or (now, done)
+            self._first, self._last = self._first or (now, done), now
             self._compiled = _compiled_functions()
         self._done, self._total = done, total
 
@@ -152,8 +153,8 @@ class Lines:
                 parts.append("compiling the first step")
             if now - self._began >= 1:
                 parts.append(f"for {text.duration(now - self._began)}")
-        elif self._done > self._first[1] and now > self._first[0]:
-            rate = (self._done - self._first[1]) / (now - self._first[0])
+        elif self._done > self._first[1] and self._last > self._first[0]:
+            rate = (self._done - self._first[1]) / (self._last - self._first[0])
             parts.append(f"{text.number(rate)} steps/s")
             if self._done < self._total:
                 parts.append(f"about {text.duration((self._total - self._done) / rate)} left")
