@@ -36,7 +36,7 @@ def test_what_was_saved_is_said(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_trial_goes_on(ddsweep: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = ["run", "ablation-alpha", "--profile", "demo", "alpha=0", *TINY, "iterations=6", "--json"]
+    words = ["run", "ablation-alpha", "--profile", "demo", "alpha=0", *TINY[1:], "iterations=6", "--json"]
     undisturbed = ddsweep(*words, "--runs", str(tmp_path / "calm"))
     assert undisturbed.exit_code == 0
     step, steps = loop._step, list[int]()

@@ -21,7 +21,7 @@ from tests.cli.conftest import TINY, Run
 
 NAME = "ablation-alpha@demo"
 BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-ONE_CELL = ["--set", "alpha=0", "--set", "iterations=6"]
+CELL = [*(setting for setting in TINY if not setting.startswith("iterations=")), "iterations=6", "alpha=0"]
 Strike = Callable[[signal.Signals], list[int]]
 
 
@@ -59,7 +59,7 @@ def typed(*words: str) -> str:
 
 @BOTH
 def test_run_saves_and_goes_on(ddsweep: Run, strike: Strike, number: signal.Signals) -> None:
-    words = ["run", NAME, "alpha=0", *TINY, "iterations=6", "--json"]
+    words = ["run", NAME, *CELL, "--json"]
     undisturbed = json.loads(ddsweep(*words, "--runs", "calm").stdout)["accuracies"]
     steps = strike(number)
     struck = ddsweep(*words)
@@ -73,14 +73,14 @@ def test_run_saves_and_goes_on(ddsweep: Run, strike: Strike, number: signal.Sign
 @BOTH
 @pytest.mark.parametrize("command", ["launch", "agents", "agent"])
 def test_agents_in_the_foreground_return_their_cell(
-    ddsweep: Run, strike: Strike, tiny: list[str], number: signal.Signals, command: str
+    ddsweep: Run, strike: Strike, number: signal.Signals, command: str
 ) -> None:
-    launch = ["launch", NAME, *tiny, *ONE_CELL, "--workers", "0", "-d", "cpu"]
+    launch = ["launch", NAME, *(f"--set={setting}" for setting in CELL), "--workers", "0", "-d", "cpu"]
     words = {"launch": launch, "agents": ["agents", NAME, "--workers", "0", "-d", "cpu"], "agent": ["agent", NAME]}
     if command != "launch":  # an agent needs a registered sweep
         Path("runs").mkdir()
         store = connect("runs/ddsweep.db")
-        one = sweep.load(NAME, None, settings([*TINY, "alpha=0", "iterations=6"]))
+        one = sweep.load(NAME, None, settings(CELL))
         store.sweep(NAME).register(Definition.of(one))
         store.close()
     steps = strike(number)
