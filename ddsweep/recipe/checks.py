@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ddsweep import data
 from ddsweep.errors import UserError, closest
 from ddsweep.registry.datasets import FOLDER_PREFIX, DatasetInfo
+from ddsweep.registry.image_folders import folder_tree
 from ddsweep.registry.networks import FOUNDATIONS, TABLE
 
 if TYPE_CHECKING:
@@ -41,10 +42,11 @@ def verify_images(recipes: Iterable[Recipe]) -> None:
         UserError: a folder is not valid (``folder_tree``), or its classes have fewer images than the ipc.
     """
     largest: dict[str, Recipe] = {}
+    recipes = list(recipes)
+    for name in sorted({name for recipe in recipes for name in (recipe.target, recipe.source_dataset)}):
+        if name.startswith(FOLDER_PREFIX):
+            folder_tree(name)  # compares the folder with a listing of a moment ago
     for recipe in recipes:
-        for name in (recipe.target, recipe.source_dataset):
-            if name.startswith(FOLDER_PREFIX):
-                data.info(name)
         if recipe.ipc > (largest[recipe.target].ipc if recipe.target in largest else 0):
             largest[recipe.target] = recipe
     for recipe in largest.values():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ddsweep import sweep
+from ddsweep import checked_files, sweep
 from ddsweep.results.result import Result
 from tests.cli.conftest import Run
 
@@ -139,16 +139,21 @@ def test_what_was_never_launched_names_what_was(ddsweep: Run, tiny: list[str]) -
         refused(ddsweep(*command, "ablation-alpha@paper"), "ablation-alpha@demo")
 
 
-def test_a_run_folder_of_another_version(ddsweep: Run, tiny: list[str]) -> None:
+def test_a_run_folder_of_another_version_is_kept_and_computed_again(
+    ddsweep: Run, tiny: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
     settings = [setting for setting in tiny if setting != "--set"]
     choices = {name: int(value) for name, value in (setting.split("=") for setting in settings)}
     recipe = sweep.load("ablation-alpha", "demo", choices | {"alpha": 0}).cells[0].recipe
     folder = Path("runs") / recipe.key()
     Result(recipe, {"convnet3": [0.5]}).write(folder)
-    stored = json.loads((folder / "result.json").read_text())
-    (folder / "result.json").write_text(json.dumps(stored | {"recipe": {"colour": "red"}}))
-    refused(ddsweep("run", "ablation-alpha@demo", "alpha=0", *settings, "-d", "cpu"), "another version of ddsweep")
-    assert (folder / "result.json").is_file()
+    stored = checked_files.read_json(folder / "result.json") | {"recipe": {"colour": "red"}}
+    checked_files.write_json(folder / "result.json", stored)
+    answer = ddsweep("run", "ablation-alpha@demo", "alpha=0", *settings, "-d", "cpu")
+    assert answer.exit_code == 0, answer.output
+    assert "written by another version of ddsweep (colour: unknown parameter" in caplog.text
+    (kept,) = Path("runs/replaced").glob("*/result.json")
+    assert checked_files.read_json(kept) == stored
 
 
 @pytest.mark.parametrize(
