@@ -53,13 +53,17 @@ def decode_folder(row: DatasetInfo, paths: Sequence[Path] = ()) -> Raw:
     """
     train, test = _parts(folder_tree(row.name))
     total = sum(len(images) for part in (train, test) for images in part.values())
-    animated: list[str] = []
-    first = _read_all(train, row, 0, total, animated)
-    second = _read_all(test, row, len(first[0]), total, animated)
+    odd = image_files.Odd()
+    first = _read_all(train, row, 0, total, odd)
+    second = _read_all(test, row, len(first[0]), total, odd)
     raw = Raw(tuple(train), *first, *second)
-    if animated:
-        frames = text.plural(len(animated), "animated file")
-        log.warning("%s: the first frame of %s is used; for example %r", row.name, frames, min(animated))
+    if odd.animated:
+        frames = text.plural(len(odd.animated), "animated file")
+        log.warning("%s: the first frame of %s is used; for example %r", row.name, frames, min(odd.animated))
+    if odd.cut:
+        cut = text.plural(len(odd.cut), "JPEG file")
+        line = "%s: the last row of %s is plain gray, as if the end of the data were lost; for example %r"
+        log.warning(line, row.name, cut, min(odd.cut))
     for remark in duplicates.remarks(raw, *([path for one in part.values() for path in one] for part in (train, test))):
         log.warning("%s: %s", row.name, remark)
     return raw
@@ -110,12 +114,9 @@ def _parts(tree: FolderTree) -> tuple[Files, Files]:
 
 
 def _read_all(
-    part: Files, row: DatasetInfo, before: int, total: int, animated: list[str]
+    part: Files, row: DatasetInfo, before: int, total: int, odd: image_files.Odd
 ) -> tuple[UInt8[Tensor, "n 3 size size"], Int64[Tensor, " n"]]:
-    """Images and labels of a split.
-
-    ``before`` of ``total`` images have been read for another one; ``animated`` gets the paths of animations.
-    """
+    """Images and labels of a split; ``before`` of ``total`` images have been read for another one."""
     paths = [path for images in part.values() for path in images]
     images = torch.empty((len(paths), 3, row.size, row.size), dtype=torch.uint8)
     buffer = images.numpy()  # shares the tensor's memory; the threads write to it
@@ -124,7 +125,7 @@ def _read_all(
         batch = paths[start : start + BATCH]
         for index, path in enumerate(batch, start):
             try:
-                buffer[index] = image_files.read(path, row.size, animated)
+                buffer[index] = image_files.read(path, row.size, odd)
             except pixels.Unreadable as error:
                 raise _unreadable(path, error) from error
         return start + len(batch)

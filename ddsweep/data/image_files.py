@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,10 +26,34 @@ ORIENTATION = 0x0112  # the EXIF tag
 SUBFILE = 254  # the TIFF tag that tells what a page is
 SMALLER_OR_MASK = 0b101  # a thumbnail of the first page, or its mask
 GRAY = ("1", "L", "LA")
+FILLED = 128  # the value of pixels for which a JPEG file has no data
 LFS = b"version https://git-lfs"
 
 
-def read(path: Path | str, size: int, animated: list[str] | None = None) -> np.ndarray:
+@dataclass
+class Odd:
+    """Files that are read, but that the user should look at.
+
+    Attributes:
+        animated: paths of files with further frames.
+        cut: paths of JPEG files that end in plain gray, which libjpeg puts where the end of the data is lost. Nothing
+            else tells: JPEG has no checksums, and Pillow refuses only files that lack the end marker.
+    """
+
+    animated: list[str] = field(default_factory=list)
+    cut: list[str] = field(default_factory=list)
+
+    def add(self, path: str, image: Image) -> None:
+        """List the file if it is one of these; ``image`` is loaded, and in the mode of the file."""
+        if image.format != "MPO" and getattr(image, "is_animated", False):
+            self.animated.append(path)
+        if image.format in ("JPEG", "MPO") and image.mode in ("L", "RGB"):
+            last = image.crop((0, image.height - 1, *image.size))
+            if set(last.tobytes()) == {FILLED}:
+                self.cut.append(path)
+
+
+def read(path: Path | str, size: int, odd: Odd | None = None) -> np.ndarray:
     """Return the image as RGB [3, size, size] uint8, resized without keeping the aspect ratio.
 
     Uses Pillow's bilinear filter, which antialiases.
@@ -36,19 +61,19 @@ def read(path: Path | str, size: int, animated: list[str] | None = None) -> np.n
     Args:
         path: the file.
         size: height and width in pixels.
-        animated: gets the path if the file has further frames.
+        odd: gets the path if the file is one of these.
 
     Raises:
         Unreadable: as ``opened``.
     """
     from PIL import Image
 
-    image = opened(path, draft=pixels.DRAFT * size, animated=animated)
+    image = opened(path, draft=pixels.DRAFT * size, odd=odd)
     resized = image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
     return np.asarray(resized).transpose(2, 0, 1)
 
 
-def opened(path: Path | str, draft: int = 0, animated: list[str] | None = None) -> Image:
+def opened(path: Path | str, draft: int = 0, odd: Odd | None = None) -> Image:
     """Return the picture in a file, upright (EXIF), in mode L or RGB, transparent pixels on white.
 
     Of an animation, it is the first frame. Colors are not converted between color profiles.
@@ -56,7 +81,7 @@ def opened(path: Path | str, draft: int = 0, animated: list[str] | None = None) 
     Args:
         path: the file.
         draft: a JPEG may be decoded at a smaller size, of at least so many pixels in height and width; 0: it is not.
-        animated: gets the path if the file has further frames.
+        odd: gets the path if the file is one of these.
 
     Raises:
         Unreadable: it cannot be read, has gray pixels of more than 8 bits, or floats, or several pages.
@@ -71,10 +96,9 @@ def opened(path: Path | str, draft: int = 0, animated: list[str] | None = None) 
             if image.mode[0] in "IF":  # converting would clip at 255
                 raise ValueError(f"{image.mode} pixels; convert it to 8 bits per channel")
             image.load()
-            picture = _on_white(_upright(image))
-            if animated is not None and image.format != "MPO" and getattr(image, "is_animated", False):
-                animated.append(str(path))
-            return picture
+            if odd is not None:
+                odd.add(str(path), image)
+            return _on_white(_upright(image))
     except UnidentifiedImageError as error:
         raise Unreadable(_unidentified(path)) from error
     except Image.DecompressionBombError as error:

@@ -340,3 +340,23 @@ def test_animations_are_counted(tree, caplog):
     assert line == (
         f"{spec_of(root)}: the first frame of 2 animated files is used; for example '{root}/train/dog/x.gif'"
     )
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("pixels", [8, 64])
+def test_jpeg_files_whose_end_is_lost_are_counted(tree, caplog, mode, pixels):
+    """The end marker is there, as after a repair; without it, the file is refused. One at full size, one as a draft."""
+    root, _ = tree
+    noise = np.random.default_rng(0).integers(0, 256, (80, 80, len(mode)), dtype=np.uint8)
+    whole, cut = root / "train" / "dog" / "whole.jpg", root / "train" / "dog" / "cut.jpg"
+    Image.fromarray(noise.squeeze()).save(whole, quality=90)
+    content = whole.read_bytes()
+    cut.write_bytes(content[: len(content) * 2 // 3] + b"\xff\xd9")
+    folder.decode_folder(datasets.at_size(datasets.info(spec_of(root)), pixels))
+    assert [record.getMessage() for record in caplog.records if "JPEG" in record.getMessage()] == [
+        f"{spec_of(root)}: the last row of 1 JPEG file is plain gray, as if the end of the data were lost; "
+        f"for example '{cut}'"
+    ]
+    cut.write_bytes(content[: len(content) * 2 // 3])
+    with pytest.raises(UserError, match="truncated"):
+        folder.decode_folder(datasets.at_size(datasets.info(spec_of(root)), pixels))
