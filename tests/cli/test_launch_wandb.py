@@ -40,7 +40,9 @@ class Launch:
     """A launch in a process of its own; what it and the agents said."""
 
     def __init__(self, *words: str, workers: int = 1) -> None:
-        command = [*DDSWEEP, "launch", NAME, "--backend=wandb", "--device=cpu", f"--workers={workers}", *SMALL, *words]
+        given = {word.split("=")[1] for word in words if word.startswith("--set=")}
+        small = [word for word in SMALL if word.split("=")[1] not in given]  # each setting is set once
+        command = [*DDSWEEP, "launch", NAME, "--backend=wandb", "--device=cpu", f"--workers={workers}", *small, *words]
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # in the background it would be ignored

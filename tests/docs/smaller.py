@@ -9,7 +9,7 @@ from tests.cli.conftest import TINY
 ON_A_CPU = ["--device=cpu"]
 HERE = ["--workers=0", *ON_A_CPU]
 CHOSEN = [f"--set={setting}" for setting in TINY]
-# what is added behind the words of a command; a later --set wins
+# what is added behind the words of a command; of a setting, the last value is kept
 ADDED: dict[str, list[str]] = {
     "launch": [*CHOSEN, *HERE],
     "estimate": [*CHOSEN, *HERE, "--seconds=0.01"],
@@ -37,7 +37,26 @@ def smaller(words: list[str]) -> list[str]:
     added = ADDED.get(verb, [])
     if any(word.startswith("--slurm") for word in rest):
         added = [*CHOSEN, "--dry-run"] if "--dry-run" not in rest else CHOSEN
-    return [verb, *rest, *(one for word in added for one in _added(word, rest))]
+    return [verb, *last_of_each([*rest, *(one for word in added for one in _added(word, rest))])]
+
+
+def last_of_each(words: list[str]) -> list[str]:
+    """The words, with the last value of every setting: ``--set`` takes each only once."""
+    kept: list[str] = []
+    places: dict[str, int] = {}
+    index = 0
+    while index < len(words):
+        pair = words[index : index + 2] if words[index] in ("--set", "-s") else words[index : index + 1]
+        index += len(pair)
+        found = re.fullmatch(r"(?:--set=)?([a-z_]+)=.*", pair[-1], re.DOTALL)
+        if found and (len(pair) == 2 or pair[0].startswith("--set=") or not pair[0].startswith("-")):
+            if (place := places.get(found[1])) is not None:
+                kept[place] = ""
+                if place and kept[place - 1] in ("--set", "-s"):
+                    kept[place - 1] = ""
+            places[found[1]] = len(kept) + len(pair) - 1
+        kept += pair
+    return [word for word in kept if word]
 
 
 def _added(word: str, rest: list[str]) -> list[str]:
