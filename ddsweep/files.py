@@ -125,7 +125,7 @@ def cache_dir() -> Path:
     """
     import platformdirs
 
-    return Path(os.environ.get("DDSWEEP_CACHE") or platformdirs.user_cache_dir("ddsweep"))
+    return Path(os.environ.get("DDSWEEP_CACHE") or platformdirs.user_cache_dir("ddsweep")).expanduser()
 
 
 def is_full(error: BaseException | None) -> bool:

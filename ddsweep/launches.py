@@ -31,6 +31,8 @@ def connect(runs: Path, storage: str | None, create: bool = False) -> OptunaStor
 
     if storage is None and not create and not (runs / "ddsweep.db").is_file():
         raise UserError(f"nothing was launched in {runs.absolute()} yet; start with: ddsweep launch NAME")
+    if storage is not None and not create and (file := backends.sqlite_file(storage)) and not file.is_file():
+        raise UserError(f"nothing was launched in {file} yet; is --storage (or $DDSWEEP_STORAGE) the right file?")
     if create:
         try:
             runs.mkdir(parents=True, exist_ok=True)

@@ -160,6 +160,19 @@ def connect(
     return OptunaStore.open(str(storage), lease, artifacts, patient=patient)
 
 
+def sqlite_file(storage: str) -> Path | None:
+    """The file of an SQLite storage; None for one on a server.
+
+    Raises:
+        UserError: it is neither a path nor the URL of a storage.
+    """
+    from ddsweep.backends.optuna import database
+
+    url = database.parse(storage)
+    named = url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:"
+    return Path(str(url.database)) if named else None
+
+
 def attach_image(claim: Claim, png_path: Path, name: str) -> None:
     """Show a PNG on the point's page of the dashboard. Errors are logged only: an image must not cost a result.
 

@@ -56,7 +56,14 @@ Settings = Annotated[
     ),
 ]
 Runs = Annotated[
-    Path, typer.Option("--runs", help="Folder that holds all runs.", envvar="DDSWEEP_RUNS", show_default=True)
+    Path,
+    typer.Option(
+        "--runs",
+        help="Folder that holds all runs.",
+        envvar="DDSWEEP_RUNS",
+        show_default=True,
+        callback=Path.expanduser,  # of a variable, no shell does it
+    ),
 ]
 Storage = Annotated[
     str | None,

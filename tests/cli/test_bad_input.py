@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ddsweep import checked_files, sweep
+from ddsweep import checked_files, files, sweep
 from ddsweep.results.result import Result
 from tests.cli.conftest import Run
 
@@ -66,6 +66,26 @@ def refused(result, line: str) -> None:
 def test_one_line(ddsweep: Run, words: list[str], line: str) -> None:
     refused(ddsweep(*words), line)
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize("storage", ["sqlite:///absent.db", "absent.db", "~/absent.db"])
+@pytest.mark.parametrize("words", [["status"], ["results", "ablation-alpha"], ["agents", "ablation-alpha@demo"]])
+def test_commands_that_read_create_no_database(
+    ddsweep: Run, monkeypatch: pytest.MonkeyPatch, words: list[str], storage: str
+) -> None:
+    """As when a relative path is used in another folder: an empty database would look like an empty sweep."""
+    monkeypatch.setenv("HOME", str(Path.cwd()))
+    refused(ddsweep(*words, "--storage", storage), f"nothing was launched in {Path('absent.db').absolute()} yet")
+    assert not Path("absent.db").exists()
+
+
+def test_the_home_folder_in_variables(ddsweep: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shell expands ``~`` in ``--runs ~/runs``, but not in ``DDSWEEP_RUNS="~/runs"``."""
+    home = Path.cwd() / "home"
+    for name, value in (("HOME", str(home)), ("DDSWEEP_RUNS", "~/runs"), ("DDSWEEP_CACHE", "~/cache")):
+        monkeypatch.setenv(name, value)
+    refused(ddsweep("status"), f"nothing was launched in {home / 'runs'} yet")
+    assert files.cache_dir() == home / "cache"
 
 
 def test_a_class_without_images(ddsweep: Run) -> None:
