@@ -60,7 +60,9 @@ class Bench:
         place = self.prepare(f"point-{point}")
         victim = start(Orders(place, dies=point))
         victim.join(PATIENCE)
-        assert victim.exitcode == -signal.SIGKILL, f"point {point}: {victim.exitcode}"
+        # the last ones depend on how often others were waited for: a trial may have fewer of them
+        spared = victim.exitcode == 0 and point > 0.95 * len(self.moments)
+        assert spared or victim.exitcode == -signal.SIGKILL, f"point {point}: {victim.exitcode}"
         orders = Orders(place)
         self._finish(orders)
         assert intact.findings(orders.runs, place / "cache" / "pool") == self.undisturbed, self.moments[point - 1]
@@ -97,12 +99,12 @@ def survive(bench: Bench, points: Iterable[int]) -> None:
 
 def test_a_kill_at_some_points_spends_no_attempt(bench: Bench) -> None:
     """Three that matter: claimed, a checkpoint, and a result that nobody was told of yet."""
-    last = len(bench.moments)
+    written = max(index for index, what in enumerate(bench.moments, 1) if "result.json" in what)
     found = {
         next(index for index, what in enumerate(bench.moments, 1) if pattern in what)
         for pattern in ("recipe.json", "evaluate-")
     }
-    survive(bench, sorted(found | {last - 2}))
+    survive(bench, sorted(found | {written + 2}))
 
 
 @pytest.mark.slow
