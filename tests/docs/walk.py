@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from ddsweep.backends.optuna import dashboard
@@ -48,6 +49,7 @@ class Walk:
         patch.setattr(dashboard, "serve", _serve)
         photos(Path("birds"))
         photos(Path("cifar10"))
+        torch.save(torch.from_numpy(np.random.default_rng(1).normal(size=(2, 3, 32, 32))).float(), "images_best.pt")
 
     def page(self, page: Page) -> None:
         """Everything on a page: its files first, which a command above them may name."""
