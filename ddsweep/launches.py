@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ddsweep import characters, text
+from ddsweep import again, characters, text
 from ddsweep.errors import NO_REASON, UserError
 
 if TYPE_CHECKING:
@@ -98,8 +98,8 @@ def gather(store: Store, sweep: Sweep, runs: Path) -> None:
         cells = text.plural(len(gone), "complete cell")
         hosts = ", ".join(sorted({row.agent.split(":")[0] for row in gone} - {""}))
         where = f"; computed on {hosts}" if hosts else ""
-        again = f"to compute them again: ddsweep launch {sweep.full_name}"
-        _echo(f"{cells} without files in {runs} or in the storage{where}; {again}")
+        command = again.other("launch", sweep.full_name)
+        _echo(f"{cells} without files in {runs} or in the storage{where}; to compute them again: {command}")
 
 
 def left_out(sweep: Sweep, runs: Path) -> list[str]:
@@ -108,10 +108,11 @@ def left_out(sweep: Sweep, runs: Path) -> list[str]:
 
     lines = stored.collect(sweep, runs).lines()
     if lines:
-        lines.append(f"to compute these cells again: ddsweep launch {sweep.full_name} --recompute")
+        lines.append(f"to compute these cells again: {again.other('launch', sweep.full_name, '--recompute')}")
     if changes := image_checksums.changes([cell.recipe for cell in sweep.cells], sweep.data):
         lines += [f"{change} since the launch; results are from the images at the launch" for change in changes]
-        lines.append(f"to compare the images, and compute with the present ones: ddsweep launch {sweep.full_name}")
+        command = again.other("launch", sweep.full_name)
+        lines.append(f"to compare the images, and compute with the present ones: {command}")
     return lines
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ddsweep import data, sweep
+from ddsweep import again, data, sweep
 from ddsweep.errors import UserError
 from ddsweep.pretrained import spec
 from ddsweep.registry.image_folders import notes
@@ -75,7 +75,7 @@ class Overview:
         """Why results are left out of the table, and how to compute them again."""
         yield from self.left_out
         if self.left_out:
-            yield f"to compute these cells again: ddsweep launch {self.sweep.full_name} --recompute"
+            yield f"to compute these cells again: {again.other('launch', self.sweep.full_name, '--recompute')}"
 
     def as_dict(self) -> dict[str, Any]:
         """The overview as JSON."""

@@ -6,7 +6,8 @@ import time
 
 import typer
 
-from ddsweep.cli import again, console
+from ddsweep import again
+from ddsweep.cli import console
 from ddsweep.cli.options import (
     RUNS,
     Compile,

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from ddsweep.cli import again, console, interrupt
+from ddsweep import again
+from ddsweep.cli import console, interrupt
 from ddsweep.errors import UserError
 
 

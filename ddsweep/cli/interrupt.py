@@ -13,8 +13,9 @@ from types import FrameType
 
 import typer
 
+from ddsweep import again
 from ddsweep.checkpoints import Checkpoints, Interrupted
-from ddsweep.cli import again, console
+from ddsweep.cli import console
 from ddsweep.processes import Terminated
 
 

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from ddsweep.again import Repeat
     from ddsweep.backends import Store
     from ddsweep.cli.account import Account
-    from ddsweep.cli.again import Repeat
     from ddsweep.cli.session import Session
     from ddsweep.device import Slot
     from ddsweep.sweep import Sweep
@@ -82,8 +82,7 @@ def launch(
 
     Launching a sweep again resumes it; finished cells are not repeated. Ctrl-C and SIGTERM stop cleanly.
     """
-    from ddsweep import recipe, sweep
-    from ddsweep.cli import again
+    from ddsweep import again, recipe, sweep
     from ddsweep.cli.account import Account
     from ddsweep.launchers import plan
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from ddsweep import text
+from ddsweep import again, text
 from ddsweep.backends import State
-from ddsweep.cli import again
 from ddsweep.results import stored, transfer
 from ddsweep.results.stored import Fault
 

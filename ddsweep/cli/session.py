@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from ddsweep import text
+from ddsweep import again, text
 from ddsweep.backends import Definition, State, Status
 from ddsweep.backends.local import FolderStore
-from ddsweep.cli import advice, again, display, interrupt, reading, sweep_agents
+from ddsweep.cli import advice, display, interrupt, reading, sweep_agents
 from ddsweep.errors import in_one_line
 from ddsweep.processes import Terminated
 

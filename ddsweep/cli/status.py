@@ -66,8 +66,8 @@ def view_of(store: Store, name: str, runs: Path, width: int) -> tuple[Group, lis
     from rich.console import Group
     from rich.text import Text
 
-    from ddsweep import launches
-    from ddsweep.cli import advice, again, display, sweep_agents
+    from ddsweep import again, launches
+    from ddsweep.cli import advice, display, sweep_agents
     from ddsweep.launchers.slurm import control
 
     backend = store.sweep(name)

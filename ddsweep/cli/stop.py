@@ -27,8 +27,8 @@ def stop(
 
     Launching the sweep again resumes it.
     """
-    from ddsweep import launches, text
-    from ddsweep.cli import again, display, sweep_agents
+    from ddsweep import again, launches, text
+    from ddsweep.cli import display, sweep_agents
 
     full_name = launches.registered_name(name, profile)
     store = launches.reading(runs, storage)

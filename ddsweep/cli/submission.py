@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ddsweep.cli import again, console
+from ddsweep import again
+from ddsweep.cli import console
 from ddsweep.errors import UserError
 
 if TYPE_CHECKING:

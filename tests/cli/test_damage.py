@@ -104,6 +104,8 @@ def test_a_damaged_result_is_left_out_and_computed_again(
     assert kept == [record for record in finished if record["alpha"] != "10"]
     assert f"ddsweep launch {NAME}" in shown.stderr
     assert damage == "missing" or str(folder) in shown.stderr
+    hint = f"ddsweep launch {NAME} --runs ./runs" if damage == "missing" else f"{NAME} --recompute --runs ./runs"
+    assert hint in ddsweep("results", NAME, "--runs", "./runs").stderr
     for command in (["show", NAME], ["status", NAME], ["list", "-p", "demo"], ["report", NAME], ["plot", NAME]):
         assert ddsweep(*command).exit_code == 0, command
     done = again()

@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from ddsweep import agent, processes, sweep
+from ddsweep import again, agent, processes, sweep
 from ddsweep.backends import Definition, State, connect
-from ddsweep.cli import again
 from ddsweep.cli.interrupt import terminable
 from ddsweep.distill import loop
 from ddsweep.settings import settings
