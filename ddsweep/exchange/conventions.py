@@ -79,4 +79,4 @@ def describe(one: ImageSet, place: Path, file: str, paths: Iterable[Path], **fur
     n, channels, height, width = one.images.shape
     shape = {"images": n, "channels": channels, "height": height, "width": width, "channel_order": "RGB"[:channels]}
     record = one.facts.record(file, {**shape, "written_by": f"ddsweep {__version__}", **further})
-    files.write_json(place, integrity.sealed(record, place.parent, paths))
+    files.write_json(place, integrity.with_checksums(record, place.parent, paths))

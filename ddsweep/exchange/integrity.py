@@ -17,7 +17,7 @@ OWN = checked_files.CHECKSUM  # key of the description: SHA-256 of all its other
 EVERYTHING = "."  # ``file`` of a description of the whole folder
 
 
-def sealed(record: Mapping[str, Any], folder: Path, paths: Iterable[Path]) -> dict[str, Any]:
+def with_checksums(record: Mapping[str, Any], folder: Path, paths: Iterable[Path]) -> dict[str, Any]:
     """Return the description of a set with the checksums of its files, which have been written below ``folder``."""
     sums = {path.relative_to(folder).as_posix(): _digest(path) for path in paths}
     return checked_files.with_checksum({**record, FILES: dict(sorted(sums.items()))})
