@@ -46,6 +46,7 @@ LETTER = 0.058  # inches: width of a small letter, about
 Key = tuple[str, str]
 REAL, SYNTHETIC = 2000, 500  # at most this many points per panel, equally many of each class
 PERPLEXITY = 30.0
+SCENE = ("target", "size", "arch")  # the panels of one picture have these in common: its real images and its network
 SIDES = {"none": "without CLoM", "clom": "with CLoM", "cclom": "with CCLoM"}
 
 Say = Callable[[str], object]
@@ -293,7 +294,8 @@ class _Setting:
 
 def _settings(sweep: Sweep, runs: Path) -> dict[str, _Setting]:
     """Every picture by its name; baselines go first, and of several seeds the first that has a set."""
-    names = [name for name in sweep.swept if name not in (*sweep.axis, *sweep.baseline, "seed", "method")]
+    together = [name for name in (*sweep.axis, *sweep.baseline, "seed", "method") if name not in SCENE]
+    names = [name for name in sweep.swept if name not in together]
     sets, found = stored.sets(sweep, runs), dict[str, _Setting]()
     for cell in sorted(sweep.cells, key=lambda cell: (not sweep.is_baseline(cell.recipe), cell.recipe.seed)):
         setting = found.setdefault("-".join(str(getattr(cell.recipe, name)) for name in names), _Setting(cell.recipe))

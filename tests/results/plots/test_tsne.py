@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,28 @@ def test_of_several_seeds_the_first_that_has_a_set(dataset: Dataset, monkeypatch
     (kept,) = [cell.key for cell in one.cells if cell.recipe.alpha and cell.recipe.seed == 1]
     tsne.feature_maps(one, RUNS)
     assert opened == [kept]
+
+
+def test_targets_with_the_same_classes_are_never_in_one_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each panel is drawn over the real images of its own target, also where the target is the axis."""
+    monkeypatch.setattr(tsne, "REAL", 40)
+    for folder, seed in (("day", 0), ("night", 1)):
+        for split, count in (("train", 6), ("test", 2)):
+            for name in "ab":
+                Path(folder, split, name).mkdir(parents=True)
+                for index in range(count):
+                    picture = Image.fromarray(noise(16, 16, seed=seed + index).mul(40).add(128).byte().numpy())
+                    picture.save(Path(folder, split, name, f"{index}.png"))
+    targets = [f"imagefolder:{Path(folder).absolute()}" for folder in ("day", "night")]
+    drawn = spy(monkeypatch, tsne, "_real", lambda dataset: dataset.name)
+    one = replace(small(method="dm", target=targets, size=16), axis=("target",))
+    for target in targets:
+        mine = [number for number, cell in enumerate(one.cells) if cell.recipe.target != target]
+        finish(one, data.load(target, 16), *mine)
+    written = tsne.feature_maps(one, RUNS)
+    assert drawn == targets
+    assert len(set(written)) == 2
+    assert all(path.is_file() for path in written)
 
 
 @pytest.mark.parametrize("name", ["figureA1", "figure1", "ablation-epoch", "ablation-domain", "ablation-alpha"])
