@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from safetensors import safe_open
 
-from ddsweep import trial
+from ddsweep import checked_files, trial
 from ddsweep.checkpoints import Checkpoints, Interrupted
 from ddsweep.pretrained import spec
 from ddsweep.recipe import make
@@ -159,7 +159,7 @@ def test_no_step_is_repeated_by_one_that_saved(monkeypatch: pytest.MonkeyPatch) 
         try:
             result = run(choices, leave)
         except Interrupted:
-            seconds = json.loads((folder(choices) / "checkpoint" / "seconds.json").read_text())
+            seconds = checked_files.read_json(folder(choices) / "checkpoint" / "seconds.json")
         asked.append(leave.asked)
     assert sum(asked) == count.asked
     assert set(result.seconds) == {"pretrain", "distill", "evaluate"}

@@ -26,8 +26,12 @@ Strike = Callable[[signal.Signals], list[int]]
 
 @pytest.fixture(autouse=True)
 def own_handlers() -> Iterator[None]:
-    """An agent's process does not restore them, because it ends."""
+    """Those of a process in a terminal: one that a script starts in the background ignores Ctrl-C.
+
+    An agent's process does not restore them, because it ends.
+    """
     before = {number: signal.getsignal(number) for number in agent.SIGNALS}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
