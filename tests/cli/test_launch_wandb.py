@@ -178,7 +178,9 @@ def test_a_cell_whose_processes_were_killed_is_run_by_the_next_launch(
     wait_for(lambda: gone(trial), 60)
     code, output = one.end()
     assert code == 1, output
-    assert "ddsweep launch ablation-alpha --profile demo --backend wandb" in output.splitlines()[-1]
+    again = output.splitlines()[-1].partition(f"ddsweep launch {NAME} ")[2].split()
+    assert {"--set=alpha=0,1", "--set=iterations=400"} <= set(again), "the command is complete"
+    assert any(word.startswith("--backend") for word in again)
     wait_for(lambda: not working(), 60)
     assert len(computed()) == 1
     first = computed()
