@@ -29,18 +29,20 @@ def requeue(store: Store, backend: Backend, sweep: Sweep, runs: Path, recompute:
     Raises:
         UserError: the storage cannot be reached, or the runs folder cannot be written.
     """
-    ended = {row.point.key for row in backend.status().rows if row.state in (State.COMPLETE, State.FAILED)}
-    complete = {row.point.key for row in backend.status().rows if row.state is State.COMPLETE}
+    states = {row.point.key: row.state for row in backend.status().rows}
+    ended = {key for key, state in states.items() if state in (State.COMPLETE, State.FAILED)}
+    complete = {key for key in ended if states[key] is State.COMPLETE}
     files = stored.check_files(ended, runs) if recompute else {}
-    for key in files:  # the storage may have an intact copy
+    for key in files if repeats(backend) else ():  # the storage may have an intact copy
         stored.set_aside(runs / key)
     if isinstance(store, transfer.Shelf):
         transfer.bring(store, ended, runs)
     found = stored.collect(sweep, runs)
+    usable = found.results.keys() if repeats(backend) else set()
     gone = complete - found.results.keys() - found.left_out.keys() if repeats(backend) else set()
     other = set(found.keys(Fault.OTHER_IMAGES)) & ended
     reasons = {
-        "damaged": set(found.keys(Fault.DAMAGED)) & ended | gone & files.keys(),
+        "damaged": set(found.keys(Fault.DAMAGED)) & ended | (files.keys() - usable - found.left_out.keys()),
         "without files here or in the storage": gone - files.keys(),
         "from other images": other if recompute else set(),
     }

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from ddsweep import checked_files, files
+from ddsweep import checked_files, files, launches
+from ddsweep.backends import Definition
+from ddsweep.backends.local import FolderStore
+from ddsweep.cli.requeue import requeue
 from ddsweep.pretrained import spec
 from tests.cli.conftest import Run
 
@@ -190,3 +193,16 @@ def test_another_sweep_that_shares_a_damaged_cell_computes_it(
     assert done.exit_code == 0, done.output
     assert json.loads(ddsweep("status", "mine@demo", "--json").stdout)[0]["cells"][0]["attempts"] == 1
     assert records(ddsweep) == finished
+
+
+def test_where_points_are_not_repeated_nothing_is_moved(finished: list[dict[str, object]]) -> None:
+    """W&B never repeats a point: the number stays until its cell is computed again on this machine."""
+    one, store = launches.load(NAME, None, RUNS, None), FolderStore(RUNS)
+    store.remember(Definition.of(one))
+    folder = folder_of(10)
+    flip(folder / "synthetic.safetensors")
+    (line,) = requeue(store, store.sweep(NAME), one, RUNS, recompute=True)
+    assert line.startswith("1 finished cell damaged: W&B does not repeat them")
+    assert "alpha=10" in line and line.endswith("--recompute")
+    assert (folder / "result.json").is_file()
+    assert not (RUNS / "replaced").exists()
