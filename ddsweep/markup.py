@@ -10,6 +10,7 @@ import html
 import re
 
 from ddsweep import characters
+from ddsweep.text import is_number
 
 # an underscore within a word means nothing in GitHub's Markdown: N_m, eval_strategy
 _MARKDOWN = re.compile(r"[\\`*|<>\[\]~$&#]|(?<![^\W_])_|_(?![^\W_])")
@@ -38,7 +39,7 @@ def spreadsheet(value: object) -> object:
 
     Numbers remain numbers, also negative ones.
     """
-    if not isinstance(value, str) or not (_FORMULA.match(value) or _INERT.match(value)) or _is_number(value):
+    if not isinstance(value, str) or not (_FORMULA.match(value) or _INERT.match(value)) or is_number(value):
         return value
     return f"'{value}"
 
@@ -46,11 +47,3 @@ def spreadsheet(value: object) -> object:
 def from_spreadsheet(text: str) -> str:
     """The text of a cell that ``spreadsheet`` wrote."""
     return text[1:] if _INERT.match(text) else text
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -55,3 +55,12 @@ def plural(count: int, noun: str, nouns: str = "") -> str:
     """A count and its noun: ``1 cell``, ``2 cells``, ``3 epochs``, ``2 classes``; ``nouns`` is an irregular plural."""
     regular = f"{noun}es" if noun.endswith(("s", "x", "ch", "sh")) else f"{noun}s"
     return f"{count:,} {noun if count == 1 else nouns or regular}"
+
+
+def is_number(text: str) -> bool:
+    """Return whether a text would be read as a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

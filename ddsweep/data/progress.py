@@ -1,4 +1,4 @@
-"""Who is told about the progress of long reads: downloads in bytes, decoding in images."""
+"""Who follows the progress of long reads: downloads in bytes, decoding in images."""
 
 from __future__ import annotations
 

@@ -38,7 +38,8 @@ def check(path: Path) -> None:
     if not (path.is_file() and beside.is_file()):
         return
     recorded = checked_files.read_json(beside).get("files", {})
-    expected = [recorded[name] for name in (path.name, f"{path.name} thinned") if name in recorded]
+    names = (METRICS, THINNED) if path.name == METRICS else (path.name,)
+    expected = [recorded[name] for name in names if name in recorded]
     try:
         intact = not expected or _checksum(path) in expected
     except Damaged as reason:

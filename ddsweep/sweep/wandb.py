@@ -19,6 +19,7 @@ from ddsweep.errors import UserError
 from ddsweep.recipe import Recipe
 from ddsweep.sweep.grid import Sweep
 from ddsweep.sweep.search import ACCURACY
+from ddsweep.text import is_number
 
 CELL = "cell"
 METRIC = ACCURACY
@@ -64,7 +65,7 @@ def text(configuration: Mapping[str, Any]) -> str:
         """Writes long text as blocks, and quotes ``1e3``, which is text to PyYAML and a number to other parsers."""
 
     def represent(dumper: Dumper, value: str) -> yaml.Node:
-        style = "|" if "\n" in value else "'" if _is_number(value) else None
+        style = "|" if "\n" in value else "'" if is_number(value) else None
         return dumper.represent_scalar("tag:yaml.org,2002:str", value, style)
 
     Dumper.add_representer(str, represent)
@@ -170,14 +171,6 @@ def _type(field: str) -> type:
     if annotation is int:
         return int
     return float if annotation is float else str
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _typed(field: str, value: Any) -> Any:

@@ -75,8 +75,8 @@ class WandbTracker(Tracker):
         import wandb
 
         def log(opened: OpenRun) -> None:
-            told = caption(name, opened.recipe, step, self._names(opened.recipe))
-            opened.log({name: wandb.Image(path, caption=told)}, step)
+            shown = caption(name, opened.recipe, step, self._names(opened.recipe))
+            opened.log({name: wandb.Image(path, caption=shown)}, step)
 
         with tempfile.TemporaryDirectory() as folder:  # W&B copies the file when it is logged
             path = Path(folder) / f"{name}.png"
