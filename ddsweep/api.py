@@ -186,9 +186,9 @@ def results(
     if per_cell:
         chosen = launched.cells if cells is None else cells
         ended = {
-            cell.key: Result(cell.recipe, state="failed", reason=launched.failures[cell.key])
+            cell.key: Result(cell.recipe, state="failed", reason=launched.progress[cell.key].reason)
             for cell in chosen
-            if cell.key in launched.failures
+            if cell.key in launched.progress and launched.progress[cell.key].state == "failed"
         } | found
         rows = [_row(ended[cell.key], launched.swept) for cell in chosen if cell.key in ended]
     elif launched.search:

@@ -13,7 +13,7 @@ from ddsweep.errors import NO_REASON, UserError
 if TYPE_CHECKING:
     from ddsweep.backends import Status, Store
     from ddsweep.backends.optuna.backend import OptunaStore
-    from ddsweep.sweep import Sweep
+    from ddsweep.sweep import Progress, Sweep
 
 
 def url(runs: Path, storage: str | None) -> str:
@@ -66,7 +66,7 @@ def finished(name: str, profile: str | None, runs: Path, storage: str | None) ->
     sweep, store = load(name, profile, runs, storage), reading(runs, storage)
     try:
         gather(store, sweep, runs)
-        sweep = replace(sweep, failures=failures(store.sweep(sweep.full_name).status()))
+        sweep = replace(sweep, progress=progress(store.sweep(sweep.full_name).status()))
     finally:
         store.close()
     for line in left_out(sweep, runs):
@@ -74,11 +74,16 @@ def finished(name: str, profile: str | None, runs: Path, storage: str | None) ->
     return sweep
 
 
-def failures(status: Status) -> dict[str, str]:
-    """Why cells have failed, by key: each has a reason, which every table and record of results shows."""
+def progress(status: Status) -> dict[str, Progress]:
+    """What the queue says about each cell, by key; a failed one has a reason, which every table and record shows."""
     from ddsweep.backends import State
+    from ddsweep.sweep import Progress
 
-    return {row.point.key: row.reason or NO_REASON for row in status.rows if row.state is State.FAILED}
+    explained = (State.FAILED, State.PRUNED)
+    return {
+        row.point.key: Progress(row.state.value, (row.reason or NO_REASON) if row.state in explained else "")
+        for row in status.rows
+    }
 
 
 def gather(store: Store, sweep: Sweep, runs: Path) -> None:

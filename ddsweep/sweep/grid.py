@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -31,6 +32,19 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Progress:
+    """What the queue says about a cell.
+
+    Attributes:
+        state: ``waiting``, ``running``, ``complete``, ``failed`` or ``pruned``.
+        reason: why it failed or was pruned; else empty.
+    """
+
+    state: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Sweep:
     """A sweep at one scale; ``from_definition`` restores it on another machine.
 
@@ -48,7 +62,7 @@ class Sweep:
         search: how points are sampled; None: the sweep is the grid of its parameters.
         sampled: the points that a search has sampled so far.
         data: the checksums of the images that its launch registered (``results.image_checksums``); empty before.
-        failures: by key, why cells have failed, as the queue says at present; not part of the definition.
+        progress: what the queue says about the cells at present, by key; not part of the definition.
     """
 
     name: str
@@ -64,7 +78,7 @@ class Sweep:
     search: Search | None = None
     sampled: tuple[dict[str, Scalar], ...] = ()
     data: Mapping[str, str] = field(default_factory=dict)
-    failures: Mapping[str, str] = field(default_factory=dict, compare=False)
+    progress: Mapping[str, Progress] = field(default_factory=dict, compare=False)
 
     @property
     def full_name(self) -> str:
@@ -87,9 +101,7 @@ class Sweep:
             UserError: a cell is not a valid recipe; the line names the field.
         """
         cells: dict[str, Cell] = {}
-        for choices in self._product(self.parameters) if self.search is None else self._search_choices():
-            recipe = make(choices)
-            key = recipe.key()
+        for choices, recipe, key in self._expanded:
             if key not in cells:
                 point = {name: getattr(recipe, name) for name in self.swept}
                 if self.search and self.is_baseline(recipe):
@@ -101,6 +113,41 @@ class Sweep:
         if not cells and not self.search:
             raise UserError(f"exclude: excludes every cell of {self.name}")
         return tuple(cells.values())
+
+    @cached_property
+    def _expanded(self) -> list[tuple[dict[str, Scalar], Recipe, str]]:
+        """All choices with their recipes and keys; several choices can lead to the same recipe."""
+        choices = self._product(self.parameters) if self.search is None else self._search_choices()
+        recipes = ((one, make(one)) for one in choices)
+        return [(one, recipe, recipe.key()) for one, recipe in recipes]
+
+    @cached_property
+    def baselines(self) -> dict[str, str]:
+        """By key of a cell, the key of its baseline; a baseline is its own.
+
+        The baseline of a cell is the cell that results when the values of ``baseline`` replace the cell's own choices.
+        A cell has none if that is no cell of the sweep, or if its choices lead to several.
+        """
+        if not self.baseline:
+            return {}
+        keys = {key for _, _, key in self._expanded}
+        found: dict[str, set[str]] = defaultdict(set)
+        known: dict[frozenset[tuple[str, Scalar]], str] = {}
+        for choices, _, key in self._expanded:
+            replaced = choices | self.baseline
+            items = frozenset(replaced.items())
+            if items not in known:
+                known[items] = self._key(replaced)
+            found[key].add(known[items])
+        single = {key: next(iter(several)) for key, several in found.items() if len(several) == 1}
+        return {key: baseline for key, baseline in single.items() if baseline in keys}
+
+    def _key(self, choices: Mapping[str, Scalar]) -> str:
+        """The key of the recipe with these choices; empty if they contradict each other."""
+        try:
+            return make(dict(choices)).key()
+        except UserError:
+            return ""
 
     def _product(self, parameters: Mapping[str, Iterable[Scalar]]) -> Iterator[dict[str, Scalar]]:
         """The choices of a grid, without the excluded ones."""
@@ -189,8 +236,16 @@ class Sweep:
         return make(fixed | dict(point))
 
     def is_baseline(self, recipe: Recipe) -> bool:
-        """Whether a cell is a baseline, which others are compared with."""
-        return bool(self.baseline) and agrees(recipe.model_dump(), self.baseline)
+        """Whether a recipe has the values of ``baseline``, which makes it one that others are compared with."""
+        if not self.baseline:
+            return False
+        values = recipe.model_dump()
+        if agrees(values, self.baseline):
+            return True
+        # a text may be written in another way than in the recipe: "vgg11+convnet3", or the target's name as a source
+        return any(isinstance(value, str) for value in self.baseline.values()) and (
+            self._key(values | self.baseline) == recipe.key()
+        )
 
     @property
     def size(self) -> int:

@@ -91,7 +91,8 @@ def build(sweep: Sweep, found: Mapping[str, Result], runs: Path, cells: Sequence
 
 def _failure(sweep: Sweep, cell: Cell, result: Result | None) -> str:
     if result is None:
-        return sweep.failures.get(cell.key, "")
+        progress = sweep.progress.get(cell.key)
+        return progress.reason if progress and progress.state == "failed" else ""
     return (result.reason or NO_REASON) if result.state == "failed" else ""
 
 

@@ -169,7 +169,7 @@ def _row(
             mean=statistics.fmean(values) if values else None, std=statistics.pstdev(values) if values else None,
             n=len(values), difference=None, cells=len(cells), done=len(done),
             failed=_failed(sweep, cells, found), samples=samples,
-            given_up=sum(cell.key in sweep.failures and cell.key not in found for cell in cells),
+            given_up=sum(bool(_given_up(sweep, cell)) and cell.key not in found for cell in cells),
         )  # fmt: skip
         if entries[column].baseline:
             reference = entries[column]
@@ -183,9 +183,14 @@ def _failed(sweep: Sweep, cells: Sequence[Cell], found: Mapping[str, Result]) ->
     results = [found.get(cell.key) for cell in cells]
     reasons = [
         (result.reason or NO_REASON) if result and result.state == "failed" else "" if result else reason
-        for result, reason in zip(results, (sweep.failures.get(cell.key, "") for cell in cells), strict=True)
+        for result, reason in zip(results, (_given_up(sweep, cell) for cell in cells), strict=True)
     ]
     return tuple(filter(None, reasons))
+
+
+def _given_up(sweep: Sweep, cell: Cell) -> str:
+    progress = sweep.progress.get(cell.key)
+    return progress.reason if progress and progress.state == "failed" else ""
 
 
 def _samples(done: Iterable[Result], evaluated: str) -> dict[int, list[float]]:
