@@ -6,7 +6,10 @@ accept.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from dataclasses import field as attribute
 from typing import Any
 
 from ddsweep.recipe import Recipe
@@ -23,6 +26,8 @@ FIELDS = {
 LOSSES = {"none": "none", "clom": "CLoM", "cclom": "CCLoM"}
 SPOKEN = ("method", "target", "source")  # fields whose values are clear without the name of the field
 BASELINE = "baseline"
+DIGITS = 6  # significant digits of a number, if they tell the values of a table apart
+WHOLE = 1e9  # whole numbers below it are written in full
 
 
 def field(name: str) -> str:
@@ -43,17 +48,76 @@ def value(name: str, text: str) -> str:
     return text
 
 
-def setting(values: Mapping[str, Any], *, as_paper: bool = True) -> str:
+def texts(values: Iterable[Any]) -> dict[Any, str]:
+    """The text of each value of one field: a different one for every distinct value.
+
+    Numbers have six significant digits if that gives different texts, otherwise the fewest digits that read back as the
+    same number. Whole numbers below a billion are always written in full.
+    """
+    distinct = list(dict.fromkeys(values))
+    short = {one: _text(one, DIGITS) for one in distinct}
+    return short if len(set(short.values())) == len(distinct) else {one: _text(one) for one in distinct}
+
+
+def _text(one: Any, digits: int | None = None) -> str:
+    """A value with the given significant digits, or with the fewest that read back as the same number."""
+    if isinstance(one, bool):
+        return str(one).lower()
+    if not isinstance(one, float):
+        return str(one)
+    if one.is_integer() and abs(one) < WHOLE:
+        return str(int(one))
+    return f"{one:.{digits}g}" if digits else repr(one).removesuffix(".0")
+
+
+@dataclass(frozen=True)
+class Labels:
+    """How the values of a table are written, in all its rows, columns and figures.
+
+    Attributes:
+        known: for every field, the text of each of its values in the table (``texts``).
+    """
+
+    known: Mapping[str, Mapping[Any, str]] = attribute(default_factory=dict)
+
+    @classmethod
+    def of(cls, recipes: Iterable[Recipe], fields: Iterable[str] = tuple(Recipe.model_fields)) -> Labels:
+        """The labels of the values that some recipes have."""
+        every = list(recipes)
+        return cls({name: texts(shown(recipe, name) for recipe in every) for name in fields})
+
+    @classmethod
+    def of_sweep(cls, sweep: Sweep) -> Labels:
+        """The labels of the values that the cells of a sweep have."""
+        return cls.of(cell.recipe for cell in sweep.cells)
+
+    def text(self, name: str, one: Any) -> str:
+        """A value of a field, as the recipe writes it."""
+        return self.known.get(name, {}).get(one) or texts([one])[one]
+
+    def paper(self, name: str, one: Any) -> str:
+        """A value of a field, as the paper writes it; as the recipe does if another value has the same name there."""
+        own = self.text(name, one)
+        named = Counter(value(name, text) for text in self.known.get(name, {}).values())
+        return own if named[value(name, own)] > 1 else value(name, own)
+
+
+def shown(recipe: Recipe, name: str) -> Any:
+    """The value of a field that tables show: the dataset that ``source: target`` stands for."""
+    return recipe.source_dataset if name == "source" else getattr(recipe, name)
+
+
+def setting(values: Mapping[str, Any], *, as_paper: bool = True, labels: Labels = Labels()) -> str:
     """Several fields: ``DM · IPC 10``. A value that explains itself goes without the name of its field.
 
     Args:
         values: the fields.
         as_paper: write the values as the paper does; otherwise as the recipe does (``dm · IPC 10``).
+        labels: of the table that the setting is part of.
     """
-    texts = {name: f"{one:g}" if isinstance(one, float) else str(one) for name, one in values.items()}
-    if as_paper:
-        texts = {name: value(name, text) for name, text in texts.items()}
-    return " · ".join(text if name in SPOKEN else f"{field(name)} {text}" for name, text in texts.items())
+    write = labels.paper if as_paper else labels.text
+    parts = {name: write(name, one) for name, one in values.items()}
+    return " · ".join(text if name in SPOKEN else f"{field(name)} {text}" for name, text in parts.items())
 
 
 def network(name: str) -> str:
@@ -75,20 +139,26 @@ def axis(sweep: Sweep) -> str:
     return " × ".join("n_archs" if name == "ptm_archs" and counted else name for name in sweep.axis)
 
 
-def column_label(sweep: Sweep, recipe: Recipe) -> str:
-    """The values of the axis as text; ``baseline`` for a baseline that has no value on the axis."""
+def column_label(sweep: Sweep, recipe: Recipe, labels: Labels | None = None) -> str:
+    """The values of the axis as text; ``baseline`` for a baseline that has no value on the axis.
+
+    Args:
+        sweep: whose axis it is.
+        recipe: of a cell.
+        labels: of the table; default: those of the sweep.
+    """
     if sweep.is_baseline(recipe) and not set(sweep.axis) <= set(sweep.baseline):
         return BASELINE
-    counted = _counted(sweep)
+    labels, counted = labels or Labels.of_sweep(sweep), _counted(sweep)
     return " × ".join(
-        str(recipe.n_archs) if name == "ptm_archs" and counted else axis_value(recipe, name) for name in sweep.axis
+        str(recipe.n_archs) if name == "ptm_archs" and counted else labels.text(name, shown(recipe, name))
+        for name in sweep.axis
     )
 
 
-def axis_value(recipe: Recipe, name: str) -> str:
+def axis_value(recipe: Recipe, name: str, labels: Labels = Labels()) -> str:
     """The value of a field as text."""
-    value = recipe.source_dataset if name == "source" else getattr(recipe, name)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return labels.text(name, shown(recipe, name))
 
 
 def _counted(sweep: Sweep) -> bool:
