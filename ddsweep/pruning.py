@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ddsweep import checked_files
 from ddsweep.checkpoints import Slot, State
 from ddsweep.errors import Damaged
+from ddsweep.percent import percent
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,7 +28,7 @@ class Pruned(Exception):
     """The trial was ended early because others are better. Its state is saved in case it is resumed after all."""
 
     def __init__(self, step: int, accuracy: float) -> None:
-        super().__init__(f"pruned at step {step} with accuracy {100 * accuracy:.1f} %")
+        super().__init__(f"pruned at step {step} with accuracy {percent(accuracy)} %")
         self.step, self.accuracy = step, accuracy
 
 

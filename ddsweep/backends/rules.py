@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from ddsweep.backends import Definition, Point, Row, State
+from ddsweep.percent import percent
 
 WITHDRAWN = "withdrawn: no longer in the grid"
 MAX_LOSSES = 10  # agents that a point may lose in a row without a new checkpoint in between
@@ -166,7 +167,7 @@ def known(definition: Definition, attempts: Iterable[Attempt]) -> int:
 
 def pruned(step: int, accuracy: float) -> str:
     """The reason of a pruned attempt."""
-    return f"pruned at step {step} with accuracy {100 * accuracy:.1f} %"
+    return f"pruned at step {step} with accuracy {percent(accuracy)} %"
 
 
 def expired(agent: str, grace: float) -> str:

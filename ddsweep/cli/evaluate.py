@@ -11,6 +11,7 @@ import typer
 from ddsweep.cli import console
 from ddsweep.cli.options import Device, Json, settings
 from ddsweep.judging import FIELDS
+from ddsweep.percent import mean_std, percent
 from ddsweep.settings import once
 
 if TYPE_CHECKING:
@@ -168,11 +169,11 @@ def _print(judged: list[Judged], name: str) -> None:
     rows = []
     for network in judged:
         evaluation = network.evaluation
-        accuracy = f"{100 * evaluation.mean:.1f} ± {100 * evaluation.std:.1f}"
+        accuracy = mean_std(evaluation.mean, evaluation.std)
         row: dict[str, Any] = {"network": network.arch, "accuracy": accuracy, "networks": len(evaluation.accuracies)}
         if score := network.score:
-            row |= {"LRS %": round(100 * score.value, 1), "random": f"{100 * score.random:.1f}"}
-            row |= {"full": f"{100 * score.full:.1f}"}
+            row |= {"LRS %": percent(score.value), "random": percent(score.random)}
+            row |= {"full": percent(score.full)}
         rows.append(row)
     display.table(rows, list(rows[0]))
     out = display.stdout()

@@ -10,6 +10,7 @@ import typer
 from ddsweep.cli import console
 from ddsweep.cli.options import RUNS, Profile, Runs, Settings, Storage, complete_sweep, settings
 from ddsweep.errors import UserError, closest
+from ddsweep.percent import percent
 from ddsweep.text import plural
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def _write_set(run: Path, to: str, space: str, output: Path | None) -> None:
         raise UserError(f"output: {folder} exists; choose a new folder")
     written = writer.write(image_set, folder)
     clipped = (
-        f" ({100 * loss(image_set)['clipped_share']:.1f} % of the values clipped to [0, 1])" if writer.pixels else ""
+        f" ({percent(loss(image_set)['clipped_share'])} % of the values clipped to [0, 1])" if writer.pixels else ""
     )
     console.note(f"{image_set.facts.origin['title']}: {len(image_set.images)} images as {writer.about}{clipped}")
     console.echo(session.shown(written))

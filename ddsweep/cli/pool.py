@@ -8,7 +8,7 @@ from ddsweep.cli.options import Json
 
 def pool(as_json: Json = False) -> None:
     """List the pre-trained models: epochs, accuracy on their source's test set, size, and the sweeps that use them."""
-    from ddsweep import overview, text
+    from ddsweep import overview, percent, text
     from ddsweep.cli import display
     from ddsweep.pretrained import inventory, spec
 
@@ -29,7 +29,7 @@ def pool(as_json: Json = False) -> None:
                 "ptm": ptm.spec.title if ptm.spec else str(ptm.folder.relative_to(spec.pool_dir())),
                 "width": ptm.spec.width if ptm.spec and trained else "–",
                 "epochs": " ".join(map(str, ptm.accuracy)) if trained else "–",
-                "acc": f"{100 * ptm.last:.1f}" if ptm.last is not None else "–",
+                "acc": percent.percent(ptm.last) if ptm.last is not None else "–",
                 "disk": text.data_size(ptm.disk),
                 "used": ", ".join(sweeps) or "–",
             }

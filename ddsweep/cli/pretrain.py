@@ -10,6 +10,7 @@ import typer
 from ddsweep.cli import console
 from ddsweep.cli.options import Device, Settings, settings
 from ddsweep.errors import UserError
+from ddsweep.percent import percent
 from ddsweep.settings import once
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def _train(source: str, choices: dict[str, Any], device: str) -> None:
 
 
 def _percent(accuracy: float | None) -> str:
-    return "accuracy unknown" if accuracy is None else f"{100 * accuracy:.1f} %"
+    return "accuracy unknown" if accuracy is None else f"{percent(accuracy)} %"
 
 
 def _numbers(text: str) -> list[int]:

@@ -8,6 +8,8 @@ import typer
 
 from ddsweep.cli import console
 from ddsweep.cli.options import RUNS, Compile, Device, Json, Name, Profile, Runs, Settings, settings
+from ddsweep.percent import mean_std
+from ddsweep.text import plural
 
 Choices = Annotated[
     list[str] | None, typer.Argument(metavar="KEY=VALUE …", help="Settings that select a single cell, as for --set.")
@@ -51,7 +53,6 @@ def run(
     if result.accuracy is None or result.accuracy_std is None:
         out.say(f"{recipe.title()}: failed: {result.reason}")
         raise typer.Exit(1)
-    out.print(
-        f"accuracy  {100 * result.accuracy:.1f} ± {100 * result.accuracy_std:.1f}  ({len(result.headline)} networks)"
-    )
+    accuracy = mean_std(result.accuracy, result.accuracy_std)
+    out.print(f"accuracy  {accuracy}  ({plural(len(result.headline), 'network')})")
     out.say(f"files     {runs / recipe.key()}")

@@ -20,6 +20,7 @@ from ddsweep.exchange.folder import loss, read_all, write_all
 from ddsweep.exchange.image_set import FORMULA, NORMALIZED, PIXELS, Facts, ImageSet, in_order
 from ddsweep.exchange.source import Source
 from ddsweep.markup import markdown
+from ddsweep.percent import percent
 
 ROWS = Path("train", "metadata.jsonl")
 CARD = "README.md"
@@ -92,7 +93,7 @@ def card(one: ImageSet) -> str:
         "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": "train/**"}]}],
         "dataset_info": {"features": features, "splits": [{"name": "train", "num_examples": len(one.images)}]},
     }  # fmt: skip
-    clipped = f"{100 * loss(one)['clipped_share']:.1f} %"
+    clipped = f"{percent(loss(one)['clipped_share'])} %"
     settings = "\n".join(f"| {markdown(name)} | {markdown(str(value))} |" for name, value in facts.recipe.items())
     return f"""---
 {yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---
@@ -140,6 +141,6 @@ def _names_of_label(names: Any) -> tuple[str, ...]:
 def _accuracy(one: ImageSet) -> str:
     lines = []
     for arch, values in one.facts.origin.get("accuracies", {}).items():
-        mean, networks = 100 * sum(values) / len(values), f"{len(values)} networks"
-        lines.append(f"- **Accuracy of {markdown(arch)}** trained on it before rounding: {mean:.1f} % ({networks}).\n")
+        mean, networks = percent(sum(values) / len(values)), f"{len(values)} networks"
+        lines.append(f"- **Accuracy of {markdown(arch)}** trained on it before rounding: {mean} % ({networks}).\n")
     return "".join(lines)

@@ -19,6 +19,7 @@ from ddsweep.exchange import checks, space
 from ddsweep.exchange.image_set import NORMALIZED, PIXELS, Facts, ImageSet
 from ddsweep.exchange.names import match
 from ddsweep.exchange.space import Space
+from ddsweep.percent import percent
 
 if TYPE_CHECKING:
     from ddsweep.data import Dataset
@@ -156,7 +157,7 @@ def _doubts(images: Tensor, here: Space) -> list[str]:
     outside = float(((shown < 0) | (shown > 1)).float().mean())
     if outside > STRANGE:
         hint = "other statistics (--space), ZCA, or another dataset?"
-        return [f"{span}: {100 * outside:.0f} % lie outside of what {here.name} can be when normalized; {hint}"]
+        return [f"{span}: {percent(outside)} % lie outside of what {here.name} can be when normalized; {hint}"]
     return []
 
 

@@ -20,6 +20,7 @@ from ddsweep.backends.sampler import Space
 from ddsweep.characters import printable
 from ddsweep.errors import in_one_line
 from ddsweep.markup import markdown
+from ddsweep.percent import mean_std
 from ddsweep.results import image_checksums
 from ddsweep.results.plots import interactive
 from ddsweep.results.plots.axis import Axis, is_number
@@ -122,8 +123,8 @@ def trial_note(row: Row) -> str:
     lines = [f"## {markdown(row.point.title or row.point.id)}", ""]
     if row.value is not None:
         std = row.attributes.get(STD)
-        spread = f" ± {100 * std:.2f}" if isinstance(std, int | float) else ""
-        lines += [f"**test accuracy {100 * row.value:.2f}{spread} %**", ""]
+        accuracy = mean_std(row.value, std if isinstance(std, int | float) else None)
+        lines += [f"**test accuracy {accuracy} %**", ""]
     elif row.state is State.PRUNED:
         lines += [f"**{markdown(row.reason)}**", ""]
     elif row.reason:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ddsweep import fonts
+from ddsweep.percent import percent
 from ddsweep.results import stored
 from ddsweep.results.plots import panels, search, style
 from ddsweep.results.plots.axis import ZERO, Axis
@@ -200,7 +201,7 @@ def _dots(axes: Axes, series: Series, index: int, kinds: int) -> None:
             axes.plot([baseline, baseline], [middle - thick / 2, middle + thick / 2], **TICK)
         end = max(point.mean + point.std, baseline)
         offset: dict[str, Any] = {"xytext": (3, 0), "textcoords": "offset points", "va": "center"}
-        axes.annotate(f"{point.mean:.1f}", (end, middle), **offset, fontsize=style.SMALL)
+        axes.annotate(percent(point.mean / 100), (end, middle), **offset, fontsize=style.SMALL)
 
 
 def _labels(axis: Axis) -> list[str]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ddsweep import markup
+from ddsweep.percent import mean_std
 from ddsweep.results.plots import panels, style
 from ddsweep.results.plots.axis import Axis, is_logarithmic
 from ddsweep.results.plots.panels import Chart, Panel, Point, Series
@@ -146,7 +147,7 @@ def _points(
 def _hover(series: Series, point: Point) -> str:
     """``DM 56.0 ± 1.0 (n = 2) · +2.0* · the paper 57.8 ± 0.3``."""
     count = f" (n = {point.n})" if point.n else ""
-    text = f"{series.name} {point.mean:.1f} ± {point.std:.1f}{count}".strip()
+    text = f"{series.name} {mean_std(point.mean / 100, point.std / 100)}{count}".strip()
     return markup.plotly(" · ".join(filter(None, [text, point.detail])))
 
 

@@ -16,6 +16,7 @@ from ddsweep import data, fonts, rng
 from ddsweep.data.dataset import Dataset
 from ddsweep.distill.synthetic import read
 from ddsweep.nn.microbatches import microbatch_size
+from ddsweep.percent import percent
 from ddsweep.pretrained import inventory, pool, spec, training
 from ddsweep.pretrained.pool import PretrainedModel
 from ddsweep.recipe import Recipe
@@ -258,7 +259,7 @@ def lens_of(guided: Recipe, dataset: Dataset, say: Say = lambda line: None) -> L
     accuracy = inventory.read(one.folder).accuracy[guided.ptm_epoch] or 0.0
     title = f"{paper_name(one.arch)} after {guided.ptm_epoch} epochs on all {len(dataset.labels)} images"
     ((model,),) = pool.load(specs, guided.ptm_epoch, dataset).models
-    return Lens(model, f"{title} (test accuracy {100 * accuracy:.1f} %)")
+    return Lens(model, f"{title} (test accuracy {percent(accuracy)} %)")
 
 
 def embed(features: Float[Tensor, "n d"], seed: int) -> Float[Tensor, "n 2"]:

@@ -149,7 +149,7 @@ def test_what_a_browser_shows(storage: str, start: Callable[..., str], tmp_path:
         assert browser.execute_script(widths).count([96, 64]) == 2
         headings = [one.text for one in browser.find_elements(By.CSS_SELECTOR, "h1, h2, h3")]
         assert "dm · ipc 10 · α 100" in headings
-        assert "test accuracy 55.00 ± 1.00 %" in browser.find_element(By.TAG_NAME, "body").text
+        assert "test accuracy 55.0 ± 1.0 %" in browser.find_element(By.TAG_NAME, "body").text
         assert browser.save_screenshot(str(tmp_path / "trial.png"))
 
         browser.get(f"{host}/dashboard/studies/1")

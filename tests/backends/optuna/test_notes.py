@@ -53,7 +53,7 @@ def test_the_note_of_a_trial() -> None:
     assert notes.trial_note(row(0.6125, 0.0042, alpha=1000.0, source="")) == (
         "## alpha 1000.0 · source\n"
         "\n"
-        "**test accuracy 61.25 ± 0.42 %**\n"
+        "**test accuracy 61.3 ± 0.4 %**\n"
         "\n"
         "| setting | value |\n"
         "|---|---|\n"
@@ -150,7 +150,7 @@ def test_annotate_writes_the_notes(backend: OptunaBackend) -> None:
     attributes = study._storage.get_study_system_attrs(study._study_id)
     first = study.get_trials()[0]._trial_id
     assert attributes[f"dashboard:{first}:note_str:0"].startswith(
-        "## alpha 0.0 · method dm\n\n**test accuracy 50.00 %**"
+        "## alpha 0.0 · method dm\n\n**test accuracy 50.0 %**"
     )
     assert any(notes.PLOT in key for key in attributes)
 
