@@ -20,11 +20,13 @@ GAP, EDGE = 2, 6  # pixels between images, and around the grid
 TILE = 48  # pixels: smaller images are enlarged to at most this height
 FONT = 12  # pixels
 LINE = 17  # pixels: height of each further line of a label
-INK = (40, 40, 40)
+INK, SOFT = (40, 40, 40), (110, 110, 110)  # of labels, and of the caption
 PAPER = (255, 255, 255)
 
 
-def grid(images: Float[Tensor, "rows columns c h w"], rows: Sequence[str], columns: Sequence[str] = ()) -> Grid:
+def grid(
+    images: Float[Tensor, "rows columns c h w"], rows: Sequence[str], columns: Sequence[str] = (), caption: str = ""
+) -> Grid:
     """Draw a labeled grid of images.
 
     Small images are enlarged by a whole factor without smoothing, so that each learned pixel is shown as it is.
@@ -33,6 +35,7 @@ def grid(images: Float[Tensor, "rows columns c h w"], rows: Sequence[str], colum
         images: values in [0, 1]; one or three channels.
         rows: a label per row.
         columns: a label per column, or none; a label may have several lines.
+        caption: a line below the images; empty: none.
 
     Long labels are shortened, and letters that the font lacks are written by their number (``fonts``).
     """
@@ -46,8 +49,13 @@ def grid(images: Float[Tensor, "rows columns c h w"], rows: Sequence[str], colum
     head = 24 + LINE * max(name.count("\n") for name in columns) if columns else EDGE
     indent = (across - GAP - width_px * factor) // 2
     layout = Layout(count, width, margin + indent, head, across, down, width_px * factor, height_px * factor, factor)
-    drawing = Image.new("RGB", (margin + width * across + EDGE, head + count * down + EDGE), PAPER)
+    full, bottom = margin + width * across + EDGE, head + count * down
+    if caption:
+        caption = fonts.drawable(caption)
+        full = max(full, margin + int(font.getlength(caption)) + EDGE)
+    drawing = Image.new("RGB", (full, bottom + (LINE if caption else 0) + EDGE), PAPER)
     draw = ImageDraw.Draw(drawing)
+    draw.text((margin + indent, bottom + LINE / 2), caption, SOFT, font, anchor="lm")
     for column, name in enumerate(columns):
         draw.text((margin + (column + 0.5) * across, head / 2), name, INK, font, anchor="mm", align="center")
     for row, name in enumerate(rows):

@@ -17,6 +17,7 @@ from ddsweep.recipe import Recipe
 from ddsweep.results import stored
 from ddsweep.results.plots import style
 from ddsweep.results.plots.class_order import places
+from ddsweep.results.plots.seeds import Seeds
 from ddsweep.results.plots.style import Output
 from ddsweep.results.tables.table import Row, build, column_label, setting_of
 from ddsweep.sweep import Sweep
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 LARGEST = 0.6  # inches: side of an image
 FINEST = 96  # pixels of its enlargement: viewers that smooth when they enlarge then blur only a hundredth of an image
+CAPTION = 0.2  # inches: height of the line below the images
 GAP = 1 / 24  # between images, as a fraction of their side
 LETTER = 0.065  # inches: width of a letter, about
 
@@ -33,38 +35,48 @@ LETTER = 0.065  # inches: width of a letter, about
 def along_axis(sweep: Sweep, runs: Path, output: Output | None = None) -> list[Path]:
     """Draw ``AXIS[-SETTING].png`` per setting into ``output`` or ``runs/NAME@PROFILE``.
 
-    Rows are classes; each column shows the first image of each class at one value of the axis. Unfinished and failed
-    cells have no column. A PNG is drawn pixel by pixel for screens; a PDF or SVG has the fonts of the other figures.
+    Rows are classes; each column shows the first image of each class at one value of the axis, of the seed that is
+    named below the grid, or above each column (``seeds``). Unfinished and failed cells have no column. A PNG is drawn
+    pixel by pixel for screens; a PDF or SVG has the fonts of the other figures.
     """
     output = output or Output(runs / sweep.full_name)
-    table, sets_by_key = build(sweep, stored.collect(sweep, runs).results), stored.sets(sweep, runs)
+    table, paths = build(sweep, stored.collect(sweep, runs).results), stored.sets(sweep, runs)
     written = []
     for row, *_ in table.settings:
-        sets = {
-            column: sets_by_key[cell.key]
+        found = {
+            column: {
+                cell.recipe.seed: paths[cell.key]
+                for cell in sweep.cells
+                if cell.key in paths and column_label(sweep, cell.recipe) == column and belongs(row, cell.recipe)
+            }
             for column in table.columns
-            for cell in sweep.cells
-            if cell.key in sets_by_key and column_label(sweep, cell.recipe) == column and belongs(row, cell.recipe)
         }
-        shown = {column: _first_of_each_class(path) for column, path in sets.items()}
-        if not shown:
+        seeds = Seeds.of(found)
+        if not seeds.shown:
             continue
+        sets = {column: found[column][seed] for column, seed in seeds.shown.items()}
+        shown = {column: _first_of_each_class(path) for column, path in sets.items()}
         classes = next(iter(shown.values()))[1]
         orders = {column: places(names, classes, sets[column].parent.name) for column, (_, names) in shown.items()}
         images = torch.stack([images[orders[column]] for column, (images, _) in shown.items()], dim=1)
+        heads = [heading(sweep, column).replace("+", "+\n") for column in shown]
+        named = ["\n".join(filter(None, [head, seeds.note(one)])) for head, one in zip(heads, shown, strict=True)]
         path = output.path("-".join(sweep.axis), slug(row))
-        _grid(path, images, classes, [heading(sweep, column).replace("+", "+\n") for column in shown])
+        _grid(path, images, classes, named, seeds.caption)
         written.append(path)
     return written
 
 
-def _grid(path: Path, images: Float[Tensor, "rows columns c h w"], rows: list[str], columns: list[str]) -> None:
+def _grid(
+    path: Path, images: Float[Tensor, "rows columns c h w"], rows: list[str], columns: list[str], caption: str
+) -> None:
     if path.suffix == ".png":
-        files.write_bytes(path, pictures.grid(images, rows, columns).png)
+        files.write_bytes(path, pictures.grid(images, rows, columns, caption).png)
         return
     rows, columns = fonts.names(rows), ["\n".join(fonts.names(name.split("\n"))) for name in columns]
     with style.page(path, *tiles_size(len(columns), columns, rows)) as figure:
         draw_tiles(figure, images, rows, columns)
+        figure.supxlabel(caption, fontsize=style.SMALL)
 
 
 def heading(sweep: Sweep, column: str) -> str:
@@ -96,7 +108,7 @@ def tiles_size(count: int, columns: Sequence[str], rows: Sequence[str]) -> tuple
     heads = [name.split("\n") for name in columns]
     widest = max((len(line) for lines in heads for line in lines), default=0)
     side = min((style.PAGE - margin) / count, max(LARGEST, LETTER * widest))
-    return margin + count * side, 0.25 * max(map(len, heads), default=1) + len(rows) * side
+    return margin + count * side, 0.25 * max(map(len, heads), default=1) + len(rows) * side + CAPTION
 
 
 def draw_tiles(

@@ -69,7 +69,7 @@ def test_bars_of_a_run_whose_set_is_elsewhere(ablation: sweep.Sweep, monkeypatch
 
 def test_images(ablation: sweep.Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[tuple[Tensor, list[str]]] = []
-    monkeypatch.setattr(images, "_grid", lambda path, shown, rows, columns: drawn.append((shown, list(rows))))
+    monkeypatch.setattr(images, "_grid", lambda path, shown, rows, columns, caption: drawn.append((shown, list(rows))))
     images.along_axis(ablation, RUNS)
     ((shown, rows),) = drawn
     assert rows == ["a", "b", "c"]
