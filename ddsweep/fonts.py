@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from ddsweep import characters
@@ -46,6 +46,15 @@ def title(text: str, longest: int = TITLE) -> str:
 
 def names(texts: Iterable[str], longest: int = LONGEST) -> list[str]:
     """Names that are drawable, on one line, at most ``longest`` characters long, and all different."""
-    shown = [title(text, longest) for text in texts]
+    return _different([title(text, longest) for text in texts])
+
+
+def heads(texts: Iterable[str]) -> list[str]:
+    """The same for names of several lines, each line at most ``LONGEST`` characters long."""
+    return _different(["\n".join(title(line, LONGEST) for line in text.split("\n")) for text in texts])
+
+
+def _different(shown: Sequence[str]) -> list[str]:
+    """The names, those that occur several times with their place in the list."""
     count = Counter(shown)
     return [f"{text} ({index})" if count[text] > 1 else text for index, text in enumerate(shown)]

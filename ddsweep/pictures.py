@@ -41,7 +41,7 @@ def grid(
     """
     count, width, _, height_px, width_px = images.shape
     factor = max(1, TILE // height_px)
-    rows, columns = fonts.names(rows), ["\n".join(fonts.names(name.split("\n"))) for name in columns]
+    rows, columns = fonts.names(rows), fonts.heads(columns)
     font = _font([*rows, *columns])
     widest = max((int(font.getlength(line)) + 6 for name in columns for line in name.split("\n")), default=0)
     down, across = height_px * factor + GAP, max(width_px * factor + GAP, widest)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,8 +89,10 @@ def _scale(axes: Axes, chart: Chart, width: float) -> None:
     else:
         axes.set_xscale(chart.axis.scale)
     axes.xaxis.set_minor_formatter(NullFormatter())
-    labeled = _readable(axes, places, width)
-    axes.set_xticks(labeled, [f"{place:g}" for place in labeled])
+    named = zip(chart.axis.values, chart.axis.labels, strict=True)
+    texts = {value: label for value, label in named if value is not None}
+    labeled = _readable(axes, {place: texts[place] for place in places}, width)
+    axes.set_xticks(labeled, [texts[place] for place in labeled])
     axes.set_xticks([place for place in places if place not in labeled], minor=True)
     low, *_, high = _positions(axes, [places[0], places[-1]])
     if high > low:  # equal margins on both sides, whatever the scale
@@ -103,16 +105,17 @@ def _positions(axes: Axes, places: Sequence[float]) -> list[float]:
     return [float(at) for at in axes.xaxis.get_transform().transform(list(places))]
 
 
-def _readable(axes: Axes, places: Sequence[float], width: float) -> list[float]:
+def _readable(axes: Axes, texts: Mapping[float, str], width: float) -> list[float]:
     """As many of the numbers as fit below an axis of ``width`` inches: the ends, then powers of ten, then the rest."""
+    places = list(texts)
     at = dict(zip(places, _positions(axes, places), strict=True))
     length = (at[places[-1]] - at[places[0]]) or 1.0
     inch = length / max(0.5, width - 0.9)  # the width without numbers, label and margins
     shown: list[float] = []
     for place in sorted(places, key=lambda place: (place not in (places[0], places[-1]), not _decade(place), place)):
-        half = LETTER * style.SMALL / 72 * len(f"{place:g}") / 2
+        half = LETTER * style.SMALL / 72 * len(texts[place]) / 2
         separate = all(
-            abs(at[place] - at[other]) > inch * (half + LETTER * style.SMALL / 72 * (len(f"{other:g}") / 2 + 1))
+            abs(at[place] - at[other]) > inch * (half + LETTER * style.SMALL / 72 * (len(texts[other]) / 2 + 1))
             for other in shown
         )
         if separate:
@@ -205,7 +208,7 @@ def _dots(axes: Axes, series: Series, index: int, kinds: int) -> None:
 
 
 def _labels(axis: Axis) -> list[str]:
-    return ["\n".join(textwrap.wrap(fonts.title(label), LETTERS)) for label in axis.labels]
+    return ["\n".join(textwrap.wrap(label, LETTERS)) for label in fonts.names(axis.labels, fonts.TITLE)]
 
 
 def _dots_legend(figure: Figure, chart: Chart) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 Scale = Literal["linear", "log", "symlog", "category"]
 
 LOG_SPAN = 20.0  # numbers that span this factor or more are spaced by their logarithms: epochs 1 to 20, α 1 to 10,000
 ZERO = 0.5  # decades between zero and the smallest positive number of a "symlog" axis
+NEAREST = 1 / 1000  # of the axis, between two of its values: closer ones would look like one
 BESIDE = 1 / 8  # of the axis, and at least 0.5: between its first number and a baseline that has no number
 
 
@@ -23,7 +25,7 @@ class Axis:
         labels: a label per value.
         values: the number of each label; None for a label that is not a number.
         scale: ``log``: positive numbers that span ``LOG_SPAN``; ``symlog``: such numbers and zero; ``linear``:
-            other numbers; ``category``: words, or labels of which some are words.
+            other numbers; ``category``: words, labels of which some are words, or numbers closer than ``NEAREST``.
     """
 
     name: str
@@ -32,19 +34,35 @@ class Axis:
     scale: Scale
 
     @classmethod
-    def of(cls, name: str, labels: Sequence[str], values: Sequence[Any], baseline: Iterable[int] = ()) -> Axis:
-        """Choose the scale.
+    def of(
+        cls,
+        name: str,
+        labels: Sequence[str],
+        values: Sequence[Any],
+        baseline: Iterable[int] = (),
+        *,
+        sampled: bool = False,
+    ) -> Axis:
+        """Choose the scale. Distinct values have distinct places.
 
         Args:
             name: the name to write beside the axis.
             labels: a label per value.
             values: the values themselves: numbers or anything else.
             baseline: indices of labels that may lack a number without making the axis one of words.
+            sampled: whether the values are points of an interval, which may be arbitrarily close.
         """
         numbers = [value if is_number(value) else None for value in values]
         words = [index for index, number in enumerate(numbers) if number is None and index not in set(baseline)]
         known = [number for number in numbers if number is not None]
-        return cls(name, list(labels), numbers, "category" if words or not known else scale_of(known))
+        found = cls(name, list(labels), numbers, "category" if words or not known else scale_of(known))
+        return found if sampled or found._are_apart() else replace(found, scale="category")
+
+    def _are_apart(self) -> bool:
+        """Whether the values have places that can be told apart."""
+        places = sorted(self.positions)
+        span = places[-1] - places[0] if places else 0.0
+        return all(one - other > NEAREST * span for other, one in itertools.pairwise(places))
 
     @property
     def numeric(self) -> bool:

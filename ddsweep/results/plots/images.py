@@ -73,7 +73,7 @@ def _grid(
     if path.suffix == ".png":
         files.write_bytes(path, pictures.grid(images, rows, columns, caption).png)
         return
-    rows, columns = fonts.names(rows), ["\n".join(fonts.names(name.split("\n"))) for name in columns]
+    rows, columns = fonts.names(rows), fonts.heads(columns)
     with style.page(path, *tiles_size(len(columns), columns, rows)) as figure:
         draw_tiles(figure, images, rows, columns)
         figure.supxlabel(caption, fontsize=style.SMALL)

@@ -186,3 +186,12 @@ def test_a_decade_is_labeled_before_what_lies_between(figures: list[Figure]) -> 
     shown = [float(label.get_text()) for label in figures[0].axes[0].get_xticklabels()]
     assert {0, 10, 100, 10000} <= set(shown)
     assert all(math.log10(one).is_integer() for one in shown if one)
+
+
+def test_weights_that_six_digits_confuse_have_ticks_of_their_own(figures: list[Figure]) -> None:
+    accuracy.along_axis(finish("ablation-alpha@demo", method="dm", alpha=[0, 1234567, 1234568]), RUNS)
+    (axes,) = figures[0].axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["0", "1234567", "1234568"]
+    accuracy.along_axis(finish("ablation-alpha@demo", method="dm", alpha=[0, 2000000, 9000000]), RUNS)
+    (axes,) = figures[1].axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "2000000", "9000000"]
