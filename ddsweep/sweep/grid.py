@@ -142,7 +142,7 @@ class Sweep:
         single = {key: next(iter(several)) for key, several in found.items() if len(several) == 1}
         return {key: baseline for key, baseline in single.items() if baseline in keys}
 
-    def _key(self, choices: Mapping[str, Scalar]) -> str:
+    def _key(self, choices: Mapping[str, Scalar | None]) -> str:
         """The key of the recipe with these choices; empty if they contradict each other."""
         try:
             return make(dict(choices)).key()
@@ -208,16 +208,20 @@ class Sweep:
                 yield choices, error
 
     def with_points(self, points: Iterable[Mapping[str, Scalar | None]]) -> Sweep:
-        """The search with these sampled points as cells, except those that are not a valid recipe."""
-        recipes = (point for point in points if self.search and self._is_recipe(point))
-        valid = [{name: value for name, value in point.items() if value is not None} for point in recipes]
+        """The search with these sampled points as cells, except its baselines and those that are not a valid recipe."""
+        if self.search is None:
+            return self
+        baselines = {cell.key for cell in replace(self, sampled=()).cells}
+        valid = [
+            {name: value for name, value in point.items() if value is not None}
+            for point in points
+            if self._key_at(point) not in (*baselines, "")
+        ]
         return replace(self, sampled=tuple(valid)) if valid else self
 
-    def _is_recipe(self, point: Mapping[str, Scalar | None]) -> bool:
-        try:
-            return not self.is_baseline(self.recipe(point))
-        except UserError:
-            return False
+    def _key_at(self, point: Mapping[str, Scalar | None]) -> str:
+        """The key of the recipe at ``point``; empty if it is not valid."""
+        return self._key({name: values[0] for name, values in self.parameters.items()} | dict(point))
 
     def _condition(self, rule: Rule) -> Callable[[Mapping[str, Any]], bool]:
         """An entry of ``exclude`` as a function of the choices as written, before their defaults are resolved."""

@@ -45,6 +45,14 @@ def test_sampled_points_are_cells_in_the_order_of_the_axis() -> None:
     assert again.with_points(loaded.sampled) == loaded
 
 
+def test_a_sampled_point_with_the_values_of_the_baseline_is_a_cell() -> None:
+    search = load(settings={"method": ["dm", "dsa"]}, extra={"baseline": {"method": "dm"}})
+    loaded = search.with_points([{"alpha": 50.0, "method": "dm"}, {"alpha": 50.0, "method": "dsa"}])
+    pinned, first, second = loaded.cells
+    assert [(cell.recipe.alpha, cell.recipe.method) for cell in (first, second)] == [(50.0, "dm"), (50.0, "dsa")]
+    assert loaded.baselines == {pinned.key: pinned.key, first.key: first.key, second.key: first.key}
+
+
 def test_the_definition_of_a_grid_has_no_search() -> None:
     assert "search" not in sweep.load("ablation-alpha").definition()
 

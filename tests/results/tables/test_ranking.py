@@ -15,7 +15,7 @@ from ddsweep.results.plots import accuracy
 from ddsweep.results.result import Result
 from ddsweep.results.tables import latex, ranking
 from ddsweep.results.tables.ranking import Ranking
-from ddsweep.sweep import Sweep
+from ddsweep.sweep import Progress, Sweep
 from ddsweep.testing.search import searched
 
 RUNS = Path("runs")
@@ -140,7 +140,7 @@ def test_a_file_of_looks_that_is_half_written_is_no_look(search: Sweep) -> None:
 def test_a_trial_that_was_given_up_has_its_reason(search: Sweep) -> None:
     lost = next(cell for cell in search.cells if cell.recipe.alpha == 5)
     reason = "cannot read [/data/x.jpg]"
-    one = ranked(replace(search, progress={lost.key: sweep.Progress("failed", reason)}))
+    one = ranked(replace(search, progress={lost.key: Progress("failed", reason)}))
     assert [row["failed"] for row in ranking.records(one)] == ["", "", "", "", reason]
     assert ranking.grid(one).lines[-1][1] == "failed"
     assert ranking.failures(one) == [f"failed: {lost.recipe.title()}: {reason}"]
