@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ddsweep.results import run_files
 from ddsweep.results.plots import interactive
 from ddsweep.results.plots.interactive import Palette
+from ddsweep.results.plots.seeds import Seeds
 from ddsweep.results.run_files import METRICS
 from ddsweep.results.tables import layout, naming, significance
 from ddsweep.results.tables.table import average_gain, setting_of
@@ -114,17 +115,6 @@ def accuracies(chart: Chart) -> list[dict[str, Any]]:
     return [{"title": panel.title, "figure": interactive.figure(chart, panel, PALETTE)} for panel in chart.panels]
 
 
-def baselines(material: Material) -> dict[str, int]:
-    """For every setting, the index of the column that contains its finished baseline."""
-    columns = material.table.columns
-    return {
-        naming.setting(setting_of(row)): columns.index(entry.column)
-        for row in material.table.rows
-        for entry in row.values()
-        if entry.baseline and entry.mean is not None
-    }
-
-
 def _places(material: Material, row: TableRow) -> list[Place | None]:
     first = best(row)
     return [_place(material, row[column], row[column] is first) if column in row else None
@@ -162,18 +152,25 @@ def _counted(material: Material) -> str:
 
 
 def of(material: Material) -> list[dict[str, Any]]:
-    """The loss curves of every setting, from the first seed: one Plotly figure per term."""
+    """The loss curves of every setting, of one seed if all its values have one in common: a Plotly figure per term."""
+    heads = [naming.label(material.table.axis, column) for column in material.table.columns]
     found = []
     for label, cells in material.settings.items():
-        metrics: dict[int, list[dict[str, Any]]] = {}
-        for column, name in enumerate(material.table.columns):
-            for cell in cells.get(name, [])[:1]:
-                metrics[column] = read(material.runs / cell.key / METRICS)
+        logged = {
+            column: {
+                cell.recipe.seed: path
+                for cell in cells.get(name, [])
+                if run_files.is_intact(path := material.runs / cell.key / METRICS) and path.is_file()
+            }
+            for column, name in enumerate(material.table.columns)
+        }
+        seeds = Seeds.of(logged)
+        metrics = {column: read(logged[column][seed]) for column, seed in seeds.shown.items()}
         terms = []
         for term, title in TERMS.items():
-            lines = {column: line for column, logged in metrics.items() if (line := thinned(logged, term))}
+            lines = {column: line for column, some in metrics.items() if (line := thinned(some, term))}
             terms += [{"name": title, "figure": interactive.curves(lines, PALETTE)}] if lines else []
-        found.append({"label": label, "terms": terms})
+        found.append({"label": label, "terms": terms, "seeds": seeds.sentence(heads.__getitem__)})
     return found
 
 

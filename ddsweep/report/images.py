@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 from ddsweep.data import class_names
 from ddsweep.grids import Tiles, read_tiles
 from ddsweep.results import run_files
+from ddsweep.results.plots.seeds import Seeds
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from ddsweep.recipe import Recipe
     from ddsweep.report.material import Cells, Material
+    from ddsweep.sweep import Cell
 
+LAST = "synthetic.png"  # the synthetic images at the end of a run
 THUMB = 64  # pixels; larger images are reduced to this size
 SHOWN = 48  # maximum size of an image on the page, in pixels
 ACROSS = 360  # maximum width of a sheet on the page, in pixels
@@ -61,6 +63,9 @@ class Gallery:
         sheets: synthetic images of every column, at the saved steps.
         strip: the first image of each class for every column with images.
         columns: the indices of those columns.
+        seeds: the seed whose images each of those columns shows.
+        rates: for those columns, the accuracy of each class in percent with the difference to the baseline of the same
+            seed; the latter is None without such a baseline.
         steps: iterations with saved images, ascending; the last is the end of the run.
         reduced: the original size of the images in pixels if they are reduced, else 0.
     """
@@ -73,6 +78,8 @@ class Gallery:
     sheets: list[Sheet]
     strip: Sheet | None
     columns: list[int]
+    seeds: Seeds[int]
+    rates: dict[int, list[tuple[float, float | None]]]
     steps: list[int]
     reduced: int
 
@@ -81,7 +88,7 @@ class Gallery:
 class _Run:
     """The real images of a run, its synthetic images by step, and the names of its classes, if they are known."""
 
-    recipe: Recipe
+    cell: Cell
     real: Tiles
     steps: dict[int, Tiles]
     classes: tuple[str, ...]
@@ -94,7 +101,7 @@ def galleries(material: Material) -> list[Gallery]:
     if not runs:
         return []
     several = sum(len(run.steps) for run in runs) + len(taken)
-    with_steps = _affordable(runs, several) >= min(3, max(run.recipe.ipc for run in runs))
+    with_steps = _affordable(runs, several) >= min(3, max(run.cell.recipe.ipc for run in runs))
     each = _affordable(runs, several if with_steps else len(runs) + len(taken))
     return [
         _gallery(material, group, label, {column: _kept(run, each, with_steps) for column, run in runs.items()})
@@ -104,28 +111,28 @@ def galleries(material: Material) -> list[Gallery]:
 
 
 def _taken(material: Material, cells: Cells) -> dict[int, _Run]:
-    """For every column, a finished run with images; of several seeds, the first with images."""
-    found: dict[int, _Run] = {}
-    for column, name in enumerate(material.table.columns):
-        for cell in sorted(cells.get(name, []), key=lambda cell: cell.recipe.seed):
-            result = material.found.get(cell.key)
-            if result and result.state == "complete" and (run := _read(cell.recipe, material.runs / cell.key)):
-                found[column] = run
-                break
-    return found
+    """For every column with images, a finished run: all of one seed, if some seed has images in all of them."""
+    available = {
+        column: {
+            cell.recipe.seed: cell
+            for cell in cells.get(name, [])
+            if (result := material.found.get(cell.key))
+            and result.state == "complete"
+            and _tiles(material.runs / cell.key / LAST)
+        }
+        for column, name in enumerate(material.table.columns)
+    }
+    return {column: _read(available[column][seed], material.runs) for column, seed in Seeds.of(available).shown.items()}
 
 
-def _read(recipe: Recipe, folder: Path) -> _Run | None:
-    last = _tiles(folder / "synthetic.png")
-    if not last:
-        return None
-    steps = {}
+def _read(cell: Cell, runs: Path) -> _Run:
+    folder, steps = runs / cell.key, {}
     for path in sorted((folder / "images").glob("synthetic_*.png")):
         number = path.stem.removeprefix("synthetic_")
         if number.isdecimal() and (tiles := read_tiles(path)):
             steps[int(number)] = tiles
-    names = class_names.of_run(folder, recipe.target)
-    return _Run(recipe, _tiles(folder / "real.png"), steps | {recipe.iterations: last}, names)
+    names = class_names.of_run(folder, cell.recipe.target)
+    return _Run(cell, _tiles(folder / "real.png"), steps | {cell.recipe.iterations: _tiles(folder / LAST)}, names)
 
 
 def _tiles(path: Path) -> Tiles:
@@ -135,7 +142,7 @@ def _tiles(path: Path) -> Tiles:
 def _affordable(runs: list[_Run], sheets: int) -> int:
     """The number of images per class that each of ``sheets`` sheets may have within ``PIXELS``."""
     classes = max(min(CLASSES, len(run.real) or CLASSES) for run in runs)
-    pixels = max(min(THUMB, run.recipe.size) ** 2 for run in runs)
+    pixels = max(min(THUMB, run.cell.recipe.size) ** 2 for run in runs)
     return max(1, min(MOST, PIXELS // (sheets * classes * pixels)))
 
 
@@ -169,13 +176,27 @@ def _gallery(material: Material, group: int, label: str, runs: dict[int, _Run]) 
     ]
     ends = [run.steps[max(run.steps)] for run in runs.values()]
     strip = [[tiles[row][0] for tiles in ends] for row in range(min(len(names), CLASSES))]
+    target = first.cell.recipe.target
     return Gallery(
         group=group, label=label, classes=names[:CLASSES], more=max(0, len(names) - CLASSES),
-        real=_sheet(first.real, f"Real images of {first.recipe.target}, a row for each class") if first.real else None,
-        sheets=sheets, columns=list(runs), steps=sorted({step for run in runs.values() for step in run.steps}),
+        real=_sheet(first.real, f"Real images of {target}, a row for each class") if first.real else None,
+        sheets=sheets, columns=list(runs), seeds=Seeds({column: run.cell.recipe.seed for column, run in runs.items()}),
+        rates={column: _rates(material, run.cell) for column, run in runs.items()},
+        steps=sorted({step for run in runs.values() for step in run.steps}),
         strip=_sheet(strip, f"The first image of each class along {naming.field(table.axis)}", across=760),
-        reduced=first.recipe.size if first.recipe.size > THUMB else 0,
+        reduced=first.cell.recipe.size if first.cell.recipe.size > THUMB else 0,
     )  # fmt: skip
+
+
+def _rates(material: Material, cell: Cell) -> list[tuple[float, float | None]]:
+    """The accuracy of the distillation network on each class, and the difference to the baseline of the same seed."""
+    own = material.found[cell.key].class_accuracy.get(cell.recipe.arch, [])
+    baseline = material.sweep.baselines.get(cell.key, "")
+    reference = material.found.get(baseline) if baseline != cell.key else None
+    base = reference.class_accuracy.get(cell.recipe.arch, []) if reference else []
+    if len(base) != len(own):
+        return [(100 * accuracy, None) for accuracy in own]
+    return [(100 * accuracy, 100 * (accuracy - other)) for accuracy, other in zip(own, base, strict=True)]
 
 
 def _classes(run: _Run) -> list[str]:

@@ -38,21 +38,20 @@ function gallery(host, about) {
     }
     for (const head of host.querySelectorAll("[data-pick]"))
       head.setAttribute("aria-current", String(Number(head.dataset.pick) === chosen.column));
-    rates(host, about.label);
+    host.querySelector(".synthetic .seed").textContent = about.seeds[chosen.column] || "";
+    rates(host, about);
   };
 }
 
 // Beside each class, the accuracy of networks trained on these images and its difference to the baseline.
-function rates(host, label) {
-  const own = DATA.classes[label][chosen.column] || [];
-  const index = DATA.baselines[label] ?? -1;
-  const base = index >= 0 && index !== chosen.column ? DATA.classes[label][index] || [] : [];
+function rates(host, about) {
+  const own = about.rates[chosen.column] || [];
   host.querySelectorAll(".synthetic .rate").forEach((node, row) => {
     node.replaceChildren();
     if (own[row] === undefined) return;
-    node.append(own[row].toFixed(0));
-    if (base[row] === undefined) return;
-    const gain = own[row] - base[row];
+    const [accuracy, gain] = own[row];
+    node.append(accuracy.toFixed(0));
+    if (gain === null) return;
     const sign = gain > 0.05 ? "up" : gain < -0.05 ? "down" : "same";
     element("em", { class: sign }, node, `${gain < 0 ? "−" : "+"}${Math.abs(gain).toFixed(1)}`);
   });

@@ -82,9 +82,8 @@ def _contents(material: Material) -> dict[str, Any]:
         "csv": "data:text/csv;base64," + base64.b64encode(table.encode()).decode(),
         "data": _all_legible({
             "axis": naming.field(material.table.axis), "columns": chart.axis.labels,
-            "panels": charts.accuracies(chart), "baselines": charts.baselines(material),
-            "curves": fell, "missing": _missing(material),
-            "classes": _class_accuracy(material), "galleries": [_positions(one) for one in shown],
+            "panels": charts.accuracies(chart), "curves": fell, "missing": _missing(material),
+            "galleries": [_positions(one) for one in shown],
         }),
     }  # fmt: skip
 
@@ -104,22 +103,9 @@ def _all_legible(value: Any) -> Any:
 
 
 def _positions(gallery: images.Gallery) -> dict[str, Any]:
-    return {"label": gallery.label, "columns": gallery.columns, "steps": gallery.steps}
-
-
-def _class_accuracy(material: Material) -> dict[str, list[list[float] | None]]:
-    """For every setting and column, the accuracy per class in percent, of the first seed and the headline network."""
-    found: dict[str, list[list[float] | None]] = {}
-    for label, cells in material.settings.items():
-        results = [
-            next((material.found[cell.key] for cell in cells.get(column, []) if cell.key in material.found), None)
-            for column in material.table.columns
-        ]
-        found[label] = [
-            [round(100 * value, 1) for value in result.class_accuracy.get(result.recipe.arch, [])] if result else None
-            for result in results
-        ]
-    return found
+    rates = {column: [[round(value, 1), gain] for value, gain in some] for column, some in gallery.rates.items()}
+    return {"label": gallery.label, "columns": gallery.columns, "steps": gallery.steps, "rates": rates,
+            "seeds": {column: f"seed {seed}" for column, seed in gallery.seeds.shown.items()}}  # fmt: skip
 
 
 def _missing(material: Material) -> dict[str, list[str]]:

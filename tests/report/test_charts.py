@@ -41,7 +41,3 @@ def test_many_settings_are_lines_and_several_architectures_have_an_average_gain(
     gains = [places for name, places in view.lines if name.endswith("average gain")]
     assert gains
     assert all(place is None or place.mean.startswith(("+", "−")) for places in gains for place in places)
-
-
-def test_the_first_baseline_of_a_setting_is_found_by_its_column() -> None:
-    assert charts.baselines(material("ablation-epoch", ipc=[1, 10])) == {"IPC 1": 0, "IPC 10": 0}

@@ -100,7 +100,8 @@ def test_a_finished_sweep_says_it_all(finished: Finished) -> None:
     (panel,) = one.data["panels"]
     assert panel["figure"]["layout"]["xaxis"]["tickvals"] == [-0.5, 0, 2]
     assert [trace["y"] for trace in panel["figure"]["data"] if "customdata" in trace] == [[51, 52, 53], [54, 55, 56]]
-    assert one.data["baselines"] == {"DSA": 0, "DM": 0}
+    assert one.data["galleries"][0]["rates"]["0"] == [[50.0, None]] * 10  # of the baseline, which is its own
+    assert one.data["galleries"][0]["rates"]["2"] == [[50.0, 0.0]] * 10
     curve = one.data["curves"][1]["terms"][0]["figure"]["data"][2]
     assert curve["meta"] == 2
     assert curve["x"] == list(range(1, 9))
@@ -200,7 +201,9 @@ def test_missing_and_damaged_pictures_cost_no_report(finished: Finished) -> None
     (finished.runs / torn.key / "synthetic.png").write_bytes(b"torn")
     shutil.rmtree(finished.runs / moved.key / "images")  # as a run that came from another host
     one = page(finished)
-    assert one.data["galleries"][1] == {"label": "DM", "columns": [2], "steps": [8]}
+    assert {name: one.data["galleries"][1][name] for name in ("label", "columns", "steps", "seeds")} == {
+        "label": "DM", "columns": [2], "steps": [8], "seeds": {"2": "seed 0"},
+    }  # fmt: skip
     assert one.data["galleries"][0]["steps"] == [0, 4, 8]
 
 

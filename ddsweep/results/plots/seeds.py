@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -43,6 +43,15 @@ class Seeds(Generic[Place]):
         if not self.shown:
             return ""
         return f"seed {next(iter(self.shown.values()))}" if self.common else NONE_IN_COMMON
+
+    def sentence(self, names: Callable[[Place], str]) -> str:
+        """``seed 0``; or that the places differ, with the seed of each: ``…: 0, 1 with seed 2; 10 with seed 1``."""
+        if self.common or not self.shown:
+            return self.caption
+        by_seed = {
+            seed: [names(place) for place, own in self.shown.items() if own == seed] for seed in self.shown.values()
+        }
+        return f"{self.caption}: " + "; ".join(f"{', '.join(some)} with seed {seed}" for seed, some in by_seed.items())
 
     def note(self, place: Place) -> str:
         """The seed of a place, ``seed 3``, if the caption does not say it."""
