@@ -1,0 +1,156 @@
+"""A drawn sweep as the product has it: the file is loaded, the cells are queued, claimed and ended, the results are
+written. What this module calls is not under test here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from ddsweep import sweep as sweeps
+from ddsweep.backends import Definition
+from ddsweep.backends.memory import MemoryStore
+from ddsweep.results.result import Result
+from ddsweep.results.run_files import RESULT
+
+if TYPE_CHECKING:
+    from ddsweep.backends import Queue
+    from ddsweep.backends.claim import Claim
+    from ddsweep.sweep import Sweep
+    from tests.oracle.case import Case
+    from tests.oracle.expected import Trial
+
+RUNS = Path("runs")
+DIVERGED, GIVEN_UP = "the loss is nan at step 7", "the disk was full"
+CLASSES = [str(digit) for digit in range(10)]
+
+
+@dataclass(frozen=True)
+class World:
+    """A launched sweep.
+
+    Attributes:
+        name: ``NAME@PROFILE``.
+        trials: its cells, as the case says.
+        store: the storage in memory; None: a SQLite file in the runs folder.
+    """
+
+    name: str
+    trials: list[Trial]
+    store: MemoryStore | None
+
+
+@contextlib.contextmanager
+def folder() -> Iterator[Path]:
+    """An empty working folder."""
+    path = Path(tempfile.mkdtemp(prefix="ddsweep-oracle-"))
+    try:
+        with contextlib.chdir(path):
+            yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def build(
+    case: Case,
+    name: str = "drawn",
+    *,
+    sqlite: bool = False,
+    store: MemoryStore | None = None,
+    happened: Callable[[Trial], None] | None = None,
+) -> World:
+    """Launch a case in the current folder, and let its cells come to their ends.
+
+    Args:
+        case: the sweep.
+        name: the name of its file.
+        sqlite: use a real storage.
+        store: the storage in memory that other sweeps are in.
+        happened: sets the state and the accuracies of a cell; default: as the case says.
+    """
+    Path(f"{name}.yaml").write_text(yaml.safe_dump(case.document, sort_keys=False), encoding="utf-8")
+    trials = case.trials()
+    for trial in trials if happened else ():
+        trial.state, trial.accuracies = "done", {}
+        happened(trial)  # type: ignore[misc]
+    loaded = sampled(sweeps.load(f"{name}.yaml"), case)
+    missing = {trial.key for trial in trials} ^ {cell.key for cell in loaded.cells}
+    assert not missing, f"the sweep has other cells than its file: {sorted(missing)}"
+    if sqlite:
+        _end_in_sqlite(loaded, trials)
+        return World(loaded.full_name, trials, None)
+    store = store or MemoryStore()
+    queue = store.sweep(loaded.full_name)
+    queue.register(Definition.of(loaded))
+    _end(queue, trials)
+    return World(loaded.full_name, trials, store)
+
+
+def sampled(loaded: Sweep, case: Case) -> Sweep:
+    """A search with the points of the case, each with every seed."""
+    if not case.searched:
+        return loaded
+    seeds = case.parameters.get("seed", [])
+    points = [point | {"seed": seed} for point in case.points for seed in seeds] if len(seeds) > 1 else case.points
+    return loaded.with_points(points)
+
+
+def _end_in_sqlite(loaded: Sweep, trials: list[Trial]) -> None:
+    from ddsweep import launches
+
+    store = launches.connect(RUNS, None, create=True)
+    try:
+        queue = store.sweep(loaded.full_name)
+        queue.register(Definition.of(loaded))
+        _end(queue, trials)
+    finally:
+        store.close()
+
+
+def _end(queue: Queue, trials: list[Trial]) -> None:
+    """Claim every cell and end it as the case says; those that wait are released when all have been claimed."""
+    by_key = {trial.key: trial for trial in trials}
+    waiting = []
+    for _ in trials:
+        claim = queue.claim("host:1")
+        assert claim is not None, "the queue has fewer cells than the case"
+        trial = by_key[claim.point.key]
+        if trial.state == "waiting":
+            waiting.append(claim)
+        else:
+            _finish(claim, trial)
+    for claim in waiting:
+        claim.release()
+
+
+def _finish(claim: Claim, trial: Trial) -> None:
+    result = Result(trial.resolved, trial.accuracies, classes=CLASSES, seconds={"distill": 1.0})
+    match trial.state:
+        case "done":
+            result.write(RUNS / trial.key)
+            assert result.accuracy is not None
+            claim.complete(result.accuracy, result.summary())
+        case "missing":
+            claim.complete(0.5, {"accuracy_std": 0.1})
+        case "left out":
+            Result(result.recipe, {result.recipe.arch: [0.5]}).write(RUNS / trial.key)
+            place = RUNS / trial.key / RESULT
+            place.write_text(place.read_text(encoding="utf-8").replace("0.5", "0.6"), encoding="utf-8")
+            claim.complete(0.5, {"accuracy_std": 0.0})
+        case "diverged":
+            Result(result.recipe, state="failed", reason=DIVERGED).write(RUNS / trial.key)
+            claim.fail(DIVERGED, final=True)
+            trial.state = "failed"
+        case "failed":
+            claim.fail(GIVEN_UP, final=True)
+        case "pruned":
+            claim.prune(3, 0.4)
+        case "running":
+            pass
