@@ -203,6 +203,7 @@ def load_set(
     *,
     dataset: str | None = None,
     classes: Sequence[str] = (),
+    space: str = "",
     runs: str | Path = "runs",
     storage: str | None = None,
 ) -> SyntheticSet:
@@ -216,12 +217,16 @@ def load_set(
             launched sweep.
         dataset: the dataset that the set was distilled from, if the file does not say. Classes are matched by name.
         classes: class names in label order, for a file that has none or others than the dataset.
+        space: how the values of a file are scaled: ``normalized`` (with the statistics of the dataset), ``unit``,
+            ``symmetric`` or ``bytes`` (pixels in [0, 1], [-1, 1] or [0, 255]), or the name of another dataset with
+            whose statistics they are normalized; default: as the file states, or else as its values suggest, which
+            ``remarks`` of the set says.
         runs: folder of all runs.
         storage: an Optuna storage URL; default: SQLite in ``runs``.
 
     Raises:
         UserError: there is no such file or cell, the cell is not finished, the file is damaged or needs ``dataset``, or
-            its classes are not those of the dataset.
+            its classes are not those of the dataset, or its values fit several spaces.
     """
     from ddsweep import launches
     from ddsweep.exchange import collect, synthetic_set
@@ -229,11 +234,11 @@ def load_set(
 
     path = Path(reference)
     if path.exists():
-        return synthetic_set.read(path, dataset, tuple(classes))
+        return synthetic_set.read(path, dataset, tuple(classes), space)
     if ":" not in str(reference) and (len(path.parts) > 1 or (path.suffix and "@" not in path.name)):
         raise UserError(f"{reference}: no such file")
     folder = launches.run_folder(str(reference), None, None, Path(runs), storage)
-    return synthetic_set.of(collect.collect(folder), folder / SET, dataset, tuple(classes))
+    return synthetic_set.of(collect.collect(folder), folder / SET, dataset, tuple(classes), space)
 
 
 def load_dataset(name: str, *, size: int | None = None, device: str = "cpu") -> Dataset:
@@ -260,6 +265,7 @@ def evaluate(
     *,
     dataset: str | None = None,
     classes: Sequence[str] = (),
+    space: str = "",
     arch: str | None = None,
     rule: str | None = None,
     nets: int | None = None,
@@ -279,6 +285,7 @@ def evaluate(
         dataset: the dataset with the test images; default: the one that the set was distilled from. Classes are matched
             by name.
         classes: class names of the set in label order, if it has none or others than the dataset.
+        space: how the values of a file are scaled, as in ``load_set``.
         arch: networks to train, joined by ``+``; default: convnet3.
         rule: ``paper`` (the default), ``best``, ``evaluate_synset``, ``plain300`` or ``dc``.
         nets: networks per architecture; default: 5.
@@ -301,7 +308,9 @@ def evaluate(
 
     names = tuple(classes)
     if isinstance(synthetic, str | Path):  # a set that was loaded for a dataset has the names of its classes
-        synthetic, names = load_set(synthetic, dataset=dataset, classes=names, runs=runs), ()
+        synthetic, names = load_set(synthetic, dataset=dataset, classes=names, space=space, runs=runs), ()
+    elif space:
+        raise UserError(f"space: {space!r} is for files; this set is loaded, and in a space already")
     own = synthetic
     given = {"eval_archs": arch, "eval_rule": rule, "eval_nets": nets, "seed": seed} | judging.checked(choices)
     target = target_dataset(own.source or "this set", dataset, own.facts)

@@ -47,8 +47,9 @@ Seed = Annotated[int | None, typer.Option(min=0, help="Seed of networks, shuffli
 Space = Annotated[
     str,
     typer.Option(
-        metavar="pixels|DATASET",
-        help="How the values are scaled: pixels in [0, 1], or normalized with a dataset's statistics.",
+        metavar="normalized|unit|symmetric|bytes|DATASET",
+        help="How the values are scaled: normalized with the statistics of --dataset (or of DATASET), or pixels in "
+        "[0, 1], [-1, 1], or [0, 255] (default: as FILE states, or else as its values suggest, which is said).",
         show_default=False,
     ),
 ]
@@ -147,18 +148,18 @@ def _interpretation(image_set: ImageSet, prepared: Prepared, job: Job) -> list[s
         f"format {image_set.format}, {len(image_set.images)} images of {channels}x{size}x{size}{cells}",
         f"{synthetic.ipc} per class, {synthetic.classes} classes of {job.dataset}",
     ]
-    if prepared.space.pixels:
-        lines.append("pixels in [0, 1], normalized for the networks")
+    if prepared.space.is_fixed:
+        lines.append(f"{prepared.space.title}, normalized for the networks")
     else:
         mean, std = (
             ", ".join(f"{value:.4g}" for value in values) for values in (prepared.space.mean, prepared.space.std)
         )
-        lines.append(f"normalized with the statistics of {prepared.space.name}: mean {mean}; std {std}")
+        lines.append(f"{prepared.space.title}: mean {mean}; std {std}")
     if facts.dataset and facts.dataset != job.dataset:
         lines.append(f"its name or metadata says {facts.dataset}; testing on {job.dataset} as requested")
     if facts.lr is not None and "eval_lr" not in job.choices:
         lines.append(f"its learned learning rate is not used; to use it: --set eval_lr={facts.lr:.6g}")
-    if job.dataset == "cifar100" and not facts.mean and not prepared.space.pixels and prepared.space.name != "cifar10":
+    if job.dataset == "cifar100" and not facts.mean and prepared.space.name == "cifar100":
         lines.append("MTT, IDC and DD-Ranking normalize cifar100 with the statistics of cifar10: --space cifar10")
     return [*lines, *image_set.remarks, *prepared.remarks]
 

@@ -9,8 +9,7 @@ import typer
 
 from ddsweep.cli import console
 from ddsweep.cli.options import RUNS, Profile, Runs, Settings, Storage, complete_sweep, settings
-from ddsweep.errors import UserError, closest
-from ddsweep.percent import percent
+from ddsweep.errors import UserError
 from ddsweep.text import plural
 
 if TYPE_CHECKING:
@@ -36,9 +35,16 @@ To = Annotated[
 Space = Annotated[
     str,
     typer.Option(
-        metavar="pixels|DATASET",
-        help="Scaling of the values in pt and vico: pixels in [0, 1], or a dataset's statistics.",
+        metavar="unit|symmetric|bytes|DATASET",
+        help="Scaling of the values in pt and vico: pixels in [0, 1], [-1, 1], or [0, 255], or normalized with the "
+        "statistics of DATASET (default: as in the trial).",
         show_default=False,
+    ),
+]
+Bits = Annotated[
+    int,
+    typer.Option(
+        metavar="8|16", help="Bits per channel of the PNG files of --to folder (default: 8).", show_default=False
     ),
 ]
 Wandb = Annotated[bool, typer.Option("--wandb", help="Write the sweep as a configuration for `wandb sweep`.")]
@@ -59,6 +65,7 @@ def export(
     set_: Settings = None,
     to: To = None,
     space: Space = "",
+    bits: Bits = 0,
     wandb: Wandb = False,
     output: Output = None,
     runs: Runs = RUNS,
@@ -73,9 +80,9 @@ def export(
     if wandb and to:
         raise UserError("export: --wandb writes a sweep and --to a synthetic set; choose one")
     if to:
-        from ddsweep import launches
+        from ddsweep import exchange, launches
 
-        _write_set(launches.run_folder(name, profile, set_, runs, storage), to, space, output)
+        _write_set(launches.run_folder(name, profile, set_, runs, storage), exchange.writer(to, bits), space, output)
         return
     if not wandb:
         possible = f"--to {'|'.join(FORMATS)} (its images) or --wandb (a file for `wandb sweep`)"
@@ -100,28 +107,31 @@ def for_wandb(name: str, profile: str | None, set_: list[str] | None) -> str:
     return head + configurations.text(configurations.configuration(loaded))
 
 
-def _write_set(run: Path, to: str, space: str, output: Path | None) -> None:
-    from ddsweep import exchange
+def _write_set(run: Path, writer: Writer, space: str, output: Path | None) -> None:
     from ddsweep.cli import session
     from ddsweep.exchange import collect
     from ddsweep.exchange import space as spaces
     from ddsweep.exchange.folder import loss
 
-    writer: Writer | None = exchange.WRITERS.get(to)
-    if writer is None:
-        raise UserError(f"to: unknown format {to!r}; {closest(to, exchange.WRITERS)}")
     image_set = collect.collect(run)
-    channels = image_set.images.shape[1]
-    if writer.pixels and space not in ("", "pixels"):
-        raise UserError(f"space: {to} contains 8-bit pixels, which are not normalized (allowed: pixels)")
-    if writer.pixels or space:
-        image_set = spaces.restated(image_set, spaces.named(space or "pixels", channels))
-    folder = output or Path("exports", f"{run.name}-{to}")
-    if folder.is_file() or (writer.pixels and folder.is_dir() and any(folder.iterdir())):
+    if writer.bits and space not in ("", spaces.UNIT):
+        raise UserError(f"space: {writer.name} contains pixels, which are not normalized (allowed: {spaces.UNIT})")
+    if writer.bits or space:
+        image_set = spaces.restated(image_set, spaces.named(space or spaces.UNIT, image_set.images.shape[1]))
+    folder = output or Path("exports", f"{run.name}-{writer.name}")
+    if folder.is_file() or (writer.bits and folder.is_dir() and any(folder.iterdir())):
         raise UserError(f"output: {folder} exists; choose a new folder")
     written = writer.write(image_set, folder)
-    clipped = (
-        f" ({percent(loss(image_set)['clipped_share'])} % of the values clipped to [0, 1])" if writer.pixels else ""
-    )
-    console.note(f"{image_set.facts.origin['title']}: {len(image_set.images)} images as {writer.about}{clipped}")
+    console.note(f"{image_set.facts.origin['title']}: {plural(len(image_set.images), 'image')} as {writer.about}")
+    if writer.bits:
+        console.note(f"{loss(image_set, writer.bits)}; this can change accuracies. {_advice(writer)}")
     console.echo(session.shown(written))
+
+
+def _advice(writer: Writer) -> str:
+    """What loses less."""
+    floats = "--to pt and --to vico keep the learned values"
+    if writer.bits == 16:
+        return f"{floats}. Pillow, and so torchvision, reads 16-bit RGB as 8-bit, and 16-bit gray as white"
+    finer = "; --to folder --bits 16 rounds to 1/65535, but clips as many" if writer.name == "folder" else ""
+    return floats + finer

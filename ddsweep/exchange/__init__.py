@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from ddsweep.errors import UserError
+from ddsweep.errors import UserError, closest
 from ddsweep.exchange import checks
 from ddsweep.exchange.folder import Folder
 from ddsweep.exchange.hf import HuggingFace
@@ -51,12 +51,12 @@ class Writer(Protocol):
     Attributes:
         name: name of the format.
         about: a one-line description.
-        pixels: whether it stores 8-bit pixels and needs values in [0, 1]; otherwise it stores the floats.
+        bits: per channel, of pixels, which need values in [0, 1]; 0: it stores the floats.
     """
 
     name: str
     about: str
-    pixels: bool
+    bits: int
 
     def write(self, one: ImageSet, folder: Path) -> Path:
         """Write images, labels and facts into ``folder``, and return the path that ``read`` reads.
@@ -66,8 +66,31 @@ class Writer(Protocol):
         """
 
 
+DEPTHS = (8, 16)  # bits per channel of an image folder
 READERS: tuple[Reader, ...] = (Own(), Pair(), Vico(), Idc(), Kip(), HuggingFace(), Folder())
 WRITERS: dict[str, Writer] = {one.name: one for one in READERS if isinstance(one, Writer)}
+
+
+def writer(name: str, bits: int = 0) -> Writer:
+    """Return the writer of a format.
+
+    Args:
+        name: of the format.
+        bits: per channel, of its pixels; 0: as usual.
+
+    Raises:
+        UserError: there is no such format, or it does not have so many bits.
+    """
+    found = WRITERS.get(name)
+    if found is None:
+        raise UserError(f"to: unknown format {name!r}; {closest(name, WRITERS)}")
+    if isinstance(found, Folder) and bits in DEPTHS:
+        return Folder(bits)
+    if bits in (0, found.bits):
+        return found
+    what = f"has {found.bits} bits per channel" if found.bits else "has the floats, without rounding"
+    allowed = f"--to {Folder.name}: {' or '.join(map(str, DEPTHS))}"
+    raise UserError(f"bits: {bits}: {name} {what} (allowed with {allowed})")
 
 
 def read(path: Path, experiment: int = -1) -> ImageSet:

@@ -1,11 +1,11 @@
-"""Image folders: one folder per class, 8 bits per channel, as torchvision's ImageFolder and DD-Ranking read them."""
+"""Image folders: one folder per class, as torchvision's ImageFolder and DD-Ranking read them; also with 16 bits."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -14,28 +14,32 @@ from torch import Tensor
 from ddsweep import files
 from ddsweep.data import image_files, pixels
 from ddsweep.errors import UserError
-from ddsweep.exchange import integrity
+from ddsweep.exchange import integrity, png
 from ddsweep.exchange import source as sources
 from ddsweep.exchange.conventions import describe
 from ddsweep.exchange.image_set import PIXELS, Facts, ImageSet, in_order
 from ddsweep.exchange.source import Source
+from ddsweep.percent import percent
 from ddsweep.registry import splits
 from ddsweep.registry.class_files import class_files
 from ddsweep.registry.folder_checks import READ, check_encoding
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 NAME = "{:05d}"  # as in DD-Ranking's 00000/00000.jpg; ddsweep writes PNG, which is lossless
 
 
 class Folder:
-    """``00000/00000.png``: label, then image number within the class."""
+    """``00000/00000.png``: label, then image number within the class.
+
+    Attributes:
+        bits: per channel, 8 or 16, of the images that are written.
+    """
 
     name = "folder"
-    about = "a folder a class, 8-bit images (torchvision's ImageFolder, DD-Ranking)"
+    about = "a folder a class, images (torchvision's ImageFolder, DD-Ranking)"
     files: tuple[str, ...] = ()
-    pixels = True
+
+    def __init__(self, bits: int = 8) -> None:
+        self.bits = bits
 
     def read(self, source: Source) -> ImageSet | None:
         """Return the images of a folder; None if it has no class folders with images.
@@ -68,54 +72,92 @@ class Folder:
 
     def write(self, one: ImageSet, folder: Path) -> Path:
         """Write the images and their JSON description, and return ``folder``."""
-        written = write_all(one, folder)
-        describe(one, folder / sources.NOTE, integrity.EVERYTHING, [path for path, _ in written], **loss(one))
+        written = write_all(one, folder, self.bits)
+        about = asdict(loss(one, self.bits))
+        describe(one, folder / sources.NOTE, integrity.EVERYTHING, [path for path, _ in written], **about)
         return folder
 
 
-def write_all(one: ImageSet, folder: Path) -> list[tuple[Path, int]]:
-    """Write each image as ``LABEL/NUMBER.png`` below ``folder``; return files and labels in the order of the images."""
+def write_all(one: ImageSet, folder: Path, bits: int = 8) -> list[tuple[Path, int]]:
+    """Write each image as ``LABEL/NUMBER.png`` below ``folder``; return files and labels in the order of the images.
+
+    Args:
+        one: the set, in [0, 1]; other values are clipped.
+        folder: the folder.
+        bits: per channel, 8 or 16.
+    """
     assert one.labels is not None
     seen: dict[int, int] = {}
     written = []
     for image, label in zip(one.images, one.labels.tolist(), strict=True):
         number = seen[label] = seen.get(label, -1) + 1
         path = folder / NAME.format(label) / f"{NAME.format(number)}.png"
-        with files.atomic(path) as temporary:
-            _picture(image).save(temporary)
+        files.write_bytes(path, _picture(image, bits))
         written.append((path, label))
     return written
 
 
-def loss(one: ImageSet) -> dict[str, Any]:
-    """Return the loss through 8-bit pixels for the JSON description: rounding and share of clipped values."""
+@dataclass(frozen=True)
+class Loss:
+    """What a set loses as pixels of so many bits.
+
+    Attributes:
+        bits: per channel.
+        rounded_to: the step between pixel values, in units of [0, 1].
+        clipped_share: share of the values outside [0, 1], which become 0 or 1 with any number of bits.
+    """
+
+    bits: int
+    rounded_to: float
+    clipped_share: float
+
+    def __str__(self) -> str:
+        """For people: what was lost."""
+        clipped = f"{percent(self.clipped_share)} % of the values were outside [0, 1] and clipped"
+        none = "no value was outside [0, 1]"
+        step = f"1/{2**self.bits - 1}"
+        return f"{clipped if self.clipped_share else none}, and all values were rounded to {step}"
+
+
+def loss(one: ImageSet, bits: int = 8) -> Loss:
+    """Return the loss of a set, in [0, 1], through pixels of 8 or 16 bits."""
     outside = float(((one.images < 0) | (one.images > 1)).double().mean())
-    return {"bits": 8, "rounded_to": 1 / 255, "clipped_share": round(outside, 6)}
+    return Loss(bits, 1 / (2**bits - 1), round(outside, 6))
 
 
 def read_all(paths: Sequence[Path]) -> Tensor:
     """Return images of the same size as [n, c, h, w] in [0, 1]; one channel if all of them are gray.
 
+    PNG files may have 16 bits per channel, other files have 8.
+
     Raises:
-        UserError: a file is not an 8-bit image, its size differs from the first image, or the images exceed the memory.
+        UserError: a file is not such an image, its size differs from the first image, or the images exceed the memory.
     """
     images: list[np.ndarray] = []
-    shape = (0, 0)
     for path in paths:
         try:
-            with image_files.silenced():
-                image = image_files.opened(path)
+            image = _opened(path)
         except pixels.Unreadable as error:
             raise UserError(f"{path}: cannot be read as an image ({error})") from None
+        height, width = image.shape[:2]
         if not images:
-            shape = image.size
-            sources.check_weight(len(paths) * 3 * 4 * image.width * image.height, path.parent)
-        if image.size != shape:
-            raise UserError(f"{path}: is {image.width}x{image.height}, the first image {shape[0]}x{shape[1]}")
-        images.append(np.atleast_3d(np.asarray(image)))
+            sources.check_weight(len(paths) * 3 * 4 * width * height, path.parent)
+        elif image.shape[:2] != images[0].shape[:2]:
+            first = "x".join(map(str, reversed(images[0].shape[:2])))
+            raise UserError(f"{path}: is {width}x{height}, the first image {first}")
+        images.append(image)
     channels = max(image.shape[2] for image in images)
     stacked = np.stack([np.broadcast_to(image, (*image.shape[:2], channels)) for image in images])
-    return torch.from_numpy(stacked).permute(0, 3, 1, 2).float().div_(255)
+    return torch.from_numpy(stacked).permute(0, 3, 1, 2)
+
+
+def _opened(path: Path) -> np.ndarray:
+    """The pixels of a file, [h, w, c] float32 in [0, 1]. Raises Unreadable."""
+    if png.is_deep(path):
+        return (png.decoded(path) / (2**16 - 1)).astype(np.float32)
+    with image_files.silenced():
+        image = np.asarray(image_files.opened(path))
+    return np.atleast_3d(image).astype(np.float32) / 255
 
 
 def _images(folder: Path) -> list[Path]:
@@ -126,11 +168,17 @@ def _images(folder: Path) -> list[Path]:
     return [Path(path) for path in found.images]
 
 
-def _picture(image: Tensor) -> Image:
+def _picture(image: Tensor, bits: int) -> bytes:
+    """A PNG file of an image, [c, h, w]."""
     from PIL import Image
 
-    array = (image.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
-    return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
+    whole = (image.double().clamp(0, 1) * (2**bits - 1)).round().permute(1, 2, 0).numpy()
+    if bits == 16:
+        return png.encoded(whole.astype(np.uint16))
+    array = whole.astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array).save(file, "PNG")
+    return file.getvalue()
 
 
 def _class_folders(root: Path) -> list[Path]:

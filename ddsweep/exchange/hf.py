@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -32,7 +32,7 @@ class HuggingFace:
     name = "hf"
     about = "README.md + train/metadata.jsonl + 8-bit images (Hugging Face imagefolder)"
     files: tuple[str, ...] = ()
-    pixels = True
+    bits = 8
 
     def read(self, source: Source) -> ImageSet | None:
         """Return the images of ``train/metadata.jsonl`` in its order.
@@ -76,7 +76,7 @@ class HuggingFace:
         ]
         files.write_text(folder / ROWS, "".join(json.dumps(row) + "\n" for row in rows))
         listed = [path for path, _ in written] + [folder / ROWS]
-        describe(one, folder / sources.NOTE, integrity.EVERYTHING, listed, **loss(one))
+        describe(one, folder / sources.NOTE, integrity.EVERYTHING, listed, **asdict(loss(one)))
         files.write_text(folder / CARD, card(one))
         return folder
 
@@ -93,7 +93,6 @@ def card(one: ImageSet) -> str:
         "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": "train/**"}]}],
         "dataset_info": {"features": features, "splits": [{"name": "train", "num_examples": len(one.images)}]},
     }  # fmt: skip
-    clipped = f"{percent(loss(one)['clipped_share'])} %"
     settings = "\n".join(f"| {markdown(name)} | {markdown(str(value))} |" for name, value in facts.recipe.items())
     return f"""---
 {yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---
@@ -101,7 +100,7 @@ def card(one: ImageSet) -> str:
 
 {len(one.images)} synthetic training images; test on the original test set of {markdown(facts.dataset)}.
 
-- **Pixels:** 8-bit PNG; learned values were rounded to 1/255, and {clipped} of them clipped to [0, 1].
+- **Pixels:** 8-bit PNG; {loss(one)}.
 - **Normalize them with** mean {list(facts.mean)} and std {list(facts.std)}: {FORMULA[NORMALIZED]}. No ZCA.
 - **Labels:** the number in `label`; names in that order: {", ".join(map(markdown, facts.classes))}.
 - **One image is one image** (decode factor 1).

@@ -5,8 +5,9 @@ from __future__ import annotations
 from torch import Tensor
 
 from ddsweep.exchange import conventions
-from ddsweep.exchange.image_set import PIXELS, Facts, ImageSet
+from ddsweep.exchange.image_set import Facts, ImageSet
 from ddsweep.exchange.source import Source
+from ddsweep.exchange.space import UNIT
 
 
 class Idc:
@@ -24,4 +25,4 @@ class Idc:
         images, labels = content
         if not (isinstance(images, Tensor) and isinstance(labels, Tensor) and images.ndim == 4):
             return None
-        return ImageSet(images, labels, Facts(**conventions.claims(source.path), space=PIXELS), self.name)
+        return ImageSet(images, labels, Facts(**conventions.claims(source.path)), self.name, usual=UNIT)

@@ -86,13 +86,14 @@ class ImageSet:
     """Images and labels as a file has them, not yet checked (see ``prepare``), with their facts.
 
     Attributes:
-        images: [n, c, h, w], in ``facts.space``.
+        images: [n, c, h, w], in ``facts.space``, or, if it is empty, in a space that has to be guessed.
         labels: [n] class indices, or [n, classes] class weights; None: the file has none.
         facts: the known properties.
         format: the name of the format it was read from.
         remarks: assumptions of the reader that the user should know.
         classes_are_numbers: ``facts.classes`` are the names of folders or the texts of labels, and all of them are
             numbers: either the names of the classes or their labels.
+        usual: the space that files of this format usually have (a word of ``--space``), for a guess that is close.
     """
 
     images: Tensor
@@ -101,6 +102,7 @@ class ImageSet:
     format: str = ""
     remarks: tuple[str, ...] = ()
     classes_are_numbers: bool = False
+    usual: str = ""
 
 
 def class_names(found: Any) -> tuple[str, ...]:

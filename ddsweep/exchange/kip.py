@@ -21,7 +21,7 @@ class Kip:
     files: tuple[str, ...] = ("*.npz",)
 
     def read(self, source: Source) -> ImageSet | None:
-        """Return the arrays ``images`` and ``labels``. The value range decides later whether the images are pixels."""
+        """Return the arrays ``images`` and ``labels``. Their value space is guessed later."""
         if source.path.suffix != ".npz":
             return None
         if not {"images", "labels"} <= set(source.content):

@@ -12,8 +12,9 @@ from ddsweep.errors import UserError
 from ddsweep.exchange import conventions
 from ddsweep.exchange import source as sources
 from ddsweep.exchange.conventions import describe, tensors
-from ddsweep.exchange.image_set import NORMALIZED, Facts, ImageSet
+from ddsweep.exchange.image_set import Facts, ImageSet
 from ddsweep.exchange.source import Source
+from ddsweep.exchange.space import NORMALIZE
 
 
 class Pair:
@@ -22,13 +23,12 @@ class Pair:
     name = "pt"
     about = "images.pt + labels.pt, float32, normalized (MTT, DD-Ranking, DC-bench)"
     files: tuple[str, ...] = ("images.pt", "images_best.pt", "*_images.pt")
-    pixels = False
+    bits = 0
 
     def read(self, source: Source) -> ImageSet | None:
         """Return the images, with the labels and the learning rate in files beside them.
 
-        Unless the JSON description or the file name states the value space, the value range decides later whether
-        images are pixels.
+        Unless the JSON description states the value space, it is guessed from the values later.
         """
         images, path = source.content, source.path
         if not isinstance(images, Tensor):
@@ -38,13 +38,12 @@ class Pair:
             raise UserError(f"{path}: holds a tensor of {shape}; images are n x channels x height x width")
         labels = _beside(path, "labels")
         facts = source.facts or Facts(**conventions.claims(path), factor=1)
-        if "_normalize_" in path.name and not facts.space:
-            facts = replace(facts, space=NORMALIZED)
+        usual = NORMALIZE if "_normalize_" in path.name else ""
         # beside an exported set without a learned rate, one of an earlier export can lie
         rate = None if source.facts and source.facts.lr is None else _beside(path, "lr")
         if rate is not None and rate.numel() == 1:
             facts = replace(facts, lr=float(rate))
-        return ImageSet(images, labels, facts, self.name)
+        return ImageSet(images, labels, facts, self.name, usual=usual)
 
     def write(self, one: ImageSet, folder: Path) -> Path:
         """Write images, labels, a learned learning rate and the JSON description; return the file of the images."""

@@ -15,16 +15,16 @@ from torch.nn import functional
 from ddsweep import data
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.errors import UserError
-from ddsweep.exchange import checks, space
+from ddsweep.exchange import checks, guess, space
+from ddsweep.exchange.guess import SLACK
 from ddsweep.exchange.image_set import NORMALIZED, PIXELS, Facts, ImageSet
 from ddsweep.exchange.names import match
-from ddsweep.exchange.space import Space
+from ddsweep.exchange.space import BYTES, NORMALIZE, UNIT, Space
 from ddsweep.percent import percent
 
 if TYPE_CHECKING:
     from ddsweep.data import Dataset
 
-SLACK = 0.05  # learned pixels may exceed [0, 1] by this much without a warning: IDC clamps them only now and then
 STRANGE = 0.5  # share of values outside [0, 1] above which a set was probably not normalized as declared
 PADDING = 0.5  # mid-gray, in units of [0, 1]
 
@@ -34,7 +34,9 @@ class Choices:
     """The user's description of a file, which takes precedence over the file's own.
 
     Attributes:
-        space: ``pixels``, or the dataset whose statistics the images were normalized with; empty: as the file states.
+        space: ``unit``, ``symmetric`` or ``bytes`` (pixels in [0, 1], [−1, 1] or [0, 255]), ``normalized`` (with the
+            statistics of the dataset), or the name of another dataset whose statistics they were normalized with;
+            empty: as the file states, or else as ``guess`` finds.
         factor: images along each side of a stored image; 0: as the file states.
         ipc: expected number of decoded images per class; 0: any number.
         hard: replace learned class weights by the class of the largest weight.
@@ -91,12 +93,17 @@ def prepare(one: ImageSet, dataset: Dataset, path: Path, choices: Choices) -> Pr
     factor = choices.factor or one.facts.factor
     if not factor:
         raise UserError(f"factor: {path} does not say how many images an image holds; --factor 2 in IDC, 1 in IDC-I")
-    images, here = _floats(one.images), _space(one, dataset, choices)
+    images = one.images.float()
+    here = _space(one, dataset, choices.space)
+    if here is None:
+        found = guess.guess(images, dataset, one.usual, path)
+        here = found.space
+        (remarks if found.word in (one.usual or UNIT, NORMALIZE) else doubts).append(_assumption(images, here))
     warnings = doubts + _changed(one.facts, dataset)
     warnings += _doubts(images, here) if choices.space or not one.facts.recipe else []
     images, before = _channels(images, here, dataset, path)
     if factor > 1:
-        neutral = space.pixels(images.shape[1])
+        neutral = space.fixed(UNIT, images.shape[1])
         images, labels = decoded(space.moved(images, before, neutral), factor), labels.repeat(factor**2)
         before = neutral
     order = torch.argsort(labels, stable=True)
@@ -106,23 +113,39 @@ def prepare(one: ImageSet, dataset: Dataset, path: Path, choices: Choices) -> Pr
     if choices.ipc and choices.ipc != ipc:
         raise UserError(f"ipc: {path} has {ipc} images per class, not {choices.ipc}")
     there, device = space.moved(images[order], before, Space.of(dataset)), dataset.images.device
-    return Prepared(Synthetic(there.to(device), labels[order].to(device), ipc), here, factor, warnings, remarks)
+    synthetic = Synthetic(there.to(device), labels[order].to(device), ipc)
+    return Prepared(synthetic, here, factor, warnings, remarks)
 
 
-def _floats(images: Tensor) -> Tensor:
-    return images.float().div(255) if images.dtype == torch.uint8 else images.float()
+def _space(one: ImageSet, dataset: Dataset, chosen: str) -> Space | None:
+    """Return the value space as chosen by the user, else as the file states; None if it does not.
 
-
-def _space(one: ImageSet, dataset: Dataset, choices: Choices) -> Space:
-    """Return the value space as chosen by the user, else as stated by the file or its format, else by value range."""
+    Raises:
+        UserError: the choice is impossible.
+    """
     channels, facts = one.images.shape[1], one.facts
-    if choices.space:
-        return Space.of(dataset) if choices.space == dataset.name else space.named(choices.space, channels)
+    if one.images.dtype == torch.uint8:
+        if chosen not in ("", BYTES):
+            raise UserError(f"space: {chosen}: 8-bit images are pixels in [0, 255] (allowed: {BYTES})")
+        return space.fixed(BYTES, channels)
+    if chosen in (NORMALIZE, dataset.name):
+        return _of(dataset, channels)
+    if chosen:
+        return space.named(chosen, channels)
     if facts.space == NORMALIZED and len(facts.mean) == len(facts.std) == channels:
         return Space(facts.dataset or "its notes", facts.mean, facts.std)
-    low, high = one.images.min(), one.images.max()
-    if facts.space == PIXELS or one.images.dtype == torch.uint8 or (not facts.space and low >= 0 and high <= 1):
-        return space.pixels(channels)
+    if facts.space == NORMALIZED:
+        return _of(dataset, channels)
+    if facts.space == PIXELS:
+        return space.fixed(UNIT, channels)
+    return None
+
+
+def _assumption(images: Tensor, here: Space) -> str:
+    return f"{guess.span(images)}: assumed to be {here.title}; if they are not: --space {space.WORDS}"
+
+
+def _of(dataset: Dataset, channels: int) -> Space:
     if channels != dataset.channels:
         raise UserError(
             f"space: images of {channels} channels cannot have the statistics of {dataset.name}; --space NAME"
@@ -145,15 +168,15 @@ def _doubts(images: Tensor, here: Space) -> list[str]:
     Sets with a recipe of ddsweep need no such check unless the user chooses a space: their space is known, however far
     a large α drives the values.
     """
-    low, high = float(images.min()), float(images.max())
-    span = f"values from {low:.2f} to {high:.2f}"
-    if here.pixels:
-        if low < -SLACK or high > 1 + SLACK:
-            return [f"{span} are no pixels in [0, 1]; if they are normalized, say with what: --space DATASET"]
+    span = guess.span(images)
+    shown = space.moved(images, here, space.fixed(UNIT, images.shape[1]))
+    if here.is_fixed:
+        if float(shown.min()) < -SLACK or float(shown.max()) > 1 + SLACK:
+            fix = f"--space {NORMALIZE}, or the DATASET whose statistics they have"
+            return [f"{span} are no {here.title}; if they are normalized: {fix}"]
         return []
-    if low >= 0 and high <= 1:
-        return [f"{span}: normalized images are hardly all in [0, 1]; if they are pixels: --space pixels"]
-    shown = space.moved(images, here, space.pixels(images.shape[1]))
+    if float(images.min()) >= 0 and float(images.max()) <= 1:
+        return [f"{span}: normalized images are hardly all in [0, 1]; if they are pixels: --space {UNIT}"]
     outside = float(((shown < 0) | (shown > 1)).float().mean())
     if outside > STRANGE:
         hint = "other statistics (--space), ZCA, or another dataset?"
@@ -166,9 +189,9 @@ def _channels(images: Tensor, here: Space, dataset: Dataset, path: Path) -> tupl
     have, wanted = images.shape[1], dataset.channels
     if have == wanted:
         return images, here
-    if not here.pixels:
+    if not here.is_fixed:
         raise UserError(f"{path}: images have {have} channels, {dataset.name} has {wanted}")
-    return data.as_channels(images, wanted), space.pixels(wanted)
+    return data.as_channels(images, wanted), space.fixed(here.name, wanted)
 
 
 def decoded(images: Float[Tensor, "n c h w"], factor: int) -> Float[Tensor, "m c h w"]:

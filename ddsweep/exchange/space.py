@@ -1,4 +1,4 @@
-"""The value space of images: pixels, or pixels normalized with the statistics of a dataset."""
+"""The value space of images: pixels in [0, 1], [-1, 1] or [0, 255], or normalized with the statistics of a dataset."""
 
 from __future__ import annotations
 
@@ -17,13 +17,19 @@ from ddsweep.registry.datasets import FOLDER_PREFIX
 if TYPE_CHECKING:
     from ddsweep.data import Dataset
 
+UNIT, SYMMETRIC, BYTES, NORMALIZE = "unit", "symmetric", "bytes", "normalized"  # the words of ``--space``
+FIXED = {UNIT: (0.0, 1.0), SYMMETRIC: (0.5, 0.5), BYTES: (0.0, 1 / 255)}
+"""Mean and std of the spaces that do not depend on a dataset."""
+RANGES = {UNIT: "[0, 1]", SYMMETRIC: "[-1, 1]", BYTES: "[0, 255]"}
+WORDS = f"{NORMALIZE}|{UNIT}|{SYMMETRIC}|{BYTES}|DATASET"
+
 
 @dataclass(frozen=True)
 class Space:
-    """(pixel / 255 − mean) / std; pixels in [0, 1] have mean 0 and std 1.
+    """(pixel / 255 − mean) / std; pixels in [0, 1] have mean 0 and std 1, those in [−1, 1] have 0.5 and 0.5.
 
     Attributes:
-        name: displayed name: ``pixels``, or the dataset of the statistics.
+        name: displayed name: one of ``FIXED``, or the dataset of the statistics.
         mean: per channel, in units of [0, 1].
         std: per channel, likewise.
     """
@@ -38,26 +44,32 @@ class Space:
         return cls(dataset.name, dataset.mean, dataset.std)
 
     @property
-    def pixels(self) -> bool:
-        """Whether images are not normalized at all."""
-        return set(self.mean) == {0.0} and set(self.std) == {1.0}
+    def is_fixed(self) -> bool:
+        """Whether the values are pixels in a fixed range, not normalized with the statistics of a dataset."""
+        return self.name in FIXED
+
+    @property
+    def title(self) -> str:
+        """``pixels in [0, 1]``, or ``normalized with the statistics of cifar10``."""
+        return f"pixels in {RANGES[self.name]}" if self.is_fixed else f"normalized with the statistics of {self.name}"
 
 
-def pixels(channels: int) -> Space:
-    """Return the space of values in [0, 1]."""
-    return Space(PIXELS, (0.0,) * channels, (1.0,) * channels)
+def fixed(word: str, channels: int) -> Space:
+    """Return the space of pixels in one of the ranges of ``FIXED``."""
+    mean, std = FIXED[word]
+    return Space(word, (mean,) * channels, (std,) * channels)
 
 
 def named(name: str, channels: int) -> Space:
-    """Return ``pixels``, or the space of a dataset with the same number of channels.
+    """Return the space of pixels in a fixed range, or of a dataset with the same number of channels.
 
     Raises:
         UserError: unknown dataset, or another number of channels.
     """
-    if name == PIXELS:
-        return pixels(channels)
+    if name in FIXED:
+        return fixed(name, channels)
     if name not in data.names() and not name.startswith(FOLDER_PREFIX):
-        raise UserError(f"space: unknown statistics {name!r}; {closest(name, [PIXELS, *data.names()])}")
+        raise UserError(f"space: unknown statistics {name!r}; {closest(name, [*FIXED, *data.names()])}")
     row = data.info(name)
     mean, std = row.mean, row.std
     if mean is None or std is None:  # measured when the dataset is decoded
@@ -79,10 +91,12 @@ def moved(images: Tensor, here: Space, there: Space) -> Float[Tensor, "n c h w"]
 def restated(one: ImageSet, there: Space) -> ImageSet:
     """Return a set, whose space is known, in another space."""
     facts = one.facts
-    here = pixels(one.images.shape[1]) if facts.space == PIXELS else Space(NORMALIZED, facts.mean, facts.std)
-    known = replace(facts, space=PIXELS if there.pixels else NORMALIZED)
-    if not there.pixels:
-        known = replace(known, mean=there.mean, std=there.std)
+    channels = one.images.shape[1]
+    here = fixed(UNIT, channels) if facts.space == PIXELS else Space(NORMALIZED, facts.mean, facts.std)
+    if there.name == UNIT:  # mean and std remain those to normalize the pixels with
+        known = replace(facts, space=PIXELS)
+    else:
+        known = replace(facts, space=NORMALIZED, mean=there.mean, std=there.std)
     return replace(one, images=moved(one.images, here, there), facts=known)
 
 

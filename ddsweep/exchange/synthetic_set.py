@@ -84,7 +84,7 @@ class SyntheticSet:
         return self._drawn().png
 
 
-def read(path: Path, dataset: str | None = None, classes: tuple[str, ...] = ()) -> SyntheticSet:
+def read(path: Path, dataset: str | None = None, classes: tuple[str, ...] = (), space: str = "") -> SyntheticSet:
     """Read a set in any format of ``exchange.READERS``.
 
     Args:
@@ -92,23 +92,34 @@ def read(path: Path, dataset: str | None = None, classes: tuple[str, ...] = ()) 
         dataset: the dataset from which the set was distilled; None: the dataset named in the file. It is loaded for
             its statistics and class names unless the file has both.
         classes: class names in label order; none: as the file states.
+        space: how the values are scaled, as in ``prepare.Choices``; empty: as the file states, or else as its values
+            suggest, which is a remark.
 
     Raises:
-        UserError: the path has no set, the set is damaged, or its dataset is unknown.
+        UserError: the path has no set, the set is damaged, its dataset is unknown, or the scale of its values is.
     """
-    return of(exchange.read(path), path, dataset, classes)
+    return of(exchange.read(path), path, dataset, classes, space)
 
 
-def of(one: ImageSet, path: Path, dataset: str | None = None, classes: tuple[str, ...] = ()) -> SyntheticSet:
+def of(
+    one: ImageSet, path: Path, dataset: str | None = None, classes: tuple[str, ...] = (), space: str = ""
+) -> SyntheticSet:
     """Return the set that a reader or ``collect.collect`` found at ``path``; see ``read``."""
     facts, name = one.facts, dataset or one.facts.dataset
     known = facts.space == NORMALIZED and facts.mean and facts.std and facts.classes and facts.factor == 1
-    if known and not classes and name == facts.dataset and one.labels is not None and one.labels.ndim == 1:
+    if (
+        known
+        and not classes
+        and not space
+        and name == facts.dataset
+        and one.labels is not None
+        and one.labels.ndim == 1
+    ):
         order = torch.argsort(one.labels, stable=True)
         images, labels = one.images[order].float(), one.labels[order].long()
         return SyntheticSet(images, labels, facts.classes, facts.mean, facts.std, facts, str(path))
     loaded = data.load(target_dataset(str(path), dataset, facts), one.images.shape[-1])
-    prepared = prepare(one, loaded, path, Choices(classes=classes))
+    prepared = prepare(one, loaded, path, Choices(space, classes=classes))
     for warning in prepared.warnings:
         logger.warning("%s: %s", path, warning)
     images, labels = prepared.synthetic.images, prepared.synthetic.labels

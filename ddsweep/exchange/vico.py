@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor
@@ -10,8 +9,9 @@ from torch import Tensor
 from ddsweep.errors import UserError
 from ddsweep.exchange import conventions
 from ddsweep.exchange.conventions import describe, tensors
-from ddsweep.exchange.image_set import NORMALIZED, Facts, ImageSet, class_names
+from ddsweep.exchange.image_set import Facts, ImageSet, class_names
 from ddsweep.exchange.source import Source
+from ddsweep.exchange.space import NORMALIZE
 
 
 class Vico:
@@ -22,8 +22,8 @@ class Vico:
 
     name = "vico"
     about = "res_METHOD_DATASET_NETWORK_kipc.pt, float32, normalized (DC, DSA, DM, DDInterpreter, DC-bench)"
-    files: tuple[str, ...] = ("res_*ipc.pt",)
-    pixels = False
+    files: tuple[str, ...] = ("res_*ipc.pt", "*/*/IPC*/res_*ipc.pt")  # also in the folders of DC-bench
+    bits = 0
 
     def read(self, source: Source) -> ImageSet | None:
         """Return one experiment of the dictionary; by default the last, as in DC-bench."""
@@ -39,7 +39,7 @@ class Vico:
         facts = source.facts or Facts(**conventions.claims(path), factor=1, classes=names)
         chosen = source.experiment % len(sets)
         several = (f"experiment {chosen} of 0 to {len(sets) - 1} (--experiment)",) if len(sets) > 1 else ()
-        return ImageSet(images, labels, replace(facts, space=facts.space or NORMALIZED), self.name, several)
+        return ImageSet(images, labels, facts, self.name, several, usual=NORMALIZE)
 
     def write(self, one: ImageSet, folder: Path) -> Path:
         """Write the dictionary and its JSON description; return its path below ``folder``, as in DC-bench.

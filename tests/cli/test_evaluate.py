@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+import ddsweep as library
+from ddsweep import exchange
 from tests.cli.conftest import Run
 
 SWEEP = "ablation-alpha"
@@ -66,8 +68,12 @@ def test_a_set_from_elsewhere(ddsweep: Run, tmp_path: Path) -> None:
         "pixels in [0, 1], normalized for the networks",
         "its learned learning rate is not used; to use it: --set eval_lr=0.5",
     ]
-    assert lines[5].split()[0] == "convnet1"
-    assert lines[6].split()[0] == "convnet2"
+    assert lines[4] == (
+        "values from 0.00 to 1.00: assumed to be pixels in [0, 1]; if they are not: "
+        "--space normalized|unit|symmetric|bytes|DATASET"
+    )
+    assert lines[6].split()[0] == "convnet1"
+    assert lines[7].split()[0] == "convnet2"
     assert "rule paper: 2 epochs, batch 256, lr 0.01, augmentation color_crop_cutout_scale_rotate" in result.stdout
     assert results_in(ddsweep(*words).stdout) == lines
     assert results_in(ddsweep(*words, "--seed", "1").stdout) != lines
@@ -88,9 +94,66 @@ def test_label_robust_score(ddsweep: Run, key: str) -> None:
     assert one["lrs"]["full"] in [accuracy for ptm in pool for accuracy in ptm["accuracy"].values()]
 
 
+FORMATS = [("pt", 0), ("vico", 0), ("folder", 0), ("folder", 16), ("hf", 0)]
+
+
+@pytest.mark.parametrize("folder", ["out", "a folder/ü out"])
+def test_every_format_is_evaluated_from_where_export_said(ddsweep: Run, key: str, folder: str) -> None:
+    """By the folder of ``-o``, by the path that is printed, and by the default folder."""
+    small = ["--json", "--device", "cpu", "--nets", "1", "--set", "eval_epochs=1"]
+    assert {name for name, _ in FORMATS} == set(exchange.WRITERS)
+    for to, bits in FORMATS:
+        place = f"{folder}-{to}-{bits}"
+        told = ddsweep("export", key, "--to", to, "--bits", str(bits), "-o", place)
+        assert told.exit_code == 0, told.stderr
+        printed = told.stdout.removesuffix("\n")
+        found = []
+        for path in (place, printed):
+            result = ddsweep("evaluate", path, *small)
+            assert result.exit_code == 0, result.stderr
+            found.append(json.loads(result.stdout))
+        assert found[0]["networks"] == found[1]["networks"]
+        assert found[0]["format"] == to
+        assert len(library.load_set(place).labels) == 20
+        if not bits:
+            ddsweep("export", key, "--to", to)
+            assert len(library.load_set(f"exports/{key}-{to}").labels) == 20
+
+
+def test_what_pixels_lose_is_said(ddsweep: Run, key: str) -> None:
+    learned = library.load_set(f"runs/{key}/synthetic.safetensors")
+    mean, std = (torch.tensor(values)[:, None, None] for values in (learned.mean, learned.std))
+    exact = (learned.images.double() * std + mean).float()
+    clipped = float(((exact < 0) | (exact > 1)).double().mean())
+    assert 0.001 < clipped < 0.9
+    share = f"{100 * clipped:.1f} % of the values were outside [0, 1] and clipped"
+    errors = {}
+    for bits, step in ((8, "1/255"), (16, "1/65535")):
+        told = ddsweep("export", key, "--to", "folder", "--bits", str(bits), "-o", f"bits{bits}")
+        assert f"{share}, and all values were rounded to {step}; this can change accuracies" in told.stderr
+        assert "--to pt and --to vico keep the learned values" in told.stderr
+        assert ("but clips as many" in told.stderr) is (bits == 8)
+        note = json.loads(Path(f"bits{bits}/ddsweep.json").read_text())
+        assert (note["bits"], note["clipped_share"]) == (bits, pytest.approx(clipped, abs=1e-5))
+        read = exchange.read(Path(f"bits{bits}")).images
+        errors[bits] = float((read - exact.clamp(0, 1)).abs().max())
+    assert 1e-4 < errors[8] <= 0.5 / 255 + 1e-6
+    assert errors[16] <= 0.5 / 65535 + 1e-6  # 16 bits survive reading; what was clipped does not come back
+    assert "clipped" not in ddsweep("export", key, "--to", "pt").stderr
+
+
 MISTAKES = [
+    (
+        ["export", "KEY", "--to", "hf", "--bits", "16"],
+        "bits: 16: hf has 8 bits per channel (allowed with --to folder: 8 or 16)",
+    ),
+    (["export", "KEY", "--to", "pt", "--bits", "16"], "bits: 16: pt has the floats, without rounding"),
+    (["export", "KEY", "--to", "folder", "--bits", "12"], "bits: 12: folder has 8 bits per channel"),
     (["export", "KEY", "--to", "zip"], "to: unknown format 'zip'; allowed: folder, hf, pt, vico"),
-    (["export", "KEY", "--to", "hf", "--space", "mnist"], "space: hf contains 8-bit pixels, which are not normalized"),
+    (
+        ["export", "KEY", "--to", "hf", "--space", "mnist"],
+        "space: hf contains pixels, which are not normalized (allowed: unit)",
+    ),
     (["export", "KEY", "--to", "folder", "-o", "runs"], "output: runs exists; choose a new folder"),
     (["export", "KEY", "--to", "pt", "--wandb"], "export: --wandb writes a sweep and --to a synthetic set"),
     (["export", "ffff", "--to", "pt"], "ffff: no finished run in runs has a key that begins with this"),

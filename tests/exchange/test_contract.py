@@ -14,7 +14,7 @@ from ddsweep.exchange import ImageSet, prepare, space
 
 def given_to(name: str, one: ImageSet) -> ImageSet:
     """The set as ``ddsweep export`` hands it to a writer."""
-    return space.restated(one, space.pixels(one.images.shape[1])) if exchange.WRITERS[name].pixels else one
+    return space.restated(one, space.fixed("unit", one.images.shape[1])) if exchange.WRITERS[name].bits else one
 
 
 @pytest.fixture(params=sorted(exchange.WRITERS))
@@ -29,7 +29,7 @@ def test_what_is_written_is_read(name: str, one: ImageSet, place: Path) -> None:
     assert found.labels is not None
     assert one.labels is not None
     assert torch.equal(found.labels, one.labels)
-    if exchange.WRITERS[name].pixels:
+    if exchange.WRITERS[name].bits:
         expected = one.images * torch.tensor(one.facts.std)[:, None, None] + torch.tensor(one.facts.mean)[:, None, None]
         assert (found.images - expected.clamp(0, 1)).abs().max() <= 0.5 / 255 + 1e-6
         assert found.facts.space == "pixels"
@@ -45,7 +45,7 @@ def test_it_is_ready_for_networks(name: str, one: ImageSet, place: Path) -> None
     written = exchange.WRITERS[name].write(given_to(name, one), place)
     ready = prepare.prepare(exchange.read(written), dataset, written, prepare.Choices())
     low, high = ((bound - torch.tensor(dataset.mean)) / torch.tensor(dataset.std) for bound in (0, 1))
-    if exchange.WRITERS[name].pixels:
+    if exchange.WRITERS[name].bits:
         clipped = torch.maximum(torch.minimum(one.images, high[:, None, None]), low[:, None, None])
         step = 0.5 / 255 / min(dataset.std)
         assert (ready.synthetic.images - clipped).abs().max() <= step + 1e-5
@@ -59,13 +59,13 @@ def test_a_person_finds_the_answers(name: str, one: ImageSet, place: Path) -> No
     exchange.WRITERS[name].write(given_to(name, one), place)
     (note,) = place.rglob("*.json")
     record = json.loads(note.read_text())
-    formula = "pixel / 255" if exchange.WRITERS[name].pixels else "(pixel / 255 - mean) / std"
+    formula = "pixel / 255" if exchange.WRITERS[name].bits else "(pixel / 255 - mean) / std"
     assert record["values"] == formula
     assert record["order"] == "class-major"
     assert len(record["classes"]) == 10
     assert record["recipe"]["method"] == "dm"
     assert record["written_by"].startswith("ddsweep ")
-    if exchange.WRITERS[name].pixels:
+    if exchange.WRITERS[name].bits:
         outside = ((given := given_to(name, one).images) < 0) | (given > 1)
         assert record["clipped_share"] == pytest.approx(float(outside.float().mean()), abs=1e-5)
 

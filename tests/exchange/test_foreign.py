@@ -45,7 +45,7 @@ def test_pair_of_mtt(place: Path, digits: Dataset) -> None:
     path = saved(place / "images_best.pt", images[order])
     found = ready(place, digits)  # by its folder
     assert torch.equal(found.synthetic.labels, labels())
-    assert found.remarks == ["images sorted by class"]
+    assert found.remarks[1:] == ["images sorted by class"]
     assert {tuple(image) for image in found.synthetic.images[found.synthetic.labels == 3][:, 0, 0].tolist()} == {
         tuple(image) for image in images[6:8, 0, 0].tolist()
     }
@@ -65,7 +65,7 @@ def test_layout_of_dc_bench(stem: str, place: Path, digits: Dataset) -> None:
     saved(folder / "MNIST_IPC2_labels.pt", labels())
     saved(folder / f"{stem}_images.pt", images)
     found = ready(folder, digits)
-    assert found.space.pixels is not normalized
+    assert found.space.is_fixed is not normalized
     expected = images if normalized else (images - digits.mean[0]) / digits.std[0]
     torch.testing.assert_close(found.synthetic.images, expected, rtol=0, atol=1e-6)
     assert exchange.read(folder).facts.dataset == "mnist"
@@ -142,7 +142,7 @@ def test_our_dictionary_in_the_code_of_dc_bench(one: ImageSet, place: Path) -> N
 def test_our_folder_in_torchvision(one: ImageSet, place: Path) -> None:
     from torchvision.datasets import ImageFolder
 
-    exchange.WRITERS["folder"].write(space.restated(one, space.pixels(one.images.shape[1])), place)
+    exchange.WRITERS["folder"].write(space.restated(one, space.fixed("unit", one.images.shape[1])), place)
     there = ImageFolder(place)
     assert there.targets == labels().tolist()
     assert there.classes[3] == "00003"
@@ -150,7 +150,7 @@ def test_our_folder_in_torchvision(one: ImageSet, place: Path) -> None:
 
 
 def test_our_card_on_the_hub(one: ImageSet, place: Path) -> None:
-    exchange.WRITERS["hf"].write(space.restated(one, space.pixels(one.images.shape[1])), place)
+    exchange.WRITERS["hf"].write(space.restated(one, space.fixed("unit", one.images.shape[1])), place)
     _, head, text = (place / "README.md").read_text().split("---\n", 2)
     card = yaml.safe_load(head)
     image, label = card["dataset_info"]["features"]

@@ -45,7 +45,7 @@ def images(*shape: int, value: float = 0.0) -> torch.Tensor:
         (images(20, 1, 16, 8), "20x1x16x8"),
         (images(0, 1, 16, 16), "needed: at least one image, of at least 4 pixels"),
         (images(20, 16, 16), "holds a tensor of 20x16x16; images are n x channels x height x width"),
-        (images(20, 3, 16, 16), "images of 3 channels cannot have the statistics of digits"),
+        (images(20, 3, 16, 16, value=-3.0), "images of 3 channels cannot have the statistics of digits"),
         (images(21, 1, 16, 16), "has no labels, and 21 images is not a multiple of 10 classes"),
         (torch.zeros(1).expand(10**6, 3, 10**3, 10**3), "GiB; with the memory of this machine, at most"),
         ({"model": 1, "epoch": 2}, "holds a dictionary of epoch, model, which is not a known format: "),
@@ -164,9 +164,9 @@ def test_several_in_a_folder(place: Path, digits: Dataset) -> None:
 @pytest.mark.parametrize(
     ("name", "images", "choices", "warning"),
     [
-        ("res_DM_MNIST_ConvNet_2ipc.pt", pixels(20), Choices(), "hardly all in [0, 1]; if they are pixels"),
+        ("images.pt", pixels(20), Choices(space="normalized"), "are hardly all in [0, 1]; if they are pixels"),
         ("images.pt", 3 * draw(20, 1, 16, 16), Choices(), "% lie outside of what digits can be when normalized"),
-        ("images.pt", draw(20, 1, 16, 16), Choices(space="pixels"), "are no pixels in [0, 1]; if they are normalized"),
+        ("images.pt", draw(20, 1, 16, 16), Choices(space="unit"), "are no pixels in [0, 1]; if they are normalized"),
         ("images.pt", pixels(20), Choices(), ""),
         ("images.pt", 0.5 * draw(20, 1, 16, 16), Choices(), ""),
         ("images.pt", (255 * pixels(20)).byte(), Choices(), ""),

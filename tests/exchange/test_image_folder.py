@@ -67,7 +67,7 @@ def test_photos_are_upright_and_on_white(cats: Path) -> None:
 
 @pytest.mark.parametrize("junk", ["._00000.png", ".DS_Store", "Thumbs.db", "__MACOSX/00000.png", "@eaDir/00000.png"])
 def test_what_a_system_adds_to_an_export_is_no_part_of_it(one: ImageSet, place: Path, junk: str) -> None:
-    given = space.restated(one, space.pixels(one.images.shape[1]))
+    given = space.restated(one, space.fixed("unit", one.images.shape[1]))
     written = exchange.WRITERS["folder"].write(given, place / "out")
     for folder in (written, written / "00000"):
         (folder / junk).parent.mkdir(exist_ok=True)

@@ -183,7 +183,7 @@ def hub(path: Path, images: Tensor, labels: Tensor, names: object = None, text: 
 @pytest.mark.parametrize("write", [npz, pair, vico, idc, hub])
 def test_labels_without_names(write: Callable[..., Path], twelve: Dataset, tmp_path: Path) -> None:
     """Labels as torchvision gives them are in the dataset's order; that this was assumed is said and can be changed."""
-    images, choices = pixels_of(range(12)), Choices(factor=1, space="pixels")
+    images, choices = pixels_of(range(12)), Choices(factor=1, space="unit")
     path = write(tmp_path / "set", images, torch.tensor([twelve.classes.index(name) for name in TWELVE]))
     found = prepare(exchange.read(path), twelve, path, choices)
     assert nearest_mean(found, twelve) == 1.0
@@ -191,14 +191,14 @@ def test_labels_without_names(write: Callable[..., Path], twelve: Dataset, tmp_p
     assert found.warnings[0].startswith("label 2 is taken for class '10'")
     path = write(tmp_path / "another", images, torch.arange(12))
     assert accuracy(path, twelve, choices) < 0.5
-    assert accuracy(path, twelve, Choices(factor=1, space="pixels", classes=tuple(TWELVE))) == 1.0
+    assert accuracy(path, twelve, Choices(factor=1, space="unit", classes=tuple(TWELVE))) == 1.0
 
 
 def test_labels_of_classes_with_words_are_said_too(tmp_path: Path) -> None:
     dataset = data_folder(tmp_path / "data", ["a", "b"])
     path = pair(tmp_path / "set", pixels_of([0, 1]), torch.arange(2))
     found = prepare(exchange.read(path), dataset, path, Choices())
-    assert found.remarks == [f"labels 0…1 are taken in the order of {dataset.name}: a, b"]
+    assert found.remarks[0] == f"labels 0…1 are taken in the order of {dataset.name}: a, b"
     assert found.warnings == []
 
 
@@ -265,7 +265,7 @@ def test_exported_and_back(form: str, seed: int | None, described: bool, twelve:
     """Every label keeps its name, also in a dataset that has the classes in another order."""
     classes = list(twelve.classes) if seed is None else random.Random(seed).sample(TWELVE, 12)
     one = own_set(twelve, classes, [TWELVE.index(name) for name in classes])
-    restated = space.restated(one, space.pixels(3)) if exchange.WRITERS[form].pixels else one
+    restated = space.restated(one, space.fixed("unit", 3)) if exchange.WRITERS[form].bits else one
     path = exchange.WRITERS[form].write(restated, tmp_path / "out")
     if not described:
         (note,) = (tmp_path / "out").rglob("*.json")
@@ -286,7 +286,7 @@ def test_exported_and_back(form: str, seed: int | None, described: bool, twelve:
 def test_the_folders_of_an_export_may_be_renamed_to_their_classes(twelve: Dataset, tmp_path: Path) -> None:
     """An older export, whose description has no checksums."""
     one = own_set(twelve, twelve.classes, [TWELVE.index(name) for name in twelve.classes])
-    root = exchange.WRITERS["folder"].write(space.restated(one, space.pixels(3)), tmp_path / "out")
+    root = exchange.WRITERS["folder"].write(space.restated(one, space.fixed("unit", 3)), tmp_path / "out")
     record = json.loads((root / "ddsweep.json").read_text())
     (root / "ddsweep.json").write_text(json.dumps({k: v for k, v in record.items() if k not in ("sha256", "checksum")}))
     for label, name in enumerate(twelve.classes):
@@ -303,7 +303,7 @@ def test_classes_that_are_called_like_the_folders_of_an_export(renamed: bool, tm
     classes = ["00001", "00002", "00003"]
     dataset = data_folder(tmp_path / "data", classes)
     one = own_set(dataset, classes, [0, 1, 2])
-    root = exchange.WRITERS["folder"].write(space.restated(one, space.pixels(3)), tmp_path / "out")
+    root = exchange.WRITERS["folder"].write(space.restated(one, space.fixed("unit", 3)), tmp_path / "out")
     if renamed:
         record = json.loads((root / "ddsweep.json").read_text())
         kept = {name: value for name, value in record.items() if name not in ("sha256", "checksum")}
