@@ -81,7 +81,11 @@ def main(sweep_name: str, storage: str, runs: Path, placement: Placement, tracke
         UserError: the storage or the sweep does not exist, or this host lacks the plugins that the sweep needs.
     """
     store = connect(storage, artifacts=runs / "artifacts", patient=True)
-    backend, sweep = store.sweep(sweep_name), Sweep.from_definition(store.load_definition(sweep_name).definition)
+
+    def registered() -> Sweep:
+        return Sweep.from_definition(store.load_definition(sweep_name).definition)
+
+    backend, sweep = store.sweep(sweep_name), registered()
     verify(sweep.recipes)
     clear(status_folder(runs, sweep_name))
     status = StatusTracker(status_folder(runs, sweep_name), AgentStatus(name(), placement.label, sweep_name))
@@ -100,6 +104,7 @@ def main(sweep_name: str, storage: str, runs: Path, placement: Placement, tracke
         failures=ConsecutiveFailures.read(placement.failures),
         store=None if store.lies_in(runs) else store,
         tracker=FanOut(*trackers),
+        reload=registered,
     )
     try:
         with agent.shutdown.handling(), reporting(backend, status.status, agent.shutdown, store.lease.beat / REPORTS):

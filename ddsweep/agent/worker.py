@@ -25,6 +25,7 @@ from ddsweep.errors import UserError, in_one_line
 from ddsweep.pretrained import spec
 from ddsweep.pretrained.spec import Spec
 from ddsweep.pruning import Pruned, Pruning
+from ddsweep.recipe import make
 from ddsweep.results import image_checksums, transfer
 from ddsweep.sweep import Sweep
 from ddsweep.trackers import FanOut, Tracker
@@ -144,6 +145,7 @@ class Agent:
         failures: the consecutive failures on its device.
         store: where results of other hosts are fetched from and its own are stored; None: all share the runs folder.
         tracker: follows the trials too (``--track``).
+        reload: reads the sweep as it is registered at present: another launch may have added cells of its own.
     """
 
     backend: Queue
@@ -156,6 +158,7 @@ class Agent:
     failures: ConsecutiveFailures = field(default_factory=ConsecutiveFailures)
     store: transfer.Shelf | None = None
     tracker: Tracker = field(default_factory=Tracker)
+    reload: Callable[[], Sweep] | None = None
 
     def work(self) -> None:
         """Run cells until every one is complete, pruned or given up, or until asked to stop.
@@ -227,8 +230,6 @@ class Agent:
         from ddsweep import trial
 
         recipe = self._recipe(claim)
-        if recipe.key() != claim.point.key:
-            raise UserError("the sweep was registered by another version of ddsweep; launch it again")
         tracker = FanOut(self.status, QueueTracker(partial(attach_image, claim)), self.tracker)
         checkpoints = replace(self.shutdown.checkpoints, saved=partial(self._note_progress, claim))
         with self.shutdown.interruptible():
@@ -269,13 +270,27 @@ class Agent:
             raise outcome.error
 
     def _recipe(self, claim: Claim) -> Recipe:
-        """The experiment at a point. Raises InvalidRecipe if a search has drawn choices that contradict each other."""
+        """The experiment at a point.
+
+        Raises:
+            InvalidRecipe: a search has drawn choices that contradict each other.
+            UserError: this version makes another recipe of them.
+        """
+        params, key = claim.point.params, claim.point.key
+        choices = self.sweep.choices_of(params, key)
+        if choices is None and self.reload is not None:
+            self.sweep = self.reload()
+            self.__dict__.pop("_ptm_epochs_needed", None)
+            choices = self.sweep.choices_of(params, key)
+        if choices is not None:
+            return make(choices)
         try:
-            return self.sweep.recipe(claim.point.params)
+            self.sweep.recipe(params)
         except UserError as error:
             if self.sweep.search is None:
                 raise
             raise InvalidRecipe(str(error)) from None
+        raise UserError("the sweep was registered by another version of ddsweep; launch it again")
 
     @cached_property
     def _ptm_epochs_needed(self) -> dict[Spec, set[int]]:

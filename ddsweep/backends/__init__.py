@@ -4,7 +4,7 @@ A sweep is a queue of points with leases (``rules`` has the rules, ``optuna`` an
 
     store = connect("runs/ddsweep.db", artifacts=Path("runs/artifacts"))
     backend = store.sweep("ablation-alpha@demo")
-    backend.register(definition)                  # idempotent; also applies changes to the grid
+    backend.register(definition)                  # idempotent; adds to what was launched before
 
     while True:                                   # an agent, in any process, on any machine
         claim = backend.claim(agent="gpu0")
@@ -63,12 +63,13 @@ class Backend(Protocol):
     def name(self) -> str:
         """The name of the sweep."""
 
-    def register(self, definition: Definition) -> Registered:
-        """Make the grid what ``definition`` says.
+    def register(self, definition: Definition, *, alone: bool = False) -> Registered:
+        """Launch a sweep, for the first time or again (``relaunch``).
 
-        New points are queued. Points that are no longer in the grid are withdrawn if they are waiting, and kept if they
-        are running or have ended. Safe to repeat. A larger ``max_attempts`` gives failed points further attempts. A
-        search keeps the points it has drawn that are still in its space.
+        New points are queued. Points of earlier launches stay if they have ended or run, and while agents are alive
+        also if they wait; otherwise they are withdrawn. With ``alone``, the sweep is exactly what ``definition`` says;
+        running points that it lacks end normally. Safe to repeat. A larger ``max_attempts`` gives failed points further
+        attempts. A search keeps the points it has drawn that are still in its space.
         """
 
     def status(self) -> Status:

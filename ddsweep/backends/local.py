@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 from ddsweep import checked_files
 from ddsweep.backends import Definition, Point, Registered, Row, State, Status
+from ddsweep.backends.relaunch import relaunch
 from ddsweep.errors import UserError, closest
 from ddsweep.results import result as results
+from ddsweep.sweep import Sweep
 from ddsweep.trackers import status as agents
 
 if TYPE_CHECKING:
@@ -43,9 +45,12 @@ class FolderStore:
         if name not in self.names():
             raise UserError(f"no remembered sweep {name!r}; {closest(name, self.names())}")
         known = Definition.from_json(checked_files.read_json(self._path(name)))
-        keys = {point.key for point in known.points}
-        noted = [point for point, _ in self.noted(name) if known.cap is not None and point.key not in keys]
-        return replace(known, points=[*known.points, *noted])
+        if known.cap is None:
+            return known
+        keys, sweep = {point.key for point in known.points}, Sweep.from_definition(known.definition)
+        noted = [point for point, _ in self.noted(name) if point.key not in keys]
+        own = [point for point in noted if sweep.choices_of(point.params, point.key) is not None]
+        return replace(known, points=[*known.points, *own])
 
     def sweep(self, name: str) -> FolderBackend:
         """One sweep, whether or not it is saved yet."""
@@ -120,12 +125,15 @@ class FolderBackend:
         self.name, self._store = name, store
         self._ended: dict[str, Row] = {}
 
-    def register(self, definition: Definition) -> Registered:
-        """Save the definition."""
-        before = {point.key for point in self._before()}
-        after = {point.key for point in definition.points}
-        self._store.remember(definition)
-        return Registered(len(after - before), len(after & before), len(before - after))
+    def register(self, definition: Definition, *, alone: bool = False) -> Registered:
+        """Save the definition, with the cells of earlier launches."""
+        known = self.name in self._store.names()
+        before, rows = (self._store.load_definition(self.name), self.status().rows) if known else (None, [])
+        working = any(row.state is State.RUNNING for row in rows)
+        joined = relaunch(definition, before, rows, working=working, alone=alone)
+        self._store.remember(joined.definition)
+        keys = {row.point.key for row in rows}
+        return joined.registered(sum(point.key in keys for point in joined.definition.points))
 
     def status(self) -> Status:
         """Cells with a result are complete or failed; those that an agent of this runs folder reports are running."""
@@ -144,9 +152,6 @@ class FolderBackend:
     def drained(self) -> bool:
         """Whether every cell has a result."""
         return self.status().drained
-
-    def _before(self) -> list[Point]:
-        return self._store.load_definition(self.name).points if self.name in self._store.names() else []
 
     def _result(self, row: Row) -> Row:
         """The row with its result, if there is one; a result never changes, so it is read once."""

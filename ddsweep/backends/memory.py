@@ -12,6 +12,7 @@ from typing import Any
 
 from ddsweep.backends import Definition, Held, Lease, Point, Registered, Seen, Status, rules, sampler
 from ddsweep.backends.claim import Claim
+from ddsweep.backends.relaunch import relaunch
 from ddsweep.backends.rules import Attempt, Phase
 from ddsweep.backends.sampler import Space
 from ddsweep.errors import UserError, closest
@@ -75,17 +76,27 @@ class MemoryBackend:
     def __init__(self, store: MemoryStore, name: str) -> None:
         self._store, self.name = store, name
 
-    def register(self, definition: Definition) -> Registered:
-        """Make the grid what ``definition`` says."""
+    def register(self, definition: Definition, *, alone: bool = False) -> Registered:
+        """Add the points of a launch."""
         with self._store.lock:
+            before = self._store.sweeps.get(self.name)
             sweep = self._store.sweeps.setdefault(self.name, Registration(definition))
-            sweep.definition = definition = sampler.continued(definition, sweep.definition)
-            obsolete = rules.obsolete(definition, sweep.attempts.values())
-            for attempt in obsolete:
+            rows = rules.rows(before.definition, sweep.attempts.values()) if before else []
+            known = before.definition if before else None
+            joined = relaunch(definition, known, rows, working=self._working(sweep), alone=alone)
+            sweep.definition = definition = joined.definition
+            for attempt in rules.obsolete(definition, sweep.attempts.values()):
                 sweep.attempts[attempt.identifier] = replace(attempt, phase=Phase.WITHDRAWN, reason=rules.WITHDRAWN)
-            kept = rules.known(definition, sweep.attempts.values())
+            had_attempts = rules.known(definition, sweep.attempts.values())
             _enqueue_missing(sweep)
-            return Registered(definition.size - kept, kept, len(obsolete))
+            return joined.registered(had_attempts)
+
+    def _working(self, sweep: Registration) -> bool:
+        """Whether an agent holds a point, or has reported lately."""
+        now, grace = time.monotonic(), self._store.lease.grace
+        held = (one.identifier for one in sweep.attempts.values() if one.phase is Phase.RUNNING)
+        last = [*(sweep.heartbeats[one] for one in held), *(when for _, when in sweep.agents.values())]
+        return any(now - when <= grace for when in last)
 
     def requeue(self, keys: Collection[str], reason: str) -> int:
         """Queue ended points again."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -163,6 +163,12 @@ def known(definition: Definition, attempts: Iterable[Attempt]) -> int:
     """The number of points of the grid with an attempt that was not withdrawn."""
     seen = {attempt.point.identity for attempt in attempts if attempt.phase is not Phase.WITHDRAWN}
     return sum(point.identity in seen for point in definition.points)
+
+
+def remembered(definition: Definition, attempts: Iterable[Attempt]) -> Definition:
+    """A definition with a point for every experiment that has begun, for a sweep whose own cannot be read."""
+    points = {one.point.id: one.point for one in attempts if one.phase in BEGUN}
+    return replace(definition, points=list(points.values()))
 
 
 def pruned(step: int, accuracy: float) -> str:

@@ -30,6 +30,7 @@ TRIES = 20  # attempts of a sampler that repeats points, before the remaining po
 RANDOM = (2, 10)  # random points before TPE starts: a third of the search, within these bounds
 RUNG = "completed_rung_{}"  # system attribute in which Optuna's pruner stores a trial's value at a band
 DIGITS = 4  # of a drawn number, so that a person can type it: nobody can tell α = 127.4 from 127.39218
+INVALID = "invalid-"  # start of the key of a point whose choices contradict each other
 ENUMERATED = 10_000  # the largest space without continuous axes that is enumerated
 STATES = {
     Phase.COMPLETE: TrialState.COMPLETE, Phase.PRUNED: TrialState.PRUNED, Phase.RUNNING: TrialState.RUNNING,
@@ -39,11 +40,16 @@ STATES = {
 
 def continued(definition: Definition, before: Definition | None) -> Definition:
     """A search that is registered again, with the points drawn before that are still in its space."""
-    if before is None or definition.cap is None:
+    if before is None or before.cap is None or definition.cap is None:
         return definition
     space, known = Space.of(definition.definition), {point.id for point in definition.points}
-    kept = [point for point in before.points if point.id not in known and space.holds(point)]
-    return replace(definition, points=[*definition.points, *kept])
+    drawn = (space.projected(point) for point in before.points if point.id not in known)
+    return replace(definition, points=[*definition.points, *(point for point in drawn if space.holds(point))])
+
+
+def is_invalid(point: Point) -> bool:
+    """Whether a search drew a point whose choices contradict each other."""
+    return point.key.startswith(INVALID)
 
 
 def draw(definition: Definition, attempts: Sequence[Attempt]) -> Point | None:
@@ -52,7 +58,7 @@ def draw(definition: Definition, attempts: Sequence[Attempt]) -> Point | None:
     Contradictory choices are a point too: the agent that claims it records why, and it counts.
     """
     space, known = Space.of(definition.definition), {point.key for point in definition.points}
-    number = len(definition.points)
+    number = len(definition.points) - len(space.sweep.kept)
     for attempt in range(TRIES):
         point = space.point(_suggest(space, attempts, number, attempt))
         if point.key not in known:
@@ -147,7 +153,7 @@ class Space:
         ranges = sweep.search.ranges
         axes = {
             name: _distribution(ranges[name]) if name in ranges else CategoricalDistribution(sweep.parameters[name])
-            for name in sweep.swept
+            for name in sweep.varied
         }
         return cls(sweep, sweep.search, axes)
 
@@ -159,6 +165,12 @@ class Space:
     def holds(self, point: Point) -> bool:
         """Whether a point could be drawn and would be the same experiment."""
         return self._within(point) and self.point(point.params).identity == point.identity
+
+    def projected(self, point: Point) -> Point:
+        """A point without the fields that it has only because cells of earlier launches differ in them."""
+        if not point.params.keys() > self.axes.keys():
+            return point
+        return replace(point, params={name: point.params[name] for name in self.axes})
 
     def _within(self, point: Point) -> bool:
         return point.params.keys() == self.axes.keys() and all(
@@ -173,7 +185,7 @@ class Space:
         except UserError:
             digest = hashlib.blake2b(json.dumps(plain, sort_keys=True).encode(), digest_size=8).hexdigest()
             title = " · ".join(f"{name} {value}" for name, value in plain.items())
-            return Point(f"invalid-{digest}", plain, f"invalid-{digest}", title)
+            return Point(f"{INVALID}{digest}", plain, f"{INVALID}{digest}", title)
         return Point(recipe.key(), plain, recipe.key(), recipe.title())
 
     def readable(self, drawn: Mapping[str, Any]) -> dict[str, Scalar]:
@@ -194,13 +206,14 @@ class Space:
 
     def trial(self, attempt: Attempt) -> FrozenTrial | None:
         """An attempt as an Optuna trial; None if it failed or is outside the space."""
-        if attempt.phase not in STATES or not self._within(attempt.point):
+        point = self.projected(attempt.point)
+        if attempt.phase not in STATES or not self.holds(point):
             return None
         done = attempt.phase is Phase.COMPLETE
         return create_trial(
             state=STATES[attempt.phase],
             values=self._values(attempt) if done else None,
-            params=attempt.point.params,
+            params=point.params,
             distributions=dict(self.axes),
             intermediate_values=dict(attempt.intermediate_values),
         )

@@ -110,11 +110,28 @@ class Definition:
 
 @dataclass(frozen=True)
 class Registered:
-    """What ``register`` changed: points added, points that existed before, waiting points that were withdrawn."""
+    """What ``register`` did.
+
+    Attributes:
+        added: points of this launch that are new.
+        kept: points of this launch that existed before.
+        withdrawn: waiting points that this launch does not have, and that left the sweep.
+        earlier: points of earlier launches that stay in the sweep, though this launch does not have them.
+        newer: points that left the sweep because this launch has them with another version of a plugin.
+        unreadable: points with an outcome, or running, that left the sweep because another version of ddsweep has
+            registered them.
+        finished: ended points that ``alone`` took out of the sweep.
+        running: running points that it took out; they end normally.
+    """
 
     added: int
     kept: int
     withdrawn: int
+    earlier: int = 0
+    newer: int = 0
+    unreadable: int = 0
+    finished: int = 0
+    running: int = 0
 
 
 class State(StrEnum):

@@ -54,6 +54,9 @@ Recompute = Annotated[
         "--recompute", help="Also compute finished cells again that are from other images, or whose files are damaged."
     ),
 ]
+Replace = Annotated[
+    bool, typer.Option("--replace", help="Make the table exactly this launch: cells of earlier launches leave it.")
+]
 Watch = Annotated[bool, typer.Option("--watch", help="With --slurm, stay and show the progress.")]
 
 
@@ -77,10 +80,12 @@ def launch(
     project: Project = None,
     entity: Entity = None,
     recompute: Recompute = False,
+    replace: Replace = False,
 ) -> None:
     """Register a sweep, run it with agents on every GPU (or the CPU), and print its table.
 
-    Launching a sweep again resumes it; finished cells are not repeated. Ctrl-C and SIGTERM stop cleanly.
+    Launching a sweep again resumes it; finished cells are not repeated, and those of earlier launches stay in the
+    table. Ctrl-C and SIGTERM stop cleanly.
     """
     from ddsweep import again, recipe, sweep
     from ddsweep.cli.account import Account
@@ -97,12 +102,12 @@ def launch(
             raise UserError(
                 "slurm: --workers, --gpus and --per-gpu apply to this machine; use --slurm gpus=N,per-gpu=K"
             )
-        options = submission.Options(slurm, runs, storage, device, account, repeat)
+        options = submission.Options(slurm, runs, storage, device, account, repeat, replace)
         raise typer.Exit(
             submission.dry_run(loaded, options) if dry_run else submission.launch(loaded, options, watch, _open_store)
         )
     slots = plan.slots(device, workers, gpus, per_gpu)
-    raise typer.Exit(_run_locally(loaded, account, slots, runs, storage, workers == 0, repeat))
+    raise typer.Exit(_run_locally(loaded, account, slots, runs, storage, workers == 0, repeat, replace))
 
 
 def _run_locally(
@@ -113,6 +118,7 @@ def _run_locally(
     storage: str | None,
     in_process: bool,
     repeat: Repeat,
+    alone: bool,
 ) -> int:
     """Run a sweep with agents on this machine; return the exit status."""
     from ddsweep import launches
@@ -125,7 +131,7 @@ def _run_locally(
     job = account.configure(plan.job(sweep.full_name, runs, launches.url(runs, storage), len(slots), in_process))
     launcher = plan.launcher(job, slots, in_process)
     try:
-        return session(sweep, store, launcher, job, slots, repeat).run()
+        return session(sweep, store, launcher, job, slots, repeat, alone).run()
     finally:
         store.close()
 

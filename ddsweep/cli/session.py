@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, cast
 from ddsweep import again, text
 from ddsweep.backends import Definition, State, Status
 from ddsweep.backends.local import FolderStore
-from ddsweep.cli import advice, display, interrupt, reading, sweep_agents
-from ddsweep.errors import in_one_line
+from ddsweep.cli import advice, display, interrupt, reading, registration, sweep_agents
+from ddsweep.errors import UserError, in_one_line
 from ddsweep.processes import Terminated
 
 if TYPE_CHECKING:
@@ -43,14 +43,17 @@ class Session:
         job: the settings of the agents.
         slots: their devices.
         repeat: which cells to compute again.
+        alone: take the cells of earlier launches out of the sweep.
     """
 
     def __init__(
         self, sweep: Sweep, store: Store, launcher: Launcher, job: Job, slots: Sequence[Slot],
-        repeat: again.Repeat = again.NOTHING,
+        repeat: again.Repeat = again.NOTHING, alone: bool = False,
     ) -> None:  # fmt: skip
         from ddsweep.launchers import plan
 
+        self._alone, self._earlier = alone, frozenset[str]()
+        self._seen: tuple[object, ...] = ()
         self._sweep, self._store, self._launcher, self._job, self._repeat = sweep, store, launcher, job, repeat
         self._notes: list[str] = []
         self._backend = store.sweep(sweep.full_name)
@@ -119,15 +122,20 @@ class Session:
 
     def _prepare(self) -> bool:
         """Provide what agents need and register the sweep; whether there is work to do."""
+        from ddsweep import launches
+
         self._prepare_data()
         self._prepare_published()
-        registered = self._backend.register(definition(self._sweep))
+        registered = self._backend.register(definition(self._sweep), alone=self._alone)
+        self._sweep = launches.restored(self._store, self._sweep.full_name)  # with the cells of earlier launches
+        self._earlier = frozenset(self._sweep.kept_choices)
         self._print_changes(registered)
         self._requeue()
         self._head = self._headline()
         sweep_agents.ask_to_stop(self._backend, "")  # withdraws a request to an earlier launch
         self._retry_and_recover()
-        self._done_before = self._read_status().ended
+        status = self._read_status()
+        self._done_before, self._seen = status.ended, _extent(status)
         if drained := self._backend.drained():
             self._out.say(self._head)
         return not drained
@@ -173,10 +181,23 @@ class Session:
                 published.ensure(ptm.foundation)
 
     def _print_changes(self, registered: Registered) -> None:
-        if registered.kept or registered.withdrawn:
-            kept = text.plural(registered.kept, "cell")
-            changes = f"{kept} kept, {registered.added} added, {registered.withdrawn} withdrawn"
-            self._out.print(f"launched before: {changes}", style="dim")
+        if line := registration.summary(registered):
+            self._out.say(line, style="dim")
+
+    def _follow_others(self, status: Status) -> None:
+        """Read the sweep again if another launch has changed it, and print what that did."""
+        from ddsweep import launches
+
+        if _extent(status) == self._seen:
+            return
+        try:
+            now = launches.restored(self._store, self._sweep.full_name)
+        except UserError:  # W&B cannot be reached; the next status has the same change
+            return
+        before, self._sweep, self._seen = self._sweep, now, _extent(status)
+        if line := registration.difference(before, now):
+            self._out.say(line)
+            self._head = self._headline()
 
     def _watch(self) -> None:
         from rich.live import Live
@@ -213,6 +234,7 @@ class Session:
         while self._launcher.poll():
             if time.monotonic() - read > READ:
                 status, reported, read = self._read_status(), sweep_agents.reported(self._backend), time.monotonic()
+                self._follow_others(status)
                 self._notes = advice.on_leases(self._backend)
             yield status, sweep_agents.agents(reported, self._job.folder)
             time.sleep(POLL)
@@ -227,6 +249,7 @@ class Session:
         from ddsweep.results import stored
 
         status = self._backend.status()
+        self._follow_others(status)
         self._sweep = self._sweep.with_points(row.point.params for row in status.rows)
         self._sweep = replace(self._sweep, progress=launches.progress(status))
         with self._optional("files", again.other("results", self._sweep.full_name)):
@@ -244,7 +267,9 @@ class Session:
         resume = [again.command()] if self._can_resume(status) else []
         resume += [again.command("--recompute")] if left_out else []
         self._out.say(f"next    {'      '.join([*self._next(), *resume])}")
-        return 0 if status.done == status.size and not left_out else 1
+        own = [row for row in status.rows if row.point.key not in self._earlier]
+        done = sum(row.state in (State.COMPLETE, State.PRUNED) for row in own)
+        return 0 if done == len(own) + status.to_draw and not left_out else 1
 
     def _print_failures(self, status: Status) -> None:
         """Print the cells that were given up, with the reasons, and how to retry them."""
@@ -308,6 +333,11 @@ class Session:
     def _can_resume(self, status: Status) -> bool:
         """Whether launching again would run something."""
         return not status.drained
+
+
+def _extent(status: Status) -> tuple[object, ...]:
+    """What changes when cells are added to a sweep or leave it."""
+    return (*sorted(row.point.key for row in status.rows), status.size)
 
 
 def shown(path: Path) -> str:

@@ -35,6 +35,7 @@ class Options:
         device: the agents' device; ``auto`` is the GPU that Slurm assigns, or the CPU if the request has no GPUs.
         account: the use of W&B.
         repeat: which cells to compute again.
+        alone: take the cells of earlier launches out of the sweep.
     """
 
     slurm: str | None
@@ -43,6 +44,7 @@ class Options:
     device: str
     account: Account
     repeat: again.Repeat = again.NOTHING
+    alone: bool = False
 
     def request(self) -> Request:
         """The parsed request. Raises UserError if it is missing or invalid."""
@@ -87,7 +89,7 @@ def launch(sweep: Sweep, options: Options, watch: bool, open_store: OpenStore) -
     store, session = open_store(account, sweep.full_name, options.runs, options.storage)
     try:
         login_node = Slot("cpu", f"slurm: {request}")  # figures are drawn on the login node
-        shown = session(sweep, store, launcher, job, [login_node], options.repeat)
+        shown = session(sweep, store, launcher, job, [login_node], options.repeat, options.alone)
         return shown.submit(lambda: instructions(launcher, job), watch, launcher.resubmit)
     finally:
         store.close()

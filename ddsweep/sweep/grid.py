@@ -61,6 +61,8 @@ class Sweep:
         pictures: the kinds of pictures to draw when the sweep is finished.
         search: how points are sampled; None: the sweep is the grid of its parameters.
         sampled: the points that a search has sampled so far.
+        kept: cells of earlier launches under this name that stay in the table, each as all choices that were made for
+            it; they need not agree with the present parameters.
         data: the checksums of the images that its launch registered (``results.image_checksums``); empty before.
         progress: what the queue says about the cells at present, by key; not part of the definition.
     """
@@ -77,6 +79,7 @@ class Sweep:
     pictures: tuple[Picture, ...] = ("grid",)
     search: Search | None = None
     sampled: tuple[dict[str, Scalar], ...] = ()
+    kept: tuple[dict[str, Scalar], ...] = ()
     data: Mapping[str, str] = field(default_factory=dict)
     progress: Mapping[str, Progress] = field(default_factory=dict, compare=False)
 
@@ -85,17 +88,39 @@ class Sweep:
         """``NAME@PROFILE``, the name of a launched sweep and of its study."""
         return f"{self.name}@{self.profile}"
 
-    @property
-    def swept(self) -> tuple[str, ...]:
-        """The parameters that vary, in the order of the file; those of the axis even with a single value."""
+    @cached_property
+    def varied(self) -> tuple[str, ...]:
+        """The parameters that this launch varies, in the order of the file; those of the axis even with one value."""
         varied = (name for name, values in self.parameters.items() if len(values) > 1 or name in self.axis)
         return (*varied, *(self.search.ranges if self.search else ()))
+
+    @cached_property
+    def swept(self) -> tuple[str, ...]:
+        """The parameters that differ among the cells: those that vary, and those in which kept cells differ."""
+        if not self.kept:
+            return self.varied
+        written = [name for name in self._named if any(one.get(name) != self.fixed.get(name) for one in self.kept)]
+        recipes = [recipe for _, recipe, _ in self._expanded]
+        differ = {name for name in written if len({getattr(recipe, name) for recipe in recipes}) > 1}
+        return tuple(name for name in self._named if name in differ or name in self.varied)
+
+    @property
+    def _named(self) -> dict[str, None]:
+        """Every parameter that is set here or in a kept cell, in this order."""
+        ranges = self.search.ranges if self.search else ()
+        return dict.fromkeys((*self.parameters, *ranges, *(name for one in self.kept for name in one)))
+
+    @property
+    def fixed(self) -> dict[str, Scalar]:
+        """One value of every parameter without a range; the only one, if it does not vary."""
+        return {name: values[0] for name, values in self.parameters.items()}
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
         """All cells. Points with the same recipe (the baseline at each N_m) are one cell.
 
-        The cells of a search are its baselines and, in the order of the axis, the points sampled so far.
+        The cells of a search are its baselines and, in the order of the axis, the points sampled so far. Cells of
+        earlier launches come last.
 
         Raises:
             UserError: a cell is not a valid recipe; the line names the field.
@@ -108,7 +133,7 @@ class Sweep:
                     point |= self.baseline  # its fields may be fixed in the search
                 elif self.recipe(point).key() != key:
                     # a swept choice was resolved into a fixed field: alpha_by_arch that covers all PTMs becomes alpha
-                    point = {name: choices[name] for name in self.swept}
+                    point = {name: choices.get(name, getattr(recipe, name)) for name in self.swept}
                 cells[key] = Cell(point, recipe, key)
         if not cells and not self.search:
             raise UserError(f"exclude: excludes every cell of {self.name}")
@@ -118,7 +143,7 @@ class Sweep:
     def _expanded(self) -> list[tuple[dict[str, Scalar], Recipe, str]]:
         """All choices with their recipes and keys; several choices can lead to the same recipe."""
         choices = self._product(self.parameters) if self.search is None else self._search_choices()
-        recipes = ((one, make(one)) for one in choices)
+        recipes = ((one, make(one)) for one in (*choices, *self.kept))
         return [(one, recipe, recipe.key()) for one, recipe in recipes]
 
     @cached_property
@@ -162,12 +187,11 @@ class Sweep:
         pinned: dict[str, tuple[Scalar, ...]] = {name: (value,) for name, value in self.baseline.items()}
         if self.baseline:
             yield from self._product(self.parameters | pinned)
-        fixed = {name: values[0] for name, values in self.parameters.items()}
-        yield from (fixed | point for point in sorted(self.sampled, key=self._along_axis))
+        yield from (self.fixed | point for point in sorted(self.sampled, key=self._along_axis))
 
     def _along_axis(self, point: Mapping[str, Scalar]) -> list[tuple[bool, float, str]]:
         """The sort key of a point: numbers by size, then words."""
-        values = [point.get(name) for name in (*self.axis, *self.swept)]
+        values = [point.get(name) for name in (*self.axis, *self.varied)]
         return [
             (False, float(value), "") if isinstance(value, int | float) else (True, 0.0, str(value)) for value in values
         ]
@@ -208,20 +232,20 @@ class Sweep:
                 yield choices, error
 
     def with_points(self, points: Iterable[Mapping[str, Scalar | None]]) -> Sweep:
-        """The search with these sampled points as cells, except its baselines and those that are not a valid recipe."""
+        """The search with these sampled points as cells, except cells that it has already and invalid recipes."""
         if self.search is None:
             return self
-        baselines = {cell.key for cell in replace(self, sampled=()).cells}
+        known = {cell.key for cell in replace(self, sampled=()).cells}
         valid = [
             {name: value for name, value in point.items() if value is not None}
             for point in points
-            if self._key_at(point) not in (*baselines, "")
+            if self._key_at(point) not in (*known, "")
         ]
         return replace(self, sampled=tuple(valid)) if valid else self
 
     def _key_at(self, point: Mapping[str, Scalar | None]) -> str:
         """The key of the recipe at ``point``; empty if it is not valid."""
-        return self._key({name: values[0] for name, values in self.parameters.items()} | dict(point))
+        return self._key(self.fixed | dict(point))
 
     def _condition(self, rule: Rule) -> Callable[[Mapping[str, Any]], bool]:
         """An entry of ``exclude`` as a function of the choices as written, before their defaults are resolved."""
@@ -229,15 +253,29 @@ class Sweep:
             return lambda choices: agrees(choices, rule)
         try:
             condition = Expression.parse(rule, self.parameters)
-            condition.holds({name: values[0] for name, values in self.parameters.items()})
+            condition.holds(self.fixed)
         except UserError as error:
             raise UserError(f"exclude: {error}") from None
         return condition.holds
 
     def recipe(self, point: Mapping[str, Scalar | None]) -> Recipe:
         """The recipe at ``point``: the swept values and the fixed ones."""
-        fixed = {name: values[0] for name, values in self.parameters.items()}
-        return make(fixed | dict(point))
+        return make(self.fixed | dict(point))
+
+    def choices_of(self, point: Mapping[str, Scalar | None], key: str) -> dict[str, Any] | None:
+        """All choices of a registered point, whichever launch added it; None if no launch that is known here did.
+
+        Args:
+            point: the swept values, as they were registered.
+            key: the key of its recipe.
+        """
+        choices = self.fixed | dict(point)
+        return choices if self._key(choices) == key else self.kept_choices.get(key)
+
+    @cached_property
+    def kept_choices(self) -> dict[str, dict[str, Scalar]]:
+        """All choices of the cells of earlier launches, by key."""
+        return {self._key(choices): choices for choices in self.kept}
 
     def is_baseline(self, recipe: Recipe) -> bool:
         """Whether a recipe has the values of ``baseline``, which makes it one that others are compared with."""
@@ -254,21 +292,29 @@ class Sweep:
     @property
     def size(self) -> int:
         """The number of cells; for a search, the number after all points are sampled."""
-        return len(self.cells) + (self.search.run_cap - len(self.sampled) if self.search else 0)
+        return len(self.cells) + (max(0, self.search.run_cap - len(self.sampled)) if self.search else 0)
 
     def describe(self, name: str) -> str:
         """The values or the range of a swept parameter, as text: ``0, 1, 10`` or ``1 … 10000 (log)``."""
         if self.search and name in self.search.ranges:
             return str(self.search.ranges[name])
-        return ", ".join(map(str, self.parameters[name]))
+        return ", ".join(map(str, self._values(name)))
+
+    def _values(self, name: str) -> tuple[Scalar, ...]:
+        """The values of a parameter without a range: those of this launch, then those of kept cells."""
+        own = self.parameters.get(name, ())
+        kept = [cell.point[name] for cell in self.cells if cell.key in self.kept_choices] if self.kept else []
+        present = [getattr(self.recipe({}), name)] if not own else []  # the default, from which kept cells differ
+        return (*own, *dict.fromkeys(value for value in (*present, *kept) if value not in own))
 
     def example(self, name: str) -> Scalar:
         """One possible value of a swept parameter."""
-        return self.search.ranges[name].max if self.search and name in self.search.ranges else self.parameters[name][-1]
+        return self.search.ranges[name].max if self.search and name in self.search.ranges else self._values(name)[-1]
 
     def definition(self) -> dict[str, Any]:
         """The sweep as JSON for a backend to store, so that agents need no file."""
         search = {"search": self.search.definition()} if self.search else {}
+        kept = {"kept": list(self.kept)} if self.kept else {}
         data = {"data": dict(self.data)} if self.data else {}
         return {
             "name": self.name,
@@ -282,6 +328,7 @@ class Sweep:
             "parameters": {name: list(values) for name, values in self.parameters.items()},
             "pictures": list(self.pictures),
             **search,
+            **kept,
             **data,
         }
 
@@ -294,9 +341,8 @@ class Sweep:
         """
         try:
             values = {name: tuple(values) for name, values in definition["parameters"].items()}
-            tuples = {
-                field: tuple(definition[field]) for field in ("axis", "exclude", "pictures") if field in definition
-            }
+            lists = ("axis", "exclude", "pictures", "kept")
+            tuples = {field: tuple(definition[field]) for field in lists if field in definition}
             search = Search.from_definition(definition["search"]) if "search" in definition else None
             return cls(**{**definition, **tuples, "parameters": values, "search": search})
         except (KeyError, TypeError, AttributeError) as error:

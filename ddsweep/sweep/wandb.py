@@ -136,7 +136,8 @@ def _parameters(sweep: Sweep, keys: Collection[str] | None) -> dict[str, dict[st
     if sweep.search:
         return _plain(sweep) | {field: range_.to_wandb() for field, range_ in sweep.search.ranges.items()}
     chosen = [cell for cell in sweep.cells if keys is None or cell.key in keys]
-    if len(chosen) == math.prod(len(values) for values in sweep.parameters.values()):
+    own = not any(cell.key in sweep.kept_choices for cell in chosen)
+    if own and len(chosen) == math.prod(len(values) for values in sweep.parameters.values()):
         return _plain(sweep)
     fixed = {field: {"value": values[0]} for field, values in sweep.parameters.items() if field not in sweep.swept}
     return fixed | {CELL: {"values": [_spell(cell.point) for cell in chosen]}}

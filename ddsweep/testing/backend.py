@@ -102,24 +102,31 @@ class BackendContract:
         assert sorted(dealt) == [0.5, 1]
         assert [row.value for row in backend.status().rows] == [0.5, 0.75, 0.75]
 
-    def test_a_smaller_grid_withdraws_what_waits_and_nothing_else(
+    def test_a_smaller_grid_withdraws_what_waits_and_keeps_what_is_done(
         self, backend: Backend, grid: Grid, worker: Worker
     ) -> None:
-        backend.register(grid(0, 1, 2))
-        worker(backend, half, limit=1)
-        assert backend.register(grid(0)) == Registered(added=0, kept=1, withdrawn=2)
-        assert states(backend) == [(0, State.COMPLETE)]
+        backend.register(grid(0, 1, 2, 3))
+        worker(backend, half, limit=2)
+        assert backend.register(grid(1)) == Registered(added=0, kept=1, withdrawn=2, earlier=1)
+        assert states(backend) == [(1, State.COMPLETE), (0, State.COMPLETE)]
         assert backend.drained()
-        assert backend.register(grid(0, 1, 2)).added == 2
-        assert [row.value for row in backend.status().rows] == [0.5, None, None]
+        assert backend.register(grid(0, 1, 2)) == Registered(added=1, kept=2, withdrawn=0)
+        assert [row.value for row in backend.status().rows] == [0.5, 0.5, None]
+
+    def test_what_is_replaced_leaves_the_sweep(self, backend: Backend, grid: Grid, worker: Worker) -> None:
+        backend.register(grid(0, 1, 2))
+        worker(backend, half, limit=2)
+        assert backend.register(grid(1), alone=True) == Registered(added=0, kept=1, withdrawn=1, finished=1)
+        assert states(backend) == [(1, State.COMPLETE)]
+        assert backend.drained()
 
     def test_another_key_is_another_experiment(self, backend: Backend, grid: Grid, worker: Worker) -> None:
         backend.register(grid(0))
         worker(backend, half)
-        assert backend.register(grid(0, scale=2)) == Registered(added=1, kept=0, withdrawn=0)
-        assert states(backend) == [(0, State.WAITING)]
+        assert backend.register(grid(0, scale=2)) == Registered(added=1, kept=0, withdrawn=0, earlier=1)
+        assert states(backend) == [(0, State.WAITING), (0, State.COMPLETE)]
         worker(backend, lambda alpha: 0.75)
-        assert [row.value for row in backend.status().rows] == [0.75]
+        assert [row.value for row in backend.status().rows] == [0.75, 0.5]
 
     def test_many_agents_run_each_point_exactly_once(self, backend: Backend, grid: Grid, worker: Worker) -> None:
         count = 24

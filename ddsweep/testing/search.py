@@ -42,6 +42,12 @@ def peak(alpha: float) -> float:
     return 0.9 - 0.01 * (math.log10(alpha + 1) - 2) ** 2
 
 
+def restored(store: Sweeps, name: str) -> Sweep:
+    """The sweep as another machine reads it."""
+    definition = store.load_definition(name)
+    return Sweep.from_definition(definition.definition).with_points(point.params for point in definition.points)
+
+
 def run(queue: Queue, agent: str = "gpu0", body: Callable[[Claim], object] | None = None) -> list[float]:
     """Claim and complete until nothing is left; the alphas in their order."""
     order = []
@@ -94,23 +100,47 @@ class SearchContract:
         assert (queue.drained(), len(run(queue))) == (False, 2)
         assert [row.point.params["alpha"] for row in queue.status().rows][:5] == first
 
-    def test_other_ranges_keep_what_lies_in_them(self, store: Sweeps) -> None:
+    def test_other_ranges_keep_every_result_and_count_what_lies_in_them(self, store: Sweeps) -> None:
         queue = self.start(store, searched())
         first = run(queue)
         narrow = searched(axes={"alpha": {"distribution": "log_uniform_values", "min": 1, "max": 100}})
-        kept = [alpha for alpha in first if alpha <= 100]
-        assert 1 < len(kept) < 5
-        assert queue.register(Definition.of(narrow)).kept == len(kept)
+        inside = [alpha for alpha in first if alpha <= 100]
+        assert 1 < len(inside) < 5
+        changed = queue.register(Definition.of(narrow))
+        assert (changed.kept, changed.earlier) == (len(inside), 5 - len(inside))
         ran = run(queue)
-        assert {*ran, *kept} == {row.point.params["alpha"] for row in queue.status().rows}
-        assert all(cast(float, row.point.params["alpha"]) <= 100 for row in queue.status().rows)
+        assert len(ran) == 5 - len(inside), "run_cap counts the points in the range"
+        assert all(1 <= alpha <= 100 for alpha in ran)
+        rows = queue.status().rows
+        assert {row.point.params["alpha"]: row.value for row in rows} == {one: peak(one) for one in {*first, *ran}}
+        assert queue.register(Definition.of(searched())).earlier == 0, "all of them lie in the old range"
 
-    def test_another_experiment_begins_anew(self, store: Sweeps) -> None:
+    def test_another_experiment_begins_anew_beside_the_first(self, store: Sweeps) -> None:
         queue = self.start(store, searched())
         order = run(queue)
-        wider = searched(axes={**searched().definition()["search"]["ranges"], "eval_lr": {"value": 0.02}})
-        assert queue.register(Definition.of(wider)) == Registered(added=5, kept=0, withdrawn=0)
+        other = searched(axes={**searched().definition()["search"]["ranges"], "eval_lr": {"value": 0.02}})
+        assert queue.register(Definition.of(other)) == Registered(added=5, kept=0, withdrawn=0, earlier=5)
         assert run(queue) == order, "drawn as before, computed again"
+        joined = restored(store, other.full_name)
+        assert set(joined.swept) == {"alpha", "eval_lr"}
+        assert {(cell.recipe.alpha, cell.recipe.eval_lr) for cell in joined.cells} == {
+            (alpha, rate) for alpha in order for rate in (0.01, 0.02)
+        }
+
+    def test_a_search_may_become_a_grid_and_a_search_again(self, store: Sweeps) -> None:
+        queue = self.start(store, searched())
+        order = run(queue)
+        grid = searched(method="grid", run_cap=None, axes={"alpha": {"values": [0, 5]}})
+        assert queue.register(Definition.of(grid)) == Registered(added=1, kept=1, withdrawn=0, earlier=4)
+        assert run(queue) == [5.0]
+        assert {cell.recipe.alpha for cell in restored(store, grid.full_name).cells} == {*order, 5.0}
+        again = queue.register(Definition.of(searched()))
+        assert again.earlier + again.kept == 6
+        run(queue)
+        assert queue.drained()
+        found = {cell.recipe.alpha for cell in restored(store, grid.full_name).cells}
+        assert found > {*order, 5.0}
+        assert found == {row.point.params["alpha"] for row in queue.status().rows if row.state is State.COMPLETE}
 
     def test_a_lost_point_is_run_again_as_it_was(self, store: Sweeps) -> None:
         queue = self.start(store, searched())

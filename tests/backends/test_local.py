@@ -53,9 +53,14 @@ def test_a_damaged_result_is_left_to_the_trial_that_meets_it(store: FolderStore,
     assert store.sweep(one.full_name).status().count(State.WAITING) == 3
 
 
-def test_remembered_again_it_is_what_was_said_last(store: FolderStore, one: Sweep) -> None:
-    fewer = sweep.load("ablation-alpha", "demo", {"alpha": [0, 500]})
-    assert store.sweep(one.full_name).register(Definition.of(fewer)) == Registered(1, 1, 2)
+def test_registered_again_it_keeps_what_has_a_result(store: FolderStore, one: Sweep) -> None:
+    done = one.cells[1]
+    Result(done.recipe, {"convnet3": [0.5, 0.7]}, device="cpu").write(RUNS / done.key)
+    fewer, backend = sweep.load("ablation-alpha", "demo", {"alpha": [0, 500]}), store.sweep(one.full_name)
+    assert backend.register(Definition.of(fewer)) == Registered(added=1, kept=1, withdrawn=1, earlier=1)
+    known = store.load_definition(one.full_name)
+    assert [point.params["alpha"] for point in known.points] == [0.0, 500.0, 1.0]
+    assert backend.register(Definition.of(fewer), alone=True) == Registered(added=0, kept=2, withdrawn=0, finished=1)
     assert store.load_definition(one.full_name) == Definition.of(fewer)
     store.forget(one.full_name)
     store.forget(one.full_name)

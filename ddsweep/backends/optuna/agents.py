@@ -17,6 +17,7 @@ from sqlalchemy import orm
 
 from ddsweep.backends import Seen
 from ddsweep.backends.optuna import tables
+from ddsweep.processes import has_ended, identity
 
 TABLE = m.StudySystemAttributeModel
 GONE = timedelta(days=1)  # agents that were killed are removed after this time, when another one ends
@@ -24,7 +25,7 @@ GONE = timedelta(days=1)  # agents that were killed are removed after this time,
 
 def report(session: orm.Session, study: int, agent: str, status: Mapping[str, Any]) -> str:
     """Replace the record of an agent; return what ``stop_asked`` returns."""
-    _put(session, study, tables.AGENT + agent, {"at": _now(session), "status": dict(status)})
+    _put(session, study, tables.AGENT + agent, {"at": _now(session), "status": dict(status), "process": identity()})
     return stop_asked(session, study)
 
 
@@ -41,6 +42,13 @@ def agents(session: orm.Session, study: int) -> list[Seen]:
     query = sa.select(TABLE.value_json).where(TABLE.study_id == study, TABLE.key.startswith(tables.AGENT))
     rows, now = tables.loads(session.scalars(query.order_by(TABLE.key)).all()), _now(session)
     return [Seen(row["status"], max(0.0, now - row["at"])) for row in rows]
+
+
+def alive(session: orm.Session, study: int, seconds: float) -> bool:
+    """Whether an agent has reported within this time, other than a process of this host that has ended."""
+    query = sa.select(TABLE.value_json).where(TABLE.study_id == study, TABLE.key.startswith(tables.AGENT))
+    rows, now = tables.loads(session.scalars(query).all()), _now(session)
+    return any(now - row["at"] <= seconds and not has_ended(row.get("process", {})) for row in rows)
 
 
 def ask_to_stop(session: orm.Session, study: int, mode: str) -> None:

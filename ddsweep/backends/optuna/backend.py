@@ -19,6 +19,7 @@ from sqlalchemy import orm
 from ddsweep.backends import Definition, Held, Lease, Registered, Seen, Status, rules, sampler
 from ddsweep.backends.optuna import agents, artifacts, claims, grid, leases, tables
 from ddsweep.backends.optuna.database import Database, one_line, open_database
+from ddsweep.backends.relaunch import relaunch
 from ddsweep.backends.rules import Attempt
 from ddsweep.errors import UserError, closest
 
@@ -84,8 +85,8 @@ class OptunaBackend:
         self.store, self.name = store, name
         self._id: int | None = None
 
-    def register(self, definition: Definition) -> Registered:
-        """Make the grid what ``definition`` says, in one transaction."""
+    def register(self, definition: Definition, *, alone: bool = False) -> Registered:
+        """Add the points of a launch, in one transaction."""
         if definition.name != self.name:
             raise ValueError(f"definition: belongs to {definition.name}, not to {self.name}")
         study = self._create(definition)
@@ -93,14 +94,19 @@ class OptunaBackend:
         def work(session: orm.Session) -> Registered:
             grid.lock(session, study)
             grid.mark_lost(session, study)
+            leases.recover(session, study)
+            session.flush()
             before = grid.attempts(session, study, details=False)
-            wanted = sampler.continued(definition, grid.stored(session, study)) if definition.cap else definition
+            known = grid.stored(session, study)
+            # without a definition that can be read, the attempts say what there was
+            rows = rules.rows(known or rules.remembered(definition, before), before)
+            working = _working(session, study, self.store.lease)
+            joined = relaunch(definition, known, rows, working=working, alone=alone)
+            wanted = joined.definition
             grid.store_definition(session, study, wanted)
-            obsolete = [attempt.identifier for attempt in rules.obsolete(wanted, before)]
-            withdrawn = grid.withdraw(session, obsolete, rules.WITHDRAWN)
+            grid.withdraw(session, [one.identifier for one in rules.obsolete(wanted, before)], rules.WITHDRAWN)
             _queue_missing(session, study, wanted, before)
-            kept = rules.known(wanted, before)
-            return Registered(wanted.size - kept, kept, withdrawn)
+            return joined.registered(rules.known(wanted, before))
 
         return self.store.database.run(work)
 
@@ -258,6 +264,12 @@ def find(session: orm.Session, name: str) -> int:
     if found is None:
         raise UserError(f"no registered sweep {name!r}; {closest(name, grid.names(session))}")
     return found
+
+
+def _working(session: orm.Session, study: int, lease: Lease) -> bool:
+    """Whether an agent holds a point, or has reported lately, by the database's clock."""
+    held = any(one.silent <= lease.grace for one in leases.running(session, lease, study))
+    return held or agents.alive(session, study, lease.grace)
 
 
 def _queue_missing(session: orm.Session, study: int, definition: Definition, before: Sequence[Attempt]) -> None:

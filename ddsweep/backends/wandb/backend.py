@@ -5,7 +5,7 @@ read it. W&B never repeats a point of a grid and cannot change a grid that has s
 continues the sweep as long as it is open (pending, running, paused) and has points left. If the cells have changed, or
 W&B will assign none of the remaining ones (all failed, or the sweep was stopped or canceled), a new sweep of the same
 name is registered with the cells that are neither complete nor running, and the open one is stopped. All sweeps of a
-name form a *family* and count together: a cell that one of them completed is complete.
+name form a *family* and count together: a cell that one of them completed is complete, and stays (``relaunch``).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from ddsweep import text
 from ddsweep.backends import Definition, Point, Registered, Row, State, Status
+from ddsweep.backends.relaunch import Relaunch, relaunch
 from ddsweep.backends.wandb.client import Registration, Service
 from ddsweep.backends.wandb.rows import Book
 from ddsweep.errors import UserError, closest
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 OPEN = ("PENDING", "RUNNING", "PAUSED")
-VERSIONS = "cells: registered by another version of ddsweep, whose recipes differ"
+VERSIONS = "cells: some were registered by another version of ddsweep, whose recipes differ"
 BASELINE = "W&B samples from the ranges only; run the baseline with: ddsweep run {reference} {choices}"
 
 
@@ -152,30 +153,33 @@ class WandbBackend:
         """Messages of the last ``register`` beyond its counts: the sweep is paused, or was replaced."""
         return self._notices
 
-    def register(self, definition: Definition) -> Registered:
+    def register(self, definition: Definition, *, alone: bool = False) -> Registered:
         """Find the sweep, register it, or register its remaining cells; see the module."""
         plan = Sweep.from_definition(definition.definition)
         family = self._store.relatives(self.name)
         self._changes, self._notices = [], []
         if plan.search:
-            return self._register_search(plan, family)
+            return self._register_search(plan, family, alone)
         if not family:
             self._create(plan)
             return Registered(len(definition.points), 0, 0)
-        newest = family[0]
-        before, after = ({point.key: point for point in points} for points in (newest.points, definition.points))
-        rows = self._rows((before | after).values(), family)
+        newest, known = family[0], self._registered(family)
+        joined = _joined(definition, newest.plan, known, alone)
+        plan, points = Sweep.from_definition(joined.definition.definition), joined.definition.points
+        before, after = ({point.key for point in some} for some in ([row.point for row in known], points))
+        rows = self._rows(points, family)
         remaining = {key for key in after if rows[key].state in (State.WAITING, State.FAILED)}
-        if before.keys() != after.keys():
-            self._changes = configurations.changes(newest.plan, plan) or [VERSIONS]
+        if before != after:
+            self._changes = configurations.changes(newest.plan, plan)
+        if joined.counts.unreadable:
+            self._changes.append(VERSIONS)
         exhausted = bool(remaining) and all(rows[key].state is State.FAILED for key in remaining)
-        if self._changes or exhausted or (remaining and not newest.open):
+        if before != after or exhausted or (remaining and not newest.open):
             self._replace(newest, plan, remaining)
         elif newest.registration.state == "PAUSED":
             resume = f"wandb sweep --resume {self._service.path}/{newest.registration.id}"
             self._notices.append(f"paused on W&B: agents wait until you resume it ({resume})")
-        withdrawn = sum(rows[key].state is State.WAITING for key in before.keys() - after.keys())
-        return Registered(len(after.keys() - before.keys()), len(after.keys() & before.keys()), withdrawn)
+        return joined.registered(len(after & before))
 
     def status(self) -> Status:
         """The status of every point.
@@ -186,7 +190,7 @@ class WandbBackend:
         try:
             family = self._store.family(self.name)
             if family[0].plan.search:
-                self._last = self._search_runs(same_search(family)).status
+                self._last = self._search_runs(family).status
                 return self._last
             self._last = Status(self.name, [*self._rows(family[0].points, family).values()])
         except UserError as error:
@@ -203,23 +207,36 @@ class WandbBackend:
     def _current(self) -> Registration:
         return self._store.family(self.name)[0].registration
 
-    def _register_search(self, plan: Sweep, family: list[Member]) -> Registered:
+    def _register_search(self, plan: Sweep, family: list[Member], alone: bool) -> Registered:
         """Find the search, register it, or register its remaining number of points."""
         assert plan.search is not None
+        run_cap = plan.search.run_cap
         self._notices += filter(None, [advice(plan)])
         if not family:
             self._create(plan)
-            return Registered(plan.search.run_cap, 0, 0)
+            return Registered(run_cap, 0, 0)
         newest = family[0]
         self._changes = configurations.changes(newest.plan, plan)
+        known = self._registered(family)
+        # what W&B has sampled from the same ranges belongs to this search
+        earlier = known if self._changes else [row for row in known if row.point.key in newest.plan.kept_choices]
+        joined = _joined(wandb_definition(plan), newest.plan, earlier, alone)
+        counts, plan = joined.counts, Sweep.from_definition(joined.definition.definition)
         if self._changes:
-            self._replace(newest, plan, plan.search.run_cap)
-            return Registered(plan.search.run_cap, 0, 0)
-        known = self._search_runs(same_search(family))
-        remaining = replace(known, cap=plan.search.run_cap).remaining
-        if remaining and (newest.plan.search != plan.search or not newest.open):
+            self._replace(newest, plan, run_cap)
+            return replace(counts, added=run_cap)
+        sampled = self._search_runs(family)
+        remaining = replace(sampled, cap=run_cap + len(sampled.kept)).remaining
+        if plan.kept != newest.plan.kept or (remaining and (newest.plan.search != plan.search or not newest.open)):
             self._replace(newest, plan, remaining)
-        return Registered(max(0, plan.search.run_cap - known.cap), len(known.rows), 0)
+        added = max(0, run_cap - newest.plan.search.run_cap) if newest.plan.search else 0
+        return replace(counts, added=added, kept=len(sampled.rows) - len(sampled.kept))
+
+    def _registered(self, family: list[Member]) -> list[Row]:
+        """Every cell that is registered, with its state."""
+        if family[0].plan.search:
+            return self._search_runs(family).rows
+        return [*self._rows(family[0].points, family).values()]
 
     def _search_runs(self, family: list[Member]) -> SearchRuns:
         trials = self._service.trials(member.registration.id for member in family)
@@ -245,14 +262,20 @@ class WandbBackend:
         return self._book.rows(points, trials, family[0].registration.id)
 
 
+def _joined(new: Definition, registered: Sweep, rows: Sequence[Row], alone: bool) -> Relaunch:
+    """A launch with the cells of earlier ones. None of them counts as sampled by a search: W&B starts again."""
+    before = Definition(new.name, [row.point for row in rows], registered.definition())
+    return relaunch(new, before, rows, working=any(row.state is State.RUNNING for row in rows), alone=alone)
+
+
 def wandb_definition(sweep: Sweep) -> Definition:
     """The definition as W&B has it: a search without its baselines, which are outside its ranges."""
     whole = Definition.of(sweep)
     if sweep.search is None:
         return whole
-    baselines = {cell.key for cell in sweep.cells if sweep.is_baseline(cell.recipe)}
+    baselines = {cell.key for cell in sweep.cells if sweep.is_baseline(cell.recipe)} - sweep.kept_choices.keys()
     points = [point for point in whole.points if point.key not in baselines]
-    return replace(whole, points=points, cap=sweep.search.run_cap)
+    return replace(whole, points=points, cap=sweep.search.run_cap + len(sweep.kept))
 
 
 def advice(sweep: Sweep) -> str:
@@ -273,27 +296,34 @@ class SearchRuns:
 
     Attributes:
         name: the sweep.
-        rows: the rows of the points that W&B has sampled.
-        cap: how many points the search has in total.
+        rows: the rows of the cells of earlier launches, then of the points that W&B has sampled.
+        cap: how many points the search has in total, with the cells of earlier launches.
+        kept: the keys of the cells of earlier launches.
     """
 
     name: str
     rows: list[Row]
     cap: int
+    kept: Collection[str] = ()
 
     @classmethod
     def of(cls, name: str, family: Sequence[Member], trials: Iterable[Trial], book: Book) -> SearchRuns:
-        """Read the runs of a family of searches, see ``same_search``."""
+        """Read the runs of a family of searches, newest first."""
         plan, runs = family[0].plan, list(trials)
         assert plan.search is not None
-        points = points_of(plan, runs, book)
-        rows = book.rows(points, runs, family[0].registration.id)
-        return cls(name, list(rows.values()), plan.search.run_cap)
+        same = {member.registration.id for member in same_search(family)}
+        points = {point.key: point for point in wandb_definition(plan).points}
+        for point in points_of(plan, (one for one in runs if one.sweep in same), book):
+            points.setdefault(point.key, point)
+        rows = book.rows(points.values(), runs, family[0].registration.id)
+        return cls(name, list(rows.values()), plan.search.run_cap + len(plan.kept), plan.kept_choices.keys())
 
     @property
     def remaining(self) -> int:
-        """Number of points that neither have a result nor are running."""
-        return max(0, self.cap - sum(row.state in (State.COMPLETE, State.PRUNED, State.RUNNING) for row in self.rows))
+        """Number of points to sample that neither have a result nor are running."""
+        done = (State.COMPLETE, State.PRUNED, State.RUNNING)
+        own = sum(row.state in done for row in self.rows if row.point.key not in self.kept)
+        return max(0, self.cap - len(self.kept) - own)
 
     @property
     def status(self) -> Status:
@@ -307,6 +337,6 @@ def points_of(plan: Sweep, trials: Iterable[Trial], book: Book) -> list[Point]:
     for trial in trials:
         recipe = book.recipe(trial)
         if recipe is not None and not plan.is_baseline(recipe):
-            params = {name: getattr(recipe, name) for name in plan.swept}
+            params = {name: getattr(recipe, name) for name in plan.varied}
             points.setdefault(recipe.key(), Point(recipe.key(), params, recipe.key(), recipe.title()))
     return list(points.values())

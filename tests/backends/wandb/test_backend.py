@@ -194,10 +194,12 @@ def test_a_run_that_lives_is_neither_repeated_nor_lost(server: Standin, backend:
     work(backend, half, limit=1)
     run = next(run for run in server.runs.values() if run.sweep == backend.path.split("/")[-1])
     run.state = "running"
-    assert backend.register(definition(0)) == Registered(added=0, kept=1, withdrawn=1)
+    assert backend.register(definition(0)) == Registered(added=0, kept=1, withdrawn=0, earlier=1), "its agent is alive"
+    assert states(backend) == [(0, State.RUNNING), (1, State.WAITING)]
     row = backend.status().rows[0]
     assert (row.state, row.finished, row.value) == ("running", None, None)
     run.state = "finished"
+    assert backend.register(definition(0)) == Registered(added=0, kept=1, withdrawn=1), "nobody will run the other"
     assert backend.drained()
 
 
@@ -341,13 +343,37 @@ def test_a_larger_cap_is_a_new_sweep_of_what_is_left(server: Standin, store: Wan
     assert (len(backend.status().rows), backend.status().to_draw) == (2, 3)
 
 
-def test_other_ranges_are_another_search(server: Standin, store: WandbStore) -> None:
+def test_other_ranges_are_another_search_beside_the_first(server: Standin, store: WandbStore) -> None:
     backend = store.sweep("search@demo")
     backend.register(search(run_cap=2))
     work(backend, half)
-    assert backend.register(search(run_cap=2, high=50)) == Registered(added=2, kept=0, withdrawn=0)
+    first = backend.status().rows
+    assert backend.register(search(run_cap=2, high=50)) == Registered(added=2, kept=0, withdrawn=0, earlier=2)
     assert backend.changes() == ["alpha: 1 … 100 (log) → 1 … 50 (log)"]
-    assert backend.status().rows == []
+    assert (backend.status().rows, backend.status().to_draw) == (first, 2)
+    path = backend.path
+    assert backend.register(search(run_cap=2, high=50)) == Registered(added=0, kept=0, withdrawn=0, earlier=2)
+    assert backend.path == path
+    work(backend, half)
+    assert [row.value for row in backend.status().rows] == [0.5] * 4
+    assert backend.drained()
+    assert {point.key for point in store.load_definition("search@demo").points} == {row.point.key for row in first}
+    assert backend.register(search(run_cap=2, high=50), alone=True).finished == 2
+    assert len(backend.status().rows) == 2
+
+
+def test_a_grid_after_a_search_keeps_what_was_found(store: WandbStore) -> None:
+    backend = store.sweep("search@demo")
+    backend.register(search(run_cap=2))
+    work(backend, half)
+    found = backend.status().rows
+    grid = definition(0, 5, name="search@demo")
+    assert backend.register(grid) == Registered(added=2, kept=0, withdrawn=0, earlier=2)
+    dealt: list[float] = []
+    work(backend, recording(dealt, 0.25))
+    assert dealt == [0, 5]
+    rows = {row.point.key: row.value for row in backend.status().rows}
+    assert rows == {**{row.point.key: 0.5 for row in found}, **{point.key: 0.25 for point in grid.points}}
 
 
 def test_a_run_that_was_stopped_on_its_way_is_pruned(store: WandbStore) -> None:
