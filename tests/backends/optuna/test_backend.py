@@ -142,7 +142,7 @@ def test_a_point_that_has_left_the_grid_is_not_waited_for(backend: OptunaBackend
     backend.register(grid("alpha", 0, 1))
     finish(backend, 0.5)
     running = backend.claim("gpu0")
-    backend.register(grid("alpha", 0))
+    backend.register(grid("alpha", 0), alone=True)
     assert backend.drained()
     backend.register(grid("alpha", 0, 1))
     assert not backend.drained(), "it is back"
