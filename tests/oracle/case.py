@@ -54,6 +54,7 @@ class Case:
         seed: of the fates of the cells, which depend on nothing else but their keys.
         document: the sweep file.
         points: those that a search has sampled, without seeds.
+        again: values of settings in a second launch, which differ from the file's; empty: there is none.
         fates: how often each state occurs.
         resolution: accuracies are multiples of one over this.
     """
@@ -61,6 +62,7 @@ class Case:
     seed: int
     document: dict[str, Any]
     points: list[Choices] = field(default_factory=list)
+    again: dict[str, list[Any]] = field(default_factory=dict)
     fates: dict[str, float] = field(default_factory=lambda: {"done": 1.0})
     resolution: int = 360
 
@@ -86,20 +88,34 @@ class Case:
 
     def trials(self) -> list[Trial]:
         """Every cell with its state and accuracies. Raises UserError: one is not a recipe."""
-        choices = self._of_search() if self.searched else self._of_grid()
+        trials = self.launch(self._of_search() if self.searched else self._of_grid(self.parameters))
+        if not self.again:
+            return list(trials.values())
+        working = any(trial.state == "running" for trial in trials.values())
+        second = self.launch(self._of_grid(self.parameters | self.again))
+        for key, trial in list(trials.items()):
+            if key in second:
+                known = second[key].choices
+                second[key].choices += [choices for choices in trial.choices if choices not in known]
+            elif trial.state != "waiting" or working:  # otherwise the second launch withdraws it
+                second[key] = trial
+        return list(second.values())
+
+    def launch(self, every: list[Choices]) -> dict[str, Trial]:
+        """The cells of one launch, by key."""
         trials: dict[str, Trial] = {}
-        for one in choices:
+        for one in every:
             recipe, key = resolve(one)
             if key not in trials:
                 trials[key] = Trial(key, recipe, recipe.model_dump(), [])
             trials[key].choices.append(one)
         for trial in trials.values():
             self._happen(trial)
-        return list(trials.values())
+        return trials
 
-    def _of_grid(self) -> list[Choices]:
+    def _of_grid(self, parameters: dict[str, list[Any]]) -> list[Choices]:
         rules = self.block.get("exclude", [])
-        return [one for one in product(self.parameters) if not any(_matches(one, rule) for rule in rules)]
+        return [one for one in product(parameters) if not any(_matches(one, rule) for rule in rules)]
 
     def _of_search(self) -> list[Choices]:
         fixed = self.parameters
@@ -139,7 +155,9 @@ def draw(seed: int) -> Case:
             trials = case.trials()
         except UserError:
             continue
-        if 1 <= len(trials) <= MOST and _has_baseline(case, trials):
+        second = list(case.launch(case._of_grid(case.parameters | case.again)).values()) if case.again else trials
+        first = list(case.launch(case._of_grid(case.parameters)).values()) if case.again else trials
+        if 1 <= len(trials) <= MOST and all(some and _has_baseline(case, some) for some in (first, second)):
             return case
 
 
@@ -182,7 +200,8 @@ def _draw(rng: Generator, seed: int) -> Case:
     if searched:
         points = [_point(rng, entries) for _ in range(int(rng.integers(1, 8)))]
         document["run_cap"] = len(points) + int(rng.integers(0, 3))
-    return Case(seed, document, points, _fates(rng), int(rng.choice([200, 360, 2000, 10**6])))
+    again = {} if searched or rng.random() < 0.7 else _again(rng, entries, [*varied, "seed"])
+    return Case(seed, document, points, again, _fates(rng), int(rng.choice([200, 360, 2000, 10**6])))
 
 
 def _names(rng: Generator) -> list[str]:
@@ -228,6 +247,17 @@ def _rules(rng: Generator, entries: dict[str, Any], varied: list[str]) -> list[A
         as_text = rng.random() < 0.5
         rules.append(" and ".join(f"{name} == {value!r}" for name, value in rule.items()) if as_text else rule)
     return rules
+
+
+def _again(rng: Generator, entries: dict[str, Any], names: list[str]) -> dict[str, list[Any]]:
+    """Other values of one or two settings that vary: fewer, more, or others."""
+    found: dict[str, list[Any]] = {}
+    for name in rng.permutation([one for one in names if len(entries.get(one, {}).get("values", [])) > 1])[:2]:
+        if name == "seed":
+            found["seed"] = list(range(int(rng.integers(0, 3)), int(rng.integers(4, 9))))
+        else:
+            found[str(name)] = _values(rng, str(name))
+    return found
 
 
 def _point(rng: Generator, entries: dict[str, Any]) -> Choices:
@@ -281,6 +311,7 @@ def smaller(case: Case) -> list[Case]:
         if len(case.block["axis"]) > 1:
             axis = [one for one in case.block["axis"] if one != name]
             found.append(changed(**{"x-ddsweep": case.block | {"axis": axis}}))
+    found += [replace(case, again={one: case.again[one] for one in case.again if one != name}) for name in case.again]
     found += [replace(case, points=case.points[:i] + case.points[i + 1 :]) for i in range(len(case.points))]
     if len(case.fates) > 1:
         found += [replace(case, fates={name: one for name, one in case.fates.items() if name != state})

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from ddsweep import sweep as sweeps
-from ddsweep.backends import Definition
+from ddsweep.backends import Definition, State
 from ddsweep.backends.memory import MemoryStore
 from ddsweep.results.result import Result
 from ddsweep.results.run_files import RESULT
@@ -80,17 +80,31 @@ def build(
     for trial in trials if happened else ():
         trial.state, trial.accuracies = "done", {}
         happened(trial)  # type: ignore[misc]
-    loaded = sampled(sweeps.load(f"{name}.yaml"), case)
-    missing = {trial.key for trial in trials} ^ {cell.key for cell in loaded.cells}
-    assert not missing, f"the sweep has other cells than its file: {sorted(missing)}"
+    launches = [sampled(sweeps.load(f"{name}.yaml"), case)]
+    if case.again:
+        launches.append(sweeps.load(f"{name}.yaml", None, case.again))
     if sqlite:
-        _end_in_sqlite(loaded, trials)
-        return World(loaded.full_name, trials, None)
+        from ddsweep.launches import connect
+
+        real = connect(RUNS, None, create=True)
+        try:
+            _launch(real.sweep(launches[0].full_name), launches, trials)
+        finally:
+            real.close()
+        return World(launches[0].full_name, trials, None)
     store = store or MemoryStore()
-    queue = store.sweep(loaded.full_name)
-    queue.register(Definition.of(loaded))
-    _end(queue, trials)
-    return World(loaded.full_name, trials, store)
+    _launch(store.sweep(launches[0].full_name), launches, trials)
+    return World(launches[0].full_name, trials, store)
+
+
+def _launch(queue: Queue, launches: list[Sweep], trials: list[Trial]) -> None:
+    """Register each launch, and let its cells come to their ends."""
+    for one in launches:
+        queue.register(Definition.of(one))
+        _end(queue, trials)
+    known = {row.point.key for row in queue.status().rows}
+    missing = {trial.key for trial in trials} ^ known
+    assert not missing, f"the sweep has other cells than its file: {sorted(missing)}"
 
 
 def sampled(loaded: Sweep, case: Case) -> Sweep:
@@ -102,27 +116,13 @@ def sampled(loaded: Sweep, case: Case) -> Sweep:
     return loaded.with_points(points)
 
 
-def _end_in_sqlite(loaded: Sweep, trials: list[Trial]) -> None:
-    from ddsweep import launches
-
-    store = launches.connect(RUNS, None, create=True)
-    try:
-        queue = store.sweep(loaded.full_name)
-        queue.register(Definition.of(loaded))
-        _end(queue, trials)
-    finally:
-        store.close()
-
-
 def _end(queue: Queue, trials: list[Trial]) -> None:
     """Claim every cell and end it as the case says; those that wait are released when all have been claimed."""
     by_key = {trial.key: trial for trial in trials}
     waiting = []
-    for _ in trials:
-        claim = queue.claim("host:1")
-        assert claim is not None, "the queue has fewer cells than the case"
-        trial = by_key[claim.point.key]
-        if trial.state == "waiting":
+    while any(row.state is State.WAITING for row in queue.status().rows) and (claim := queue.claim("host:1")):
+        trial = by_key.get(claim.point.key)
+        if trial is None or trial.state == "waiting":  # a cell that is not in the case is withdrawn later
             waiting.append(claim)
         else:
             _finish(claim, trial)
