@@ -86,12 +86,13 @@ def card(one: ImageSet) -> str:
     facts = one.facts
     title = f"{facts.dataset} distilled with {facts.method.upper()}, {facts.ipc} per class"
     names = {str(label): name for label, name in enumerate(facts.classes)}
+    # ``datasets`` takes the names of classes from here only: it reads metadata.jsonl as plain numbers
     features = [{"name": "image", "dtype": "image"}, {"name": "label", "dtype": {"class_label": {"names": names}}}]
     head = {
         "pretty_name": title, "task_categories": ["image-classification"],
         "tags": ["dataset-distillation", "dataset-condensation"],
-        "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": "train/**"}]}],
-        "dataset_info": {"features": features, "splits": [{"name": "train", "num_examples": len(one.images)}]},
+        "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": "train/**"}],
+                     "features": features}],
     }  # fmt: skip
     settings = "\n".join(f"| {markdown(name)} | {markdown(str(value))} |" for name, value in facts.recipe.items())
     return f"""---
@@ -119,13 +120,22 @@ def names_in_card(path: Path) -> tuple[str, ...]:
         head = yaml.safe_load(found[1]) if found else None
     except yaml.YAMLError:
         return ()
-    infos = head.get("dataset_info") if isinstance(head, dict) else None
-    for info in infos if isinstance(infos, list) else [infos]:
-        for feature in (info.get("features") or []) if isinstance(info, dict) else []:
-            kind = feature.get("dtype") if isinstance(feature, dict) else None
-            if isinstance(kind, dict) and isinstance(label := kind.get("class_label"), dict):
-                return _names_of_label(label.get("names"))
+    for feature in _features(head) if isinstance(head, dict) else []:
+        kind = feature.get("dtype") if isinstance(feature, dict) else None
+        if isinstance(kind, dict) and isinstance(label := kind.get("class_label"), dict):
+            return _names_of_label(label.get("names"))
     return ()
+
+
+def _features(head: dict[str, Any]) -> list[Any]:
+    """The features in the head of a card: in ``configs``, or, as the Hub itself writes them, in ``dataset_info``."""
+    found: list[Any] = []
+    for key in ("configs", "dataset_info"):
+        infos = head.get(key)
+        for info in infos if isinstance(infos, list) else [infos]:
+            features = info.get("features") if isinstance(info, dict) else None
+            found += features if isinstance(features, list) else []
+    return found
 
 
 def _names_of_label(names: Any) -> tuple[str, ...]:
