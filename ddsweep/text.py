@@ -1,6 +1,8 @@
-"""Numbers as people read them: sizes of data, durations, ages, counts. Every screen, error and report uses these."""
+"""Numbers as people read them: sizes of data, durations, times, counts. Every screen, error and report uses these."""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime
 
 DAY = 86_400.0
 YEAR = 365 * DAY
@@ -44,6 +46,12 @@ def age(seconds: float) -> str:
         if seconds >= length:
             return f"{seconds / length:.0f} {unit} ago"
     return "just now"
+
+
+def moment(when: datetime) -> str:
+    """A time in UTC, which it says: ``2026-11-30 14:05 UTC``. One without a time zone is in UTC already."""
+    aware = when if when.tzinfo else when.replace(tzinfo=UTC)
+    return f"{aware.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def joined(*parts: str) -> str:

@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from ddsweep import text
 from ddsweep.backends import Definition, Point, Row, State
 from ddsweep.percent import percent
 
@@ -188,7 +189,7 @@ def killed(agent: str) -> str:
 
 def often_lost(count: int, last: Attempt) -> str:
     """The reason of a point that was given up because it lost too many agents."""
-    when = f" at {last.finished:%Y-%m-%d %H:%M} UTC" if last.finished else ""
+    when = f" at {text.moment(last.finished)}" if last.finished else ""
     where = f" on {last.agent.partition(':')[0]}" if last.agent else ""
     return (
         f"its agent was killed {count} times without a new checkpoint in between (last{where}{when}); "

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 from ddsweep import characters
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 WIDTH_WITHOUT_TERMINAL = 100
 LOG_FORMAT = "%(asctime)s %(name)s %(message)s"
-LOG_DATES = "%Y-%m-%d %H:%M:%S"
+LOG_DATES = "%Y-%m-%d %H:%M:%S UTC"
 
 
 def stdout() -> Console:
@@ -83,7 +84,12 @@ def log_to_stderr() -> None:
 
 
 class _Formatter(logging.Formatter):
-    """A formatter whose messages and tracebacks cannot control the terminal on which somebody reads the log."""
+    """A formatter whose messages and tracebacks cannot control the terminal on which somebody reads the log.
+
+    Times are in UTC, as everywhere: the logs of agents on several hosts are compared.
+    """
+
+    converter = staticmethod(time.gmtime)
 
     def format(self, record: logging.LogRecord) -> str:
         return characters.printable(super().format(record))

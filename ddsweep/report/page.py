@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from ddsweep import __version__, characters, files
 from ddsweep.report import charts, images, text
 from ddsweep.results.plots import panels
 from ddsweep.results.tables import formats, naming
+from ddsweep.text import moment
 
 if TYPE_CHECKING:
     from ddsweep.report.material import Material
@@ -59,7 +60,7 @@ def render(material: Material, now: datetime | None = None) -> str:
         script=script,
         policy=_policy([style, EMPTY], [plotly, script]),
         version=__version__,
-        now=(now or datetime.now().astimezone()).strftime("%Y-%m-%d %H:%M"),
+        now=moment(now or datetime.now(UTC)),
     )
 
 

@@ -135,7 +135,7 @@ def preempted() -> bool:
 
 def note_end(place: Path, task: str, reason: str) -> None:
     """Record why a task has ended although cells are left; Slurm itself forgets it after some minutes."""
-    files.write_json(place / f"{task}.ended", {"reason": reason, "at": f"{datetime.now(UTC):%Y-%m-%d %H:%M}"})
+    files.write_json(place / f"{task}.ended", {"reason": reason, "at": datetime.now(UTC).isoformat(timespec="seconds")})
 
 
 def forget_end(place: Path, task: str) -> None:
@@ -155,9 +155,10 @@ def ended(place: Path, job: str) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for path in sorted(place.glob(f"{job}_*.ended")) + sorted(place.glob(f"{job}.ended")):
-        with contextlib.suppress(UserError, KeyError, TypeError):  # damaged or of another version
+        with contextlib.suppress(UserError, KeyError, TypeError, ValueError):  # damaged or of another version
             note = files.read_json(path)
-            found[note["reason"]] = max(found.get(note["reason"], ""), note["at"])
+            at = text.moment(datetime.fromisoformat(note["at"]))
+            found[note["reason"]] = max(found.get(note["reason"], ""), at)
     with contextlib.suppress(UserError):
         if PREEMPTED not in found and "JobState=PREEMPTED" in ask("scontrol", "--oneliner", "show", "job", job):
             found[PREEMPTED] = ""
@@ -181,7 +182,7 @@ def abandoned(place: Path, agents: Sequence[AgentStatus], left: int) -> list[str
         return []
     if listed_ids or any(agent.job.split("_")[0] not in jobs for agent in agents):
         return []
-    why = [f"{reason} at {when} UTC" if when else reason for reason, when in ended(place, jobs[-1]).items()]
+    why = [f"{reason} at {when}" if when else reason for reason, when in ended(place, jobs[-1]).items()]
     cells = f"{text.plural(left, 'cell')} left, and no agent"
     reasons = f" ({', '.join(why)})" if why else ""
     lines = [f"slurm {jobs[-1]} has ended{reasons}: {cells}"]
