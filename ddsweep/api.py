@@ -164,8 +164,8 @@ def results(
         storage: an Optuna storage URL; default: SQLite in ``runs``.
         where: only cells that fulfill a condition on recipe fields, for example ``"alpha <= 100"``, and the baselines
             they are compared with.
-        per_cell: one row per finished or failed cell, with its key, instead of one per setting with mean and std over
-            the seeds.
+        per_cell: one row per finished or failed cell and evaluated architecture, with its state and key, instead of
+            one per setting with mean and std over the seeds.
 
     Returns:
         The rows of ``ddsweep results --format csv``; accuracies are fractions. For a search, its trials, best first.
@@ -176,21 +176,15 @@ def results(
     """
     from ddsweep import launches
     from ddsweep.results import stored
-    from ddsweep.results.result import Result
     from ddsweep.results.tables import formats, ranking, table
+    from ddsweep.results.tables.cells import records as records_of_cells
 
     pandas = _pandas()
     launched = launches.finished(str(sweep), profile, Path(runs), storage)
     cells = table.where(launched, where) if where else None
-    found = stored.collect(launched, Path(runs)).results
+    found = stored.collect(launched, Path(runs))
     if per_cell:
-        chosen = launched.cells if cells is None else cells
-        ended = {
-            cell.key: Result(cell.recipe, state="failed", reason=launched.progress[cell.key].reason)
-            for cell in chosen
-            if cell.key in launched.progress and launched.progress[cell.key].state == "failed"
-        } | found
-        rows = [_row(ended[cell.key], launched.swept) for cell in chosen if cell.key in ended]
+        rows = [row for row in records_of_cells(launched, found, cells) if row["state"] in ("done", "failed")]
     elif launched.search:
         rows = ranking.records(ranking.build(launched, found, Path(runs), cells))
     else:
@@ -320,15 +314,6 @@ def evaluate(
     for warning in (line for line in prepared.warnings if line not in own.remarks):
         logging.getLogger(__name__).warning("%s: %s", own.source or "set", warning)
     return {judged.arch: judged.evaluation for judged in job.judge(prepared.synthetic, loaded, Tracker())}
-
-
-def _row(result: Result, swept: Sequence[str]) -> dict[str, Any]:
-    """Return a finished cell as a row of ``results(per_cell=True)``."""
-    recipe = result.recipe
-    fields = {name: getattr(recipe, name) for name in [*swept, *(["seed"] if "seed" not in swept else [])]}
-    numbers = {"accuracy": result.accuracy, "accuracy_std": result.accuracy_std, "n": len(result.headline)}
-    ending = {"state": result.state, "reason": result.reason, "seconds": sum(result.seconds.values())}
-    return {"key": recipe.key(), **fields, **numbers, **ending, "device": result.device}
 
 
 def _written(value: Choice | Sequence[Choice]) -> str:

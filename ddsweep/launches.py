@@ -13,7 +13,7 @@ from ddsweep.errors import NO_REASON, UserError
 if TYPE_CHECKING:
     from ddsweep.backends import Status, Store
     from ddsweep.backends.optuna.backend import OptunaStore
-    from ddsweep.sweep import Progress, Sweep
+    from ddsweep.sweep import QueueState, Sweep
 
 
 def url(runs: Path, storage: str | None) -> str:
@@ -74,14 +74,14 @@ def finished(name: str, profile: str | None, runs: Path, storage: str | None) ->
     return sweep
 
 
-def progress(status: Status) -> dict[str, Progress]:
+def progress(status: Status) -> dict[str, QueueState]:
     """What the queue says about each cell, by key; a failed one has a reason, which every table and record shows."""
     from ddsweep.backends import State
-    from ddsweep.sweep import Progress
+    from ddsweep.sweep import QueueState
 
     explained = (State.FAILED, State.PRUNED)
     return {
-        row.point.key: Progress(row.state.value, (row.reason or NO_REASON) if row.state in explained else "")
+        row.point.key: QueueState(row.state.value, (row.reason or NO_REASON) if row.state in explained else "")
         for row in status.rows
     }
 

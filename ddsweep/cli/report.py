@@ -58,7 +58,7 @@ def _compare(sweep: Sweep, against: str, runs: Path, storage: str | None) -> Com
     from ddsweep.results import stored
     from ddsweep.results.tables import table
 
-    return results.compare(sweep, table.build(sweep, stored.collect(sweep, runs).results), against, runs, storage)
+    return results.compare(sweep, table.build(sweep, stored.collect(sweep, runs)), against, runs, storage)
 
 
 def _status(sweep: Sweep, runs: Path, storage: str | None) -> Status:

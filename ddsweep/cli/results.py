@@ -10,6 +10,7 @@ import typer
 
 from ddsweep.cli import console
 from ddsweep.cli.options import RUNS, Profile, Runs, Storage, complete_sweep
+from ddsweep.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +55,11 @@ Where = Annotated[
 ]
 
 
+Cells = Annotated[
+    bool, typer.Option("--cells", help="List the cells behind the numbers, with their states and keys, one per line.")
+]
+
+
 def results(
     names: Names,
     profile: Profile = None,
@@ -68,6 +74,7 @@ def results(
     ] = Format.table,
     against: Against = None,
     where: Where = None,
+    cells: Cells = False,
     runs: Runs = RUNS,
     storage: Storage = None,
 ) -> None:
@@ -78,6 +85,11 @@ def results(
     from ddsweep import launches
 
     sweeps = [launches.finished(name, profile, runs, storage) for name in dict.fromkeys(names)]
+    if cells:
+        if against:
+            raise UserError("--cells: lists the cells of the sweeps themselves; use it without --against")
+        _show_cells(sweeps, where, format_, runs)
+        return
     if len(sweeps) == 1 and sweeps[0].search and not against:
         show(sweeps[0], runs, where, format_)
         return
@@ -88,11 +100,34 @@ def results(
         console.write(_text(parts, format_))
 
 
+def _show_cells(sweeps: Sequence[Sweep], where: str | None, format_: Format, runs: Path) -> None:
+    """Print a line per cell in a format."""
+    from ddsweep.cli import display
+    from ddsweep.results import stored
+    from ddsweep.results.tables import cells, formats, latex, table, terminal
+
+    lines = [
+        ({"sweep": sweep.full_name} if len(sweeps) > 1 else {}) | record
+        for sweep in sweeps
+        for record in cells.records(
+            sweep, stored.collect(sweep, runs), table.where(sweep, where) if where else None
+        )
+    ]  # fmt: skip
+    if format_ in (Format.csv, Format.json):
+        console.write(formats.as_csv(lines) if format_ is Format.csv else formats.as_json(lines))
+    elif format_ is Format.table:
+        display.stdout().print(terminal.grid(cells.grid(lines)))
+    elif format_ is Format.markdown:
+        console.write(formats.pipes(cells.grid(lines)))
+    else:
+        console.write(latex.as_cells(cells.grid(lines), ", ".join(sweep.full_name for sweep in sweeps)))
+
+
 def _part(sweep: Sweep, against: str | None, where: str | None, runs: Path, storage: str | None) -> Part:
     from ddsweep.results import stored
     from ddsweep.results.tables import side_by_side, table
 
-    built = table.build(sweep, stored.collect(sweep, runs).results, table.where(sweep, where) if where else None)
+    built = table.build(sweep, stored.collect(sweep, runs), table.where(sweep, where) if where else None)
     return side_by_side.Part(sweep, built, compare(sweep, built, against, runs, storage) if against else None)
 
 
@@ -107,7 +142,7 @@ def compare(sweep: Sweep, built: Table, against: str, runs: Path, storage: str |
     if against.endswith(saved.SUFFIXES):
         return saved.compare(built, Path(against))
     other = launches.finished(against, None if "@" in against else sweep.profile, runs, storage)
-    return comparison.with_sweep(sweep, built, other.full_name, table.build(other, stored.collect(other, runs).results))
+    return comparison.with_sweep(sweep, built, other.full_name, table.build(other, stored.collect(other, runs)))
 
 
 def _text(parts: Sequence[Part], format_: Format) -> str:
@@ -140,14 +175,14 @@ def _show_one(out: Console, part: Part) -> None:
     from ddsweep.results.tables import layout, terminal
 
     about, *tests = terminal.caption(part.table).split("\n")
+    notes = layout.notes(part.table)
     out.print(terminal.render(part.shown, out.width))
     out.print(f"{about} · {part.sweep.full_name}", style="dim")
     if part.compared:
         for remark in layout.remarks(part.compared):
             out.say(remark, style="dim")
-    else:
-        for test in tests:
-            out.print(test, style="dim")
+    for note in notes if part.compared else tests:
+        out.print(note, style="dim")
     for line in layout.failures(part.table):
         out.say(line)
 
@@ -162,7 +197,8 @@ def show(sweep: Sweep, runs: Path, where: str | None, format_: Format) -> None:
     if format_.value == "table":
         screen(display.stdout(), ranked)
     elif format_.value == "markdown":
-        remarks = map(markup.markdown, [ranking.caption(ranked), *ranking.failures(ranked)])
+        texts = [ranking.caption(ranked), *ranking.notes(ranked), *ranking.failures(ranked)]
+        remarks = map(markup.markdown, texts)
         console.write("\n\n".join([formats.pipes(ranking.grid(ranked)), *remarks]))
     elif format_.value == "latex":
         console.write(latex.as_ranked(ranked))
@@ -175,7 +211,7 @@ def _ranked(sweep: Sweep, runs: Path, where: str | None) -> Ranking:
     from ddsweep.results import stored
     from ddsweep.results.tables import ranking, table
 
-    return ranking.build(sweep, stored.collect(sweep, runs).results, runs, table.where(sweep, where) if where else None)
+    return ranking.build(sweep, stored.collect(sweep, runs), runs, table.where(sweep, where) if where else None)
 
 
 def screen(out: Console, ranked: Ranking, failures: bool = True) -> None:
@@ -184,6 +220,7 @@ def screen(out: Console, ranked: Ranking, failures: bool = True) -> None:
     from ddsweep.results.tables import terminal as screens
 
     out.print(screens.grid(ranking.grid(ranked)))
-    out.say(ranking.caption(ranked), style="dim")
+    for line in (ranking.caption(ranked), *ranking.notes(ranked)):
+        out.say(line, style="dim")
     for line in ranking.failures(ranked) if failures else ():
         out.say(line)

@@ -287,7 +287,7 @@ class Session:
         from ddsweep.results import stored
         from ddsweep.results.tables import ranking, table, terminal
 
-        cells = stored.collect(self._sweep, self._job.runs).results
+        cells = stored.collect(self._sweep, self._job.runs)
         if self._sweep.search:
             from ddsweep.cli import results
 

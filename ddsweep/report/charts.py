@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ddsweep.percent import mean_std
 from ddsweep.results import run_files
 from ddsweep.results.plots import interactive
 from ddsweep.results.plots.interactive import Palette
@@ -123,10 +124,10 @@ def _places(material: Material, row: TableRow) -> list[Place | None]:
 
 def _place(material: Material, entry: Entry, first: bool) -> Place:
     other = material.against.other(entry) if material.against else None
-    beside = f"{layout.mean_std(other.mean, other.std)} {other.mark}".rstrip() if other else ""
+    beside = f"{mean_std(other.mean, other.std)} {other.mark}".rstrip() if other else ""
     if entry.mean is None or entry.std is None:
-        return Place("failed" if entry.failed else "–", other=beside, baseline=entry.baseline)
-    mean, _, std = layout.mean_std(entry.mean, entry.std).partition(" ± ")
+        return Place(layout.absent(entry), other=beside, baseline=entry.baseline)
+    mean, _, std = mean_std(entry.mean, entry.std).partition(" ± ")
     mark = entry.verdict.mark if entry.verdict else ""
     return Place(mean, std, points(entry.difference), mark, beside, first, entry.baseline, True)
 

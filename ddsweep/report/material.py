@@ -58,7 +58,7 @@ class Material:
         from ddsweep.results.tables import comparison as beside
 
         files = stored.collect(sweep, runs)
-        built = table.build(sweep, files.results)
+        built = table.build(sweep, files)
         if against is None:
             paper = beside.with_paper(sweep, built)
             against = paper if any(line.other for line in paper.lines) else None

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ddsweep.backends.values import State
+from ddsweep.percent import mean_std
 from ddsweep.report import charts
 from ddsweep.results.tables import layout, naming
 from ddsweep.text import duration
 
 if TYPE_CHECKING:
     from ddsweep.report.material import Material
+    from ddsweep.results.result import Result
     from ddsweep.results.tables.table import Row as TableRow
 
 PHASES = {"pretrain": "training PTMs", "distill": "distillation", "evaluate": "evaluation"}
@@ -73,10 +75,10 @@ def _answer(material: Material, row: TableRow, several: bool) -> Answer | None:
     return Answer(
         setting=charts.row_name(material, row) if several else "",
         best="the baseline" if best.baseline else f"{naming.field(table.axis)} {naming.label(table.axis, best.column)}",
-        accuracy=layout.mean_std(best.mean, best.std),
+        accuracy=layout.number(best),
         difference=charts.points(best.difference),
         mark=best.verdict.mark if best.verdict else "",
-        baseline=layout.mean_std(baseline.mean, baseline.std) if baseline and baseline.mean is not None else "",
+        baseline=layout.number(baseline) if baseline and baseline.mean is not None else "",
     )
 
 
@@ -200,12 +202,16 @@ def cells(material: Material) -> list[dict[str, Any]]:
                 "key": cell.key,
                 "title": cell.recipe.title(),
                 "state": absence.state if absence else "done",
-                "accuracy": layout.mean_std(result.accuracy, result.accuracy_std) if result and result.headline else "",
+                "accuracy": _accuracy(result),
                 "seconds": duration(sum(result.seconds.values())) if result and result.seconds else "",
                 "agent": row.agent if row else "",
             }
         )
     return records
+
+
+def _accuracy(result: Result | None) -> str:
+    return mean_std(result.accuracy, result.accuracy_std) if result and result.accuracy is not None else ""
 
 
 def _commit(git: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ from ddsweep.sweep.document import PICTURES as PICTURES
 from ddsweep.sweep.document import Picture as Picture
 from ddsweep.sweep.document import Scalar as Scalar
 from ddsweep.sweep.grid import Cell as Cell
-from ddsweep.sweep.grid import Progress as Progress
+from ddsweep.sweep.grid import QueueState as QueueState
 from ddsweep.sweep.grid import Sweep as Sweep
 from ddsweep.sweep.grid import agrees as agrees
 from ddsweep.sweep.loading import load as load

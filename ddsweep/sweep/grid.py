@@ -32,7 +32,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Progress:
+class QueueState:
     """What the queue says about a cell.
 
     Attributes:
@@ -81,7 +81,7 @@ class Sweep:
     sampled: tuple[dict[str, Scalar], ...] = ()
     kept: tuple[dict[str, Scalar], ...] = ()
     data: Mapping[str, str] = field(default_factory=dict)
-    progress: Mapping[str, Progress] = field(default_factory=dict, compare=False)
+    progress: Mapping[str, QueueState] = field(default_factory=dict, compare=False)
 
     @property
     def full_name(self) -> str:

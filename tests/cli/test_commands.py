@@ -89,7 +89,7 @@ def launched(ddsweep: Run, tiny: list[str]) -> Run:
 
 def test_results_in_every_format(launched: Run) -> None:
     rows = json.loads(launched("results", "ablation-alpha@demo", "-f", "json").stdout)
-    assert [row["alpha"] for row in rows] == ["0", "10"]
+    assert [row["alpha"] for row in rows] == [0, 10]
     assert all(0 <= row["accuracy"] <= 1 and row["n"] == 2 for row in rows)
     table = list(csv.DictReader(io.StringIO(launched("results", "ablation-alpha", "-p", "demo", "-f", "csv").stdout)))
     assert float(table[1]["accuracy"]) == rows[1]["accuracy"]

@@ -104,7 +104,7 @@ def test_a_damaged_result_is_left_out_and_computed_again(
     shown = ddsweep("results", NAME, "--format", "json")
     assert shown.exit_code == 0
     kept = [record for record in json.loads(shown.stdout) if record["accuracy"] is not None]
-    assert kept == [record for record in finished if record["alpha"] != "10"]
+    assert kept == [record for record in finished if record["alpha"] != 10]
     assert f"ddsweep launch {NAME}" in shown.stderr
     assert damage == "missing" or str(folder) in shown.stderr
     hint = f"ddsweep launch {NAME} --runs ./runs" if damage == "missing" else f"{NAME} --recompute --runs ./runs"
@@ -131,7 +131,7 @@ def test_old_results_without_a_checksum_are_read_unless_they_contradict_themselv
     change_digit(folder_of(1) / "result.json")
     shown = ddsweep("results", NAME, "--format", "json")
     assert "its accuracy is not the mean of its accuracies" in shown.stderr
-    assert [record["accuracy"] for record in json.loads(shown.stdout) if record["alpha"] == "1"] == [None]
+    assert [record["accuracy"] for record in json.loads(shown.stdout) if record["alpha"] == 1] == [None]
 
 
 def test_a_damaged_set_is_named_by_all_that_read_it(

@@ -69,15 +69,15 @@ def test_every_output(ddsweep: Run, odd: str) -> None:
     assert f"failed: α 10: {reason}" in screens["results", NAME]
 
     (row,) = [row for row in json.loads(ddsweep("results", NAME, "-f", "json").stdout) if row["failed"]]
-    assert (row["alpha"], row["accuracy"], row["failed"]) == ("10", None, hostile.REASON)
+    assert (row["alpha"], row["accuracy"], row["failed"], row["reasons"]) == (10, None, 1, hostile.REASON)
     (status,) = json.loads(ddsweep("status", NAME, "--json").stdout)
     assert [cell["reason"] for cell in status["cells"] if cell["state"] == "failed"] == [hostile.REASON]
 
     text = ddsweep("results", NAME, "-f", "csv").stdout
-    cells = [row["failed"] for row in csv.DictReader(io.StringIO(text))]
+    cells = [row["reasons"] for row in csv.DictReader(io.StringIO(text))]
     assert cells == ["", "", f"'{hostile.REASON}"]
     Path("odd.csv").write_text(text, encoding="utf-8")
-    assert saved.read(Path("odd.csv"))[-1]["failed"] == hostile.REASON
+    assert saved.read(Path("odd.csv"))[-1]["reasons"] == hostile.REASON
 
     page = hostile.rendered(ddsweep("results", NAME, "-f", "markdown").stdout)
     assert f"failed: α 10: {reason}" in page.text

@@ -222,7 +222,7 @@ def test_the_paper_stands_beside_our_numbers_where_it_has_any() -> None:
 
 
 def test_another_sweep_may_stand_beside_it(finished: Finished) -> None:
-    built = table.build(finished.sweep, stored.collect(finished.sweep, finished.runs).results)
+    built = table.build(finished.sweep, stored.collect(finished.sweep, finished.runs))
     shown = page(finished, against=comparison.with_sweep(finished.sweep, built, "mine@quick", built))
     assert "mine@quick 56.0 ± 1.0" in shown.text
     assert "6 of 6 entries have a number in mine@quick" in shown.text

@@ -231,7 +231,7 @@ def along_axis(sweep: Sweep, runs: Path, output: Output | None = None) -> list[P
     """
     if sweep.search:
         return _searched(sweep, runs, output)
-    chart = panels.chart(build(sweep, stored.collect(sweep, runs).results))
+    chart = panels.chart(build(sweep, stored.collect(sweep, runs)))
     if not chart.panels:
         return []
     path = (output or Output(runs / sweep.full_name)).path("accuracy")
@@ -242,7 +242,7 @@ def along_axis(sweep: Sweep, runs: Path, output: Output | None = None) -> list[P
 
 
 def _searched(sweep: Sweep, runs: Path, output: Output | None) -> list[Path]:
-    ranked = ranking.build(sweep, stored.collect(sweep, runs).results, runs)
+    ranked = ranking.build(sweep, stored.collect(sweep, runs), runs)
     if not any(trial.values for trial in ranked.trials):
         return []
     path = (output or Output(runs / sweep.full_name)).path("accuracy")

@@ -14,10 +14,10 @@ from ddsweep.registry.networks import paper_name
 from ddsweep.results import run_files, stored
 from ddsweep.results.plots import style
 from ddsweep.results.plots.class_order import places
-from ddsweep.results.plots.images import belongs, heading, slug
+from ddsweep.results.plots.images import heading, slug
 from ddsweep.results.plots.style import Output
 from ddsweep.results.result import Result
-from ddsweep.results.tables.table import build, column_label
+from ddsweep.results.tables.table import build
 from ddsweep.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -51,17 +51,14 @@ def class_accuracy(sweep: Sweep, runs: Path, output: Output | None = None) -> li
     Raises:
         UserError: runs of one setting have different classes.
     """
-    found = stored.collect(sweep, runs).results
-    table = build(sweep, found)
+    files = stored.collect(sweep, runs)
+    table, found = build(sweep, files), files.results
     written = []
     for row, *_ in table.settings:
         results = {
-            column: [
-                found[cell.key]
-                for cell in sweep.cells
-                if cell.key in found and column_label(sweep, cell.recipe) == column and belongs(row, cell.recipe)
-            ]
+            column: [found[cell.key] for cell in row[column].cells if cell.key in found]
             for column in table.columns
+            if column in row
         }
         names, values = _in_one_order(results, runs)
         panels = [Panel(heading(sweep, column), some) for column, some in values.items() if some]

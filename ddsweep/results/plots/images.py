@@ -13,13 +13,12 @@ from torch import Tensor
 from ddsweep import files, fonts, pictures
 from ddsweep.data.pixels import denormalized
 from ddsweep.distill.synthetic import read, statistics
-from ddsweep.recipe import Recipe
 from ddsweep.results import stored
 from ddsweep.results.plots import style
 from ddsweep.results.plots.class_order import places
 from ddsweep.results.plots.seeds import Seeds
 from ddsweep.results.plots.style import Output
-from ddsweep.results.tables.table import Row, build, column_label, setting_of
+from ddsweep.results.tables.table import Row, build, setting_of
 from ddsweep.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -40,16 +39,13 @@ def along_axis(sweep: Sweep, runs: Path, output: Output | None = None) -> list[P
     pixel by pixel for screens; a PDF or SVG has the fonts of the other figures.
     """
     output = output or Output(runs / sweep.full_name)
-    table, paths = build(sweep, stored.collect(sweep, runs).results), stored.sets(sweep, runs)
+    table, paths = build(sweep, stored.collect(sweep, runs)), stored.sets(sweep, runs)
     written = []
     for row, *_ in table.settings:
         found = {
-            column: {
-                cell.recipe.seed: paths[cell.key]
-                for cell in sweep.cells
-                if cell.key in paths and column_label(sweep, cell.recipe) == column and belongs(row, cell.recipe)
-            }
+            column: {cell.recipe.seed: paths[cell.key] for cell in row[column].cells if cell.key in paths}
             for column in table.columns
+            if column in row
         }
         seeds = Seeds.of(found)
         if not seeds.shown:
@@ -88,11 +84,6 @@ def slug(row: Row) -> str:
     """The setting of a row as part of a file's name, in the names of the recipe."""
     spoken = ("method", "target")
     return "-".join(str(value) if name in spoken else f"{name}-{value}" for name, value in setting_of(row).items())
-
-
-def belongs(row: Row, recipe: Recipe) -> bool:
-    """Whether a cell is in a row of the table."""
-    return all(getattr(recipe, name) == value for name, value in setting_of(row).items())
 
 
 def _first_of_each_class(path: Path) -> tuple[Tensor, list[str]]:

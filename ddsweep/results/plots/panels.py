@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ddsweep.percent import mean_std
 from ddsweep.results.plots import style
 from ddsweep.results.plots.axis import Axis
 from ddsweep.results.tables import layout, naming
@@ -153,7 +154,7 @@ def _point(index: int, entry: Entry, comparison: Comparison | None) -> Point | N
 def _detail(entry: Entry, comparison: Comparison | None, other: Other | None) -> str:
     """``+2.0* · the paper 57.8 ± 0.3``."""
     gain = layout.points(entry.difference).replace("-", "−") + (entry.verdict.mark if entry.verdict else "")
-    beside = f"{comparison.title} {layout.mean_std(other.mean, other.std)}" if comparison and other else ""
+    beside = f"{comparison.title} {mean_std(other.mean, other.std)}" if comparison and other else ""
     return " · ".join(filter(None, ["baseline" if entry.baseline else gain, beside]))
 
 

@@ -65,7 +65,7 @@ def _along(axes: Axes, ranking: Ranking, name: str) -> None:
     left = [(one, one.looked[1]) for one in drawn if not one.values and one.looked]
     place = _places(axes, ranking, name, drawn)
     if done:
-        std = [100 * (one.result.accuracy_std or 0.0) if one.result else 0.0 for one in done]
+        std = [100 * (one.entry.std or 0.0) for one in done]
         axes.errorbar(
             [place(one) for one in done], _percent(done, 0), std, **DONE, linestyle="", elinewidth=0.8, label="trial"
         )

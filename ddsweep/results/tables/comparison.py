@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from ddsweep.recipe import Recipe
 from ddsweep.results.tables import paper
-from ddsweep.results.tables.table import Entry, Table, axis_value
+from ddsweep.results.tables.naming import Labels, axis_value
+from ddsweep.results.tables.table import Entry, Table
 from ddsweep.sweep import Sweep
 
 PAPER = "paper"
@@ -86,7 +87,7 @@ Match = Callable[[Entry], tuple[Recipe, Other | None] | None]
 
 def with_paper(sweep: Sweep, table: Table) -> Comparison:
     """Put ``table`` beside the paper's numbers; those of the paper table that the sweep reproduces take precedence."""
-    varied = [name for name in sweep.swept if name not in (*APART, *paper.NAMED)]
+    varied = [name for name in _fields(sweep, table) if name not in (*APART, *paper.NAMED)]
 
     def match(entry: Entry) -> tuple[Recipe, Other | None] | None:
         twin = paper.twin(entry.recipe)
@@ -104,12 +105,13 @@ def with_paper(sweep: Sweep, table: Table) -> Comparison:
 
 def with_sweep(sweep: Sweep, table: Table, name: str, others: Table) -> Comparison:
     """Put ``table`` beside the table ``others`` of the sweep ``name``."""
-    varied = [field for field in sweep.swept if field not in APART]
+    varied = [field for field in _fields(sweep, table) if field not in APART]
+    unique = list({(entry.recipe, entry.eval_arch): entry for entry in others.entries}.values())
 
     def match(entry: Entry) -> tuple[Recipe, Other | None] | None:
         same = [
             other
-            for other in others.entries
+            for other in unique
             if other.eval_arch == entry.eval_arch and _agree(entry.recipe, other.recipe, varied)
         ]
         if len(same) != 1:  # several: the other sweep varies what this one fixes, so none of them is the counterpart
@@ -132,6 +134,11 @@ def beside(table: Table, name: str, match: Match, named: Iterable[str] = (), als
     )
 
 
+def _fields(sweep: Sweep, table: Table) -> Iterable[str]:
+    """The fields that the sweep varies, and any others that name rows of its table."""
+    return dict.fromkeys([*sweep.swept, *(name for entry in table.entries for name in entry.setting)])
+
+
 def _agree(ours: Recipe, theirs: Recipe, fields: Iterable[str]) -> bool:
     return all(_value(ours, field) == _value(theirs, field) for field in fields)
 
@@ -144,9 +151,12 @@ def _value(recipe: Recipe, field: str) -> object:
 
 def _differing(pairs: list[tuple[Recipe, Recipe]], fields: Iterable[str]) -> Iterable[str]:
     """``iterations 500 (1000, 20000)`` for every field that differs in some pair."""
+    labels = Labels.of(recipe for pair in pairs for recipe in pair)
     for field in fields:
         unequal = [
-            (axis_value(a, field), axis_value(b, field)) for a, b in pairs if getattr(a, field) != getattr(b, field)
+            (axis_value(a, field, labels), axis_value(b, field, labels))
+            for a, b in pairs
+            if getattr(a, field) != getattr(b, field)
         ]
         if unequal:
             ours, theirs = (", ".join(dict.fromkeys(side)) for side in zip(*unequal, strict=True))

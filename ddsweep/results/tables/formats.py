@@ -13,16 +13,17 @@ from typing import Any
 
 from ddsweep import markup
 from ddsweep.markup import markdown
-from ddsweep.results.tables import layout
+from ddsweep.results.states import State
+from ddsweep.results.tables import layout, naming
 from ddsweep.results.tables.comparison import Comparison, Line
 from ddsweep.results.tables.layout import Grid
-from ddsweep.results.tables.significance import Verdict
-from ddsweep.results.tables.table import BASELINE, Entry, Table, average_gain, axis_value
+from ddsweep.results.tables.table import BASELINE, Entry, Table, average_gain
 
 Record = dict[str, Any]
+STATES = {state: state.value.replace(" ", "_") for state in State}
 NUMBERS = {
-    "accuracy", "accuracy_std", "baseline", "n", "difference", "cells", "done", "failed", "seeds", "test", "paired_by",
-    "pairs", "p", "p_holm", "average_gain",
+    "accuracy", "accuracy_std", "baseline", "n", "difference", "cells", "seeds", "test", "paired_by", "pairs",
+    "common_seeds", "p", "p_holm", "average_gain", "reasons", *STATES.values(),
 }  # fmt: skip
 """Names in a record that are not part of its ``identity``; neither are names that begin with ``against``."""
 
@@ -53,9 +54,9 @@ def as_markdown(shown: Table | Comparison) -> str:
     """Mean ± std and differences in percent; below a comparison, which settings differ."""
     if isinstance(shown, Table):
         grid = layout.by_eval_arch(shown) if shown.eval_archs else layout.by_axis(shown)
-        remarks = [layout.statement(shown), *layout.failures(shown)]
+        remarks = [layout.statement(shown), *layout.notes(shown), *layout.failures(shown)]
         return "\n\n".join(filter(None, [pipes(grid), *map(markdown, remarks)]))
-    remarks = [*layout.remarks(shown), *layout.failures(shown.table)]
+    remarks = [*layout.remarks(shown), *layout.notes(shown.table), *layout.failures(shown.table)]
     return "\n\n".join([pipes(layout.compared(shown)), *map(markdown, remarks)])
 
 
@@ -71,36 +72,47 @@ def pipes(grid: Grid) -> str:
 def identity(table: Table, entry: Entry) -> Record:
     """What identifies a record within its table: setting, axis and evaluated architecture."""
     evaluated: Record = {"eval_arch": entry.eval_arch} if table.eval_archs else {}
-    return entry.setting | _place(table, entry) | evaluated
+    setting = {name: plain(value) for name, value in entry.setting.items()}
+    return setting | _place(table, entry) | evaluated
+
+
+def plain(value: Any) -> Any:
+    """A value as a script reads it and ``--set`` accepts it: whole numbers without a decimal point."""
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < naming.WHOLE else value
+
+
+def states(entry: Entry) -> Record:
+    """The number of cells, of those in each state, and why they failed, were pruned, or are left out."""
+    counts = {name: entry.counts[state] for state, name in STATES.items()}
+    return {"cells": len(entry.cells)} | counts | {"reasons": "; ".join(entry.reasons(*State))}
+
+
+def comparison(entry: Entry) -> Record:
+    """The difference from the baseline and its test; ``paired_by`` is ``none`` where no seed is in common."""
+    verdict, same = entry.verdict, {"baseline": entry.baseline, "difference": entry.difference}
+    if verdict is None:
+        return same | {"test": "", "paired_by": "", "pairs": 0, "common_seeds": 0, "p": None, "p_holm": None}
+    return same | {
+        "test": verdict.test, "paired_by": verdict.unit, "pairs": verdict.n, "common_seeds": verdict.common,
+        "p": verdict.p, "p_holm": verdict.corrected,
+    }  # fmt: skip
 
 
 def _record(table: Table, entry: Entry) -> Record:
     numbers: Record = {
-        "accuracy": entry.mean, "accuracy_std": entry.std, "baseline": entry.baseline, "n": entry.n,
-        "difference": entry.difference, "cells": entry.cells, "done": entry.done, "failed": "; ".join(entry.failed),
-        "seeds": len(entry.samples),
+        "accuracy": entry.mean, "accuracy_std": entry.std, "n": entry.n, "seeds": len(entry.samples),
     }  # fmt: skip
     gain: Record = {}
     if table.eval_archs:  # of the whole setting, so it is the same for each of its architectures
         rows = next(rows for rows in table.settings if any(entry in row.values() for row in rows))
         gain = {"average_gain": average_gain(rows, entry.column)}
-    return identity(table, entry) | numbers | _tested(entry.verdict) | gain
-
-
-def _tested(verdict: Verdict | None) -> Record:
-    if verdict is None:
-        return {"test": "", "paired_by": "", "pairs": 0, "p": None, "p_holm": None}
-    return {
-        "test": verdict.test, "paired_by": verdict.unit, "pairs": verdict.n, "p": verdict.p,
-        "p_holm": verdict.corrected,
-    }  # fmt: skip
+    return identity(table, entry) | numbers | comparison(entry) | states(entry) | gain
 
 
 def _place(table: Table, entry: Entry) -> Record:
     """The values of the axis under their own names, one per parameter, so that scripts need not split a text."""
-    if len(table.axes) == 1:
-        return {table.axis: entry.column}
-    return {name: BASELINE if entry.column == BASELINE else axis_value(entry.recipe, name) for name in table.axes}
+    values = {name: plain(naming.shown(entry.recipe, name)) for name in table.axes}
+    return dict.fromkeys(values, BASELINE) if entry.column == BASELINE else values
 
 
 def _against(name: str, line: Line) -> Record:

@@ -1,8 +1,8 @@
 r"""Tables as LaTeX (package booktabs), to ``\input`` or paste.
 
 A row is a setting and a column is a value of the axis, as in the paper; several evaluated architectures become the
-columns, as in its Table 4. Among the entries that share a baseline, the best are bold, compared as printed, to one
-decimal. ``--`` marks a cell that is not finished.
+columns, as in its Table 4. The best entries of a row are bold, compared as printed, to one decimal. An entry without a
+result has the state of its cells.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ddsweep import characters
+from ddsweep import characters, percent
 from ddsweep.results.tables import layout, naming
 from ddsweep.results.tables.comparison import Comparison
-from ddsweep.results.tables.ranking import Ranking, caption, failures, grid
+from ddsweep.results.tables.layout import Grid
+from ddsweep.results.tables.naming import Labels
+from ddsweep.results.tables.ranking import Ranking, caption, failures, grid, notes
 from ddsweep.results.tables.side_by_side import Part
+from ddsweep.results.tables.significance import UNPAIRED
 from ddsweep.results.tables.table import Entry, Row, Table, average_gain, setting_of
 
 # With more numbers per row, a table spans both columns of a page (WIDE), or its text is smaller (DENSE).
@@ -32,6 +35,8 @@ SIGNS = {
 CAPITALS = "ΓΔΘΛΞΠΣΥΦΨΩ"  # those with a command of their own; the others look like Latin letters
 DASHES = re.compile("(?<=-)(?=-)")  # two hyphens would become a dash
 KNOWN = re.compile(r"[\x20-\x7e\xa1-\u017f‘’“”„]*")  # what every LaTeX reads
+DIFFERENCE = re.compile(rf"([+-]\d+\.\d)([*{UNPAIRED}]*)")
+COMMAND = r"\sim"  # of UNPAIRED in math mode
 SYMBOLS = re.compile(r"\b[A-Z]_[a-z]\b|\*+")  # N_m, N_a; significance marks
 
 
@@ -132,18 +137,11 @@ def _float(inside: Tabular, caption: str, name: str) -> str:
 
 def _caption(part: Part, remarks: Sequence[str]) -> str:
     table = part.table
-    entries = table.entries
-    counts = sorted({entry.n for entry in entries if entry.n})
-    seeds = max((len(entry.samples) for entry in entries), default=0)
-    over = "–".join(dict.fromkeys(map(str, (counts[0], counts[-1])))) if counts else "no"
-    networks = f"{over} networks" + (f" of {seeds} seeds" if seeds > 1 else "")
-    missing = sum(entry.mean is None for entry in entries)
+    best = "" if part.compared else "; the best is bold"
     sentences = [
         part.sweep.title.rstrip(".") or part.sweep.name,
-        f"Test accuracy in %, mean ± std (ddof 0) over {networks}; the best is bold" if not part.compared
-        else f"Test accuracy in %, mean ± std (ddof 0) over {networks}",
-        f"–: no result yet ({missing} of {len(entries)})" if missing else "",
-        *(_note(note) for note in table.notes), *remarks,
+        f"Test accuracy in %, {layout.over(table.entries).replace('std', 'std (ddof 0)', 1)}{best}",
+        *(_note(note) for note in table.notes), *remarks, *layout.notes(table),
     ]  # fmt: skip
     ended = (text if text.endswith(("?", ".", "!")) else f"{text}." for text in sentences if text)
     return escape(" ".join(f"{text[0].upper()}{text[1:]}" for text in ended))
@@ -159,7 +157,7 @@ def _by_setting(table: Table) -> Tabular:
     names = list(setting_of(table.rows[0]))
     heads = [_field(name) for name in names] or [""]
     columns = [escape(naming.label(table.axis, column)) for column in table.columns]
-    lines = [[*_setting(row, "accuracy"), *_numbers(row, table.columns)] for row in table.rows]
+    lines = [[*_setting(row, "accuracy", table.labels), *_numbers(row, table.columns)] for row in table.rows]
     groups: dict[str, list[list[str]]] = {}
     for line in lines:
         groups.setdefault(line[0], []).append(line)
@@ -180,7 +178,7 @@ def _by_eval_arch(table: Table) -> Tabular:
                 numbers = [by_arch.get(arch, "") for arch in table.eval_archs]
                 gain = layout.points(average_gain(rows, column)) or "–"
                 label = escape(naming.label(table.axis, column))
-                lines.append([*_setting(rows[0], ""), label, *numbers, _signed(gain)])
+                lines.append([*_setting(rows[0], "", table.labels), label, *numbers, _text(gain)])
         groups.append(_blank(lines, len(names)))
     archs = [escape(naming.network(arch)) for arch in table.eval_archs]
     return Tabular([*heads, *archs, "avg. gain"], len(heads), groups)
@@ -188,7 +186,7 @@ def _by_eval_arch(table: Table) -> Tabular:
 
 def _compared(comparison: Comparison) -> Tabular:
     grid = layout.compared(comparison)
-    lines = [[escape(text) for text in line] for line in grid.lines]
+    lines = [list(map(_text, line)) for line in grid.lines]
     return Tabular([escape(head) for head in grid.heads], grid.labels, [lines])
 
 
@@ -200,20 +198,23 @@ def _numbers(row: Row, columns: Sequence[str]) -> list[str]:
 
 
 def _number(entry: Entry, best: bool) -> str:
-    text = escape(layout.mean_std(entry.mean, entry.std, bool(entry.failed)))
+    text = escape(layout.number(entry))
     if entry.mean is None:
         return text
-    stars = f"$^{{{mark}}}$" if (mark := layout.mark(entry)) else ""
-    return (f"\\textbf{{{text}}}" if best else text) + stars
+    return (f"\\textbf{{{text}}}" if best else text) + _marks(layout.mark(entry))
+
+
+def _marks(marks: str) -> str:
+    return f"$^{{{marks.replace(UNPAIRED, COMMAND)}}}$" if marks else ""
 
 
 def _rounded(entry: Entry) -> float | None:
-    return None if entry.mean is None else float(f"{100 * entry.mean:.1f}")
+    return None if entry.mean is None else float(percent.percent(entry.mean))
 
 
-def _setting(row: Row, without: str) -> list[str]:
+def _setting(row: Row, without: str, labels: Labels) -> list[str]:
     setting = setting_of(row)
-    found = [escape(naming.value(name, str(value))) for name, value in setting.items()]
+    found = [escape(labels.paper(name, value)) for name, value in setting.items()]
     return found or ([without] if without else [])
 
 
@@ -233,18 +234,21 @@ def _field(name: str) -> str:
     return escape(text[0].upper() + text[1:] if text.isalpha() and text.isascii() else text)
 
 
-def _signed(text: str) -> str:
-    return f"${text}$" if text[0] in "+-" else escape(text)
+def _text(text: str) -> str:
+    """A text in a cell; a difference with a minus sign instead of a hyphen, and its marks raised."""
+    difference = DIFFERENCE.fullmatch(text)
+    return f"${difference[1]}${_marks(difference[2])}" if difference else escape(text)
 
 
 def as_ranked(ranking: Ranking) -> str:
     """Return the trials of a search as a float, best first."""
     inside, one = grid(ranking), ranking.sweep
     lines = [
-        [_bold(text) if text and index in inside.bold else escape(text) for text in line]
+        [_bold(text) if text and index in inside.bold else _text(text) for text in line]
         for index, line in enumerate(inside.lines)
     ]
-    about = f"{one.title.rstrip('.') or one.name} {caption(ranking).partition(' · ')[0]}"
+    remarks = "".join(f". {note[0].upper()}{note[1:]}" for note in notes(ranking))
+    about = f"{one.title.rstrip('.') or one.name} {caption(ranking).partition(' · ')[0]}{remarks}"
     name = re.sub(r"[^A-Za-z0-9-]+", "-", f"{one.name}-{one.profile}")
     shown = Tabular([escape(head) for head in inside.heads], inside.labels, [lines])
     failed = _comments(failures(ranking))
@@ -252,4 +256,13 @@ def as_ranked(ranking: Ranking) -> str:
 
 
 def _bold(text: str) -> str:
-    return f"\\textbf{{{escape(text)}}}"
+    return f"\\textbf{{{_text(text)}}}"
+
+
+def as_cells(lines: Grid, name: str) -> str:
+    """Return the cells behind a table as a float."""
+    inside = Tabular(
+        [escape(head) for head in lines.heads], lines.labels, [[list(map(_text, one)) for one in lines.lines]]
+    )
+    label = re.sub(r"[^A-Za-z0-9-]+", "-", name)
+    return _float(inside, escape(f"The cells of {name}. Test accuracy in %."), f"{label}-cells")

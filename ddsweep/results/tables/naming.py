@@ -149,11 +149,22 @@ def column_label(sweep: Sweep, recipe: Recipe, labels: Labels | None = None) -> 
     """
     if sweep.is_baseline(recipe) and not set(sweep.axis) <= set(sweep.baseline):
         return BASELINE
-    labels, counted = labels or Labels.of_sweep(sweep), _counted(sweep)
-    return " × ".join(
-        str(recipe.n_archs) if name == "ptm_archs" and counted else labels.text(name, shown(recipe, name))
-        for name in sweep.axis
-    )
+    labels = labels or of_columns(sweep, (cell.recipe for cell in sweep.cells), sweep.axis)
+    return axis_label(sweep.axis, recipe, labels)
+
+
+def axis_label(axes: Iterable[str], recipe: Recipe, labels: Labels) -> str:
+    """The values of the axis as text, joined by ``×``."""
+    return " × ".join(labels.text(name, shown(recipe, name)) for name in axes)
+
+
+def of_columns(sweep: Sweep, recipes: Iterable[Recipe], fields: Iterable[str]) -> Labels:
+    """The labels of a table; a set of architectures on its axis may be written as its size (``axis``)."""
+    labels = Labels.of(recipes, fields)
+    if not _counted(sweep):
+        return labels
+    counts = {archs: str(len(archs.split("+"))) if archs else "0" for archs in labels.known["ptm_archs"]}
+    return Labels({**labels.known, "ptm_archs": counts})
 
 
 def axis_value(recipe: Recipe, name: str, labels: Labels = Labels()) -> str:

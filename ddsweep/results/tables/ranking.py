@@ -1,22 +1,32 @@
-"""The trials of a search, best first, each with its parameters; those of the Pareto front are marked."""
+"""The trials of a search, best first, each with its parameters; those of the Pareto front are marked.
+
+A trial is an entry of a table (``entries``): one sampled point with all its seeds.
+"""
 
 from __future__ import annotations
 
 import json
+import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ddsweep.errors import NO_REASON
-from ddsweep.results.result import Result
-from ddsweep.results.tables import layout, naming
+from ddsweep import again, percent
+from ddsweep.recipe import Recipe
+from ddsweep.results.states import State
+from ddsweep.results.stored import Stored
+from ddsweep.results.tables import entries, formats, layout, naming, significance
+from ddsweep.results.tables.entries import Entry, Group
 from ddsweep.results.tables.layout import Grid
-from ddsweep.results.tables.naming import axis_value
+from ddsweep.results.tables.naming import Labels
 from ddsweep.sweep import Cell, Sweep
+from ddsweep.text import plural
 
 FRONT = "front"
 LOOKS = Path("checkpoint") / "looks.json"  # in a run folder, until the run has finished (``ddsweep.pruning``)
+CONFIRMING = 5  # new seeds that are offered
 
 
 @dataclass(frozen=True)
@@ -24,24 +34,31 @@ class Ranked:
     """One trial.
 
     Attributes:
-        cell: the experiment.
-        baseline: whether the others are compared with it.
-        result: None while the trial has not ended, or if it was pruned.
-        looked: the step and the accuracy of its last intermediate evaluation; None: it had none.
+        entry: its cells, their accuracies, and the comparison with its baseline.
+        looked: the step and the accuracy of the last intermediate evaluation of its unfinished cells; None: none.
         values: of the objectives, in their order; empty without a result.
-        difference: accuracy minus the accuracy of its baseline.
         front: whether no other trial is at least as good in every objective, and better in one.
-        failed: why it failed; empty if it did not.
     """
 
-    cell: Cell
-    baseline: bool
-    result: Result | None
+    entry: Entry
     looked: tuple[int, float] | None
     values: tuple[float, ...] = ()
-    difference: float | None = None
     front: bool = False
-    failed: str = ""
+
+    @property
+    def cell(self) -> Cell:
+        """The cell with the first seed."""
+        return self.entry.cells[0]
+
+    @property
+    def baseline(self) -> bool:
+        """Whether others are compared with it."""
+        return self.entry.baseline
+
+    @property
+    def difference(self) -> float | None:
+        """Its difference from its baseline (``significance.compare``)."""
+        return self.entry.difference
 
 
 @dataclass(frozen=True)
@@ -52,11 +69,15 @@ class Ranking:
         sweep: the search.
         trials: its trials.
         objectives: the metrics that are maximized.
+        fields: the parameters that tell the trials apart.
+        labels: the texts of their values.
     """
 
     sweep: Sweep
     trials: list[Ranked]
     objectives: tuple[str, ...]
+    fields: tuple[str, ...]
+    labels: Labels
 
     @property
     def best(self) -> list[Ranked]:
@@ -65,35 +86,35 @@ class Ranking:
         return [one for one in done if one.front] if len(self.objectives) > 1 else done[:1]
 
 
-def build(sweep: Sweep, found: Mapping[str, Result], runs: Path, cells: Sequence[Cell] | None = None) -> Ranking:
+def build(sweep: Sweep, stored: Stored, runs: Path, cells: Sequence[Cell] | None = None) -> Ranking:
     """Rank the trials of a search.
 
     Args:
         sweep: a search, with its points.
-        found: its finished runs, by key.
+        stored: its results in the runs folder.
         runs: the folder of all runs, for the intermediate evaluations of unfinished trials.
         cells: those to show; default: all.
     """
     assert sweep.search is not None
     names = sweep.search.objectives
-    chosen = sweep.cells if cells is None else cells
-    values = {cell.key: _values(found.get(cell.key), names) for cell in chosen}
+    found = entries.groups(sweep.cells if cells is None else cells)
+    judged = entries.compared((entries.entry(one, _reported(one), sweep, stored) for one in found), sweep)
+    values = [_values(one, names, stored) for one in judged]
     front = _front(values)
     trials = [
-        Ranked(
-            cell, sweep.is_baseline(cell.recipe), found.get(cell.key), _looked(runs / cell.key), values[cell.key],
-            _difference(sweep, cell, chosen, found), cell.key in front, _failure(sweep, cell, found.get(cell.key)),
-        )
-        for cell in chosen
+        Ranked(entry, _looked(entry, runs), own, own in front)
+        for entry, own in zip(judged, values, strict=True)
     ]  # fmt: skip
-    return Ranking(sweep, sorted(trials, key=_rank), names)
+    fields = entries.identifying(sweep, found)
+    labels = Labels.of((group[0].recipe for group in found), fields)
+    return Ranking(sweep, sorted(trials, key=_rank), names, fields, labels)
 
 
-def _failure(sweep: Sweep, cell: Cell, result: Result | None) -> str:
-    if result is None:
-        progress = sweep.progress.get(cell.key)
-        return progress.reason if progress and progress.state == "failed" else ""
-    return (result.reason or NO_REASON) if result.state == "failed" else ""
+def _reported(group: Group) -> str:
+    """The architecture whose accuracies are reported: that of the distillation, or else the first."""
+    recipe: Recipe = group[0].recipe
+    evaluated = recipe.eval_archs.split("+")
+    return recipe.arch if recipe.arch in evaluated else evaluated[0]
 
 
 def _rank(one: Ranked) -> tuple[bool, float]:
@@ -101,15 +122,20 @@ def _rank(one: Ranked) -> tuple[bool, float]:
     return not one.values, -(one.values[0] if one.values else one.looked[1] if one.looked else -1.0)
 
 
-def _values(result: Result | None, names: Sequence[str]) -> tuple[float, ...]:
-    summary = result.summary() if result else {}
-    return tuple(summary[name] for name in names) if all(name in summary for name in names) else ()
+def _values(entry: Entry, names: Sequence[str], stored: Stored) -> tuple[float, ...]:
+    """The objectives: means over all networks of the finished cells; empty unless all are known."""
+    results = [stored.results[cell.key] for cell in entry.cells if cell.key in stored.results]
+    found = []
+    for name in names:
+        arch = name.partition("/")[2] or entry.eval_arch
+        found.append([value for result in results for value in result.accuracies.get(arch, ())])
+    return tuple(map(statistics.fmean, found)) if all(found) else ()
 
 
-def _front(values: Mapping[str, tuple[float, ...]]) -> set[str]:
-    """The keys of the trials that no other trial dominates."""
-    done = {key: own for key, own in values.items() if own}
-    return {key for key, own in done.items() if not any(_dominates(other, own) for other in done.values())}
+def _front(values: Sequence[tuple[float, ...]]) -> set[tuple[float, ...]]:
+    """The values that no other trial's dominate."""
+    done = {own for own in values if own}
+    return {own for own in done if not any(_dominates(other, own) for other in done)}
 
 
 def _dominates(one: Sequence[float], other: Sequence[float]) -> bool:
@@ -117,24 +143,16 @@ def _dominates(one: Sequence[float], other: Sequence[float]) -> bool:
     return all(mine >= theirs for mine, theirs in pairs) and any(mine > theirs for mine, theirs in pairs)
 
 
-def _difference(sweep: Sweep, cell: Cell, cells: Sequence[Cell], found: Mapping[str, Result]) -> float | None:
-    """The difference to the baseline with the same values of all categorical parameters that it does not set itself."""
-    ranges = sweep.search.ranges if sweep.search else {}
-    setting = [name for name in sweep.swept if name not in (*sweep.baseline, *ranges)]
-    own = found.get(cell.key)
-    for other in cells:
-        if not sweep.is_baseline(other.recipe) or other.key == cell.key:
-            continue
-        if any(getattr(other.recipe, name) != getattr(cell.recipe, name) for name in setting):
-            continue
-        there = found.get(other.key)
-        if own and there and own.accuracy is not None and there.accuracy is not None:
-            return own.accuracy - there.accuracy
-    return None
+def _looked(entry: Entry, runs: Path) -> tuple[int, float] | None:
+    """The last intermediate evaluation of the cells that have none other, averaged over those at the last step."""
+    unfinished = [key for key, one in entry.states.items() if one.state is not State.DONE]
+    looks = [look for key in unfinished if (look := _last_look(runs / key))]
+    last = max((step for step, _ in looks), default=0)
+    return (last, statistics.fmean(accuracy for step, accuracy in looks if step == last)) if looks else None
 
 
-def _looked(folder: Path) -> tuple[int, float] | None:
-    """The last intermediate evaluation of an unfinished trial; another process may be writing the file."""
+def _last_look(folder: Path) -> tuple[int, float] | None:
+    """The last intermediate evaluation of an unfinished cell; another process may be writing the file."""
     try:
         seen = json.loads((folder / LOOKS).read_text(encoding="utf-8"))
         return max((int(step), float(accuracy)) for step, accuracy in seen.items())
@@ -148,12 +166,13 @@ def grid(ranking: Ranking) -> Grid:
     The best trials are bold.
     """
     several = len(ranking.objectives) > 1
-    axes = list(ranking.sweep.swept)
+    axes = list(ranking.fields)
     measured = [_head(name) for name in ranking.objectives] if several else ["accuracy"]
     heads = [*map(naming.field, axes), *measured, "vs baseline", *([FRONT] if several else []), "intermediate"]
     best, lines = {one.cell.key for one in ranking.best}, []
     for one in ranking.trials:
-        texts = [*_place(one, axes), *_measured(one, several, len(measured)), layout.points(one.difference)]
+        difference = layout.points(one.difference) + (significance.UNPAIRED if _unpaired(one.entry) else "")
+        texts = [*_place(one, ranking), *_measured(one, several, len(measured)), difference]
         lines.append([*texts, *([FRONT if one.front else ""] if several else []), _intermediate(one)])
     found = Grid(heads, len(axes), lines)
     empty = {index for index in range(len(axes), len(heads)) if not any(line[index] for line in lines)}
@@ -162,62 +181,106 @@ def grid(ranking: Ranking) -> Grid:
     return Grid([found.heads[i] for i in kept], len(axes), [[line[i] for i in kept] for line in lines], bold)
 
 
+def _unpaired(entry: Entry) -> bool:
+    return entry.verdict is not None and entry.verdict.unit == "none"
+
+
 def _head(objective: str) -> str:
     arch = objective.partition("/")[2]
     return naming.network(arch) if arch else "accuracy"
 
 
-def _place(one: Ranked, axes: Sequence[str]) -> list[str]:
-    texts = [naming.value(name, axis_value(one.cell.recipe, name)) for name in axes]
+def _place(one: Ranked, ranking: Ranking) -> list[str]:
+    recipe = one.cell.recipe
+    texts = [ranking.labels.paper(name, naming.shown(recipe, name)) for name in ranking.fields]
     return [f"{texts[0]} (baseline)", *texts[1:]] if one.baseline else texts
 
 
 def _measured(one: Ranked, several: bool, columns: int) -> list[str]:
-    if several:
-        return [f"{100 * value:.1f}" for value in one.values] or ["failed" if one.failed else "–"] * columns
-    result = one.result
-    if result is None:
-        return ["failed" if one.failed else "–"]
-    return [layout.mean_std(result.accuracy, result.accuracy_std, result.state == "failed")]
+    if not one.values:
+        return [layout.absent(one.entry)] * columns
+    if not several:
+        return [layout.number(one.entry)]
+    return [" ".join(filter(None, [percent.percent(value), layout.share(one.entry)])) for value in one.values]
 
 
 def _intermediate(one: Ranked) -> str:
-    if one.result is not None or one.looked is None:
+    if one.looked is None:
         return ""
     step, accuracy = one.looked
-    return f"{100 * accuracy:.1f} at step {step} of {one.cell.recipe.iterations}"
+    return f"{percent.percent(accuracy)} at step {step} of {one.cell.recipe.iterations}"
 
 
 def records(ranking: Ranking) -> list[dict[str, Any]]:
     """A flat record per trial; accuracies are fractions."""
     found = []
     for one in ranking.trials:
-        result, looked = one.result, one.looked if one.result is None else None
-        record: dict[str, Any] = {name: getattr(one.cell.recipe, name) for name in ranking.sweep.swept}
-        record |= {
-            "accuracy": result.accuracy if result else None, "accuracy_std": result.accuracy_std if result else None,
-            "n": len(result.headline) if result else 0, "baseline": one.baseline, "difference": one.difference,
-        }  # fmt: skip
+        entry, recipe = one.entry, one.cell.recipe
+        record = {name: formats.plain(naming.shown(recipe, name)) for name in ranking.fields}
+        record |= {"accuracy": entry.mean, "accuracy_std": entry.std, "n": entry.n, "seeds": len(entry.samples)}
+        compared = formats.comparison(entry)
+        record |= {name: compared[name] for name in ("baseline", "difference", "paired_by", "pairs", "common_seeds")}
         if len(ranking.objectives) > 1:
             values = one.values or (None,) * len(ranking.objectives)
             record |= dict(zip(ranking.objectives, values, strict=True)) | {FRONT: one.front}
-        record |= {"looked_at_step": looked and looked[0], "accuracy_so_far": looked and looked[1]}
-        found.append(record | {"failed": one.failed, "key": one.cell.key})
+        looked = one.looked or (None, None)
+        record |= {"looked_at_step": looked[0], "accuracy_so_far": looked[1]} | formats.states(entry)
+        found.append(record | {"keys": " ".join(cell.key for cell in entry.cells)})
     return found
 
 
 def failures(ranking: Ranking) -> list[str]:
     """A line per failed trial, and why it failed."""
-    return [f"failed: {one.cell.recipe.title()}: {one.failed}" for one in ranking.trials if one.failed]
+    return [
+        f"failed: {one.cell.recipe.title()}: {reason}"
+        for one in ranking.trials
+        for reason in one.entry.reasons(State.FAILED)
+    ]  # fmt: skip
 
 
 def caption(ranking: Ranking) -> str:
-    """The footer: what the numbers are."""
-    counts = sorted({len(one.result.headline) for one in ranking.trials if one.result and one.result.headline})
-    networks = "–".join(str(count) for count in dict.fromkeys((counts[0], counts[-1]))) if counts else "no"
-    ended = sum(one.result is not None or bool(one.failed) for one in ranking.trials)
+    """The footer: what the numbers are, and what the order means."""
     several = len(ranking.objectives) > 1
     order = f"by {ranking.objectives[0]}; bold: the Pareto front" if several else "best first"
-    spread = f"{'mean' if several else 'mean ± std'} over {networks} networks"
-    rest = f"; {len(ranking.trials) - ended} without a result" if ended < len(ranking.trials) else ""
-    return f"test accuracy in percent, {spread}, {order}{rest} · {ranking.sweep.full_name}"
+    over = layout.over([one.entry for one in ranking.trials])
+    return f"test accuracy in percent, {order}, {over} · {ranking.sweep.full_name}"
+
+
+def notes(ranking: Ranking) -> list[str]:
+    """What a reader must know: how the best was chosen, and which seeds were compared."""
+    return list(filter(None, [_chosen(ranking), _seeds(ranking), _in_common(ranking)]))
+
+
+def _chosen(ranking: Ranking) -> str:
+    done = [one for one in ranking.trials if one.values and not one.baseline]
+    if len(done) < 2 or all(one.baseline for one in ranking.best):
+        return ""
+    which = "the front was" if len(ranking.objectives) > 1 else "the best was"
+    command = again.other("launch", ranking.sweep.full_name, "--confirm", str(CONFIRMING))
+    return (
+        f"{which} chosen among {plural(len(done), 'trial')} by the test accuracy shown, which is therefore too good on "
+        f"average; to evaluate it on {CONFIRMING} new seeds: {command}"
+    )
+
+
+def _seeds(ranking: Ranking) -> str:
+    """Whether the seed is one of the things that the search chose."""
+    seeds = [tuple(cell.recipe.seed for cell in one.entry.cells) for one in ranking.trials]
+    counts = Counter(seeds)
+    if len(counts) < 2 or any(len(some) > 1 for some in seeds):
+        return ""
+    return "every trial has one seed, which the search chose too: differences between trials include that of the seeds"
+
+
+def _in_common(ranking: Ranking) -> str:
+    partial = [
+        f"{_named(one, ranking)}: {one.entry.verdict.common} of {plural(one.entry.verdict.seeds, 'seed')}"
+        for one in ranking.trials
+        if one.entry.verdict and one.entry.verdict.common < one.entry.verdict.seeds
+    ]
+    return f"seeds in common with the baseline: {', '.join(partial)}" if partial else ""
+
+
+def _named(one: Ranked, ranking: Ranking) -> str:
+    values: Mapping[str, Any] = {name: naming.shown(one.cell.recipe, name) for name in ranking.fields}
+    return naming.setting(values, labels=ranking.labels)

@@ -16,7 +16,8 @@ from ddsweep.markup import from_spreadsheet
 from ddsweep.results.tables import comparison, formats
 from ddsweep.results.tables.comparison import Comparison, Other
 from ddsweep.results.tables.formats import Record
-from ddsweep.results.tables.table import BASELINE, Entry, Table, axis_value
+from ddsweep.results.tables.naming import shown
+from ddsweep.results.tables.table import BASELINE, Entry, Table
 
 SUFFIXES = (".csv", ".json")
 NEEDED = ("accuracy", "accuracy_std", "n")
@@ -102,7 +103,7 @@ def _fixed(entry: Entry, name: str, value: Any) -> bool:
         return entry.eval_arch == value
     if value == BASELINE:
         return entry.baseline
-    return hasattr(entry.recipe, name) and _same(axis_value(entry.recipe, name), value)
+    return hasattr(entry.recipe, name) and _same(shown(entry.recipe, name), value)
 
 
 def _same(ours: Any, theirs: Any) -> bool:

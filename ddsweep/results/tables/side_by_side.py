@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,7 +84,8 @@ def remarks(parts: Sequence[Part]) -> list[str]:
         said.setdefault(layout.statement(part.table), []).append(part.sweep.name)
     names = ", ".join(part.sweep.full_name for part in parts)
     about = f"test accuracy in percent, mean ± std (difference to the baseline); {names}"
-    failed = [f"{part.sweep.full_name}: {line}" for part in parts for line in layout.failures(part.table)]
+    lines = [(part, line) for part in parts for line in (*layout.notes(part.table), *layout.failures(part.table))]
+    failed = [f"{part.sweep.full_name}: {line}" for part, line in lines]
     tests = [text if len(said) == 1 else f"{', '.join(names)}: {text}" for text, names in said.items() if text]
     return [about, *tests, *failed]
 
@@ -98,17 +99,20 @@ def _across(parts: Sequence[Part]) -> list[str]:
 
 def _column(part: Part, row: Row, across: Sequence[str]) -> str:
     entry = next(iter(row.values()))
-    setting: dict[str, Any] = {name: getattr(entry.recipe, name) for name in across}
+    own = layout.setting_of(row)  # a baseline without PTMs stands in the rows that it serves
+    setting: dict[str, Any] = {name: own.get(name, naming.shown(entry.recipe, name)) for name in across}
     evaluated = naming.network(entry.eval_arch) if part.table.eval_archs else ""
-    return " · ".join(filter(None, [naming.setting(setting, as_paper=False), evaluated])) or "accuracy"
+    return " · ".join(filter(None, [_setting(setting, part), evaluated])) or "accuracy"
 
 
 def _name(part: Part, parts: Sequence[Part], row: Row, across: Sequence[str]) -> str:
     alone = len({other.sweep.profile for other in parts}) == 1
     rest = {name: value for name, value in layout.setting_of(row).items() if name not in across}
-    return " · ".join(
-        filter(None, [part.sweep.name if alone else part.sweep.full_name, naming.setting(rest, as_paper=False)])
-    )
+    return " · ".join(filter(None, [part.sweep.name if alone else part.sweep.full_name, _setting(rest, part)]))
+
+
+def _setting(values: Mapping[str, Any], part: Part) -> str:
+    return naming.setting(values, as_paper=False, labels=part.table.labels)
 
 
 def _value(table: Table, label: str) -> str:

@@ -1,12 +1,13 @@
-"""Whether an entry differs significantly from its baseline: a paired test, and its limits.
+"""The difference of an entry from its baseline, and whether it is significant: both from the same pairs.
 
 Two cells of one seed share every random draw that they can: initial images, and, network for network, the initial
-weights, order and augmentation of the evaluation. So they are compared pair by pair. What a pair is depends on what was
-repeated:
+weights, order and augmentation of the evaluation. So they are compared pair by pair, on the seeds that both sides have.
+What a pair is depends on what was repeated:
 
-- several seeds: a pair is a *seed*, each side the mean of its networks. Networks of one seed were trained on the same
-  synthetic set; counted as separate pairs, they would count one distillation several times.
-- one seed: a pair is an evaluated *network*. The test then compares these two synthetic sets, not the methods.
+- several common seeds: a pair is a *seed*, each side the mean of its networks. Networks of one seed were trained on the
+  same synthetic set; counted as separate pairs, they would count one distillation several times.
+- one common seed: a pair is an evaluated *network*. The test then compares these two synthetic sets, not the methods.
+- none: nothing can be paired. The difference is that of the two means, and is not tested.
 
 Up to ``EXACT`` pairs the test is the exact sign-flip permutation test of the mean difference (Fisher, 1935): if the
 baseline were as good, every difference could equally have had the other sign, so the p value is the share of the 2ⁿ
@@ -17,6 +18,7 @@ differences. Above ``EXACT`` pairs it is the paired t-test, which does not need 
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,10 +26,13 @@ from typing import Literal
 
 import numpy as np
 
+from ddsweep.text import plural
+
 LEVEL = 0.05
 EXACT = 20
 FEWEST = 6  # pairs needed for a p value below LEVEL: 2 / 2 ** 6 = 0.03
 EQUAL = 1e-9  # two means closer than this differ by rounding: accuracies are counts over at most 10⁶ images
+UNPAIRED = "~"
 
 Samples = Mapping[int, Sequence[float]]
 """Accuracies of the evaluated networks of every seed."""
@@ -35,42 +40,58 @@ Samples = Mapping[int, Sequence[float]]
 
 @dataclass(frozen=True)
 class Verdict:
-    """The outcome of the test of one entry and its baseline.
+    """An entry compared with its baseline.
 
     Attributes:
-        unit: what is paired.
+        difference: the mean of the pairs' differences; without pairs, the difference of the means. A fraction.
+        unit: what is paired; ``none``: nothing can be.
         n: the number of pairs.
-        p: two-sided p value of the mean difference, by itself.
-        corrected: the same after Holm's correction for all comparisons of its table.
+        common: the number of seeds that both sides have.
+        seeds: the number of seeds that either side has.
+        p: two-sided p value of the mean difference, by itself; None without pairs.
+        corrected: the same after Holm's correction for all tests of its table.
     """
 
-    unit: Literal["seed", "network"]
+    difference: float
+    unit: Literal["seed", "network", "none"]
     n: int
-    p: float
-    corrected: float
+    common: int
+    seeds: int
+    p: float | None
+    corrected: float | None
 
     @property
     def test(self) -> str:
-        """The name of the test."""
+        """The name of the test; empty without pairs."""
+        if self.unit == "none":
+            return ""
         return "exact sign-flip permutation test" if self.n <= EXACT else "paired t-test"
 
     @property
     def mark(self) -> str:
-        """``*``: significant by itself; ``**``: also after the correction; else empty."""
+        """``*``: significant by itself; ``**``: also after the correction; ``~``: not paired; else empty."""
+        if self.p is None or self.corrected is None:
+            return UNPAIRED
         return "*" * ((self.p < LEVEL) + (self.corrected < LEVEL))
 
 
 def compare(ours: Samples, baseline: Samples) -> Verdict | None:
-    """Test the difference of two sides on the seeds that both have; None if there is no pair."""
-    seeds = sorted(seed for seed in set(ours) & set(baseline) if ours[seed] and baseline[seed])
-    if not seeds:
+    """Compare two sides on the seeds that both have; None if one of them has no result."""
+    sides = [{seed: list(values) for seed, values in side.items() if values} for side in (ours, baseline)]
+    if not all(sides):
         return None
-    if len(seeds) == 1:
-        pairs = list(zip(ours[seeds[0]], baseline[seeds[0]], strict=False))
+    common, either = sorted(set(sides[0]) & set(sides[1])), len(set(sides[0]) | set(sides[1]))
+    if not common:
+        means = [statistics.fmean(itertools.chain(*side.values())) for side in sides]
+        return Verdict(means[0] - means[1], "none", 0, 0, either, None, None)
+    if len(common) == 1:
+        pairs = list(zip(*(side[common[0]] for side in sides), strict=False))
     else:
-        pairs = [(statistics.fmean(ours[seed]), statistics.fmean(baseline[seed])) for seed in seeds]
-    p = p_value([a - b for a, b in pairs])
-    return Verdict("network" if len(seeds) == 1 else "seed", len(pairs), p, p)
+        pairs = [(statistics.fmean(sides[0][seed]), statistics.fmean(sides[1][seed])) for seed in common]
+    differences = [a - b for a, b in pairs]
+    p = p_value(differences)
+    unit: Literal["seed", "network"] = "network" if len(common) == 1 else "seed"
+    return Verdict(statistics.fmean(differences), unit, len(pairs), len(common), either, p, p)
 
 
 def p_value(differences: Sequence[float]) -> float:
@@ -105,19 +126,30 @@ def holm(values: Sequence[float]) -> list[float]:
 
 def statement(verdicts: Sequence[Verdict]) -> str:
     """The footer of a table: the test, n, the marks and the correction; empty if nothing was compared."""
-    if not verdicts:
-        return ""
-    counts = sorted({one.n for one in verdicts})
-    seeds = any(one.unit == "seed" for one in verdicts)
-    n = f"n = {'–'.join(map(str, dict.fromkeys((counts[0], counts[-1]))))}"
-    if counts[-1] < FEWEST:
-        pairs = f"{n} {'seeds' if seeds else 'networks of one seed'}"
-        return f"vs baseline: {pairs}: too few to test, no p below {2 / 2 ** counts[-1]:.2g} is possible"
+    tested = [one for one in verdicts if one.p is not None]
+    unpaired = f"{UNPAIRED} no seed in common with the baseline: difference of the means, not tested"
+    notes = [_tested(tested)] if tested else []
+    return "; ".join([*notes, *([unpaired] if len(tested) < len(verdicts) else [])])
+
+
+def _tested(verdicts: Sequence[Verdict]) -> str:
+    by_seed, by_network = ([one for one in verdicts if one.unit == unit] for unit in ("seed", "network"))
+    if max(one.n for one in verdicts) < FEWEST:
+        parts = [f"n = {_range(by_seed)} seeds"] if by_seed else []
+        parts += [f"n = {_range(by_network)} networks of one seed"] if by_network else []
+        smallest = f"no p below {2 / 2 ** max(one.n for one in verdicts):.2g} is possible"
+        return f"vs baseline: {' or '.join(parts)}: too few to test, {smallest}"
     tests = " or ".join(sorted({one.test for one in verdicts}))
-    many = len(verdicts)
-    also = f", ** also with Holm's correction for {many} comparisons" if many > 1 else ""
-    pairs = f"paired by seed, {n}" if seeds else f"paired by network, {n}, of one seed: about these two sets only"
-    return f"vs baseline: * p < {LEVEL}{also}; {tests}, {pairs}"
+    parts = [f"paired by seed, n = {_range(by_seed)}"] if by_seed else []
+    about = "of one seed: about these two sets only"
+    parts += [f"paired by network, n = {_range(by_network)}, {about}"] if by_network else []
+    corrected = f"** also with Holm's correction for {plural(len(verdicts), 'comparison')}"
+    return f"vs baseline: * p < {LEVEL}, {corrected}; {tests}, {', or '.join(parts)}"
+
+
+def _range(verdicts: Sequence[Verdict]) -> str:
+    counts = sorted({one.n for one in verdicts})
+    return "–".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
 
 
 def advice(verdicts: Sequence[Verdict]) -> str:

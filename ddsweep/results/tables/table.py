@@ -1,69 +1,34 @@
-"""The table of a sweep: a row per setting, a column per value of the ablated axis, each against its baseline.
+"""The table of a sweep: a row per setting, a column per value of the ablated axis, each entry against its baseline.
 
 Where the networks of a cell are evaluated in several architectures there is a row per setting *and* architecture, and
 for each column of a setting the average gain over the architectures (as in the paper's Table 4).
+
+``entries`` says which cells are averaged and what an entry is compared with. This module only puts the entries in rows
+and columns, so that no two of them share a place and every setting that varies can be seen (docs/tables.md).
 """
 
 from __future__ import annotations
 
 import itertools
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ddsweep.errors import NO_REASON, UserError
+from ddsweep.errors import UserError
 from ddsweep.recipe import Recipe
-from ddsweep.results.result import Result
-from ddsweep.results.tables import naming, significance
+from ddsweep.results.stored import Stored
+from ddsweep.results.tables import entries, naming
+from ddsweep.results.tables.entries import Entry as Entry
+from ddsweep.results.tables.entries import Group
 from ddsweep.results.tables.naming import BASELINE as BASELINE
-from ddsweep.results.tables.naming import axis_value as axis_value
-from ddsweep.results.tables.naming import column_label as column_label
+from ddsweep.results.tables.naming import Labels
 from ddsweep.results.tables.significance import Verdict
 from ddsweep.sweep import Cell, Sweep
 from ddsweep.sweep.expression import Expression
 
 CONDITION_NAMES = (*Recipe.model_fields, "n_archs")
-
-
-@dataclass(frozen=True)
-class Entry:
-    """An entry of the table, over all seeds and evaluation networks.
-
-    Attributes:
-        recipe: the experiment, with the first of its seeds.
-        setting: the swept parameters that are neither axis nor seed; they name the rows.
-        column: the values of the axis, as text.
-        eval_arch: the architecture that was evaluated.
-        baseline: whether the rest of the row is compared with it.
-        mean: accuracy, a fraction; None while nothing is finished.
-        std: standard deviation over the n networks, ddof 0.
-        n: evaluated networks.
-        difference: mean minus the mean of the row's baseline.
-        cells: how many cells it covers (seeds).
-        done: how many of them are finished.
-        failed: the reasons of those that failed.
-        given_up: how many failed without a result.
-        samples: the accuracies of the networks, by seed.
-        verdict: whether the difference is significant; None if there is no baseline to pair with.
-    """
-
-    recipe: Recipe
-    setting: dict[str, Any]
-    column: str
-    eval_arch: str
-    baseline: bool
-    mean: float | None
-    std: float | None
-    n: int
-    difference: float | None
-    cells: int
-    done: int
-    failed: tuple[str, ...] = ()
-    given_up: int = 0
-    samples: Mapping[int, Sequence[float]] = field(default_factory=dict)
-    verdict: Verdict | None = None
-
 
 Row = dict[str, Entry]
 
@@ -76,8 +41,10 @@ class Table:
         axes: the parameters of the columns.
         axis: the name of the columns as it is displayed.
         columns: their labels, baseline first.
-        rows: entries by column for each setting and evaluated architecture.
+        rows: entries by column for each setting and evaluated architecture. A baseline is in every row that it serves.
         eval_archs: the evaluated architectures, one row each per setting; empty if every cell has only one.
+        baseline: the settings that make a cell the baseline of others, as text; empty if the sweep has none.
+        labels: the texts of the values of settings.
         notes: the meaning of abbreviated labels.
     """
 
@@ -86,6 +53,8 @@ class Table:
     columns: list[str]
     rows: list[Row]
     eval_archs: list[str]
+    baseline: str
+    labels: Labels
     notes: tuple[str, ...] = ()
 
     @property
@@ -119,116 +88,184 @@ def average_gain(rows: Iterable[Row], column: str) -> float | None:
     return statistics.fmean(known) if known and len(known) == len(gains) else None
 
 
-def build(sweep: Sweep, found: Mapping[str, Result], cells: Sequence[Cell] | None = None) -> Table:
+def build(sweep: Sweep, stored: Stored, cells: Sequence[Cell] | None = None) -> Table:
     """Arrange results in the table of ``sweep``; an unfinished cell has an entry without a number.
 
     Args:
         sweep: the sweep.
-        found: its finished runs, by key.
-        cells: those to show (``select.where``); default: all.
+        stored: its results in the runs folder.
+        cells: those to show (``where``); default: all.
     """
     chosen = sweep.cells if cells is None else cells
-    names = [name for name in sweep.swept if name not in (*sweep.axis, *sweep.baseline, "seed")]
-    groups: dict[tuple[Any, ...], dict[str, list[Cell]]] = {}
-    columns: dict[str, None] = {}
-    for cell in sorted(chosen, key=lambda cell: not sweep.is_baseline(cell.recipe)):
-        row = groups.setdefault(tuple(getattr(cell.recipe, name) for name in names), {})
-        label = column_label(sweep, cell.recipe)
-        columns[label] = None
-        row.setdefault(label, []).append(cell)
-    eval_archs = _eval_archs(chosen)
-    rows = [
-        _row(sweep, dict(zip(names, values, strict=True)), row, found, arch)
-        for values, row in groups.items()
-        for arch in eval_archs or [""]
-    ]
-    rows = _corrected([row for row in rows if row])
-    return Table(sweep.axis, naming.axis(sweep), list(columns), rows, eval_archs, naming.notes(sweep))
+    layout = _arranged(sweep, chosen)
+    archs = _eval_archs(chosen)
+    evaluated = [(place, arch) for place in layout.places for arch in archs or [place.group[0].recipe.eval_archs]]
+    evaluated = [(place, arch) for place, arch in evaluated if arch in place.group[0].recipe.eval_archs.split("+")]
+    unique = {(id(place.group), arch): place.group for place, arch in evaluated}
+    judged = entries.compared((entries.entry(group, arch, sweep, stored) for (_, arch), group in unique.items()), sweep)
+    found = dict(zip(unique, judged, strict=True))
+    rows: dict[tuple[tuple[Any, ...], str], Row] = {}
+    for place, arch in evaluated:
+        row = rows.setdefault((place.row, arch if archs else ""), {})
+        setting = dict(zip(layout.fields, place.row, strict=True))
+        row[place.column] = replace(found[id(place.group), arch], setting=setting, column=place.column)
+    return Table(
+        sweep.axis, naming.axis(sweep), layout.columns, list(rows.values()), archs,
+        naming.setting(sweep.baseline, as_paper=False), layout.labels, naming.notes(sweep),
+    )  # fmt: skip
 
 
 def _eval_archs(cells: Sequence[Cell]) -> list[str]:
     archs = [cell.recipe.eval_archs.split("+") for cell in cells]
-    return list(dict.fromkeys(itertools.chain(*archs))) if max(map(len, archs)) > 1 else []
+    return list(dict.fromkeys(itertools.chain(*archs))) if archs and max(map(len, archs)) > 1 else []
 
 
-def _row(
-    sweep: Sweep, setting: dict[str, Any], row: dict[str, list[Cell]], found: Mapping[str, Result], arch: str
-) -> Row:
-    """One row with the accuracies of ``arch``, or of the only evaluated architecture if it is empty."""
-    entries: Row = {}
-    reference: Entry | None = None
-    for column, cells in row.items():  # the baseline comes first
-        recipe, done = cells[0].recipe, [found[cell.key] for cell in cells if cell.key in found]
-        if arch and arch not in recipe.eval_archs.split("+"):
-            continue
-        evaluated = arch or recipe.eval_archs
-        samples = _samples(done, evaluated)
-        values = [accuracy for networks in samples.values() for accuracy in networks]
-        entries[column] = Entry(
-            recipe=recipe, setting=setting, column=column, eval_arch=evaluated, baseline=sweep.is_baseline(recipe),
-            mean=statistics.fmean(values) if values else None, std=statistics.pstdev(values) if values else None,
-            n=len(values), difference=None, cells=len(cells), done=len(done),
-            failed=_failed(sweep, cells, found), samples=samples,
-            given_up=sum(bool(_given_up(sweep, cell)) and cell.key not in found for cell in cells),
-        )  # fmt: skip
-        if entries[column].baseline:
-            reference = entries[column]
-        elif reference:
-            entries[column] = _compared(entries[column], reference)
-    return entries
+@dataclass(frozen=True)
+class Place:
+    """Where a group of cells is shown: the values of its row, and the label of its column."""
+
+    group: Group
+    row: tuple[Any, ...]
+    column: str
 
 
-def _failed(sweep: Sweep, cells: Sequence[Cell], found: Mapping[str, Result]) -> tuple[str, ...]:
-    """The reasons of the cells that failed: with a result (the loss diverged), or without one, as the queue says."""
-    results = [found.get(cell.key) for cell in cells]
-    reasons = [
-        (result.reason or NO_REASON) if result and result.state == "failed" else "" if result else reason
-        for result, reason in zip(results, (_given_up(sweep, cell) for cell in cells), strict=True)
-    ]
-    return tuple(filter(None, reasons))
+@dataclass(frozen=True)
+class Layout:
+    """The places of all groups, in the order of rows and columns.
+
+    Attributes:
+        fields: the settings that name the rows.
+        places: the places, row by row; a baseline has one in every row that it serves.
+        columns: the labels of the columns, baselines first.
+        labels: the texts of values.
+    """
+
+    fields: tuple[str, ...]
+    places: list[Place]
+    columns: list[str]
+    labels: Labels
 
 
-def _given_up(sweep: Sweep, cell: Cell) -> str:
-    progress = sweep.progress.get(cell.key)
-    return progress.reason if progress and progress.state == "failed" else ""
+def _arranged(sweep: Sweep, cells: Sequence[Cell]) -> Layout:
+    """The first arrangement in which no two groups share a place.
+
+    Normally the settings that ``baseline`` names are not part of the rows unless others differ in them, and a baseline
+    stands in every row that it serves. Where that would put two groups in one place, they are part of the rows; and at
+    last every setting is, also those of the axis.
+    """
+    found = entries.groups(cells)
+    by_key = {cell.key: group for group in found for cell in group}
+    served: dict[int, list[Group]] = {}
+    baselines: set[int] = set()
+    for group in found:
+        base = entries.baseline_of(group, sweep, by_key)
+        if base is group:
+            baselines.add(id(group))
+        elif base is not None:
+            served.setdefault(id(base), []).append(group)
+    others = [group for group in found if id(group) not in baselines]
+    fields = entries.identifying(sweep, found)
+    labels = naming.of_columns(sweep, (group[0].recipe for group in found), (*fields, *sweep.axis))
+    arranger = _Arranger(sweep, labels, found, baselines, served)
+    off_axis = tuple(name for name in fields if name not in sweep.axis)
+    few = tuple(name for name in off_axis if name not in sweep.baseline or _varies(name, others))
+    many = tuple(name for name in off_axis if name not in sweep.baseline or _varies(name, found))
+    for names in (few, many):
+        places = arranger.places(names)
+        if max(Counter((place.row, place.column) for place in places).values(), default=1) == 1:
+            return arranger.layout(names, places)
+    return arranger.layout(fields, arranger.places(fields))
 
 
-def _samples(done: Iterable[Result], evaluated: str) -> dict[int, list[float]]:
-    samples: dict[int, list[float]] = {}
-    for result in done:
-        if accuracies := result.accuracies.get(evaluated):
-            samples.setdefault(result.recipe.seed, []).extend(accuracies)
-    return samples
+def _varies(name: str, some: Sequence[Group]) -> bool:
+    return len({naming.shown(group[0].recipe, name) for group in some}) > 1
 
 
-def _compared(entry: Entry, reference: Entry) -> Entry:
-    """An entry, compared with the baseline of its row if both are finished."""
-    if entry.mean is None or reference.mean is None:
-        return entry
-    verdict = significance.compare(entry.samples, reference.samples)
-    return replace(entry, difference=entry.mean - reference.mean, verdict=verdict)
+@dataclass(frozen=True)
+class _Arranger:
+    """Places groups for a choice of row settings."""
+
+    sweep: Sweep
+    labels: Labels
+    found: list[Group]
+    baselines: set[int]
+    served: dict[int, list[Group]]
+
+    def places(self, names: Sequence[str]) -> list[Place]:
+        """The places of all groups."""
+        places: dict[tuple[int, tuple[Any, ...]], Place] = {}
+        named = [name for name in names if name in self.sweep.baseline]
+        for group in self.found:
+            served = self.served.get(id(group), []) if id(group) in self.baselines else []
+            label = self._label(group, served)
+            rows = [self._row(one, names) for one in served if self._agree(group, one, named)]
+            for row in rows or [self._row(group, names)]:
+                places[id(group), row] = Place(group, row, label)
+        return list(places.values())
+
+    def layout(self, names: Sequence[str], places: list[Place]) -> Layout:
+        """The layout of places, with rows and columns in order (``_Order``)."""
+        order = _Order(self.sweep, self.found)
+        columns = sorted(places, key=lambda place: (*self._rank(place), order.of(place.group, self.sweep.axis)))
+        rows = sorted(places, key=lambda place: [order.rank(*pair) for pair in zip(names, place.row, strict=True)])
+        labels = list(dict.fromkeys(place.column for place in columns))
+        return Layout(tuple(names), rows, labels, self.labels)
+
+    def _rank(self, place: Place) -> tuple[bool, bool]:
+        """Baselines come first, and of those the ones without a value on the axis."""
+        return id(place.group) not in self.baselines, place.column != BASELINE
+
+    def _row(self, group: Group, names: Sequence[str]) -> tuple[Any, ...]:
+        return tuple(naming.shown(group[0].recipe, name) for name in names)
+
+    def _agree(self, one: Group, other: Group, names: Iterable[str]) -> bool:
+        return all(naming.shown(one[0].recipe, name) == naming.shown(other[0].recipe, name) for name in names)
+
+    def _label(self, group: Group, served: Sequence[Group]) -> str:
+        """The values of the axis, or ``baseline`` for a baseline in which the axis has no effect."""
+        unnamed = [name for name in self.sweep.axis if name not in self.sweep.baseline]
+        own = [naming.shown(group[0].recipe, name) for name in unnamed]
+        effective = all(self._agree(group, other, unnamed) for other in served) if served else any(own) or not own
+        if id(group) in self.baselines and not effective:
+            return BASELINE
+        return naming.axis_label(self.sweep.axis, group[0].recipe, self.labels)
 
 
-def _corrected(rows: list[Row]) -> list[Row]:
-    """The rows with p values corrected for the number of comparisons in the table."""
-    tested = [entry.verdict.p for row in rows for entry in row.values() if entry.verdict]
-    corrected = iter(significance.holm(tested))
-    return [
-        {
-            column: replace(entry, verdict=replace(entry.verdict, corrected=next(corrected)))
-            if entry.verdict
-            else entry
-            for column, entry in row.items()
+class _Order:
+    """The rank of a value among those of its field.
+
+    Values have the order of the sweep file. Where some are not in it (points of a search, cells of earlier launches),
+    numbers are ordered by size, and texts by first occurrence.
+    """
+
+    def __init__(self, sweep: Sweep, found: Sequence[Group]) -> None:
+        self._sweep, self._found = sweep, found
+        self._ranks: dict[str, dict[Any, tuple[bool, float]]] = {}
+
+    def of(self, group: Group, names: Iterable[str]) -> list[tuple[bool, float]]:
+        return [self.rank(name, naming.shown(group[0].recipe, name)) for name in names]
+
+    def rank(self, name: str, value: Any) -> tuple[bool, float]:
+        if name not in self._ranks:
+            self._ranks[name] = self._ranked(name)
+        return self._ranks[name][value]
+
+    def _ranked(self, name: str) -> dict[Any, tuple[bool, float]]:
+        values = list(dict.fromkeys(naming.shown(group[0].recipe, name) for group in self._found))
+        listed = self._sweep.parameters.get(name, ())
+        if all(value in listed or not value for value in values):  # without PTMs, their settings are 0 or empty
+            return {value: (value in listed, float(listed.index(value) if value in listed else 0)) for value in values}
+        return {
+            value: (False, float(value)) if isinstance(value, int | float) else (True, float(index))
+            for index, value in enumerate(values)
         }
-        for row in rows
-    ]
 
 
 def where(sweep: Sweep, text: str) -> tuple[Cell, ...]:
-    """Select the cells for which the condition ``text`` holds, in their order.
+    """Select the cells for which the condition ``text`` holds, in their order, and their baselines.
 
-    The baseline of a row is kept as long as any cell of the row is: it has no PTMs, so ``n_models > 1`` never holds for
-    it, and without it there would be nothing to compare with.
+    A baseline has no PTMs, so ``n_models > 1`` never holds for it, and without it there would be nothing to compare
+    with.
 
     Args:
         sweep: the sweep.
@@ -243,23 +280,24 @@ def where(sweep: Sweep, text: str) -> tuple[Cell, ...]:
         chosen = {cell.key for cell in sweep.cells if condition.holds(_choices(cell.recipe))}
     except UserError as error:
         raise UserError(f"--where: {error}") from None
-    guided = (cell for cell in sweep.cells if cell.key in chosen and not sweep.is_baseline(cell.recipe))
-    rows = {_compared_with(sweep, cell) for cell in guided}
-    kept = tuple(
-        cell
-        for cell in sweep.cells
-        if cell.key in chosen or (sweep.is_baseline(cell.recipe) and _compared_with(sweep, cell) in rows)
-    )
-    if not kept:
+    if not chosen:
         raise UserError(f"--where: {text!r} holds for none of the {len(sweep.cells)} cells of {sweep.full_name}")
+    kept = chosen | _their_baselines(sweep, chosen, condition)
+    return tuple(cell for cell in sweep.cells if cell.key in kept)
+
+
+def _their_baselines(sweep: Sweep, chosen: set[str], condition: Expression) -> set[str]:
+    """The keys of the baselines of chosen cells, with all seeds that the condition does not exclude."""
+    found = entries.groups(sweep.cells)
+    by_key = {cell.key: group for group in found for cell in group}
+    kept = set()
+    for group in found:
+        base = entries.baseline_of(group, sweep, by_key)
+        for cell in (cell for cell in group if base and cell.key in chosen):
+            choices = _choices(cell.recipe)
+            kept |= {one.key for one in base or () if condition.holds({**choices, "seed": one.recipe.seed})}
     return kept
 
 
-def _choices(recipe: Recipe) -> dict[str, Any]:
+def _choices(recipe: Recipe) -> Mapping[str, Any]:
     return recipe.model_dump() | {"source": recipe.source_dataset if recipe.source else "", "n_archs": recipe.n_archs}
-
-
-def _compared_with(sweep: Sweep, cell: Cell) -> tuple[Any, ...]:
-    """The setting and the seed, which a cell shares with its baseline."""
-    names = [name for name in sweep.swept if name not in (*sweep.axis, *sweep.baseline)]
-    return tuple(getattr(cell.recipe, name) for name in [*names, "seed"])

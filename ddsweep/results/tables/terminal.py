@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from ddsweep import percent
 from ddsweep.results.tables import layout, naming, significance
 from ddsweep.results.tables.comparison import Comparison
 from ddsweep.results.tables.layout import Grid, setting_label
 from ddsweep.results.tables.table import Entry, Table
-from ddsweep.text import plural
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
 LINES = ("accuracy", "± std", "vs baseline")
+MARKS = f"*{significance.UNPAIRED}"
+SHARE = "cells done"  # a further line, where some entry has only part of its cells
 
 
 def render(shown: Table | Comparison, width: int) -> RichTable:
@@ -62,26 +64,27 @@ def _empty() -> RichTable:
 
 def _by_axis(table: Table, width: int) -> RichTable:
     """The axis across the screen if it fits into ``width`` columns, else down the screen, else one entry per line."""
-    labels = [setting_label(row) for row in table.rows]
+    labels = [setting_label(row, table.labels) for row in table.rows]
     stars = max((len(layout.mark(entry)) for entry in table.entries), default=0)
-    heads = [f"{label}  {name}" if label and name == LINES[0] else name for label in labels for name in LINES]
+    lines = (*LINES, SHARE) if any(layout.share(entry) for entry in table.entries) else LINES
+    heads = [f"{label}  {name}" if label and name == LINES[0] else name for label in labels for name in lines]
     columns = [[naming.field(table.axis), *heads]]
     for column in table.columns:
-        texts = [line(row.get(column), index) for row in table.rows for index in range(len(LINES))]
+        texts = [line(row.get(column), name) for row in table.rows for name in lines]
         columns.append(_below([column, *texts], stars))
     if _width(columns) <= width:
-        return _axis_across(columns)
+        return _axis_across(columns, len(lines))
     below = _settings_across(table, labels, stars)
     return grid(below if fits(below, width) else _entry_per_line(table, labels, stars))
 
 
-def _axis_across(columns: Sequence[Sequence[str]]) -> RichTable:
-    """Columns of aligned texts, head first; the first of every three lines is bold."""
+def _axis_across(columns: Sequence[Sequence[str]], lines: int) -> RichTable:
+    """Columns of aligned texts, head first; the first of every ``lines`` lines is bold."""
     screen = _empty()
     for head, *_ in columns:
         screen.add_column(head, no_wrap=True)
     for index, texts in enumerate(zip(*(column[1:] for column in columns), strict=True)):
-        screen.add_row(*texts, style="dim" if index % len(LINES) else "bold")
+        screen.add_row(*texts, style="dim" if index % lines else "bold")
     return screen
 
 
@@ -89,7 +92,7 @@ def _settings_across(table: Table, labels: list[str], stars: int) -> Grid:
     heads, columns = [naming.field(table.axis)], [table.columns]
     for label, row in zip(labels, table.rows, strict=True):
         entries = [row.get(column) for column in table.columns]
-        head, *differences = _below(["vs baseline", *(line(entry, 2) for entry in entries)], stars)
+        head, *differences = _below([LINES[2], *(line(entry, LINES[2]) for entry in entries)], stars)
         heads += [label or "accuracy", head]
         columns += [[_mean_std(entry) for entry in entries], differences]
     return Grid(heads, 1, [list(texts) for texts in zip(*columns, strict=True)])
@@ -102,7 +105,7 @@ def _entry_per_line(table: Table, labels: list[str], stars: int) -> Grid:
         for column in table.columns
         if column in row
     ]
-    head, *differences = _below(["vs baseline", *(line(entry, 2) for *_, entry in places)], stars)
+    head, *differences = _below([LINES[2], *(line(entry, LINES[2]) for *_, entry in places)], stars)
     lines = [
         [label, column, _mean_std(entry), difference]
         for (label, column, entry), difference in zip(places, differences, strict=True)
@@ -110,32 +113,32 @@ def _entry_per_line(table: Table, labels: list[str], stars: int) -> Grid:
     return Grid(["setting", naming.field(table.axis), "accuracy", head], 2, lines)
 
 
-def line(entry: Entry | None, index: int) -> str:
-    """One of the three ``LINES`` of an entry in percent: mean, std, difference to the baseline with its mark."""
+def line(entry: Entry | None, name: str) -> str:
+    """One of the ``LINES`` of an entry in percent, or its share of finished cells; ``·`` where there is nothing."""
     if entry is None or entry.mean is None or entry.std is None:
-        return "failed" if index == 0 and entry is not None and entry.failed else "·"
-    difference = f"{layout.points(entry.difference) or '–'}{layout.mark(entry)}"
-    return (f"{100 * entry.mean:.1f}", f"{100 * entry.std:.1f}", difference)[index]
+        return layout.absent(entry) if name == LINES[0] and entry is not None else "·"
+    texts = {
+        LINES[0]: percent.percent(entry.mean), LINES[1]: percent.percent(entry.std),
+        LINES[2]: f"{layout.points(entry.difference) or '–'}{layout.mark(entry)}",
+        SHARE: layout.share(entry).strip("[]") or "all",
+    }  # fmt: skip
+    return texts[name]
 
 
 def _below(texts: list[str], stars: int) -> list[str]:
     """Right-align texts with their marks outside, so that digits stay below digits."""
-    padded = [text + " " * (stars - (len(text) - len(text.rstrip("*")))) for text in texts]
+    padded = [text + " " * (stars - (len(text) - len(text.rstrip(MARKS)))) for text in texts]
     width = max(map(len, padded))
     return [text.rjust(width) for text in padded]
 
 
 def _mean_std(entry: Entry | None) -> str:
-    mean = line(entry, 0)
-    return mean if mean in ("·", "failed") else f"{mean} ± {line(entry, 1)}"
+    return "·" if entry is None else layout.number(entry)
 
 
 def caption(table: Table) -> str:
     """The footer: what the numbers are (``mean ± std over 3 networks``), and what their marks mean."""
-    counts = sorted({entry.n for entry in table.entries if entry.n})
-    networks = "–".join(str(count) for count in ([counts[0], counts[-1]] if len(counts) > 1 else counts)) or "no"
-    waiting = sum(entry.cells - entry.done - entry.given_up for entry in table.entries)
-    rest = f"; {plural(waiting, 'cell')} not finished" if waiting else ""
     notes = "".join(f"; {note}" for note in table.notes)
-    about = f"test accuracy in percent, mean ± std over {networks} networks per column{rest}{notes}"
-    return "\n".join(filter(None, [about, layout.statement(table), significance.advice(table.verdicts)]))
+    about = f"test accuracy in percent, {layout.over(table.entries)}{notes}"
+    tests = [layout.statement(table), significance.advice(table.verdicts)]
+    return "\n".join(filter(None, [about, *tests, *layout.notes(table)]))

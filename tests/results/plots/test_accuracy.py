@@ -45,7 +45,7 @@ def finish(reference: str, *, without: int = -1, **settings: Any) -> Sweep:
 
 def entries(one: Sweep, **wanted: Any) -> dict[str, tuple[float, float]]:
     """Mean and std in percent by column, of the only row with this setting."""
-    built = table.build(one, stored.collect(one, RUNS).results)
+    built = table.build(one, stored.collect(one, RUNS))
     (row,) = [row for row in built.rows if all(table.setting_of(row)[name] == value for name, value in wanted.items())]
     return {c: (100 * e.mean, 100 * e.std) for c, e in row.items() if e.mean is not None and e.std is not None}
 
@@ -172,7 +172,7 @@ def test_every_figure_can_be_read(figures: list[Figure], name: str) -> None:
 
 def test_more_lines_than_looks_get_panels_of_their_own() -> None:
     one = finish("ablation-alpha@demo", alpha=[0, 5], width=[4, 5, 6, 7, 8, 9, 10])
-    found = panels.chart(table.build(one, stored.collect(one, RUNS).results)).panels
+    found = panels.chart(table.build(one, stored.collect(one, RUNS))).panels
     assert [panel.title for panel in found] == [f"width {width}" for width in range(4, 11)]
 
 

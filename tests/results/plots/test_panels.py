@@ -29,7 +29,7 @@ def finish(name: str, *, without: int = 0, **settings: Any) -> sweep.Sweep:
 
 
 def chart(one: sweep.Sweep) -> Chart:
-    return panels.chart(table.build(one, stored.collect(one, RUNS).results))
+    return panels.chart(table.build(one, stored.collect(one, RUNS)))
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_a_panel_without_a_finished_entry_is_left_out() -> None:
 
 def test_a_point_has_what_a_reader_who_points_at_it_asks_for() -> None:
     one = finish("ablation-alpha", alpha=[0, 10])
-    built = table.build(one, stored.collect(one, RUNS).results)
+    built = table.build(one, stored.collect(one, RUNS))
     ((series,),) = [panel.series for panel in panels.chart(built).panels]
     assert series.baseline == pytest.approx(50)
     assert [(point.mean, point.std, point.n, point.baseline, point.detail) for point in series.points] == [

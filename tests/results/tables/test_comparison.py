@@ -13,6 +13,7 @@ from rich.console import Console
 
 from ddsweep import sweep
 from ddsweep.results.result import Result
+from ddsweep.results.stored import Stored
 from ddsweep.results.tables import comparison, formats, layout, paper, table, terminal
 from ddsweep.results.tables.comparison import Comparison, Line, Other
 from ddsweep.results.tables.table import Entry
@@ -29,7 +30,7 @@ def as_printed(one: Sweep, shift: float = 0.0) -> table.Table:
             mean = number.mean if number and number.mean is not None else 0.5
             accuracies[arch] = [mean + shift - 0.001, mean + shift + 0.001]
         found[cell.key] = Result(cell.recipe, accuracies=accuracies)
-    return table.build(one, found)
+    return table.build(one, Stored(found, {}))
 
 
 def compare(reference: str, shift: float = 0.0, **settings: Any) -> Comparison:
@@ -107,16 +108,16 @@ def test_intervals_overlap_where_they_have_a_point_in_common(
     mean: float, std: float | None, difference: float, overlap: bool | None
 ) -> None:
     entry = next(iter(as_printed(sweep.load("table4@demo")).entries))
-    line = Line(replace(entry, mean=0.62, std=0.01), Other(mean, std))
+    line = Line(replace(entry, samples={0: [0.61, 0.63]}), Other(mean, std))
     assert line.difference == pytest.approx(difference)
     assert line.overlap is overlap
 
 
 def test_an_entry_that_is_not_finished_has_no_difference() -> None:
     one = sweep.load("table1")
-    compared = comparison.with_paper(one, table.build(one, {}))
+    compared = comparison.with_paper(one, table.build(one, Stored({}, {})))
     assert all(line.other and line.difference is None and line.overlap is None for line in compared.lines)
-    assert layout.compared(compared).lines[0][1:] == ["baseline", "–", "51.4 ± 0.3", "", ""]
+    assert layout.compared(compared).lines[0][1:] == ["baseline", "waiting", "51.4 ± 0.3", "", ""]
 
 
 def test_another_sweep_stands_beside_what_both_contain() -> None:
@@ -176,7 +177,7 @@ def test_formats_hold_the_same_comparison() -> None:
         (record["method"], record["ptm_archs"], record["ptm_epoch"], record["eval_arch"]): record for record in records
     }
     assert len(at) == 48
-    record = at["dsa", "convnet3+alexnet+vgg11+resnet18", "4", "alexnet"]
+    record = at["dsa", "convnet3+alexnet+vgg11+resnet18", 4, "alexnet"]
     assert record["against"] == "paper"
     assert record["against_accuracy"] == pytest.approx(0.589)
     assert record["against_std"] == pytest.approx(0.007)

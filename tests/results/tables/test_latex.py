@@ -10,6 +10,7 @@ import pytest
 
 from ddsweep import sweep
 from ddsweep.results.result import Result
+from ddsweep.results.stored import Stored
 from ddsweep.results.tables import comparison, latex, table
 from ddsweep.results.tables.side_by_side import Part
 
@@ -97,7 +98,7 @@ def part(reference: str, *, skip: int = 0, compared: bool = False, **settings: A
         archs = cell.recipe.eval_archs.split("+")
         mean = 0.5 + 0.001 * (index * 7 % 11)
         found[cell.key] = Result(cell.recipe, accuracies={arch: [mean - 0.002, mean + 0.002] for arch in archs})
-    built = table.build(one, found)
+    built = table.build(one, Stored(found, {}))
     return Part(one, built, comparison.with_paper(one, built) if compared else None)
 
 
@@ -117,8 +118,8 @@ def test_a_table_to_the_letter() -> None:
         "\\begin{table}[t]\n"
         "  \\centering\n"
         "  \\caption{Does a PTM have to be fully trained? Test accuracy in \\%, mean $\\pm$ std (ddof 0) over 2 "
-        "networks; the best is bold. --: no result yet (1 of 6). Vs baseline: n = 2 networks of one seed: too few to "
-        "test, no p below 0.5 is possible.}\n"
+        "networks of seed 0; of 6 cells, 1 waiting; the best is bold. Vs baseline: n = 2 networks of one seed: too few "
+        "to test, no p below 0.5 is possible.}\n"
         "  \\label{tab:ablation-epoch-quick}\n"
         "  \\begin{tabular}{lccc}\n"
         "    \\toprule\n"
@@ -128,7 +129,7 @@ def test_a_table_to_the_letter() -> None:
         "    \\midrule\n"
         "    DSA & 50.0 $\\pm$ 0.2 & \\textbf{50.7 $\\pm$ 0.2} & 50.3 $\\pm$ 0.2 \\\\\n"
         "    \\midrule\n"
-        "    DM & \\textbf{51.0 $\\pm$ 0.2} & 50.6 $\\pm$ 0.2 & -- \\\\\n"
+        "    DM & \\textbf{51.0 $\\pm$ 0.2} & 50.6 $\\pm$ 0.2 & waiting \\\\\n"
         "    \\bottomrule\n"
         "  \\end{tabular}\n"
         "\\end{table}"
@@ -149,7 +150,7 @@ def test_the_best_of_each_row_is_bold_as_printed() -> None:
         )
         for cell in one.cells
     }
-    document = read(latex.as_latex(Part(one, table.build(one, found))))
+    document = read(latex.as_latex(Part(one, table.build(one, Stored(found, {})))))
     assert bold(document)[2:] == [[True, True, False], [False, False, True], [True, False, False]]  # 50.1 twice
 
 
@@ -188,17 +189,18 @@ def test_stars_and_the_test_are_in_the_caption() -> None:
     found = {
         cell.key: Result(cell.recipe, accuracies={"convnet3": [0.5 + 0.01 * cell.recipe.alpha]}) for cell in one.cells
     }
-    text = latex.as_latex(Part(one, table.build(one, found)))
+    text = latex.as_latex(Part(one, table.build(one, Stored(found, {}))))
     read(text)
     assert "\\textbf{55.0 $\\pm$ 0.0}$^{**}$" in text
-    assert "$^{*}$ p $<$ 0.05; exact sign-flip permutation test, paired by seed, n = 6." in text
+    assert "$^{*}$ p $<$ 0.05, $^{**}$ also with Holm's correction for 1 comparison; exact" in text
+    assert "sign-flip permutation test, paired by seed, n = 6." in text
 
 
 def test_what_failed_is_said() -> None:
     one = sweep.load("ablation-alpha", "demo", {"alpha": [0, 5]})
     found = {cell.key: Result(cell.recipe, state="failed", reason="nan") for cell in one.cells if cell.recipe.alpha}
-    document = read(latex.as_latex(Part(one, table.build(one, found))))
-    assert document.rows[-1] == ["accuracy", "--", "failed"]
+    document = read(latex.as_latex(Part(one, table.build(one, Stored(found, {})))))
+    assert document.rows[-1] == ["accuracy", "waiting", "failed"]
 
 
 @pytest.mark.parametrize(

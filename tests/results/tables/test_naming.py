@@ -8,6 +8,7 @@ import pytest
 
 from ddsweep import sweep
 from ddsweep.recipe import Recipe
+from ddsweep.results.stored import Stored
 from ddsweep.results.tables import naming
 from ddsweep.results.tables.naming import Labels
 from ddsweep.results.tables.table import build
@@ -39,7 +40,7 @@ def test_texts_have_the_digits_that_tell_the_values_apart(values: list[object], 
 @pytest.mark.parametrize("alpha", [[1234567, 1234568], [1234.54935, 1234.5545], [0.1, math.nextafter(0.1, 1)]])
 def test_weights_that_six_digits_confuse_are_different_columns(alpha: list[float]) -> None:
     one = sweep.load("ablation-alpha", "demo", {"alpha": [0, *alpha]})
-    columns = build(one, {}).columns
+    columns = build(one, Stored({}, {})).columns
     assert [float(column) for column in columns] == [0.0, *alpha]
 
 

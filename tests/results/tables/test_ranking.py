@@ -15,7 +15,7 @@ from ddsweep.results.plots import accuracy
 from ddsweep.results.result import Result
 from ddsweep.results.tables import latex, ranking
 from ddsweep.results.tables.ranking import Ranking
-from ddsweep.sweep import Progress, Sweep
+from ddsweep.sweep import QueueState, Sweep
 from ddsweep.testing.search import searched
 
 RUNS = Path("runs")
@@ -32,7 +32,7 @@ def finished(one: Sweep, accuracies: dict[float, Any]) -> None:
 
 
 def ranked(one: Sweep) -> Ranking:
-    return ranking.build(one, stored.collect(one, RUNS).results, RUNS)
+    return ranking.build(one, stored.collect(one, RUNS), RUNS)
 
 
 @pytest.fixture
@@ -53,12 +53,13 @@ def test_trials_are_listed_best_first(search: Sweep) -> None:
         ["12.5", "85.0 ± 1.0", "+5.0", ""],
         ["0 (baseline)", "80.0 ± 1.0", "", ""],
         ["3000", "70.0 ± 1.0", "-10.0", ""],
-        ["70", "–", "", "75.5 at step 25 of 100"],
-        ["5", "–", "", ""],
+        ["70", "waiting", "", "75.5 at step 25 of 100"],
+        ["5", "waiting", "", ""],
     ]
     assert found.bold == {0}
     assert ranking.caption(ranked(search)) == (
-        "test accuracy in percent, mean ± std over 2 networks, best first; 2 without a result · search@demo"
+        "test accuracy in percent, best first, mean ± std over 2 networks of seed 0; of 5 cells, 2 waiting"
+        " · search@demo"
     )
 
 
@@ -81,7 +82,7 @@ def test_records_hold_fractions(search: Sweep) -> None:
 
 def test_latex_has_the_best_in_bold(search: Sweep) -> None:
     text = latex.as_ranked(ranked(search))
-    assert r"\textbf{12.5} & \textbf{85.0 $\pm$ 1.0} & \textbf{+5.0}" in text
+    assert r"\textbf{12.5} & \textbf{85.0 $\pm$ 1.0} & \textbf{$+5.0$}" in text
     assert r"\label{tab:search-demo}" in text
 
 
@@ -140,11 +141,11 @@ def test_a_file_of_looks_that_is_half_written_is_no_look(search: Sweep) -> None:
 def test_a_trial_that_was_given_up_has_its_reason(search: Sweep) -> None:
     lost = next(cell for cell in search.cells if cell.recipe.alpha == 5)
     reason = "cannot read [/data/x.jpg]"
-    one = ranked(replace(search, progress={lost.key: Progress("failed", reason)}))
-    assert [row["failed"] for row in ranking.records(one)] == ["", "", "", "", reason]
+    one = ranked(replace(search, progress={lost.key: QueueState("failed", reason)}))
+    assert [(row["failed"], row["reasons"]) for row in ranking.records(one)][-2:] == [(0, ""), (1, reason)]
     assert ranking.grid(one).lines[-1][1] == "failed"
     assert ranking.failures(one) == [f"failed: {lost.recipe.title()}: {reason}"]
-    assert "1 without a result" in ranking.caption(one)
+    assert "of 5 cells, 1 failed, 1 waiting" in ranking.caption(one)
     assert f"% failed: {lost.recipe.title().replace(' · ', ' . ').replace('α', 'alpha')}: {reason}" in latex.as_ranked(
         one
     )

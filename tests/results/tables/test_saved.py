@@ -11,6 +11,7 @@ import pytest
 from ddsweep import sweep
 from ddsweep.errors import UserError
 from ddsweep.results.result import Result
+from ddsweep.results.stored import Stored
 from ddsweep.results.tables import formats, saved, side_by_side, table
 from ddsweep.results.tables.table import Table
 
@@ -26,7 +27,7 @@ def built(reference: str, shift: float = 0.0, **settings: Any) -> Table:
             cell.recipe,
             accuracies={arch: [0.3 + 0.001 * index + 0.01 * at + shift] * 2 for at, arch in enumerate(archs)},
         )
-    return table.build(one, found)
+    return table.build(one, Stored(found, {}))
 
 
 @pytest.mark.parametrize("suffix", saved.SUFFIXES)
@@ -82,7 +83,7 @@ def test_several_sweeps_in_one_file() -> None:
 
 def test_an_unfinished_entry_of_the_file_has_no_number() -> None:
     one = sweep.load("ablation-alpha@demo")
-    Path("none.csv").write_text(formats.as_csv(formats.records(table.build(one, {}))))
+    Path("none.csv").write_text(formats.as_csv(formats.records(table.build(one, Stored({}, {})))))
     assert not any(line.other for line in saved.compare(built("ablation-alpha@demo"), Path("none.csv")).lines)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from ddsweep import sweep
 from ddsweep.results.result import Result
+from ddsweep.results.stored import Stored
 from ddsweep.results.tables import formats, side_by_side, table
 from ddsweep.results.tables.side_by_side import Part
 
@@ -18,7 +19,7 @@ def part(reference: str, mean: float = 0.5, **settings: Any) -> Part:
         )
         for cell in one.cells
     }
-    return Part(one, table.build(one, found))
+    return Part(one, table.build(one, Stored(found, {})))
 
 
 def test_settings_that_both_have_share_a_column() -> None:
@@ -42,8 +43,9 @@ def test_an_axis_of_one_is_no_column_of_the_other() -> None:
     assert grid.heads == ["sweep", "value", "accuracy"]
     assert [tuple(line[:2]) for line in grid.lines] == [
         ("ablation-alpha", "α 5"),
-        ("ablation-epoch · α 0", "baseline"),
+        ("ablation-epoch · α 5", "baseline"),
         ("ablation-epoch · α 5", "PTM epoch 4"),
+        ("ablation-epoch · α 50", "baseline"),  # the baseline has no α: it is that of both rows
         ("ablation-epoch · α 50", "PTM epoch 4"),
     ]
 

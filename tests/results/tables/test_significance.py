@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from ddsweep import sweep
 from ddsweep.results.result import Result
+from ddsweep.results.stored import Stored
 from ddsweep.results.tables import significance, table
 from ddsweep.results.tables.significance import Verdict, compare, holm, p_value
 
@@ -44,9 +46,13 @@ def test_up_to_twenty_pairs_are_tested_exactly() -> None:
     t = statistics.fmean(differences) / (statistics.stdev(differences) / math.sqrt(21))
     assert p_value(differences) == pytest.approx(student(t, 20), rel=1e-6)
     assert p_value([0.01] * 20) == 2 / 2**20
-    assert [Verdict("seed", n, 0.5, 0.5).test for n in (20, 21)] == [
+    assert [verdict("seed", n, 0.5, 0.5).test for n in (20, 21)] == [
         "exact sign-flip permutation test", "paired t-test",
     ]  # fmt: skip
+
+
+def verdict(unit: Literal["seed", "network"], n: int, p: float, corrected: float) -> Verdict:
+    return Verdict(0.01, unit, n, n, n, p, corrected)
 
 
 def student(t: float, freedom: int) -> float:
@@ -80,17 +86,29 @@ def test_holm(values: list[float], corrected: list[float]) -> None:
 
 
 def test_networks_of_one_seed_are_pairs_by_index() -> None:
-    verdict = compare({0: [0.5, 0.6, 0.7]}, {0: [0.4, 0.4, 0.4, 0.9]})
-    assert verdict == Verdict("network", 3, 0.25, 0.25)
+    found = compare({0: [0.5, 0.6, 0.7]}, {0: [0.4, 0.4, 0.4, 0.9]})
+    assert found is not None
+    assert found.difference == pytest.approx(0.2)
+    assert (found.unit, found.n, found.common, found.seeds, found.p) == ("network", 3, 1, 1, 0.25)
 
 
 def test_of_several_seeds_each_is_one_pair_whatever_its_networks() -> None:
     ours = {seed: [0.5 + 0.01 * seed + 0.1 * net for net in range(5)] for seed in range(6)}
     baseline = {seed: [value - 0.02 for value in values] for seed, values in ours.items()} | {7: [0.9]}
-    verdict = compare(ours, baseline)
-    assert verdict is not None
-    assert (verdict.unit, verdict.n, verdict.p) == ("seed", 6, 2 / 2**6)
-    assert compare({0: [0.5]}, {1: [0.5]}) is None
+    found = compare(ours, baseline)
+    assert found is not None
+    assert (found.unit, found.n, found.p) == ("seed", 6, 2 / 2**6)
+    assert (found.common, found.seeds, found.difference) == (6, 7, pytest.approx(0.02)), "0.9 of seed 7 is not paired"
+
+
+def test_without_a_common_seed_the_means_are_compared_and_nothing_is_tested() -> None:
+    found = compare({0: [0.5, 0.7], 2: [0.6]}, {1: [0.5]})
+    assert found is not None
+    assert found.difference == pytest.approx(0.1)
+    assert (found.unit, found.n, found.common, found.seeds, found.p) == ("none", 0, 0, 3, None)
+    assert found.mark == "~"
+    assert "~ no seed in common" in significance.statement([found])
+    assert compare({0: [0.5]}, {}) is None
 
 
 def built(seeds: int, gain: float, nets: int = 2) -> table.Table:
@@ -100,7 +118,7 @@ def built(seeds: int, gain: float, nets: int = 2) -> table.Table:
         base = 0.5 + 0.003 * cell.recipe.seed
         better = gain if cell.recipe.alpha == 5 else (-1) ** cell.recipe.seed * gain * (cell.recipe.alpha > 0)
         found[cell.key] = Result(cell.recipe, accuracies={"convnet3": [base + better + 0.01 * n for n in range(nets)]})
-    return table.build(one, found)
+    return table.build(one, Stored(found, {}))
 
 
 def test_a_table_corrects_for_all_of_its_comparisons() -> None:
@@ -113,8 +131,8 @@ def test_a_table_corrects_for_all_of_its_comparisons() -> None:
 
 
 def test_a_star_without_the_correction_is_one_star() -> None:
-    assert Verdict("seed", 6, 0.031, 0.062).mark == "*"
-    assert Verdict("seed", 6, 0.05, 0.05).mark == "", "p has to be below the level"
+    assert verdict("seed", 6, 0.031, 0.062).mark == "*"
+    assert verdict("seed", 6, 0.05, 0.05).mark == "", "p has to be below the level"
 
 
 @pytest.mark.parametrize(("seeds", "few"), [(5, True), (6, False)])

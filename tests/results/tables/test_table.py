@@ -17,7 +17,9 @@ from ddsweep.errors import UserError
 from ddsweep.results import result as results
 from ddsweep.results import stored
 from ddsweep.results.result import Result
-from ddsweep.results.tables import formats, layout, table, terminal
+from ddsweep.results.states import State
+from ddsweep.results.stored import Stored
+from ddsweep.results.tables import formats, layout, naming, table, terminal
 from ddsweep.sweep import Sweep
 
 RUNS = Path("runs")
@@ -37,7 +39,7 @@ def finish(one: Sweep, *, skip: int = 0) -> dict[str, list[float]]:
 def test_each_entry_is_compared_with_the_baseline_of_its_row() -> None:
     one = sweep.load("ablation-epoch", "quick", {"seed": [0, 1]})
     written = finish(one)
-    built = table.build(one, stored.collect(one, RUNS).results)
+    built = table.build(one, stored.collect(one, RUNS))
     assert built.axis == "ptm_epoch"
     assert built.columns[0] == "baseline"
     assert len(built.rows) == 3  # methods; seeds are pooled
@@ -51,7 +53,7 @@ def test_each_entry_is_compared_with_the_baseline_of_its_row() -> None:
                 and (str(cell.recipe.ptm_epoch) == column or (column == "baseline" and cell.recipe.alpha == 0))
             ]
             pooled = [value for cell in cells for value in written[cell.key]]
-            assert (entry.n, entry.cells, entry.done) == (4, 2, 2)
+            assert (entry.n, len(entry.cells), entry.done) == (4, 2, 2)
             assert entry.mean == pytest.approx(statistics.fmean(pooled))
             assert entry.std == pytest.approx(statistics.pstdev(pooled))
             if column == "baseline":
@@ -65,34 +67,34 @@ def test_each_entry_is_compared_with_the_baseline_of_its_row() -> None:
 def test_the_baseline_of_the_alpha_axis_is_its_zero() -> None:
     one = sweep.load("ablation-alpha", "demo")
     finish(one)
-    built = table.build(one, stored.collect(one, RUNS).results)
+    built = table.build(one, stored.collect(one, RUNS))
     assert built.columns == ["0", "1", "10", "100", "500", "1000", "2000", "5000", "10000"]
     assert built.rows[0]["0"].baseline
 
 
 def test_the_domain_table_names_the_domains() -> None:
     one = sweep.load("ablation-domain", "demo")
-    assert table.build(one, {}).columns == ["baseline", "digits", "shapes"]
+    assert table.build(one, Stored({}, {})).columns == ["baseline", "digits", "shapes"]
 
 
 def test_what_is_missing_or_failed_is_said() -> None:
     one = sweep.load("ablation-alpha", "demo")
     finish(one, skip=2)
     Result(one.cells[-1].recipe, state="failed", reason="the loss is nan at step 7").write(RUNS / one.cells[-1].key)
-    built = table.build(one, stored.collect(one, RUNS).results)
+    built = table.build(one, stored.collect(one, RUNS))
     assert built.rows[0]["5000"].mean is None
-    assert built.rows[0]["10000"].failed == ("the loss is nan at step 7",)
-    assert "1 cell not finished" in terminal.caption(built)
-    assert layout.plain(built.rows[0]["5000"]) == "–"
+    assert built.rows[0]["10000"].reasons(State.FAILED) == ("the loss is nan at step 7",)
+    assert "of 9 cells, 1 failed, 1 waiting" in terminal.caption(built)
+    assert layout.plain(built.rows[0]["5000"]) == "waiting"
     assert layout.plain(built.rows[0]["10000"]) == "failed"
 
 
 def test_formats_hold_the_same_numbers() -> None:
     one = sweep.load("ablation-alpha", "demo", {"alpha": [0, 5]})
     finish(one)
-    built = table.build(one, stored.collect(one, RUNS).results)
+    built = table.build(one, stored.collect(one, RUNS))
     records = json.loads(formats.as_json(formats.records(built)))
-    assert [record["alpha"] for record in records] == ["0", "5"]
+    assert [record["alpha"] for record in records] == [0, 5]
     assert records[1]["accuracy"] == pytest.approx(0.52)
     assert records[1]["difference"] == pytest.approx(0.01)
     lines = list(csv.DictReader(io.StringIO(formats.as_csv(formats.records(built)))))
@@ -113,13 +115,13 @@ def render(built: table.Table, width: int) -> list[str]:
 def test_the_screen_to_the_letter() -> None:
     one = sweep.load("ablation-alpha", "demo", {"alpha": [0, 1, 5]})
     finish(one, skip=1)
-    built = table.build(one, stored.collect(one, RUNS).results)
+    built = table.build(one, stored.collect(one, RUNS))
     assert render(built, 100) == [
-        " α                0      1   5",
-        " ─────────────────────────────",
-        " accuracy      51.0   52.0   ·",
-        " ± std          1.0    1.0   ·",
-        " vs baseline      –   +1.0   ·",
+        " α                0      1         5",
+        " ───────────────────────────────────",
+        " accuracy      51.0   52.0   waiting",
+        " ± std          1.0    1.0         ·",
+        " vs baseline      –   +1.0         ·",
     ]
     assert render(built, 30)[:3] == [
         " α     accuracy   vs baseline",
@@ -148,7 +150,7 @@ def test_differences_are_rounded_as_in_print(difference: float | None, text: str
 def test_an_average_gain_needs_every_architecture() -> None:
     one = sweep.load("table4", "demo")
     finish(one, skip=1)
-    rows = table.build(one, stored.collect(one, RUNS).results).settings[-1]
+    rows = table.build(one, stored.collect(one, RUNS)).settings[-1]
     assert len(rows) > 1
     gains = {column: [row[column].difference for row in rows] for column in rows[0]}
     assert any(None not in some for some in gains.values())
@@ -157,7 +159,7 @@ def test_an_average_gain_needs_every_architecture() -> None:
         expected = pytest.approx(sum(known) / len(known)) if known and len(known) == len(some) else None
         assert table.average_gain(rows, column) == expected
     (column, *_) = [column for column, some in gains.items() if None not in some]
-    rows[0][column] = replace(rows[0][column], difference=None)
+    rows[0][column] = replace(rows[0][column], verdict=None)
     assert table.average_gain(rows, column) is None, "of one of the architectures nothing is known"
 
 
@@ -175,11 +177,11 @@ def several_archs(*, skip: str = "") -> table.Table:
     one = sweep.load("table4", "demo")
     found = {}
     for cell in one.cells:
-        column = table.column_label(one, cell.recipe)
+        column = naming.column_label(one, cell.recipe)
         accuracies = dict(zip(ARCHS, ([value, value] for value in REACHED[column]), strict=True))
         if column != skip:
             found[cell.key] = Result(cell.recipe, accuracies=accuracies)
-    return table.build(one, found)
+    return table.build(one, Stored(found, {}))
 
 
 def test_every_evaluated_architecture_has_its_own_numbers_and_baseline() -> None:
@@ -211,10 +213,11 @@ def test_several_architectures_on_the_screen_to_the_letter() -> None:
         " ──────────────────────────────────────────────────────────────────────────────────",
         " baseline          50.0 ± 0.0   40.0 ± 0.0   30.0 ± 0.0   20.0 ± 0.0              –",
         " 1 × 20            51.0 ± 0.0   42.0 ± 0.0   33.0 ± 0.0   24.0 ± 0.0           +2.5",
-        " 4 × 20                     –            –            –            –              –",
-        " 4 × 4             40.0 ± 0.0   45.0 ± 0.0   35.0 ± 0.0   25.0 ± 0.0           +1.2",
+        " 4 × 20               waiting      waiting      waiting      waiting              –",
+        " 4 × 4             40.0 ± 0.0   45.0 ± 0.0   35.0 ± 0.0   25.0 ± 0.0           +1.3",
     ]
     about, test, advice = terminal.caption(built).splitlines()
+    assert "of 4 cells, 1 waiting" in about
     assert about.endswith("; N_a 1: convnet3; N_a 4: convnet3+alexnet+vgg11+resnet18")
     assert test.startswith("vs baseline: n = 2 networks of one seed: too few to test")
     assert advice.startswith("6 seeds are enough")
@@ -228,7 +231,7 @@ def test_several_architectures_in_the_other_formats() -> None:
     # a script gets the fields of the recipe and not the abbreviation that people read
     assert (records[1]["ptm_archs"], records[1]["ptm_epoch"], records[2]["ptm_archs"]) == (
         "convnet3",
-        "20",
+        20,
         "+".join(ARCHS),
     )
     assert [record["average_gain"] for record in records[:2]] == [None, pytest.approx(0.025)]
@@ -245,7 +248,7 @@ def test_several_architectures_in_the_other_formats() -> None:
 def test_cells_of_one_architecture_each_make_a_plain_table() -> None:
     one = sweep.load("ablation-alpha", "demo", {"alpha": [0, 5], "eval_archs": ["convnet3", "vgg11"]})
     finish(one)
-    built = table.build(one, stored.collect(one, RUNS).results)
+    built = table.build(one, stored.collect(one, RUNS))
     assert built.eval_archs == []
     assert [(row["5"].setting, row["5"].eval_arch, row["5"].n) for row in built.rows] == [
         ({"eval_archs": "convnet3"}, "convnet3", 2),
@@ -256,7 +259,7 @@ def test_cells_of_one_architecture_each_make_a_plain_table() -> None:
 def test_a_cell_has_entries_only_for_what_it_evaluates() -> None:
     one = sweep.load("ablation-alpha", "demo", {"alpha": [0, 5], "eval_archs": ["convnet3", "convnet3+vgg11"]})
     finish(one)
-    built = table.build(one, stored.collect(one, RUNS).results)
+    built = table.build(one, stored.collect(one, RUNS))
     rows = [(row["5"].setting["eval_archs"], row["5"].eval_arch) for row in built.rows]
     assert rows == [("convnet3", "convnet3"), ("convnet3+vgg11", "convnet3"), ("convnet3+vgg11", "vgg11")]
     assert all(entry.n == 2 for entry in built.entries)
@@ -265,7 +268,7 @@ def test_a_cell_has_entries_only_for_what_it_evaluates() -> None:
 def test_sets_of_architectures_that_are_equally_large_are_written_out() -> None:
     settings = {"n_models": [1, 2], "ptm_archs": ["convnet3", "vgg11"]}
     one = sweep.load("table1", "demo", settings)
-    built = table.build(one, {})
+    built = table.build(one, Stored({}, {}))
     assert built.axis == "n_models × ptm_archs"
     assert built.columns == ["baseline", "1 × convnet3", "1 × vgg11", "2 × convnet3", "2 × vgg11"]
     assert built.notes == ()
@@ -276,7 +279,7 @@ def test_sets_of_architectures_that_are_equally_large_are_written_out() -> None:
 def test_every_table_fits_the_screen(name: str, profile: str) -> None:
     one = sweep.load(name, profile)
     finish(one)
-    built = table.build(one, stored.collect(one, RUNS).results)
+    built = table.build(one, stored.collect(one, RUNS))
     lines = render(built, 100)
     assert max(map(len, lines)) <= 100
     assert not any("…" in line for line in lines)

@@ -8,6 +8,7 @@ import pytest
 
 from ddsweep import sweep
 from ddsweep.errors import UserError
+from ddsweep.results.stored import Stored
 from ddsweep.results.tables import table
 from ddsweep.sweep import Cell
 
@@ -50,7 +51,7 @@ def test_n_archs_counts() -> None:
 
 def test_a_table_of_chosen_cells() -> None:
     one = sweep.load("ablation-epoch")
-    built = table.build(one, {}, table.where(one, "ptm_epoch in [1, 4] and method != 'dsa'"))
+    built = table.build(one, Stored({}, {}), table.where(one, "ptm_epoch in [1, 4] and method != 'dsa'"))
     assert built.columns == ["baseline", "1", "4"]
     assert [row["4"].setting for row in built.rows] == [
         {"method": method, "ipc": ipc} for method in ("dc", "dm") for ipc in (10, 50)
