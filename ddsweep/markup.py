@@ -14,6 +14,8 @@ from ddsweep.text import is_number
 
 # an underscore within a word means nothing in GitHub's Markdown: N_m, eval_strategy
 _MARKDOWN = re.compile(r"[\\`*|<>\[\]~$&#]|(?<![^\W_])_|_(?![^\W_])")
+# not every reader of Markdown takes these after a backslash
+_REFERENCES = {sign: f"&#{ord(sign)};" for sign in "|<>~$&="}
 _BLOCK = re.compile(r"[-+](?= |$|-+$)|=(?==*$)|\d+(?=[.)]( |$))")  # a line that begins so is a list, rule or heading
 _FORMULA = re.compile(r"[=+\-@\t\r]")  # first characters by which spreadsheets recognize a formula
 _INERT = re.compile(r"'+[=+\-@\t\r]")
@@ -21,12 +23,16 @@ _INERT = re.compile(r"'+[=+\-@\t\r]")
 
 def markdown(text: str) -> str:
     """Text for Markdown, also in a cell of a table, on one line; the dashboard's notes are Markdown with formulas."""
-    escaped = _MARKDOWN.sub(lambda match: f"\\{match[0]}", characters.one_line(text))
+    escaped = _MARKDOWN.sub(lambda match: _literal(match[0]), characters.one_line(text))
     start = _BLOCK.match(escaped)
     if start is None:
         return escaped
     first, rest = start[0], escaped[start.end() :]
-    return f"{first}\\{rest}" if first.isdigit() else f"\\{first}{rest}"
+    return f"{first}\\{rest}" if first.isdigit() else f"{_literal(first)}{rest}"
+
+
+def _literal(sign: str) -> str:
+    return _REFERENCES.get(sign, f"\\{sign}")
 
 
 def plotly(text: str) -> str:

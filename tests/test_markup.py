@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import html
 import io
+import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from markdown import Markdown
+from markdown_it import MarkdownIt
 
 from ddsweep import characters, markup
 from ddsweep.results.tables import formats, latex, saved
@@ -42,6 +45,27 @@ def test_markdown_of_any_text(name: str) -> None:
     page = hostile.rendered(markup.markdown(name))
     assert page.text.split() == characters.one_line(name).split()
     assert set(page.tags) <= {"p"}
+
+
+SIGNS = st.sampled_from([*"|\\`*_~<>&$#[](){}!+-=.:1a \t'\"@^%/é", "\u2028", "**", "$$", "==", "&amp;", "http://x.y"])
+WORDS = st.lists(SIGNS, max_size=12).map("".join)
+READERS = {
+    "CommonMark with tables": MarkdownIt("commonmark").enable("table").render,
+    "GitHub": MarkdownIt("gfm-like", {"linkify": False}).render,
+    "Python-Markdown": lambda text: Markdown(extensions=["tables"]).convert(text),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+@given(WORDS, WORDS)
+@example("a|b", "imagefolder:a|b c")
+@example("|", "\\|")
+def test_cells_of_tables_in_every_reader(reader: str, one: str, other: str) -> None:
+    cells = [one, other, other, one]
+    source = formats.pipes(Grid(["α", one], 1, [cells[:2], cells[2:]], frozenset({1})))
+    found = re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", READERS[reader](source), re.DOTALL)
+    texts = [" ".join(hostile.Page(cell).text.split()) for cell in found]
+    assert texts == [" ".join(characters.one_line(text).split()) for text in ("α", one, *cells)]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -66,7 +66,7 @@ def test_the_note_of_a_trial() -> None:
     )
     failed = Row(Point("p", {"a|b": 1}, "k"), State.FAILED, 3, "CUDA\nerror ```x```")
     assert "## p\n\n**failed**\n\n```\nCUDA\nerror '''x'''\n```\n" in notes.trial_note(failed)
-    assert "| a\\|b | 1 |" in notes.trial_note(failed)
+    assert "| a&#124;b | 1 |" in notes.trial_note(failed)
 
 
 def traces(chart: Any) -> dict[str, Any]:
