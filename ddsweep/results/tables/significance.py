@@ -154,6 +154,6 @@ def _range(verdicts: Sequence[Verdict]) -> str:
 
 def advice(verdicts: Sequence[Verdict]) -> str:
     """How to get enough pairs if there are too few; empty otherwise."""
-    if not verdicts or max(one.n for one in verdicts) >= FEWEST:
+    if not verdicts or max(max(one.n, one.seeds) for one in verdicts) >= FEWEST:
         return ""
     return f"{FEWEST} seeds are enough to test: --set seed={','.join(map(str, range(FEWEST)))}"

@@ -150,8 +150,9 @@ def _arranged(sweep: Sweep, cells: Sequence[Cell]) -> Layout:
     """The first arrangement in which no two groups share a place.
 
     Normally the settings that ``baseline`` names are not part of the rows unless others differ in them, and a baseline
-    stands in every row that it serves. Where that would put two groups in one place, they are part of the rows; and at
-    last every setting is, also those of the axis.
+    stands in every row that it serves: in the column ``baseline``, or in that of its value on the axis unless the row
+    names a setting that ``baseline`` sets otherwise. Where two groups would share a place, these settings are always part
+    of the rows; and at last every setting is, also those of the axis.
     """
     found = entries.groups(cells)
     by_key = {cell.key: group for group in found for cell in group}
@@ -198,7 +199,7 @@ class _Arranger:
         for group in self.found:
             served = self.served.get(id(group), []) if id(group) in self.baselines else []
             label = self._label(group, served)
-            rows = [self._row(one, names) for one in served if self._agree(group, one, named)]
+            rows = [self._row(one, names) for one in served if label == BASELINE or self._agree(group, one, named)]
             for row in rows or [self._row(group, names)]:
                 places[id(group), row] = Place(group, row, label)
         return list(places.values())
