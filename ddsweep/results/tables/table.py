@@ -151,8 +151,8 @@ def _arranged(sweep: Sweep, cells: Sequence[Cell]) -> Layout:
 
     Normally the settings that ``baseline`` names are not part of the rows unless others differ in them, and a baseline
     stands in every row that it serves: in the column ``baseline``, or in that of its value on the axis unless the row
-    names a setting that ``baseline`` sets otherwise. Where two groups would share a place, these settings are always part
-    of the rows; and at last every setting is, also those of the axis.
+    names a setting that ``baseline`` sets otherwise. Where two groups would share a place, these settings are always
+    part of the rows; and at last every setting is, also those of the axis.
     """
     found = entries.groups(cells)
     by_key = {cell.key: group for group in found for cell in group}
