@@ -238,7 +238,7 @@ class SearchTrial:
         early = None
         if sweep is not None and sweep.search is not None:
             params = {name: getattr(recipe, name) for name in sweep.swept}
-            self._point = Point(recipe.key(), params, recipe.key(), recipe.title())
+            self._point = Point(recipe.key(), params, recipe.key(), sweep.cell_title(recipe))
             self._store.note(self._name, self._point)
             early = sweep.search.early
         numbers = range(1, max(early.bands) + 2) if early else ()

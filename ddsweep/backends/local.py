@@ -140,13 +140,13 @@ class FolderBackend:
         """Cells with a result are complete or failed; those that an agent of this runs folder reports are running."""
         definition = self._store.load_definition(self.name)
         pruned = {point.key: reason for point, reason in self._store.noted(self.name) if reason}
-        working = {status.cell: status.agent for status in agents.read_all(agents.folder(self._store.runs, self.name))}
+        working = {status.key: status.agent for status in agents.read_all(agents.folder(self._store.runs, self.name))}
         rows = []
         for point in definition.points:
-            state = State.RUNNING if point.title in working else State.WAITING
+            state = State.RUNNING if point.key in working else State.WAITING
             if state is State.WAITING and point.key in pruned:
                 state = State.PRUNED
-            row = Row(point, state, agent=working.get(point.title, ""), reason=pruned.get(point.key, ""))
+            row = Row(point, state, agent=working.get(point.key, ""), reason=pruned.get(point.key, ""))
             rows.append(self._result(row))
         return Status(self.name, rows, definition.to_draw)
 

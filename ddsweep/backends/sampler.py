@@ -186,7 +186,7 @@ class Space:
             digest = hashlib.blake2b(json.dumps(plain, sort_keys=True).encode(), digest_size=8).hexdigest()
             title = " · ".join(f"{name} {value}" for name, value in plain.items())
             return Point(f"{INVALID}{digest}", plain, f"{INVALID}{digest}", title)
-        return Point(recipe.key(), plain, recipe.key(), recipe.title())
+        return Point(recipe.key(), plain, recipe.key(), self.sweep.cell_title(recipe))
 
     def readable(self, drawn: Mapping[str, Any]) -> dict[str, Scalar]:
         """The values that a sampler drew, rounded to few digits within their range."""

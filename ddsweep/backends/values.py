@@ -77,7 +77,7 @@ class Definition:
     @classmethod
     def of(cls, sweep: Sweep) -> Self:
         """The definition of a loaded sweep; the key of a cell's recipe is its id."""
-        points = [Point(cell.key, dict(cell.point), cell.key, cell.recipe.title()) for cell in sweep.cells]
+        points = [Point(cell.key, dict(cell.point), cell.key, sweep.cell_title(cell.recipe)) for cell in sweep.cells]
         cap = sweep.size if sweep.search else None
         return cls(sweep.full_name, points, sweep.definition(), sweep.max_attempts, sweep.title, cap)
 

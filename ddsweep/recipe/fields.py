@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ddsweep.recipe import spelling
 from ddsweep.recipe.checks import check
-from ddsweep.recipe.defaults import resolve
+from ddsweep.recipe.defaults import NEUTRAL, resolve
 from ddsweep.registry.methods import METHODS, TAKEN
 
 SCHEMA = 1  # part of every key: increase it when the meaning of a field changes
@@ -170,18 +171,38 @@ class Recipe(BaseModel):
         text = json.dumps({"schema": SCHEMA, **fields}, sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
-    def title(self) -> str:
-        """A short description: ``dm · ipc 50 · α 1000 · epoch 4 · seed 0``."""
+    def title(self, fields: Iterable[str] = (), baseline: bool = False) -> str:
+        """A short description: ``dm · ipc 50 · α 1000 · convnet3 · N_m 10 · epoch 4 · seed 0``.
+
+        Args:
+            fields: further fields to name, as the ones that a sweep varies: ``lr_img 0.1``.
+            baseline: say that it is the baseline of its sweep.
+        """
         parts = [self.method, *([_spaced(self.options)] if self.options else []), f"ipc {self.ipc}"]
+        silent = TITLED
         if self.regularizer == "none":
-            parts.append("baseline")
+            parts += [] if baseline else ["α 0"]
+            silent = TITLED | NEUTRAL.keys()
         else:
             by_arch = f" ({_spaced(self.alpha_by_arch)})" if self.alpha_by_arch else ""
-            parts += [f"α {self.alpha:g}{by_arch}", self.ptm_archs]
+            parts += [f"α {_exact(self.alpha)}{by_arch}", self.ptm_archs]
             parts += [f"N_m {self.n_models}", f"epoch {self.ptm_epoch}"] if self.ptm_epoch else []
         if self.source not in ("target", ""):
             parts.append(f"from {self.source}")
+        parts += [f"{name} {_exact(getattr(self, name))}" for name in fields if name not in silent]
+        parts += ["baseline"] if baseline else []
         return " · ".join([*parts, f"seed {self.seed}"])
+
+
+TITLED = frozenset(
+    {"method", "options", "ipc", "alpha", "alpha_by_arch", "ptm_archs", "n_models", "ptm_epoch", "source", "seed"}
+)
+"""The fields that every title names, if they have an effect."""
+
+
+def _exact(value: object) -> str:
+    """A value with the fewest digits that identify it: ``1000``, ``0.1``, ``1234567.5``; ``none`` for nothing."""
+    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value) or "none"
 
 
 def _spaced(entries: str) -> str:

@@ -114,7 +114,9 @@ def troubles(material: Material) -> list[Trouble]:
         if absence is None:
             continue
         reasons = list(row.reasons) if row and row.reasons else [absence.reason] if absence.reason else []
-        found.append(Trouble(cell.recipe.title(), absence.state, row.attempts if row else 0, reasons))
+        found.append(
+            Trouble(material.sweep.cell_title(cell.recipe), absence.state, row.attempts if row else 0, reasons)
+        )
     return sorted(found, key=lambda one: one.state != "failed")
 
 
@@ -122,7 +124,7 @@ def retried(material: Material) -> list[Trouble]:
     """Every cell that finished after failed attempts."""
     rows = ((cell, material.rows.get(cell.key)) for cell in material.sweep.cells if not material.absence(cell))
     return [
-        Trouble(cell.recipe.title(), "done", row.attempts, list(row.reasons))
+        Trouble(material.sweep.cell_title(cell.recipe), "done", row.attempts, list(row.reasons))
         for cell, row in rows
         if row and row.reasons
     ]
@@ -200,7 +202,7 @@ def cells(material: Material) -> list[dict[str, Any]]:
         records.append(
             {
                 "key": cell.key,
-                "title": cell.recipe.title(),
+                "title": material.sweep.cell_title(cell.recipe),
                 "state": absence.state if absence else "done",
                 "accuracy": _accuracy(result),
                 "seconds": duration(sum(result.seconds.values())) if result and result.seconds else "",

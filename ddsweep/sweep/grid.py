@@ -289,6 +289,10 @@ class Sweep:
             self._key(values | self.baseline) == recipe.key()
         )
 
+    def cell_title(self, recipe: Recipe) -> str:
+        """The title of a cell of this sweep: with every value that varies, and ``baseline`` if it is one."""
+        return recipe.title(self.swept, self.is_baseline(recipe))
+
     @property
     def size(self) -> int:
         """The number of cells; for a search, the number after all points are sampled."""

@@ -57,6 +57,7 @@ class AgentStatus:
         host: the name of its host.
         images_per_second: real and synthetic images per second of the last logged steps; 0: unknown.
         gpu_memory_gb: peak GPU memory of this process, in 10⁹ bytes; 0: unknown, or no GPU.
+        key: key of its current cell, as soon as the trial has begun.
         age: seconds since the last update; set by the reader, not by the agent.
     """
 
@@ -73,6 +74,7 @@ class AgentStatus:
     host: str = field(default_factory=socket.gethostname)
     images_per_second: float = 0.0
     gpu_memory_gb: float = 0.0
+    key: str = ""
     age: float = 0.0
 
 
@@ -90,9 +92,9 @@ class StatusTracker(Tracker):
         self._written = 0.0
 
     def start(self, recipe: Recipe) -> None:
-        """Show the new cell."""
-        self.status.images_per_second = 0.0
-        self._show("starting", 0, 0, cell=recipe.title())
+        """Show the new cell, by the title that the agent has shown, which names what its sweep varies."""
+        self.status.images_per_second, self.status.key = 0.0, recipe.key()
+        self._show("starting", 0, 0, cell=self.status.cell or recipe.title())
 
     def progress(self, phase: str, done: int, total: int) -> None:
         """Show the step; the rate is measured within the phase."""
@@ -127,6 +129,7 @@ class StatusTracker(Tracker):
             self._phase_began = (now, done)
         began, first = self._phase_began
         status.phase, status.cell, status.done, status.total = phase, cell, done, total
+        status.key = status.key if cell else ""
         status.rate = (done - first) / (now - began) if now > began else 0.0
         if not changed and now - self._written < INTERVAL:
             return

@@ -65,4 +65,12 @@ def test_the_title() -> None:
     assert make({"method": "dm", "alpha": 1000, "ptm_epoch": 4}).title() == (
         "dm · ipc 50 · α 1000 · convnet3 · N_m 1 · epoch 4 · seed 0"
     )
-    assert make({"alpha": 0}).title() == "dm · ipc 50 · baseline · seed 0"
+    assert make({"alpha": 0}).title() == "dm · ipc 50 · α 0 · seed 0"  # of which sweep would it be the baseline?
+    assert make({"alpha": 0}).title(["alpha"], baseline=True) == "dm · ipc 50 · baseline · seed 0"
+    assert (
+        make({"alpha": 0}).title(["lr_img", "ptm_train_epochs", "regularizer"])
+        == "dm · ipc 50 · α 0 · lr_img 1 · seed 0"
+    )
+    assert make({"alpha": 1234567.5, "ptm_epoch": 4, "lr_img": 0.1}).title(["lr_img", "alpha"]) == (
+        "dm · ipc 50 · α 1234567.5 · convnet3 · N_m 1 · epoch 4 · lr_img 0.1 · seed 0"
+    )

@@ -338,5 +338,5 @@ def points_of(plan: Sweep, trials: Iterable[Trial], book: Book) -> list[Point]:
         recipe = book.recipe(trial)
         if recipe is not None and not plan.is_baseline(recipe):
             params = {name: getattr(recipe, name) for name in plan.varied}
-            points.setdefault(recipe.key(), Point(recipe.key(), params, recipe.key(), recipe.title()))
+            points.setdefault(recipe.key(), Point(recipe.key(), params, recipe.key(), plan.cell_title(recipe)))
     return list(points.values())

@@ -232,7 +232,7 @@ def records(ranking: Ranking) -> list[dict[str, Any]]:
 def failures(ranking: Ranking) -> list[str]:
     """A line per failed trial, and why it failed."""
     return [
-        f"failed: {one.cell.recipe.title()}: {reason}"
+        f"failed: {ranking.sweep.cell_title(one.cell.recipe)}: {reason}"
         for one in ranking.trials
         for reason in one.entry.reasons(State.FAILED)
     ]  # fmt: skip
