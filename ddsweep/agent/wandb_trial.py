@@ -115,13 +115,17 @@ def main(recipe: Recipe, placement: TrialPlacement, tracker: WandbTracker) -> in
     On SIGTERM the trial saves and exits, and W&B requeues the point if it can. On SIGINT, which W&B's Stop button
     sends, the trial exits and the run stays stopped.
     """
-    record, shutdown, cell = TrialRecord(placement.failures), Shutdown(), recipe.title()
-    search = SearchTrial(recipe, placement.sweep, placement.runs, known_sweep(placement))
+    known = known_sweep(placement)
+    cell = known.cell_title(recipe) if known else recipe.title()
+    record, shutdown = TrialRecord(placement.failures), Shutdown()
+    search = SearchTrial(recipe, placement.sweep, placement.runs, known)
     before = signal.signal(signal.SIGTERM, shutdown.handle_signal)
     record.start(cell)
     try:
         with placement.shown() as shown, shutdown.interruptible():
-            result = run_attempts(recipe, placement, FanOut(shown, tracker), shutdown.checkpoints, search.pruning)
+            trackers = FanOut(shown, tracker)
+            trackers.describe(recipe, cell)
+            result = run_attempts(recipe, placement, trackers, shutdown.checkpoints, search.pruning)
     except (Stopped, KeyboardInterrupt) as interruption:
         if search.last and tracker.stopped():
             record.end()

@@ -232,6 +232,7 @@ class Agent:
         recipe = self._recipe(claim)
         tracker = FanOut(self.status, QueueTracker(partial(attach_image, claim)), self.tracker)
         checkpoints = replace(self.shutdown.checkpoints, saved=partial(self._note_progress, claim))
+        tracker.describe(recipe, claim.point.title)
         with self.shutdown.interruptible():
             with reported_to(Listener.of_phases(self.status.progress)):  # this host may have to decode them
                 refusal = image_checksums.refusal(recipe, self.sweep.data)

@@ -41,17 +41,17 @@ def run(
     loaded = sweep.load(name, profile, settings([*(choices or []), *(set_ or [])]))
     recipe = single_recipe(loaded)
     verify([recipe])
-    device = devices.resolve(device)[0]
+    device, title = devices.resolve(device)[0], loaded.cell_title(recipe)
     from ddsweep import trial
 
-    with interrupt.saving() as checkpoints, progress.one_trial(recipe.title(), data=as_json) as tracker:
+    with interrupt.saving() as checkpoints, progress.one_trial(title, data=as_json) as tracker:
         result = trial.run(recipe, tracker, device, runs, checkpoints=checkpoints, recompute=recompute)
     if as_json:
         console.write_json({"key": recipe.key(), **asdict(result), "recipe": recipe.model_dump()}, indent=None)
         return
     out = display.stdout()
     if result.accuracy is None or result.accuracy_std is None:
-        out.say(f"{recipe.title()}: failed: {result.reason}")
+        out.say(f"{title}: failed: {result.reason}")
         raise typer.Exit(1)
     accuracy = mean_std(result.accuracy, result.accuracy_std)
     out.print(f"accuracy  {accuracy}  ({plural(len(result.headline), 'network')})")

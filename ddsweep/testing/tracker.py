@@ -53,6 +53,10 @@ class TrackerContract:
         tracker.start(RECIPE)
         tracker.finish(DIVERGED)
 
+    def test_a_cell_has_a_title_in_its_sweep(self, tracker: Tracker) -> None:
+        tracker.describe(RECIPE, "alpha 1 | ipc 1")
+        track_trial(tracker)
+
     def test_an_aborted_trial_is_repeated(self, tracker: Tracker) -> None:
         tracker.abort()
         tracker.start(RECIPE)

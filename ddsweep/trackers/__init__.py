@@ -24,10 +24,13 @@ P = ParamSpec("P")
 class Tracker:
     """Base class of all trackers. Every method does nothing; a subclass overrides those it needs.
 
-    A trial calls ``start``, then ``progress``, ``rewind``, ``log`` and ``image`` as often as needed, then ``finish`` or
-    ``abort``. A tracker may lose what is logged, but it must not raise: an unreachable dashboard must not end a
-    distillation. The exception is a full disk, which pauses the agent.
+    An agent may call ``describe``. A trial calls ``start``, then ``progress``, ``rewind``, ``log`` and ``image`` as
+    often as needed, then ``finish`` or ``abort``. A tracker may lose what is logged, but it must not raise: an
+    unreachable dashboard must not end a distillation. The exception is a full disk, which pauses the agent.
     """
+
+    def describe(self, recipe: Recipe, title: str) -> None:
+        """The title of a cell within its sweep, from an agent that is about to start its trial."""
 
     def start(self, recipe: Recipe) -> None:
         """A trial starts."""
@@ -80,6 +83,7 @@ class FanOut(Tracker):
     def __init__(self, *trackers: Tracker) -> None:
         self._trackers = list(trackers)
 
+    describe = _for_each(Tracker.describe)
     start = _for_each(Tracker.start)
     progress = _for_each(Tracker.progress)
     rewind = _for_each(Tracker.rewind)

@@ -91,8 +91,12 @@ class StatusTracker(Tracker):
         self._phase_began = (time.monotonic(), 0)
         self._written = 0.0
 
+    def describe(self, recipe: Recipe, title: str) -> None:
+        """Show the title."""
+        self._show("starting", 0, 0, cell=title)
+
     def start(self, recipe: Recipe) -> None:
-        """Show the new cell, by the title that the agent has shown, which names what its sweep varies."""
+        """Show the new cell, by its title within the sweep if the agent has told it."""
         self.status.images_per_second, self.status.key = 0.0, recipe.key()
         self._show("starting", 0, 0, cell=self.status.cell or recipe.title())
 

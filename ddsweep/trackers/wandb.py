@@ -51,6 +51,10 @@ class WandbTracker(Tracker):
         self._runs, self._session = runs, Session(sweep, runs, project, entity)
         self._open: OpenRun | None = None
 
+    def describe(self, recipe: Recipe, title: str) -> None:
+        """Name the run of the cell."""
+        self._session.titles[recipe.key()] = title
+
     def start(self, recipe: Recipe) -> None:
         """Start the run of a cell; a repeated trial resumes it."""
         if self._open is not None and self._open.recipe == recipe:
@@ -59,7 +63,7 @@ class WandbTracker(Tracker):
         try:
             self._open = self._session.open(recipe)
         except Exception as error:
-            logger.warning("W&B: %s is not logged: %s", recipe.title(), first_line(error))
+            logger.warning("W&B: %s is not logged: %s", self._session.title(recipe), first_line(error))
 
     def log(self, metrics: dict[str, float], step: int) -> None:
         """Log the loss terms, α, and the speed.

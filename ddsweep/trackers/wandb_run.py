@@ -69,11 +69,19 @@ class Session:
         runs: the folder of all runs; the client writes to its subfolder ``wandb``.
         project: W&B project; empty: ``ddsweep``.
         entity: its owner; empty: the account's default.
+
+    Attributes:
+        titles: by key, titles of cells within the sweep, as far as they are known.
     """
 
     def __init__(self, sweep: str, runs: Path, project: str, entity: str) -> None:
         self._sweep, self._runs, self._project, self._entity = sweep, runs, project or PROJECT, entity
         self._offline_until = 0.0
+        self.titles: dict[str, str] = {}
+
+    def title(self, recipe: Recipe) -> str:
+        """The name of the run of a cell."""
+        return self.titles.get(recipe.key()) or recipe.title()
 
     def id(self, recipe: Recipe) -> str:
         """The run's id: assigned by W&B's agent, or determined by the sweep and the recipe alone."""
@@ -102,7 +110,7 @@ class Session:
             return None
         piece = Piece(Path(run.settings.sync_dir))
         logged = max((piece.note.step for piece in earlier), default=-1) if run.offline else run.starting_step - 1
-        note = Note(self._sweep, recipe.title(), recipe.key(), time.time(), logged)
+        note = Note(self._sweep, self.title(recipe), recipe.key(), time.time(), logged)
         try:
             lock = piece.lock()
             piece.write(note)
@@ -169,7 +177,7 @@ class Session:
             entity=self._entity or None,
             id=self.id(recipe),
             resume="allow",
-            name=recipe.title(),
+            name=self.title(recipe),
             group=self._sweep,
             job_type="trial",
             tags=tags(recipe),

@@ -93,6 +93,13 @@ def steps_of(server: Standin, run: str) -> list[int]:
 
 
 class TestARun:
+    def test_is_named_as_the_cell_in_its_sweep(self, standin: Standin) -> None:
+        one = tracker()
+        one.describe(RECIPE, "dm · ipc 1 · lr_img 0.1 · seed 0")
+        begin(one)
+        one.finish(result_of())
+        assert standin.runs[name()].display == "dm · ipc 1 · lr_img 0.1 · seed 0"
+
     def test_has_metrics_and_images_by_step(self, standin: Standin) -> None:
         one = tracker()
         begin(one)
