@@ -162,12 +162,12 @@ class Sweep:
             replaced = choices | self.baseline
             items = frozenset(replaced.items())
             if items not in known:
-                known[items] = self._key(replaced)
+                known[items] = self.key(replaced)
             found[key].add(known[items])
         single = {key: next(iter(several)) for key, several in found.items() if len(several) == 1}
         return {key: baseline for key, baseline in single.items() if baseline in keys}
 
-    def _key(self, choices: Mapping[str, Scalar | None]) -> str:
+    def key(self, choices: Mapping[str, Scalar | None]) -> str:
         """The key of the recipe with these choices; empty if they contradict each other."""
         try:
             return make(dict(choices)).key()
@@ -245,7 +245,7 @@ class Sweep:
 
     def _key_at(self, point: Mapping[str, Scalar | None]) -> str:
         """The key of the recipe at ``point``; empty if it is not valid."""
-        return self._key(self.fixed | dict(point))
+        return self.key(self.fixed | dict(point))
 
     def _condition(self, rule: Rule) -> Callable[[Mapping[str, Any]], bool]:
         """An entry of ``exclude`` as a function of the choices as written, before their defaults are resolved."""
@@ -270,12 +270,12 @@ class Sweep:
             key: the key of its recipe.
         """
         choices = self.fixed | dict(point)
-        return choices if self._key(choices) == key else self.kept_choices.get(key)
+        return choices if self.key(choices) == key else self.kept_choices.get(key)
 
     @cached_property
     def kept_choices(self) -> dict[str, dict[str, Scalar]]:
         """All choices of the cells of earlier launches, by key."""
-        return {self._key(choices): choices for choices in self.kept}
+        return {self.key(choices): choices for choices in self.kept}
 
     def is_baseline(self, recipe: Recipe) -> bool:
         """Whether a recipe has the values of ``baseline``, which makes it one that others are compared with."""
@@ -286,7 +286,7 @@ class Sweep:
             return True
         # a text may be written in another way than in the recipe: "vgg11+convnet3", or the target's name as a source
         return any(isinstance(value, str) for value in self.baseline.values()) and (
-            self._key(values | self.baseline) == recipe.key()
+            self.key(values | self.baseline) == recipe.key()
         )
 
     def cell_title(self, recipe: Recipe) -> str:

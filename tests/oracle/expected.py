@@ -143,6 +143,7 @@ def _compare(ours: Expected, theirs: Expected) -> None:
     if not mine or not base:
         return
     if not seeds:
+        ours.unit = "none"
         ours.difference = float(np.mean(ours.values) - np.mean(theirs.values))
         return
     ours.unit = "network" if len(seeds) == 1 else "seed"

@@ -152,7 +152,7 @@ def _arranged(sweep: Sweep, cells: Sequence[Cell]) -> Layout:
     Normally the settings that ``baseline`` names are not part of the rows unless others differ in them, and a baseline
     stands in every row that it serves: in the column ``baseline``, or in that of its value on the axis unless the row
     names a setting that ``baseline`` sets otherwise. Where two groups would share a place, these settings are always
-    part of the rows; and at last every setting is, also those of the axis.
+    part of the rows; and at last every setting is, also those of the axis, and a baseline stands in its own row.
     """
     found = entries.groups(cells)
     by_key = {cell.key: group for group in found for cell in group}
@@ -175,7 +175,7 @@ def _arranged(sweep: Sweep, cells: Sequence[Cell]) -> Layout:
         places = arranger.places(names)
         if max(Counter((place.row, place.column) for place in places).values(), default=1) == 1:
             return arranger.layout(names, places)
-    return arranger.layout(fields, arranger.places(fields))
+    return arranger.layout(fields, arranger.places(fields, shared=False))
 
 
 def _varies(name: str, some: Sequence[Group]) -> bool:
@@ -192,14 +192,20 @@ class _Arranger:
     baselines: set[int]
     served: dict[int, list[Group]]
 
-    def places(self, names: Sequence[str]) -> list[Place]:
-        """The places of all groups."""
+    def places(self, names: Sequence[str], *, shared: bool = True) -> list[Place]:
+        """The places of all groups.
+
+        Args:
+            names: the settings that name the rows.
+            shared: whether a baseline stands in every row that it serves, instead of in a row of its own.
+        """
         places: dict[tuple[int, tuple[Any, ...]], Place] = {}
         named = [name for name in names if name in self.sweep.baseline]
         for group in self.found:
             served = self.served.get(id(group), []) if id(group) in self.baselines else []
             label = self._label(group, served)
-            rows = [self._row(one, names) for one in served if label == BASELINE or self._agree(group, one, named)]
+            shown = served if shared else []
+            rows = [self._row(one, names) for one in shown if label == BASELINE or self._agree(group, one, named)]
             for row in rows or [self._row(group, names)]:
                 places[id(group), row] = Place(group, row, label)
         return list(places.values())
@@ -226,10 +232,18 @@ class _Arranger:
         """The values of the axis, or ``baseline`` for a baseline in which the axis has no effect."""
         unnamed = [name for name in self.sweep.axis if name not in self.sweep.baseline]
         own = [naming.shown(group[0].recipe, name) for name in unnamed]
-        effective = all(self._agree(group, other, unnamed) for other in served) if served else any(own) or not own
+        some = any(own) or not own
+        effective = all(self._has_effect(group, other, unnamed) for other in served) if served else some
         if id(group) in self.baselines and not effective:
             return BASELINE
         return naming.axis_label(self.sweep.axis, group[0].recipe, self.labels)
+
+
+    def _has_effect(self, baseline: Group, other: Group, names: Iterable[str]) -> bool:
+        """Whether the baseline would be another experiment with those of these settings in which the other differs."""
+        theirs = {name: getattr(other[0].recipe, name) for name in names if not self._agree(baseline, other, [name])}
+        own = baseline[0].recipe.model_dump()
+        return all(self.sweep.key(own | {name: value}) != baseline[0].key for name, value in theirs.items())
 
 
 class _Order:
