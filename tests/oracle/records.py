@@ -21,7 +21,7 @@ def problems(records: list[Record], entries: list[Expected]) -> Iterator[str]:
     """What is wrong with the records of a table with these entries."""
     shown: dict[int, list[Record]] = {}
     for record in records:
-        found = [entry for entry in entries if matches(record, entry)]
+        found = find(record, entries)
         if len(found) != 1:
             yield f"{len(found)} entries are at {place(record)}"
             continue
@@ -43,8 +43,14 @@ def place(record: Record) -> Record:
     return {name: value for name, value in record.items() if name in Recipe.model_fields or name == "eval_arch"}
 
 
-def matches(record: Record, entry: Expected) -> bool:
-    """Whether a record has the settings of an entry; those without effect in a baseline may be anything."""
+def find(record: Record, entries: list[Expected]) -> list[Expected]:
+    """The entries that a record may be; a baseline may stand in a row whose settings have no effect on it."""
+    found = [entry for entry in entries if matches(record, entry)]
+    return found or [entry for entry in entries if matches(record, entry, elsewhere=True)]
+
+
+def matches(record: Record, entry: Expected, elsewhere: bool = False) -> bool:
+    """Whether a record has the settings of an entry; ``elsewhere``: except those without effect in a baseline."""
     if bool_of(record.get("baseline")) != entry.is_baseline:
         return False
     if record.get("eval_arch") not in (None, "", entry.arch):
@@ -52,7 +58,7 @@ def matches(record: Record, entry: Expected) -> bool:
     for field, value in place(record).items():
         if field in ("eval_arch", "seed"):
             continue
-        if entry.is_baseline and entry.fields["regularizer"] == "none" and field in PTM_FIELDS - {"alpha"}:
+        if elsewhere and entry.is_baseline and entry.fields["regularizer"] == "none" and field in PTM_FIELDS - {"alpha"}:
             continue
         if value in NOTHING and (entry.is_baseline or not entry.fields[field]):
             continue

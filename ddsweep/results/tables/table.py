@@ -238,7 +238,6 @@ class _Arranger:
             return BASELINE
         return naming.axis_label(self.sweep.axis, group[0].recipe, self.labels)
 
-
     def _has_effect(self, baseline: Group, other: Group, names: Iterable[str]) -> bool:
         """Whether the baseline would be another experiment with those of these settings in which the other differs."""
         theirs = {name: getattr(other[0].recipe, name) for name in names if not self._agree(baseline, other, [name])}
