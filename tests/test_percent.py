@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import random
+import re
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
@@ -65,3 +68,14 @@ def test_means_and_differences_of_counts_are_rounded_like_the_exact_numbers() ->
         assert Decimal(percent(mean)) == by_decimals(exact[0])
         assert Decimal(points(mean - baseline)) == by_decimals(exact[0] - exact[1])
     assert ties > 100
+
+
+def test_no_other_place_rounds_percentages() -> None:
+    """Nowhere else is a number that is multiplied by 100 formatted with decimals."""
+    for path in Path(percent.__code__.co_filename).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FormattedValue) and node.format_spec is not None:
+                spec = ast.unparse(node.format_spec)
+                value = ast.unparse(node.value)
+                assert not (re.search(r"\b100 \*|\* 100\b", value) and re.search(r"\.\d[fg]", spec)), f"{path}: {value}"
+                assert not re.search(r"\.\d%", spec), f"{path}: {value}"
