@@ -50,8 +50,11 @@ class Overview:
         search = self.sweep.search
         if search is None:
             return
-        yield f"{search.method} samples {search.run_cap} points, each when an agent asks for one"
+        seeds = f", each with the seeds {', '.join(map(str, self.sweep.seeds))}" if self.sweep.seeds else ""
+        yield f"{search.method} samples {search.run_cap} points{seeds}, whenever an agent asks for one"
         for name in self.sweep.swept:
+            if name == "seed" and self.sweep.seeds:
+                continue
             yield f"      {name}: {self.sweep.describe(name)}"
         if search.early:
             bands = " and ".join(map(str, search.early.bands))

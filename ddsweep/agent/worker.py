@@ -340,9 +340,12 @@ class Agent:
 
 
 def pruning_of(sweep: Sweep, recipe: Recipe, report: Callable[[int, float], bool]) -> Pruning | None:
-    """When a trial is evaluated early, if the sweep stops trials early; a baseline is never pruned."""
+    """When a trial is evaluated early, if the sweep stops trials early.
+
+    Baselines are never pruned, and neither are cells of earlier launches, which the search did not draw.
+    """
     early = sweep.search.early if sweep.search else None
-    if early is None or sweep.is_baseline(recipe):
+    if early is None or sweep.is_baseline(recipe) or recipe.key() in sweep.kept_choices:
         return None
     return Pruning(tuple(early.step(band, recipe.iterations) for band in early.bands), report)
 

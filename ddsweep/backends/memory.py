@@ -10,11 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ddsweep.backends import Definition, Held, Lease, Point, Registered, Seen, Status, rules, sampler
+from ddsweep.backends import Definition, Held, Lease, Point, Registered, Seen, Status, bands, rules, sampler
 from ddsweep.backends.claim import Claim
 from ddsweep.backends.relaunch import relaunch
 from ddsweep.backends.rules import Attempt, Phase
-from ddsweep.backends.sampler import Space
 from ddsweep.errors import UserError, closest
 
 
@@ -216,8 +215,7 @@ class MemoryClaim(Claim):
             values = {**attempts[self._identifier].intermediate_values, step: float(accuracy)}
             if not self._update(intermediate_values=values):
                 return True
-            early = Space.of(self._sweep.definition.definition).search.early
-            return early is None or sampler.passes_band(early, attempts.values(), self._identifier, step)
+            return bands.passes(self._sweep.definition, attempts.values(), self._identifier, step)
 
     def attach(self, path: Path, name: str) -> None:
         """Store a copy of a file."""
@@ -280,11 +278,7 @@ def _draw(sweep: Registration) -> bool:
     """Queue the next point of a search; False if it has no further one."""
     if not sweep.definition.to_draw:
         return False
-    point = sampler.draw(sweep.definition, list(sweep.attempts.values()))
-    known = sweep.definition.points
-    if point is None:
-        sweep.definition = replace(sweep.definition, cap=len(known))
-        return False
-    sweep.definition = replace(sweep.definition, points=[*known, point])
-    _enqueue(sweep, point)
-    return True
+    sweep.definition, cells = sampler.extended(sweep.definition, list(sweep.attempts.values()))
+    for point in cells:
+        _enqueue(sweep, point)
+    return bool(cells)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ddsweep.backends import sampler
+from ddsweep.backends.space import is_invalid
 from ddsweep.backends.values import Definition, Point, Registered, Row, State
 from ddsweep.errors import UserError
 from ddsweep.recipe import make
@@ -74,7 +75,7 @@ def _joined(wanted: Definition, before: Definition | None, stay: Sequence[Row], 
     choices = {key: one for key, one in found if one is not None}
     replaced = set(_other_plugins(sweep, wanted.points, choices))
     kept = [row for row in stay if row.point.key in choices.keys() - replaced]
-    unreadable = [row for row in stay if row.point.key not in choices and not sampler.is_invalid(row.point)]
+    unreadable = [row for row in stay if row.point.key not in choices and not is_invalid(row.point)]
     newer = [row for row in stay if row.point.key in replaced]
     data = {**earlier.data, **sweep.data}
     union = replace(sweep, kept=(*sweep.kept, *(choices[row.point.key] for row in kept)), data=data)

@@ -111,6 +111,12 @@ class Sweep:
         return dict.fromkeys((*self.parameters, *ranges, *(name for one in self.kept for name in one)))
 
     @property
+    def seeds(self) -> tuple[Scalar, ...]:
+        """The seeds with each of which a search runs every point; empty if there is one, or if it is sampled."""
+        values = self.parameters.get("seed", ())
+        return values if self.search and self.search.replicates and len(values) > 1 else ()
+
+    @property
     def fixed(self) -> dict[str, Scalar]:
         """One value of every parameter without a range; the only one, if it does not vary."""
         return {name: values[0] for name, values in self.parameters.items()}
@@ -296,7 +302,9 @@ class Sweep:
     @property
     def size(self) -> int:
         """The number of cells; for a search, the number after all points are sampled."""
-        return len(self.cells) + (max(0, self.search.run_cap - len(self.sampled)) if self.search else 0)
+        if self.search is None:
+            return len(self.cells)
+        return len(self.cells) + max(0, self.search.run_cap * max(1, len(self.seeds)) - len(self.sampled))
 
     def describe(self, name: str) -> str:
         """The values or the range of a swept parameter, as text: ``0, 1, 10`` or ``1 … 10000 (log)``."""

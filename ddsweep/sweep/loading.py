@@ -43,7 +43,7 @@ def load(reference: str, profile: str | None = None, settings: Mapping[str, Any]
     parameters = _absolute(_merged(document, scale, ranges, path) | overrides | _as_values(settings or {}))
     open_ranges = {name: range_ for name, range_ in ranges.items() if name not in parameters}
     search = parse_search(document, open_ranges, path)
-    if search and not open_ranges and all(len(values) == 1 for values in parameters.values()):
+    if search and not open_ranges and all(len(values) == 1 for name, values in parameters.items() if name != "seed"):
         search = None  # --set leaves a single point
     sweep = Sweep(
         name=path.stem,

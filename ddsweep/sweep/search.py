@@ -110,6 +110,8 @@ class Search:
         ranges: the ranges, by recipe field.
         early: when trials are terminated early; None: never.
         objectives: names of final metrics, all maximized; several have a Pareto front and no single best trial.
+        replicates: whether every point is run with each value of ``seed``; False if the seed is sampled like any other
+            choice, as W&B does it, and ddsweep did it in searches that were launched with version 0.3.
     """
 
     method: str
@@ -117,6 +119,7 @@ class Search:
     ranges: Mapping[str, Range]
     early: EarlyTermination | None = None
     objectives: tuple[str, ...] = field(default=(ACCURACY,))
+    replicates: bool = False
 
     def definition(self) -> dict[str, Any]:
         """The search as JSON; ``from_definition`` is the inverse."""
@@ -126,6 +129,7 @@ class Search:
             "objectives": list(self.objectives),
             "ranges": {name: range_.to_wandb() for name, range_ in self.ranges.items()},
             "early": self.early and {name: value for name, value in asdict(self.early).items() if value is not None},
+            **({"replicates": True} if self.replicates else {}),
         }
 
     @classmethod
@@ -133,7 +137,8 @@ class Search:
         """The search that ``definition()`` described. Raises KeyError or TypeError for anything else."""
         ranges = {name: Range(**range_) for name, range_ in definition["ranges"].items()}
         early = EarlyTermination(**definition["early"]) if definition["early"] else None
-        return cls(definition["method"], definition["run_cap"], ranges, early, tuple(definition["objectives"]))
+        objectives, replicates = tuple(definition["objectives"]), definition.get("replicates", False)
+        return cls(definition["method"], definition["run_cap"], ranges, early, objectives, replicates)
 
 
 def parse_ranges(document: SweepFile, path: Path) -> dict[str, Range]:
@@ -217,7 +222,8 @@ def parse_search(document: SweepFile, ranges: Mapping[str, Range], path: Path) -
     early = _parse_early(document.early_terminate, path)
     if early and len(extra.objectives) > 1:
         raise UserError(f"{path}: early_terminate: needs a single objective, but x-ddsweep.objectives has several")
-    return Search(document.method, document.run_cap, dict(ranges), early, _parse_objectives(extra.objectives, path))
+    objectives = _parse_objectives(extra.objectives, path)
+    return Search(document.method, document.run_cap, dict(ranges), early, objectives, replicates=True)
 
 
 def _check_axis(axis: Iterable[str], ranges: Collection[str], document: SweepFile) -> None:

@@ -13,6 +13,7 @@ import json
 import math
 import shlex
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ddsweep.errors import UserError
@@ -46,6 +47,7 @@ def configuration(sweep: Sweep, keys: Collection[str] | None = None, run_cap: in
             f"x-ddsweep.objectives: {sweep.full_name} has {number} objectives, but W&B optimizes only one; "
             "launch it without --backend wandb"
         )
+    sweep = with_sampled_seeds(sweep)
     return {
         "name": sweep.full_name,
         "description": f"{sweep.title}\n\n{MARK}{json.dumps(sweep.definition(), ensure_ascii=False)}",
@@ -55,6 +57,11 @@ def configuration(sweep: Sweep, keys: Collection[str] | None = None, run_cap: in
         "parameters": _parameters(sweep, keys),
         "command": ["${env}", "ddsweep", "trial", sweep.full_name, "${args_json}"],
     }
+
+
+def with_sampled_seeds(sweep: Sweep) -> Sweep:
+    """A search as W&B runs it: its sampler chooses the seed of each trial like any other value."""
+    return replace(sweep, search=replace(sweep.search, replicates=False)) if sweep.search else sweep
 
 
 def text(configuration: Mapping[str, Any]) -> str:

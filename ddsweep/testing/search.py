@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -142,6 +143,62 @@ class SearchContract:
         assert found > {*order, 5.0}
         assert found == {row.point.params["alpha"] for row in queue.status().rows if row.state is State.COMPLETE}
 
+    def test_seeds_are_replicates_of_every_point(self, store: Sweeps) -> None:
+        one = searched(axes=SEEDS)
+        queue = store.sweep(one.full_name)
+        assert queue.register(Definition.of(one)) == Registered(added=15, kept=0, withdrawn=0)
+        assert one.size == queue.status().size == 15
+        ran: list[tuple[float, int]] = []
+
+        def body(claim: Claim) -> None:
+            ran.append((cast(float, claim.point.params["alpha"]), cast(int, claim.point.params["seed"])))
+            claim.complete(0.5)
+
+        run(queue, body=body)
+        assert ran == [(alpha, seed) for alpha in (0.0, *FIRST) for seed in (0, 1, 2)], "the points of one seed"
+        assert queue.drained()
+        assert len({row.point.key for row in queue.status().rows}) == 15
+
+    def test_the_mean_over_the_seeds_leads_the_search(self, store: Sweeps) -> None:
+        """With values that differ by seed and have the same mean as with one seed, the points are the same."""
+        queue, order = self.start(store, searched(axes=SEEDS, **BAYES | {"run_cap": 12})), []
+
+        def body(claim: Claim) -> None:
+            alpha, seed = cast(float, claim.point.params["alpha"]), cast(int, claim.point.params["seed"])
+            order.append(alpha)
+            claim.complete(peak(alpha) + 0.25 * (seed - 1))
+
+        run(queue, body=body)
+        assert list(dict.fromkeys(order)) == [0.0, *BAYESIAN]
+
+    def test_more_seeds_are_added_to_the_points_of_before(self, store: Sweeps) -> None:
+        queue = self.start(store, searched())
+        first = run(queue)
+        more = searched(axes=SEEDS)
+        assert queue.register(Definition.of(more)) == Registered(added=10, kept=5, withdrawn=0)
+        assert sorted(run(queue)) == sorted(2 * first)
+        assert queue.drained()
+        fewer = queue.register(Definition.of(searched()))
+        assert (fewer.added, fewer.kept, fewer.earlier) == (0, 5, 10), "no number leaves the table"
+        assert queue.drained()
+        assert len(restored(store, more.full_name).cells) == 15
+
+    def test_a_search_of_before_samples_its_seeds_as_it_did(self, store: Sweeps) -> None:
+        new = searched(axes=SEEDS)
+        assert new.search is not None
+        old = replace(new, search=replace(new.search, replicates=False))
+        assert "replicates" not in old.definition()["search"]
+        queue = self.start(store, old)
+        run(queue)
+        rows = queue.status().rows
+        assert len(rows) == 7, "three baselines, and four points with a seed each"
+        assert {row.point.key for row in rows} == {cell.key for cell in restored(store, old.full_name).cells}
+        joined = queue.register(Definition.of(new))
+        assert (joined.kept, joined.earlier) == (7, 0)
+        run(queue)
+        assert queue.drained()
+        assert len(queue.status().rows) == 15, "each of the four points gets its other seeds"
+
     def test_a_lost_point_is_run_again_as_it_was(self, store: Sweeps) -> None:
         queue = self.start(store, searched())
         run(queue, body=lambda claim: claim.fail("the disk was full"))
@@ -244,5 +301,9 @@ class SearchContract:
         assert all(row.attributes["accuracy/alexnet"] == 1 - (row.value or 0) for row in queue.status().rows)
 
 
+SEEDS = {
+    "alpha": {"distribution": "log_uniform_values", "min": 1, "max": 10000},
+    "seed": {"values": [0, 1, 2]},
+}
 FIRST = [1405.0, 17.61, 3633.0, 2932.0]
 BAYESIAN = [1405.0, 17.61, 3633.0, 2932.0, 2.643, 1.43, 106.0, 129.4, 297.5, 30.31, 439.6, 73.46]

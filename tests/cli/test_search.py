@@ -72,12 +72,28 @@ def test_everything_that_takes_a_sweep_takes_a_search(ddsweep: Run, tiny: list[s
 
 def test_what_it_is_before_it_runs(ddsweep: Run, mine: str) -> None:
     shown = ddsweep("show", mine, "--profile", "demo").output
-    assert "bayes samples 3 points, each when an agent asks for one" in shown
+    assert "bayes samples 3 points, whenever an agent asks for one" in shown
     assert "alpha: 1 … 100 (log)" in shown
     assert "after 1 of 2 parts of a distillation, only the best 1/2 continue" in shown
     assert json.loads(ddsweep("show", mine, "--profile", "demo", "--json").output)["size"] == 4
     listed = {row["name"]: row["cells"] for row in json.loads(ddsweep("list", "--json").output)}
     assert listed["search-alpha"] == 10
+
+
+def test_seeds_are_no_choice_but_replicates(ddsweep: Run, tiny: list[str], mine: str) -> None:
+    seeds = ("--set", "seed=0,1")
+    shown = ddsweep("show", mine, "--profile", "demo", *seeds).output
+    assert "bayes samples 3 points, each with the seeds 0, 1, whenever an agent asks for one" in shown
+    assert "seed: " not in shown
+    assert "Which weight? · 8 cells" in shown, "(three points and a baseline) × two seeds"
+    estimated = ddsweep("estimate", mine, *HERE, *tiny, *seeds, "--seconds", "0.01").output
+    assert "8 cells" in estimated.splitlines()[0]
+    launched = ddsweep("launch", mine, *HERE, *tiny, *seeds)
+    assert launched.exit_code == 0, launched.output
+    cells = json.loads(ddsweep("status", "--json").output)[0]["cells"]
+    points = [(cell["point"]["params"]["alpha"], cell["point"]["params"]["seed"]) for cell in cells]
+    assert len(points) == len(set(points)) == 8
+    assert {(alpha, 1 - seed) for alpha, seed in points} == set(points)
 
 
 def test_one_point_by_hand(ddsweep: Run, tiny: list[str], mine: str) -> None:

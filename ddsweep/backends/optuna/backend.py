@@ -7,7 +7,7 @@ import time
 import uuid
 import warnings
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -288,12 +288,9 @@ def _draw(session: orm.Session, study: int) -> bool:
     definition = grid.load_definition(session, study)
     if not definition.to_draw:  # other agents drew the last points while this one waited for the lock
         return False
-    point = sampler.draw(definition, grid.attempts(session, study))
-    if point is None:
-        grid.store_definition(session, study, replace(definition, cap=len(definition.points)))
-        return False
-    definition = replace(definition, points=[*definition.points, point])
+    definition, cells = sampler.extended(definition, grid.attempts(session, study))
     grid.store_definition(session, study, definition)
-    grid.enqueue(session, study, [(point, 1)], definition)
-    session.flush()
-    return True
+    if cells:
+        grid.enqueue(session, study, [(cell, 1) for cell in cells], definition)
+        session.flush()
+    return bool(cells)

@@ -28,12 +28,11 @@ from optuna.trial import TrialState
 from sqlalchemy import orm
 
 from ddsweep import processes
-from ddsweep.backends import Point, rules, sampler
+from ddsweep.backends import Point, bands, rules
 from ddsweep.backends.claim import Claim
 from ddsweep.backends.optuna import artifacts, grid, tables
 from ddsweep.backends.optuna.artifacts import Artifacts
 from ddsweep.backends.optuna.database import Database, one_line
-from ddsweep.backends.sampler import Space
 
 METRIC_NAMES = "study:metric_names"  # Optuna's system attribute of a study
 TrialRow = Any  # a row of m.TrialModel; Optuna does not annotate its columns
@@ -125,7 +124,7 @@ class OptunaClaim(Claim):
         return held
 
     def report(self, step: int, accuracy: float) -> bool:
-        """Record an intermediate accuracy; return whether the trial passes its band (``sampler.passes_band``)."""
+        """Record an intermediate accuracy; return whether the trial passes its band (``bands``)."""
 
         def transaction(session: orm.Session) -> bool:
             held = self._lock(session)
@@ -137,9 +136,8 @@ class OptunaClaim(Claim):
             row = {"trial_id": self._trial, "step": step, "intermediate_value": value, "intermediate_value_type": kind}
             tables.insert(session, table, [row])
             grid.lock(session, held.study_id)  # two trials that reach a band at the same time must see each other
-            early = Space.of(grid.load_definition(session, held.study_id).definition).search.early
-            attempts = grid.attempts(session, held.study_id, details=False)
-            return early is None or sampler.passes_band(early, attempts, self._trial, step)
+            definition = grid.load_definition(session, held.study_id)
+            return bands.passes(definition, grid.attempts(session, held.study_id, details=False), self._trial, step)
 
         return self._database.run(transaction)
 

@@ -22,7 +22,7 @@ from sqlalchemy import orm
 from ddsweep.backends import Definition, Point, Scalar
 from ddsweep.backends.optuna import tables
 from ddsweep.backends.rules import Attempt, Phase
-from ddsweep.backends.sampler import Space, contains
+from ddsweep.backends.space import Space, contains, is_search
 from ddsweep.errors import UserError
 from ddsweep.results.plots.axis import is_logarithmic
 
@@ -155,7 +155,7 @@ def point_of(stored: Mapping[str, Any]) -> Point:
 
 def enqueue(session: orm.Session, study: int, wanted: Sequence[tuple[Point, int]], definition: Definition) -> None:
     """Add waiting attempts to a sweep. The caller holds ``lock``, which keeps the trial numbers unique."""
-    searched = Space.of(definition.definition).ranges if definition.cap is not None else {}
+    searched = Space.of(definition.definition).ranges if is_search(definition) else {}
     trial, kinds = m.TrialModel, retype(session, study, definition.points, searched)
     spelled = {name: distributions.distribution_to_json(kind) for name, kind in kinds.items()}
     first = session.scalar(sa.select(sa.func.count()).where(trial.study_id == study)) or 0

@@ -16,7 +16,7 @@ import optuna
 
 from ddsweep import markup
 from ddsweep.backends import Row, Scalar, State, Status
-from ddsweep.backends.sampler import Space
+from ddsweep.backends.space import Space
 from ddsweep.characters import printable
 from ddsweep.errors import in_one_line
 from ddsweep.markup import markdown

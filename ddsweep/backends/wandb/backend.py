@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 OPEN = ("PENDING", "RUNNING", "PAUSED")
 VERSIONS = "cells: some were registered by another version of ddsweep, whose recipes differ"
+SEEDS = "W&B chooses a seed for each trial; without --backend wandb, every point is run with each seed"
 BASELINE = "W&B samples from the ranges only; run the baseline with: ddsweep run {reference} {choices}"
 
 
@@ -155,7 +156,7 @@ class WandbBackend:
 
     def register(self, definition: Definition, *, alone: bool = False) -> Registered:
         """Find the sweep, register it, or register its remaining cells; see the module."""
-        plan = Sweep.from_definition(definition.definition)
+        plan = configurations.with_sampled_seeds(Sweep.from_definition(definition.definition))
         family = self._store.relatives(self.name)
         self._changes, self._notices = [], []
         if plan.search:
@@ -211,7 +212,7 @@ class WandbBackend:
         """Find the search, register it, or register its remaining number of points."""
         assert plan.search is not None
         run_cap = plan.search.run_cap
-        self._notices += filter(None, [advice(plan)])
+        self._notices += filter(None, [advice(plan), SEEDS if len(plan.parameters.get("seed", ())) > 1 else ""])
         if not family:
             self._create(plan)
             return Registered(run_cap, 0, 0)
