@@ -106,6 +106,8 @@ def launch(
     runs: str | Path = "runs",
     storage: str | None = None,
     compile: Compile | None = None,
+    replace: bool = False,
+    confirm: int | None = None,
     **choices: Choice | Sequence[Choice],
 ) -> pd.DataFrame:
     """Run a whole sweep with agents on every GPU (or the CPU), print the progress, and return the table.
@@ -125,6 +127,9 @@ def launch(
         runs: folder of all runs.
         storage: an Optuna storage URL; default: SQLite in ``runs``.
         compile: ``auto``, ``on`` or ``off``.
+        replace: make the table exactly this launch; otherwise, finished cells of earlier launches stay in it.
+        confirm: run the best trial of a launched search again, and its baseline, with this number of new seeds, as the
+            sweep ``NAME-confirm``.
         **choices: recipe fields to override; a list replaces the values of an axis.
 
     Returns:
@@ -134,14 +139,21 @@ def launch(
         UserError: the sweep could not be launched, or not every cell is complete; ``ddsweep.results`` still has the
             others.
     """
+    from ddsweep import launches
+    from ddsweep.sweep.confirming import SUFFIX
+
     options = {
         "profile": profile, "device": device, "workers": workers, "gpus": gpus, "per-gpu": per_gpu, "runs": runs,
-        "storage": storage, "compile": compile,
+        "storage": storage, "compile": compile, "confirm": confirm,
     }  # fmt: skip
     words = [word for name, value in options.items() if value is not None for word in (f"--{name}", str(value))]
+    words += ["--replace"] if replace else []
     words += [word for name, value in choices.items() for word in ("--set", f"{name}={_written(value)}")]
     _command_line("launch", str(sweep), *words)
-    return results(str(sweep), profile=profile, runs=runs, storage=storage)
+    if confirm is None:
+        return results(str(sweep), profile=profile, runs=runs, storage=storage)
+    name, _, scale = launches.registered_name(str(sweep), profile).partition("@")
+    return results(f"{name}{SUFFIX}@{scale}", runs=runs, storage=storage)
 
 
 def results(

@@ -57,6 +57,14 @@ Recompute = Annotated[
 Replace = Annotated[
     bool, typer.Option("--replace", help="Make the table exactly this launch: cells of earlier launches leave it.")
 ]
+Confirm = Annotated[
+    int | None,
+    typer.Option(
+        "--confirm",
+        metavar="N",
+        help="Run the best trial of a launched search again, and its baseline, with N new seeds.",
+    ),
+]
 Watch = Annotated[bool, typer.Option("--watch", help="With --slurm, stay and show the progress.")]
 
 
@@ -81,6 +89,7 @@ def launch(
     entity: Entity = None,
     recompute: Recompute = False,
     replace: Replace = False,
+    confirm: Confirm = None,
 ) -> None:
     """Register a sweep, run it with agents on every GPU (or the CPU), and print its table.
 
@@ -93,7 +102,14 @@ def launch(
 
     repeat = again.Repeat(failed=retry_failed, unusable=recompute)
     account = Account(backend, tuple(track or ()), project or "", entity or "")
-    loaded = sweep.load(name, profile, settings(set_))
+    if confirm is None:
+        loaded = sweep.load(name, profile, settings(set_))
+    else:
+        from ddsweep.cli.confirm import confirming
+
+        if set_:
+            raise UserError("set: not allowed with --confirm, which takes the choices of the search's best trial")
+        loaded = confirming(name, profile, runs, storage, confirm)
     recipe.verify(loaded.recipes)
     if slurm is not None or dry_run or watch:
         from ddsweep.cli import submission
@@ -139,12 +155,10 @@ def _run_locally(
 def _open_store(account: Account, name: str, runs: Path, storage: str | None) -> tuple[Store, type[Session]]:
     """The store and the session class of this launch; a sweep launched on the other backend moves to this one."""
     from ddsweep import launches
-    from ddsweep.backends.local import FolderStore
     from ddsweep.cli import session
 
     if account.backend == "wandb":
         from ddsweep.cli.session import WandbSession
 
         return account.store(), WandbSession
-    FolderStore(runs).forget(name)
     return launches.connect(runs, storage, create=True), session.Session

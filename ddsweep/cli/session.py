@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from ddsweep import again, text
 from ddsweep.backends import Definition, State, Status
 from ddsweep.backends.local import FolderStore
-from ddsweep.cli import advice, display, interrupt, reading, registration, sweep_agents
+from ddsweep.cli import advice, display, interrupt, moving, reading, registration, sweep_agents
 from ddsweep.errors import UserError, in_one_line
 from ddsweep.processes import Terminated
 
@@ -126,9 +126,10 @@ class Session:
 
         self._prepare_data()
         self._prepare_published()
-        registered = self._backend.register(definition(self._sweep), alone=self._alone)
+        own = self._sweep.kept_choices.keys()
+        registered = self._backend.register(self._definition(), alone=self._alone)
         self._sweep = launches.restored(self._store, self._sweep.full_name)  # with the cells of earlier launches
-        self._earlier = frozenset(self._sweep.kept_choices)
+        self._earlier = frozenset(self._sweep.kept_choices.keys() - own)
         self._print_changes(registered)
         self._requeue()
         self._head = self._headline()
@@ -139,6 +140,13 @@ class Session:
         if drained := self._backend.drained():
             self._out.say(self._head)
         return not drained
+
+    def _definition(self) -> Definition:
+        """The sweep as it is registered."""
+        new, name = definition(self._sweep), self._sweep.full_name
+        moved = new if self._alone else moving.from_wandb(new, self._job.runs)
+        FolderStore(self._job.runs).forget(name)  # from now on, the storage has it
+        return moved
 
     def _retry_and_recover(self) -> None:
         """Retry the cells that were given up, if asked to, and take back those of agents that are known to be dead."""
@@ -353,6 +361,10 @@ def definition(sweep: Sweep) -> Definition:
 
 class WandbSession(Session):
     """A session that reads W&B rarely, and this machine's run folders in between."""
+
+    def _definition(self) -> Definition:
+        new = definition(self._sweep)
+        return new if self._alone else moving.from_storage(new, self._job.storage, self._job.runs)
 
     def _print_changes(self, registered: Registered) -> None:
         from ddsweep.backends.wandb.backend import wandb_definition

@@ -61,8 +61,8 @@ class Sweep:
         pictures: the kinds of pictures to draw when the sweep is finished.
         search: how points are sampled; None: the sweep is the grid of its parameters.
         sampled: the points that a search has sampled so far.
-        kept: cells of earlier launches under this name that stay in the table, each as all choices that were made for
-            it; they need not agree with the present parameters.
+        kept: cells that are no combination of the parameters, each as all choices that were made for it: those of
+            earlier launches under this name that stay in the table, and the trials of a confirmation.
         data: the checksums of the images that its launch registered (``results.image_checksums``); empty before.
         progress: what the queue says about the cells at present, by key; not part of the definition.
     """

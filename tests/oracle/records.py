@@ -58,7 +58,12 @@ def matches(record: Record, entry: Expected, elsewhere: bool = False) -> bool:
     for field, value in place(record).items():
         if field in ("eval_arch", "seed"):
             continue
-        if elsewhere and entry.is_baseline and entry.fields["regularizer"] == "none" and field in PTM_FIELDS - {"alpha"}:
+        if (
+            elsewhere
+            and entry.is_baseline
+            and entry.fields["regularizer"] == "none"
+            and field in PTM_FIELDS - {"alpha"}
+        ):
             continue
         if value in NOTHING and (entry.is_baseline or not entry.fields[field]):
             continue
