@@ -127,7 +127,7 @@ def record_result(claim: Claim, result: Result) -> None:
     else:
         images = image_checksums.labeled(result.recipe, result.data)
         used = {"images": images} if images else {}
-        claim.complete(result.accuracy, {**result.summary(), "device": result.device, **used})
+        claim.complete(result.accuracy, {**result.attributes, **used})
 
 
 @dataclass

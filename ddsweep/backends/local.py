@@ -165,7 +165,6 @@ class FolderBackend:
             if result is None:
                 return row
             state = State.FAILED if result.accuracy is None else State.COMPLETE
-            attributes = result.summary() | {"device": result.device}
-            final = state is State.FAILED  # its loss diverged
+            final, attributes = state is State.FAILED, result.attributes  # final: its loss diverged
             self._ended[key] = Row(row.point, state, 1, result.reason or "", result.accuracy, attributes, final=final)
         return self._ended[key]

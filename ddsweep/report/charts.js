@@ -28,7 +28,7 @@ function themed(figure) {
 // The accuracies of a panel. The chosen value is marked; a click or an arrow key chooses another.
 function accuracies(figure, host) {
   const canvas = host.querySelector(".canvas");
-  const positions = figure.layout.xaxis.tickvals;
+  const positions = DATA.positions;
   const order = positions.map((_, column) => column).sort((a, b) => positions[a] - positions[b]);
   const point = (column) => Plotly.Fx.hover(canvas, { xval: positions[column] }, ["xy"]);
   let drawn = Promise.resolve();

@@ -115,7 +115,7 @@ def _taken(material: Material, cells: Cells) -> dict[int, _Run]:
     available = {
         column: {
             cell.recipe.seed: cell
-            for cell in cells.get(name, [])
+            for cell in cells.get(name, ())
             if (result := material.found.get(cell.key))
             and result.state == "complete"
             and _tiles(material.runs / cell.key / LAST)

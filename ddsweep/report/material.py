@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ddsweep.backends.values import Row, State, Status
-from ddsweep.errors import NO_REASON
-from ddsweep.results import stored
-from ddsweep.results.tables import naming, table
+from ddsweep import launches
+from ddsweep.results import states
+from ddsweep.results.states import CellState
+from ddsweep.results.stored import Stored, collect
+from ddsweep.results.tables import naming, ranking, table
 
 if TYPE_CHECKING:
+    from ddsweep.backends.values import Row, Status
     from ddsweep.results.result import Result
-    from ddsweep.results.stored import LeftOut
     from ddsweep.results.tables.comparison import Comparison
+    from ddsweep.results.tables.ranking import Ranking
     from ddsweep.results.tables.table import Table
     from ddsweep.sweep import Cell, Sweep
 
-Cells = dict[str, "list[Cell]"]
-
-
-@dataclass(frozen=True)
-class Absence:
-    """The reason that a cell has no result: its state, and the error if it failed."""
-
-    state: str
-    reason: str = ""
+Cells = dict[str, "tuple[Cell, ...]"]
 
 
 @dataclass(frozen=True)
@@ -35,63 +29,59 @@ class Material:
     """A sweep and its state at the time of the report.
 
     Attributes:
-        sweep: the sweep as launched.
+        sweep: the sweep as launched, with the states of its cells in the storage.
         runs: the runs folder.
         status: the states of its cells in the storage.
-        found: its finished runs, by key.
-        table: the table of the finished runs.
+        stored: its results in the runs folder.
+        table: the table of the results.
+        ranking: the trials of a search; None for a grid.
         against: the comparison with the paper or another sweep; None without a comparison.
-        left_out: the results that are not in the table, by key.
     """
 
     sweep: Sweep
     runs: Path
     status: Status
-    found: dict[str, Result]
+    stored: Stored
     table: Table
+    ranking: Ranking | None = None
     against: Comparison | None = None
-    left_out: Mapping[str, LeftOut] = field(default_factory=dict)
 
     @classmethod
     def of(cls, sweep: Sweep, runs: Path, status: Status, against: Comparison | None = None) -> Material:
         """Read the run folders. Without ``against``, accuracies are compared with those of the paper, if it has any."""
         from ddsweep.results.tables import comparison as beside
 
-        files = stored.collect(sweep, runs)
+        sweep = replace(sweep, progress=launches.progress(status)) if status.rows else sweep
+        files = collect(sweep, runs)
         built = table.build(sweep, files)
+        if sweep.search:
+            return cls(sweep, runs, status, files, built, ranking.build(sweep, files, runs))
         if against is None:
             paper = beside.with_paper(sweep, built)
             against = paper if any(line.other for line in paper.lines) else None
-        return cls(sweep, runs, status, files.results, built, against, files.left_out)
+        return cls(sweep, runs, status, files, built, against=against)
+
+    @property
+    def found(self) -> dict[str, Result]:
+        """Its finished runs, by key."""
+        return self.stored.results
 
     @property
     def settings(self) -> dict[str, Cells]:
         """The cells of every setting of the table, by setting and column."""
-        settings: dict[str, Cells] = {}
-        for row, *_ in self.table.settings:
-            chosen = table.setting_of(row)
-            places = settings.setdefault(naming.setting(chosen), {})
-            for cell in self.sweep.cells:
-                if all(getattr(cell.recipe, name) == value for name, value in chosen.items()):
-                    places.setdefault(naming.column_label(self.sweep, cell.recipe), []).append(cell)
-        return settings
+        return {
+            naming.setting(table.setting_of(row), labels=self.table.labels): {
+                column: entry.cells for column, entry in row.items()
+            }
+            for row, *_ in self.table.settings
+        }
 
-    @property
+    @cached_property
     def rows(self) -> dict[str, Row]:
         """The storage's row of every cell, by key."""
         return {row.point.key: row for row in self.status.rows}
 
-    def absence(self, cell: Cell) -> Absence | None:
-        """The reason that a cell has no result; None if it is complete."""
-        result, row = self.found.get(cell.key), self.rows.get(cell.key)
-        if result is not None:
-            return Absence("failed", result.reason or NO_REASON) if result.state == "failed" else None
-        if left_out := self.left_out.get(cell.key):
-            return Absence(left_out.fault.value, left_out.reason)
-        if row is None:
-            return Absence("not in the queue")
-        if row.state is State.COMPLETE:
-            return Absence("its files are on another host")
-        if row.state is State.FAILED:
-            return Absence("failed", row.reason or NO_REASON)
-        return Absence(row.state.value, row.reason if row.state is State.PRUNED else "")
+    @cached_property
+    def states(self) -> dict[str, CellState]:
+        """The state of every cell, by key."""
+        return {cell.key: states.of(cell, self.sweep, self.stored) for cell in self.sweep.cells}

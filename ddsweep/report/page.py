@@ -6,19 +6,20 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ddsweep import __version__, characters, files
-from ddsweep.report import charts, images, text
-from ddsweep.results.plots import panels
-from ddsweep.results.tables import formats, naming
+from ddsweep.report import charts, images, numbers, text
+from ddsweep.results.states import State
+from ddsweep.results.tables import formats, naming, ranking
 from ddsweep.text import moment
 
 if TYPE_CHECKING:
     from ddsweep.report.material import Material
+    from ddsweep.results.plots.panels import Chart
     from ddsweep.sweep import Cell
 
 HERE = Path(__file__).parent
@@ -67,23 +68,25 @@ def render(material: Material, now: datetime | None = None) -> str:
 def _contents(material: Material) -> dict[str, Any]:
     varied, rest = text.settings(material)
     shown, fell = images.galleries(material), charts.of(material)
-    table = formats.as_csv(formats.records(material.against or material.table))
-    chart = panels.chart(material.table, material.against)
+    found = material.ranking
+    table = formats.as_csv(ranking.records(found) if found else formats.records(material.against or material.table))
+    chart, answers = charts.accuracies(material), text.answers(material)
     return {
         "sweep": material.sweep, "axis": naming.field(material.table.axis),
-        "counts": text.counts(material), "answers": text.answers(material), "baseline": text.baseline(material),
-        "varied": varied, "rest": rest, "view": charts.view(material), "galleries": shown,
+        "counts": text.counts(material), "answers": answers, "baseline": text.baseline(material),
+        "chosen": text.chosen(material), "bold": text.bold(material),
+        "varied": varied, "rest": rest, "view": numbers.view(material), "galleries": shown,
         "long": any(len(naming.label(material.table.axis, one)) > 8 for one in material.table.columns),
         "columns": [naming.label(material.table.axis, column) for column in material.table.columns],
-        "settings": fell, "curved": any(one["terms"] for one in fell), "plotted": bool(text.answers(material)),
+        "settings": fell, "curved": any(one["terms"] for one in fell), "plotted": bool(chart.panels),
         "definition": json.dumps(material.sweep.definition(), indent=2, ensure_ascii=False),
-        "numeric": chart.axis.numeric,
+        "banded": chart.axis.numeric and not found, "references": _references(chart),
         "troubles": text.troubles(material), "retried": text.retried(material), "cost": text.cost(material),
         "provenance": text.provenance(material), "cells": text.cells(material),
         "csv": "data:text/csv;base64," + base64.b64encode(table.encode()).decode(),
         "data": _all_legible({
-            "axis": naming.field(material.table.axis), "columns": chart.axis.labels,
-            "panels": charts.accuracies(chart), "curves": fell, "missing": _missing(material),
+            "axis": naming.field(material.table.axis), "columns": chart.axis.labels, "positions": chart.axis.positions,
+            "panels": charts.drawn(chart, connected=not found), "curves": fell, "missing": _missing(material),
             "galleries": [_positions(one) for one in shown],
         }),
     }  # fmt: skip
@@ -109,16 +112,24 @@ def _positions(gallery: images.Gallery) -> dict[str, Any]:
             "seeds": {column: f"seed {seed}" for column, seed in gallery.seeds.shown.items()}}  # fmt: skip
 
 
+def _references(chart: Chart) -> str:
+    """What the dotted lines and the dashes of the chart are."""
+    common = {series.baseline is not None for panel in chart.panels for series in panel.series if series.references}
+    said = {True: "dotted: the baseline", False: "dashes: the baseline of each value"}
+    return "; ".join(text for one, text in said.items() if one in common)
+
+
 def _missing(material: Material) -> dict[str, list[str]]:
     """For every setting and column, the reason that images are missing."""
 
-    def reason(cells: list[Cell]) -> str:
-        for absence in filter(None, map(material.absence, cells)):
-            return ": ".join(filter(None, [absence.state, absence.reason]))
+    def reason(cells: Sequence[Cell]) -> str:
+        for state in (material.states[cell.key] for cell in cells):
+            if state.state is not State.DONE:
+                return ": ".join(filter(None, [state.state.value, state.reason]))
         return "no image was saved" if cells else "not part of the sweep"
 
     return {
-        label: [reason(cells.get(column, [])) for column in material.table.columns]
+        label: [reason(cells.get(column, ())) for column in material.table.columns]
         for label, cells in material.settings.items()
     }
 

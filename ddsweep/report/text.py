@@ -7,38 +7,39 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ddsweep.backends.values import State
 from ddsweep.percent import mean_std
-from ddsweep.report import charts
-from ddsweep.results.tables import layout, naming
+from ddsweep.report import numbers
+from ddsweep.results.states import State
+from ddsweep.results.tables import layout, naming, ranking
+from ddsweep.results.tables.naming import Labels
 from ddsweep.text import duration
 
 if TYPE_CHECKING:
     from ddsweep.report.material import Material
     from ddsweep.results.result import Result
-    from ddsweep.results.tables.table import Row as TableRow
+    from ddsweep.results.tables.entries import Entry
 
 PHASES = {"pretrain": "training PTMs", "distill": "distillation", "evaluate": "evaluation"}
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The best entry of one row of the table.
+    """The best entry of one row of the table, or the best trial of a search.
 
     Attributes:
         setting: the name of the row; empty if the table has only one row.
-        best: the column with the highest mean.
+        best: where the highest mean is, such as ``α 100``.
         accuracy: mean and standard deviation in percent, such as ``94.6 ± 0.4``.
-        difference: percentage points above the baseline, such as ``+0.6``; empty without a comparison.
-        mark: the significance of the difference.
-        baseline: the accuracy of the baseline; empty if it is not finished.
+        difference: percentage points above the baseline with the mark, such as ``+0.6*``; empty without a comparison.
+        basis: what the difference is computed from.
+        baseline: the accuracy of its baseline; empty if that is not finished.
     """
 
     setting: str
     best: str
     accuracy: str
     difference: str
-    mark: str
+    basis: str
     baseline: str
 
 
@@ -62,24 +63,50 @@ class Trouble:
 
 
 def answers(material: Material) -> list[Answer]:
-    """The best entry of every row with a finished entry."""
-    several = len(material.table.rows) > 1
-    return [one for row in material.table.rows if (one := _answer(material, row, several))]
+    """The best entry of every row with a finished entry; of a search, its best trial, or those of the Pareto front."""
+    if found := material.ranking:
+        of = {one.cell.key: one.entry for one in found.trials}
+        several = len(found.best) > 1
+        return [
+            _answer("Pareto front" if several else "", numbers.trial_name(found, one), one.entry,
+                    of.get(one.entry.reference[0].key) if one.entry.reference else None)
+            for one in found.best
+        ]  # fmt: skip
+    several, table = len(material.table.rows) > 1, material.table
+    best = [(row, one) for row in table.rows if (one := numbers.best(row))]
+    return [
+        _answer(numbers.row_name(material, row) if several else "", _along(material, one), one, table.baseline_of(one))
+        for row, one in best
+    ]
 
 
-def _answer(material: Material, row: TableRow, several: bool) -> Answer | None:
-    best, table = charts.best(row), material.table
-    if best is None:
-        return None
-    baseline = next((entry for entry in row.values() if entry.baseline), None)
+def _along(material: Material, entry: Entry) -> str:
+    if entry.baseline:
+        return "the baseline"
+    return f"{naming.field(material.table.axis)} {naming.label(material.table.axis, entry.column)}"
+
+
+def _answer(setting: str, best: str, entry: Entry, baseline: Entry | None) -> Answer:
     return Answer(
-        setting=charts.row_name(material, row) if several else "",
-        best="the baseline" if best.baseline else f"{naming.field(table.axis)} {naming.label(table.axis, best.column)}",
-        accuracy=layout.number(best),
-        difference=charts.points(best.difference),
-        mark=best.verdict.mark if best.verdict else "",
+        setting=setting,
+        best=best,
+        accuracy=layout.number(entry),
+        difference=numbers.difference(entry),
+        basis=numbers.basis(entry, baseline),
         baseline=layout.number(baseline) if baseline and baseline.mean is not None else "",
     )
+
+
+def chosen(material: Material) -> str:
+    """How the best trial of a search was chosen, and how to confirm it; empty for a grid."""
+    return "; ".join(ranking.notes(material.ranking)) if material.ranking else ""
+
+
+def bold(material: Material) -> str:
+    """What is bold in the table."""
+    if material.ranking:
+        return "the Pareto front" if len(material.ranking.objectives) > 1 else "the best trial"
+    return "the highest mean of each setting, which is slightly optimistic because it was chosen on the test set"
 
 
 def settings(material: Material) -> tuple[list[Setting], list[Setting]]:
@@ -93,8 +120,9 @@ def settings(material: Material) -> tuple[list[Setting], list[Setting]]:
     recipes = guided or [cell.recipe for cell in sweep.cells]
     varied: list[Setting] = []
     rest: list[Setting] = []
+    labels = Labels.of(recipes)
     for name in type(recipes[0]).model_fields:
-        values = list(dict.fromkeys(naming.axis_value(recipe, name) or "–" for recipe in recipes))
+        values = list(dict.fromkeys(labels.text(name, naming.shown(recipe, name)) or "–" for recipe in recipes))
         one = Setting(name, ", ".join(values), name in sweep.parameters)
         if name not in sweep.axis:
             (varied if len(values) > 1 and name in sweep.swept else rest).append(one)
@@ -103,41 +131,52 @@ def settings(material: Material) -> tuple[list[Setting], list[Setting]]:
 
 def baseline(material: Material) -> str:
     """The baseline as text."""
-    return ", ".join(f"{naming.field(name)} = {value}" for name, value in material.sweep.baseline.items())
+    return ", ".join(
+        f"{naming.field(name)} = {naming.exactly(value)}" for name, value in material.sweep.baseline.items()
+    )
 
 
 def troubles(material: Material) -> list[Trouble]:
     """Every cell without a result, failures first."""
     found = []
     for cell in material.sweep.cells:
-        absence, row = material.absence(cell), material.rows.get(cell.key)
-        if absence is None:
-            continue
-        reasons = list(row.reasons) if row and row.reasons else [absence.reason] if absence.reason else []
-        found.append(
-            Trouble(material.sweep.cell_title(cell.recipe), absence.state, row.attempts if row else 0, reasons)
-        )
-    return sorted(found, key=lambda one: one.state != "failed")
+        state, row = material.states[cell.key], material.rows.get(cell.key)
+        if state.state is not State.DONE:
+            reasons = list(row.reasons) if row and row.reasons else [state.reason] if state.reason else []
+            title = material.sweep.cell_title(cell.recipe)
+            found.append(Trouble(title, state.state.value, row.attempts if row else 0, reasons))
+    return sorted(found, key=lambda one: one.state != State.FAILED)
 
 
 def retried(material: Material) -> list[Trouble]:
     """Every cell that finished after failed attempts."""
-    rows = ((cell, material.rows.get(cell.key)) for cell in material.sweep.cells if not material.absence(cell))
+    done = [cell for cell in material.sweep.cells if material.states[cell.key].state is State.DONE]
     return [
-        Trouble(material.sweep.cell_title(cell.recipe), "done", row.attempts, list(row.reasons))
-        for cell, row in rows
-        if row and row.reasons
+        Trouble(material.sweep.cell_title(cell.recipe), State.DONE.value, row.attempts, list(row.reasons))
+        for cell in done
+        if (row := material.rows.get(cell.key)) and row.reasons
     ]
 
 
-def counts(material: Material) -> dict[str, int]:
-    """The numbers of cells in total, done, failed, running, pruned and waiting."""
-    absences = [material.absence(cell) for cell in material.sweep.cells]
-    missing = Counter(absence.state if absence else "done" for absence in absences)
-    running, done, failed = missing[State.RUNNING.value], missing["done"], missing[State.FAILED.value]
-    pruned = missing[State.PRUNED.value]
-    return {"cells": (total := missing.total()), "done": done, "failed": failed, "running": running, "pruned": pruned,
-            "waiting": total - done - failed - running - pruned}  # fmt: skip
+@dataclass(frozen=True)
+class Counts:
+    """How many cells there are, how many of them are done, and of the others how many are in which state."""
+
+    cells: int
+    done: int
+    others: dict[str, int]
+
+    @property
+    def provisional(self) -> bool:
+        """Whether there will be more results."""
+        return bool(self.others.keys() & {State.RUNNING.value, State.WAITING.value})
+
+
+def counts(material: Material) -> Counts:
+    """The numbers of cells by state."""
+    found = Counter(one.state for one in material.states.values())
+    others = {state.value: found[state] for state in State if found[state] and state is not State.DONE}
+    return Counts(found.total(), found[State.DONE], others)
 
 
 @dataclass(frozen=True)
@@ -198,12 +237,12 @@ def cells(material: Material) -> list[dict[str, Any]]:
     """One record per cell."""
     records = []
     for cell in material.sweep.cells:
-        result, row, absence = material.found.get(cell.key), material.rows.get(cell.key), material.absence(cell)
+        result, row, state = material.found.get(cell.key), material.rows.get(cell.key), material.states[cell.key]
         records.append(
             {
                 "key": cell.key,
                 "title": material.sweep.cell_title(cell.recipe),
-                "state": absence.state if absence else "done",
+                "state": state.state.value,
                 "accuracy": _accuracy(result),
                 "seconds": duration(sum(result.seconds.values())) if result and result.seconds else "",
                 "agent": row.agent if row else "",

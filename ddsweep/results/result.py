@@ -77,6 +77,11 @@ class Result:
         seconds = {f"seconds/{phase}": value for phase, value in self.seconds.items()}
         return {"accuracy": self.accuracy or 0.0, "accuracy_std": self.accuracy_std or 0.0} | means | named | seconds
 
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What a queue keeps of a result: its summary, the accuracy of every network, and the device."""
+        return {**self.summary(), "accuracies": self.accuracies, "device": self.device}
+
     def write(self, folder: Path) -> Result:
         """Write ``result.json``, the last file of a run: if it exists, the run is complete.
 

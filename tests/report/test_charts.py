@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ddsweep import sweep
 from ddsweep.backends.values import Status
-from ddsweep.report import Material, charts
+from ddsweep.report import Material, numbers
 from ddsweep.results.result import Result
 
 RUNS = Path("runs")
@@ -22,7 +22,7 @@ def material(name: str, **settings: object) -> Material:
 
 
 def test_each_setting_has_one_highest_mean_and_the_baseline_is_marked() -> None:
-    view = charts.view(material("ablation-alpha", method=["dsa", "dm"]))
+    view = numbers.view(material("ablation-alpha", method=["dsa", "dm"]))
     assert (view.corner, view.heads) == ("α", ["DSA", "DM"])
     assert [name for name, _ in view.lines][:3] == ["0", "1", "10"]
     for column in range(2):
@@ -35,7 +35,7 @@ def test_each_setting_has_one_highest_mean_and_the_baseline_is_marked() -> None:
 
 
 def test_many_settings_are_lines_and_several_architectures_have_an_average_gain() -> None:
-    view = charts.view(material("table4"))
+    view = numbers.view(material("table4"))
     names = [name for name, _ in view.lines]
     assert any(name.endswith("AlexNet") for name in names)
     gains = [places for name, places in view.lines if name.endswith("average gain")]

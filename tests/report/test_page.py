@@ -86,7 +86,7 @@ def test_a_finished_sweep_says_it_all(finished: Finished) -> None:
     for said in (
         "How large should the weight of the CLoM term be?", "ablation-alpha@demo", "Compared with α = 0",
         "DM α 100 56.0 ± 1.0 +2.0", "DSA α 100 53.0 ± 1.0 +2.0",  # the answers
-        "54.0 ± 1.0 baseline", "over 2 networks per entry",  # the table
+        "54.0 ± 1.0 baseline", "mean ± std over 2 networks of seed 0",  # the table
         "None: all 6 cells are finished.", "CUDA out of memory",  # failures; one was overcome
         "3 min of compute time; 2 min from the first start to the last end", "distillation 2 min · 67 %",
         "c0ffee with uncommitted changes", "torch 2.9.0", "cpu (two threads)", "data: digits d1g175",

@@ -17,7 +17,7 @@ from ddsweep.percent import percent
 from ddsweep.results import stored
 from ddsweep.results.plots import panels, search, style
 from ddsweep.results.plots.axis import ZERO, Axis
-from ddsweep.results.plots.panels import Chart, Panel, Series
+from ddsweep.results.plots.panels import Chart, Panel, Point, Series
 from ddsweep.results.plots.style import Output
 from ddsweep.results.tables import ranking
 from ddsweep.results.tables.table import build
@@ -37,6 +37,7 @@ ROW, LINE = 0.145, 0.115  # inches: height of a row of dots; of a line of text
 HEAD, LEGEND = 0.35, 0.45  # inches: height of a title with its axis; of the legend
 FILLED = 0.84  # of the height of a category
 TICK: dict[str, Any] = {"color": style.INK, "linestyle": (0, (1.2, 0.8)), "linewidth": 1.3}  # of the baseline
+DASH: dict[str, Any] = {"linestyle": "none", "marker": "_", "markersize": 9, "markeredgewidth": 1.4}  # of one value
 LEAST = 2.0  # percentage points that an axis spans at least: noise must not look like a finding
 PADDING = 0.05, 0.3  # of what the dots span: left and right of them, where their numbers are written
 
@@ -75,6 +76,9 @@ def _line(axes: Axes, series: Series, axis: Axis, index: int) -> None:
     axes.plot(places, [point.mean for point in points], **look, clip_on=False, zorder=3)
     if series.baseline is not None:
         axes.axhline(series.baseline, color=look["color"], linestyle=":", linewidth=1.2)
+        return
+    own = [(value, point.reference) for value, point in placed if point.reference is not None]
+    axes.plot([value for value, _ in own], [level for _, level in own], color=look["color"], **DASH)
 
 
 def _scale(axes: Axes, chart: Chart, width: float) -> None:
@@ -137,15 +141,15 @@ def _lines_legend(figure: Figure, chart: Chart) -> None:
 
     labels = [name for name in chart.names if name]
     handles = [Line2D([], [], **style.look(chart.names.index(name))) for name in labels]
-    if _has_baseline(chart):
+    every = [series for panel in chart.panels for series in panel.series]
+    if any(series.baseline is not None for series in every):
         handles.append(Line2D([], [], color=style.INK, linestyle=":", linewidth=1.2))
         labels.append("baseline")
+    if any(len(series.references) > 1 for series in every):
+        handles.append(Line2D([], [], color=style.INK, **DASH))
+        labels.append("baseline of each value")
     if labels:
         style.legend(figure, handles, labels)
-
-
-def _has_baseline(chart: Chart) -> bool:
-    return any(series.baseline is not None for panel in chart.panels for series in panel.series)
 
 
 def dots_size(chart: Chart) -> tuple[float, float]:
@@ -186,21 +190,25 @@ def draw_dots(figure: Figure, chart: Chart) -> None:
 def _span(panel: Panel) -> tuple[float, float]:
     """The limits of a panel's accuracies, with padding."""
     points = [point for series in panel.series for point in series.points]
-    low = min(point.mean - point.std for point in points)
-    high = max(point.mean + point.std for point in points)
+    ends = [end for point in points for end in (point.mean - point.std, point.mean + point.std, *_references(point))]
+    low, high = min(ends), max(ends)
     half, middle = max(high - low, LEAST) / 2, (low + high) / 2
     return middle - half * (1 + 2 * PADDING[0]), middle + half * (1 + 2 * PADDING[1])
+
+
+def _references(point: Point) -> list[float]:
+    return [] if point.reference is None else [point.reference]
 
 
 def _dots(axes: Axes, series: Series, index: int, kinds: int) -> None:
     thick = FILLED / kinds
     shift = (index - (kinds - 1) / 2) * thick
-    baseline = series.baseline or 0.0
     for point in series.points:
+        baseline = point.reference or 0.0
         middle = point.index + shift
         look = style.look(index) | {"linestyle": "none"} | ({"markerfacecolor": "white"} if point.baseline else {})
         axes.errorbar(point.mean, middle, xerr=point.std, elinewidth=0.8, capsize=1.5, zorder=3, **look)
-        if baseline and not point.baseline:
+        if point.reference is not None:
             axes.plot([baseline, baseline], [middle - thick / 2, middle + thick / 2], **TICK)
         end = max(point.mean + point.std, baseline)
         offset: dict[str, Any] = {"xytext": (3, 0), "textcoords": "offset points", "va": "center"}
@@ -217,7 +225,7 @@ def _dots_legend(figure: Figure, chart: Chart) -> None:
 
     labels = [name for name in chart.names if name]
     handles = [Line2D([], [], **style.look(chart.names.index(name)) | {"linestyle": "none"}) for name in labels]
-    if _has_baseline(chart):
+    if any(series.references for panel in chart.panels for series in panel.series):
         handles.append(Line2D([], [], **TICK))
         labels.append("baseline")
     if labels:

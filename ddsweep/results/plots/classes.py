@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 UNIT = "accuracy on each class (%)"
-PANEL, HEAD, MARGIN = 1.25, 0.35, 0.6  # inches: height of a panel; of the legend; width left of the bars
+PANEL, HEAD, MARGIN = 1.25, 0.5, 0.6  # inches: height of a panel; of legend and caption; width left of the bars
 GROUP = 0.115  # inches: at least this much per class, the height of its name
 FILLED = 0.8  # of a group; the rest is the gap to the next
 
@@ -46,7 +46,8 @@ def class_accuracy(sweep: Sweep, runs: Path, output: Output | None = None) -> li
     """Draw ``class-accuracy[-SETTING].png`` per setting into ``output`` or ``runs/NAME@PROFILE`` (the paper's Fig. 1).
 
     It has a chart for each finished value of the axis, with the accuracy of every evaluated architecture on every
-    class, over all seeds and networks. Classes have the names that the runs were computed with.
+    class, over all networks of the seeds that the figure names. Classes have the names that the runs were computed
+    with.
 
     Raises:
         UserError: runs of one setting have different classes.
@@ -61,15 +62,26 @@ def class_accuracy(sweep: Sweep, runs: Path, output: Output | None = None) -> li
             if column in row
         }
         names, values = _in_one_order(results, runs)
-        panels = [Panel(heading(sweep, column), some) for column, some in values.items() if some]
-        if not panels:
+        drawn = {column: some for column, some in values.items() if some}
+        if not drawn:
             continue
+        seeds = {column: _averaged(results[column]) for column in drawn}
+        alike = len(set(seeds.values())) == 1
+        heads = {column: heading(sweep, column) + ("" if alike else f" ({seeds[column]})") for column in drawn}
+        panels = [Panel(heads[column], some) for column, some in drawn.items()]
         path = (output or Output(runs / sweep.full_name)).path("class-accuracy", slug(row))
         classes = fonts.names(names)
         with style.page(path, *bars_size(panels, classes)) as figure:
             draw_bars(figure, panels, classes)
+            figure.supxlabel(next(iter(seeds.values())) if alike else "", fontsize=style.SMALL)
         written.append(path)
     return written
+
+
+def _averaged(results: Sequence[Result]) -> str:
+    """``seed 0``, or ``mean over the seeds 0, 1, 2``."""
+    seeds = sorted(result.recipe.seed for result in results if result.class_accuracy)
+    return f"seed {seeds[0]}" if len(seeds) == 1 else f"mean over the seeds {', '.join(map(str, seeds))}"
 
 
 def _in_one_order(

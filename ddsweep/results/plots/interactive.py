@@ -21,6 +21,7 @@ from ddsweep.results.plots.panels import Chart, Panel, Point, Series
 SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross")  # as style.MARKERS
 BAND = 0.18  # opacity of mean ± std
 DIGITS = 3  # of a percentage, after the point
+APART = 0.05  # of the axis of accuracy: labels of dotted lines that lie closer would cover each other
 LEAST = 2.0  # percentage points that the axis of accuracy spans at least: noise must not look like a finding
 
 
@@ -86,20 +87,7 @@ def _series(
                 "opacity": BAND,
             }
         )
-    if series.baseline is not None:
-        ends = panels.limits(positions)
-        traces.append(
-            {
-                **shared,
-                "x": list(ends),
-                "y": [round(series.baseline, DIGITS)] * 2,
-                "mode": "lines+text",
-                "text": ["", "baseline" if series is _first_with_baseline(panel) else ""],
-                "line": {"color": color, "dash": "dot", "width": 1.5},
-                "textposition": "top left",
-                "textfont": {"color": color, "size": 11},
-            }
-        )
+    traces += _references(panel, series, positions, color, shared)
     traces.append(_points(series, x, y, index, color, panel, group, connected and chart.axis.numeric, banded))
     if beside := [point for point in series.points if point.other is not None]:
         traces.append(
@@ -114,9 +102,39 @@ def _series(
     return traces
 
 
-def _first_with_baseline(panel: Panel) -> Series:
-    """The only one whose dotted line has a label: labels of lines that lie close would cover each other."""
-    return next(series for series in panel.series if series.baseline is not None)
+def _references(
+    panel: Panel, series: Series, positions: Sequence[float], color: str, shared: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """The accuracy of the baseline as a dotted line; where the values have several, a dash at each of them."""
+    if series.baseline is None:
+        dashed = [point for point in series.points if point.reference is not None]
+        places = [positions[point.index] for point in dashed]
+        levels = [round(point.reference or 0.0, DIGITS) for point in dashed]
+        marker = {"color": color, "symbol": "line-ew-open", "size": 16, "line": {"width": 2}}
+        return [{**shared, "x": places, "y": levels, "mode": "markers", "marker": marker}] if dashed else []
+    return [
+        {
+            **shared,
+            "x": list(panels.limits(positions)),
+            "y": [round(series.baseline, DIGITS)] * 2,
+            "mode": "lines+text",
+            "text": ["", _line_label(panel, series)],
+            "line": {"color": color, "dash": "dot", "width": 1.5},
+            "textposition": "top left",
+            "textfont": {"color": color, "size": 11},
+        }
+    ]
+
+
+def _line_label(panel: Panel, series: Series) -> str:
+    """The label of a dotted line: its series where there are several; none if it would cover an earlier label."""
+    low, high = _span(panel)
+    earlier = [one for one in panel.series[: panel.series.index(series)] if one.baseline is not None]
+    levels = [one.baseline for one in earlier if one.baseline is not None]
+    if any(abs((series.baseline or 0.0) - level) < APART * (high - low) for level in levels):
+        return ""
+    several = len({one.baseline for one in panel.series if one.baseline is not None}) > 1
+    return markup.plotly(f"baseline: {series.name}" if several and series.name else "baseline")
 
 
 def _points(
@@ -187,7 +205,7 @@ def _ticks(axis: Axis, connected: bool) -> dict[str, Any]:
 def _span(panel: Panel) -> list[float]:
     """The accuracies of a panel with their standard deviations, and a margin."""
     values = [value for series in panel.series for point in series.points for value in _values(point)]
-    values += [series.baseline for series in panel.series if series.baseline is not None]
+    values += [level for series in panel.series for level in series.references]
     low, high = min(values, default=0.0), max(values, default=100.0)
     half = 1.16 * max(high - low, LEAST) / 2
     return [(low + high) / 2 - half, (low + high) / 2 + half]

@@ -25,9 +25,12 @@ from ddsweep.results import stored
 from ddsweep.results.plots import style
 from ddsweep.results.plots.class_order import places
 from ddsweep.results.plots.images import heading
+from ddsweep.results.plots.seeds import Seeds
 from ddsweep.results.plots.style import Output
-from ddsweep.results.tables.naming import column_label
+from ddsweep.results.tables import naming
+from ddsweep.results.tables.table import build, setting_of
 from ddsweep.sweep import Scalar, Sweep
+from ddsweep.text import joined
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,15 +48,14 @@ HEAD, LEGEND, CAPTION = 0.3, 0.16, 0.13  # inches: height of a title, of a line 
 LETTER = 0.058  # inches: width of a small letter, about
 
 Key = tuple[str, str]
+"""A panel by the names of its row and its column."""
+
 REAL, SYNTHETIC = 2000, 500  # at most this many points per panel, equally many of each class
 PERPLEXITY = 30.0
 SCENE = ("target", "size", "arch")  # the panels of one picture have these in common: its real images and its network
 SIDES = {"none": "without CLoM", "clom": "with CLoM", "cclom": "with CCLoM"}
 
 Say = Callable[[str], object]
-
-
-"""A panel by the names of its row and its column."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class Scene:
         columns: likewise.
         classes: by label.
         caption: written below the figure.
+        notes: of panels, written into them.
     """
 
     real: Points
@@ -88,6 +91,7 @@ class Scene:
     columns: Sequence[str]
     classes: Sequence[str]
     caption: str
+    notes: Mapping[Key, str] = field(default_factory=dict)
 
     @property
     def lying(self) -> Scene:
@@ -95,7 +99,8 @@ class Scene:
         if not len(self.columns) == 1 < len(self.rows):
             return self
         panels = {(column, row): points for (row, column), points in self.panels.items()}
-        return Scene(self.real, panels, self.columns, self.rows, self.classes, self.caption)
+        notes = {(column, row): note for (row, column), note in self.notes.items()}
+        return Scene(self.real, panels, self.columns, self.rows, self.classes, self.caption, notes)
 
 
 def scatter_size(scene: Scene) -> tuple[float, float]:
@@ -124,6 +129,8 @@ def draw_scatter(figure: Figure, scene: Scene) -> None:
             axes.set_ylabel(fonts.title(row) if j == 0 else "")
             _dots(axes, scene.real)
             _stars(axes, scene.panels.get((row, column)))
+            corner = {"xy": (0.03, 0.03), "xycoords": "axes fraction", "fontsize": style.SMALL}
+            axes.annotate(scene.notes.get((row, column), ""), **corner, color=style.INK)
     _legend(figure, scene)
     letters = int(figure.get_figwidth() / LETTER)
     figure.supxlabel("\n".join(textwrap.wrap(scene.caption, letters)), fontsize=style.SMALL, x=0.01, ha="left")
@@ -217,7 +224,7 @@ def feature_maps(
     panel the places of the clusters would differ too, and would mean nothing.)
 
     Args:
-        sweep: its finished cells are drawn; of several seeds the first.
+        sweep: its finished cells are drawn, of the seed that the caption names, or each panel (``seeds``).
         runs: the folder of all runs.
         output: where to; default: PNG in ``runs/NAME@PROFILE``.
         device: where features are computed. The picture is the same every time, on one kind of device.
@@ -225,12 +232,12 @@ def feature_maps(
     """
     written = []
     for label, setting in _settings(sweep, runs).items():
-        if not any(setting.sets.values()):
+        if not setting.seeds.shown:
             continue
         dataset = data.load(setting.recipe.target, setting.recipe.size, device)
         lens = lens_of(well_trained(sweep, setting.recipe), dataset, say)
         path = (output or Output(runs / sweep.full_name)).path("tsne", label)
-        scene = _scene(dataset, lens, setting.sets)
+        scene = _scene(dataset, lens, setting)
         with style.page(path, *scatter_size(scene)) as figure:
             draw_scatter(figure, scene)
         written.append(path)
@@ -286,48 +293,60 @@ class _Setting:
 
     Attributes:
         recipe: one of its experiments; they agree in target and distillation network.
-        sets: the file of the synthetic set of every panel; None where there is none yet.
+        sets: the files of the synthetic sets of every panel, by seed.
     """
 
     recipe: Recipe
-    sets: dict[Key, Path | None] = field(default_factory=dict)
+    sets: dict[Key, dict[int, Path]] = field(default_factory=dict)
+
+    @property
+    def seeds(self) -> Seeds[Key]:
+        """The seed that each panel shows."""
+        return Seeds.of(self.sets)
 
 
 def _settings(sweep: Sweep, runs: Path) -> dict[str, _Setting]:
-    """Every picture by its name; baselines go first, and of several seeds the first that has a set."""
-    together = [name for name in (*sweep.axis, *sweep.baseline, "seed", "method") if name not in SCENE]
-    names = [name for name in sweep.swept if name not in together]
-    sets, found = stored.sets(sweep, runs), dict[str, _Setting]()
-    for cell in sorted(sweep.cells, key=lambda cell: (not sweep.is_baseline(cell.recipe), cell.recipe.seed)):
-        setting = found.setdefault("-".join(str(getattr(cell.recipe, name)) for name in names), _Setting(cell.recipe))
-        place = _place(sweep, cell.recipe)
-        if setting.sets.get(place) is None:
-            setting.sets[place] = sets.get(cell.key)
+    """Every picture by its name: the setting of a row of the table without those that its panels differ in."""
+    files, table, found = stored.sets(sweep, runs), build(sweep, stored.collect(sweep, runs)), dict[str, _Setting]()
+    on_axis = [name for name in SCENE if name in sweep.axis]
+    for row, *_ in table.settings:
+        setting = setting_of(row)
+        apart = {name: setting[name] for name in setting if name in SCENE or name not in (*sweep.baseline, "method")}
+        beside = {name: value for name, value in setting.items() if name != "method" and name not in apart}
+        for column, entry in ((one, row[one]) for one in table.columns if one in row):
+            values = [*apart.values(), *(getattr(entry.recipe, name) for name in on_axis)]
+            picture = found.setdefault("-".join(map(str, values)), _Setting(entry.recipe))
+            head, method = _place(sweep, column, entry.recipe)
+            place = joined(naming.setting(beside, labels=table.labels), head), method
+            sets = {cell.recipe.seed: files[cell.key] for cell in entry.cells if cell.key in files}
+            picture.sets.setdefault(place, {}).update(sets)
     return found
 
 
-def _place(sweep: Sweep, recipe: Recipe) -> Key:
+def _place(sweep: Sweep, column: str, recipe: Recipe) -> Key:
     """Row and column of a panel."""
-    label = column_label(sweep, recipe)
     if sweep.axis == ("regularizer",):
-        return SIDES[label], recipe.method.upper()
-    return heading(sweep, label), "" if "method" in sweep.axis else recipe.method.upper()
+        return SIDES.get(column, column), recipe.method.upper()
+    return heading(sweep, column), "" if "method" in sweep.axis else recipe.method.upper()
 
 
-def _scene(dataset: Dataset, lens: Lens, paths: Mapping[Key, Path | None]) -> Scene:
+def _scene(dataset: Dataset, lens: Lens, setting: _Setting) -> Scene:
     """Every synthetic set in its panel."""
+    seeds = setting.seeds
+    paths = {place: setting.sets[place][seed] for place, seed in seeds.shown.items()}
     images, labels = _real(dataset)
-    sets = {key: _synthetic(path, dataset.classes) for key, path in paths.items() if path is not None}
+    sets = {key: _synthetic(path, dataset.classes) for key, path in paths.items()}
     features = [lens(images), *(lens(some.to(images.device)) for some, _ in sets.values())]
     places = embed(torch.cat(features), seed=0).split([len(some) for some in features])
     real = Points(places[0], labels)
     panels = {key: Points(own, sets[key][1]) for key, own in zip(sets, places[1:], strict=True)}
     caption = (
         f"t-SNE, one embedding for all panels, of the features of {lens.title}. "
-        f"Dots: {len(labels)} real training images of {dataset.name}, the same in each panel."
+        f"Dots: {len(labels)} real training images of {dataset.name}, the same in each panel. Stars: {seeds.caption}."
     )
-    rows, columns = (list(dict.fromkeys(names)) for names in zip(*paths, strict=True))
-    return Scene(real, panels, rows, columns, tuple(fonts.names(dataset.classes)), caption)
+    rows, columns = (list(dict.fromkeys(names)) for names in zip(*setting.sets, strict=True))
+    notes = {place: seeds.note(place) for place in paths}
+    return Scene(real, panels, rows, columns, tuple(fonts.names(dataset.classes)), caption, notes)
 
 
 def _real(dataset: Dataset) -> tuple[Float[Tensor, "n c h w"], Int64[Tensor, " n"]]:

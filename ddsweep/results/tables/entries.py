@@ -34,7 +34,7 @@ class Entry:
         states: the state of each cell, by key.
         samples: the accuracies of the networks of the finished cells, by seed; fractions.
         baseline: whether it is the baseline of others.
-        compared: whether it has a baseline.
+        reference: the cells of its baseline; empty if it has none.
         verdict: the comparison with its baseline; None without a baseline, or while one of them has no result.
         setting: the values of the row that it is in.
         column: the label of the column that it is in.
@@ -45,7 +45,7 @@ class Entry:
     states: Mapping[str, CellState]
     samples: Mapping[int, Sequence[float]]
     baseline: bool = False
-    compared: bool = False
+    reference: Group = ()
     verdict: Verdict | None = None
     setting: dict[str, Any] = field(default_factory=dict)
     column: str = ""
@@ -54,6 +54,11 @@ class Entry:
     def recipe(self) -> Recipe:
         """The experiment, with the first of its seeds."""
         return self.cells[0].recipe
+
+    @property
+    def compared(self) -> bool:
+        """Whether it has a baseline."""
+        return bool(self.reference)
 
     @property
     def accuracies(self) -> list[float]:
@@ -159,4 +164,4 @@ def _compared(one: Entry, baseline: Entry | None) -> Entry:
         return one
     if baseline is one:
         return replace(one, baseline=True)
-    return replace(one, compared=True, verdict=significance.compare(one.samples, baseline.samples))
+    return replace(one, reference=baseline.cells, verdict=significance.compare(one.samples, baseline.samples))

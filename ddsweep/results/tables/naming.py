@@ -59,6 +59,11 @@ def texts(values: Iterable[Any]) -> dict[Any, str]:
     return short if len(set(short.values())) == len(distinct) else {one: _text(one) for one in distinct}
 
 
+def exactly(one: Any) -> str:
+    """A value with the fewest digits that read back as the same number, as ``--set`` takes it."""
+    return _text(one)
+
+
 def _text(one: Any, digits: int | None = None) -> str:
     """A value with the given significant digits, or with the fewest that read back as the same number."""
     if isinstance(one, bool):

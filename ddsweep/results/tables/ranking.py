@@ -173,7 +173,7 @@ def grid(ranking: Ranking) -> Grid:
     for one in ranking.trials:
         difference = layout.points(one.difference) + (significance.UNPAIRED if _unpaired(one.entry) else "")
         texts = [*_place(one, ranking), *_measured(one, several, len(measured)), difference]
-        lines.append([*texts, *([FRONT if one.front else ""] if several else []), _intermediate(one)])
+        lines.append([*texts, *([FRONT if one.front else ""] if several else []), intermediate(one)])
     found = Grid(heads, len(axes), lines)
     empty = {index for index in range(len(axes), len(heads)) if not any(line[index] for line in lines)}
     kept = [index for index in range(len(heads)) if index not in empty or index < len(axes) + len(measured)]
@@ -204,7 +204,8 @@ def _measured(one: Ranked, several: bool, columns: int) -> list[str]:
     return [" ".join(filter(None, [percent.percent(value), layout.share(one.entry)])) for value in one.values]
 
 
-def _intermediate(one: Ranked) -> str:
+def intermediate(one: Ranked) -> str:
+    """``75.5 at step 25 of 100``: the last intermediate evaluation; empty without one."""
     if one.looked is None:
         return ""
     step, accuracy = one.looked

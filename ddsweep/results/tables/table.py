@@ -14,6 +14,7 @@ import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from ddsweep.errors import UserError
@@ -66,6 +67,14 @@ class Table:
     def verdicts(self) -> list[Verdict]:
         """The verdicts of all entries that were compared with a baseline."""
         return [entry.verdict for entry in self.entries if entry.verdict]
+
+    def baseline_of(self, entry: Entry) -> Entry | None:
+        """The entry that another is compared with."""
+        return self._by_place.get((entry.reference[0].key, entry.eval_arch)) if entry.reference else None
+
+    @cached_property
+    def _by_place(self) -> dict[tuple[str, str], Entry]:
+        return {(entry.cells[0].key, entry.eval_arch): entry for entry in self.entries}
 
     @property
     def settings(self) -> list[list[Row]]:

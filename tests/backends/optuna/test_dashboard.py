@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from ddsweep import sweep
 from ddsweep.backends import Definition, Point, attach_image, connect
 from ddsweep.backends.optuna import dashboard, notes
 from ddsweep.errors import UserError
@@ -25,9 +26,12 @@ def storage(tmp_path: Path) -> str:
     """A small finished sweep with a picture at every trial."""
     store = connect(tmp_path / "sweeps.db")
     backend = store.sweep(NAME)
-    points = [Point(f"alpha={a:g}", {"alpha": a}, f"key{a:g}", f"dm · ipc 10 · α {a:g}") for a in ALPHAS]
-    definition = {"axis": ["alpha"], "baseline": {"alpha": 0.0}, "parameters": {"ipc": [10]}}
-    backend.register(Definition(NAME, points, definition, title="How strong should the guidance be?"))
+    one = sweep.load("ablation-alpha", "demo", {"alpha": list(ALPHAS), "method": "dm", "ipc": 10})
+    points = [
+        Point(f"alpha={cell.recipe.alpha:g}", dict(cell.point), cell.key, f"dm · ipc 10 · α {cell.recipe.alpha:g}")
+        for cell in one.cells
+    ]
+    backend.register(Definition(NAME, points, one.definition(), title="How strong should the guidance be?"))
     for number, accuracy in enumerate((0.48, 0.51, 0.55, 0.53)):
         claim = backend.claim("gpu0")
         assert claim is not None

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from statistics import fmean, pstdev
 from typing import Any
 
 import pytest
@@ -10,9 +12,12 @@ from ddsweep import sweep
 from ddsweep.backends import Definition, Point, Row, Scalar, State, Status
 from ddsweep.backends.optuna import notes
 from ddsweep.backends.optuna.backend import OptunaBackend
+from ddsweep.recipe import Recipe
 from tests.backends.conftest import Opener
 
-DEFINITION = {"axis": ["alpha"], "baseline": {"alpha": 0.0}, "parameters": {"alpha": [0, 1, 100], "ipc": [10]}}
+
+def sweep_of(**settings: Any) -> sweep.Sweep:
+    return sweep.load("ablation-alpha", "demo", {"alpha": [0, 1, 100], "method": ["dm", "dc"], **settings})
 
 
 def row(value: float | None, std: float | None = None, **params: Scalar) -> Row:
@@ -20,6 +25,22 @@ def row(value: float | None, std: float | None = None, **params: Scalar) -> Row:
     state = State.WAITING if value is None else State.COMPLETE
     attributes = {} if std is None else {"accuracy_std": std}
     return Row(Point(title, params, "key", title), state, 1, "", value, attributes, "gpu0")
+
+
+def status_of(one: sweep.Sweep, values: Callable[[Recipe], float | list[float] | None]) -> Status:
+    """The sweep with a mean accuracy for each cell, as an earlier version reported it, or with its networks'."""
+    rows = []
+    for cell in one.cells:
+        found = values(cell.recipe)
+        point = Point(cell.key, dict(cell.point), cell.key, cell.recipe.title())
+        if found is None:
+            rows.append(Row(point, State.WAITING, 0))
+        elif isinstance(found, list):
+            attributes = {"accuracies": {cell.recipe.arch: found}, "accuracy_std": pstdev(found)}
+            rows.append(Row(point, State.COMPLETE, 1, "", fmean(found), attributes, "gpu0"))
+        else:
+            rows.append(Row(point, State.COMPLETE, 1, "", found, {"accuracy_std": 0.02}, "gpu0"))
+    return Status(one.full_name, rows)
 
 
 STATUS = Status(
@@ -78,65 +99,89 @@ def dotted(chart: Any) -> list[float]:
     return [trace.y[0] for trace in chart.data if trace.line.dash == "dot"]
 
 
-def test_the_figure_has_a_trace_per_setting_and_the_baseline_as_a_dotted_line() -> None:
-    chart = notes.figure(STATUS, DEFINITION)
+def reached(recipe: Recipe) -> float | None:
+    """DC at α = 100 is not finished."""
+    known = {("dm", 0.0): 0.5, ("dm", 1.0): 0.6, ("dm", 100.0): 0.625, ("dc", 0.0): 0.3, ("dc", 1.0): 0.7}
+    return known.get((recipe.method, recipe.alpha))
+
+
+def test_the_figure_has_a_trace_per_setting_and_the_baselines_as_dotted_lines() -> None:
+    one = sweep_of()
+    chart = notes.figure(status_of(one, reached), one.definition())
     means = traces(chart)
-    assert set(means) == {"method dm", "method dc"}
-    assert list(means["method dm"].x) == [-0.5, 0.0, 2.0], "in the order of the axis, zero half a decade left of one"
-    assert list(means["method dm"].y) == [50.0, 60.0, 62.5]
-    assert list(means["method dm"].error_y.array) == [0.0, 2.0, 1.0]
-    assert means["method dm"].text[1] == "method dm 60.0 ± 2.0 · alpha 1.0 · method dm"
-    assert means["method dc"].error_y.visible is False
-    assert dotted(chart) == [50.0]
-    assert [trace.text for trace in chart.data if trace.line.dash == "dot"] == [("", "baseline")]
+    assert set(means) == {"DM", "DC"}
+    assert list(means["DM"].x) == [-0.5, 0.0, 2.0], "in the order of the axis, zero half a decade left of one"
+    assert list(means["DM"].y) == [50.0, 60.0, 62.5]
+    assert list(means["DC"].y) == [30.0, 70.0]
+    assert list(means["DM"].error_y.array) == [2.0, 2.0, 2.0]
+    assert means["DM"].text[1] == "DM 60.0 ± 2.0 (n = 3) · +10.0"
+    assert dotted(chart) == [50.0, 30.0]
+    assert [trace.text[1] for trace in chart.data if trace.line.dash == "dot"] == ["baseline: DM", "baseline: DC"]
     assert list(chart.layout.xaxis.tickvals) == [-0.5, 0.0, 2.0]
     assert list(chart.layout.xaxis.ticktext) == ["0", "1", "100"]
     assert chart.layout.xaxis.title.text == "α"
 
 
 def test_the_band_is_one_standard_deviation_around_the_means() -> None:
-    (band,) = [trace for trace in notes.figure(STATUS, DEFINITION).data if trace.fill == "toself"]
+    one = sweep_of(method="dm")
+    (band,) = [
+        trace for trace in notes.figure(status_of(one, reached), one.definition()).data if trace.fill == "toself"
+    ]
     assert list(band.x) == [-0.5, 0.0, 2.0, 2.0, 0.0, -0.5]
-    assert list(band.y) == [50.0, 62.0, 63.5, 61.5, 58.0, 50.0]
+    assert list(band.y) == [52.0, 62.0, 64.5, 60.5, 58.0, 48.0]
+
+
+def test_seeds_are_one_point_and_the_difference_is_that_of_the_seeds_in_common() -> None:
+    """As in every other output: the baseline of seed 1 is missing, so only seed 0 is compared."""
+    one = sweep_of(method="dm", alpha=[0, 1], seed=[0, 1])
+    known = {(0.0, 0): [0.5, 0.52, 0.54], (1.0, 0): [0.5, 0.5, 0.5], (1.0, 1): [0.8, 0.8, 0.8]}
+    status = status_of(one, lambda recipe: known.get((recipe.alpha, recipe.seed)))
+    (means,) = traces(notes.figure(status, one.definition())).values()
+    assert list(means.y) == [52.0, 65.0]
+    assert list(means.error_y.array) == [pytest.approx(1.633, abs=1e-3), 15.0]
+    assert means.text[1] == "65.0 ± 15.0 (n = 6) · −2.0"
+    assert means.text[0] == "52.0 ± 1.6 (n = 3) · [1/2] · baseline"
+    note = notes.table_note(status, one.definition()).replace("\\", "")
+    assert "| 0 | 52.0 ± 1.6 [1/2] |" in note
+    assert "| 1 | 65.0 ± 15.0 (-2.0) |" in note
+    assert "1 of 2 seeds in common" in note
 
 
 def test_the_baseline_may_be_among_what_is_fixed() -> None:
-    definition = {"axis": ["ptm_archs"], "baseline": {"regularizer": "none"}, "parameters": {"regularizer": ["none"]}}
-    status = Status("s", [row(0.5, ptm_archs="vgg11")])
-    chart = notes.figure(status, definition)
+    one = sweep.load("ablation-n-archs", "demo", {"ptm_archs": ["convnet3"]})
+    status = status_of(one, lambda recipe: 0.5 if recipe.regularizer == "none" else 0.6)
+    chart = notes.figure(status, one.definition())
     assert dotted(chart) == [50.0]
-    assert list(chart.layout.xaxis.ticktext) == ["vgg11"]
-    assert dotted(notes.figure(status, {"axis": ["ptm_archs"]})) == []
-    assert list(traces(chart)) == ["accuracy"]
-
-
-def test_a_baseline_without_a_value_on_the_axis_is_only_a_line() -> None:
-    definition = {"axis": ["ptm_epoch"], "baseline": {"regularizer": "none"}}
-    status = Status("s", [row(0.5, regularizer="none"), row(0.6, ptm_epoch=2), row(0.7, ptm_epoch=1)])
-    chart = notes.figure(status, definition)
-    assert dotted(chart) == [50.0]
-    assert list(chart.layout.xaxis.ticktext) == ["1", "2"]
+    assert list(chart.layout.xaxis.ticktext) == ["baseline", "ConvNet-3"]
 
 
 def test_the_trials_of_a_search_are_points_of_one_series_with_ticks_at_powers_of_ten() -> None:
-    search = sweep.load("search-alpha", "demo").definition()
-    status = Status("s", [row(0.7, alpha=640.5), row(0.5, alpha=0.0), row(0.6, alpha=2.5)])
-    chart = notes.figure(status, search)
+    one = sweep.load("search-alpha", "demo", {"seed": [0, 1]}).with_points(
+        {"alpha": alpha, "seed": seed} for alpha in (640.5, 2.5) for seed in (0, 1)
+    )
+    values = {0.0: 0.5, 2.5: 0.6, 640.5: 0.7}
+    status = status_of(one, lambda recipe: values[recipe.alpha] + 0.02 * recipe.seed)
+    chart = notes.figure(status, one.definition())
     (means,) = traces(chart).values()
     assert means.mode == "markers"
-    assert list(means.y) == [50.0, 60.0, 70.0]
+    assert list(means.y) == [51.0, 61.0, 71.0]
     assert list(chart.layout.xaxis.ticktext) == ["0", "1", "10", "100"]
+    assert means.text[2] == "71.0 ± 2.2 (n = 6) · +20.0 · α 640.5"
+    assert dotted(chart) == [51.0]
 
 
 def test_a_figure_of_nothing() -> None:
-    assert notes.figure(Status("s", []), {}).data == ()
+    one = sweep_of()
+    assert notes.figure(status_of(one, lambda recipe: None), one.definition()).data == ()
+    assert notes.table_note(status_of(one, lambda recipe: None), one.definition()) == ""
 
 
 @pytest.fixture
 def backend(open_store: Opener, tmp_path: Path) -> OptunaBackend:
-    backend = open_store(tmp_path / "sweeps.db").sweep("ablation-alpha@demo")
-    points = [one.point for one in STATUS.rows]
-    backend.register(Definition(backend.name, points, DEFINITION, title="How strong?"))
+    one = sweep_of(method="dm")
+    backend = open_store(tmp_path / "sweeps.db").sweep(one.full_name)
+    points = [row.point for row in status_of(one, lambda recipe: None).rows]
+    backend.register(Definition(backend.name, points, one.definition(), title="How strong?"))
     return backend
 
 
@@ -146,11 +191,12 @@ def test_annotate_writes_the_notes(backend: OptunaBackend) -> None:
     claim.complete(0.5)
     notes.annotate(backend, claim.point.id)
     study = backend.study()
-    assert get_note(study).startswith("# ablation-alpha@demo\n\nHow strong?\n\n**1 of 5 points complete**")
+    assert get_note(study).startswith("# ablation-alpha@demo\n\nHow strong?\n\n**1 of 3 points complete**")
+    assert "| 0 | 50.0 ± 0.0 |" in get_note(study)
     attributes = study._storage.get_study_system_attrs(study._study_id)
     first = study.get_trials()[0]._trial_id
     assert attributes[f"dashboard:{first}:note_str:0"].startswith(
-        "## alpha 0.0 · method dm\n\n**test accuracy 50.0 %**"
+        "## dm · ipc 5 · α 0 · seed 0\n\n**test accuracy 50.0 %**"
     )
     assert any(notes.PLOT in key for key in attributes)
 

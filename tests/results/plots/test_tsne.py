@@ -140,14 +140,47 @@ def test_without_a_set_nothing_is_trained_or_drawn() -> None:
     assert not RUNS.exists()
 
 
-def test_of_several_seeds_the_first_that_has_a_set(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_panels_show_the_lowest_seed_that_they_have_in_common(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tsne, "REAL", 40)
     opened = spy(monkeypatch, tsne, "_synthetic", lambda path, classes: path.parent.name)
-    one = small(method="dm", seed=[0, 1])
-    finish(one, dataset, *(number for number, cell in enumerate(one.cells) if not cell.recipe.alpha * cell.recipe.seed))
-    (kept,) = [cell.key for cell in one.cells if cell.recipe.alpha and cell.recipe.seed == 1]
+    drawn = spy(monkeypatch, tsne, "draw_scatter", lambda figure, scene: scene)
+    one = small(method="dm", seed=[0, 1, 2])
+    seeds = {cell.key: cell.recipe.seed for cell in one.cells}
+    first, *_ = (number for number, cell in enumerate(one.cells) if cell.recipe.alpha and cell.recipe.seed == 0)
+    finish(one, dataset, first)
     tsne.feature_maps(one, RUNS)
-    assert opened == [kept]
+    assert [seeds[key] for key in opened] == [1, 1]
+    assert drawn[0].caption.endswith("Stars: seed 1.")
+    assert set(drawn[0].notes.values()) == {""}
+
+
+def test_panels_without_a_common_seed_name_their_own(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tsne, "REAL", 40)
+    drawn = spy(monkeypatch, tsne, "draw_scatter", lambda figure, scene: scene)
+    one = small(method="dm", seed=[0, 1])
+    finish(one, dataset, *(n for n, cell in enumerate(one.cells) if bool(cell.recipe.alpha) != cell.recipe.seed))
+    tsne.feature_maps(one, RUNS)
+    assert drawn[0].notes == {("without CLoM", "DM"): "seed 0", ("with CLoM", "DM"): "seed 1"}
+
+
+def test_settings_that_the_baseline_names_are_never_in_one_panel(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CLoM and CCLoM at one α, beside the baseline without either: three panels, each with its own set."""
+    monkeypatch.setattr(tsne, "REAL", 40)
+    opened = spy(monkeypatch, tsne, "_synthetic", lambda path, classes: path.parent.name)
+    drawn = spy(monkeypatch, tsne, "draw_scatter", lambda figure, scene: scene)
+    one = replace(
+        small("ablation-alpha", method="dm", alpha=[5], regularizer=["none", "clom", "cclom"]),
+        baseline={"regularizer": "none"},
+    )
+    finish(one, dataset)
+    tsne.feature_maps(one, RUNS)
+    assert sorted(set(opened)) == sorted(cell.key for cell in one.cells)
+    shown = [row for scene in drawn for row, _ in scene.panels]
+    assert {row for row in shown if "5" in row} == {"loss CLoM · 5", "loss CCLoM · 5"}
 
 
 def test_targets_with_the_same_classes_are_never_in_one_picture(monkeypatch: pytest.MonkeyPatch) -> None:
