@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ddsweep import again, characters, text
-from ddsweep.errors import NO_REASON, UserError
+from ddsweep.errors import UserError
 
 if TYPE_CHECKING:
-    from ddsweep.backends import Status, Store
+    from ddsweep.backends import Store
     from ddsweep.backends.optuna.backend import OptunaStore
-    from ddsweep.sweep import QueueState, Sweep
+    from ddsweep.sweep import Sweep
 
 
 def url(runs: Path, storage: str | None) -> str:
@@ -66,24 +66,12 @@ def finished(name: str, profile: str | None, runs: Path, storage: str | None) ->
     sweep, store = load(name, profile, runs, storage), reading(runs, storage)
     try:
         gather(store, sweep, runs)
-        sweep = replace(sweep, progress=progress(store.sweep(sweep.full_name).status()))
+        sweep = replace(sweep, progress=store.sweep(sweep.full_name).status().progress)
     finally:
         store.close()
     for line in left_out(sweep, runs):
         _echo(line)
     return sweep
-
-
-def progress(status: Status) -> dict[str, QueueState]:
-    """What the queue says about each cell, by key; a failed one has a reason, which every table and record shows."""
-    from ddsweep.backends import State
-    from ddsweep.sweep import QueueState
-
-    explained = (State.FAILED, State.PRUNED)
-    return {
-        row.point.key: QueueState(row.state.value, (row.reason or NO_REASON) if row.state in explained else "")
-        for row in status.rows
-    }
 
 
 def gather(store: Store, sweep: Sweep, runs: Path) -> None:

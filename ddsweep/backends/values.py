@@ -10,10 +10,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
-from ddsweep.errors import UserError
+from ddsweep.errors import NO_REASON, UserError
 
 if TYPE_CHECKING:
-    from ddsweep.sweep import Sweep
+    from ddsweep.sweep import QueueState, Sweep
 
 Scalar = bool | int | float | str | None
 
@@ -214,6 +214,17 @@ class Status:
     def size(self) -> int:
         """The number of points, including those still to be drawn."""
         return len(self.rows) + self.to_draw
+
+    @property
+    def progress(self) -> dict[str, QueueState]:
+        """What tables show of each cell without a result, by key; a failed one has a reason."""
+        from ddsweep.sweep import QueueState
+
+        explained = (State.FAILED, State.PRUNED)
+        return {
+            row.point.key: QueueState(row.state.value, (row.reason or NO_REASON) if row.state in explained else "")
+            for row in self.rows
+        }
 
     @property
     def retryable(self) -> list[Row]:

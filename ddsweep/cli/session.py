@@ -259,7 +259,7 @@ class Session:
         status = self._backend.status()
         self._follow_others(status)
         self._sweep = self._sweep.with_points(row.point.params for row in status.rows)
-        self._sweep = replace(self._sweep, progress=launches.progress(status))
+        self._sweep = replace(self._sweep, progress=status.progress)
         with self._optional("files", again.other("results", self._sweep.full_name)):
             launches.gather(self._store, self._sweep, self._job.runs)
         self._out.print(f"{display.counts(status)}   {text.duration(time.monotonic() - self._began)}")

@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ddsweep import launches
 from ddsweep.results import states
 from ddsweep.results.states import CellState
 from ddsweep.results.stored import Stored, collect
@@ -51,7 +50,7 @@ class Material:
         """Read the run folders. Without ``against``, accuracies are compared with those of the paper, if it has any."""
         from ddsweep.results.tables import comparison as beside
 
-        sweep = replace(sweep, progress=launches.progress(status)) if status.rows else sweep
+        sweep = replace(sweep, progress=status.progress) if status.rows else sweep
         files = collect(sweep, runs)
         built = table.build(sweep, files)
         if sweep.search:

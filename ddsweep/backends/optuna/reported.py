@@ -8,12 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from ddsweep.backends import Row, State, Status
-from ddsweep.errors import NO_REASON
 from ddsweep.recipe import Recipe
 from ddsweep.results import image_checksums
 from ddsweep.results.result import Result
 from ddsweep.results.stored import Stored
-from ddsweep.sweep import QueueState, Sweep
+from ddsweep.sweep import Sweep
 
 STD = "accuracy_std"  # attribute of a trial
 
@@ -25,11 +24,7 @@ def sweep_of(status: Status, definition: Mapping[str, Any]) -> Sweep:
         UserError: another version of ddsweep wrote the definition.
     """
     sweep = Sweep.from_definition(definition).with_points(row.point.params for row in status.rows)
-    progress = {
-        row.point.key: QueueState(row.state.value, row.reason or (NO_REASON if row.state is State.FAILED else ""))
-        for row in status.rows
-    }
-    return replace(sweep, progress=progress)
+    return replace(sweep, progress=status.progress)
 
 
 def results(status: Status, sweep: Sweep) -> Stored:
