@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ddsweep import again, characters, text
-from ddsweep.errors import UserError
+from ddsweep.errors import UserError, near
 
 if TYPE_CHECKING:
     from ddsweep.backends import Store
@@ -143,11 +144,61 @@ def registered_name(name: str, profile: str | None) -> str:
     from ddsweep import sweep
 
     stem, scale = sweep.split(name, profile)
-    if stem.endswith((".yaml", ".yml")):
-        stem = Path(stem).stem
-    elif stem not in sweep.names():
-        stem = sweep.paper_names().get(stem, stem)
-    return f"{stem}@{scale}"
+    return f"{sweep.canonical_name(stem)}@{scale}"
+
+
+def planned(
+    reference: str, profile: str | None, settings: Mapping[str, Any], runs: Path, storage: str | None, name: str = ""
+) -> Sweep:
+    """A sweep to launch: from its file, or without a file as it was launched before.
+
+    Args:
+        reference: as for ``sweep.load``; a name that no file has stands for the launched sweep.
+        profile: the profile, if it is not in the reference.
+        settings: the values of ``--set``; without a file, only of fields that the sweep varies.
+        runs: folder of all runs.
+        storage: the storage URL; None: SQLite in ``runs``.
+        name: the name of the sweep, instead of the one that follows from the file and the settings.
+
+    Raises:
+        UserError: the sweep is neither a file nor launched, or the file, the name or a setting is invalid.
+    """
+    from ddsweep import sweep
+
+    try:
+        return sweep.load(reference, profile, settings, name)
+    except UserError as error:
+        stem, scale = sweep.split(reference, profile)
+        if sweep.has_file(stem):
+            raise
+        full_name = registered_name(stem, scale)
+        launched = known_names(runs, storage)
+        if full_name not in launched:
+            close = near(full_name, launched) if launched else ""
+            raise UserError(f"{error}{f'; launched before: {close}' if close else ''}") from None
+    if name:
+        raise UserError(f"as: {full_name} was launched under this name; without its file it cannot have another one")
+    restored = replace(load(stem, scale, runs, storage), sampled=(), progress={})
+    return sweep.narrowed(replace(restored, kept=()), settings) if settings else restored
+
+
+def known_names(runs: Path, storage: str | None) -> list[str]:
+    """The launched sweeps; none if nothing was launched yet.
+
+    Raises:
+        UserError: the storage cannot be reached.
+    """
+    from ddsweep import backends
+    from ddsweep.backends.local import FolderStore
+
+    file = backends.sqlite_file(url(runs, storage))
+    if file and not file.is_file():
+        return FolderStore(runs).names()
+    store = reading(runs, storage)
+    try:
+        return store.names()
+    finally:
+        store.close()
 
 
 def load(name: str, profile: str | None, runs: Path, storage: str | None) -> Sweep:

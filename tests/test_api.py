@@ -16,7 +16,7 @@ import ddsweep
 from ddsweep.cli import app
 from ddsweep.errors import UserError
 from ddsweep.trackers import Tracker
-from tests.cli.conftest import TINY
+from tests.cli.conftest import TINY, write_profile
 
 SETTINGS: dict[str, Any] = {
     name: float(value) if "." in value else int(value) for name, value in (word.split("=") for word in TINY)
@@ -28,12 +28,12 @@ ALPHAS = [0, 10]
 def launched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A runs folder with a sweep of two α and two seeds, launched in this process."""
     runs = tmp_path_factory.mktemp("api") / "runs"
-    choices = SETTINGS | {"alpha": "0,10", "seed": "0,1"}
-    words = [word for name, value in choices.items() for word in ("--set", f"{name}={value}")]
+    words = ["--set", "alpha=0,10", "--set", "seed=0,1"]
     where = ["--profile", "demo", "--runs", str(runs), "--workers", "0", "--device", "cpu"]
     with pytest.MonkeyPatch.context() as patch:  # a fixture of a module is set up before ``isolated``
         patch.setenv("DDSWEEP_CACHE", str(runs.parent / "cache"))
         patch.chdir(runs.parent)
+        write_profile(*TINY)
         result = CliRunner().invoke(app, ["launch", "ablation-alpha", *where, *words])
     assert result.exit_code == 0, result.output
     return runs

@@ -13,11 +13,17 @@ from pathlib import Path
 import pytest
 
 from ddsweep.backends import State, connect
+from tests.cli.conftest import write_profile
 
 pytestmark = pytest.mark.slow
 LAUNCH = [sys.executable, "-m", "ddsweep", "launch", "ablation-alpha@demo", "--device", "cpu", "--workers", "2"]
 # a cell takes a second, so that some are left when two are done
-SMALL = ["--set", "iterations=100", "--set", "width=8", "--set", "eval_epochs=40", "--set", "ptm_train_epochs=2"]
+SMALL = ["iterations=100", "width=8", "eval_epochs=40", "ptm_train_epochs=2"]
+
+
+@pytest.fixture(autouse=True)
+def small() -> None:
+    write_profile(*SMALL)
 
 
 def agents() -> list[int]:
@@ -53,7 +59,7 @@ def done() -> int:
 @pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_interrupted_anyhow_a_second_launch_goes_on(blow: signal.Signals) -> None:
     process = subprocess.Popen(
-        [*LAUNCH, *SMALL], stdout=subprocess.PIPE, text=True, start_new_session=True,
+        LAUNCH, stdout=subprocess.PIPE, text=True, start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # in the background it would be ignored
     )  # fmt: skip
     wait_for(lambda: done() >= 2)
@@ -63,11 +69,11 @@ def test_interrupted_anyhow_a_second_launch_goes_on(blow: signal.Signals) -> Non
     wait_for(lambda: not agents(), 40)
     if blow is not signal.SIGKILL:
         assert process.returncode == 128 + blow
-        assert f"stopped; resume with:  {shlex.join(['ddsweep', *LAUNCH[3:], *SMALL])}" in output
+        assert f"stopped; resume with:  {shlex.join(['ddsweep', *LAUNCH[3:]])}" in output
         store = connect("runs/ddsweep.db")
         assert store.sweep("ablation-alpha@demo").status().count(State.RUNNING) == 0
         store.close()
-    again = subprocess.run([*LAUNCH, *SMALL], capture_output=True, text=True, timeout=120, check=False)
+    again = subprocess.run(LAUNCH, capture_output=True, text=True, timeout=120, check=False)
     assert again.returncode == 0, again.stdout + again.stderr
     assert "done 9/9   running 0   failed 0" in again.stdout
     results = {path: path.stat().st_mtime_ns for path in Path("runs").glob("*/result.json")}
@@ -78,7 +84,7 @@ def test_interrupted_anyhow_a_second_launch_goes_on(blow: signal.Signals) -> Non
 
 def test_after_kill_9_of_everything_a_second_launch_goes_on_at_once() -> None:
     """The leases of the dead agents last for three minutes; nobody waits for them, and no attempt is spent."""
-    process = subprocess.Popen([*LAUNCH, *SMALL], stdout=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen(LAUNCH, stdout=subprocess.DEVNULL, start_new_session=True)
     wait_for(lambda: done() >= 2)
     process.send_signal(signal.SIGSTOP)  # it would replace its agents
     wait_for(lambda: held() > 0)
@@ -88,7 +94,7 @@ def test_after_kill_9_of_everything_a_second_launch_goes_on_at_once() -> None:
     process.wait()
     wait_for(lambda: not agents(), 40)
     assert held() > 0
-    again = subprocess.run([*LAUNCH, *SMALL], capture_output=True, text=True, timeout=120, check=False)
+    again = subprocess.run(LAUNCH, capture_output=True, text=True, timeout=120, check=False)
     assert again.returncode == 0, again.stdout + again.stderr
     store = connect("runs/ddsweep.db")
     rows = store.sweep("ablation-alpha@demo").status().rows

@@ -20,7 +20,7 @@ from ddsweep.backends import State, connect
 from ddsweep.backends.optuna.backend import OptunaBackend, OptunaStore
 from ddsweep.backends.rules import Phase
 from ddsweep.cli import options, session
-from tests.cli.conftest import TINY
+from tests.cli.conftest import TINY, write_profile
 from tests.docs.page import page
 from tests.lab import PASSWORD, Host, Lab, lab
 
@@ -153,8 +153,9 @@ def test_the_walk_through(network: Lab) -> None:
     """Every `ddsweep` command of docs/clusters.md, on the host that its prompt names, in its order."""
     commands = [(command.host, command.words[1:]) for command in GUIDE.commands if command.host]
     assert {words[0] for _, words in commands} == {"launch", "agents", "status", "results", "plot"}
-    chosen = [f"--set={setting}" for setting in [*TINY, "alpha=0,1"]]
-    smaller = {"launch": [*chosen, "--workers=1", "--device=cpu"], "agents": ["--workers=1", "--device=cpu"]}
+    for host in network.hosts.values():
+        write_profile(*TINY, folder=host.home)
+    smaller = {"launch": ["--set=alpha=0,1", "--workers=1", "--device=cpu"], "agents": ["--workers=1", "--device=cpu"]}
     for name, command in commands:
         done = network.hosts[name].run(*command, *smaller.get(command[0], []))
         assert (done.returncode, PASSWORD in done.stdout + done.stderr) == (0, False), f"{command}\n{done.stderr}"

@@ -8,7 +8,20 @@ import typer
 
 from ddsweep import text
 from ddsweep.cli import console
-from ddsweep.cli.options import RUNS, Compile, Device, Json, Name, PerGpu, Profile, Runs, Settings, Workers, settings
+from ddsweep.cli.options import (
+    RUNS,
+    Compile,
+    Device,
+    Json,
+    Name,
+    PerGpu,
+    Profile,
+    Runs,
+    Settings,
+    Storage,
+    Workers,
+    settings,
+)
 from ddsweep.errors import UserError
 
 if TYPE_CHECKING:
@@ -46,6 +59,7 @@ def estimate(
     gpus: HowMany = None,
     per_gpu: PerGpu = None,
     runs: Runs = RUNS,
+    storage: Storage = None,
     compile_: Compile = "auto",
     seconds: Seconds = 5.0,
     as_json: Json = False,
@@ -54,11 +68,11 @@ def estimate(
 
     Finished cells and trained PTMs are not counted. Nothing is written to disk.
     """
-    from ddsweep import recipe, sweep
+    from ddsweep import launches, recipe
     from ddsweep.estimate import forecast, work
     from ddsweep.estimate.costs import Prices
 
-    loaded = sweep.load(name, profile, settings(set_))
+    loaded = launches.planned(name, profile, settings(set_), runs, storage)
     recipe.verify(loaded.recipes)
     left = forecast.Left.of(loaded, runs)
     agents, slot = crew(device, workers, gpus, per_gpu)

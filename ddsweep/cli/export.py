@@ -87,7 +87,7 @@ def export(
     if not wandb:
         possible = f"--to {'|'.join(FORMATS)} (its images) or --wandb (a file for `wandb sweep`)"
         raise UserError(f"export: choose a format for {name}: {possible}")
-    text = for_wandb(name, profile, set_)
+    text = for_wandb(name, profile, set_, runs, storage)
     if output is None:
         console.write(text.rstrip("\n"))
         return
@@ -97,11 +97,11 @@ def export(
     console.note(f"wrote {output}; register it with: wandb sweep --project ddsweep {output}")
 
 
-def for_wandb(name: str, profile: str | None, set_: list[str] | None) -> str:
-    from ddsweep import sweep
+def for_wandb(name: str, profile: str | None, set_: list[str] | None, runs: Path, storage: str | None) -> str:
+    from ddsweep import launches
     from ddsweep.sweep import wandb as configurations
 
-    loaded = sweep.load(name, profile, settings(set_))
+    loaded = launches.planned(name, profile, settings(set_), runs, storage)
     cells = loaded.search.run_cap if loaded.search else len(loaded.cells)
     head = f"# {loaded.full_name}, {plural(cells, 'cell')}, written by ddsweep export --wandb\n"
     return head + configurations.text(configurations.configuration(loaded))

@@ -47,6 +47,10 @@ Slurm = Annotated[
         help="Submit the agents as a Slurm array, for example partition=gpu,gpus=8,time=12:00:00.",
     ),
 ]
+As = Annotated[
+    str | None,
+    typer.Option("--as", metavar="NAME", help="Name of the sweep, instead of the one made from its file and settings."),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="With --slurm, print the sbatch script and submit nothing.")]
 Recompute = Annotated[
     bool,
@@ -90,25 +94,27 @@ def launch(
     recompute: Recompute = False,
     replace: Replace = False,
     confirm: Confirm = None,
+    as_: As = None,
 ) -> None:
     """Register a sweep, run it with agents on every GPU (or the CPU), and print its table.
 
     Launching a sweep again resumes it; finished cells are not repeated, and those of earlier launches stay in the
     table. Ctrl-C and SIGTERM stop cleanly.
     """
-    from ddsweep import again, recipe, sweep
+    from ddsweep import again, launches, recipe
     from ddsweep.cli.account import Account
     from ddsweep.launchers import plan
 
     repeat = again.Repeat(failed=retry_failed, unusable=recompute)
     account = Account(backend, tuple(track or ()), project or "", entity or "")
     if confirm is None:
-        loaded = sweep.load(name, profile, settings(set_))
+        loaded = launches.planned(name, profile, settings(set_), runs, storage, as_ or "")
     else:
         from ddsweep.cli.confirm import confirming
 
-        if set_:
-            raise UserError("set: not allowed with --confirm, which takes the choices of the search's best trial")
+        if set_ or as_:
+            given = "set: not" if set_ else "as: not"
+            raise UserError(f"{given} allowed with --confirm, which takes the choices of the search's best trial")
         loaded = confirming(name, profile, runs, storage, confirm)
     recipe.verify(loaded.recipes)
     if slurm is not None or dry_run or watch:
@@ -118,12 +124,23 @@ def launch(
             raise UserError(
                 "slurm: --workers, --gpus and --per-gpu apply to this machine; use --slurm gpus=N,per-gpu=K"
             )
+        if not dry_run:
+            _announce(loaded)
         options = submission.Options(slurm, runs, storage, device, account, repeat, replace)
         raise typer.Exit(
             submission.dry_run(loaded, options) if dry_run else submission.launch(loaded, options, watch, _open_store)
         )
     slots = plan.slots(device, workers, gpus, per_gpu)
+    _announce(loaded)
     raise typer.Exit(_run_locally(loaded, account, slots, runs, storage, workers == 0, repeat, replace))
+
+
+def _announce(loaded: Sweep) -> None:
+    """Print the name of the sweep, and what its user should know about it."""
+    from ddsweep import sweep
+
+    for line in (loaded.full_name, *sweep.remarks(loaded)):
+        console.echo(line)
 
 
 def _run_locally(

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ddsweep.cli import console
-from ddsweep.cli.options import RUNS, Compile, Device, Json, Name, Profile, Runs, Settings, settings
+from ddsweep.cli.options import RUNS, Compile, Device, Json, Name, Profile, Runs, Settings, Storage, settings
 from ddsweep.percent import mean_std
 from ddsweep.text import plural
 
@@ -23,6 +23,7 @@ def run(
     profile: Profile = None,
     device: Device = "auto",
     runs: Runs = RUNS,
+    storage: Storage = None,
     compile_: Compile = "auto",
     recompute: Annotated[
         bool, typer.Option("--recompute", help="Compute it again if it is from other images, or its files are damaged.")
@@ -33,12 +34,12 @@ def run(
     from dataclasses import asdict
 
     from ddsweep import device as devices
-    from ddsweep import sweep
+    from ddsweep import launches
     from ddsweep.api import single_recipe
     from ddsweep.cli import display, interrupt, progress
     from ddsweep.recipe import verify
 
-    loaded = sweep.load(name, profile, settings([*(choices or []), *(set_ or [])]))
+    loaded = launches.planned(name, profile, settings([*(choices or []), *(set_ or [])]), runs, storage)
     recipe = single_recipe(loaded)
     verify([recipe])
     device, title = devices.resolve(device)[0], loaded.cell_title(recipe)

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from ddsweep.cli import console
-from ddsweep.cli.options import RUNS, Json, Name, Profile, Runs, Settings, settings
+from ddsweep.cli.options import RUNS, Json, Name, Profile, Runs, Settings, Storage, settings
 
 
-def show(name: Name, profile: Profile = None, set_: Settings = None, runs: Runs = RUNS, as_json: Json = False) -> None:
+def show(
+    name: Name,
+    profile: Profile = None,
+    set_: Settings = None,
+    runs: Runs = RUNS,
+    storage: Storage = None,
+    as_json: Json = False,
+) -> None:
     """Show the cells of a sweep, the PTMs and datasets that they need, and which of these already exist."""
     from rich.text import Text
 
-    from ddsweep import overview, recipe, sweep, text
+    from ddsweep import launches, overview, recipe, sweep, text
     from ddsweep.cli import display
 
-    loaded = sweep.load(name, profile, settings(set_))
+    loaded = launches.planned(name, profile, settings(set_), runs, storage)
     recipe.verify(loaded.recipes)
     view = overview.of(loaded, runs)
     if as_json:
@@ -22,6 +29,8 @@ def show(name: Name, profile: Profile = None, set_: Settings = None, runs: Runs 
     out = display.stdout()
     title = Text(loaded.full_name, "bold")
     out.print(title.append(text.joined(" ", loaded.title, text.plural(loaded.size, "cell"))[1:], "not bold"))
+    for line in sweep.remarks(loaded):
+        out.say(line, fold=True)
     display.table([*view.cell_rows()], heads=(*loaded.swept, "state", "shared with", "key"))
     out.print()
     for line in view.search_lines():

@@ -13,6 +13,7 @@ from ddsweep.errors import UserError
 from ddsweep.recipe import Recipe, make
 from ddsweep.sweep.document import Picture, Rule, Scalar
 from ddsweep.sweep.expression import Expression
+from ddsweep.sweep.origin import Origin
 from ddsweep.sweep.search import Search
 
 
@@ -49,7 +50,7 @@ class Sweep:
     """A sweep at one scale; ``from_definition`` restores it on another machine.
 
     Attributes:
-        name: the name of its file.
+        name: its name: the file's, with the settings that ask another question (``naming``), or one that a user chose.
         profile: the profile that it was merged with.
         title: the question that it answers.
         paper: its table or figure in the paper.
@@ -65,6 +66,7 @@ class Sweep:
             earlier launches under this name that stay in the table, and the trials of a confirmation.
         data: the checksums of the images that its launch registered (``results.image_checksums``); empty before.
         progress: what the queue says about the cells at present, by key; not part of the definition.
+        origin: where the values come from; None: the sweep was restored, not loaded from a file.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Sweep:
     kept: tuple[dict[str, Scalar], ...] = ()
     data: Mapping[str, str] = field(default_factory=dict)
     progress: Mapping[str, QueueState] = field(default_factory=dict, compare=False)
+    origin: Origin | None = field(default=None, compare=False, repr=False)
 
     @property
     def full_name(self) -> str:
@@ -187,6 +190,15 @@ class Sweep:
             choices = dict(zip(parameters, values, strict=True))
             if not any(excludes(choices) for excludes in rules):
                 yield choices
+
+    def unused(self) -> Iterator[tuple[str, Scalar]]:
+        """The values of parameters, each with its field, that no cell has because ``exclude`` removes all of them."""
+        if not self.exclude:
+            return
+        kept = [*self._product(self.parameters)]
+        for name, values in self.parameters.items():
+            used = {choices[name] for choices in kept}
+            yield from ((name, value) for value in values if value not in used)
 
     def _search_choices(self) -> Iterator[dict[str, Scalar]]:
         """The choices of a search: a baseline for each value of other parameters, then the points along the axis."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 from ddsweep.errors import UserError, closest
+from ddsweep.sweep import naming
 from ddsweep.sweep.document import read
 
 DEFAULT_PROFILE = "paper"
@@ -25,9 +27,17 @@ def split(reference: str, profile: str | None = None) -> tuple[str, str]:
 
 def folders() -> list[Path]:
     """The folders with sweep files: ``sweeps/`` in the current folder first, then the one that ships with ddsweep."""
+    return [folder for folder in (Path("sweeps"), _shipped()) if folder.is_dir()]
+
+
+def is_shipped(path: Path) -> bool:
+    """Whether a sweep file ships with ddsweep; all others are a user's own."""
+    return path.resolve().parent == _shipped().resolve()
+
+
+def _shipped() -> Path:
     package = Path(__file__).parent.parent
-    shipped = package / "_sweeps" if (package / "_sweeps").is_dir() else package.parent / "sweeps"
-    return [folder for folder in (Path("sweeps"), shipped) if folder.is_dir()]
+    return package / "_sweeps" if (package / "_sweeps").is_dir() else package.parent / "sweeps"
 
 
 def names() -> list[str]:
@@ -61,6 +71,41 @@ def find(name: str) -> Path:
     if name not in known and name not in paper_names() and (local := Path(f"{name}.yaml")).is_file():
         return local
     return _find("sweep", "", name if name in known else paper_names().get(name, name), known)
+
+
+def resolve(name: str) -> tuple[Path, dict[str, Any]]:
+    """The file that a name stands for, and the settings that are part of the name.
+
+    Raises:
+        UserError: there is no such sweep, or the name has a shortened value, which cannot be read back.
+    """
+    try:
+        return find(name), {}
+    except UserError:
+        base, settings = naming.parsed(name)
+        if not settings:
+            raise
+    path = find(base)
+    if naming.is_shortened(name):
+        raise UserError(f"unknown sweep {name!r}: its name has a shortened value; launch {base} with --set again")
+    return path, settings
+
+
+def has_file(name: str) -> bool:
+    """Whether a name is that of a file, without settings."""
+    try:
+        return bool(find(name))
+    except UserError:
+        return False
+
+
+def canonical_name(name: str) -> str:
+    """The name of a sweep as it is registered, given a path, a name from the paper, or a name with settings."""
+    base, settings = (name, {}) if has_file(name) else naming.parsed(name)
+    stem = find(base).stem if has_file(base) else Path(base).stem if base.endswith((".yaml", ".yml")) else base
+    if not settings or naming.is_shortened(name):
+        return stem + name.removeprefix(base)
+    return naming.derived(stem, {field: naming.as_tuple(value) for field, value in settings.items()})
 
 
 def paper_names() -> dict[str, str]:

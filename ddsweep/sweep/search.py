@@ -7,7 +7,7 @@ The terms are those of a W&B sweep configuration: ``method``, ``run_cap``, ``dis
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -216,7 +216,6 @@ def parse_search(document: SweepFile, ranges: Mapping[str, Range], path: Path) -
         raise UserError(f"{path}: run_cap: method {document.method} needs the number of points to sample: run_cap: 20")
     if extra.exclude:
         raise UserError(f"{path}: x-ddsweep.exclude: a search has no cells to exclude; narrow min, max and values")
-    _check_axis(extra.axis, ranges, document)
     if document.metric.get("name", ACCURACY) != ACCURACY or document.metric.get("goal", "maximize") != "maximize":
         raise UserError(f"{path}: metric: must be accuracy, maximized; x-ddsweep.objectives takes several")
     early = _parse_early(document.early_terminate, path)
@@ -224,12 +223,6 @@ def parse_search(document: SweepFile, ranges: Mapping[str, Range], path: Path) -
         raise UserError(f"{path}: early_terminate: needs a single objective, but x-ddsweep.objectives has several")
     objectives = _parse_objectives(extra.objectives, path)
     return Search(document.method, document.run_cap, dict(ranges), early, objectives, replicates=True)
-
-
-def _check_axis(axis: Iterable[str], ranges: Collection[str], document: SweepFile) -> None:
-    for name in axis:
-        if name not in ranges and name not in document.parameters:
-            raise UserError(f"x-ddsweep.axis: {name} is not searched; {closest(name, document.parameters)}")
 
 
 def _parse_early(entry: EarlyTerminate | None, path: Path) -> EarlyTermination | None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from ddsweep.cli import app
+from ddsweep.settings import scalar
+from ddsweep.sweep.registry import folders, is_shipped
 
 if TYPE_CHECKING:
     from typer.testing import Result
@@ -33,7 +37,20 @@ def ddsweep() -> Run:
     return run
 
 
+def write_profile(*settings: str, folder: Path = Path(), **axes: list[float]) -> None:
+    """A profile ``demo`` of the (working) folder, which has these values besides those that ship with ddsweep."""
+    shipped = next(folder for folder in folders() if is_shipped(folder / "any"))
+    profile = yaml.safe_load((shipped / "profiles" / "demo.yaml").read_text(encoding="utf-8"))
+    for field, value in (setting.split("=", 1) for setting in settings):
+        profile["fields"][field] = scalar(value)
+        profile["axes"][field] = [scalar(value)]
+    profile["axes"] |= axes
+    (folder / "sweeps/profiles").mkdir(parents=True, exist_ok=True)
+    (folder / "sweeps/profiles/demo.yaml").write_text(yaml.safe_dump(profile), encoding="utf-8")
+
+
 @pytest.fixture
 def tiny() -> list[str]:
-    """Settings that make a cell of a demo take a tenth of a second."""
-    return [word for setting in TINY for word in ("--set", setting)]
+    """Make a cell of the profile ``demo`` of this folder take a tenth of a second; no words are needed for it."""
+    write_profile(*TINY)
+    return []

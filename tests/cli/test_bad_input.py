@@ -134,23 +134,34 @@ def test_a_sweep_file_whose_images_are_gone_does_not_disturb_others(ddsweep: Run
 
 def test_results_are_shown_when_the_images_are_gone_or_no_longer_valid(ddsweep: Run, tiny: list[str]) -> None:
     images("birds", {"jay": 10, "wren": 10})
-    words = [*SET, "alpha=0", *tiny, "--set", "target=imagefolder:birds", "--set", "size=16"]
+    words = [*SET, "alpha=0", *tiny, "--set", "target=imagefolder:birds", "--set", "size=16", "--as", "birds"]
     assert ddsweep(*words).exit_code == 0
-    before = ddsweep("results", "ablation-alpha@demo", "--format", "json").stdout
+    before = ddsweep("results", "birds@demo", "--format", "json").stdout
+    assert "accuracy" in before
     Path("birds/jay/one.heic").write_bytes(bytes(9))
     refused(ddsweep(*words), "'jay' (1 .heic; for example 'one.heic')")
-    assert ddsweep("results", "ablation-alpha@demo", "--format", "json").stdout == before
+    assert ddsweep("results", "birds@demo", "--format", "json").stdout == before
     Path("birds").rename("moved")
     refused(ddsweep(*words), "imagefolder: folder not found")
-    assert ddsweep("results", "ablation-alpha@demo", "--format", "json").stdout == before
+    assert ddsweep("results", "birds@demo", "--format", "json").stdout == before
 
 
 def test_an_agent_without_the_images_claims_nothing(ddsweep: Run, tiny: list[str]) -> None:
     images("birds", {"jay": 10, "wren": 10})
-    words = [*SET, "alpha=0,1", *tiny, "--set", "target=imagefolder:allow-skipped:birds", "--set", "size=16"]
+    words = [
+        *SET,
+        "alpha=0,1",
+        *tiny,
+        "--set",
+        "target=imagefolder:allow-skipped:birds",
+        "--set",
+        "size=16",
+        "--as",
+        "birds",
+    ]
     assert ddsweep(*words).exit_code == 0
     Path("birds").rename("moved")
-    refused(ddsweep("agent", "ablation-alpha@demo", "-d", "cpu"), "imagefolder: folder not found")
+    refused(ddsweep("agent", "birds@demo", "-d", "cpu"), "imagefolder: folder not found")
 
 
 def test_what_was_never_launched_names_what_was(ddsweep: Run, tiny: list[str]) -> None:

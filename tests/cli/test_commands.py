@@ -14,14 +14,10 @@ from typing import Any
 import pytest
 import yaml
 
-from ddsweep import sweep
 from tests.cli.conftest import Run
 
 
 def test_list_to_the_letter(ddsweep: Run) -> None:
-    Path("sweeps").mkdir()
-    for name in sweep.names():
-        (Path("sweeps") / f"{name}.yaml").write_bytes(sweep.find(name).read_bytes())
     result = ddsweep("list", "--profile", "demo")
     assert result.exit_code == 0
     lines = [line.rstrip() for line in result.stdout.splitlines()]

@@ -25,7 +25,7 @@ def again(ddsweep: Run, tiny: list[str]) -> Run:
     """Launch a sweep of three cells, two of them guided by the same PTM: ``again("--recompute")``."""
 
     def launch(*more: str) -> object:
-        return ddsweep("launch", NAME, *tiny, "--set", "alpha=0,1,10", "--set", "n_models=1", "--workers", "0",
+        return ddsweep("launch", NAME, *tiny, "--set", "alpha=0,1,10", "--workers", "0",
                        "--device", "cpu", *more)  # fmt: skip
 
     return launch  # type: ignore[return-value]
@@ -109,7 +109,7 @@ def test_a_damaged_result_is_left_out_and_computed_again(
     assert damage == "missing" or str(folder) in shown.stderr
     hint = f"ddsweep launch {NAME} --runs ./runs" if damage == "missing" else f"{NAME} --recompute --runs ./runs"
     assert hint in ddsweep("results", NAME, "--runs", "./runs").stderr
-    for command in (["show", NAME], ["status", NAME], ["list", "-p", "demo"], ["report", NAME], ["plot", NAME]):
+    for command in (["show", NAME], ["status", NAME], ["list"], ["report", NAME], ["plot", NAME]):
         assert ddsweep(*command).exit_code == 0, command
     done = again()
     assert done.exit_code == 0, done.output
@@ -188,10 +188,11 @@ def test_another_sweep_that_shares_a_damaged_cell_computes_it(
 ) -> None:
     flip(folder_of(0) / "result.json")
     Path("mine.yaml").write_text((Path(__file__).parents[2] / "sweeps" / "ablation-alpha.yaml").read_text())
-    done = ddsweep("launch", "mine.yaml", "-p", "demo", *tiny, "--set", "alpha=0", "--set", "n_models=1",
+    done = ddsweep("launch", "mine.yaml", "-p", "demo", *tiny, "--set", "alpha=0", "--set", "ipc=5",
+                   "--set", "method=dm",
                    "--workers", "0", "--device", "cpu")  # fmt: skip
     assert done.exit_code == 0, done.output
-    assert json.loads(ddsweep("status", "mine@demo", "--json").stdout)[0]["cells"][0]["attempts"] == 1
+    assert json.loads(ddsweep("status", "mine,ipc=5@demo", "--json").stdout)[0]["cells"][0]["attempts"] == 1
     assert records(ddsweep) == finished
 
 

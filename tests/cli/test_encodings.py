@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests import hostile
+from tests.cli.conftest import write_profile
 from tests.cli.test_hostile_names import SMALL
 
 # every command in one process, which imports torch once; each begins with a line that names it
@@ -51,15 +52,15 @@ def test_every_command(encoding: str, settings: dict[str, str]) -> None:
     classes = ("a", "b", "c") if "LC_ALL" in settings else ("a é", "b α", "中")  # a file system in ASCII has no others
     hostile.image_folder(Path("images"), classes, train=4, test=2)
     Path("own.yaml").write_text(SWEEP, encoding="utf-8")
-    options = [word for setting in (*SMALL, "target=imagefolder:images") for word in ("--set", setting)]
+    write_profile(*SMALL, "target=imagefolder:images")
     commands = [
-        ["launch", "own.yaml", "-p", "demo", *options, "--workers", "1", "-d", "cpu"],
-        ["status"], ["status", "--json"], ["list", "-p", "demo"], ["show", "own.yaml", "-p", "demo", *options],
+        ["launch", "own.yaml", "-p", "demo", "--workers", "1", "-d", "cpu"],
+        ["status"], ["status", "--json"], ["list", "-p", "quick"], ["show", "own.yaml", "-p", "demo"],
         ["results", NAME], ["results", NAME, "-f", "json"], ["results", NAME, "-f", "csv"],
         ["results", NAME, "-f", "markdown"], ["results", NAME, "-f", "latex"],
         ["plot", NAME], ["report", NAME], ["export", f"{NAME}:alpha=5", "--to", "folder", "-o", "out"],
         ["copy", "own.yaml", "copied.yaml"], ["data", "list"], ["pool"], ["doctor", "--help"], ["show", "unknown-α"],
-        ["run", "own.yaml", "alpha=5", *options, "-p", "demo", "-d", "cpu"],
+        ["run", "own.yaml", "alpha=5", "-p", "demo", "-d", "cpu"],
     ]  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, json.dumps(commands)],

@@ -12,13 +12,13 @@ import ddsweep as library
 from ddsweep import exchange
 from tests.cli.conftest import Run
 
-SWEEP = "ablation-alpha"
+SWEEP = "ablation-alpha,ipc=2"
 
 
 @pytest.fixture
 def key(ddsweep: Run, tiny: list[str]) -> str:
     """A finished run; the sweep has two cells, the other of which has α = 10."""
-    cells = ["--set", "alpha=0,10", "--set", "ipc=2", *tiny]
+    cells = ["--set", "alpha=0,10", *tiny]
     assert ddsweep("launch", SWEEP, "-p", "demo", *cells, "--workers", "0").exit_code == 0
     found = [path.parent for path in Path("runs").glob("*/result.json")]
     (baseline,) = [path.name for path in found if json.loads((path / "recipe.json").read_text())["alpha"] == 0]
@@ -159,9 +159,9 @@ MISTAKES = [
     (["export", "ffff", "--to", "pt"], "ffff: no finished run in runs has a key that begins with this"),
     (
         ["export", f"{SWEEP}@demo", "--to", "pt"],
-        "cell: 2 of the 2 cells of ablation-alpha@demo have these choices; choose one",
+        "cell: 2 of the 2 cells of ablation-alpha,ipc=2@demo have these choices; choose one",
     ),
-    (["export", f"{SWEEP}@demo:alpha=3", "--to", "pt"], "cell: none of the 2 cells of ablation-alpha@demo has"),
+    (["export", f"{SWEEP}@demo:alpha=3", "--to", "pt"], "cell: none of the 2 cells of ablation-alpha,ipc=2@demo has"),
     (["export", f"{SWEEP}@demo:alpa=3", "--to", "pt"], "alpa: unknown parameter; did you mean alpha?"),
     (["evaluate", "runs/KEY", "--arch", "convnet9"], "arch: unknown network 'convnet9'"),
     (["evaluate", "runs/KEY", "--rule", "best1"], "eval_rule: unknown value 'best1'; did you mean best?"),

@@ -21,7 +21,7 @@ from ddsweep.recipe import Recipe
 from ddsweep.results.plots import style
 from ddsweep.results.tables import saved
 from tests import hostile
-from tests.cli.conftest import Run
+from tests.cli.conftest import Run, write_profile
 
 NAME = "odd@demo"
 SMALL = ("iterations=2", "width=4", "batch_real=4", "ptm_train_epochs=1", "ptm_epoch=1", "ptm_batch=64", "eval_nets=1",
@@ -44,8 +44,8 @@ def odd(ddsweep: Run, monkeypatch: pytest.MonkeyPatch) -> str:
         return run(recipe, *rest, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(trial, "run", failing)
-    settings = [word for setting in (*SMALL, f"target=imagefolder:{hostile.FOLDER}") for word in ("--set", setting)]
-    result = ddsweep("launch", "odd.yaml", "-p", "demo", *settings, "--workers", "0", "-d", "cpu")
+    write_profile(*SMALL, f"target=imagefolder:{hostile.FOLDER}")
+    result = ddsweep("launch", "odd.yaml", "-p", "demo", "--workers", "0", "-d", "cpu")
     assert result.exit_code == 1, result.output
     return result.stdout
 
@@ -60,7 +60,7 @@ def test_every_output(ddsweep: Run, odd: str) -> None:
 
     screens = {words: ddsweep(*words).stdout for words in (
         ("status",), ("show", "odd.yaml", "-p", "demo"), ("results", NAME),
-        ("list", "-p", "demo"), ("pool",), ("estimate", "odd.yaml", "-p", "demo", "--help"),
+        ("list", "-p", "quick"), ("pool",), ("estimate", "odd.yaml", "-p", "demo", "--help"),
     )}  # fmt: skip
     screens["launch",] = odd
     for words, screen in screens.items():

@@ -14,12 +14,11 @@ from pathlib import Path
 import pytest
 
 from ddsweep.results import result as results
-from tests.cli.conftest import TINY
+from tests.cli.conftest import TINY, write_profile
 from tests.standin import ENTITY, KEY, Standin
 from tests.test_processes import gone
 
 pytestmark = pytest.mark.slow
-SMALL = [f"--set={setting}" for setting in TINY]
 NAME = "ablation-alpha@demo"
 DDSWEEP = [sys.executable, "-m", "ddsweep"]
 
@@ -39,10 +38,9 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Standin]
 class Launch:
     """A launch in a process of its own; what it and the agents said."""
 
-    def __init__(self, *words: str, workers: int = 1) -> None:
-        given = {word.split("=")[1] for word in words if word.startswith("--set=")}
-        small = [word for word in SMALL if word.split("=")[1] not in given]  # each setting is set once
-        command = [*DDSWEEP, "launch", NAME, "--backend=wandb", "--device=cpu", f"--workers={workers}", *small, *words]
+    def __init__(self, *words: str, workers: int = 1, iterations: int = 0) -> None:
+        write_profile(*TINY, *([f"iterations={iterations}"] if iterations else []))
+        command = [*DDSWEEP, "launch", NAME, "--backend=wandb", "--device=cpu", f"--workers={workers}", *words]
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # in the background it would be ignored
@@ -58,8 +56,8 @@ class Launch:
 def launch() -> Iterator[Callable[..., Launch]]:
     started: list[Launch] = []
 
-    def start(*words: str, workers: int = 1) -> Launch:
-        started.append(Launch(*words, workers=workers))
+    def start(*words: str, workers: int = 1, iterations: int = 0) -> Launch:
+        started.append(Launch(*words, workers=workers, iterations=iterations))
         return started[-1]
 
     yield start
@@ -154,7 +152,8 @@ def test_two_agents_run_every_cell_once_and_what_is_done_stays_done(
 def test_cells_that_another_queue_has_run_are_reported_and_not_run(
     server: Standin, launch: Callable[..., Launch]
 ) -> None:
-    words = ["launch", NAME, "--device=cpu", "--workers=1", *SMALL, "--set=alpha=0,1"]
+    words = ["launch", NAME, "--device=cpu", "--workers=1", "--set=alpha=0,1"]
+    write_profile(*TINY)
     subprocess.run([*DDSWEEP, *words], check=True, capture_output=True, timeout=120)
     before = computed()
     code, output = launch("--set=alpha=0,1").end()
@@ -171,7 +170,7 @@ def test_cells_that_another_queue_has_run_are_reported_and_not_run(
 def test_a_cell_whose_processes_were_killed_is_run_by_the_next_launch(
     server: Standin, launch: Callable[..., Launch], victim: str
 ) -> None:
-    one = launch("--set=alpha=0,1", "--set=iterations=400")
+    one = launch("--set=alpha=0,1", iterations=400)
     wait_for(lambda: [run for run in server.runs.values() if run.state == "running"])
     trial = working()["trial"]
     os.kill(working()[victim], signal.SIGKILL)
@@ -179,19 +178,19 @@ def test_a_cell_whose_processes_were_killed_is_run_by_the_next_launch(
     code, output = one.end()
     assert code == 1, output
     again = output.splitlines()[-1].partition(f"ddsweep launch {NAME} ")[2].split()
-    assert {"--set=alpha=0,1", "--set=iterations=400"} <= set(again), "the command is complete"
+    assert {"--set=alpha=0,1"} <= set(again), "the command is complete"
     assert any(word.startswith("--backend") for word in again)
     wait_for(lambda: not working(), 60)
     assert len(computed()) == 1
     first = computed()
-    code, output = launch("--set=alpha=0,1", "--set=iterations=400").end()
+    code, output = launch("--set=alpha=0,1", iterations=400).end()
     assert code == 0, output
     assert "with 1 cell left, it continues as" in output
     assert computed().items() > first.items()
 
 
 def test_nothing_outlives_a_launcher_that_was_killed(server: Standin, launch: Callable[..., Launch]) -> None:
-    one = launch("--set=alpha=0,1", "--set=iterations=4000", workers=2)
+    one = launch("--set=alpha=0,1", iterations=4000, workers=2)
     wait_for(lambda: len(server.runs) == 2)
     os.kill(one.process.pid, signal.SIGKILL)
     wait_for(lambda: not working(), 60)
@@ -199,7 +198,7 @@ def test_nothing_outlives_a_launcher_that_was_killed(server: Standin, launch: Ca
 
 
 def test_ctrl_c_gives_the_cells_back(server: Standin, launch: Callable[..., Launch]) -> None:
-    one = launch("--set=alpha=0,1", "--set=iterations=4000")
+    one = launch("--set=alpha=0,1", iterations=4000)
     wait_for(lambda: server.runs)
     one.process.send_signal(signal.SIGINT)
     code, output = one.end()
@@ -209,7 +208,7 @@ def test_ctrl_c_gives_the_cells_back(server: Standin, launch: Callable[..., Laun
 
 
 def test_pause_resume_and_cancel_are_obeyed(server: Standin, launch: Callable[..., Launch]) -> None:
-    one = launch("--set=alpha=0,1,10,100", "--set=iterations=4000")
+    one = launch("--set=alpha=0,1,10,100", iterations=4000)
     wait_for(lambda: server.runs)
     (sweep,) = server.sweeps
     path = f"{ENTITY}/ddsweep/{sweep}"

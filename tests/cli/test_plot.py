@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ SMALL = {"width": 4, "ptm_train_epochs": 1, "ptm_epoch": 1, "ptm_batch": 512, "p
 def one(monkeypatch: pytest.MonkeyPatch) -> sweep.Sweep:
     """Fig. A1 at the scale of the demo, registered; DM alone."""
     monkeypatch.setattr(tsne, "REAL", 50)
-    found = sweep.load("figureA1", "demo", SMALL | {"method": "dm"})
+    found = replace(sweep.load("figureA1", "demo", SMALL | {"method": "dm"}), name="figureA1")
     store = launches.connect(RUNS, None, create=True)
     store.sweep(found.full_name).register(session.definition(found))
     store.close()
@@ -99,7 +100,8 @@ def test_a_file_is_one_figure(ddsweep: Run, one: sweep.Sweep) -> None:
 
 
 def test_a_sweep_with_a_grid_has_the_figure_of_its_numbers_too(ddsweep: Run) -> None:
-    found = sweep.load("ablation-alpha", "demo", SMALL | {"method": ["dm", "dsa"], "alpha": [0, 5]})
+    loaded = sweep.load("ablation-alpha", "demo", SMALL | {"method": ["dm", "dsa"], "alpha": [0, 5]})
+    found = replace(loaded, name="ablation-alpha")
     store = launches.connect(RUNS, None, create=True)
     store.sweep(found.full_name).register(session.definition(found))
     store.close()

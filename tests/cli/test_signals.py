@@ -15,12 +15,11 @@ from ddsweep import again, agent, processes, sweep
 from ddsweep.backends import Definition, State, connect
 from ddsweep.cli.interrupt import terminable
 from ddsweep.distill import loop
-from ddsweep.settings import settings
-from tests.cli.conftest import TINY, Run
+from tests.cli.conftest import TINY, Run, write_profile
 
 NAME = "ablation-alpha@demo"
 BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-CELL = [*(setting for setting in TINY if not setting.startswith("iterations=")), "iterations=6", "alpha=0"]
+CELL = [*(setting for setting in TINY if not setting.startswith("iterations=")), "iterations=6"]
 Strike = Callable[[signal.Signals], list[int]]
 
 
@@ -62,7 +61,7 @@ def typed(*words: str) -> str:
 
 @BOTH
 def test_run_saves_and_goes_on(ddsweep: Run, strike: Strike, number: signal.Signals) -> None:
-    words = ["run", NAME, *CELL, "--json"]
+    words = ["run", NAME, *CELL, "alpha=0", "--json"]
     undisturbed = json.loads(ddsweep(*words, "--runs", "calm").stdout)["accuracies"]
     steps = strike(number)
     struck = ddsweep(*words)
@@ -78,12 +77,13 @@ def test_run_saves_and_goes_on(ddsweep: Run, strike: Strike, number: signal.Sign
 def test_agents_in_the_foreground_return_their_cell(
     ddsweep: Run, strike: Strike, number: signal.Signals, command: str
 ) -> None:
-    launch = ["launch", NAME, *(f"--set={setting}" for setting in CELL), "--workers", "0", "-d", "cpu"]
+    write_profile(*CELL)
+    launch = ["launch", NAME, "--set=alpha=0", "--workers", "0", "-d", "cpu"]
     words = {"launch": launch, "agents": ["agents", NAME, "--workers", "0", "-d", "cpu"], "agent": ["agent", NAME]}
     if command != "launch":  # an agent needs a registered sweep
         Path("runs").mkdir()
         store = connect("runs/ddsweep.db")
-        one = sweep.load(NAME, None, settings(CELL))
+        one = sweep.load(NAME, None, {"alpha": 0})
         store.sweep(NAME).register(Definition.of(one))
         store.close()
     steps = strike(number)

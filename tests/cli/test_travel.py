@@ -12,7 +12,7 @@ from ddsweep.errors import Damaged
 from ddsweep.results import run_files
 from tests.cli.conftest import Run
 
-NAME = "ablation-alpha@demo"
+NAME = "ablation-alpha,init=noise,real@demo"
 CELLS = ["--set", "alpha=0", "--set", "init=noise,real", "--workers", "0", "--device", "cpu"]  # without a PTM to train
 
 
@@ -21,20 +21,8 @@ def elsewhere(ddsweep: Run, tiny: list[str], monkeypatch: pytest.MonkeyPatch) ->
     """A sweep of two cells, launched with a storage and a runs folder that do not lie together; the latter's path."""
     monkeypatch.setenv("DDSWEEP_STORAGE", f"sqlite:///{Path.cwd() / 'shared.db'}")
     done = ddsweep(
-        "launch",
-        NAME,
-        *tiny,
-        "--set",
-        "alpha=0",
-        "--set",
-        "init=noise,real",
-        "--workers",
-        "0",
-        "--device",
-        "cpu",
-        "--runs",
-        "elsewhere",
-    )
+        "launch", NAME, *tiny, "--set", "alpha=0", "--workers", "0", "--device", "cpu", "--runs", "elsewhere",
+    )  # fmt: skip
     assert done.exit_code == 0, done.output
     return Path("elsewhere")
 
@@ -62,7 +50,9 @@ def test_a_cell_that_another_host_has_computed_is_not_computed_again(
     assert len(list(elsewhere.glob("*/images"))) == 2
     elsewhere.rename("gone")
     shutil.copy(Path(__file__).parents[2] / "sweeps" / "ablation-alpha.yaml", "mine.yaml")
-    done = ddsweep("launch", "mine.yaml", "-p", "demo", *CELLS, *tiny, "--runs", "here")
+    done = ddsweep(
+        "launch", "mine.yaml", "-p", "demo", *CELLS, "--set", "method=dm", "--set", "ipc=5", "--runs", "here"
+    )
     assert done.exit_code == 0, done.output
     assert "done 2/2" in done.stdout
     assert len(keys(Path("here"))) == 2

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 
-from tests.cli.conftest import TINY
+from tests.cli.conftest import TINY, write_profile
 
 ON_A_CPU = ["--device=cpu"]
 HERE = ["--workers=0", *ON_A_CPU]
-CHOSEN = [f"--set={setting}" for setting in TINY]
 # what is added behind the words of a command; of a setting, the last value is kept
 ADDED: dict[str, list[str]] = {
-    "launch": [*CHOSEN, *HERE],
-    "estimate": [*CHOSEN, *HERE, "--seconds=0.01"],
+    "launch": HERE,
+    "estimate": [*HERE, "--seconds=0.01"],
     "agents": HERE,
-    "run": [*TINY, *ON_A_CPU],
+    "run": ON_A_CPU,
     "pretrain": ["--width=4", *ON_A_CPU],
     "evaluate": ["--nets=1", "--set=eval_epochs=2", "--set=width=4", *ON_A_CPU],
 }
@@ -24,6 +23,11 @@ DOWNLOADED = {"cifar10": "digits", "cifar100": "shapes"}
 TAKE_A_SWEEP = {
     "show", "estimate", "launch", "status", "agents", "stop", "results", "plot", "report", "run", "export", "agent",
 }  # fmt: skip
+
+
+def profile() -> None:
+    """Write the profile with tiny networks into this folder; two values of α and of the epoch are enough."""
+    write_profile(*TINY, alpha=[0, 100], ptm_epoch=[1, 2])
 
 
 def smaller(words: list[str]) -> list[str]:
@@ -36,8 +40,8 @@ def smaller(words: list[str]) -> list[str]:
         return [verb, *(DOWNLOADED.get(word, word) for word in rest)]
     added = ADDED.get(verb, [])
     if any(word.startswith("--slurm") for word in rest):
-        added = [*CHOSEN, "--dry-run"] if "--dry-run" not in rest else CHOSEN
-    return [verb, *last_of_each([*rest, *(one for word in added for one in _added(word, rest))])]
+        added = ["--dry-run"] if "--dry-run" not in rest else []
+    return [verb, *last_of_each([*rest, *added])]
 
 
 def last_of_each(words: list[str]) -> list[str]:
@@ -57,19 +61,6 @@ def last_of_each(words: list[str]) -> list[str]:
             places[found[1]] = len(kept) + len(pair) - 1
         kept += pair
     return [word for word in kept if word]
-
-
-def _added(word: str, rest: list[str]) -> list[str]:
-    """What an addition becomes beside the page's own words: the epochs of PTMs are often what a command is about."""
-    setting, value = word.removeprefix("--set=").partition("=")[::2]
-    chosen = {one.partition("=")[0] for one in rest}
-    if setting in ("ptm_train_epochs", "ptm_epoch") and chosen & {"ptm_train_epochs", "ptm_epoch"}:
-        return [word] if setting == "ptm_train_epochs" and "ptm_train_epochs" not in chosen else []
-    if setting == "ptm_epoch" and any("ablation-epoch" in one for one in rest):
-        return [word.replace(value, f"1,{value}")]
-    if setting == "width" and not chosen & {"alpha"} and any("ablation-alpha" in one for one in rest):
-        return [word, "--set=alpha=0,100"]
-    return [word]
 
 
 def _without_machines(words: list[str]) -> list[str]:

@@ -15,7 +15,7 @@ import pytest
 from ddsweep.plugins import loading, pins
 from tests.cli.conftest import TINY, Run, ddsweep
 from tests.docs.page import page
-from tests.docs.smaller import smaller
+from tests.docs.smaller import profile, smaller
 from tests.plugins.plugged import Plug, plug
 
 __all__ = ["ddsweep", "plug"]
@@ -55,6 +55,7 @@ def test_the_line_of_the_page_is_the_one_that_is_said() -> None:
 def test_every_command(tmp_path: Path) -> None:
     for name, text in FILES.items():
         Path(name).write_text(text, encoding="utf-8")
+    profile()
     there = {**os.environ, "OMP_NUM_THREADS": "1"}
     for command in GUIDE.commands:
         line = command.line.replace("$PWD", str(Path.cwd()))
@@ -76,9 +77,10 @@ def test_every_command(tmp_path: Path) -> None:
         assert done.returncode == 0, f"{command.where}: {line}\n{done.stdout}\n{done.stderr}"
     used = {json.loads(path.read_text())["recipe"]["plugins"] for path in Path("runs").glob("*/result.json")}
     assert {pin.partition("@")[0] for text in used for pin in text.split("+")} >= {"mixer", "mtt_lite", "stripes"}
+    last = GUIDE.commands[-1]
     left = {name: value for name, value in there.items() if name != loading.VARIABLE}
     done = subprocess.run(
-        [sys.executable, "-m", "ddsweep", "results", "ablation-alpha@demo"], env=left, capture_output=True, text=True,
+        [sys.executable, "-m", "ddsweep", *last.words[1:]], env=left, capture_output=True, text=True,
         timeout=300, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (2, f"error: plugins: mixer is not available on this host; {pins.HINT}\n")

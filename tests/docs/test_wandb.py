@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import TINY
+from tests.cli.conftest import TINY, write_profile
 from tests.docs.page import page
 from tests.standin import ENTITY, Standin
 
 GUIDE = page("docs/wandb.md")
 COMMANDS = [command.line for command in GUIDE.commands]
 STATES = {"pause": "PAUSED", "resume": "RUNNING", "stop": "FINISHED", "cancel": "CANCELED"}
-SMALLER = [f"--set={setting}" for setting in (*TINY, "alpha=0,1")]
+SMALLER = ["--set=alpha=0,1"]
 
 
 def test_it_says_that_the_service_itself_was_not_there() -> None:
@@ -27,6 +27,7 @@ def test_it_says_that_the_service_itself_was_not_there() -> None:
 
 @pytest.mark.slow
 def test_every_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    write_profile(*TINY)
     with Standin() as server:
         for name, value in server.environment(tmp_path / "home").items():
             if name != "WANDB_DIR":

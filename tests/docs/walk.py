@@ -20,7 +20,7 @@ from PIL import Image
 from ddsweep.backends.optuna import dashboard
 from tests.cli.conftest import Run
 from tests.docs.page import ROOT, Command, Page
-from tests.docs.smaller import smaller
+from tests.docs.smaller import profile, smaller
 
 if TYPE_CHECKING:
     from typer.testing import Result
@@ -47,6 +47,7 @@ class Walk:
         self._ddsweep: Callable[..., Result | Ended] = ddsweep
         self._python: Callable[..., Ended] = partial(apart, {})
         patch.setattr(dashboard, "serve", _serve)
+        profile()
         photos(Path("birds"))
         photos(Path("cifar10"))
         torch.save(torch.from_numpy(np.random.default_rng(1).normal(size=(2, 3, 32, 32))).float(), "images_best.pt")

@@ -16,6 +16,16 @@ method: grid
 metric: {name: accuracy, goal: maximize}
 parameters:
   method: {value: dm}
+  ipc: {value: 1}                 # a cell takes two to five seconds if nobody strikes, and before them two PTMs
+  width: {value: 8}
+  iterations: {value: 300}
+  batch_real: {value: 16}
+  n_models: {value: 2}
+  ptm_train_epochs: {value: 6}
+  ptm_epoch: {value: 6}
+  ptm_batch: {value: 128}
+  eval_nets: {value: 2}
+  eval_epochs: {value: 80}
   alpha: {values: [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000]}
 x-ddsweep:
   title: Does it survive?
@@ -24,10 +34,6 @@ x-ddsweep:
   max_attempts: 30
 """
 NAME = "chaos@demo"
-CELL = [  # two to five seconds each if nobody strikes, and before them two PTMs
-    "ipc=1", "width=8", "iterations=300", "batch_real=16", "n_models=2", "ptm_train_epochs=6", "ptm_epoch=6",
-    "ptm_batch=128", "eval_nets=2", "eval_epochs=80",
-]  # fmt: skip
 LEASE = "1,8"  # starved on a busy machine, an agent may be late by some seconds
 INSIDE = Path(__file__).parent / "inside"
 
@@ -75,7 +81,7 @@ class Launch:
     def start(self) -> None:
         """Launch, or launch again."""
         words = ["launch", "chaos.yaml", "--profile=demo", "--device=cpu", "--workers=2", f"--runs={self.runs}"]
-        command = [sys.executable, "-m", "ddsweep", *words, *(f"--set={setting}" for setting in CELL)]
+        command = [sys.executable, "-m", "ddsweep", *words]
         self._process = subprocess.Popen(
             command, cwd=self._beside, env=self._environment(), stdout=self._output, stderr=subprocess.STDOUT
         )

@@ -19,7 +19,8 @@ CHECKED = [(name, profile) for profile in ("demo", "quick") for name in sweep.na
 def copy(original: Sweep, note: str = "note") -> tuple[str, Sweep]:
     """The text of a copy called mine.yaml, and the sweep that it is when it is launched."""
     path = Path("mine.yaml")
-    path.write_text(copying.copied(sweep.find(original.name), original, path, note), encoding="utf-8")
+    assert original.origin is not None
+    path.write_text(copying.copied(original.origin.path, original, path, note), encoding="utf-8")
     return path.read_text(encoding="utf-8"), sweep.load("mine.yaml")
 
 
@@ -35,7 +36,7 @@ def test_every_sweep_at_every_scale(name: str, profile: str) -> None:
     text, mine = copy(original)
     assert mine.full_name == "mine@paper"
     assert {cell.key for cell in mine.cells} == {cell.key for cell in original.cells}
-    assert mine.definition() | {"name": name, "profile": profile} == original.definition()
+    assert mine.definition() | {"name": original.name, "profile": profile} == original.definition()
     comments = [line for line in sweep.find(name).read_text().splitlines() if line.lstrip().startswith("#")][1:]
     kept = [line for line in comments if "profiles" not in line and not line.startswith("    ")]
     assert all(line in text for line in kept)

@@ -40,15 +40,18 @@ def test_an_agent_may_run_in_another_folder(monkeypatch: pytest.MonkeyPatch, tmp
 
 def test_exclude_drops_points() -> None:
     document = minimal()
+    document["parameters"]["ipc"] = {"values": [1, 10]}
     document["x-ddsweep"]["exclude"] = [{"alpha": 1, "ipc": 10}]
-    assert len(sweep.load(write(yaml.safe_dump(document))).cells) == 1
+    cells = sweep.load(write(yaml.safe_dump(document))).cells
+    assert [(cell.recipe.alpha, cell.recipe.ipc) for cell in cells] == [(0, 1), (0, 10), (1, 1)]
 
 
 def test_exclude_drops_points_by_a_condition() -> None:
     document = minimal()
+    document["parameters"]["ipc"] = {"values": [1, 10, 50]}
     document["x-ddsweep"]["exclude"] = ["alpha > 0 and ipc in [1, 10]"]
     loaded = sweep.load(write(yaml.safe_dump(document)))
-    assert len(loaded.cells) == 1
+    assert [(cell.recipe.alpha, cell.recipe.ipc) for cell in loaded.cells] == [(0, 1), (0, 10), (0, 50), (1, 50)]
     again = sweep.Sweep.from_definition(json.loads(json.dumps(loaded.definition())))
     assert again.cells == loaded.cells
 

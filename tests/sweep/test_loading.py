@@ -43,7 +43,7 @@ def test_profiles_of_the_sweep_file_override_the_profile() -> None:
         ({"parameters": {"alhpa": {"value": 1}}}, "alhpa: unknown parameter; did you mean alpha?"),
         ({"parameters": {"alpha": {}}}, "parameters.alpha: needs exactly one of value and values"),
         ({"parameters": {"alpha": {"values": [0, "1e-3"]}}}, "write 0.001"),
-        ({"parameters": {"ipc": {"value": 0}}}, "ipc: 0 is not allowed"),
+        ({"parameters": {"alpha": {"values": [0]}, "ipc": {"value": 0}}}, "ipc: 0 is not allowed"),
         ({"x-ddsweep": {"axis": ["alpah"]}}, "alpah: unknown parameter; did you mean alpha?"),
         (
             {"x-ddsweep": {"axis": ["alpha"], "profiles": {"dmo": {"alpha": [1]}}}},

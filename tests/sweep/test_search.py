@@ -126,7 +126,7 @@ HYPERBAND = {"type": "hyperband", "max_iter": 8, "s": 1}
         ({"parameters": {"alpha": ALPHA, "width": {"min": 1.0, "max": 5.0}}}, "width: 1.0 is not allowed"),
         ({"parameters": {"alpha": ALPHA, "width": {"min": 0, "max": 5}}}, "width: 0 is not allowed"),
         ({"extra": {"exclude": [{"alpha": 1}]}}, "x-ddsweep.exclude: a search has no cells to exclude"),
-        ({"extra": {"axis": ["method"]}}, "x-ddsweep.axis: method is not searched"),
+        ({"extra": {"axis": ["method"]}}, "x-ddsweep.axis: method is not one of the parameters; allowed: alpha"),
         ({"metric": {"name": "loss", "goal": "minimize"}}, "metric: must be accuracy, maximized"),
         ({"early_terminate": {"type": "envelope"}}, "early_terminate.type: input should be 'hyperband'"),
         ({"early_terminate": {"type": "hyperband"}}, "needs exactly one of min_iter and max_iter"),

@@ -20,13 +20,13 @@ import pytest
 from ddsweep.backends import State, Status, connect
 from ddsweep.launchers import Job
 from ddsweep.launchers.slurm import SlurmLauncher, control, request
-from tests.cli.conftest import TINY, Run
+from tests.cli.conftest import TINY, Run, write_profile
 
 pytestmark = [pytest.mark.slurm, pytest.mark.usefixtures("cluster")]
 NAME = "ablation-alpha@demo"
 CELLS = 3
 # a cell of the small ones takes a tenth of a second; of the long ones some seconds, in which things can happen to it
-SMALL = [*TINY, "alpha=0,10,100"]
+SMALL = TINY
 LONG = [*[one for one in SMALL if not one.startswith(("iterations", "eval"))], "iterations=400", "eval_epochs=20"]
 LONG.append("eval_nets=1")
 PATIENCE = 120.0
@@ -49,9 +49,9 @@ def slurm(*command: str) -> str:
 
 
 def words(settings: list[str], asked: str) -> list[str]:
-    """What follows ``ddsweep launch``; short notice, for a short time limit."""
-    given = [word for setting in settings for word in ("--set", setting)]
-    return [NAME, "--device", "cpu", "--slurm", f"{asked},partition=gpu", *given]
+    """What follows ``ddsweep launch``, with these values in the profile; short notice, for a short time limit."""
+    write_profile(*settings)
+    return [NAME, "--device", "cpu", "--slurm", f"{asked},partition=gpu", "--set", "alpha=0,10,100"]
 
 
 def queue() -> Status:
@@ -145,9 +145,9 @@ def test_launchers_contract() -> None:
     """As in ``tests/launchers/test_contract.py``."""
     from ddsweep import sweep
     from ddsweep.backends import Definition
-    from ddsweep.cli.options import settings
 
-    one = sweep.load("ablation-alpha", "demo", settings(SMALL))
+    write_profile(*SMALL)
+    one = sweep.load("ablation-alpha", "demo", {"alpha": [0, 10, 100]})
     storage = f"sqlite:///{Path('runs/ddsweep.db').absolute()}"
     connect(storage).sweep(NAME).register(Definition.of(one))
     launcher = SlurmLauncher(Job(NAME, Path("runs").absolute(), storage, 0), request.parse("time=10"), "cpu")
