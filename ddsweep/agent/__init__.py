@@ -86,7 +86,7 @@ def main(sweep_name: str, storage: str, runs: Path, placement: Placement, tracke
         return Sweep.from_definition(store.load_definition(sweep_name).definition)
 
     backend, sweep = store.sweep(sweep_name), registered()
-    verify(sweep.recipes)
+    verify(sweep.launched.recipes)
     clear(status_folder(runs, sweep_name))
     status = StatusTracker(status_folder(runs, sweep_name), AgentStatus(name(), placement.label, sweep_name))
     status.idle()

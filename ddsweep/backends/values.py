@@ -118,8 +118,8 @@ class Registered:
         withdrawn: waiting points that this launch does not have, and that left the sweep.
         earlier: points of earlier launches that stay in the sweep, though this launch does not have them.
         newer: points that left the sweep because this launch has them with another version of a plugin.
-        unreadable: points with an outcome, or running, that left the sweep because another version of ddsweep has
-            registered them.
+        unreadable: points with an outcome, or running, that left the sweep because their recipes cannot be read:
+            another version of ddsweep has registered them, or a plugin or an image folder is missing.
         finished: ended points that ``alone`` took out of the sweep.
         running: running points that it took out; they end normally.
     """

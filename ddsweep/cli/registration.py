@@ -35,7 +35,8 @@ def _outcomes(registered: Registered) -> Iterator[str]:
         taken += [f"{registered.running} running"] * bool(registered.running)
         yield f"{' and '.join(taken)} left the table (--replace)"
     if registered.unreadable:
-        yield f"{registered.unreadable} of another version of ddsweep, which this one cannot read, left the table"
+        reason = "another version of ddsweep, a missing plugin or image folder"
+        yield f"{registered.unreadable} left the table, because their recipes cannot be read ({reason})"
 
 
 def _stay(count: int) -> str:

@@ -161,13 +161,14 @@ class Session:
         from ddsweep.pretrained import spec
         from ddsweep.results import image_checksums
 
-        recipe.verify(self._sweep.recipes)
-        for name, size in spec.datasets(self._sweep.recipes):
+        recipes = self._sweep.launched.recipes
+        recipe.verify(recipes)
+        for name, size in spec.datasets(recipes):
             if not data.is_prepared(name, size):
                 self._out.say(f"data: preparing {name} ({data.info(name).origin})")
             with reading.shown():
                 data.prepare(name, size)
-        self._sweep = replace(self._sweep, data=image_checksums.compute(self._sweep.recipes))
+        self._sweep = replace(self._sweep, data={**self._sweep.data, **image_checksums.compute(recipes)})
 
     def _requeue(self) -> None:
         """Queue ended cells again whose results cannot be used, and report those that are left out."""
@@ -180,7 +181,7 @@ class Session:
         """Download the weights of foundation models now, for the same reason."""
         from ddsweep.pretrained import spec
 
-        for ptm in spec.needs(self._sweep.recipes):
+        for ptm in spec.needs(self._sweep.launched.recipes):
             if ptm.foundation:
                 from ddsweep.pretrained import published  # imports torch, which other sweeps leave to the agents
 

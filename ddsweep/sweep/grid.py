@@ -91,6 +91,11 @@ class Sweep:
         """``NAME@PROFILE``, the name of a launched sweep and of its study."""
         return f"{self.name}@{self.profile}"
 
+    @property
+    def launched(self) -> Sweep:
+        """Without the cells of earlier launches, whose images and plugins may not exist any more."""
+        return replace(self, kept=()) if self.kept else self
+
     @cached_property
     def varied(self) -> tuple[str, ...]:
         """The parameters that this launch varies, in the order of the file; those of the axis even with one value."""

@@ -137,7 +137,7 @@ def test_cells_of_another_version_leave_the_table_with_a_word(ddsweep: Run) -> N
         grid.store_definition(session, study, replace(definition, definition={"written": "by version 0.1"}))
     store.close()
     again = ddsweep(*LAUNCH, "--set", "alpha=1")
-    line = "1 cell kept, 0 added; 1 of another version of ddsweep, which this one cannot read, left the table"
+    line = "1 cell kept, 0 added; 1 left the table, because their recipes cannot be read (another version of ddsweep, "
     assert line in again.stdout
 
 
