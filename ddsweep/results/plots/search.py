@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ddsweep import fonts
+from ddsweep.percent import percent
 from ddsweep.results.plots import style
 from ddsweep.results.tables import naming
 from ddsweep.results.tables.ranking import Ranked, Ranking
@@ -18,8 +20,8 @@ if TYPE_CHECKING:
 
 MARGIN = 0.03  # of the length of a logarithmic axis, outside its ends
 ACROSS = 3  # panels beside each other
-HEIGHT, LEGEND = 2.1, 0.3  # inches: of a row of panels; of the legend
-DONE: dict[str, Any] = {"color": style.COLORS[0], "marker": "o"}
+HEIGHT, LEGEND = 2.1, 0.3  # inches: of a row of panels; of the legend, for each of its lines
+TURNS = (0, 2, 4, 5)  # of the colors and markers of trials with different baselines
 BEST: dict[str, Any] = {"color": style.COLORS[1], "marker": "*", "markersize": 9}
 LEFT: dict[str, Any] = {"color": style.COLORS[3], "marker": "o", "fillstyle": "none"}
 
@@ -27,13 +29,58 @@ LEFT: dict[str, Any] = {"color": style.COLORS[3], "marker": "o", "fillstyle": "n
 def panels(ranking: Ranking) -> list[str]:
     """What the x axis of each panel shows: a parameter, or an objective after the first."""
     several = len(ranking.objectives) > 1
-    return list(ranking.objectives[1:] if several else ranking.sweep.swept)
+    return list(ranking.objectives[1:] if several else ranking.fields)
+
+
+@dataclass(frozen=True)
+class Group:
+    """The trials that are compared with one baseline.
+
+    Attributes:
+        label: the setting of the baseline, as far as baselines differ in it; empty if there is only one group.
+        look: color and marker of its trials.
+        baseline: None for trials without one.
+        trials: the others.
+    """
+
+    label: str
+    look: dict[str, Any]
+    baseline: Ranked | None
+    trials: list[Ranked]
+
+    def name(self, what: str, value: float | None = None) -> str:
+        """The line of the legend: ``baseline, DM: 44.5``."""
+        said = f"{what}, {self.label}" if self.label else what
+        return said if value is None else f"{said}: {percent(value)}"
+
+
+def groups(ranking: Ranking) -> list[Group]:
+    """The trials by their baseline, each in its own look."""
+    found: dict[str, list[Ranked]] = {one.cell.key: [] for one in ranking.trials if one.baseline}
+    baselines = {one.cell.key: one for one in ranking.trials if one.baseline}
+    for one in ranking.trials:
+        if not one.baseline:
+            found.setdefault(one.entry.reference[0].key if one.entry.reference else "", []).append(one)
+    differing = [
+        name
+        for name in ranking.fields
+        if len({naming.shown(one.cell.recipe, name) for one in baselines.values()}) > 1
+    ]  # fmt: skip
+    drawn = []
+    for index, (key, trials) in enumerate(found.items()):
+        turn, baseline = TURNS[index % len(TURNS)], baselines.get(key)
+        values = {name: naming.shown(baseline.cell.recipe, name) for name in differing} if baseline else {}
+        label = naming.setting(values, labels=ranking.labels) if baseline else "no baseline" if baselines else ""
+        look = {"color": style.COLORS[turn], "marker": style.MARKERS[turn]}
+        drawn.append(Group(label, look, baseline, trials))
+    return drawn
 
 
 def size(ranking: Ranking) -> tuple[float, float]:
     """Width and height in inches: one column for one panel, the page for several."""
-    count = len(panels(ranking))
-    return (style.COLUMN if count == 1 else style.PAGE), HEIGHT * math.ceil(count / ACROSS) + LEGEND
+    count, lines = len(panels(ranking)), 1 + sum(bool(group.label) for group in groups(ranking)) // 2
+    width = style.COLUMN if count == 1 else style.PAGE
+    return width, HEIGHT * math.ceil(count / ACROSS) + LEGEND * lines
 
 
 def draw(figure: Figure, ranking: Ranking) -> None:
@@ -59,27 +106,37 @@ def draw(figure: Figure, ranking: Ranking) -> None:
 
 
 def _along(axes: Axes, ranking: Ranking, name: str) -> None:
-    """Accuracy along one parameter; a trial without a result is a ring at its last intermediate accuracy."""
+    """Accuracy along one parameter; a trial without a result is a ring at its last intermediate accuracy.
+
+    A trial is a mean ± std over all networks of all its seeds; the baselines are dotted lines in the colors of the
+    trials that are compared with them.
+    """
+    every = groups(ranking)
+    place = _places(axes, ranking, name)
+    for group in every:
+        done = [one for one in group.trials if one.values]
+        if done:
+            std = [100 * (one.entry.std or 0.0) for one in done]
+            axes.errorbar(
+                [place(one) for one in done], _percent(done, 0), std, **group.look, linestyle="", elinewidth=0.8,
+                label=group.name("trial"),
+            )  # fmt: skip
+        if group.baseline and group.baseline.values:
+            level = group.baseline.values[0]
+            color = group.look["color"] if group.label else style.INK
+            axes.axhline(100 * level, color=color, linestyle=":", linewidth=1.2, label=group.name("baseline", level))
     drawn = [one for one in ranking.trials if not one.baseline]
-    done, best = [one for one in drawn if one.values], [one for one in ranking.best if not one.baseline]
+    best = [one for one in ranking.best if not one.baseline]
     left = [(one, one.looked[1]) for one in drawn if not one.values and one.looked]
-    place = _places(axes, ranking, name, drawn)
-    if done:
-        std = [100 * (one.entry.std or 0.0) for one in done]
-        axes.errorbar(
-            [place(one) for one in done], _percent(done, 0), std, **DONE, linestyle="", elinewidth=0.8, label="trial"
-        )
     if best:
         axes.plot([place(one) for one in best], _percent(best, 0), **BEST, linestyle="", label="best", zorder=4)
     if left:
         seen = [100 * accuracy for _, accuracy in left]
         axes.plot([place(one) for one, _ in left], seen, **LEFT, linestyle="", label="intermediate")
-    for one in (one for one in ranking.trials if one.baseline and one.values):
-        axes.axhline(100 * one.values[0], color=style.INK, linestyle=":", linewidth=1.2, label="baseline")
     axes.set_xlabel(naming.field(name))
 
 
-def _places(axes: Axes, ranking: Ranking, name: str, drawn: Sequence[Ranked]) -> Any:
+def _places(axes: Axes, ranking: Ranking, name: str) -> Callable[[Ranked], Any]:
     """Set the scale of an axis (logarithmic if the search samples so) and return the position of a trial."""
     ranges = ranking.sweep.search.ranges if ranking.sweep.search else {}
     if name in ranges:
@@ -91,9 +148,9 @@ def _places(axes: Axes, ranking: Ranking, name: str, drawn: Sequence[Ranked]) ->
             axes.xaxis.set_major_formatter("{x:g}")
             axes.xaxis.set_minor_formatter(_plain_logarithms())
         return lambda trial: getattr(trial.cell.recipe, name)
-    words = list(dict.fromkeys(str(getattr(trial.cell.recipe, name)) for trial in drawn))
-    axes.set_xticks(range(len(words)), fonts.names(naming.value(name, word) for word in words))
-    return lambda trial: words.index(str(getattr(trial.cell.recipe, name)))
+    values = list(dict.fromkeys(naming.shown(one.cell.recipe, name) for one in ranking.trials if not one.baseline))
+    axes.set_xticks(range(len(values)), fonts.names(ranking.labels.paper(name, value) for value in values))
+    return lambda trial: values.index(naming.shown(trial.cell.recipe, name))
 
 
 def _plain_logarithms() -> Formatter:
@@ -111,22 +168,18 @@ def _front(axes: Axes, ranking: Ranking, index: int) -> None:
     """Two objectives, with the front as steps: trials below and left of it are worse in both."""
     done = [one for one in ranking.trials if one.values]
     front = sorted((one for one in done if one.front), key=lambda one: one.values[index])
-    rest = [one for one in done if not one.front and not one.baseline]
-    base = [one for one in done if one.baseline]
-    if rest:
-        axes.plot(_percent(rest, index), _percent(rest, 0), **DONE, linestyle="", label="trial")
+    for group in groups(ranking):
+        rest = [one for one in group.trials if one.values and not one.front]
+        if rest:
+            places = _percent(rest, index), _percent(rest, 0)
+            axes.plot(*places, **group.look, linestyle="", label=group.name("trial"))
+        if group.baseline and group.baseline.values:
+            base, color = [group.baseline], group.look["color"] if group.label else style.INK
+            diamond: dict[str, Any] = {"color": color, "marker": "D", "linestyle": "", "fillstyle": "none"}
+            label = group.name("baseline", group.baseline.values[0])
+            axes.plot(_percent(base, index), _percent(base, 0), **diamond, label=label)
     axes.step(_percent(front, index), _percent(front, 0), where="pre", color=BEST["color"], linewidth=0.9)
     axes.plot(_percent(front, index), _percent(front, 0), **BEST, linestyle="", label="Pareto front")
-    if base:
-        axes.plot(
-            _percent(base, index),
-            _percent(base, 0),
-            color=style.INK,
-            marker="D",
-            linestyle="",
-            fillstyle="none",
-            label="baseline",
-        )
     axes.set_xlabel(f"{ranking.objectives[index]} (%)")
 
 
