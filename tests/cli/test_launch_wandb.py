@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -144,9 +145,17 @@ def test_two_agents_run_every_cell_once_and_what_is_done_stays_done(
     code, output = launch("--set=alpha=0,1,500").end()
     assert code == 0, output
     assert "changed alpha: 0, 1, 10, 100 → 0, 1, 500" in output
-    assert "done 3/3" in output
+    assert "launched before: 2 cells kept, 1 added; 2 of earlier launches stay in the table" in output
+    assert "done 5/5   running 0   failed 0" in output
     assert computed().items() > before.items()
     assert len(computed()) == 5
+    shown = json.loads(subprocess.run([*DDSWEEP, "results", NAME, "--format=json"], capture_output=True).stdout)
+    assert {row["alpha"] for row in shown} == {0, 1, 10, 100, 500}
+
+    code, output = launch("--set=alpha=0,500", "--replace").end()
+    assert code == 0, output
+    assert "launched before: 2 cells kept, 0 added; 3 finished left the table (--replace)" in output
+    assert "done 2/2" in output
 
 
 def test_cells_that_another_queue_has_run_are_reported_and_not_run(
