@@ -26,6 +26,7 @@ from typing import Literal
 
 import numpy as np
 
+from ddsweep import again
 from ddsweep.text import plural
 
 LEVEL = 0.05
@@ -152,8 +153,9 @@ def _range(verdicts: Sequence[Verdict]) -> str:
     return "–".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
 
 
-def advice(verdicts: Sequence[Verdict]) -> str:
-    """How to get enough pairs if there are too few; empty otherwise."""
+def advice(verdicts: Sequence[Verdict], name: str) -> str:
+    """How to get enough pairs for the sweep ``name`` if it has too few; empty otherwise."""
     if not verdicts or max(max(one.n, one.seeds) for one in verdicts) >= FEWEST:
         return ""
-    return f"{FEWEST} seeds are enough to test: --set seed={','.join(map(str, range(FEWEST)))}"
+    seeds = f"seed={','.join(map(str, range(FEWEST)))}"
+    return f"{FEWEST} seeds are enough to test: {again.other('launch', name, '--set', seeds)}"

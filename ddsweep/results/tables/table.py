@@ -39,6 +39,7 @@ class Table:
     """All entries of a sweep.
 
     Attributes:
+        name: ``NAME@PROFILE`` of the sweep.
         axes: the parameters of the columns.
         axis: the name of the columns as it is displayed.
         columns: their labels, baseline first.
@@ -49,6 +50,7 @@ class Table:
         notes: the meaning of abbreviated labels.
     """
 
+    name: str
     axes: tuple[str, ...]
     axis: str
     columns: list[str]
@@ -119,7 +121,7 @@ def build(sweep: Sweep, stored: Stored, cells: Sequence[Cell] | None = None) -> 
         setting = dict(zip(layout.fields, place.row, strict=True))
         row[place.column] = replace(found[id(place.group), arch], setting=setting, column=place.column)
     return Table(
-        sweep.axis, naming.axis(sweep), layout.columns, list(rows.values()), archs,
+        sweep.full_name, sweep.axis, naming.axis(sweep), layout.columns, list(rows.values()), archs,
         naming.setting(sweep.baseline, as_paper=False), layout.labels, naming.notes(sweep),
     )  # fmt: skip
 

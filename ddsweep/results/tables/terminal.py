@@ -140,5 +140,5 @@ def caption(table: Table) -> str:
     """The footer: what the numbers are (``mean ± std over 3 networks``), and what their marks mean."""
     notes = "".join(f"; {note}" for note in table.notes)
     about = f"test accuracy in percent, {layout.over(table.entries)}{notes}"
-    tests = [layout.statement(table), significance.advice(table.verdicts)]
+    tests = [layout.statement(table), significance.advice(table.verdicts, table.name)]
     return "\n".join(filter(None, [about, *tests, *layout.notes(table)]))

@@ -138,7 +138,7 @@ def test_a_star_without_the_correction_is_one_star() -> None:
 @pytest.mark.parametrize(("seeds", "few"), [(5, True), (6, False)])
 def test_six_seeds_are_tested_and_five_are_not(seeds: int, few: bool) -> None:
     assert ("too few to test" in significance.statement(built(seeds, 0.2).verdicts)) == few
-    assert bool(significance.advice(built(seeds, 0.2).verdicts)) == few
+    assert bool(significance.advice(built(seeds, 0.2).verdicts, "mine@demo")) == few
 
 
 def test_the_statement_names_test_n_and_correction() -> None:
@@ -158,5 +158,7 @@ def test_too_few_pairs_are_not_pretended_away() -> None:
     assert significance.statement(few.verdicts) == (
         "vs baseline: n = 3 seeds: too few to test, no p below 0.25 is possible"
     )
-    assert significance.advice(few.verdicts) == "6 seeds are enough to test: --set seed=0,1,2,3,4,5"
-    assert significance.advice(built(6, 0.2).verdicts) == ""
+    assert significance.advice(few.verdicts, "mine@demo") == (
+        "6 seeds are enough to test: ddsweep launch mine@demo --set seed=0,1,2,3,4,5"
+    )
+    assert significance.advice(built(6, 0.2).verdicts, "mine@demo") == ""
