@@ -159,6 +159,32 @@ def test_what_has_no_picture_says_why(chrome: Chrome, finished: Finished) -> Non
 
 
 @pytest.mark.parametrize("width", [1400, 390])
+def test_a_number_shows_its_cells_to_pointer_and_keyboard(chrome: Chrome, finished: Finished, width: int) -> None:
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    show(chrome, finished, width)
+    shown = "return [...document.querySelectorAll('.behind')].filter(one => one.checkVisibility()).map(one => one.id)"
+    assert chrome.execute_script(shown) == []
+    number = chrome.find_elements(By.CSS_SELECTOR, "button.number")[-1]
+    chrome.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", number)
+    number.click()
+    settled(chrome, shown, [number.get_attribute("popovertarget")])
+    said = chrome.find_element(By.CSS_SELECTOR, ".behind:popover-open").text
+    assert finished.cell("dm", 100.0).key in said
+    assert chrome.execute_script("return document.activeElement.textContent") == "DM · α 100"
+    assert chrome.execute_script(WIDE) == []
+    chrome.switch_to.active_element.send_keys(Keys.ESCAPE)
+    settled(chrome, shown, [])
+    assert chrome.switch_to.active_element == number, "the reader goes on where he was"
+    number.send_keys(Keys.ENTER)
+    settled(chrome, shown, [number.get_attribute("popovertarget")])
+    chrome.find_element(By.CSS_SELECTOR, ".behind:popover-open .close").click()
+    settled(chrome, shown, [])
+    assert chrome.get_log("browser") == []
+
+
+@pytest.mark.parametrize("width", [1400, 390])
 def test_nothing_is_wider_than_the_page(chrome: Chrome, finished: Finished, width: int) -> None:
     show(chrome, finished, width)
     chrome.execute_script("document.querySelectorAll('details').forEach(one => (one.open = true))")

@@ -17,7 +17,7 @@ import torch
 from plotly.offline import get_plotlyjs
 
 from ddsweep import files, report, sweep
-from ddsweep.backends.values import State
+from ddsweep.backends.values import State, Status
 from ddsweep.report import Material
 from ddsweep.results import stored
 from ddsweep.results.result import Result
@@ -66,10 +66,9 @@ class Page(HTMLParser):
         return [attrs for attrs in found if attributes.items() <= attrs.items()]
 
 
-def page(one: Finished, **options: Any) -> Page:
-    return Page(
-        report.render(Material.of(one.sweep, one.runs, one.status, **options), datetime(2026, 1, 2, tzinfo=UTC))
-    )
+def page(one: Finished, status: Status | None = None, **options: Any) -> Page:
+    material = Material.of(one.sweep, one.runs, status or one.status, **options)
+    return Page(report.render(material, datetime(2026, 1, 2, tzinfo=UTC)))
 
 
 def test_classes_have_the_names_that_the_run_was_computed_with(finished: Finished) -> None:
