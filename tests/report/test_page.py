@@ -83,7 +83,7 @@ def test_classes_have_the_names_that_the_run_was_computed_with(finished: Finishe
 def test_a_finished_sweep_says_it_all(finished: Finished) -> None:
     one = page(finished)
     for said in (
-        "How large should the weight of the CLoM term be?", "ablation-alpha@demo", "Compared with α = 0",
+        "How large should the weight of the CLoM term be?", finished.sweep.full_name, "Compared with α = 0",
         "DM α 100 56.0 ± 1.0 +2.0", "DSA α 100 53.0 ± 1.0 +2.0",  # the answers
         "54.0 ± 1.0 baseline", "mean ± std over 2 networks of seed 0",  # the table
         "None: all 6 cells are finished.", "CUDA out of memory",  # failures; one was overcome
@@ -108,7 +108,7 @@ def test_a_finished_sweep_says_it_all(finished: Finished) -> None:
 
 
 def test_the_table_can_be_taken_out(finished: Finished) -> None:
-    (link,) = page(finished).all("a", download="ablation-alpha@demo.csv")
+    (link,) = page(finished).all("a", download=f"{finished.sweep.full_name}.csv")
     head, *lines = base64.b64decode(str(link["href"]).partition(",")[2]).decode().splitlines()
     assert head.startswith("method,alpha,accuracy,accuracy_std,")
     assert len(lines) == 6
