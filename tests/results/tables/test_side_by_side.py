@@ -43,10 +43,10 @@ def test_an_axis_of_one_is_no_column_of_the_other() -> None:
     assert grid.heads == ["sweep", "value", "accuracy"]
     assert [tuple(line[:2]) for line in grid.lines] == [
         ("ablation-alpha", "α 5"),
-        ("ablation-epoch · α 5", "baseline"),
-        ("ablation-epoch · α 5", "PTM epoch 4"),
-        ("ablation-epoch · α 50", "baseline"),  # the baseline has no α: it is that of both rows
-        ("ablation-epoch · α 50", "PTM epoch 4"),
+        ("ablation-epoch,alpha=5,50 · α 5", "baseline"),
+        ("ablation-epoch,alpha=5,50 · α 5", "PTM epoch 4"),
+        ("ablation-epoch,alpha=5,50 · α 50", "baseline"),  # the baseline has no α: it is that of both rows
+        ("ablation-epoch,alpha=5,50 · α 50", "PTM epoch 4"),
     ]
 
 
