@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from ddsweep.errors import UserError
-from ddsweep.sweep import Sweep
+from ddsweep.sweep import Scalar, Sweep
 from ddsweep.sweep.confirming import confirming
 from ddsweep.testing.search import searched
 
 ALPHA = {"alpha": {"distribution": "log_uniform_values", "min": 1, "max": 100}}
 
 
-def search(*points: dict[str, float], axes: dict[str, object] | None = None) -> Sweep:
+def search(*points: Mapping[str, Scalar | None], axes: dict[str, object] | None = None) -> Sweep:
     return searched(axes=ALPHA | (axes or {})).with_points(points)
 
 
@@ -39,7 +41,7 @@ def test_the_seeds_follow_those_of_the_search() -> None:
 
 
 def test_a_front_is_confirmed_trial_by_trial_and_not_as_a_product() -> None:
-    extra = {"init": {"values": ["noise", "real"]}}
+    extra: dict[str, object] = {"init": {"values": ["noise", "real"]}}
     one = search({"alpha": 7.5, "init": "noise"}, {"alpha": 20.0, "init": "real"}, axes=extra)
     front = [cell for cell in one.cells if cell.recipe.alpha]
     again = confirming(one, front, 2)
