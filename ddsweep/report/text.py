@@ -112,17 +112,19 @@ def bold(material: Material) -> str:
 def settings(material: Material) -> tuple[list[Setting], list[Setting]]:
     """The fields that the sweep varies besides its axis, and all other fields.
 
-    The latter may also have several values: defaults that depend on varied fields. The baseline has no PTMs, so PTM
-    settings are taken from the other cells.
+    The latter may also have several values: defaults that depend on varied fields. A baseline without guidance has no
+    PTMs; its empty settings of PTMs are not listed.
     """
     sweep = material.sweep
-    guided = [cell.recipe for cell in sweep.cells if not sweep.is_baseline(cell.recipe)]
-    recipes = guided or [cell.recipe for cell in sweep.cells]
+    recipes = [cell.recipe for cell in sweep.cells]
+    guided = [recipe for recipe in recipes if not sweep.is_baseline(recipe)] or recipes
+    labels = Labels.of(recipes)
     varied: list[Setting] = []
     rest: list[Setting] = []
-    labels = Labels.of(recipes)
     for name in type(recipes[0]).model_fields:
-        values = list(dict.fromkeys(labels.text(name, naming.shown(recipe, name)) or "–" for recipe in recipes))
+        own = [naming.shown(recipe, name) for recipe in guided]
+        own += [value for value in (naming.shown(recipe, name) for recipe in recipes) if value]
+        values = list(dict.fromkeys(labels.text(name, value) or "–" for value in own))
         one = Setting(name, ", ".join(values), name in sweep.parameters)
         if name not in sweep.axis:
             (varied if len(values) > 1 and name in sweep.swept else rest).append(one)

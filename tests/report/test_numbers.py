@@ -65,6 +65,8 @@ def test_every_entry_is_compared_with_its_own_baseline() -> None:
     material = finish(one, lambda recipe: [levels[recipe.init, recipe.ipc]] * 3)
     found = {place: one.difference for place, one in places(material).items() if one.difference}
     assert sorted(found.values()) == ["−32.7", "−35.1"]
+    varied = {one.field: one.values for one in text.settings(material)[0]}
+    assert varied == {"init": "noise, real"}
     drawn = {series.name: [point.reference for point in series.points] for series in _series(material)}
     assert drawn["init noise"] == [pytest.approx(42.7), pytest.approx(55.1)]
     assert drawn["init real"] == [None, None]
