@@ -108,6 +108,7 @@ def launch(
     compile: Compile | None = None,
     replace: bool = False,
     confirm: int | None = None,
+    name: str | None = None,
     **choices: Choice | Sequence[Choice],
 ) -> pd.DataFrame:
     """Run a whole sweep with agents on every GPU (or the CPU), print the progress, and return the table.
@@ -130,6 +131,7 @@ def launch(
         replace: make the table exactly this launch; otherwise, finished cells of earlier launches stay in it.
         confirm: run the best trial of a launched search again, and its baseline, with this number of new seeds, as the
             sweep ``NAME-confirm``.
+        name: the name of the sweep; default: that of the file, with the choices that ask another question.
         **choices: recipe fields to override; a list replaces the values of an axis.
 
     Returns:
@@ -144,16 +146,17 @@ def launch(
 
     options = {
         "profile": profile, "device": device, "workers": workers, "gpus": gpus, "per-gpu": per_gpu, "runs": runs,
-        "storage": storage, "compile": compile, "confirm": confirm,
+        "storage": storage, "compile": compile, "confirm": confirm, "as": name,
     }  # fmt: skip
     words = [word for name, value in options.items() if value is not None for word in (f"--{name}", str(value))]
     words += ["--replace"] if replace else []
     words += [word for name, value in choices.items() for word in ("--set", f"{name}={_written(value)}")]
     _command_line("launch", str(sweep), *words)
     if confirm is None:
-        return results(str(sweep), profile=profile, runs=runs, storage=storage)
-    name, _, scale = launches.registered_name(str(sweep), profile).partition("@")
-    return results(f"{name}{SUFFIX}@{scale}", runs=runs, storage=storage)
+        planned = launches.planned(str(sweep), profile, choices, Path(runs), storage, name or "")
+        return results(planned.full_name, runs=runs, storage=storage)
+    searched, _, scale = launches.registered_name(str(sweep), profile).partition("@")
+    return results(f"{searched}{SUFFIX}@{scale}", runs=runs, storage=storage)
 
 
 def results(

@@ -79,6 +79,7 @@ def gather(store: Store, sweep: Sweep, runs: Path) -> None:
     """Copy the results of other hosts into the runs folder; report complete cells whose results are unavailable."""
     from ddsweep.backends import State
     from ddsweep.results import transfer
+    from ddsweep.sweep import relaunch
 
     keys = [cell.key for cell in sweep.cells]
     unusable = transfer.bring(store, keys, runs) if isinstance(store, transfer.Shelf) else {}
@@ -92,20 +93,21 @@ def gather(store: Store, sweep: Sweep, runs: Path) -> None:
         cells = text.plural(len(gone), "complete cell")
         hosts = ", ".join(sorted({row.agent.split(":")[0] for row in gone} - {""}))
         where = f"; computed on {hosts}" if hosts else ""
-        command = again.other("launch", sweep.full_name)
+        command = again.other("launch", *relaunch(sweep))
         _echo(f"{cells} without files in {runs} or in the storage{where}; to compute them again: {command}")
 
 
 def left_out(sweep: Sweep, runs: Path) -> list[str]:
     """What is left out of a sweep's table, and whether its images have changed since the launch; line by line."""
     from ddsweep.results import image_checksums, stored
+    from ddsweep.sweep import relaunch
 
     lines = stored.collect(sweep, runs).lines()
     if lines:
-        lines.append(f"to compute these cells again: {again.other('launch', sweep.full_name, '--recompute')}")
+        lines.append(f"to compute these cells again: {again.other('launch', *relaunch(sweep), '--recompute')}")
     if changes := image_checksums.changes([cell.recipe for cell in sweep.cells], sweep.data):
         lines += [f"{change} since the launch; results are from the images at the launch" for change in changes]
-        command = again.other("launch", sweep.full_name)
+        command = again.other("launch", *relaunch(sweep))
         lines.append(f"to compare the images, and compute with the present ones: {command}")
     return lines
 
@@ -234,6 +236,7 @@ def run_folder(name: str, profile: str | None, set_: list[str] | None, runs: Pat
 
 def _key(name: str, profile: str | None, pairs: list[str], runs: Path, storage: str | None) -> str:
     from ddsweep.recipe import unknown_parameter
+    from ddsweep.results.tables.naming import exactly
     from ddsweep.settings import settings
 
     sweep, wanted = finished(name, profile, runs, storage), settings(pairs)
@@ -241,6 +244,7 @@ def _key(name: str, profile: str | None, pairs: list[str], runs: Path, storage: 
     for field in wanted:
         if field not in fields:
             raise UserError(unknown_parameter(field, fields))
+    wanted = {field: _meant(sweep, field, value) for field, value in wanted.items()}
     matches = [
         cell for cell in sweep.cells if all(getattr(cell.recipe, field) == value for field, value in wanted.items())
     ]
@@ -248,15 +252,29 @@ def _key(name: str, profile: str | None, pairs: list[str], runs: Path, storage: 
         return matches[0].key
     cells = f"{len(matches) or 'none'} of the {len(sweep.cells)} cells of {sweep.full_name}"
     if not matches:
-        axes = "; ".join(f"{field}: {sweep.describe(field)}" for field in sweep.swept)
+        axes = "; ".join(f"{field}: {_values(sweep, field)}" for field in sweep.swept)
         raise UserError(f"cell: {cells} has these choices ({axes})")
     differ = [field for field in sweep.swept if len({getattr(cell.recipe, field) for cell in matches}) > 1]
-    example = ",".join(f"{field}={_shown(getattr(matches[-1].recipe, field))}" for field in differ)
+    example = ",".join(f"{field}={exactly(getattr(matches[-1].recipe, field))}" for field in differ)
     raise UserError(f"cell: {cells} have these choices; choose one, for example: {sweep.full_name}:{example}")
 
 
-def _shown(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def _meant(sweep: Sweep, field: str, value: Any) -> Any:
+    """The value of a field that was typed in full, or as tables write it if that is only one of its values."""
+    from ddsweep.results.tables.naming import Labels
+    from ddsweep.settings import scalar
+
+    values = dict.fromkeys(getattr(cell.recipe, field) for cell in sweep.cells)
+    labels = Labels.of_sweep(sweep)
+    alike = [one for one in values if scalar(labels.text(field, one)) == value]
+    return alike[0] if value not in values and len(alike) == 1 else value
+
+
+def _values(sweep: Sweep, field: str) -> str:
+    """The values of a field among the cells, in full."""
+    from ddsweep.results.tables.naming import exactly
+
+    return ", ".join(dict.fromkeys(exactly(getattr(cell.recipe, field)) for cell in sweep.cells))
 
 
 def _echo(line: str) -> None:

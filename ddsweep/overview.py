@@ -78,7 +78,7 @@ class Overview:
         """Why results are left out of the table, and how to compute them again."""
         yield from self.left_out
         if self.left_out:
-            yield f"to compute these cells again: {again.other('launch', self.sweep.full_name, '--recompute')}"
+            yield f"to compute these cells again: {again.other('launch', *sweep.relaunch(self.sweep), '--recompute')}"
 
     def as_dict(self) -> dict[str, Any]:
         """The overview as JSON."""

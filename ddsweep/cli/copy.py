@@ -38,7 +38,8 @@ def copy(
     from ddsweep import files, launches, sweep
 
     stem, scale = sweep.split(name, profile)
-    note = _note(stem, scale, set_) if profile or scale != sweep.DEFAULT_PROFILE or set_ else ""
+    changed = profile or scale != sweep.DEFAULT_PROFILE or set_ or not sweep.has_file(stem)
+    note = _note(stem, scale, set_) if changed else ""
     target = _target(file, Path(stem).stem if stem.endswith((".yaml", ".yml")) else stem)
     _refuse_clash(target, force, runs, storage)
     if target.exists() and not force:
@@ -107,20 +108,13 @@ def _copied(
     name: str, profile: str | None, set_: list[str] | None, target: Path, note: str, runs: Path, storage: str | None
 ) -> tuple[Sweep, str]:
     """The sweep and the text of its copy: from its file, or without a file from the storage, as it was launched."""
-    from ddsweep import launches, sweep
+    from ddsweep import launches
     from ddsweep.sweep import copying
 
-    stem, scale = sweep.split(name, profile)
-    try:
-        path = sweep.find(stem)
-    except UserError:
-        if f"{Path(stem).stem if stem.endswith(('.yaml', '.yml')) else stem}@{scale}" not in _launched(runs, storage):
-            raise
-        if set_:
-            raise UserError(
-                f"set: the file of {stem} is missing; copy the sweep without --set, and edit the copy"
-            ) from None
-        launched = launches.load(name, profile, runs, storage)
-        return launched, copying.written(launched, target, f"{launched.full_name} as it was launched")
-    loaded = sweep.load(name, profile, settings(set_))
-    return loaded, copying.copied(path, loaded, target, note)
+    planned = launches.planned(name, profile, settings(set_), runs, storage)
+    if not planned.search and planned.baseline and not any(planned.is_baseline(cell.recipe) for cell in planned.cells):
+        baseline = ", ".join(f"{field}: {value}" for field, value in planned.baseline.items())
+        raise UserError(f"copy: no cell is the baseline ({baseline}), so this cannot be a file; leave it in")
+    if planned.origin is None:
+        return planned, copying.written(planned, target, f"{planned.full_name} as it was launched")
+    return planned, copying.copied(planned.origin.path, planned, target, note)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ddsweep import text
+from ddsweep import again, text
 from ddsweep.cli import console
 from ddsweep.cli.options import (
     RUNS,
@@ -145,7 +145,8 @@ def lines(sweep: Sweep, outlook: Outlook, agents: Crew, slot: Slot) -> Iterator[
     total = len(outlook.cells) + outlook.ended
     yield text.joined(sweep.full_name, sweep.title, text.plural(total, "cell"))
     if not outlook.cells:
-        yield f"every cell is done ({text.duration(outlook.saving.done)} of work): ddsweep results {sweep.full_name}"
+        table = again.other("results", sweep.full_name)
+        yield f"every cell is done ({text.duration(outlook.saving.done)} of work): {table}"
         return
     yield f"measured on {slot.device}:"
     for share in outlook.shares:

@@ -14,10 +14,12 @@ from ddsweep.settings import settings as settings
 
 
 def complete_sweep(incomplete: str) -> list[tuple[str, str]]:
-    """Complete the name of a sweep; the shell shows its title."""
+    """Complete the name of a sweep, or of one that has files in the runs folder; the shell shows its title."""
     from ddsweep import sweep
 
-    completions = []
+    runs = Path(os.environ.get("DDSWEEP_RUNS", RUNS)).expanduser()
+    launched = sorted(path.name for path in runs.glob("*@*") if path.is_dir())
+    completions = [(name, "(launched)") for name in launched if incomplete and name.startswith(incomplete)]
     for name in sweep.names():
         if name.startswith(incomplete):
             try:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ddsweep import again
 from ddsweep.cli import console
 from ddsweep.cli.options import RUNS, Device, Name, Profile, Runs, Storage
 from ddsweep.errors import UserError, closest, in_one_line
@@ -84,7 +85,9 @@ def plot(
             console.note(f"error: {line}")
         raise UserError(failed[-1])
     if not drawn:
-        raise UserError(f"{launched.full_name}: no cell is finished yet; see ddsweep status {launched.full_name}")
+        raise UserError(
+            f"{launched.full_name}: no cell is finished yet; see {again.other('status', launched.full_name)}"
+        )
 
 
 def _kind(name: str) -> Picture:

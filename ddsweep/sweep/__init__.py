@@ -22,6 +22,7 @@ from ddsweep.sweep.grid import Sweep as Sweep
 from ddsweep.sweep.grid import agrees as agrees
 from ddsweep.sweep.loading import load as load
 from ddsweep.sweep.loading import narrowed as narrowed
+from ddsweep.sweep.loading import relaunch as relaunch
 from ddsweep.sweep.origin import remarks as remarks
 from ddsweep.sweep.registry import DEFAULT_PROFILE as DEFAULT_PROFILE
 from ddsweep.sweep.registry import canonical_name as canonical_name

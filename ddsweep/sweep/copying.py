@@ -26,7 +26,7 @@ from ddsweep.sweep import wandb
 from ddsweep.sweep.document import SweepFile, read, validate
 from ddsweep.sweep.grid import Sweep
 from ddsweep.sweep.loading import load
-from ddsweep.sweep.registry import DEFAULT_PROFILE
+from ddsweep.sweep.registry import DEFAULT_PROFILE, profiles
 
 Line = tuple[list[str], str]  # the comments and blank lines above a line, and the line
 
@@ -49,6 +49,8 @@ def copied(path: Path, sweep: Sweep, target: Path, note: str = "") -> str:
     _rename(document, path.stem, target.stem)
     if note:
         _write_values(document, sweep, validate(SweepFile, read(path), path))
+    elif sweep.origin and sweep.origin.shipped:
+        _write_profiles(document, path)
     after = _dumped(document)
     for edited in (_merged(text, before, after), after):
         result = _header(target, note) + edited.removeprefix(f"# ddsweep launch {path.stem}\n")
@@ -172,6 +174,28 @@ def _write_values(document: CommentedMap, sweep: Sweep, file: SweepFile) -> None
         elif values != ((own.value,) if own.value is not None else tuple(own.values or ())):
             _replace(parameters, name, _fragment(_entry(values, many=own.values is not None)))
     document["x-ddsweep"].pop("profiles", None)
+
+
+def _write_profiles(document: CommentedMap, path: Path) -> None:
+    """Write down what each profile replaces in a sweep that ships: in a user's file, it replaces only what it says."""
+    written = document["x-ddsweep"].get("profiles", {})
+    new: dict[str, Any] = {}
+    for profile in profiles():
+        origin = load(str(path), profile).origin
+        assert origin is not None
+        said = written.get(profile, {})
+        replaced = {
+            field: list(values) for field, values in origin.profile.items()
+            if field in document["parameters"] and field not in said and values != origin.file.get(field)
+        }  # fmt: skip
+        if said:
+            said.update(_fragment(replaced))
+        elif replaced:
+            new[profile] = replaced
+    if written:
+        written.update(_fragment(new))
+    elif new:
+        document["x-ddsweep"]["profiles"] = _fragment(new)
 
 
 def _replace(parameters: CommentedMap, name: str, new: CommentedMap) -> None:

@@ -101,6 +101,20 @@ def narrowed(sweep: Sweep, settings: Mapping[str, Any]) -> Sweep:
     return changed
 
 
+def relaunch(sweep: Sweep) -> list[str]:
+    """What follows ``ddsweep launch`` to launch a registered sweep with the values that it has, and no others."""
+    try:
+        now = load(sweep.full_name)
+        differ = {field: values for field, values in sweep.parameters.items() if values != now.parameters.get(field)}
+        free = {field: values for field, values in differ.items() if field != "plugins"}
+        if load(sweep.full_name, None, free).full_name != sweep.full_name:
+            return [sweep.full_name]  # the file was edited
+    except UserError:  # without a file, or with one that was edited, it is launched as it is registered
+        return [sweep.full_name]
+    pairs = (f"{field}={','.join(naming.written(field, value) for value in values)}" for field, values in free.items())
+    return [sweep.full_name, *(word for pair in pairs for word in ("--set", pair))]
+
+
 def _given(named: Mapping[str, Any], settings: Mapping[str, Any], stem: str) -> Values:
     """The settings of the name and those of ``--set``."""
     for field in settings:

@@ -99,4 +99,9 @@ def test_a_launched_sweep_is_not_replaced(ddsweep: Run) -> None:
     result = ddsweep("copy", "mine@paper", "again.yaml")  # without its file, from the storage
     assert result.exit_code == 0, result.output
     assert {cell.key for cell in sweep.load("again.yaml").cells} == {cell.key for cell in sweep.load("away.yaml").cells}
-    refused(ddsweep("copy", "mine", "third.yaml", "--set", "alpha=1"), "the file of mine is missing")
+    one = ddsweep("copy", "mine", "third.yaml", "--set", "alpha=0")
+    assert one.exit_code == 0, one.output
+    assert {cell.recipe.alpha for cell in sweep.load("third.yaml").cells} == {0}
+    line = "no cell is the baseline (alpha: 0), so this cannot be a file; leave it in"
+    refused(ddsweep("copy", "mine", "fourth.yaml", "--set", "alpha=1"), line)
+    refused(ddsweep("copy", "mine", "fourth.yaml", "--set", "ipc=1"), "ipc: mine@paper has no file")

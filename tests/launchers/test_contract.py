@@ -150,7 +150,7 @@ def test_agents_are_told_their_job_and_no_password(job: Job, monkeypatch: pytest
     launcher.start()
     wait(launcher)
     words = Path("words").read_text()
-    assert "agent ablation-alpha@demo" in words and "--device cuda:0 --device-label gpu 1 · 2" in words
+    assert f"agent {job.sweep} " in words and "--device cuda:0 --device-label gpu 1 · 2" in words
     assert "secret" not in words
     environment = Path("environment").read_text().splitlines()
     assert "DDSWEEP_STORAGE=postgresql://me:secret@host/db" in environment

@@ -45,11 +45,20 @@ def test_every_sweep_at_every_scale(name: str, profile: str) -> None:
 @pytest.mark.parametrize("name", sweep.names())
 def test_without_a_profile_the_text_stays_as_it_is(name: str) -> None:
     text, mine = copy(sweep.load(name), note="")
+    for profile in sweep.profiles():  # what a profile replaces in a sweep that ships is written into the copy
+        as_shipped = sweep.load(name, profile)
+        assert sweep.load("mine.yaml", profile).definition() | {"name": name} == as_shipped.definition()
+    text = "".join(line for line in text.splitlines(True) if not _is_of_profiles(line))
     header, body = sweep.find(name).read_text().split("\n", 1)
     assert header.startswith(f"# ddsweep launch {name}")
     kept = "" if header == f"# ddsweep launch {name}" else f"{header}\n"
+    body = "".join(line for line in body.splitlines(True) if not _is_of_profiles(line))
     assert text == f"# ddsweep launch mine.yaml\n{kept}{body}".replace(f"{name}@paper", "mine@paper")
     assert mine.definition() | {"name": name} == sweep.load(name).definition()
+
+
+def _is_of_profiles(line: str) -> bool:
+    return "profiles:" in line or line.strip().startswith(("demo:", "quick:", "target: [", "ipc: ["))
 
 
 def test_only_the_changed_lines_change() -> None:

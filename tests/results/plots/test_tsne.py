@@ -90,7 +90,7 @@ def test_figure_a1_as_a_whole(dataset: Dataset, monkeypatch: pytest.MonkeyPatch)
     told: list[str] = []
     finish(one, dataset, 3)
     (path,) = tsne.feature_maps(one, RUNS, say=told.append)
-    assert path == RUNS / "figureA1@demo" / "tsne.png"
+    assert path == RUNS / one.full_name / "tsne.png"
     with Image.open(path) as picture:
         assert picture.width >= 1500
     (scene,) = plots
