@@ -181,7 +181,10 @@ def _write_profiles(document: CommentedMap, path: Path) -> None:
     written = document["x-ddsweep"].get("profiles", {})
     new: dict[str, Any] = {}
     for profile in profiles():
-        origin = load(str(path), profile).origin
+        try:
+            origin = load(str(path), profile).origin
+        except UserError:  # a profile of the user's own that does not fit
+            continue
         assert origin is not None
         said = written.get(profile, {})
         replaced = {
