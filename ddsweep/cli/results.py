@@ -116,7 +116,7 @@ def _show_cells(sweeps: Sequence[Sweep], where: str | None, format_: Format, run
     if format_ in (Format.csv, Format.json):
         console.write(formats.as_csv(lines) if format_ is Format.csv else formats.as_json(lines))
     elif format_ is Format.table:
-        display.stdout().print(terminal.grid(cells.grid(lines)))
+        display.stdout().whole(terminal.grid(cells.grid(lines)))
     elif format_ is Format.markdown:
         console.write(formats.pipes(cells.grid(lines)))
     else:
@@ -163,7 +163,7 @@ def _show(parts: Sequence[Part]) -> None:
     out = display.stdout()
     together = side_by_side.grid(parts)
     if side_by_side.fits(parts) and terminal.fits(together, out.width):
-        out.print(terminal.grid(together))
+        out.whole(terminal.grid(together))
         for remark in side_by_side.remarks(parts):
             out.print(remark, style="dim")
         return
@@ -176,7 +176,7 @@ def _show_one(out: Console, part: Part) -> None:
 
     about, *tests = terminal.caption(part.table).split("\n")
     notes = layout.notes(part.table)
-    out.print(terminal.render(part.shown, out.width))
+    out.whole(terminal.render(part.shown, out.width))
     out.print(f"{about} · {part.sweep.full_name}", style="dim")
     if part.compared:
         for remark in layout.remarks(part.compared):
@@ -219,7 +219,7 @@ def screen(out: Console, ranked: Ranking, failures: bool = True) -> None:
     from ddsweep.results.tables import ranking
     from ddsweep.results.tables import terminal as screens
 
-    out.print(screens.grid(ranking.grid(ranked)))
+    out.whole(screens.grid(ranking.grid(ranked)))
     for line in (ranking.caption(ranked), *ranking.notes(ranked)):
         out.say(line, style="dim")
     for line in ranking.failures(ranked) if failures else ():

@@ -9,10 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Console as RichConsole
+from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgressColumn, TimeRemainingColumn
+from rich.table import Table
 from rich.text import Text
 
 from ddsweep import characters
+
+LONGEST = 10_000  # characters of a line
 
 
 class Console(RichConsole):
@@ -42,6 +46,11 @@ class Console(RichConsole):
     def say(self, text: str, style: str | None = None, *, fold: bool = False) -> None:
         """Print a text without the line breaks in it; with ``fold``, it continues on further lines of the screen."""
         self.print(" ".join(text.splitlines()), style=style, soft_wrap=not fold)
+
+    def whole(self, table: Table) -> None:
+        """Print a table at its own width: on a narrower screen its lines are folded, and no text is cut."""
+        table.width = Measurement.get(self, self.options.update(width=LONGEST), table).maximum
+        self.print(table, crop=False)
 
 
 class Description(ProgressColumn):

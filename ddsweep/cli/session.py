@@ -303,7 +303,7 @@ class Session:
             results.screen(self._out, ranking.build(self._sweep, cells, self._job.runs), failures=False)
             return
         built = table.build(self._sweep, cells)
-        self._out.print(terminal.render(built, self._out.width))
+        self._out.whole(terminal.render(built, self._out.width))
         for line in terminal.caption(built).split("\n"):
             self._out.say(line, style="dim")
 

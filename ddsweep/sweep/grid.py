@@ -142,16 +142,19 @@ class Sweep:
         cells: dict[str, Cell] = {}
         for choices, recipe, key in self._expanded:
             if key not in cells:
-                point = {name: getattr(recipe, name) for name in self.swept}
-                if self.search and self.is_baseline(recipe):
-                    point |= self.baseline  # its fields may be fixed in the search
-                elif self.recipe(point).key() != key:
-                    # a swept choice was resolved into a fixed field: alpha_by_arch that covers all PTMs becomes alpha
-                    point = {name: choices.get(name, getattr(recipe, name)) for name in self.swept}
-                cells[key] = Cell(point, recipe, key)
+                cells[key] = Cell(self._point(choices, recipe, key), recipe, key)
         if not cells and not self.search:
             raise UserError(f"exclude: excludes every cell of {self.name}")
         return tuple(cells.values())
+
+    def _point(self, choices: Mapping[str, Scalar], recipe: Recipe, key: str) -> dict[str, Scalar]:
+        """The point of a cell: the values of its recipe, unless these, with what is fixed, are of another recipe."""
+        pinned = self.baseline if self.search and self.is_baseline(recipe) else {}  # they may be fixed in the search
+        resolved = {name: getattr(recipe, name) for name in self.swept} | pinned
+        if self._key_at(resolved) == key:
+            return resolved
+        # a swept choice was resolved into a fixed field: alpha_by_arch that covers all PTMs becomes alpha
+        return {name: choices.get(name, getattr(recipe, name)) for name in self.swept} | pinned
 
     @cached_property
     def _expanded(self) -> list[tuple[dict[str, Scalar], Recipe, str]]:
@@ -305,12 +308,13 @@ class Sweep:
         if not self.baseline:
             return False
         values = recipe.model_dump()
-        if agrees(values, self.baseline):
-            return True
-        # a text may be written in another way than in the recipe: "vgg11+convnet3", or the target's name as a source
-        return any(isinstance(value, str) for value in self.baseline.values()) and (
-            self.key(values | self.baseline) == recipe.key()
-        )
+        return all(values[name] == value or self._spelled(values, name, value) for name, value in self.baseline.items())
+
+    def _spelled(self, values: Mapping[str, Any], name: str, value: Scalar) -> bool:
+        """Whether a text is another spelling of a recipe's: ``vgg11+convnet3``, or the target's name as a source."""
+        # a recipe without guidance has α 0, with which any loss means no guidance
+        written = isinstance(value, str) and name != "regularizer" and bool(values[name])
+        return written and self.key({**values, name: value}) == self.key(values)
 
     def cell_title(self, recipe: Recipe) -> str:
         """The title of a cell of this sweep: with every value that varies, and ``baseline`` if it is one."""

@@ -155,16 +155,32 @@ def draw(seed: int) -> Case:
             trials = case.trials()
         except UserError:
             continue
-        second = list(case.launch(case._of_grid(case.parameters | case.again)).values()) if case.again else trials
-        first = list(case.launch(case._of_grid(case.parameters)).values()) if case.again else trials
-        if 1 <= len(trials) <= MOST and all(some and _has_baseline(case, some) for some in (first, second)):
+        launches = [case.parameters, case.parameters | case.again] if case.again else [case.parameters]
+        if 1 <= len(trials) <= MOST and all(_accepted(case, parameters) for parameters in launches):
             return case
 
 
-def _has_baseline(case: Case, trials: list[Trial]) -> bool:
-    """A baseline that is no cell is refused."""
-    baseline = case.block.get("baseline", {})
-    return not baseline or any(_key(choices | baseline) == trial.key for trial in trials for choices in trial.choices)
+def _accepted(case: Case, parameters: dict[str, list[Any]]) -> bool:
+    """Whether the product takes a launch: a value or a baseline that is part of no cell is refused."""
+    if case.searched:  # with a single point, it would be a grid
+        others = [one for name, one in case.document["parameters"].items() if name != "seed"]
+        return any("min" in one or len(one.get("values", [])) > 1 for one in others)
+    every, baseline = case._of_grid(parameters), case.block.get("baseline", {})
+    used = all(any(one[name] == value for one in every) for name, values in parameters.items() for value in values)
+    return used and (not baseline or any(_is_baseline(one, baseline) for one in case.launch(every).values()))
+
+
+def _is_baseline(trial: Trial, baseline: Choices) -> bool:
+    return all(
+        trial.recipe[name] == value
+        or (
+            isinstance(value, str)
+            and name != "regularizer"
+            and trial.recipe[name]
+            and _key(trial.recipe | {name: value}) == trial.key
+        )
+        for name, value in baseline.items()
+    )
 
 
 def _key(choices: Choices) -> str:
@@ -298,10 +314,13 @@ def smaller(case: Case) -> list[Case]:
     for name, entry in entries.items():
         rest = {other: one for other, one in entries.items() if other != name}
         if name not in case.block["axis"]:
-            found.append(changed(parameters=rest))
+            points = [{field: value for field, value in point.items() if field != name} for point in case.points]
+            found.append(replace(changed(parameters=rest), points=points))
         values = entry.get("values", [])
         if len(values) > 1:
             for index in range(len(values)):
+                if any(point.get(name) == values[index] for point in case.points):
+                    continue
                 kept = values[:index] + values[index + 1 :]
                 found.append(changed(parameters=entries | {name: {"values": kept}}))
     for key in ("exclude", "baseline"):

@@ -192,7 +192,7 @@ def texts(values: list[Any]) -> dict[Any, str]:
 
 def _text(value: Any, digits: str) -> str:
     whole = isinstance(value, float) and value == int(value) and abs(value) < 1e9
-    return str(int(value)) if whole else digits if isinstance(value, float) else str(value)
+    return str(int(value)) if whole else digits if isinstance(value, float) else str(value) or "–"
 
 
 def product(parameters: dict[str, list[Any]]) -> list[Choices]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from dataclasses import dataclass
 
@@ -16,11 +17,13 @@ class Printed:
         heads: the first line.
         lines: the others, each with as many texts as the first.
         below: what is printed below it, or in its caption, as one text.
+        labels: how many columns of labels come first, where the table says so (LaTeX).
     """
 
     heads: list[str]
     lines: list[list[str]]
     below: str
+    labels: int = 0
 
 
 def screen(text: str) -> Printed:
@@ -54,7 +57,7 @@ def markdown(text: str) -> Printed:
 
 def _plain(cell: str) -> str:
     text = re.sub(r"^\*\*(?!\*)(.*?)(?<![\\*])\*\*$", r"\1", cell.strip())
-    return re.sub(r"\\([^\w\s])", r"\1", text)
+    return html.unescape(re.sub(r"\\([^\w\s])", r"\1", text))
 
 
 GREEK = {"alpha": "α"}
@@ -72,14 +75,17 @@ def latex(text: str) -> Printed:
             cells.append([unescaped(cell) for cell in re.split(r"(?<!\\)&", row)])
     comments = " ".join(line[1:].strip() for line in text.splitlines() if line.startswith("%"))
     caption = text[text.index(r"\caption{") + 9 : text.index(r"\label")].strip().removesuffix("}")
-    return Printed(cells[0], cells[1:], " ".join(f"{unescaped(caption)} {comments}".split()))
+    columns = text[text.index(r"\begin{tabular}{") + 16 :].partition("}")[0]
+    below = " ".join(f"{unescaped(caption)} {comments}".split())
+    return Printed(cells[0], cells[1:], below, columns.count("l"))
 
 
 def unescaped(text: str) -> str:
     """LaTeX as plain text."""
-    text = re.sub(r"\\textbf\{(.*)\}", r"\1", text.strip())
+    text = re.sub(r"\\textbf\{(.*?)\}(?=$|\$\^)", r"\1", text.strip())
     text = text.replace(r"\textasciitilde{}", "~").replace(r"\textbackslash{}", "\\")
-    text = text.replace("{[}", "[").replace("{]}", "]").replace("{}", "")
+    text = text.replace("--", "–").replace("{[}", "[").replace("{]}", "]").replace("{}", "")
+    text = text.replace(r"$^{\sim}$", "~")
     text = re.sub(r"\$\^\{(\*+)\}\$", r"\1", text)
     text = re.sub(r"\$\\(\w+)\$", lambda match: GREEK.get(match[1], match[0]), text)
     for command, sign in COMMANDS.items():

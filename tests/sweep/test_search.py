@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -51,6 +52,22 @@ def test_a_sampled_point_with_the_values_of_the_baseline_is_a_cell() -> None:
     pinned, first, second = loaded.cells
     assert [(cell.recipe.alpha, cell.recipe.method) for cell in (first, second)] == [(50.0, "dm"), (50.0, "dsa")]
     assert loaded.baselines == {pinned.key: pinned.key, first.key: first.key, second.key: first.key}
+
+
+@pytest.mark.parametrize(
+    ("settings", "baseline", "point"),
+    [
+        ({"regularizer": "none"}, {"regularizer": "clom"}, {"alpha": 50.0}),  # without guidance, α is 0
+        ({"alpha_by_arch": ["convnet3:5", "convnet3:7"]}, {"arch": "convnet3"}, {"alpha_by_arch": "convnet3:7"}),
+    ],
+)
+def test_a_registered_point_leads_back_to_its_cell(
+    settings: dict[str, Any], baseline: dict[str, Any], point: dict[str, Any]
+) -> None:
+    sampled = load(settings=settings, extra={"baseline": baseline}).with_points([point])
+    again = replace(sampled, sampled=()).with_points(cell.point for cell in sampled.cells)
+    assert {cell.key for cell in again.cells} == {cell.key for cell in sampled.cells}
+    assert len(sampled.cells) > 1
 
 
 def test_the_definition_of_a_grid_has_no_search() -> None:

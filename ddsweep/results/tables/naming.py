@@ -27,6 +27,7 @@ LOSSES = {"none": "none", "clom": "CLoM", "cclom": "CCLoM"}
 SPOKEN = ("method", "target", "source")  # fields whose values are clear without the name of the field
 BASELINE = "baseline"
 DIGITS = 6  # significant digits of a number, if they tell the values of a table apart
+EMPTY = "–"  # stands for a setting without a value
 WHOLE = 1e9  # whole numbers below it are written in full
 
 
@@ -69,7 +70,7 @@ def _text(one: Any, digits: int | None = None) -> str:
     if isinstance(one, bool):
         return str(one).lower()
     if not isinstance(one, float):
-        return str(one)
+        return str(one) or EMPTY
     if one.is_integer() and abs(one) < WHOLE:
         return str(int(one))
     return f"{one:.{digits}g}" if digits else repr(one).removesuffix(".0")

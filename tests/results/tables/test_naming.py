@@ -29,6 +29,7 @@ from ddsweep.results.tables.table import build
         ([1, 2, 12345678901], ["1", "2", "12345678901"]),
         ([True, False], ["true", "false"]),
         (["none", "clom"], ["none", "clom"]),
+        (["", "convnet3"], ["–", "convnet3"]),
     ],
 )
 def test_texts_have_the_digits_that_tell_the_values_apart(values: list[object], expected: list[str]) -> None:
