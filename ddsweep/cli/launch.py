@@ -116,7 +116,7 @@ def launch(
             given = "set: not" if set_ else "as: not"
             raise UserError(f"{given} allowed with --confirm, which takes the choices of the search's best trial")
         loaded = confirming(name, profile, runs, storage, confirm)
-    recipe.verify(loaded.recipes)
+    recipe.verify(loaded.launched.recipes)
     if slurm is not None or dry_run or watch:
         from ddsweep.cli import submission
 
@@ -175,7 +175,7 @@ def _open_store(account: Account, name: str, runs: Path, storage: str | None) ->
     from ddsweep.cli import session
 
     if account.backend == "wandb":
-        from ddsweep.cli.session import WandbSession
+        from ddsweep.cli.wandb_session import WandbSession
 
         return account.store(), WandbSession
     return launches.connect(runs, storage, create=True), session.Session

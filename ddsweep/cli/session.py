@@ -7,7 +7,7 @@ import os
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from ddsweep import again, text
 from ddsweep.backends import Definition, State, Status
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from ddsweep.backends import Registered, Status, Store
-    from ddsweep.backends.wandb.backend import WandbBackend
     from ddsweep.device import Slot
     from ddsweep.launchers import Job, Launcher
     from ddsweep.sweep import Sweep
@@ -30,7 +29,6 @@ POLL = 0.5  # seconds between two checks of the agents
 READ = 2.0  # seconds between two reads of the storage
 PLAIN = 10.0  # seconds between two lines of progress without a terminal
 HEADS = {"grid": "grids", "classes": "classes", "tsne": "t-SNE", "accuracy": "figure"}  # start of a figure's line
-READ_WANDB = 15.0  # seconds between two requests to W&B
 
 
 class Session:
@@ -358,48 +356,3 @@ def shown(path: Path) -> str:
 def definition(sweep: Sweep) -> Definition:
     """The sweep as a backend stores it."""
     return Definition.of(sweep)
-
-
-class WandbSession(Session):
-    """A session that reads W&B rarely, and this machine's run folders in between."""
-
-    def _definition(self) -> Definition:
-        new = definition(self._sweep)
-        return new if self._alone else moving.from_storage(new, self._job.storage, self._job.runs)
-
-    def _print_changes(self, registered: Registered) -> None:
-        from ddsweep.backends.wandb.backend import wandb_definition
-
-        super()._print_changes(registered)
-        backend = cast("WandbBackend", self._backend)
-        for change in backend.changes():
-            self._out.say(f"changed {change}")
-        for notice in backend.notices():
-            self._out.say(notice)
-        self._url = backend.url
-        self._out.say(f"W&B     {self._url}")
-        store = FolderStore(self._job.runs)
-        store.remember(wandb_definition(self._sweep))
-        self._local, self._read = store.sweep(self._sweep.full_name), -READ_WANDB
-
-    def _read_status(self) -> Status:
-        if time.monotonic() - self._read > READ_WANDB:
-            self._known, self._read = self._backend.status(), time.monotonic()
-        local = {row.point.key: row for row in self._local.status().rows}
-        waits = (State.WAITING, State.RUNNING)
-        rows = [
-            mine if row.state in waits and (mine := local.get(row.point.key, row)).state is not State.WAITING else row
-            for row in self._known.rows
-        ]
-        known = {row.point.key for row in rows}
-        new = [row for key, row in local.items() if key not in known]  # drawn by a search since W&B was read
-        return Status(self._known.name, rows + new, max(0, self._known.to_draw - len(new)))
-
-    def _can_resume(self, status: Status) -> bool:
-        return status.done < status.size  # failed cells are registered again
-
-    def _retry_command(self) -> str:
-        return again.command()  # every launch registers failed cells again
-
-    def _next(self) -> list[str]:
-        return [self._url, again.other("report", self._sweep.full_name)]
