@@ -14,25 +14,13 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-CHUNK = 50
-
-
-def chunk(start: int) -> dict[str, object]:
-    """Check the sweeps of ``CHUNK`` seeds; the problems by seed."""
-    from tests.oracle import case, verify
-
-    failed = {}
-    for seed in range(start, start + CHUNK):
-        if problems := verify.problems(case.draw(seed)):
-            failed[seed] = problems
-    return {"start": start, "failed": failed}
+from tests.oracle import case, verify
+from tests.oracle.verify import CHUNK
 
 
 def show(seed: int) -> int:
     """Check one sweep, and print the smallest that fails in the same way."""
     import yaml
-
-    from tests.oracle import case, verify
 
     problems = verify.problems(case.draw(seed))
     if not problems:
@@ -54,7 +42,7 @@ def run(starts: Iterable[int], total: int, jobs: int, log: Path) -> int:
     done, began, before = len(checked) * CHUNK, time.monotonic(), len(checked) * CHUNK
     todo = [start for start in starts if start not in checked]
     with multiprocessing.get_context("spawn").Pool(jobs) as pool, log.open("a", encoding="utf-8") as file:
-        for found in pool.imap_unordered(chunk, todo):
+        for found in pool.imap_unordered(verify.chunk, todo):
             file.write(json.dumps(found) + "\n")
             file.flush()
             done += CHUNK

@@ -102,12 +102,14 @@ class Case:
         return list(second.values())
 
     def launch(self, every: list[Choices]) -> dict[str, Trial]:
-        """The cells of one launch, by key."""
+        """The cells of one launch, by key; no cell is sampled twice."""
         trials: dict[str, Trial] = {}
-        for one in every:
+        for number, one in enumerate(every):
             recipe, key = resolve(one)
             if key not in trials:
                 trials[key] = Trial(key, recipe, recipe.model_dump(), [])
+            elif self.searched and number >= len(every) - len(self.sampled()):
+                continue
             trials[key].choices.append(one)
         for trial in trials.values():
             self._happen(trial)
@@ -122,8 +124,11 @@ class Case:
         pinned = {name: [value] for name, value in self.block.get("baseline", {}).items()}
         baselines = product(fixed | pinned) if pinned else []
         first = {name: values[0] for name, values in fixed.items()}
-        seeds = fixed.get("seed", [0])
-        return baselines + [first | point | {"seed": seed} for point in self.points for seed in seeds]
+        return baselines + [first | point for point in self.sampled()]
+
+    def sampled(self) -> list[Choices]:
+        """The points of a search, each with every seed."""
+        return [point | {"seed": seed} for point in self.points for seed in self.parameters.get("seed", [0])]
 
     def _happen(self, trial: Trial) -> None:
         rng = default_rng([self.seed, int(trial.key, 16)])

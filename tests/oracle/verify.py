@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import dataclasses
 import io
 import json
 import re
@@ -13,22 +14,38 @@ from typing import Any
 from unittest import mock
 
 from ddsweep import launches
+from ddsweep.backends.optuna import notes
 from ddsweep.cli import results as command
-from tests.oracle import display, parse, records, world
-from tests.oracle.case import Case, smaller
+from ddsweep.report import numbers
+from ddsweep.report.material import Material
+from ddsweep.results import result as results
+from ddsweep.results import stored
+from ddsweep.results.plots import panels
+from ddsweep.results.tables import table as tables
+from tests.oracle import display, drawn, parse, records, world
+from tests.oracle.case import Case, draw, smaller
 from tests.oracle.expected import Expected, table
 
 WIDTHS = (60, 100, 400)
+CHUNK = 50
 
 
 def problems(case: Case) -> list[str]:
     """What is wrong in the outputs of a case; empty: nothing."""
-    with world.folder(), contextlib.redirect_stderr(io.StringIO()):
+    quiet = contextlib.redirect_stderr(io.StringIO())
+    # names of the paper's tables: looked up in every sweep file that ships, for every name
+    with world.folder(), quiet, mock.patch("ddsweep.sweep.registry.paper_names", dict):
         try:
             return list(_Outputs(case).problems())
         except Exception as error:
             trace = traceback.extract_tb(error.__traceback__)[-1]
             return [f"{type(error).__name__}: {error} ({trace.name}, line {trace.lineno})"]
+
+
+def chunk(start: int) -> dict[str, Any]:
+    """Check the sweeps of ``CHUNK`` seeds; the problems by seed."""
+    found = {seed: problems(draw(seed)) for seed in range(start, start + CHUNK)}
+    return {"start": start, "failed": {seed: some for seed, some in found.items() if some}}
 
 
 class _Outputs:
@@ -38,9 +55,9 @@ class _Outputs:
         self._case = case
         self._axis: list[str] = case.block["axis"]
         self._world = world.build(case)
-        every = table(self._world.trials, case.block.get("baseline", {}))
+        self._every = table(self._world.trials, case.block.get("baseline", {}))
         # trials are compared by the accuracy that is reported: that of the distillation network, if it is evaluated
-        self._entries = [entry for entry in every if not case.searched or entry.arch == reported(entry)]
+        self._entries = [entry for entry in self._every if not case.searched or entry.arch == reported(entry)]
         with (
             mock.patch("ddsweep.launches.reading", lambda *_: self._world.store),
             mock.patch("ddsweep.launches.registered_name", lambda name, _: name),
@@ -52,6 +69,10 @@ class _Outputs:
         yield from named("json", records.problems(lines, self._entries, self._axis))
         as_csv = list(csv.DictReader(io.StringIO(self._print("csv"))))
         yield from named("csv", records.problems(as_csv, self._entries, self._axis))
+        yield from named("cells", drawn.cells(json.loads(self._print("json", cells=True)), self._every))
+        for trial in self._world.trials:
+            if trial.state == "done" and (result := results.read(world.RUNS / trial.key)):
+                yield from named("summary", drawn.summary(result, trial))
         if self._case.searched:
             yield from self._search(lines)
             return
@@ -59,11 +80,30 @@ class _Outputs:
             plan, paper = (display.Plan.of(lines, self._entries, self._axis, paper) for paper in (False, True))
         except ValueError:  # a record is not at the place of one entry, as was said
             return
+        self._screen = plan.places
         for width in WIDTHS:
             shown = parse.screen(self._print("table", width))
             yield from named(f"screen of {width}", display.problems(plan, shown))
         yield from named("markdown", display.problems(plan, parse.markdown(self._print("markdown"))))
+        yield from self._drawn(paper)
         yield from named("latex", display.problems(paper, parse.latex(self._print("latex")), latex=True))
+
+    def _drawn(self, plan: display.Plan) -> Iterator[str]:
+        """Figures, report and dashboard."""
+        assert self._world.store
+        files = stored.collect(self._sweep, world.RUNS)
+        built = tables.build(self._sweep, files)
+        yield from named("chart", drawn.chart(plan, panels.chart(built)))
+        status = self._world.store.sweep(self._world.name).status()
+        yield from named(
+            "report", drawn.report(plan, numbers.view(Material(self._sweep, world.RUNS, status, files, built)))
+        )
+        if not {"left out", "missing"} & {trial.state for trial in self._world.trials}:  # which the storage cannot know
+            definition = self._world.store.load_definition(self._world.name).definition
+            yield from named("dashboard", drawn.chart(plan, notes.describe(status, definition)))
+            if note := notes.table_note(status, definition):
+                own = dataclasses.replace(plan, places=self._screen)
+                yield from named("note", display.problems(own, parse.markdown(note)))
 
     def _search(self, lines: list[dict[str, Any]]) -> Iterator[str]:
         outputs = {f"screen of {width}": parse.screen(self._print("table", width)) for width in WIDTHS}
@@ -71,7 +111,7 @@ class _Outputs:
         for output, printed in outputs.items():
             yield from named(output, display.of_search(lines, self._entries, printed))
 
-    def _print(self, format_: str, width: int = 100) -> str:
+    def _print(self, format_: str, width: int = 100, *, cells: bool = False) -> str:
         """What ``ddsweep results`` prints."""
         out = io.StringIO()
         with (
@@ -79,7 +119,7 @@ class _Outputs:
             mock.patch("ddsweep.cli.console.WIDTH_WITHOUT_TERMINAL", width),
             contextlib.redirect_stdout(out),
         ):
-            command.results([self._world.name], format_=command.Format(format_), runs=world.RUNS)
+            command.results([self._world.name], format_=command.Format(format_), cells=cells, runs=world.RUNS)
         return out.getvalue()
 
 

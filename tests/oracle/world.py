@@ -8,17 +8,19 @@ import contextlib
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
 
 from ddsweep import sweep as sweeps
-from ddsweep.backends import Definition, State
+from ddsweep.agent.worker import record_result
+from ddsweep.backends import Definition, Point, State
 from ddsweep.backends.memory import MemoryStore
 from ddsweep.results.result import Result
 from ddsweep.results.run_files import RESULT
+from tests.oracle.expected import resolve
 
 if TYPE_CHECKING:
     from ddsweep.backends import Queue
@@ -80,7 +82,7 @@ def build(
     for trial in trials if happened else ():
         trial.state, trial.accuracies = "done", {}
         happened(trial)  # type: ignore[misc]
-    launches = [sampled(sweeps.load(f"{name}.yaml"), case)]
+    launches = [sweeps.load(f"{name}.yaml")]
     if case.again:
         launches.append(sweeps.load(f"{name}.yaml", None, case.again))
     if sqlite:
@@ -88,32 +90,36 @@ def build(
 
         real = connect(RUNS, None, create=True)
         try:
-            _launch(real.sweep(launches[0].full_name), launches, trials)
+            _launch(real.sweep(launches[0].full_name), launches, case, trials)
         finally:
             real.close()
         return World(launches[0].full_name, trials, None)
     store = store or MemoryStore()
-    _launch(store.sweep(launches[0].full_name), launches, trials)
+    _launch(store.sweep(launches[0].full_name), launches, case, trials)
     return World(launches[0].full_name, trials, store)
 
 
-def _launch(queue: Queue, launches: list[Sweep], trials: list[Trial]) -> None:
+def _launch(queue: Queue, launches: list[Sweep], case: Case, trials: list[Trial]) -> None:
     """Register each launch, and let its cells come to their ends."""
     for one in launches:
-        queue.register(Definition.of(one))
+        queue.register(_definition(one, case))
         _end(queue, trials)
     known = {row.point.key for row in queue.status().rows}
     missing = {trial.key for trial in trials} ^ known
     assert not missing, f"the sweep has other cells than its file: {sorted(missing)}"
 
 
-def sampled(loaded: Sweep, case: Case) -> Sweep:
-    """A search with the points of the case, each with every seed."""
+def _definition(loaded: Sweep, case: Case) -> Definition:
+    """The definition of a sweep; of a search with the points as they were drawn."""
+    known = Definition.of(loaded)
     if not case.searched:
-        return loaded
-    seeds = case.parameters.get("seed", [])
-    points = [point | {"seed": seed} for point in case.points for seed in seeds] if len(seeds) > 1 else case.points
-    return loaded.with_points(points)
+        return known
+    fixed = {name: values[0] for name, values in case.parameters.items()}
+    points = {point.key: point for point in known.points}
+    for drawn in case.sampled():
+        key = resolve(fixed | drawn)[1]
+        points.setdefault(key, Point(key, drawn, key))
+    return replace(known, points=list(points.values()), cap=len(points))
 
 
 def _end(queue: Queue, trials: list[Trial]) -> None:
@@ -135,8 +141,7 @@ def _finish(claim: Claim, trial: Trial) -> None:
     match trial.state:
         case "done":
             result.write(RUNS / trial.key)
-            assert result.accuracy is not None
-            claim.complete(result.accuracy, result.summary())
+            record_result(claim, result)
         case "missing":
             claim.complete(0.5, {"accuracy_std": 0.1})
         case "left out":
