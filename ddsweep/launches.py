@@ -255,7 +255,8 @@ def _key(name: str, profile: str | None, pairs: list[str], runs: Path, storage: 
         axes = "; ".join(f"{field}: {_values(sweep, field)}" for field in sweep.swept)
         raise UserError(f"cell: {cells} has these choices ({axes})")
     differ = [field for field in sweep.swept if len({getattr(cell.recipe, field) for cell in matches}) > 1]
-    example = ",".join(f"{field}={exactly(getattr(matches[-1].recipe, field))}" for field in differ)
+    chosen = dict.fromkeys((*wanted, *differ))
+    example = ",".join(f"{field}={exactly(getattr(matches[-1].recipe, field))}" for field in chosen)
     raise UserError(f"cell: {cells} have these choices; choose one, for example: {sweep.full_name}:{example}")
 
 

@@ -195,6 +195,15 @@ def test_a_set_that_is_not_there(launched: Path, reference: str, line: str) -> N
     assert "\n" not in str(caught.value)
 
 
+def test_the_example_of_a_choice_keeps_what_was_chosen(launched: Path) -> None:
+    with pytest.raises(UserError, match="2 of the 4 cells") as caught:
+        ddsweep.load_set("ablation-alpha@demo:alpha=10", runs=launched)
+    example = str(caught.value).split("for example: ")[1]
+    assert example == "ablation-alpha@demo:alpha=10,seed=1"
+    chosen = ddsweep.load_set("ablation-alpha@demo:seed=1,alpha=10", runs=launched)
+    assert ddsweep.load_set(example, runs=launched).source == chosen.source
+
+
 def test_without_pandas_the_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(UserError, match=r"pip install 'ddsweep\[notebook\]'"):
