@@ -159,6 +159,26 @@ def of_search(lines: list[dict[str, Any]], entries: list[Expected], printed: Pri
             yield f"the line is {shown}, not {expected}"
 
 
+def footer(entries: list[Expected], baseline: bool, below: str) -> Iterator[str]:
+    """What is wrong with the lines below a table: seeds in common, incomplete entries, entries without a baseline."""
+    compared = [one for one in entries if one.baseline and not one.is_baseline and one.pairs]
+    counts = {
+        f"{one.common[0]} of {one.common[1]} seeds in common" for one in compared if one.common[0] < one.common[1]
+    }
+    found = {f"{match} seeds in common" for match in re.findall(r"(\d+ of \d+) seeds in common", below)}
+    if counts != found:
+        yield f"the lines below say {sorted(found)}, not {sorted(counts)}"
+    said = {
+        "incomplete:": any(0 < one.states["done"] < len(one.cells) for one in entries),
+        "to compare with:": baseline and any(one.baseline is None for one in entries),
+        "no seed in common": any(one.unpaired for one in entries),
+        "too few to test": bool(compared) and max(len(one.pairs) for one in compared) < 6,
+    }
+    for text, wanted in said.items():
+        if (text in below.lower()) != wanted:
+            yield f"the lines below {'lack' if wanted else 'say'} {text!r}"
+
+
 def _same(text: str) -> str:
     """Whether zero has a plus sign, and which minus is printed, are not numbers."""
     return text.replace("−", "-").replace("--", "–")

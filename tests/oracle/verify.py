@@ -84,9 +84,15 @@ class _Outputs:
         for width in WIDTHS:
             shown = parse.screen(self._print("table", width))
             yield from named(f"screen of {width}", display.problems(plan, shown))
+            yield from named(f"below {width}", self._footer(shown))
         yield from named("markdown", display.problems(plan, parse.markdown(self._print("markdown"))))
+        yield from named("below markdown", self._footer(parse.markdown(self._print("markdown"))))
+        yield from named("caption", self._footer(parse.latex(self._print("latex"))))
         yield from self._drawn(paper)
         yield from named("latex", display.problems(paper, parse.latex(self._print("latex")), latex=True))
+
+    def _footer(self, printed: parse.Printed) -> Iterator[str]:
+        return display.footer(self._entries, "baseline" in self._case.block, printed.below)
 
     def _drawn(self, plan: display.Plan) -> Iterator[str]:
         """Figures, report and dashboard."""
