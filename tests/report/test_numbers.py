@@ -130,4 +130,4 @@ def test_the_best_trial_of_a_search_is_said_to_be_chosen_by_its_own_accuracy() -
     assert [name for name, _ in numbers.view(material).lines] == ["α 127.4", "α 5", "α 0"]
     shown: Page = page(Finished(one, RUNS, {}), status=Status(one.full_name, []))
     assert "The best was chosen among 2 trials by the test accuracy shown" in shown.text
-    assert "ddsweep launch search@demo --confirm 5" in shown.text
+    assert "ddsweep launch search@demo --confirm 6" in shown.text

@@ -26,7 +26,7 @@ from ddsweep.text import plural
 
 FRONT = "front"
 LOOKS = Path("checkpoint") / "looks.json"  # in a run folder, until the run has finished (``ddsweep.pruning``)
-CONFIRMING = 5  # new seeds that are offered
+CONFIRMING = significance.FEWEST  # new seeds that are offered: enough to test
 
 
 @dataclass(frozen=True)

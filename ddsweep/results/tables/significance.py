@@ -27,6 +27,7 @@ from typing import Literal
 import numpy as np
 
 from ddsweep import again
+from ddsweep.sweep import confirming
 from ddsweep.text import plural
 
 LEVEL = 0.05
@@ -154,8 +155,13 @@ def _range(verdicts: Sequence[Verdict]) -> str:
 
 
 def advice(verdicts: Sequence[Verdict], name: str) -> str:
-    """How to get enough pairs for the sweep ``name`` if it has too few; empty otherwise."""
+    """How to get enough pairs for the sweep ``name`` if it has too few; empty otherwise.
+
+    A confirmation gets further new seeds from its search: those on which the trial was chosen must stay out.
+    """
     if not verdicts or max(max(one.n, one.seeds) for one in verdicts) >= FEWEST:
         return ""
-    seeds = f"seed={','.join(map(str, range(FEWEST)))}"
-    return f"{FEWEST} seeds are enough to test: {again.other('launch', name, '--set', seeds)}"
+    stem, _, profile = name.partition("@")
+    search = stem.removesuffix(confirming.SUFFIX)
+    more = ("--set", f"seed={','.join(map(str, range(FEWEST)))}") if search == stem else ("--confirm", str(FEWEST))
+    return f"{FEWEST} seeds are enough to test: {again.other('launch', f'{search}@{profile}', *more)}"

@@ -161,4 +161,7 @@ def test_too_few_pairs_are_not_pretended_away() -> None:
     assert significance.advice(few.verdicts, "mine@demo") == (
         "6 seeds are enough to test: ddsweep launch mine@demo --set seed=0,1,2,3,4,5"
     )
+    assert significance.advice(few.verdicts, "mine-confirm@demo") == (
+        "6 seeds are enough to test: ddsweep launch mine@demo --confirm 6"
+    )
     assert significance.advice(built(6, 0.2).verdicts, "mine@demo") == ""
