@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import dataclasses
 import io
 import json
 import re
@@ -80,7 +79,7 @@ class _Outputs:
             plan, paper = (display.Plan.of(lines, self._entries, self._axis, paper) for paper in (False, True))
         except ValueError:  # a record is not at the place of one entry, as was said
             return
-        self._screen = plan.places
+        self._screen = plan
         for width in WIDTHS:
             shown = parse.screen(self._print("table", width))
             yield from named(f"screen of {width}", display.problems(plan, shown))
@@ -108,7 +107,7 @@ class _Outputs:
             definition = self._world.store.load_definition(self._world.name).definition
             yield from named("dashboard", drawn.chart(plan, notes.describe(status, definition)))
             if note := notes.table_note(status, definition):
-                own = dataclasses.replace(plan, places=self._screen)
+                own = self._screen
                 yield from named("note", display.problems(own, parse.markdown(note)))
 
     def _search(self, lines: list[dict[str, Any]]) -> Iterator[str]:

@@ -214,7 +214,7 @@ class _Arranger:
         named = [name for name in names if name in self.sweep.baseline]
         for group in self.found:
             served = self.served.get(id(group), []) if id(group) in self.baselines else []
-            label = self._label(group, served)
+            label = self._label(group, served if shared else None)
             shown = served if shared else []
             rows = [self._row(one, names) for one in shown if label == BASELINE or self._agree(group, one, named)]
             for row in rows or [self._row(group, names)]:
@@ -239,8 +239,10 @@ class _Arranger:
     def _agree(self, one: Group, other: Group, names: Iterable[str]) -> bool:
         return all(naming.shown(one[0].recipe, name) == naming.shown(other[0].recipe, name) for name in names)
 
-    def _label(self, group: Group, served: Sequence[Group]) -> str:
+    def _label(self, group: Group, served: Sequence[Group] | None) -> str:
         """The values of the axis, or ``baseline`` for a baseline in which the axis has no effect."""
+        if served is None:  # a row of its own has every setting, and the column its values
+            return naming.axis_label(self.sweep.axis, group[0].recipe, self.labels)
         unnamed = [name for name in self.sweep.axis if name not in self.sweep.baseline]
         own = [naming.shown(group[0].recipe, name) for name in unnamed]
         some = any(own) or not own
