@@ -137,14 +137,19 @@ def _along(axes: Axes, ranking: Ranking, name: str) -> None:
 
 
 def _places(axes: Axes, ranking: Ranking, name: str) -> Callable[[Ranked], Any]:
-    """Set the scale of an axis (logarithmic if the search samples so) and return the position of a trial."""
+    """Set the scale of an axis (logarithmic if the search samples so) and return the position of a trial.
+
+    It shows the whole range of the search, and trials of an earlier launch that are outside it.
+    """
     ranges = ranking.sweep.search.ranges if ranking.sweep.search else {}
     if name in ranges:
         one = ranges[name]
         if one.log:
             axes.set_xscale("log")
-            margin = (one.max / one.min) ** MARGIN
-            axes.set_xlim(one.min / margin, one.max * margin)
+            tried = [getattr(trial.cell.recipe, name) for trial in ranking.trials if not trial.baseline]
+            shown = [one.min, one.max, *(value for value in tried if value > 0)]
+            margin = (max(shown) / min(shown)) ** MARGIN
+            axes.set_xlim(min(shown) / margin, max(shown) * margin)
             axes.xaxis.set_major_formatter("{x:g}")
             axes.xaxis.set_minor_formatter(_plain_logarithms())
         return lambda trial: getattr(trial.cell.recipe, name)

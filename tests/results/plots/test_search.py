@@ -56,6 +56,15 @@ def test_one_baseline_has_its_value(figures: list[Figure]) -> None:
     assert sorted(legend(figures[0])) == ["baseline: 94.0", "best", "trial"]
 
 
+def test_trials_outside_a_narrowed_range_are_drawn(figures: list[Figure]) -> None:
+    one = searched(axes={"alpha": ALPHA | {"min": 3, "max": 100}})
+    one = one.with_points([{"alpha": value} for value in (0.5, 17.61, 1405.0)])
+    accuracy.along_axis(finish(one, lambda recipe: 0.5), RUNS)
+    low, high = figures[0].axes[0].get_xlim()
+    assert low < 0.5
+    assert high > 1405
+
+
 def test_a_trial_is_the_mean_and_std_of_all_its_seeds(figures: list[Figure]) -> None:
     one = searched(axes={"alpha": ALPHA, "seed": {"values": [0, 1]}})
     one = one.with_points([{"alpha": 5.0, "seed": seed} for seed in (0, 1)])
