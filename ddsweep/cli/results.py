@@ -182,7 +182,7 @@ def _show_one(out: Console, part: Part) -> None:
         for remark in layout.remarks(part.compared):
             out.say(remark, style="dim")
     for note in notes if part.compared else tests:
-        out.print(note, style="dim")
+        out.say(note, style="dim")
     for line in layout.failures(part.table):
         out.say(line)
 

@@ -73,6 +73,14 @@ def test_some_cells(ddsweep: Run) -> None:
     assert result.stderr.startswith("error: --where: 'n_arch == 2': unknown field 'n_arch'; did you mean n_archs?")
 
 
+def test_a_command_is_printed_on_one_line(ddsweep: Run) -> None:
+    finish("ablation-alpha@demo", 0.5)
+    elsewhere = str(RUNS.rename("a-folder-whose-name-is-so-long-that-the-line-is-wider-than-the-screen").resolve())
+    lines = ddsweep("results", "ablation-alpha@demo", "--runs", elsewhere).stdout.splitlines()
+    command = f"ddsweep launch ablation-alpha@demo --set seed=0,1,2,3,4,5 --runs {elsewhere}"
+    assert [line.partition(": ")[2] for line in lines if "ddsweep launch" in line] == [command]
+
+
 def test_several_sweeps_side_by_side(ddsweep: Run) -> None:
     finish("ablation-alpha@demo", 0.5)
     finish("ablation-epoch@demo", 0.6)
