@@ -166,6 +166,7 @@ def planned(
         UserError: the sweep is neither a file nor launched, or the file, the name or a setting is invalid.
     """
     from ddsweep import sweep
+    from ddsweep.sweep.confirming import SUFFIX
 
     try:
         return sweep.load(reference, profile, settings, name)
@@ -181,6 +182,9 @@ def planned(
     if name:
         raise UserError(f"as: {full_name} was launched under this name; without its file it cannot have another one")
     restored = replace(load(stem, scale, runs, storage), sampled=(), progress={})
+    if settings and stem.endswith(SUFFIX):
+        searched = again.other("launch", f"{stem.removesuffix(SUFFIX)}@{scale}", "--confirm", "N")
+        raise UserError(f"{full_name}: its trials and seeds come from its search; for more new seeds: {searched}")
     return sweep.narrowed(replace(restored, kept=()), settings) if settings else restored
 
 

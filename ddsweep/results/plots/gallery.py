@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
+from ddsweep import files
 from ddsweep.results.plots import accuracy, classes, images, tsne
 from ddsweep.results.plots.style import Output
 from ddsweep.results.plots.tsne import Say
 from ddsweep.sweep import Picture, Sweep
 
+RECORD = ".figures.json"  # the figures that were drawn last, by kind
 DRAWN = {"accuracy": accuracy.along_axis, "grid": images.along_axis, "classes": classes.class_accuracy}
 
 
@@ -40,6 +44,22 @@ def write(
         device: for computing features.
         say: called with a line before a slow step.
     """
-    if kind == "tsne":
-        return tsne.feature_maps(sweep, runs, output, device, say)
-    return DRAWN[kind](sweep, runs, output)
+    paths = tsne.feature_maps(sweep, runs, output, device, say) if kind == "tsne" else DRAWN[kind](sweep, runs, output)
+    if paths and output is None:
+        _remove_stale(kind, runs / sweep.full_name, paths)
+    return paths
+
+
+def _remove_stale(kind: Picture, folder: Path, paths: Sequence[Path]) -> None:
+    """Remove the figures that were drawn before and have not been drawn again: the table has other rows now."""
+    record = folder / RECORD
+    try:
+        known = json.loads(record.read_text(encoding="utf-8"))
+        before = [str(name) for name in known.get(kind, [])]
+    except (OSError, ValueError, AttributeError, TypeError):
+        known, before = {}, []
+    names = [path.name for path in paths]
+    for name in before:
+        if name not in names and Path(name).name == name:
+            (folder / name).unlink(missing_ok=True)
+    files.write_json(record, {**known, kind: names})

@@ -8,7 +8,7 @@ its values share a panel. Accuracies are in percent.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ddsweep.percent import mean_std
@@ -17,6 +17,7 @@ from ddsweep.results.plots.axis import Axis
 from ddsweep.results.tables import layout, naming
 from ddsweep.results.tables.naming import BASELINE
 from ddsweep.results.tables.table import Entry, Row, Table, setting_of
+from ddsweep.text import joined
 
 if TYPE_CHECKING:
     from ddsweep.results.tables.comparison import Comparison
@@ -128,6 +129,12 @@ def chart(table: Table, comparison: Comparison | None = None, *, together: bool 
         name = " · ".join(filter(None, [naming.setting(rest, labels=table.labels), evaluated]))
         panels.setdefault(title, []).append(_series(table, axis, name, row, comparison))
     finished = [Panel(title, some) for title, some in panels.items() if any(series.points for series in some)]
+    if split and all(len(panel.series) == 1 for panel in finished):  # there is no legend, so the titles say everything
+        finished = [
+            Panel(joined(panel.title, only.name), [replace(only, name="")])
+            for panel in finished
+            for only in panel.series
+        ]
     return Chart(axis, finished, comparison.title if comparison else "")
 
 

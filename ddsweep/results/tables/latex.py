@@ -143,8 +143,12 @@ def _caption(part: Part, remarks: Sequence[str]) -> str:
         f"Test accuracy in %, {layout.over(table.entries).replace('std', 'std (ddof 0)', 1)}{best}",
         *(_note(note) for note in table.notes), *remarks, *layout.notes(table),
     ]  # fmt: skip
-    ended = (text if text.endswith(("?", ".", "!")) else f"{text}." for text in sentences if text)
-    return escape(" ".join(f"{text[0].upper()}{text[1:]}" for text in ended))
+    return escape(" ".join(_sentence(text) for text in sentences if text))
+
+
+def _sentence(text: str) -> str:
+    ended = text if text.endswith(("?", ".", "!")) else f"{text}."
+    return f"{ended[0].upper()}{ended[1:]}"
 
 
 def _note(note: str) -> str:
@@ -248,7 +252,8 @@ def as_ranked(ranking: Ranking) -> str:
         for index, line in enumerate(inside.lines)
     ]
     remarks = "".join(f". {note[0].upper()}{note[1:]}" for note in notes(ranking))
-    about = f"{one.title.rstrip('.') or one.name} {caption(ranking).partition(' · ')[0]}{remarks}"
+    numbers = caption(ranking).partition(" · ")[0]
+    about = f"{_sentence(one.title or one.name)} {numbers[0].upper()}{numbers[1:]}{remarks}"
     name = re.sub(r"[^A-Za-z0-9-]+", "-", f"{one.name}-{one.profile}")
     shown = Tabular([escape(head) for head in inside.heads], inside.labels, [lines])
     failed = _comments(failures(ranking))

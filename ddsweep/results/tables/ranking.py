@@ -117,9 +117,9 @@ def _reported(group: Group) -> str:
     return recipe.arch if recipe.arch in evaluated else evaluated[0]
 
 
-def _rank(one: Ranked) -> tuple[bool, float]:
-    """Trials with a result first, best first; then by the last intermediate accuracy."""
-    return not one.values, -(one.values[0] if one.values else one.looked[1] if one.looked else -1.0)
+def _rank(one: Ranked) -> tuple[bool, float, str]:
+    """Trials with a result first, best first; then by the last intermediate accuracy. Ties are decided by the key."""
+    return not one.values, -(one.values[0] if one.values else one.looked[1] if one.looked else -1.0), one.cell.key
 
 
 def _values(entry: Entry, names: Sequence[str], stored: Stored) -> tuple[float, ...]:
@@ -249,7 +249,7 @@ def caption(ranking: Ranking) -> str:
 
 def notes(ranking: Ranking) -> list[str]:
     """What a reader must know: how the best was chosen, and which seeds were compared."""
-    return list(filter(None, [_chosen(ranking), _seeds(ranking), _in_common(ranking)]))
+    return list(filter(None, [_chosen(ranking), _compared(ranking), _seeds(ranking), _in_common(ranking)]))
 
 
 def _chosen(ranking: Ranking) -> str:
@@ -262,6 +262,14 @@ def _chosen(ranking: Ranking) -> str:
         f"{which} chosen among {plural(len(done), 'trial')} by the test accuracy shown, which is therefore too good on "
         f"average; to evaluate it on {CONFIRMING} new seeds: {command}"
     )
+
+
+def _compared(ranking: Ranking) -> str:
+    """What the differences are; there is no test, because it would ignore that the search chose by these numbers."""
+    verdicts = [one.entry.verdict for one in ranking.trials if one.entry.verdict]
+    pairs = [significance.paired(verdicts)] if any(one.unit != "none" for one in verdicts) else []
+    unpaired = [significance.NOT_PAIRED] if any(one.unit == "none" for one in verdicts) else []
+    return "; ".join([*(f"vs baseline: {text}, not tested" for text in pairs), *unpaired])
 
 
 def _seeds(ranking: Ranking) -> str:
@@ -277,7 +285,7 @@ def _in_common(ranking: Ranking) -> str:
     partial = [
         f"{_named(one, ranking)}: {one.entry.verdict.common} of {plural(one.entry.verdict.seeds, 'seed')}"
         for one in ranking.trials
-        if one.entry.verdict and one.entry.verdict.common < one.entry.verdict.seeds
+        if one.entry.verdict and 0 < one.entry.verdict.common < one.entry.verdict.seeds
     ]
     return f"seeds in common with the baseline: {', '.join(partial)}" if partial else ""
 

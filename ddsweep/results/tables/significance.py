@@ -35,6 +35,7 @@ EXACT = 20
 FEWEST = 6  # pairs needed for a p value below LEVEL: 2 / 2 ** 6 = 0.03
 EQUAL = 1e-9  # two means closer than this differ by rounding: accuracies are counts over at most 10⁶ images
 UNPAIRED = "~"
+NOT_PAIRED = f"{UNPAIRED} no seed in common with the baseline: difference of the means, not tested"
 
 Samples = Mapping[int, Sequence[float]]
 """Accuracies of the evaluated networks of every seed."""
@@ -129,9 +130,17 @@ def holm(values: Sequence[float]) -> list[float]:
 def statement(verdicts: Sequence[Verdict]) -> str:
     """The footer of a table: the test, n, the marks and the correction; empty if nothing was compared."""
     tested = [one for one in verdicts if one.p is not None]
-    unpaired = f"{UNPAIRED} no seed in common with the baseline: difference of the means, not tested"
     notes = [_tested(tested)] if tested else []
-    return "; ".join([*notes, *([unpaired] if len(tested) < len(verdicts) else [])])
+    return "; ".join([*notes, *([NOT_PAIRED] if len(tested) < len(verdicts) else [])])
+
+
+def paired(verdicts: Sequence[Verdict]) -> str:
+    """What is paired: ``paired by seed, n = 6``."""
+    by_seed, by_network = ([one for one in verdicts if one.unit == unit] for unit in ("seed", "network"))
+    parts = [f"paired by seed, n = {_range(by_seed)}"] if by_seed else []
+    about = "of one seed: about these two sets only"
+    parts += [f"paired by network, n = {_range(by_network)}, {about}"] if by_network else []
+    return ", or ".join(parts)
 
 
 def _tested(verdicts: Sequence[Verdict]) -> str:
@@ -142,11 +151,8 @@ def _tested(verdicts: Sequence[Verdict]) -> str:
         smallest = f"no p below {2 / 2 ** max(one.n for one in verdicts):.2g} is possible"
         return f"vs baseline: {' or '.join(parts)}: too few to test, {smallest}"
     tests = " or ".join(sorted({one.test for one in verdicts}))
-    parts = [f"paired by seed, n = {_range(by_seed)}"] if by_seed else []
-    about = "of one seed: about these two sets only"
-    parts += [f"paired by network, n = {_range(by_network)}, {about}"] if by_network else []
     corrected = f"** also with Holm's correction for {plural(len(verdicts), 'comparison')}"
-    return f"vs baseline: * p < {LEVEL}, {corrected}; {tests}, {', or '.join(parts)}"
+    return f"vs baseline: * p < {LEVEL}, {corrected}; {tests}, {paired(verdicts)}"
 
 
 def _range(verdicts: Sequence[Verdict]) -> str:

@@ -121,8 +121,9 @@ def build(sweep: Sweep, stored: Stored, cells: Sequence[Cell] | None = None) -> 
         setting = dict(zip(layout.fields, place.row, strict=True))
         row[place.column] = replace(found[id(place.group), arch], setting=setting, column=place.column)
     return Table(
-        sweep.full_name, sweep.axis, naming.axis(sweep), layout.columns, list(rows.values()), archs,
-        naming.setting(sweep.baseline, as_paper=False), layout.labels, naming.notes(sweep),
+        sweep.full_name, sweep.axis, naming.axis(sweep) if layout.abbreviated else " × ".join(sweep.axis),
+        layout.columns, list(rows.values()), archs, naming.setting(sweep.baseline, as_paper=False), layout.labels,
+        naming.notes(sweep) if layout.abbreviated else (),
     )  # fmt: skip
 
 
@@ -149,12 +150,14 @@ class Layout:
         places: the places, row by row; a baseline has one in every row that it serves.
         columns: the labels of the columns, baselines first.
         labels: the texts of values.
+        abbreviated: whether sets of architectures on the axis may be written as their size (``naming.axis``).
     """
 
     fields: tuple[str, ...]
     places: list[Place]
     columns: list[str]
     labels: Labels
+    abbreviated: bool = True
 
 
 def _arranged(sweep: Sweep, cells: Sequence[Cell]) -> Layout:
@@ -186,7 +189,8 @@ def _arranged(sweep: Sweep, cells: Sequence[Cell]) -> Layout:
         places = arranger.places(names)
         if max(Counter((place.row, place.column) for place in places).values(), default=1) == 1:
             return arranger.layout(names, places)
-    return arranger.layout(fields, arranger.places(fields, shared=False))
+    arranger = replace(arranger, labels=Labels.of((group[0].recipe for group in found), (*fields, *sweep.axis)))
+    return replace(arranger.layout(fields, arranger.places(fields, shared=False)), abbreviated=False)
 
 
 def _varies(name: str, some: Sequence[Group]) -> bool:
