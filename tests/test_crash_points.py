@@ -6,6 +6,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,7 @@ class Bench:
         self._folder = folder
         self._data = folder / "data"
         monkeypatch.setenv("DDSWEEP_CACHE", str(self._data))
-        one = sweep.load(NAME, None, settings(CELL))
+        one = replace(sweep.load(NAME, None, settings(CELL)), name=NAME.partition("@")[0])
         self._definition = Definition.of(one)
         data.prepare(one.recipes[0].target, one.recipes[0].size)
         calm = self.prepare("calm")

@@ -107,7 +107,8 @@ def test_a_damaged_result_is_left_out_and_computed_again(
     assert kept == [record for record in finished if record["alpha"] != 10]
     assert f"ddsweep launch {NAME}" in shown.stderr
     assert damage == "missing" or str(folder) in shown.stderr
-    hint = f"ddsweep launch {NAME} --runs ./runs" if damage == "missing" else f"{NAME} --recompute --runs ./runs"
+    again_with = "--runs ./runs" if damage == "missing" else "--recompute --runs ./runs"
+    hint = f"ddsweep launch {NAME} --set alpha=0,1,10 {again_with}"  # without --set, it would add cells
     assert hint in ddsweep("results", NAME, "--runs", "./runs").stderr
     for command in (["show", NAME], ["status", NAME], ["list"], ["report", NAME], ["plot", NAME]):
         assert ddsweep(*command).exit_code == 0, command
