@@ -70,7 +70,7 @@ def _plain(label: str) -> str:
 
 def _counted(entries: list[Expected], axis: list[str]) -> bool:
     """With another axis, sets of architectures are written as their sizes, if these differ."""
-    sets = {entry.fields["ptm_archs"] for entry in entries if not entry.is_baseline}
+    sets = {entry.fields["ptm_archs"] for entry in entries if entry.fields["ptm_archs"]}
     return len(axis) > 1 and "ptm_archs" in axis and len(sets) == len({one.count("+") for one in sets})
 
 

@@ -180,7 +180,7 @@ def axis_value(recipe: Recipe, name: str, labels: Labels = Labels()) -> str:
 
 def _counted(sweep: Sweep) -> bool:
     """With another axis, a set of architectures is written as its size N_a if all sizes differ."""
-    sets = {cell.recipe.ptm_archs for cell in sweep.cells if not sweep.is_baseline(cell.recipe)}
+    sets = {cell.recipe.ptm_archs for cell in sweep.cells if cell.recipe.ptm_archs}
     return len(sweep.axis) > 1 and "ptm_archs" in sweep.axis and len(sets) == len({len(one.split("+")) for one in sets})
 
 

@@ -121,9 +121,8 @@ def build(sweep: Sweep, stored: Stored, cells: Sequence[Cell] | None = None) -> 
         setting = dict(zip(layout.fields, place.row, strict=True))
         row[place.column] = replace(found[id(place.group), arch], setting=setting, column=place.column)
     return Table(
-        sweep.full_name, sweep.axis, naming.axis(sweep) if layout.abbreviated else " × ".join(sweep.axis),
-        layout.columns, list(rows.values()), archs, naming.setting(sweep.baseline, as_paper=False), layout.labels,
-        naming.notes(sweep) if layout.abbreviated else (),
+        sweep.full_name, sweep.axis, naming.axis(sweep), layout.columns, list(rows.values()), archs,
+        naming.setting(sweep.baseline, as_paper=False), layout.labels, naming.notes(sweep),
     )  # fmt: skip
 
 
@@ -150,14 +149,12 @@ class Layout:
         places: the places, row by row; a baseline has one in every row that it serves.
         columns: the labels of the columns, baselines first.
         labels: the texts of values.
-        abbreviated: whether sets of architectures on the axis may be written as their size (``naming.axis``).
     """
 
     fields: tuple[str, ...]
     places: list[Place]
     columns: list[str]
     labels: Labels
-    abbreviated: bool = True
 
 
 def _arranged(sweep: Sweep, cells: Sequence[Cell]) -> Layout:
@@ -189,8 +186,7 @@ def _arranged(sweep: Sweep, cells: Sequence[Cell]) -> Layout:
         places = arranger.places(names)
         if max(Counter((place.row, place.column) for place in places).values(), default=1) == 1:
             return arranger.layout(names, places)
-    arranger = replace(arranger, labels=Labels.of((group[0].recipe for group in found), (*fields, *sweep.axis)))
-    return replace(arranger.layout(fields, arranger.places(fields, shared=False)), abbreviated=False)
+    return arranger.layout(fields, arranger.places(fields, shared=False))
 
 
 def _varies(name: str, some: Sequence[Group]) -> bool:
@@ -248,12 +244,15 @@ class _Arranger:
         if served is None:  # a row of its own has every setting, and the column its values
             return naming.axis_label(self.sweep.axis, group[0].recipe, self.labels)
         unnamed = [name for name in self.sweep.axis if name not in self.sweep.baseline]
-        own = [naming.shown(group[0].recipe, name) for name in unnamed]
-        some = any(own) or not own
-        effective = all(self._has_effect(group, other, unnamed) for other in served) if served else some
-        if id(group) in self.baselines and not effective:
-            return BASELINE
+        if id(group) in self.baselines:
+            others = served or self._representatives(unnamed)
+            if not all(self._has_effect(group, other, unnamed) for other in others):
+                return BASELINE
         return naming.axis_label(self.sweep.axis, group[0].recipe, self.labels)
+
+    def _representatives(self, names: Sequence[str]) -> list[Group]:
+        """A group for each combination of values of these settings."""
+        return list({self._row(group, names): group for group in self.found}.values())
 
     def _has_effect(self, baseline: Group, other: Group, names: Iterable[str]) -> bool:
         """Whether the baseline would be another experiment with those of these settings in which the other differs."""
