@@ -110,8 +110,15 @@ def _copied(
     """The sweep and the text of its copy: from its file, or without a file from the storage, as it was launched."""
     from ddsweep import launches
     from ddsweep.sweep import copying
+    from ddsweep.sweep.confirming import SUFFIX
 
-    planned = launches.planned(name, profile, settings(set_), runs, storage)
+    whole = launches.planned(name, profile, settings(set_), runs, storage)
+    planned = whole.launched
+    if earlier := len(whole.cells) - len(planned.cells):
+        if planned.name.endswith(SUFFIX):
+            search = f"{planned.name.removesuffix(SUFFIX)}@{planned.profile}"
+            raise UserError(f"copy: {planned.full_name} is not a grid of values; copy its search: {search}")
+        console.note(f"copy: without the {plural(earlier, 'cell')} that only earlier launches have")
     if not planned.search and planned.baseline and not any(planned.is_baseline(cell.recipe) for cell in planned.cells):
         baseline = ", ".join(f"{field}: {value}" for field, value in planned.baseline.items())
         raise UserError(f"copy: no cell is the baseline ({baseline}), so this cannot be a file; leave it in")

@@ -105,3 +105,26 @@ def test_a_launched_sweep_is_not_replaced(ddsweep: Run) -> None:
     line = "no cell is the baseline (alpha: 0), so this cannot be a file; leave it in"
     refused(ddsweep("copy", "mine", "fourth.yaml", "--set", "alpha=1"), line)
     refused(ddsweep("copy", "mine", "fourth.yaml", "--set", "ipc=1"), "ipc: mine@paper has no file")
+
+
+def test_the_copy_of_a_sweep_that_was_launched_twice_has_the_last_launch(ddsweep: Run) -> None:
+    store, wide = connect(Path("runs/ddsweep.db"), artifacts=Path("runs/artifacts")), Path("gone.yaml")
+    ddsweep("copy", "ablation-alpha", "gone.yaml", "-p", "demo", "--set", "alpha=0,1,5")
+    first = sweep.load("gone.yaml")
+    text = wide.read_text()
+    backend = store.sweep(first.full_name)
+    backend.register(Definition.of(first))
+    claim = backend.claim("agent")
+    assert claim is not None
+    with claim:
+        claim.complete(0.5, {})
+    wide.write_text(text.replace("ipc: {value: 5}", "ipc: {value: 6}"))
+    second = sweep.load("gone.yaml")
+    assert second.cells[0].recipe.ipc == 6
+    backend.register(Definition.of(second))
+    store.close()
+    wide.unlink()
+    result = ddsweep("copy", "gone@paper", "back.yaml")
+    assert result.exit_code == 0, result.output
+    assert "without the 1 cell that only earlier launches have" in result.stderr
+    assert {cell.key for cell in sweep.load("back.yaml").cells} == {cell.key for cell in second.cells}
