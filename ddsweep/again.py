@@ -8,6 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 PLACE = ("--runs", "--storage")
+WITHOUT = {  # by command, which of these it does not have
+    "data": PLACE, "evaluate": PLACE, "list": ("--storage",), "plugins": PLACE, "pool": PLACE, "pretrain": PLACE,
+    "sync": ("--storage",), "trial": ("--storage",),
+}  # fmt: skip
 SECRET = re.compile(r"(://[^:/@\s]*:)[^/\s]*(@)|(password=)[^&\s]*", re.IGNORECASE)
 _typed: list[str] = []
 
@@ -48,7 +52,7 @@ def other(*words: str) -> str:
 
     Those that come from the environment are left out: the next command finds them there too.
     """
-    return written("ddsweep", *words, *_place())
+    return written("ddsweep", *words, *_place(WITHOUT.get(words[0], ())))
 
 
 def written(*words: str) -> str:
@@ -56,11 +60,15 @@ def written(*words: str) -> str:
     return shlex.join(SECRET.sub(lambda found: f"{found[1] or found[3]}***{found[2] or ''}", word) for word in words)
 
 
-def _place() -> list[str]:
+def _place(without: Sequence[str]) -> list[str]:
+    """The options ``PLACE`` as they were typed, except these."""
     found = []
     for index, word in enumerate(_typed):
-        if word in PLACE:
+        option, equals, _ = word.partition("=")
+        if option not in PLACE or option in without:
+            continue
+        if not equals:
             found += _typed[index : index + 2]
-        elif word.partition("=")[0] in PLACE:
+        else:
             found.append(word)
     return found

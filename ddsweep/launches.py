@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ddsweep.backends import Store
     from ddsweep.backends.optuna.backend import OptunaStore
     from ddsweep.sweep import Sweep
+
+LISTED = 8  # launched sweeps, at most, in a line about an unknown one
 
 
 def url(runs: Path, storage: str | None) -> str:
@@ -30,8 +32,9 @@ def connect(runs: Path, storage: str | None, create: bool = False) -> OptunaStor
     """
     from ddsweep import backends
 
+    start = again.other("launch", "ablation-alpha", "--profile", "demo")
     if storage is None and not create and not (runs / "ddsweep.db").is_file():
-        raise UserError(f"nothing was launched in {runs.absolute()} yet; start with: ddsweep launch NAME")
+        raise UserError(f"nothing was launched in {runs.absolute()} yet; start with: {start}")
     if storage is not None and not create and (file := backends.sqlite_file(storage)) and not file.is_file():
         raise UserError(f"nothing was launched in {file} yet; is --storage (or $DDSWEEP_STORAGE) the right file?")
     if create:
@@ -122,10 +125,12 @@ def computed(sweep: Sweep, runs: Path) -> int:
 def report_damaged_files(sweep: Sweep, runs: Path) -> None:
     """Report the files of finished cells, apart from their results, that are damaged."""
     from ddsweep.results import stored
+    from ddsweep.sweep import relaunch
 
     if damaged := stored.check_files(stored.collect(sweep, runs).results, runs):
         more = f" (and {len(damaged) - 1} more)" if len(damaged) > 1 else ""
-        _echo(f"left out of the figures: {next(iter(damaged.values()))}{more}")
+        command = again.other("launch", *relaunch(sweep), "--recompute")
+        _echo(f"left out of the figures: {next(iter(damaged.values()))}{more}; to compute again: {command}")
 
 
 def report_missing_images(sweep: Sweep, runs: Path) -> None:
@@ -177,8 +182,7 @@ def planned(
         full_name = registered_name(stem, scale)
         launched = known_names(runs, storage)
         if full_name not in launched:
-            close = near(full_name, launched) if launched else ""
-            raise UserError(f"{error}{f'; launched before: {close}' if close else ''}") from None
+            raise UserError(_with_launched(str(error), full_name, launched)) from None
     if name:
         raise UserError(f"as: {full_name} was launched under this name; without its file it cannot have another one")
     restored = replace(load(stem, scale, runs, storage), sampled=(), progress={})
@@ -188,23 +192,63 @@ def planned(
     return sweep.narrowed(replace(restored, kept=()), settings) if settings else restored
 
 
+def _with_launched(error: str, name: str, launched: Sequence[str]) -> str:
+    """The line about an unknown sweep, with launched sweeps: first those of this name at other profiles."""
+    stem = name.partition("@")[0]
+    alike = [one for one in launched if one.partition("@")[0] == stem] or [*filter(None, [near(name, launched)])]
+    listed = [*alike, *(one for one in launched if one not in alike)]
+    if not listed:
+        return error
+    more = f" and {len(listed) - LISTED} more" if len(listed) > LISTED else ""
+    problem, separator, rest = error.partition("; ")
+    return f"{problem}; launched before: {', '.join(listed[:LISTED])}{more}{separator}{rest}"
+
+
 def known_names(runs: Path, storage: str | None) -> list[str]:
     """The launched sweeps; none if nothing was launched yet.
 
     Raises:
         UserError: the storage cannot be reached.
     """
-    from ddsweep import backends
-    from ddsweep.backends.local import FolderStore
-
-    file = backends.sqlite_file(url(runs, storage))
-    if file and not file.is_file():
-        return FolderStore(runs).names()
-    store = reading(runs, storage)
+    store = _existing(runs, storage)
     try:
         return store.names()
     finally:
         store.close()
+
+
+def registered(loaded: Sweep, runs: Path, storage: str | None) -> Sweep | None:
+    """A sweep as it is registered, with its progress; None: it is not, or by a version that cannot be read.
+
+    Raises:
+        UserError: its name is that of a launch of another file, or with other settings; or the storage cannot be
+            reached.
+    """
+    from ddsweep import sweep
+
+    store = _existing(runs, storage)
+    try:
+        names = store.names()
+        if loaded.full_name not in names:
+            return None
+        try:
+            before = restored(store, loaded.full_name)
+        except UserError:
+            return None
+        if line := sweep.conflict(loaded, before, names):
+            raise UserError(line)
+        return replace(before, progress=store.sweep(loaded.full_name).status().progress)
+    finally:
+        store.close()
+
+
+def _existing(runs: Path, storage: str | None) -> Store:
+    """The launched sweeps, without a database if there is none yet."""
+    from ddsweep import backends
+    from ddsweep.backends.local import FolderStore
+
+    file = backends.sqlite_file(url(runs, storage))
+    return FolderStore(runs) if file and not file.is_file() else reading(runs, storage)
 
 
 def load(name: str, profile: str | None, runs: Path, storage: str | None) -> Sweep:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ddsweep import again, data, sweep
+from ddsweep import again, data, sweep, text
 from ddsweep.errors import UserError
 from ddsweep.pretrained import spec
 from ddsweep.registry.image_folders import notes
 from ddsweep.results import stored
+from ddsweep.results.tables.naming import Labels
 from ddsweep.sweep import Sweep
 
 
@@ -22,11 +23,13 @@ class Overview:
 
     Attributes:
         sweep: the sweep.
-        states: by key, ``done``, ``failed``, ``waiting``, or why the result is left out (``stored.Fault``).
+        states: by key, ``done``, ``failed``, ``not launched``, what the queue says (``waiting``, ``running``,
+            ``pruned``; ``missing``: complete without files here), or why a result is left out (``stored.Fault``).
         shared: by key, the other sweeps at this profile that contain the cell.
         ptms: by PTM, the epochs that are needed and those of them that are in the pool.
         datasets: by dataset, whether it is decoded in the cache.
         left_out: why results are left out of the table, line by line.
+        earlier: the keys of further cells of the table, which earlier launches have run.
     """
 
     sweep: Sweep
@@ -35,11 +38,13 @@ class Overview:
     ptms: dict[spec.Spec, tuple[list[int], list[int]]]
     datasets: dict[str, bool]
     left_out: tuple[str, ...] = ()
+    earlier: tuple[str, ...] = ()
 
     def cell_rows(self) -> Iterator[dict[str, Any]]:
         """One record per cell."""
+        labels = Labels.of_sweep(self.sweep)
         for cell in self.sweep.cells:
-            point = {name: "–" if value == "" else value for name, value in cell.point.items()}
+            point = {name: labels.text(name, value) if value != "" else "–" for name, value in cell.point.items()}
             state = self.states[cell.key]
             if self.sweep.is_baseline(cell.recipe):
                 state += " (baseline)"
@@ -74,6 +79,12 @@ class Overview:
             yield f"data  {name}: {'decoded' if ready else f'not decoded yet ({data.info(name).origin})'}"
             yield from notes(name)
 
+    def earlier_lines(self) -> Iterator[str]:
+        """How to see the cells of earlier launches that the table has too."""
+        if self.earlier:
+            command = again.other("results", self.sweep.full_name, "--cells")
+            yield f"the table also has {text.plural(len(self.earlier), 'cell')} of earlier launches: {command}"
+
     def left_out_lines(self) -> Iterator[str]:
         """Why results are left out of the table, and how to compute them again."""
         yield from self.left_out
@@ -95,6 +106,7 @@ class Overview:
             ],
             "datasets": self.datasets,
             "left_out": list(self.left_out),
+            "earlier": list(self.earlier),
         }
 
 
@@ -110,17 +122,35 @@ def _ptm_line(ptms: Sequence[spec.Spec], needed: Sequence[int], saved: Sequence[
     return f"{title}, epochs {' '.join(map(str, needed))}: {state}"
 
 
-def of(loaded: Sweep, runs: Path) -> Overview:
-    """Read the files of a sweep."""
+def of(loaded: Sweep, runs: Path, before: Sweep | None = None) -> Overview:
+    """Read the files of a sweep.
+
+    Args:
+        loaded: the sweep.
+        runs: the runs folder.
+        before: the sweep as it is registered, with its progress; None: it is not.
+    """
     found = stored.collect(loaded, runs)
-    states = dict.fromkeys((cell.key for cell in loaded.cells), "waiting")
+    states = dict.fromkeys((cell.key for cell in loaded.cells), "not launched")
+    queue = {key: one.state for key, one in before.progress.items()} if before else {}
+    states |= {key: "missing" if queue[key] == "complete" else queue[key] for key in states.keys() & queue.keys()}
     states |= {key: "done" if result.state == "complete" else "failed" for key, result in found.results.items()}
     states |= {key: one.fault.value for key, one in found.left_out.items()}
     needs = spec.needs(loaded.recipes)
     ptms = {ptm: (sorted(epochs), sorted(epochs & ptm.saved())) for ptm, epochs in needs.items()}
     wanted = spec.datasets(loaded.recipes)
     datasets = {name: data.is_prepared(name, size) for name, size in wanted}
-    return Overview(loaded, states, _shared(loaded), ptms, datasets, tuple(found.lines()))
+    return Overview(loaded, states, _shared(loaded), ptms, datasets, tuple(found.lines()), _earlier(states, before))
+
+
+def _earlier(states: Collection[str], before: Sweep | None) -> tuple[str, ...]:
+    """The ended and running cells of earlier launches only; points that a search draws again are its own."""
+    if before is None:
+        return ()
+    own = before.kept_choices if before.search else before.progress
+    return tuple(
+        key for key, one in before.progress.items() if key in own and key not in states and one.state != "waiting"
+    )
 
 
 def users() -> dict[spec.Spec, list[str]]:

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ddsweep import again
 from ddsweep.errors import UserError, closest
 from ddsweep.trackers import choice
 
@@ -61,7 +62,8 @@ class Account:
             report(f"W&B is unavailable ({problem}): the local queue runs the grid")
             return replace(self, backend="optuna", track=())
         os.environ["WANDB_MODE"] = "offline"
-        report(f"W&B is unavailable ({problem}): the local queue runs the grid; upload its runs later: ddsweep sync")
+        later = f"upload its runs later: {again.other('sync')}"
+        report(f"W&B is unavailable ({problem}): the local queue runs the grid; {later}")
         return replace(self, backend="optuna", track=("wandb",))
 
     def store(self) -> WandbStore:

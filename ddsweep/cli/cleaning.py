@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ddsweep import files, text
+from ddsweep import again, files, text
 from ddsweep.cli import console
 from ddsweep.errors import UserError
 
@@ -73,7 +73,7 @@ def _rows(items: Sequence[Item]) -> Iterator[dict[str, Any]]:
             "count": len(group),
             "size": text.data_size(sum(item.disk for item in group)),
             "age": _ages(group),
-            "target": f"ddsweep clean {TARGET_OF[kind.name]}{' *' if kind.asks else ''}",
+            "target": again.other("clean", TARGET_OF[kind.name]) + (" *" if kind.asks else ""),
         }
 
 

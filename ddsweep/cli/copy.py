@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,7 +33,7 @@ def copy(
 
     With --profile or --set, the copy contains their values. Cells that it shares with other sweeps are not run again.
     """
-    from ddsweep import files, launches, sweep
+    from ddsweep import again, files, launches, sweep
 
     stem, scale = sweep.split(name, profile)
     changed = profile or scale != sweep.DEFAULT_PROFILE or set_ or not sweep.has_file(stem)
@@ -52,8 +50,7 @@ def copy(
     console.echo(f"{target}: {copied.full_name}, {cells}{points}")
     small = "" if note else "; try it small first with --profile demo"
     console.echo(f"edit it and launch it: only new cells are run{small}")
-    elsewhere = "" if runs == RUNS or os.environ.get("DDSWEEP_RUNS") else f" --runs {shlex.quote(str(runs))}"
-    console.echo(f"ddsweep launch {shlex.quote(str(target))}{elsewhere}")
+    console.echo(again.other("launch", str(target)))
 
 
 def _note(stem: str, scale: str, pairs: list[str] | None) -> str:

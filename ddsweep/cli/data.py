@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ddsweep import text
+from ddsweep import again, text
 from ddsweep.cli import console, reading
 from ddsweep.cli.app import register
 from ddsweep.cli.options import Json
@@ -111,7 +111,7 @@ def verify(name: Dataset) -> None:
     for finding in findings:
         console.echo(f"{finding.state:<9}  {finding.what:<18}  {finding.path}")
     if any(finding.wrong for finding in findings):
-        console.note(f"to repair it: ddsweep data fetch {name}")
+        console.note(f"to repair it: {again.other('data', 'fetch', name)}")
         raise typer.Exit(1)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ddsweep import text
+from ddsweep import again, text
 from ddsweep.cli import console
 from ddsweep.cli.options import RUNS, Json, Runs, Storage
 
@@ -65,7 +65,7 @@ def summary(errors: int, warnings: int) -> str:
     if errors or warnings:
         counts = [(errors, "error"), (warnings, "warning")]
         return ", ".join(text.plural(count, noun) for count, noun in counts if count)
-    return "ready: ddsweep launch ablation-alpha --profile demo"
+    return f"ready: {again.other('launch', 'ablation-alpha', '--profile', 'demo')}"
 
 
 def _findings(place: Place) -> Iterator[Finding]:

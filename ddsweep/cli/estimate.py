@@ -145,7 +145,9 @@ def lines(sweep: Sweep, outlook: Outlook, agents: Crew, slot: Slot) -> Iterator[
     total = len(outlook.cells) + outlook.ended
     yield text.joined(sweep.full_name, sweep.title, text.plural(total, "cell"))
     if not outlook.cells:
-        table = again.other("results", sweep.full_name)
+        from ddsweep.sweep import relaunch
+
+        table = again.other("launch", *relaunch(sweep))
         yield f"every cell is done ({text.duration(outlook.saving.done)} of work): {table}"
         return
     yield f"measured on {slot.device}:"

@@ -91,10 +91,12 @@ def export(
     if output is None:
         console.write(text.rstrip("\n"))
         return
-    from ddsweep import files
+    from ddsweep import again, files
 
     files.write_text(output, text)
-    console.note(f"wrote {output}; register it with: wandb sweep --project ddsweep {output}")
+    console.note(
+        f"wrote {output}; register it with: {again.written('wandb', 'sweep', '--project', 'ddsweep', str(output))}"
+    )
 
 
 def for_wandb(name: str, profile: str | None, set_: list[str] | None, runs: Path, storage: str | None) -> str:

@@ -101,10 +101,12 @@ def launch(
     Launching a sweep again resumes it; finished cells are not repeated, and those of earlier launches stay in the
     table. Ctrl-C and SIGTERM stop cleanly.
     """
-    from ddsweep import again, launches, recipe
+    from ddsweep import again, launches, recipe, sweep
     from ddsweep.cli.account import Account
     from ddsweep.launchers import plan
 
+    if as_ is not None:
+        sweep.naming.check(as_)
     repeat = again.Repeat(failed=retry_failed, unusable=recompute)
     account = Account(backend, tuple(track or ()), project or "", entity or "")
     if confirm is None:
@@ -116,6 +118,7 @@ def launch(
             given = "set: not" if set_ else "as: not"
             raise UserError(f"{given} allowed with --confirm, which takes the choices of the search's best trial")
         loaded = confirming(name, profile, runs, storage, confirm)
+    before = launches.registered(loaded, runs, storage)
     recipe.verify(loaded.launched.recipes)
     if slurm is not None or dry_run or watch:
         from ddsweep.cli import submission
@@ -125,21 +128,21 @@ def launch(
                 "slurm: --workers, --gpus and --per-gpu apply to this machine; use --slurm gpus=N,per-gpu=K"
             )
         if not dry_run:
-            _announce(loaded)
+            _announce(loaded, before)
         options = submission.Options(slurm, runs, storage, device, account, repeat, replace)
         raise typer.Exit(
             submission.dry_run(loaded, options) if dry_run else submission.launch(loaded, options, watch, _open_store)
         )
     slots = plan.slots(device, workers, gpus, per_gpu)
-    _announce(loaded)
+    _announce(loaded, before)
     raise typer.Exit(_run_locally(loaded, account, slots, runs, storage, workers == 0, repeat, replace))
 
 
-def _announce(loaded: Sweep) -> None:
+def _announce(loaded: Sweep, before: Sweep | None) -> None:
     """Print the name of the sweep, and what its user should know about it."""
     from ddsweep import sweep
 
-    for line in (loaded.full_name, *sweep.remarks(loaded)):
+    for line in (loaded.full_name, *sweep.remarks(loaded, before)):
         console.echo(line)
 
 

@@ -19,7 +19,7 @@ def pool(as_json: Json = False) -> None:
         console.write_json(records)
         return
     if not entries:
-        console.note(f"no PTMs in {spec.pool_dir()} yet; train some with: ddsweep pretrain SOURCE")
+        console.note(f"no PTMs in {spec.pool_dir()} yet; train some, for example: ddsweep pretrain shapes")
         return
     rows = []
     for ptm, sweeps in zip(entries, used, strict=True):

@@ -8,6 +8,7 @@ from ddsweep import again, text
 from ddsweep.backends import State
 from ddsweep.results import stored, transfer
 from ddsweep.results.stored import Fault
+from ddsweep.sweep import naming
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -70,4 +71,4 @@ def _queued(backend: Backend, sweep: Sweep, keys: Collection[str], reason: str) 
 def _settings(sweep: Sweep, keys: Collection[str]) -> list[str]:
     """The settings of the first of these cells, for ``ddsweep run``."""
     cell = next(cell for cell in sweep.cells if cell.key in keys)
-    return [f"{name}={value}" for name, value in cell.point.items()]
+    return [f"{name}={naming.written(name, value)}" for name, value in cell.point.items()]

@@ -174,7 +174,7 @@ def _show(parts: Sequence[Part]) -> None:
 def _show_one(out: Console, part: Part) -> None:
     from ddsweep.results.tables import layout, terminal
 
-    about, *tests = terminal.caption(part.table).split("\n")
+    about, *tests = terminal.caption(part.table, part.sweep).split("\n")
     notes = layout.notes(part.table)
     out.whole(terminal.render(part.shown, out.width))
     out.print(f"{about} · {part.sweep.full_name}", style="dim")

@@ -302,7 +302,7 @@ class Session:
             return
         built = table.build(self._sweep, cells)
         self._out.whole(terminal.render(built, self._out.width))
-        for line in terminal.caption(built).split("\n"):
+        for line in terminal.caption(built, self._sweep).split("\n"):
             self._out.say(line, style="dim")
 
     def _draw(self) -> None:
@@ -334,7 +334,7 @@ class Session:
     def _next(self) -> list[str]:
         """Commands that make sense after the launch."""
         offline = "wandb" in self._job.track and os.environ.get("WANDB_MODE") == "offline"
-        sync = ["ddsweep sync"] if offline else []
+        sync = [again.other("sync")] if offline else []
         return [*sync, again.other("dashboard"), again.other("report", self._sweep.full_name)]
 
     def _can_resume(self, status: Status) -> bool:

@@ -22,15 +22,18 @@ def show(
 
     loaded = launches.planned(name, profile, settings(set_), runs, storage)
     recipe.verify(loaded.recipes)
-    view = overview.of(loaded, runs)
+    before = launches.registered(loaded, runs, storage)
+    view = overview.of(loaded, runs, before)
     if as_json:
         console.write_json(view.as_dict())
         return
     out = display.stdout()
     title = Text(loaded.full_name, "bold")
     out.print(title.append(text.joined(" ", loaded.title, text.plural(loaded.size, "cell"))[1:], "not bold"))
-    for line in sweep.remarks(loaded):
+    for line in sweep.remarks(loaded, before):
         out.say(line, fold=True)
+    for line in view.earlier_lines():
+        out.say(line)
     display.table([*view.cell_rows()], heads=(*loaded.swept, "state", "shared with", "key"))
     out.print()
     for line in view.search_lines():

@@ -82,7 +82,7 @@ def _obtain(row: DatasetInfo, archive: Archive, tell: Progress) -> Path:
         place.replace(aside)
         log.warning("%s is damaged: set aside as %s, and downloaded again", place, aside.name)
     if not archive.urls:
-        raise UserError(f"{row.name}: {row.login}; then ddsweep data fetch {row.name} --from FOLDER")
+        raise UserError(f"{row.name}: {row.login}; then run in its folder: ddsweep data fetch {row.name} --from .")
     place.unlink(missing_ok=True)  # a link whose target no longer exists
     try:
         log.info("downloading %s into %s", archive.urls[0], place.parent)
@@ -90,7 +90,7 @@ def _obtain(row: DatasetInfo, archive: Archive, tell: Progress) -> Path:
     except (Failed, OSError) as error:
         raise UserError(
             f"{row.name}: cannot download {archive.urls[0]} ({error}); get {archive.name} (md5 {archive.md5}) "
-            f"elsewhere, then ddsweep data fetch {row.name} --from FOLDER"
+            f"elsewhere, then run in its folder: ddsweep data fetch {row.name} --from ."
         ) from error
     return place
 

@@ -9,7 +9,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from ddsweep import files
+from ddsweep import again, files
 from ddsweep.data import archives, cache, paths, progress
 from ddsweep.data.decoders import decode
 from ddsweep.data.folder import fingerprint
@@ -113,7 +113,7 @@ def verify(spec: str) -> list[Finding]:
     found = [_verify_archive(one, index) for index in range(len(one.archives)) if _is_there(one, index)]
     found += [_verify_tensors(one, path) for path in paths.all_decoded(one)]
     if not found:
-        raise UserError(f"{spec}: the cache has nothing of it to verify; first ddsweep data fetch {spec}")
+        raise UserError(f"{spec}: the cache has nothing of it to verify; first: {again.other('data', 'fetch', spec)}")
     return found
 
 

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from ddsweep import housekeeping, text
+from ddsweep import again, housekeeping, text
 from ddsweep.doctor.check import Finding, Place, ok, warning
 from ddsweep.housekeeping import Kind, Uses, Work, walk
 from ddsweep.pretrained.inventory import MAX_HEADER
@@ -101,7 +101,7 @@ def leftovers(facts: Cache) -> list[Finding]:
     if not count:
         return []
     message = f"{text.plural(count, 'unused temporary or set-aside file')}, {text.data_size(disk)}"
-    return [warning("leftovers", message, "ddsweep clean temporaries")]
+    return [warning("leftovers", message, again.other("clean", "temporaries"))]
 
 
 def is_whole(path: Path) -> bool:

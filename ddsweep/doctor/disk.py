@@ -7,7 +7,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from ddsweep import files, text
+from ddsweep import again, files, text
 from ddsweep.doctor.check import Finding, Place, error, ok, warning
 
 COMFORTABLE = 5e9  # bytes that a sweep of the paper needs with its datasets and PTMs
@@ -64,12 +64,12 @@ def _judge(disk: Disk) -> Finding:
     if not disk.writable:
         return error(name, f"{disk.existing} is not writable", f"chown it, or choose another folder with {option}")
     if disk.free_files == 0:
-        return error(name, f"the disk of {disk.existing} has no free inodes", "remove files; ddsweep clean")
+        return error(name, f"the disk of {disk.existing} has no free inodes", f"remove files: {again.other('clean')}")
     free = f"{text.data_size(disk.free)} of {text.data_size(disk.total)} free"
     if disk.free < min(files.NEEDED, disk.total // 10):
         message = f"{free}: agents pause until there is more disk space ({disk.existing})"
-        return error(name, message, "ddsweep clean, or free disk space by other means")
+        return error(name, message, f"{again.other('clean')}, or free disk space by other means")
     if disk.free < min(COMFORTABLE, disk.total // 2):
-        fix = "ddsweep estimate NAME shows what a sweep needs; ddsweep clean"
+        fix = f"`estimate` says what a sweep needs; to free disk space: {again.other('clean')}"
         return warning(name, f"{free} ({disk.existing})", fix)
     return ok(name, f"{free}, {disk.folder}{'' if disk.folder.exists() else ' (does not exist yet)'}")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from ddsweep import text
+from ddsweep import again, text
 from ddsweep.doctor.check import Finding, Place, error, ok, warning
 from ddsweep.errors import UserError
 
@@ -106,7 +106,7 @@ def leases(facts: Storage) -> list[Finding]:
             "lease",
             f"{text.plural(agent.cells, 'cell')} of {agent.sweep} held by {agent.agent or 'an agent'}, "
             f"no heartbeat for {text.duration(agent.seconds)}",
-            f"ddsweep agents {agent.sweep}: running agents take them over",
+            f"running agents take them over: {again.other('agents', agent.sweep)}",
         )
         for agent in facts.silent
     ]

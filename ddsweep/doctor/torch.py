@@ -112,7 +112,7 @@ def threads(facts: Machine) -> list[Finding]:
     cores = text.plural(facts.cores, "core")
     if facts.quota is not None and facts.quota < facts.cores * 0.75:
         message = f"{cores}, of which the container may use {facts.quota:.3g}: too many threads would share them"
-        return [warning("CPU", message, f"taskset -c 0-{max(1, round(facts.quota)) - 1} ddsweep launch …")]
+        return [warning("CPU", message, f"start ddsweep with: taskset -c 0-{max(1, round(facts.quota)) - 1}")]
     if facts.omp.isdecimal() and int(facts.omp) > facts.cores:
         message = f"OMP_NUM_THREADS={facts.omp} for {cores}: the threads of one agent wait for each other"
         return [warning("CPU", message, "unset OMP_NUM_THREADS: agents divide the cores among themselves")]

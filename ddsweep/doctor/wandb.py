@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ddsweep import text
+from ddsweep import again, text
 from ddsweep.doctor.check import Finding, Place, ok, warning
 
 PUBLIC = "api.wandb.ai"
@@ -49,7 +49,7 @@ def login(facts: Account) -> list[Finding]:
         return [ok("W&B", "not logged in; the local queue and dashboard need no account (wandb login)")]
     if facts.problem:
         problem, _, command = facts.problem.partition("; run: ")
-        fix = command or "launches work without W&B; upload their runs later with ddsweep sync"
+        fix = command or f"launches work without W&B; upload their runs later: {again.other('sync')}"
         return [warning("W&B", f"login from {facts.login}; {problem}", fix)]
     return [ok("W&B", f"logged in ({facts.login}); the service responds")]
 
@@ -58,7 +58,7 @@ def unsynced(facts: Account) -> list[Finding]:
     """Runs that were logged offline."""
     if not facts.unsynced:
         return []
-    return [warning("W&B runs", f"{text.plural(facts.unsynced, 'offline run')} not uploaded yet", "ddsweep sync")]
+    return [warning("W&B runs", f"{text.plural(facts.unsynced, 'offline run')} not uploaded yet", again.other("sync"))]
 
 
 def _login(base_url: str) -> str:

@@ -29,7 +29,7 @@ def run_folder(prefix: str, runs: Path) -> Path:
         )
     if not found:
         raise UserError(
-            f"{prefix}: no finished run in {runs} has a key that begins with this; ddsweep status NAME lists the keys"
+            f"{prefix}: no finished run in {runs} has a key that begins with this; `show` lists the keys of a sweep"
         )
     return found[0]
 

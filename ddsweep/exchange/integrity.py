@@ -58,7 +58,7 @@ def verify(record: Mapping[str, Any], place: Path) -> None:
 def _advice(record: Mapping[str, Any], key: str) -> str:
     origin = record.get("origin")
     cell = origin.get("key") if isinstance(origin, dict) else None
-    again = f"export it again (ddsweep export {cell} --to …)" if cell else "export or copy it again"
+    again = f"export cell {cell} again" if cell else "export or copy it again"
     names = f"{FILES!r} and {OWN!r}" if key == FILES else f"{OWN!r}"
     return f"{again}, or, if the change is meant, remove {names} from the JSON file"
 

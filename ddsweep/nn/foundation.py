@@ -124,7 +124,7 @@ def download(row: Foundation, folder: Path) -> Path:
         reason = (str(plain).splitlines() or [type(error).__name__])[0]
         raise UserError(
             f"source: the weights of {row.name} could not be downloaded ({reason}); on a machine with internet access, "
-            f"download {row.url}, then run here: ddsweep pretrain {row.source} --weights PATH"
+            f"download {row.url}, then run in its folder: ddsweep pretrain {row.source} --weights {Path(row.url).name}"
         ) from None
 
 

@@ -7,11 +7,12 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ddsweep import __version__, characters, files
+from ddsweep import __version__, again, characters, files
 from ddsweep.report import charts, images, numbers, text
 from ddsweep.results.states import State
 from ddsweep.results.tables import formats, naming, ranking
@@ -79,7 +80,8 @@ def _contents(material: Material) -> dict[str, Any]:
         "long": any(len(naming.label(material.table.axis, one)) > 8 for one in material.table.columns),
         "columns": [naming.label(material.table.axis, column) for column in material.table.columns],
         "settings": fell, "curved": any(one["terms"] for one in fell), "plotted": bool(chart.panels),
-        "definition": json.dumps(material.sweep.definition(), indent=2, ensure_ascii=False),
+        "command": again.other("report", material.sweep.full_name),
+        "definition": json.dumps(replace(material.sweep, source={}).definition(), indent=2, ensure_ascii=False),
         "banded": chart.axis.numeric and not found, "references": _references(chart),
         "troubles": text.troubles(material), "retried": text.retried(material), "cost": text.cost(material),
         "provenance": text.provenance(material), "cells": text.cells(material),

@@ -14,7 +14,7 @@ METRICS = "metrics.jsonl"
 NAMES = ("recipe.json", "real.png", "synthetic.png", METRICS, SET)
 THINNED = f"{METRICS} thinned"  # the metrics as they are transferred to other hosts
 LINES = 500  # of thinned metrics, at most: enough for a curve
-AGAIN = "to compute the cell again: ddsweep launch NAME --recompute"
+AGAIN = "launching its sweep with --recompute computes the cell again"
 
 
 def checksums(folder: Path) -> dict[str, str]:

@@ -7,8 +7,8 @@ leaves out. The ``profiles`` of a sweep's own ``x-ddsweep`` take precedence over
 
 ``document`` is the schema of the files, ``registry`` finds them by name, ``naming`` is about names with settings,
 ``loading`` merges file, profile and settings, ``refusals`` are the mistakes it finds, ``origin`` says which value comes
-from where, ``grid`` is the resulting sweep with its cells, ``search`` the sampling of a search, ``wandb`` the sweep at
-W&B, ``copying`` writes a sweep file for users to edit.
+from where, ``identity`` tells whether a name is that of another launch, ``grid`` is the resulting sweep with its cells,
+``search`` the sampling of a search, ``wandb`` the sweep at W&B, ``copying`` writes a sweep file for users to edit.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from ddsweep.sweep.grid import Cell as Cell
 from ddsweep.sweep.grid import QueueState as QueueState
 from ddsweep.sweep.grid import Sweep as Sweep
 from ddsweep.sweep.grid import agrees as agrees
+from ddsweep.sweep.identity import conflict as conflict
 from ddsweep.sweep.loading import load as load
 from ddsweep.sweep.loading import narrowed as narrowed
 from ddsweep.sweep.loading import relaunch as relaunch

@@ -12,6 +12,7 @@ import io
 import re
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.resolver import VersionedResolver
 
+from ddsweep import again
 from ddsweep.errors import UserError
 from ddsweep.sweep import wandb
 from ddsweep.sweep.document import SweepFile, read, validate
@@ -84,7 +86,7 @@ def written(sweep: Sweep, target: Path, note: str) -> str:
 
 def _header(target: Path, note: str) -> str:
     values = f"# {note}: its values are written below, so launch it without --profile\n" if note else ""
-    return f"# ddsweep launch {target.name}\n{values}"
+    return f"# {again.written('ddsweep', 'launch', target.name)}\n{values}"
 
 
 def _describes(text: str, sweep: Sweep, target: Path) -> bool:
@@ -93,10 +95,11 @@ def _describes(text: str, sweep: Sweep, target: Path) -> bool:
         path = Path(folder, target.name)
         path.write_text(text, encoding="utf-8")
         try:
-            definition = load(str(path)).definition()
+            copied = load(str(path))
         except UserError:
             return False
-    return definition | {"name": sweep.name, "profile": sweep.profile} == sweep.definition()
+    same = replace(copied, name=sweep.name, profile=sweep.profile, source=sweep.source)
+    return same.definition() == sweep.definition()
 
 
 def _parsed(text: str, path: Path) -> CommentedMap:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from ddsweep.errors import UserError, closest, near
@@ -18,6 +18,11 @@ Rule = dict[str, Scalar] | str
 Model = TypeVar("Model", bound=BaseModel)
 Picture = Literal["grid", "classes", "tsne", "accuracy"]
 PICTURES: tuple[Picture, ...] = get_args(Picture)
+
+
+def _listed(value: Any) -> Any:
+    """A single value as a list of one."""
+    return value if isinstance(value, list) or not isinstance(value, Scalar) else [value]
 
 
 class Parameter(BaseModel):
@@ -52,7 +57,9 @@ class Extra(BaseModel):
     axis: list[str] = Field(min_length=1)
     baseline: dict[str, Scalar] = Field(default_factory=dict)
     exclude: list[Rule] = Field(default_factory=list)
-    profiles: dict[str, dict[str, Annotated[list[Scalar], Field(min_length=1)]]] = Field(default_factory=dict)
+    profiles: dict[str, dict[str, Annotated[list[Scalar], Field(min_length=1), BeforeValidator(_listed)]]] = Field(
+        default_factory=dict
+    )
     max_attempts: int = Field(default=3, ge=1)
     pictures: list[Picture] = Field(default=["grid"], min_length=1)
     objectives: list[str] = Field(default_factory=list)

@@ -65,6 +65,7 @@ class Sweep:
         kept: cells that are no combination of the parameters, each as all choices that were made for it: those of
             earlier launches under this name that stay in the table, and the trials of a confirmation.
         data: the checksums of the images that its launch registered (``results.image_checksums``); empty before.
+        source: its file and the settings of its question (``Origin.source``); empty: not recorded by earlier versions.
         progress: what the queue says about the cells at present, by key; not part of the definition.
         origin: where the values come from; None: the sweep was restored, not loaded from a file.
     """
@@ -83,6 +84,7 @@ class Sweep:
     sampled: tuple[dict[str, Scalar], ...] = ()
     kept: tuple[dict[str, Scalar], ...] = ()
     data: Mapping[str, str] = field(default_factory=dict)
+    source: Mapping[str, Any] = field(default_factory=dict, compare=False)
     progress: Mapping[str, QueueState] = field(default_factory=dict, compare=False)
     origin: Origin | None = field(default=None, compare=False, repr=False)
 
@@ -349,6 +351,7 @@ class Sweep:
         search = {"search": self.search.definition()} if self.search else {}
         kept = {"kept": list(self.kept)} if self.kept else {}
         data = {"data": dict(self.data)} if self.data else {}
+        source = {"source": dict(self.source)} if self.source else {}
         return {
             "name": self.name,
             "profile": self.profile,
@@ -363,6 +366,7 @@ class Sweep:
             **search,
             **kept,
             **data,
+            **source,
         }
 
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,7 @@ def load(
         parameters=parameters,
         pictures=tuple(extra.pictures),
         search=search,
+        source=origin.source,
         origin=origin,
     )
     refusals.check_cells(sweep, origin)  # a typo fails here, not on GPU 3 at midnight
@@ -101,18 +102,31 @@ def narrowed(sweep: Sweep, settings: Mapping[str, Any]) -> Sweep:
     return changed
 
 
-def relaunch(sweep: Sweep) -> list[str]:
-    """What follows ``ddsweep launch`` to launch a registered sweep with the values that it has, and no others."""
+def relaunch(sweep: Sweep, seeds: Sequence[int] = ()) -> list[str]:
+    """What follows ``ddsweep launch`` to launch a registered sweep with the values that it has, and no others.
+
+    Args:
+        sweep: the sweep.
+        seeds: seeds to launch it with instead of its own.
+    """
+    pairs = (
+        f"{field}={','.join(naming.written(field, value) for value in values)}"
+        for field, values in (_to_set(sweep) | ({"seed": tuple(seeds)} if seeds else {})).items()
+    )
+    return [sweep.full_name, *(word for pair in pairs for word in ("--set", pair))]
+
+
+def _to_set(sweep: Sweep) -> Values:
+    """The values of a registered sweep that its file does not have; none if the file was edited or is missing."""
     try:
         now = load(sweep.full_name)
         differ = {field: values for field, values in sweep.parameters.items() if values != now.parameters.get(field)}
         free = {field: values for field, values in differ.items() if field != "plugins"}
         if load(sweep.full_name, None, free).full_name != sweep.full_name:
-            return [sweep.full_name]  # the file was edited
-    except UserError:  # without a file, or with one that was edited, it is launched as it is registered
-        return [sweep.full_name]
-    pairs = (f"{field}={','.join(naming.written(field, value) for value in values)}" for field, values in free.items())
-    return [sweep.full_name, *(word for pair in pairs for word in ("--set", pair))]
+            return {}  # the file was edited
+    except UserError:  # without a file, it is launched as it is registered
+        return {}
+    return free
 
 
 def _given(named: Mapping[str, Any], settings: Mapping[str, Any], stem: str) -> Values:

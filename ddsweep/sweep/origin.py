@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ddsweep.errors import UserError
 from ddsweep.recipe.defaults import NEUTRAL
@@ -42,23 +42,34 @@ class Origin:
     shipped: bool = False
 
     @property
+    def source(self) -> dict[str, Any]:
+        """What a registered sweep keeps of this: the file (of a shipped one, its name), and the question's settings."""
+        file = self.base if self.shipped else str(self.path.resolve())
+        return {"file": file, "question": {field: list(values) for field, values in self.question.items()}}
+
+    @property
     def base(self) -> str:
         """The name of the file."""
         return self.path.stem
 
 
-def remarks(sweep: Sweep) -> Iterator[str]:
-    """What ``show`` and ``launch`` say about the name and the values of a sweep, line by line."""
+def remarks(sweep: Sweep, before: Sweep | None = None) -> Iterator[str]:
+    """What ``show`` and ``launch`` say about the name and the values of a sweep, line by line.
+
+    Args:
+        sweep: the sweep to launch.
+        before: the sweep as it is registered; None: it is not.
+    """
     origin = sweep.origin
     if origin is None:
         return
     if origin.question:
         own = sweep.name == derived(origin.base, origin.question)
-        hint = " (--as NAME gives it another name)" if own else f", not that of {origin.base}@{sweep.profile}"
+        hint = " (launch --as NAME gives it another name)" if own else f", not that of {origin.base}@{sweep.profile}"
         yield f"these settings ask another question: {sweep.full_name}{hint}"
     if line := profile_line(sweep, origin):
         yield line
-    yield from left_out(sweep, origin)
+    yield from left_out(sweep, before)
 
 
 def profile_line(sweep: Sweep, origin: Origin) -> str:
@@ -97,9 +108,10 @@ def _listed(field: str, values: tuple[Scalar, ...]) -> str:
     return ", ".join(written(field, value) for value in values)
 
 
-def left_out(sweep: Sweep, origin: Origin) -> Iterator[str]:
+def left_out(sweep: Sweep, before: Sweep | None) -> Iterator[str]:
     """Which parts of the question the settings leave out: the baseline, or values that only excluded cells have."""
-    if sweep.search is None and sweep.baseline and not any(sweep.is_baseline(cell.recipe) for cell in sweep.cells):
+    cells = (*sweep.cells, *(before.cells if before else ()))
+    if sweep.search is None and sweep.baseline and not any(sweep.is_baseline(cell.recipe) for cell in cells):
         choices = ", ".join(f"{field} {written(field, value)}" for field, value in sweep.baseline.items())
         yield f"these settings leave out the baseline ({choices}), so nothing is compared"
     for field, value in sweep.unused():

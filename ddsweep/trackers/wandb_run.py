@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from ddsweep import again
 from ddsweep.trackers import wandb_offline, wandb_service
 from ddsweep.trackers.wandb_offline import Note, Piece
 
@@ -154,7 +155,8 @@ class Session:
         never = isinstance(error, wandb.errors.UsageError)
         self._offline_until = float("inf") if never else time.monotonic() + RETRY
         reason, folder = wandb_service.first_line(error), wandb_offline.folder(self._runs)
-        logger.warning("W&B: %s. Runs are recorded in %s; upload them with: ddsweep sync", reason, folder)
+        upload = again.written("ddsweep", "sync", "--runs", str(self._runs))
+        logger.warning("W&B: %s. Runs are recorded in %s; upload them with: %s", reason, folder, upload)
         wandb.teardown()  # otherwise the client keeps the id of a run that could not be opened
 
     def _init(self, recipe: Recipe, mode: Literal["offline"] | None) -> wandb.Run:

@@ -39,11 +39,11 @@ def test_list_for_scripts(ddsweep: Run) -> None:
 def test_show_says_what_a_sweep_needs(ddsweep: Run) -> None:
     result = ddsweep("show", "ablation-domain", "-p", "demo")
     assert "3 cells" in result.stdout
-    assert "waiting (baseline)" in result.stdout
+    assert "not launched (baseline)" in result.stdout
     assert "PTM   convnet3 on shapes, seed 0, epochs 20: to train, 1 of 1 epochs not yet in the pool" in result.stdout
     assert "data  digits: not decoded yet" in result.stdout
     record = json.loads(ddsweep("show", "ablation-domain@demo", "--json").stdout)
-    assert [cell["state"] for cell in record["cells"]] == ["waiting"] * 3
+    assert [cell["state"] for cell in record["cells"]] == ["not launched"] * 3
     assert "ablation-alpha" in record["cells"][0]["shared"]
     assert record["datasets"] == {"digits": False, "shapes": False}
 

@@ -55,7 +55,7 @@ def test_another_question_is_another_sweep_in_every_command(ddsweep: Run) -> Non
     said = launched(ddsweep, "mine.yaml", "-p", "demo", "--set", "ipc=3", "--set", "alpha=0,5")
     first, second = said.splitlines()[:2]
     assert first == name
-    assert second == f"these settings ask another question: {name} (--as NAME gives it another name)"
+    assert second == f"these settings ask another question: {name} (launch --as NAME gives it another name)"
     assert (alphas(ddsweep, "mine@demo"), alphas(ddsweep, name)) == (before, [0, 5])
     for words in (
         ("show", name), ("status", name), ("results", name, "-f", "latex"), ("plot", name), ("report", name),

@@ -56,7 +56,7 @@ def test_the_pool_names_the_sweeps_that_use_a_ptm(ddsweep: Run) -> None:
 def test_an_empty_pool_says_how_to_fill_it(ddsweep: Run) -> None:
     result = ddsweep("pool")
     assert (result.exit_code, result.stdout) == (0, "")
-    assert "train some with: ddsweep pretrain SOURCE" in result.stderr
+    assert "train some, for example: ddsweep pretrain shapes" in result.stderr
     assert json.loads(ddsweep("pool", "--json").stdout) == []
 
 

@@ -137,7 +137,7 @@ def test_a_set_behind_a_login_says_what_a_person_has_to_do(name):
     assert "\n" not in message
     for part in (
         f"{name}: make an account at https://image-net.org/signup",
-        f"ddsweep data fetch {name} --from FOLDER",
+        f"ddsweep data fetch {name} --from .",
     ):
         assert part in message
 

@@ -82,7 +82,7 @@ def test_the_leases_of_a_dead_agent(file: Path) -> None:
     (found,) = storage.leases(replace(Storage("here", True), silent=(silent,)))
     assert found.state is State.WARNING
     assert found.message == "1 cell of x@demo held by host:7, no heartbeat for 2 h"
-    assert found.fix.startswith("ddsweep agents x@demo")
+    assert found.fix == "running agents take them over: ddsweep agents x@demo"
 
 
 def test_a_file_that_is_no_database(isolated: Path) -> None:

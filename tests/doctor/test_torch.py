@@ -85,7 +85,7 @@ def test_a_torchvision_of_another_torch() -> None:
 def test_threads() -> None:
     assert torch.threads(MACHINE)[0].message == "8 cores, 8 threads"
     (container,) = torch.threads(replace(MACHINE, quota=2.0))
-    assert (container.state, container.fix) == (State.WARNING, "taskset -c 0-1 ddsweep launch …")
+    assert (container.state, container.fix) == (State.WARNING, "start ddsweep with: taskset -c 0-1")
     assert torch.threads(replace(MACHINE, quota=8.0))[0].state is State.OK
     assert torch.threads(replace(MACHINE, omp="32"))[0].state is State.WARNING
 

@@ -56,8 +56,8 @@ def test_the_line_says_what_to_do(one: ImageSet, place: Path) -> None:
     (written / "00003" / "00000.png").write_bytes(path.read_bytes())
     line = refused(written)
     assert line == (
-        f"{path}: is damaged or was changed: it has another SHA-256 than ddsweep.json states; export it again (ddsweep "
-        "export 0123456789abcdef --to …), or, if the change is meant, remove 'sha256' and 'checksum' from the JSON file"
+        f"{path}: is damaged or was changed: it has another SHA-256 than ddsweep.json states; export cell "
+        "0123456789abcdef again, or, if the change is meant, remove 'sha256' and 'checksum' from the JSON file"
     )
     record = json.loads((written / "ddsweep.json").read_text())
     files.write_json(written / "ddsweep.json", {k: v for k, v in record.items() if k not in ("sha256", "checksum")})

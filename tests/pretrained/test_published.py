@@ -156,8 +156,8 @@ def test_without_a_network_the_line_says_what_to_do(monkeypatch: pytest.MonkeyPa
         published.ensure(RESNET)
     assert str(error.value) == (
         "source: the weights of resnet18-imagenet could not be downloaded (Name or service not known); on a machine "
-        "with internet access, download https://download.pytorch.org/models/resnet18-f37072fd.pth, then run here: "
-        "ddsweep pretrain imagenet --weights PATH"
+        "with internet access, download https://download.pytorch.org/models/resnet18-f37072fd.pth, then run in "
+        "its folder: ddsweep pretrain imagenet --weights resnet18-f37072fd.pth"
     )
 
 

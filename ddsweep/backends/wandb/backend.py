@@ -16,13 +16,13 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ddsweep import text
+from ddsweep import again, text
 from ddsweep.backends import Definition, Point, Registered, Row, State, Status
 from ddsweep.backends.relaunch import Relaunch, relaunch
 from ddsweep.backends.wandb.client import Registration, Service
 from ddsweep.backends.wandb.rows import Book
 from ddsweep.errors import UserError, closest
-from ddsweep.sweep import Sweep
+from ddsweep.sweep import Sweep, naming
 from ddsweep.sweep import wandb as configurations
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 OPEN = ("PENDING", "RUNNING", "PAUSED")
 VERSIONS = "cells: some were registered by another version of ddsweep, whose recipes differ"
 SEEDS = "W&B chooses a seed for each trial; without --backend wandb, every point is run with each seed"
-BASELINE = "W&B samples from the ranges only; run the baseline with: ddsweep run {reference} {choices}"
+BASELINE = "W&B samples from the ranges only; run the baseline with: {command}"
 
 
 class WandbStore:
@@ -281,8 +281,8 @@ def wandb_definition(sweep: Sweep) -> Definition:
 
 def advice(sweep: Sweep) -> str:
     """How to run the baseline; empty if the sweep has none."""
-    choices = " ".join(f"{name}={value}" for name, value in sweep.baseline.items())
-    return BASELINE.format(reference=sweep.full_name, choices=choices) if choices else ""
+    choices = [f"{name}={naming.written(name, value)}" for name, value in sweep.baseline.items()]
+    return BASELINE.format(command=again.other("run", sweep.full_name, *choices)) if choices else ""
 
 
 def same_search(family: Sequence[Member]) -> list[Member]:

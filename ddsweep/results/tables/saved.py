@@ -34,7 +34,7 @@ def read(path: Path) -> list[Record]:
         found = json.loads(text) if path.suffix == ".json" else _from_csv(text)
     except (OSError, ValueError, csv.Error) as error:
         raise UserError(f"--against {path}: cannot be read ({error})") from None
-    how = "write it with: ddsweep results NAME --format csv (or json)"
+    how = "it must be one that `results --format csv` (or json) wrote"
     if not isinstance(found, list) or not found:
         raise UserError(f"--against {path}: contains no list of records; {how}")
     for number, record in enumerate(found, start=1):

@@ -27,7 +27,7 @@ from typing import Literal
 import numpy as np
 
 from ddsweep import again
-from ddsweep.sweep import confirming
+from ddsweep.sweep import Sweep, confirming, relaunch
 from ddsweep.text import plural
 
 LEVEL = 0.05
@@ -160,14 +160,14 @@ def _range(verdicts: Sequence[Verdict]) -> str:
     return "–".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
 
 
-def advice(verdicts: Sequence[Verdict], name: str) -> str:
-    """How to get enough pairs for the sweep ``name`` if it has too few; empty otherwise.
+def advice(verdicts: Sequence[Verdict], sweep: Sweep) -> str:
+    """How to get enough pairs for a sweep if it has too few; empty otherwise.
 
     A confirmation gets further new seeds from its search: those on which the trial was chosen must stay out.
     """
     if not verdicts or max(max(one.n, one.seeds) for one in verdicts) >= FEWEST:
         return ""
-    stem, _, profile = name.partition("@")
-    search = stem.removesuffix(confirming.SUFFIX)
-    more = ("--set", f"seed={','.join(map(str, range(FEWEST)))}") if search == stem else ("--confirm", str(FEWEST))
-    return f"{FEWEST} seeds are enough to test: {again.other('launch', f'{search}@{profile}', *more)}"
+    search = sweep.name.removesuffix(confirming.SUFFIX)
+    words = [f"{search}@{sweep.profile}", "--confirm", str(FEWEST)]
+    command = again.other("launch", *(relaunch(sweep, range(FEWEST)) if search == sweep.name else words))
+    return f"{FEWEST} seeds are enough to test: {command}"

@@ -10,6 +10,7 @@ from ddsweep.results.tables import layout, naming, significance
 from ddsweep.results.tables.comparison import Comparison
 from ddsweep.results.tables.layout import Grid, setting_label
 from ddsweep.results.tables.table import Entry, Table
+from ddsweep.sweep import Sweep
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -136,9 +137,9 @@ def _mean_std(entry: Entry | None) -> str:
     return "·" if entry is None else layout.number(entry)
 
 
-def caption(table: Table) -> str:
+def caption(table: Table, sweep: Sweep) -> str:
     """The footer: what the numbers are (``mean ± std over 3 networks``), and what their marks mean."""
     notes = "".join(f"; {note}" for note in table.notes)
     about = f"test accuracy in percent, {layout.over(table.entries)}{notes}"
-    tests = [layout.statement(table), significance.advice(table.verdicts, table.name)]
+    tests = [layout.statement(table), significance.advice(table.verdicts, sweep)]
     return "\n".join(filter(None, [about, *tests, *layout.notes(table)]))

@@ -92,7 +92,11 @@ def test_an_unfinished_entry_of_the_file_has_no_number() -> None:
     [
         ("absent.csv", None, "--against absent.csv: cannot be read"),
         ("broken.json", "{", "--against broken.json: cannot be read"),
-        ("object.json", "{}", "contains no list of records; write it with: ddsweep results NAME --format csv"),
+        (
+            "object.json",
+            "{}",
+            "contains no list of records; it must be one that `results --format csv` (or json) wrote",
+        ),
         ("empty.csv", "", "contains no list of records"),
         ("other.csv", "a,b\n1,2\n", "record 1 has no accuracy"),
         ("words.csv", "alpha,accuracy,accuracy_std,n\n5,good,0.1,3\n", "record 1: accuracy is not a number ('good')"),

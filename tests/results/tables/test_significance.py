@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
+from dataclasses import replace
 from typing import Literal
 
 import pytest
@@ -111,6 +112,9 @@ def test_without_a_common_seed_the_means_are_compared_and_nothing_is_tested() ->
     assert compare({0: [0.5]}, {}) is None
 
 
+DEMO = sweep.load("ablation-alpha", "demo", {"alpha": [0, 5]})
+
+
 def built(seeds: int, gain: float, nets: int = 2) -> table.Table:
     one = sweep.load("ablation-alpha", "demo", {"alpha": [0, 5, 50], "seed": list(range(seeds))})
     found = {}
@@ -138,7 +142,7 @@ def test_a_star_without_the_correction_is_one_star() -> None:
 @pytest.mark.parametrize(("seeds", "few"), [(5, True), (6, False)])
 def test_six_seeds_are_tested_and_five_are_not(seeds: int, few: bool) -> None:
     assert ("too few to test" in significance.statement(built(seeds, 0.2).verdicts)) == few
-    assert bool(significance.advice(built(seeds, 0.2).verdicts, "mine@demo")) == few
+    assert bool(significance.advice(built(seeds, 0.2).verdicts, DEMO)) == few
 
 
 def test_the_statement_names_test_n_and_correction() -> None:
@@ -158,10 +162,10 @@ def test_too_few_pairs_are_not_pretended_away() -> None:
     assert significance.statement(few.verdicts) == (
         "vs baseline: n = 3 seeds: too few to test, no p below 0.25 is possible"
     )
-    assert significance.advice(few.verdicts, "mine@demo") == (
-        "6 seeds are enough to test: ddsweep launch mine@demo --set seed=0,1,2,3,4,5"
+    assert significance.advice(few.verdicts, DEMO) == (
+        "6 seeds are enough to test: ddsweep launch ablation-alpha@demo --set alpha=0,5 --set seed=0,1,2,3,4,5"
     )
-    assert significance.advice(few.verdicts, "mine-confirm@demo") == (
+    assert significance.advice(few.verdicts, replace(DEMO, name="mine-confirm")) == (
         "6 seeds are enough to test: ddsweep launch mine@demo --confirm 6"
     )
-    assert significance.advice(built(6, 0.2).verdicts, "mine@demo") == ""
+    assert significance.advice(built(6, 0.2).verdicts, DEMO) == ""

@@ -84,7 +84,7 @@ def test_what_is_missing_or_failed_is_said() -> None:
     built = table.build(one, stored.collect(one, RUNS))
     assert built.rows[0]["5000"].mean is None
     assert built.rows[0]["10000"].reasons(State.FAILED) == ("the loss is nan at step 7",)
-    assert "of 9 cells, 1 failed, 1 waiting" in terminal.caption(built)
+    assert "of 9 cells, 1 failed, 1 waiting" in terminal.caption(built, one)
     assert layout.plain(built.rows[0]["5000"]) == "waiting"
     assert layout.plain(built.rows[0]["10000"]) == "failed"
 
@@ -216,7 +216,7 @@ def test_several_architectures_on_the_screen_to_the_letter() -> None:
         " 4 × 20               waiting      waiting      waiting      waiting              –",
         " 4 × 4             40.0 ± 0.0   45.0 ± 0.0   35.0 ± 0.0   25.0 ± 0.0           +1.3",
     ]
-    about, test, advice = terminal.caption(built).splitlines()
+    about, test, advice = terminal.caption(built, sweep.load("ablation-alpha", "demo")).splitlines()
     assert "of 4 cells, 1 waiting" in about
     assert about.endswith("; N_a 1: convnet3; N_a 4: convnet3+alexnet+vgg11+resnet18")
     assert test.startswith("vs baseline: n = 2 networks of one seed: too few to test")
