@@ -83,6 +83,7 @@ def _contents(material: Material) -> dict[str, Any]:
         "command": again.other("report", material.sweep.full_name),
         "definition": json.dumps(replace(material.sweep, source={}).definition(), indent=2, ensure_ascii=False),
         "banded": chart.axis.numeric and not found, "references": _references(chart),
+        "legends": any(len(panel.series) > 1 for panel in chart.panels),
         "troubles": text.troubles(material), "retried": text.retried(material), "cost": text.cost(material),
         "provenance": text.provenance(material), "cells": text.cells(material),
         "csv": "data:text/csv;base64," + base64.b64encode(table.encode()).decode(),
