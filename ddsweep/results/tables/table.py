@@ -245,7 +245,8 @@ class _Arranger:
             return naming.axis_label(self.sweep.axis, group[0].recipe, self.labels)
         unnamed = [name for name in self.sweep.axis if name not in self.sweep.baseline]
         if id(group) in self.baselines:
-            others = served or self._representatives(unnamed)
+            neutral = not any(naming.shown(group[0].recipe, name) for name in unnamed)  # 0 or empty: perhaps no effect
+            others = served or (self._representatives(unnamed) if neutral else [])
             if not all(self._has_effect(group, other, unnamed) for other in others):
                 return BASELINE
         return naming.axis_label(self.sweep.axis, group[0].recipe, self.labels)
