@@ -69,11 +69,11 @@ def show(survey: Survey, items: Sequence[Item], cleaning: Cleaning) -> None:
 def _rows(items: Sequence[Item]) -> Iterator[dict[str, Any]]:
     for kind, group in _by_kind(items).items():
         yield {
-            "kind": kind.value,
+            "kind": f"{kind.value} *" if kind.asks else kind.value,
             "count": len(group),
             "size": text.data_size(sum(item.disk for item in group)),
             "age": _ages(group),
-            "target": again.other("clean", TARGET_OF[kind.name]) + (" *" if kind.asks else ""),
+            "target": again.other("clean", TARGET_OF[kind.name]),
         }
 
 

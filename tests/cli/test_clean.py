@@ -59,7 +59,7 @@ def there(folders: dict[str, Path]) -> set[str]:
 def test_without_a_word_it_only_shows(ddsweep: Run, folders: dict[str, Path]) -> None:
     result = ddsweep("clean")
     assert result.exit_code == 0
-    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    lines = [" ".join(line.replace("*", "").split()) for line in result.stdout.splitlines()]
     for line in (
         "finished runs of launched sweeps 1", "finished runs of no launched sweep 1",
         "unfinished runs of launched sweeps 1", "unfinished runs of no launched sweep 1", "PTMs 1 100 B 2 d ago",
