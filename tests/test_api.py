@@ -123,10 +123,10 @@ def test_a_mistake_in_run_is_one_line(words: tuple[Any, ...], choices: dict[str,
 @pytest.mark.slow
 def test_launch_prints_the_progress_and_returns_the_table(isolated: Path, capfd: pytest.CaptureFixture[str]) -> None:
     frame = ddsweep.launch(
-        "ablation-alpha", profile="demo", workers=1, device="cpu", alpha=ALPHAS, seed=[0, 1], **SETTINGS
+        "ablation-alpha", profile="demo", name="few", workers=1, device="cpu", alpha=ALPHAS, seed=[0, 1], **SETTINGS
     )
     assert "done 4/4" in capfd.readouterr().out
-    assert frame.equals(ddsweep.results("ablation-alpha@demo"))
+    assert frame.equals(ddsweep.results("few@demo"))
     assert frame["seeds"].tolist() == [2, 2]
 
 
