@@ -281,7 +281,7 @@ def test_pictures_of_the_whole_sweep() -> None:
     for cell in one.cells:
         trial.run(cell.recipe, Tracker(), "cpu", Path("runs"))
     (path,) = images.along_axis(one, Path("runs"))
-    assert path == Path("runs/ablation-alpha@demo/alpha.png")
+    assert path == Path("runs") / one.full_name / "alpha.png"
     width, height = size_of(path)
     assert height > 10 * 48
     assert width > 2 * 48

@@ -118,7 +118,7 @@ def launch(
             given = "set: not" if set_ else "as: not"
             raise UserError(f"{given} allowed with --confirm, which takes the choices of the search's best trial")
         loaded = confirming(name, profile, runs, storage, confirm)
-    before = launches.registered(loaded, runs, storage)
+    before = None if dry_run else launches.registered(loaded, runs, storage)
     recipe.verify(loaded.launched.recipes)
     if slurm is not None or dry_run or watch:
         from ddsweep.cli import submission

@@ -82,7 +82,7 @@ def test_verify_fails_on_damage(ddsweep: Run, mnist: Path, tmp_path: Path) -> No
     ("words", "line"),
     [
         (["fetch", "minst"], "error: unknown dataset 'minst'; did you mean mnist?"),
-        (["verify", "mnist"], "error: mnist: the cache has nothing of it to verify; first ddsweep data fetch mnist"),
+        (["verify", "mnist"], "error: mnist: the cache has nothing of it to verify; first: ddsweep data fetch mnist"),
         (["fetch", "mnist", "--from", "/none"], "error: mnist: file or folder not found: '/none'"),
         (["fetch", "imagenet32"], "error: imagenet32: make an account at https://image-net.org/signup"),
         (["fetch", "imagefruit"], "error: imagefruit: make an account at https://image-net.org/signup"),

@@ -169,7 +169,7 @@ def test_verifying_says_what_it_cannot_know(root, monkeypatch):
 
 def test_there_is_nothing_to_verify_before_a_fetch():
     with pytest.raises(
-        UserError, match=r"^svhn: the cache has nothing of it to verify; first ddsweep data fetch svhn$"
+        UserError, match=r"^svhn: the cache has nothing of it to verify; first: ddsweep data fetch svhn$"
     ):
         store.verify("svhn")
 

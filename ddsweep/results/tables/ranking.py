@@ -107,7 +107,8 @@ def build(sweep: Sweep, stored: Stored, runs: Path, cells: Sequence[Cell] | None
     ]  # fmt: skip
     fields = entries.identifying(sweep, found)
     labels = Labels.of((group[0].recipe for group in found), fields)
-    return Ranking(sweep, sorted(trials, key=_rank), names, fields, labels)
+    trials.sort(key=lambda one: (*_rank(one), *_point(one, fields)))
+    return Ranking(sweep, trials, names, fields, labels)
 
 
 def _reported(group: Group) -> str:
@@ -117,9 +118,15 @@ def _reported(group: Group) -> str:
     return recipe.arch if recipe.arch in evaluated else evaluated[0]
 
 
-def _rank(one: Ranked) -> tuple[bool, float, str]:
-    """Trials with a result first, best first; then by the last intermediate accuracy. Ties are decided by the key."""
-    return not one.values, -(one.values[0] if one.values else one.looked[1] if one.looked else -1.0), one.cell.key
+def _rank(one: Ranked) -> tuple[bool, float]:
+    """Trials with a result first, best first; then by the last intermediate accuracy."""
+    return not one.values, -(one.values[0] if one.values else one.looked[1] if one.looked else -1.0)
+
+
+def _point(one: Ranked, fields: Sequence[str]) -> list[tuple[bool, float, str]]:
+    """What decides a tie, whatever the order in which the trials ran: the smaller number, or the word."""
+    values = [naming.shown(one.cell.recipe, name) for name in fields]
+    return [(False, float(one), "") if isinstance(one, int | float) else (True, 0.0, str(one)) for one in values]
 
 
 def _values(entry: Entry, names: Sequence[str], stored: Stored) -> tuple[float, ...]:
