@@ -37,7 +37,7 @@ def confirming(search: Sweep, trials: Sequence[Cell], count: int) -> Sweep:
     return replace(
         search,
         name=search.name + SUFFIX,
-        title=f"{search.title} (the choice of the search, with new seeds)".strip(),
+        title=f"{search.title or 'Confirmation'} (the choice of the search, with new seeds)",
         paper="",
         exclude=(),
         parameters={**{name: (value,) for name, value in first.items()}, "seed": seeds},
