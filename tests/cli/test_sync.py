@@ -105,7 +105,7 @@ def test_agents_of_the_local_queue_log_a_sweep(ddsweep: Run, standin: Standin, t
     assert launched.exit_code == 0, launched.output
     assert standin.operations.total() == 0
     assert ddsweep("sync").exit_code == 0
-    runs = wandb.Api().runs("ddsweep", filters={"group": "ablation-alpha@demo"})
+    runs = wandb.Api().runs("ddsweep", filters={"group": "ablation-alpha,ipc=1@demo"})
     recipes = [make(choices({name: run.config[name] for name in Recipe.model_fields})) for run in runs]
     assert sorted(recipe.alpha for recipe in recipes) == [0.0, 1.0, 10.0]
     assert all(run.state == "finished" and 0 <= run.summary["accuracy"] <= 1 for run in runs)

@@ -94,10 +94,7 @@ class Case:
         working = any(trial.state == "running" for trial in trials.values())
         second = self.launch(self._of_grid(self.parameters | self.again))
         for key, trial in list(trials.items()):
-            if key in second:
-                known = second[key].choices
-                second[key].choices += [choices for choices in trial.choices if choices not in known]
-            elif trial.state != "waiting" or working:  # otherwise the second launch withdraws it
+            if key not in second and (trial.state != "waiting" or working):  # otherwise the second launch withdraws it
                 second[key] = trial
         return list(second.values())
 

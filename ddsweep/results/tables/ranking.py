@@ -98,7 +98,9 @@ def build(sweep: Sweep, stored: Stored, runs: Path, cells: Sequence[Cell] | None
     assert sweep.search is not None
     names = sweep.search.objectives
     found = entries.groups(sweep.cells if cells is None else cells)
-    judged = entries.compared((entries.entry(one, _reported(one), sweep, stored) for one in found), sweep)
+    evaluated = [(group, arch) for group in found for arch in group[0].recipe.eval_archs.split("+")]
+    each = entries.compared((entries.entry(group, arch, sweep, stored) for group, arch in evaluated), sweep)
+    judged = [one for one in each if one.eval_arch == _reported(one.cells)]
     values = [_values(one, names, stored) for one in judged]
     front = _front(values)
     trials = [
