@@ -216,7 +216,8 @@ class _Arranger:
             served = self.served.get(id(group), []) if id(group) in self.baselines else []
             label = self._label(group, served if shared else None)
             shown = served if shared else []
-            rows = [self._row(one, names) for one in shown if label == BASELINE or self._agree(group, one, named)]
+            fit = (one for one in shown if label == BASELINE or self._agree(group, one, named))
+            rows = [self._row(one, names) for one in fit if self._says_nothing_else(group, one, names)]
             for row in rows or [self._row(group, names)]:
                 places[id(group), row] = Place(group, row, label)
         return list(places.values())
@@ -250,6 +251,12 @@ class _Arranger:
             if not all(self._has_effect(group, other, unnamed) for other in others):
                 return BASELINE
         return naming.axis_label(self.sweep.axis, group[0].recipe, self.labels)
+
+    def _says_nothing_else(self, baseline: Group, other: Group, names: Iterable[str]) -> bool:
+        """Whether the row of the other names no setting that would make the baseline another experiment."""
+        unnamed = (name for name in names if name not in self.sweep.baseline)
+        differ = [name for name in unnamed if not self._agree(baseline, other, [name])]
+        return not any(self._has_effect(baseline, other, [name]) for name in differ)
 
     def _representatives(self, names: Sequence[str]) -> list[Group]:
         """A group for each combination of values of these settings."""
