@@ -141,8 +141,11 @@ def entry(group: Group, arch: str, sweep: Sweep, stored: Stored) -> Entry:
 def compared(entries: Iterable[Entry], sweep: Sweep) -> list[Entry]:
     """The entries with their comparisons; the p values are corrected for the number of tests (Holm)."""
     found = list(entries)
-    by_place = {(cell.key, one.eval_arch): one for one in found for cell in one.cells}
-    judged = [_compared(one, _baseline(one, sweep, by_place)) for one in found]
+    by_key = {cell.key: one.cells for one in found for cell in one.cells}
+    by_place = {(id(one.cells), one.eval_arch): one for one in found}
+    baselines = (baseline_of(one.cells, sweep, by_key) for one in found)
+    pairs = ((one, by_place.get((id(group), one.eval_arch))) for one, group in zip(found, baselines, strict=True))
+    judged = [_compared(one, baseline) for one, baseline in pairs]
     tested = [one.verdict.p for one in judged if one.verdict and one.verdict.p is not None]
     corrected = iter(significance.holm(tested))
     return [
@@ -151,12 +154,6 @@ def compared(entries: Iterable[Entry], sweep: Sweep) -> list[Entry]:
         else one
         for one in judged
     ]
-
-
-def _baseline(one: Entry, sweep: Sweep, by_place: Mapping[tuple[str, str], Entry]) -> Entry | None:
-    places = [(sweep.baselines.get(cell.key, ""), one.eval_arch) for cell in one.cells]
-    found = list({id(by_place[place]): by_place[place] for place in places if place in by_place}.values())
-    return found[0] if len(found) == 1 else None
 
 
 def _compared(one: Entry, baseline: Entry | None) -> Entry:
