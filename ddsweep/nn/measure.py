@@ -26,9 +26,11 @@ class Images(Protocol):
 
 
 def cross_entropy(
-    net: Callable[[Tensor], Tensor], images: Float[Tensor, "n c h w"], labels: Int64[Tensor, " n"]
+    net: Callable[[Tensor], Tensor],
+    images: Float[Tensor, "n c h w"],
+    labels: Int64[Tensor, " n"] | Float[Tensor, "n classes"],
 ) -> Float[Tensor, ""]:
-    """Return the mean over i of CE(net(x_i), y_i)."""
+    """Return the mean over i of CE(net(x_i), y_i); y_i is a class, or the weight of every class."""
     return F.cross_entropy(net(images), labels)
 
 

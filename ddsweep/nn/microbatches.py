@@ -98,7 +98,7 @@ def backward(
     net: nn.Module,
     loss: Callable[[Tensor, Tensor], Tensor],
     images: Float[Tensor, "n c h w"],
-    labels: Int64[Tensor, " n"],
+    labels: Int64[Tensor, " n"] | Float[Tensor, "n classes"],
 ) -> None:
     """Add the gradient of the mean loss of a batch to the leaves that it depends on, one micro-batch at a time.
 
@@ -108,7 +108,7 @@ def backward(
         net: the network that ``loss`` uses; if it ``uses_batch_statistics``, it sees the whole batch.
         loss: maps (images, labels) to the mean over the images of a loss per image.
         images: the batch.
-        labels: its labels.
+        labels: its labels, or class weights.
     """
     size, device, count = images.shape[-1], images.device, len(images)
     most = equal_size(count, min(microbatch_size(size, device), max_images_with_graph(size, device)))
