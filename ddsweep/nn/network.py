@@ -129,8 +129,8 @@ def initialize(net: nn.Module, generator: Generator | None) -> None:
 
     Weights and biases of convolutions and linear layers are uniform in ±1/√fan_in (weights: Kaiming-uniform, a = √5).
     Norms get weight 1, bias 0 and fresh running statistics. Parameters are drawn in registration order, so that the
-    numbers are those that PyTorch would draw from its global generator with the same seed. Any other layer with
-    parameters of its own needs a method ``initialize(generator)`` that draws them.
+    numbers are those that PyTorch would draw from its global generator with the same seed. A layer with a method
+    ``initialize(generator)`` draws its parameters itself; every other kind of layer with parameters needs one.
 
     Args:
         net: a network on any device.
@@ -141,15 +141,15 @@ def initialize(net: nn.Module, generator: Generator | None) -> None:
     """
     for layer in net.modules():
         match layer:
-            case nn.Conv2d() | nn.Linear():
+            case _ if callable(own := getattr(layer, "initialize", None)):
+                own(generator)
+            case nn.Conv2d() | nn.ConvTranspose2d() | nn.Linear():
                 bound = 1 / math.sqrt(layer.weight[0].numel())
                 _uniform(layer.weight, bound, generator)
                 if layer.bias is not None:
                     _uniform(layer.bias, bound, generator)
-            case nn.GroupNorm() | nn.BatchNorm2d() | nn.LayerNorm():
+            case nn.GroupNorm() | nn.BatchNorm1d() | nn.BatchNorm2d() | nn.LayerNorm():
                 layer.reset_parameters()
-            case _ if callable(own := getattr(layer, "initialize", None)):
-                own(generator)
             case _ if next(layer.parameters(recurse=False), None) is not None:
                 raise TypeError(f"{type(layer).__name__} has parameters and no initialize(generator) to draw them")
 

@@ -28,25 +28,35 @@ class BasicBlock(nn.Module):
         downsample: how the block shrinks if ``shrink`` is 2: ``stride`` in the first convolution and in the shortcut's;
             ``pool``, 2×2 average pooling after the first ReLU and between the shortcut's convolution and norm.
         norm: the norm after each convolution.
+        convolution: the class of the convolutions.
     """
 
-    def __init__(self, channels: int, maps: int, shrink: int, *, downsample: Downsample, norm: Norm) -> None:
+    def __init__(
+        self,
+        channels: int,
+        maps: int,
+        shrink: int,
+        *,
+        downsample: Downsample,
+        norm: Norm,
+        convolution: type[nn.Conv2d] = nn.Conv2d,
+    ) -> None:
         super().__init__()
         stride = shrink if downsample == "stride" else 1
         pool = [nn.AvgPool2d(shrink)] if shrink != stride else []
         self.residual = nn.Sequential(
-            nn.Conv2d(channels, maps, 3, stride, padding=1, bias=False),
+            convolution(channels, maps, 3, stride, padding=1, bias=False),
             *norm_layers(norm, maps),
             nn.ReLU(),
             *pool,
-            nn.Conv2d(maps, maps, 3, padding=1, bias=False),
+            convolution(maps, maps, 3, padding=1, bias=False),
             *norm_layers(norm, maps),
         )
         # a block that shrinks has its own shortcut even if a small width leaves the channels unchanged
         self.shortcut = nn.Sequential()
         if shrink != 1 or channels != maps:
-            convolution = nn.Conv2d(channels, maps, 1, stride, bias=False)
-            self.shortcut = nn.Sequential(convolution, *pool, *norm_layers(norm, maps))
+            one_by_one = convolution(channels, maps, 1, stride, bias=False)
+            self.shortcut = nn.Sequential(one_by_one, *pool, *norm_layers(norm, maps))
 
     def forward(self, x: Float[Tensor, "n channels h w"]) -> Float[Tensor, "n maps h_out w_out"]:
         """Return feature maps of half the height and width if the block shrinks, otherwise of the same size."""

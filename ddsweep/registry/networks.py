@@ -92,9 +92,18 @@ def _convnet(name: str, paper: str, depth: int) -> Architecture:
     return _row(name, paper, "convnet", options={"depth": depth}, smallest=2**depth)
 
 
+def _narrow(depth: int, downsample: str) -> Architecture:
+    """A ResNet of the code of IDC and DiM; average pooling of all maps takes images of 8 pixels without padding."""
+    ap = downsample == "pool"
+    name, paper = (f"resnet{depth}-narrow{'-ap' * ap}", f"ResNet-{depth} (narrow{', AP' * ap})")
+    facts: dict[str, Any] = {"smallest": 8, "padded": frozenset()} if ap else _RESNET18
+    return _row(name, paper, "narrow_resnet", options={"depth": depth, "downsample": downsample}, **facts)
+
+
 _ALEXNET = {"smallest": 8}
 _VGG11 = {"padded": BELOW_32}
 _RESNET18 = {"padded": BELOW_32 - {28}}  # the reference does not pad 28 pixels: 28 → 28 → 14 → 7 → 4
+
 
 TABLE: Registry[Architecture] = Registry("network")
 """The networks that ``build`` makes."""
@@ -109,6 +118,7 @@ for _one in (
     _row("alexnet-bn", "AlexNet-BN", "alexnet", **_ALEXNET),
     _row("vgg11-bn", "VGG-11-BN", "vgg", **_VGG11),
     _row("resnet18-bn", "ResNet-18-BN", "resnet", **_RESNET18),
+    *(_narrow(depth, downsample) for downsample in ("stride", "pool") for depth in (10, 18)),
 ):
     TABLE.add(_one.name, _one, _one.source)
 
