@@ -1,5 +1,10 @@
-"""Augmentation for distillation and evaluation: DSA (``siamese``) and DC's augmentation (``per_image``)."""
+"""Augmentation for distillation and evaluation.
 
+DSA (``siamese``), the augmentation of DC (``per_image``), and that of IDC and DREAM (``combined`` and ``cutmix``).
+"""
+
+from ddsweep.augment import combined as combined
+from ddsweep.augment import cutmix as cutmix
 from ddsweep.augment.by_class import apply_by_class as apply_by_class
 from ddsweep.augment.per_image import dc as dc
 from ddsweep.augment.siamese import NEUTRAL as NEUTRAL
