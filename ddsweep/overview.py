@@ -68,6 +68,15 @@ class Overview:
         if len(search.objectives) > 1:
             yield f"      maximizes {', '.join(search.objectives)}; results marks the Pareto front"
 
+    def alpha_lines(self) -> Iterator[str]:
+        """The weights of CLoM in cells where they differ by architecture, line by line."""
+        cells = [cell.recipe for cell in self.sweep.cells if cell.recipe.alpha_by_arch]
+        weights = {(one.method, one.target, one.ipc, one.alpha, one.alpha_by_arch): one.ptm_alphas for one in cells}
+        for (method, target, ipc, alpha, _), by_arch in weights.items():
+            others = {arch: weight for arch, weight in by_arch.items() if weight != alpha}
+            texts = [f"{weight:g} for {arch}" for arch, weight in others.items()] + [f"{alpha:g} for the others"]
+            yield f"α     {method} on {target}, ipc {ipc}, several architectures: {', '.join(texts)}"
+
     def needs_lines(self) -> Iterator[str]:
         """The PTMs and datasets as lines; PTMs that differ only in their seed and have the same epochs share a line."""
         alike: dict[tuple[spec.Spec, tuple[int, ...], tuple[int, ...]], list[spec.Spec]] = {}
@@ -97,7 +106,13 @@ class Overview:
             "sweep": self.sweep.definition(),
             "size": self.sweep.size,
             "cells": [
-                {"key": cell.key, "point": cell.point, "state": self.states[cell.key], "shared": self.shared[cell.key]}
+                {
+                    "key": cell.key,
+                    "point": cell.point,
+                    "alphas": cell.recipe.ptm_alphas,
+                    "state": self.states[cell.key],
+                    "shared": self.shared[cell.key],
+                }
                 for cell in self.sweep.cells
             ],
             "ptms": [

@@ -38,6 +38,8 @@ def show(
     out.print()
     for line in view.search_lines():
         out.say(line)
+    for line in view.alpha_lines():
+        out.say(line, fold=True)
     for line in view.needs_lines():
         out.say(line, fold=True)
     for line in view.left_out_lines():

@@ -78,6 +78,7 @@ def _resolve_evaluation(chosen: dict[str, Any]) -> dict[str, Any]:
 def _resolve_guidance(chosen: dict[str, Any]) -> dict[str, Any]:
     source = spelling.canonical_source(chosen.get("source"), chosen["target"])
     by_arch = spelling.parse_alphas(chosen.get("alpha_by_arch"))
+    defaulted = chosen.keys().isdisjoint(("alpha", "alpha_by_arch"))
     # α = 0 and regularizer = none are equivalent: the baseline
     if chosen.get("regularizer") == "none" or (chosen.get("alpha") == 0 and not isinstance(chosen["alpha"], bool)):
         return chosen | NEUTRAL
@@ -86,7 +87,7 @@ def _resolve_guidance(chosen: dict[str, Any]) -> dict[str, Any]:
     epochs = chosen.get("ptm_train_epochs") or 150
     defaults = {
         "regularizer": regularizer,
-        "alpha": CCLOM_ALPHA if regularizer == "cclom" else _clom_alpha(chosen),
+        "alpha": CCLOM_ALPHA if regularizer == "cclom" else _published("alpha", chosen),
         "ptm_archs": foundation.name if foundation else chosen["arch"],
         "n_models": 1,
         "ptm_train_epochs": epochs,
@@ -104,6 +105,8 @@ def _resolve_guidance(chosen: dict[str, Any]) -> dict[str, Any]:
         chosen["ptm_statistics"] = "target"
     if regularizer == "clom":
         chosen["cclom_batch"] = 0
+        if defaulted and "+" in str(chosen["ptm_archs"]):
+            by_arch = spelling.parse_alphas(_published("alpha_by_arch", chosen))
     return _resolve_alphas(chosen, by_arch) if isinstance(chosen["ptm_archs"], str) else chosen
 
 
@@ -121,6 +124,6 @@ def _resolve_alphas(chosen: dict[str, Any], by_arch: dict[str, float] | None) ->
     return chosen | {"alpha_by_arch": spelling.spell_alphas(different)}
 
 
-def _clom_alpha(chosen: dict[str, Any]) -> float | None:
-    """The published α for this method, ipc and dataset."""
-    return METHODS[chosen["method"]].default("alpha", chosen["target"], chosen["ipc"])
+def _published(field: str, chosen: dict[str, Any]) -> Any:
+    """The published weight of CLoM for this method, ipc and dataset, or those of single architectures in a pool."""
+    return METHODS[chosen["method"]].default(field, chosen["target"], chosen["ipc"])

@@ -81,7 +81,9 @@ class Recipe(BaseModel):
     alpha: Weight = AUTO
     """Weight α of the guidance; default: by method, ipc and dataset."""
     alpha_by_arch: str = ""
-    """α for single architectures, ``alexnet:100+convnet3:5000``, instead of ``alpha`` in steps with such a PTM."""
+    """α for single architectures, ``alexnet:100+convnet3:5000``, instead of ``alpha`` in steps with such a PTM;
+    default: none, unless several architectures guide DC or DSA on CIFAR-10 with more than 10 images per class and
+    ``alpha`` is not set: then AlexNet has the weight published for it, 100 or 2000."""
     source: str = AUTO
     """Training data of the PTMs: ``target`` (the default), the dataset being distilled; another dataset; or
     ``imagenet`` or ``internet``: torchvision's ResNet-18 or CLIP's RN50, as published (paper, Table 3)."""

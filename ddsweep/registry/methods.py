@@ -171,23 +171,34 @@ def _alpha(**pairs: tuple[float, float]) -> Callable[[str, int], float]:
     return lambda target, ipc: pairs.get(target, pairs["cifar10"])[ipc > 10]
 
 
+def _pooled(alphas: str) -> Callable[[str, int], str | None]:
+    """α of single architectures when PTMs of several guide together, published for CIFAR-10 with ipc 50 only."""
+    return lambda target, ipc: alphas if target == "cifar10" and ipc > 10 else None
+
+
 _TAKEN_BY_DC = ("batch_real", "outer_loops", "inner_epochs", "batch_train", "lr_net", "distance", "numerics")
 _SECOND_ORDER = (3.0, 6.0)  # the weight gradient on synthetic images is differentiated again: twice a training step
 
 for _row in (
     Method(
         "dc", "DC", "ddsweep.distill.makers:gradients", _TAKEN_BY_DC, passes=_SECOND_ORDER,
-        defaults={"init": "noise", "alpha": _alpha(cifar10=(1000.0, 5000.0), cifar100=(10000.0, 1000.0))},
+        defaults={
+            "init": "noise", "alpha_by_arch": _pooled("alexnet:100"),
+            "alpha": _alpha(cifar10=(1000.0, 5000.0), cifar100=(10000.0, 1000.0), fashionmnist=(100.0, 100.0)),
+        },
     ),
     Method(
         "dsa", "DSA", "ddsweep.distill.makers:gradients", ("dsa_strategy", *_TAKEN_BY_DC), passes=_SECOND_ORDER,
-        defaults={"alpha": _alpha(cifar10=(5000.0, 1000.0), cifar100=(10000.0, 10.0))},
+        defaults={
+            "alpha_by_arch": _pooled("alexnet:2000"),
+            "alpha": _alpha(cifar10=(5000.0, 1000.0), cifar100=(10000.0, 10.0), fashionmnist=(100.0, 100.0)),
+        },
     ),
     Method(
         "dm", "DM", "ddsweep.distill.makers:features", ("batch_real", "dsa_strategy", "numerics"),
         defaults={
             "iterations": 20000, "lr_img": lambda target, ipc: 10.0 if ipc > 125 else 1.0,
-            "alpha": _alpha(cifar10=(2000.0, 1000.0), cifar100=(500.0, 1.0)),
+            "alpha": _alpha(cifar10=(2000.0, 1000.0), cifar100=(500.0, 1.0), fashionmnist=(100.0, 100.0)),
         },
     ),
 ):  # fmt: skip

@@ -48,6 +48,20 @@ def test_show_says_what_a_sweep_needs(ddsweep: Run) -> None:
     assert record["datasets"] == {"digits": False, "shapes": False}
 
 
+def test_show_lists_weights_that_differ_by_architecture(ddsweep: Run) -> None:
+    lines = [line for line in ddsweep("show", "table1").stdout.splitlines() if line.startswith("α")]
+    assert lines == [
+        "α     dc on cifar10, ipc 50, several architectures: 100 for alexnet, 5000 for the others",
+        "α     dsa on cifar10, ipc 50, several architectures: 2000 for alexnet, 1000 for the others",
+    ]
+    assert "several architectures" not in ddsweep("show", "table1", "-p", "quick").stdout
+    cells = json.loads(ddsweep("show", "ablation-n-archs", "--json").stdout)["cells"]
+    assert [cell["alphas"] for cell in cells[::9]] == [
+        {},
+        {"convnet3": 5000, "convnet4": 5000, "alexnet": 100, "vgg11": 5000, "resnet18": 5000},
+    ]
+
+
 def test_ptms_that_differ_in_their_seed_share_a_line(ddsweep: Run) -> None:
     needs = " ".join(ddsweep("show", "table4").stdout.split("PTM", 1)[1].split())
     for arch in ("convnet3", "alexnet", "vgg11", "resnet18"):

@@ -38,6 +38,11 @@ def test_parameter_counts_of_the_reference(name):
             assert count(net) == expected, (channels, size, classes)
 
 
+@pytest.mark.parametrize(("size", "expected"), [(224, 754_570), (128, 748_170)])
+def test_parameter_counts_of_the_network_of_table_3(size, expected):
+    assert count(nn.build("convnet6", channels=3, size=size, classes=10, generator=seeded())) == expected
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", [16, 28, 32, 64])
 @pytest.mark.parametrize("name", NAMES)
