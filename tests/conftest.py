@@ -6,6 +6,7 @@ import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch: threads that wait sleep, see docs/measurements.md
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,10 +20,17 @@ settings.register_profile(
 settings.load_profile("ddsweep")
 torch.set_num_threads(1)  # two workers share two cores; the networks here are too small to gain from more
 
+ROOT = Path(__file__).parents[1]
+CACHES = {".hypothesis", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
+FOUND = {path.name for path in ROOT.iterdir()} | CACHES
+
 
 @pytest.fixture(autouse=True)
-def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder, a cache of its own, 100 columns without colour, none of our variables."""
+def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty working folder, a cache of its own, 100 columns without color, none of our variables.
+
+    What a test leaves in the folder of the repository would be committed with the next change: it fails.
+    """
     for name in [name for name in os.environ if name.startswith(("DDSWEEP_", "WANDB_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("DDSWEEP_CACHE", str(tmp_path / "cache"))
@@ -32,4 +40,6 @@ def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     here = tmp_path / "here"
     here.mkdir()
     monkeypatch.chdir(here)
-    return here
+    yield here
+    left = {path.name for path in ROOT.iterdir()} - FOUND
+    assert not left, f"in the folder of the repository, which belongs to no test: {sorted(left)}"

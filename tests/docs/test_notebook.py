@@ -28,9 +28,9 @@ def test_every_cell_runs_and_shows_what_the_text_promises(isolated: Path) -> Non
     launched = outputs(by_start["table = ddsweep.launch("])
     assert "done 6/6" in launched
     assert "difference" in launched
-    per_cell = outputs(by_start['cells = ddsweep.results("ablation-alpha@demo", per_cell=True)'])
+    per_cell = outputs(by_start['cells = ddsweep.results("three-alphas@demo", per_cell=True)'])
     assert len(per_cell.strip().splitlines()) == 1 + 6
-    shown = by_start['synthetic = ddsweep.load_set("ablation-alpha@demo:alpha=100,seed=0")']
+    shown = by_start['synthetic = ddsweep.load_set("three-alphas@demo:alpha=100,seed=0")']
     assert any("image/png" in output.get("data", {}) for output in shown.outputs)
     assert "torch.Size([4, 10])" in outputs(code[-1])
 
