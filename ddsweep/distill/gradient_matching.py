@@ -6,21 +6,19 @@ condensation with differentiable siamese augmentation" (ICML 2021). DC is DSA wi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.func import functional_call, grad, grad_and_value, vmap
-from torch.nn import functional as F
 
 from ddsweep import augment
 from ddsweep.distill.batches import ClassBatches, draw
+from ddsweep.distill.gradients import ClassGradients, Metric
 from ddsweep.distill.synthetic import Synthetic
-from ddsweep.errors import UserError, closest
 from ddsweep.nn import has_batch_norm, microbatches
 from ddsweep.nn.measure import cross_entropy
 from ddsweep.numerics import Numerics
@@ -32,8 +30,6 @@ if TYPE_CHECKING:
 # A synthetic image is differentiated twice and takes the memory of about so many real images (measured: 2.5 to 4.6).
 SECOND_ORDER = 4
 BATCH_NORM_IMAGES = 16  # real images per class that set the running statistics
-Metric = Literal["rows", "mse", "cos"]
-EPSILON = 1e-6
 
 
 @dataclass(frozen=True)
@@ -47,7 +43,7 @@ class Settings:
         inner_epochs: epochs of the network on the synthetic set between two image steps.
         batch_train: batch size of those epochs.
         lr_net: learning rate of those epochs (plain SGD: no momentum, no weight decay).
-        metric: distance of gradients, ``rows``, ``mse`` or ``cos`` (see ``distance``).
+        metric: distance of gradients, see ``gradients.distance``.
     """
 
     batch_real: int = 256
@@ -72,16 +68,9 @@ class GradientMatching:
     """
 
     def __init__(self, net: nn.Module, settings: Settings, numerics: Numerics | None = None) -> None:
-        if settings.metric not in get_args(Metric):
-            raise UserError(
-                f"metric: unknown distance {settings.metric!r}; {closest(settings.metric, get_args(Metric))}"
-            )
         numerics = numerics or Numerics()
         self._net, self._settings, self._vectorized = net, settings, numerics.vectorized
-        match = partial(_match, net, settings.metric)
-        self._class_loss, self._match = numerics.function(partial(_class_loss, net)), numerics.function(match)
-        self._targets = numerics.function(vmap(partial(_gradient, net), in_dims=(None, 0, 0)))
-        self._matches = numerics.function(vmap(match, in_dims=(None, 0, 0, 0)))
+        self._gradients = ClassGradients(net, settings.metric, numerics)
         self._cross_entropy = numerics.function(partial(cross_entropy, net))
 
     def episode(
@@ -114,14 +103,13 @@ class GradientMatching:
             yield self._loss(synthetic, dataset, streams)
 
     def _loss(self, synthetic: Synthetic, dataset: Dataset, streams: Streams) -> Float[Tensor, ""]:
-        parameters = {name: value.detach() for name, value in self._net.named_parameters()}
         batches = draw(dataset, range(synthetic.classes), self._settings.batch_real, self._settings.strategy, streams)
         if (group := self._classes_at_once(synthetic, dataset)) == 1:
             pairs = (pair for part in batches.split(1) for pair in _pairs(part, synthetic, dataset))
-            return torch.stack([self._loss_of_class(parameters, *pair) for pair in pairs]).sum()
+            return torch.stack([self._gradients.loss(*pair) for pair in pairs]).sum()
         parts = batches.split(group * self._settings.batch_real)
         stacks = (stack for part in parts for stack in _stacked(_pairs(part, synthetic, dataset)))
-        return torch.stack([self._loss_of_classes(parameters, *stack) for stack in stacks]).sum()
+        return torch.stack([self._gradients.losses(*stack) for stack in stacks]).sum()
 
     def _classes_at_once(self, synthetic: Synthetic, dataset: Dataset) -> int:
         """Return the number of classes per batch: as many as fit in memory, in groups of equal size."""
@@ -130,31 +118,6 @@ class GradientMatching:
         most = microbatches.max_images_with_graph(dataset.size, synthetic.images.device)
         most = max(1, most // (self._settings.batch_real + SECOND_ORDER * synthetic.ipc))
         return microbatches.group_size(synthetic.classes, most)
-
-    def _loss_of_class(self, parameters: dict[str, Tensor], synthetic: Tensor, real: Tensor, label: Tensor) -> Tensor:
-        target = self._target(parameters, real, label)
-        loss, gradient = self._match(parameters, synthetic.detach(), target, label)
-        return _WithGradient.apply(synthetic, loss, gradient)
-
-    def _loss_of_classes(self, parameters: dict[str, Tensor], synthetic: Tensor, real: Tensor, label: Tensor) -> Tensor:
-        """Return the sum over a batch of classes."""
-        targets = self._targets(parameters, real, label)
-        loss, gradient = self._matches(parameters, synthetic.detach(), targets, label)
-        return _WithGradient.apply(synthetic, loss, gradient).sum()
-
-    def _target(self, parameters: dict[str, Tensor], real: Tensor, label: Tensor) -> list[Tensor]:
-        """Return the gradient of the loss on the real images of one class, by parameter.
-
-        ``torch.func``, which a batch of classes needs, computes gradients that can be differentiated again, at a cost:
-        with 256 real images, 15% more time if not compiled and 35% if compiled (CPU).
-        """
-        leaves = {name: value.detach().requires_grad_() for name, value in parameters.items()}
-
-        def loss(images: Tensor, labels: Tensor) -> Tensor:
-            return self._class_loss(leaves, images, labels)
-
-        microbatches.backward(self._net, loss, real, label.expand(len(real)))
-        return [leaf.grad if leaf.grad is not None else torch.zeros_like(leaf) for leaf in leaves.values()]
 
     def _train(self, optimizer: torch.optim.Optimizer, synthetic: Synthetic, streams: Streams) -> None:
         settings = self._settings
@@ -191,43 +154,6 @@ def _stacked(pairs: Iterable[_Pair]) -> list[_Pair]:
     return [_Pair(*map(torch.stack, zip(*group, strict=True))) for group in by_size.values()]
 
 
-class _WithGradient(torch.autograd.Function):
-    """A loss whose gradient to the images is given."""
-
-    @staticmethod
-    def forward(ctx: Any, images: Tensor, loss: Tensor, gradient: Tensor) -> Tensor:
-        ctx.save_for_backward(gradient)
-        return loss.clone()
-
-    @staticmethod
-    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None]:
-        (gradient,) = ctx.saved_tensors
-        scale = upstream[0].reshape(upstream[0].shape + (1,) * (gradient.ndim - upstream[0].ndim))
-        return scale * gradient, None, None
-
-
-def _class_loss(net: nn.Module, parameters: dict[str, Tensor], images: Tensor, label: Tensor) -> Float[Tensor, ""]:
-    """Return the mean cross-entropy of images of one class."""
-    return F.cross_entropy(functional_call(net, parameters, (images,)), label.expand(len(images)))
-
-
-def _gradient(net: nn.Module, parameters: dict[str, Tensor], images: Tensor, label: Tensor) -> list[Tensor]:
-    """Return the gradient of the loss on images of one class."""
-    return list(grad(partial(_class_loss, net))(parameters, images, label).values())
-
-
-def _match(
-    net: nn.Module, metric: Metric, parameters: dict[str, Tensor], images: Tensor, target: list[Tensor], label: Tensor
-) -> tuple[Float[Tensor, ""], Tensor]:
-    """Return the distance of the gradient on the synthetic images of a class to the target, and its image gradient."""
-
-    def distance_to_target(images: Tensor) -> Tensor:
-        return distance(_gradient(net, parameters, images, label), target, metric)
-
-    gradient, value = grad_and_value(distance_to_target)(images)
-    return value, gradient
-
-
 def _set_running_statistics(net: nn.Module, dataset: Dataset, generator: torch.Generator) -> None:
     """Update the running statistics once with real images of all classes, then fix them while gradients are compared.
 
@@ -242,33 +168,3 @@ def _set_running_statistics(net: nn.Module, dataset: Dataset, generator: torch.G
     for layer in net.modules():
         if isinstance(layer, nn.modules.batchnorm._BatchNorm):
             layer.eval()
-
-
-def distance(synthetic: Sequence[Tensor], real: Sequence[Tensor], metric: str = "rows") -> Float[Tensor, ""]:
-    """Return the distance between two gradients, each given as one tensor per parameter.
-
-    - ``rows``, the layer-wise distance of DC: Σ over rows a, b of 1 - <a, b> / (|a|·|b| + 1e-6). A parameter of two or
-      more dimensions has one row per output, with the rest flattened. Biases and norm weights (one dimension)
-      contribute 0, a row of zeros contributes 1.
-    - ``mse``: the squared L2 norm of the difference of all parameters.
-    - ``cos``: 1 - <a, b> / (|a|·|b| + 1e-6) with all parameters as one vector.
-
-    Args:
-        synthetic: the gradient of the loss on synthetic images; the result is differentiable in it.
-        real: the gradient of the loss on real images, in the same shapes.
-        metric: ``rows``, ``mse`` or ``cos``.
-
-    Raises:
-        UserError: unknown ``metric``.
-    """
-    if metric == "rows":
-        pairs = [(a.flatten(1), b.flatten(1)) for a, b in zip(synthetic, real, strict=True) if a.ndim > 1]
-        return torch.stack([_cosine_distance(a, b).sum() for a, b in pairs]).sum()
-    if metric not in get_args(Metric):
-        raise UserError(f"metric: unknown distance {metric!r}; {closest(metric, get_args(Metric))}")
-    ours, theirs = (torch.cat([part.flatten() for part in parts]) for parts in (synthetic, real))
-    return (ours - theirs).square().sum() if metric == "mse" else _cosine_distance(ours, theirs)
-
-
-def _cosine_distance(a: Float[Tensor, "*rows d"], b: Float[Tensor, "*rows d"]) -> Float[Tensor, "*rows"]:
-    return 1 - (a * b).sum(-1) / (a.norm(dim=-1) * b.norm(dim=-1) + EPSILON)

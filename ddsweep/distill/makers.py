@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from ddsweep.distill import distribution_matching, gradient_matching
 from ddsweep.distill.distribution_matching import DistributionMatching
-from ddsweep.distill.gradient_matching import GradientMatching, Metric
+from ddsweep.distill.gradient_matching import GradientMatching
+from ddsweep.distill.gradients import Metric
 
 if TYPE_CHECKING:
     from ddsweep.nn import Network

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from ddsweep import augment, nn
 from ddsweep.data import Dataset
-from ddsweep.distill import gradient_matching
-from ddsweep.distill.gradient_matching import GradientMatching, Settings, distance
+from ddsweep.distill import gradients as comparison
+from ddsweep.distill.gradient_matching import GradientMatching, Settings
+from ddsweep.distill.gradients import ClassGradients, distance
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.errors import UserError
 from ddsweep.numerics import Numerics
@@ -57,6 +58,12 @@ def test_mse_is_the_squared_length_of_the_difference():
     assert distance(ours, theirs, "mse").item() == pytest.approx(expected, rel=1e-12)
 
 
+def test_l1_is_the_sum_of_absolute_differences():
+    ours, theirs = gradients(1), gradients(2)
+    expected = sum(abs(a - b) for a, b in zip(flat(ours), flat(theirs), strict=True))
+    assert distance(ours, theirs, "l1").item() == pytest.approx(expected, rel=1e-12)
+
+
 def test_cos_is_one_minus_the_cosine_of_the_whole_gradient():
     ours, theirs = gradients(1), gradients(2)
     dot = sum(a * b for a, b in zip(flat(ours), flat(theirs), strict=True))
@@ -90,7 +97,7 @@ def test_the_distance_of_a_zero_gradient_is_differentiable():
 
 def test_an_unknown_metric_is_named():
     with pytest.raises(
-        UserError, match=r"metric: unknown distance 'row'; did you mean rows\? \(allowed: cos, mse, rows\)"
+        UserError, match=r"metric: unknown distance 'row'; did you mean rows\? \(allowed: cos, l1, mse, rows\)"
     ):
         distance([toys.noise(2, 2)], [toys.noise(2, 2)], "row")
 
@@ -180,9 +187,7 @@ def test_as_many_classes_go_together_as_have_room(monkeypatch, room, batches):
 
     expected = values(vectorize=False)
     toys.bound_memory(monkeypatch, room)
-    seen = toys.spy(
-        monkeypatch, GradientMatching, "_loss_of_classes", lambda self, parameters, ours, real, label: len(ours)
-    )
+    seen = toys.spy(monkeypatch, ClassGradients, "losses", lambda self, ours, real, label: len(ours))
     assert values(vectorize=True) == pytest.approx(expected, rel=1e-9)
     assert seen == batches * DSA.outer_loops
 
@@ -243,9 +248,9 @@ def test_both_branches_of_a_class_see_the_same_change(monkeypatch):
     assert len({id(change) for _, change in seen}) == 3
 
 
-@pytest.mark.parametrize("metric", ["mse", "cos"])
+@pytest.mark.parametrize("metric", ["mse", "l1", "cos"])
 def test_the_metric_reaches_the_distance(metric, monkeypatch):
-    asked = toys.spy(monkeypatch, gradient_matching, "distance", lambda ours, theirs, metric: metric)
+    asked = toys.spy(monkeypatch, comparison, "distance", lambda ours, theirs, metric: metric)
     next(episode(toys.Net(), toys.synthetic(), toys.dataset(), Streams(0), Settings(batch_real=5, metric=metric)))
     assert asked == [metric] * 3
 
