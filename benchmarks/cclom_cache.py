@@ -18,7 +18,8 @@ from torch import Tensor
 from ddsweep import data, nn, rng
 from ddsweep.data import Dataset
 from ddsweep.distill.clom import cclom
-from ddsweep.distill.synthetic import Synthetic, initial
+from ddsweep.distill.sets.pixels import initial
+from ddsweep.distill.synthetic import Synthetic
 from ddsweep.pretrained.pool import PretrainedModel
 from ddsweep.pretrained.renormalize import InputTransform
 

@@ -20,8 +20,8 @@ import torch
 from ddsweep import nn, rng
 from ddsweep.checkpoints import Checkpoints, FileSlot, State, of_training
 from ddsweep.data import Dataset
-from ddsweep.distill.metrics import MetricsLog
-from ddsweep.distill.state import DistillationState
+from ddsweep.distill.loop import initial_state
+from ddsweep.numerics import Numerics
 from ddsweep.recipe import make
 from ddsweep.trackers import Tracker
 
@@ -35,11 +35,12 @@ def distillation(device: str) -> State:
     labels = torch.arange(10, device=device).repeat_interleave(PER_CLASS)
     names = tuple(f"class {label}" for label in range(10))
     data = Dataset("cifar10", names, (0.0,) * 3, (1.0,) * 3, images, labels, images, labels, checksum="noise")
-    state = DistillationState.initial(recipe, data, rng.Streams(0), MetricsLog(recipe, data, Tracker()))
-    state.synthetic.images.grad = torch.randn_like(state.synthetic.images)
+    state = initial_state(recipe, data, rng.Streams(0), Tracker(), {"numerics": Numerics()})
+    for parameter in state.learned.parameters().values():
+        parameter.grad = torch.randn_like(parameter)
     state.optimizer.step()
     state.metrics.add(torch.zeros((), device=device))
-    state.image_step = 1
+    state.step = 1
     return state.checkpoint()
 
 

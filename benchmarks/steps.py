@@ -18,11 +18,12 @@ from benchmarks import plain
 from ddsweep import flops, nn, rng
 from ddsweep.checkpoints import Checkpoints, Interrupted, Slot, State
 from ddsweep.data import Dataset
-from ddsweep.distill import distribution_matching, gradient_matching
-from ddsweep.distill.distribution_matching import DistributionMatching
-from ddsweep.distill.gradient_matching import GradientMatching
-from ddsweep.distill.loop import Matching
-from ddsweep.distill.synthetic import Synthetic, initial
+from ddsweep.distill.matching import Matching
+from ddsweep.distill.methods import distribution_matching, gradient_matching
+from ddsweep.distill.methods.distribution_matching import DistributionMatching
+from ddsweep.distill.methods.gradient_matching import GradientMatching
+from ddsweep.distill.sets.pixels import initial
+from ddsweep.distill.synthetic import Synthetic
 from ddsweep.estimate.measure import aside
 from ddsweep.evaluate import Rule
 from ddsweep.evaluate.trainer import Trainer

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ddsweep import checked_files
 from ddsweep.checkpoints import Slot, State
+from ddsweep.distill.state import Snapshot
 from ddsweep.errors import Damaged
 from ddsweep.percent import percent
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from ddsweep.distill.synthetic import Synthetic
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -52,11 +53,11 @@ class PruningSlot(Slot):
     Args:
         inner: where the checkpoints are kept.
         pruning: when it is evaluated, and who decides.
-        measure: the accuracy of images after a step.
+        measure: the accuracy of a synthetic set after a step.
         record: a file of the accuracies, so that a resumed trial need not measure them again.
     """
 
-    def __init__(self, inner: Slot, pruning: Pruning, measure: Callable[[Tensor, int], float], record: Path) -> None:
+    def __init__(self, inner: Slot, pruning: Pruning, measure: Callable[[Synthetic, int], float], record: Path) -> None:
         self._inner, self._report, self._measure, self._record = inner, pruning.report, measure, record
         self._steps = sorted(set(pruning.steps))
 
@@ -86,13 +87,13 @@ class PruningSlot(Slot):
         """Evaluate if it is time, before the checkpoint is saved, so that no checkpoint is ahead of its evaluation."""
         if self._steps:
             now = state()
-            if not now.facts["inside"] and now.facts["step"] >= self._steps[0]:
+            if isinstance(now, Snapshot) and not now.facts["inside"] and now.facts["step"] >= self._steps[0]:
                 self._evaluate(now)
         self._inner.offer(state)
 
-    def _evaluate(self, now: State) -> None:
+    def _evaluate(self, now: Snapshot) -> None:
         step = self._steps[0]
-        accuracy = self._measure(now.tensors["images"].detach().clone(), step)
+        accuracy = self._measure(now.decode(), step)
         checked_files.write_json(self._record, {**{str(k): v for k, v in self._known().items()}, str(step): accuracy})
         try:
             self._decide(step, accuracy)

@@ -30,15 +30,18 @@ from ddsweep.clock import Clock
 from ddsweep.data.dataset import Dataset
 from ddsweep.data.progress import Listener, reported_to
 from ddsweep.distill.loop import Diverged, distill
+from ddsweep.distill.sets import LearnedSet
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.errors import Damaged, UserError
 from ddsweep.evaluate import Evaluation, Rule, evaluate, named
 from ddsweep.numerics import Choice, Compile
 from ddsweep.pretrained import pool as ptm_pool
 from ddsweep.pretrained import published, renormalize, spec, training
+from ddsweep.pretrained.preparation import Preparation
 from ddsweep.pruning import Pruned as Pruned
 from ddsweep.pruning import Pruning, PruningSlot
 from ddsweep.recipe import Recipe, verify
+from ddsweep.registry.methods import METHODS
 from ddsweep.results import image_checksums, stored
 from ddsweep.results.result import Result
 from ddsweep.results.run_files import SET
@@ -196,6 +199,7 @@ class _Trial:
         _show_real(dataset, recipe.ipc, self.tracker)
         with clock("pretrain"):
             pool = self._pool(dataset, ptm_epochs_needed)
+            trained = self._trained(dataset)
         result = Result(
             recipe,
             device=device.describe(self.choice.device),
@@ -207,12 +211,13 @@ class _Trial:
         try:
             with clock("distill"):
                 numbers = self.choice.of(flops.distillation(recipe, dataset))
-                synthetic = distill(recipe, dataset, pool, streams, self.tracker, self._distill_slot(dataset), numbers)
+                slot = self._distill_slot(dataset)
+                learned = distill(recipe, dataset, pool, streams, self.tracker, slot, numbers, trained)
         except Diverged as reason:
             return replace(result, seconds=clock.seconds, state="failed", reason=str(reason))
-        save(synthetic, recipe, dataset, self.folder)
+        save(learned, recipe, dataset, self.folder)
         with clock("evaluate"):
-            evaluations = self._evaluate(synthetic, dataset, streams.evaluation)
+            evaluations = self._evaluate(learned.decode().detached(), dataset, streams.evaluation)
         return replace(
             result,
             seconds=clock.seconds,
@@ -238,16 +243,15 @@ class _Trial:
         record = self.folder / CHECKPOINT / "looks.json"
         return PruningSlot(slot, self.pruning, partial(self._measure, dataset), record)
 
-    def _measure(self, dataset: Dataset, images: torch.Tensor, step: int) -> float:
+    def _measure(self, dataset: Dataset, synthetic: Synthetic, step: int) -> float:
         """The accuracy of the synthetic set after ``step``: one network, trained by the recipe's evaluation rule.
 
         With a quarter of the epochs, α = 1000 ranked above α = 100, which was better at the end.
         """
         recipe, evaluated = self.recipe, self.recipe.eval_archs.split("+")
         arch = recipe.arch if recipe.arch in evaluated else evaluated[0]
-        labels = torch.arange(len(dataset.classes), device=images.device).repeat_interleave(recipe.ipc)
         evaluation = evaluate(
-            Synthetic(images, labels, recipe.ipc),
+            synthetic,
             dataset,
             arch,
             1,
@@ -284,6 +288,12 @@ class _Trial:
         view = renormalize.to_source_statistics(dataset, source) if recipe.ptm_statistics == "source" else None
         return ptm_pool.load(specs, recipe.ptm_epoch, source, view)
 
+    def _trained(self, dataset: Dataset) -> dict[str, object]:
+        """Train or load what the method needs besides PTMs, by the name of the argument that takes it."""
+        sources = METHODS[self.recipe.method].trains
+        context = Preparation(self.tracker.progress, self.checkpoints, self.choice)
+        return {name: plugins.resolve(source)(self.recipe, dataset, context) for name, source in sources.items()}
+
     def _evaluate(self, synthetic: Synthetic, dataset: Dataset, generator: torch.Generator) -> dict[str, Evaluation]:
         recipe = self.recipe
         judged = hashlib.sha256(synthetic.images.cpu().numpy().tobytes()).hexdigest()[:16]
@@ -313,11 +323,18 @@ def _show_real(dataset: Dataset, ipc: int, tracker: Tracker) -> None:
     pictures.show(tracker.image, "real", real, dataset.classes, 0)
 
 
-def save(synthetic: Synthetic, recipe: Recipe, dataset: Dataset, folder: Path) -> None:
-    """Write ``synthetic.safetensors``: images in normalized space, labels, and the metadata a reader needs."""
+def save(learned: LearnedSet, recipe: Recipe, dataset: Dataset, folder: Path) -> None:
+    """Write ``synthetic.safetensors``: decoded images in normalized space, labels, and the metadata a reader needs.
+
+    If the images are decoded from something else, its tensors are in the file too, as ``set.NAME``.
+    """
+    synthetic = learned.decode()
     metadata = {
         "dataset": recipe.target, "classes": "\n".join(dataset.classes), "mean": str(list(dataset.mean)),
-        "std": str(list(dataset.std)), "ipc": str(recipe.ipc), "method": recipe.method, "key": recipe.key(),
+        "std": str(list(dataset.std)), "ipc": str(synthetic.ipc), "method": recipe.method, "key": recipe.key(),
     }  # fmt: skip
     tensors = {"images": synthetic.images, "labels": synthetic.labels}
+    if learned.kind != "pixels":
+        metadata |= {"kind": learned.kind, **learned.facts()}
+        tensors |= {f"set.{name}": value for name, value in learned.state().items()}
     checked_files.write_tensors(folder / SET, tensors, metadata)

@@ -12,10 +12,13 @@ from safetensors.torch import load_file
 
 from ddsweep import trial
 from ddsweep.checkpoints import Checkpoints, FileSlot, Interrupted, State
+from ddsweep.distill.state import Snapshot
+from ddsweep.distill.synthetic import Synthetic
 from ddsweep.pruning import Pruned, Pruning, PruningSlot
 from ddsweep.recipe import make
 from ddsweep.results.result import Result
 from ddsweep.trackers import Tracker
+from tests import toys
 from tests.test_trial import TINY
 
 RECIPE = make(TINY | {"iterations": 6, "alpha": 5.0})
@@ -89,12 +92,12 @@ def test_a_finished_trial_is_not_looked_at() -> None:
 def test_a_look_waits_for_the_end_of_an_iteration(tmp_path: Path) -> None:
     measured: list[int] = []
 
-    def measure(images: torch.Tensor, step: int) -> float:
+    def measure(synthetic: Synthetic, step: int) -> float:
         measured.append(step)
         return 0.5
 
     def state(step: int, inside: int) -> State:
-        return State({"images": torch.zeros(1)}, {"step": step, "inside": inside})
+        return Snapshot({"images": torch.zeros(1)}, {"step": step, "inside": inside}, toys.synthetic)
 
     inner = FileSlot(tmp_path / "x.safetensors", {}, Checkpoints())
     pruning: Any = Pruning((2,), lambda step, accuracy: True)

@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ddsweep import device
 from ddsweep.data import Dataset
-from ddsweep.distill.synthetic import Synthetic
+from ddsweep.distill.sets.pixels import Pixels
 from ddsweep.nn import microbatches
 
 
@@ -32,9 +32,9 @@ def dataset(classes: int = 3, per_class: int = 20, size: int = 8, dtype: torch.d
     return Dataset("toy", names, (0.0,) * 3, (1.0,) * 3, *split(per_class, 2), *split(7, 3), checksum="toy")
 
 
-def synthetic(classes: int = 3, ipc: int = 2, size: int = 8, dtype: torch.dtype = torch.float64) -> Synthetic:
+def synthetic(classes: int = 3, ipc: int = 2, size: int = 8, dtype: torch.dtype = torch.float64) -> Pixels:
     images = noise(classes * ipc, 3, size, size, seed=4, dtype=dtype).requires_grad_()
-    return Synthetic(images, torch.arange(classes).repeat_interleave(ipc), ipc)
+    return Pixels(images, torch.arange(classes).repeat_interleave(ipc), ipc)
 
 
 class Net(nn.Module):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float, Int64
@@ -12,8 +12,10 @@ from torch import Tensor
 from ddsweep import nn
 from ddsweep.checkpoints import Slot
 from ddsweep.distill.clom import cclom, clom
+from ddsweep.distill.matching import Match, as_match, make_matching, make_set
 from ddsweep.distill.metrics import Diverged as Diverged
 from ddsweep.distill.metrics import MetricsLog
+from ddsweep.distill.sets import LearnedSet
 from ddsweep.distill.state import DistillationState
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.errors import UserError
@@ -29,24 +31,6 @@ if TYPE_CHECKING:
     from ddsweep.trackers import Tracker
 
 
-@runtime_checkable
-class Matching(Protocol):
-    """A matching loss, made once per distillation for the network of the distillation's state.
-
-    It keeps nothing from one episode to the next, and draws from ``streams`` only: a distillation resumes from the
-    images, the network and the streams, and must end in the same bits.
-    """
-
-    def episode(
-        self, synthetic: Synthetic, dataset: Dataset, streams: Streams, done: int = 0
-    ) -> Iterator[Float[Tensor, ""]]:
-        """Yield the losses of one freshly drawn network, one per image step, without the first ``done``.
-
-        There are ``outer_loops`` losses in all, each a scalar with a gradient to ``synthetic.images``. Between two of
-        them the caller updates the images.
-        """
-
-
 def distill(
     recipe: Recipe,
     dataset: Dataset,
@@ -55,11 +39,12 @@ def distill(
     tracker: Tracker,
     slot: Slot | None = None,
     numerics: Numerics | None = None,
-) -> Synthetic:
+    trained: Mapping[str, Any] | None = None,
+) -> LearnedSet:
     """Learn a synthetic set for ``dataset`` (paper, Eq. 5 and 8).
 
-    Every iteration draws a new random network. DM takes one image step with it; DC and DSA take T, and train it on the
-    synthetic set in between.
+    Every iteration draws a new random network. DM takes one step on the images with it; DC and DSA take T, and train it
+    on the synthetic set in between. For the other methods see their modules in ``distill.methods``.
 
     Args:
         recipe: the experiment.
@@ -67,78 +52,87 @@ def distill(
         pool: the PTMs; None: no guidance.
         streams: unused generators of the recipe's seed.
         tracker: receives metrics, pictures and progress.
-        slot: stores the checkpoints from which an interrupted distillation resumes. Every image step can be one,
-            because one iteration of DC can take half an hour on a CPU. At the end it holds the finished set. None: no
-            checkpoints.
+        slot: stores the checkpoints from which an interrupted distillation resumes. Every step can be one, because one
+            iteration of DC can take half an hour on a CPU. At the end it holds the finished set. None: no checkpoints.
         numerics: precision and compilation; default: float32, not compiled.
+        trained: what the method needs besides the PTMs, by the name of the argument that takes it (``Method.trains``).
+
+    Returns:
+        The learned set, whose parameters no longer require a gradient.
 
     Raises:
         Diverged: the loss became infinite or not a number.
         Interrupted: the slot was asked to stop.
     """
-    slot = slot or Slot()
+    slot, provided = slot or Slot(), {"numerics": numerics or Numerics(), **(trained or {})}
     ptm_generator = streams.ptm.get_state()
-    state = DistillationState.initial(recipe, dataset, streams, MetricsLog(recipe, dataset, tracker))
+    state = initial_state(recipe, dataset, streams, tracker, provided)
     alphas = recipe.ptm_alphas
-    matching = make_matching(recipe, state.net, numerics or Numerics())
     resumed = slot.resume(state.restore) is not None
     state.announce()
     if state.iteration == recipe.iterations:
-        return state.synthetic.detached()
+        return _finished(state.learned)
     if resumed and pool is not None:
-        _recompute_features(recipe, pool, dataset, ptm_generator, state.image_steps)
+        _recompute_features(recipe, pool, dataset, ptm_generator, state.all_steps)
     while state.iteration < recipe.iterations:
-        if not state.image_step:
-            nn.initialize(state.net, streams.network)
-        for match in matching.episode(state.synthetic, dataset, streams, state.image_step):
+        if not state.step:
+            state.begin_iteration()
+        for match in state.matching.episode(state.learned, dataset, streams, state.step):
             _step(recipe, alphas, match, state, pool, dataset)
-            if state.image_step > state.outer_loops:
+            if state.step > state.steps:
                 break
-            if state.image_step < state.outer_loops:
+            if state.step < state.steps:
                 slot.offer(state.checkpoint)
-        if state.image_step != state.outer_loops:
-            raise UserError(
-                f"method: {recipe.method} does not yield {state.outer_loops} losses per network (outer_loops)"
-            )
+        if state.step != state.steps:
+            raise UserError(f"method: {recipe.method} does not yield {state.steps} losses per network (outer_loops)")
         state.end_iteration()
         if state.iteration < recipe.iterations:
             slot.offer(state.checkpoint)
     slot.save(state.checkpoint())
-    return state.synthetic.detached()
+    return _finished(state.learned)
+
+
+def initial_state(
+    recipe: Recipe, dataset: Dataset, streams: Streams, tracker: Tracker, provided: Mapping[str, Any]
+) -> DistillationState:
+    """Return the state before the first iteration."""
+    shape = {"channels": dataset.channels, "classes": len(dataset.classes), "size": dataset.size, "width": recipe.width}
+    net = nn.build(recipe.arch, **shape, generator=streams.network).to(dataset.images.device)
+    learned = make_set(recipe, dataset, net, streams, provided)
+    optimizer, matching = learned.optimizer(recipe.lr_img), make_matching(recipe, net, provided)
+    steps = METHODS[recipe.method].steps(recipe.outer_loops, len(dataset.classes))
+    metrics = MetricsLog(recipe, dataset, tracker, steps)
+    return DistillationState(learned, optimizer, net, matching, streams, metrics, steps)
+
+
+def _finished(learned: LearnedSet) -> LearnedSet:
+    for parameter in learned.parameters().values():
+        parameter.requires_grad_(False)
+    return learned
 
 
 def _step(
     recipe: Recipe,
     alphas: Mapping[str, float],
-    match: Tensor,
+    match: Tensor | Match,
     state: DistillationState,
     pool: Pool | None,
     dataset: Dataset,
 ) -> None:
-    """Take one step on the images; ``alphas`` maps each PTM architecture to its weight α."""
+    """Take one step on the learned set; ``alphas`` maps each PTM architecture to its weight α."""
+    loss, seen = as_match(match)
     if pool is None:
-        loss = match
-        state.metrics.add(match)
+        state.metrics.add(loss)
     else:
         model, indices = _draw(recipe, pool, dataset, state.streams.ptm)
-        guidance = _guidance(model, state.synthetic, dataset, indices)
-        loss = match + alphas[model.arch] * guidance
-        state.metrics.add(match, guidance)
-    (state.synthetic.images.grad,) = torch.autograd.grad(loss, [state.synthetic.images])
+        guidance = _guidance(model, seen or state.learned.decode(), dataset, indices)
+        state.metrics.add(loss, guidance)
+        loss = loss + alphas[model.arch] * guidance
+    parameters = state.learned.parameters().values()
+    for parameter, gradient in zip(parameters, torch.autograd.grad(loss, list(parameters)), strict=True):
+        parameter.grad = gradient
     state.optimizer.step()
-    state.image_step += 1
-
-
-def make_matching(recipe: Recipe, net: nn.Network, numerics: Numerics) -> Matching:
-    """Return the matching loss of the recipe's method.
-
-    Raises:
-        UserError: a plugin's method returns something without an ``episode``.
-    """
-    made = METHODS[recipe.method].make(net, numerics, recipe.numbers)
-    if not isinstance(made, Matching):
-        raise UserError(f"method: {recipe.method} makes {type(made).__name__}, which has no episode")
-    return made
+    state.step += 1
 
 
 def _draw(
@@ -154,7 +148,7 @@ def _draw(
 def _guidance(
     model: PretrainedModel, synthetic: Synthetic, dataset: Dataset, indices: Int64[Tensor, " k"] | None
 ) -> Float[Tensor, ""]:
-    """Return CLoM or CCLoM of a PTM on the clean images of all classes, without the weight α."""
+    """Return CLoM or CCLoM of a PTM on clean images, without the weight α."""
     if indices is None:
         return clom(model, synthetic.images, synthetic.labels)
     real, labels = model.features(dataset, indices), dataset.labels[copy_to(indices, dataset.labels.device)]

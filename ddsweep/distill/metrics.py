@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ddsweep import pictures
 from ddsweep.checkpoints import Damaged, State
-from ddsweep.distill.synthetic import Synthetic
+from ddsweep.distill.sets import LearnedSet
 
 if TYPE_CHECKING:
     from ddsweep.data.dataset import Dataset
@@ -26,8 +26,10 @@ class Diverged(Exception):
 class MetricsLog:
     """Reports to the tracker about 100 times per distillation; in between, losses stay on the device unread."""
 
-    def __init__(self, recipe: Recipe, dataset: Dataset, tracker: Tracker) -> None:
+    def __init__(self, recipe: Recipe, dataset: Dataset, tracker: Tracker, steps: int) -> None:
         self._recipe, self._dataset, self._tracker = recipe, dataset, tracker
+        images = recipe.outer_loops * len(dataset.classes) * (recipe.batch_real + recipe.ipc)
+        self._images_per_step = images / steps
         self._every = max(1, recipe.iterations // 100)
         self._shown = {math.ceil(recipe.iterations * part / 4) for part in range(5)}
         self._terms: list[Tensor] = []
@@ -57,17 +59,19 @@ class MetricsLog:
         """Start, or resume after ``step`` iterations: metrics of later iterations are going to be logged again."""
         self._tracker.rewind(step)
 
-    def show(self, synthetic: Synthetic, step: int) -> None:
+    @torch.no_grad()
+    def show(self, learned: LearnedSet, step: int) -> None:
         """Show the set if ``step`` iterations are 0, 1, 2, 3 or 4 quarters of the distillation."""
         if step in self._shown:
+            synthetic = learned.decode()
             images = pictures.by_class(self._dataset.denormalize(synthetic.images.detach()), synthetic.ipc)
             pictures.show(self._tracker.image, "synthetic", images, self._dataset.classes, step)
 
     def add(self, *terms: Tensor) -> None:
-        """Record one image step: the matching loss and, with a PTM, its unweighted term."""
+        """Record one step: the matching loss and, with a PTM, its unweighted term."""
         self._terms.append(torch.stack([term.detach() for term in terms]))
 
-    def end_iteration(self, synthetic: Synthetic, step: int) -> None:
+    def end_iteration(self, learned: LearnedSet, step: int) -> None:
         """Report that ``step`` iterations are done.
 
         Raises:
@@ -76,7 +80,7 @@ class MetricsLog:
         self._tracker.progress("distill", step, self._recipe.iterations)
         if step % self._every == 0 or step == self._recipe.iterations:
             self._log(step)
-        self.show(synthetic, step)
+        self.show(learned, step)
 
     def _log(self, step: int) -> None:
         means = torch.stack(self._terms).mean(0).tolist()  # the only place where the host waits for the device
@@ -84,9 +88,8 @@ class MetricsLog:
             raise Diverged(f"the loss is {means[0]} at step {step} of {self._recipe.iterations}")
         elapsed = max(time.monotonic() - self._began, 1e-9)
         rate = (step - self._begun_at) / elapsed
-        images = len(self._dataset.classes) * (self._recipe.batch_real + self._recipe.ipc)
         metrics = dict(zip(("loss/match", "loss/regularizer"), means, strict=False))
-        metrics |= {"steps_per_second": rate, "images_per_second": images * len(self._terms) / elapsed}
+        metrics |= {"steps_per_second": rate, "images_per_second": self._images_per_step * len(self._terms) / elapsed}
         if self._dataset.images.device.type == "cuda":
             metrics["gpu_memory_gb"] = torch.cuda.max_memory_allocated() / 1e9
         self._tracker.log(metrics, step)

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
+from torch import Tensor, no_grad
+from torch.optim import Optimizer
 
 from ddsweep import nn
-from ddsweep.checkpoints import Damaged, State
+from ddsweep.checkpoints import Damaged, State, into_optimizer, of_optimizer, optimizer_state
+from ddsweep.distill.matching import Matching, Stateful
 from ddsweep.distill.metrics import MetricsLog
-from ddsweep.distill.synthetic import Synthetic, initial
+from ddsweep.distill.sets import LearnedSet
+from ddsweep.distill.synthetic import Synthetic
 from ddsweep.rng import Streams
 
 if TYPE_CHECKING:
-    from ddsweep.data.dataset import Dataset
-    from ddsweep.recipe import Recipe
+    pass
+
+
+@dataclass(frozen=True)
+class Snapshot(State):
+    """A checkpoint of a distillation.
+
+    Attributes:
+        decode: the synthetic set at this moment; it is valid until the next step.
+    """
+
+    decode: Callable[[], Synthetic]
 
 
 @dataclass
@@ -23,65 +37,68 @@ class DistillationState:
     """The state of a distillation.
 
     Attributes:
-        synthetic: the current images.
-        optimizer: the optimizer of the images, with its momentum.
+        learned: what is learned.
+        optimizer: its optimizer, with its momenta.
         net: the network of the matching loss.
+        matching: the matching loss.
         streams: the random generators.
         metrics: losses that were not logged yet.
-        outer_loops: image steps per iteration.
+        steps: optimizer steps per iteration.
         iteration: iterations that are done.
-        image_step: image steps of the next iteration that are done; 0: its network is not drawn yet.
+        step: steps of the next iteration that are done; 0: its network is not drawn yet.
     """
 
-    synthetic: Synthetic
-    optimizer: torch.optim.SGD
+    learned: LearnedSet
+    optimizer: Optimizer
     net: nn.Network
+    matching: Matching
     streams: Streams
     metrics: MetricsLog
-    outer_loops: int
+    steps: int
     iteration: int = 0
-    image_step: int = 0
-
-    @classmethod
-    def initial(cls, recipe: Recipe, dataset: Dataset, streams: Streams, metrics: MetricsLog) -> DistillationState:
-        """Return the state before the first iteration."""
-        synthetic = initial(dataset, recipe.ipc, recipe.init, streams.images)
-        optimizer = torch.optim.SGD([synthetic.images], lr=recipe.lr_img, momentum=0.5)
-        net = nn.build(
-            recipe.arch,
-            channels=dataset.channels,
-            classes=len(dataset.classes),
-            size=dataset.size,
-            width=recipe.width,
-            generator=streams.network,
-        )
-        return cls(synthetic, optimizer, net.to(dataset.images.device), streams, metrics, recipe.outer_loops)
+    step: int = 0
 
     @property
-    def image_steps(self) -> int:
-        """Image steps that are done, over all iterations."""
-        return self.iteration * self.outer_loops + self.image_step
+    def all_steps(self) -> int:
+        """Steps that are done, over all iterations."""
+        return self.iteration * self.steps + self.step
+
+    def begin_iteration(self) -> None:
+        """Draw the network of the next iteration, unless it is the one that the initial set was made with."""
+        if self.iteration or not getattr(self.matching, "keeps_first_network", False):
+            nn.initialize(self.net, self.streams.network)
+        self.learned.begin_iteration()
 
     def announce(self) -> None:
         """Tell the tracker that the distillation starts or resumes here; show the set if between two iterations."""
         self.metrics.rewind(self.iteration)
-        if not self.image_step:
-            self.metrics.show(self.synthetic, self.iteration)
+        if not self.step:
+            self.metrics.show(self.learned, self.iteration)
 
     def end_iteration(self) -> None:
         """Count an iteration as done: its network is no longer needed."""
-        self.image_step = 0
+        self.step = 0
         self.iteration += 1
-        self.metrics.end_iteration(self.synthetic, self.iteration)
+        self.metrics.end_iteration(self.learned, self.iteration)
 
-    def checkpoint(self) -> State:
-        """Return a checkpoint, after at least one image step; it holds the network inside an iteration only."""
-        images, metrics = self.synthetic.images, self.metrics.state()
-        tensors = {"images": images, "momentum": self.optimizer.state[images]["momentum_buffer"], **metrics.tensors}
+    def checkpoint(self) -> Snapshot:
+        """Return a checkpoint, after at least one step; it holds the network inside an iteration only."""
+        metrics = self.metrics.state()
+        tensors = {f"set.{name}": value for name, value in self.learned.state().items()} | dict(metrics.tensors)
+        tensors |= of_optimizer(self.optimizer, self.learned.parameters())
         tensors |= {f"generator.{name}": value for name, value in self.streams.states().items()}
-        if self.image_step:
+        if self.step:
             tensors |= {f"net.{name}": value for name, value in self.net.state_dict().items()}
-        return State(tensors, {"step": self.iteration, "inside": self.image_step, **metrics.facts})
+        facts = {"step": self.iteration, "inside": self.step, **metrics.facts}
+        if isinstance(self.matching, Stateful):
+            kept = self.matching.state()
+            tensors |= {f"matching.{name}": value for name, value in kept.tensors.items()}
+            facts["matching"] = dict(kept.facts)
+        return Snapshot(tensors, facts, self._decoded)
+
+    @no_grad()
+    def _decoded(self) -> Synthetic:
+        return self.learned.decode().detached()
 
     def restore(self, state: State) -> DistillationState:
         """Resume from a checkpoint.
@@ -89,19 +106,32 @@ class DistillationState:
         Raises:
             Damaged: something is missing; nothing has changed.
         """
-        images = self.synthetic.images
-        saved, momentum = state.tensor("images", images), state.tensor("momentum", images)
+        parameters = self.learned.parameters()
+        saved = state.part("set", self.learned.state())
+        momenta = optimizer_state(state, parameters)
         generators = state.part("generator", self.streams.states())
-        iteration, image_step = state.facts.get("step"), state.facts.get("inside")
-        if not isinstance(iteration, int) or not isinstance(image_step, int):
+        iteration, step = state.facts.get("step"), state.facts.get("inside")
+        if not isinstance(iteration, int) or not isinstance(step, int):
             raise Damaged("it does not record its progress")
-        weights = state.part("net", self.net.state_dict()) if image_step else {}
+        weights = state.part("net", self.net.state_dict()) if step else {}
+        if isinstance(self.matching, Stateful):
+            self.matching.restore(_of_matching(state))
         self.metrics.restore(state)
-        with torch.no_grad():
-            images.copy_(saved)
-        self.optimizer.state[images]["momentum_buffer"] = momentum
+        self.learned.restore(saved)
+        into_optimizer(self.optimizer, parameters, momenta)
         if weights:
             self.net.load_state_dict(weights)
         self.streams.set_states(generators)
-        self.iteration, self.image_step = iteration, image_step
+        self.iteration, self.step = iteration, step
         return self
+
+
+def _of_matching(state: State) -> State:
+    """The part of a checkpoint that the matching loss keeps."""
+    prefix, facts = "matching.", state.facts.get("matching")
+    if not isinstance(facts, dict):
+        raise Damaged("it does not record the state of the matching loss")
+    tensors: dict[str, Tensor] = {
+        name.removeprefix(prefix): value for name, value in state.tensors.items() if name.startswith(prefix)
+    }
+    return State(tensors, facts)

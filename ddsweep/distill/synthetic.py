@@ -5,32 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
 
-import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from ddsweep import checked_files
 from ddsweep.errors import Damaged
 
-if TYPE_CHECKING:
-    from ddsweep.data.dataset import Dataset
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Synthetic:
     """A synthetic set in class-major order: each label appears ``ipc`` times in a row.
+
+    It is what networks see. What is learned can be something else, from which it is decoded (``distill.sets``).
 
     Attributes:
         images: [classes·ipc, c, h, w] in the normalized space of its dataset; never clamped.
         labels: [classes·ipc] hard labels.
-        ipc: images per class.
+        ipc: images per class; more than the recipe's ``ipc`` if several images are decoded from one.
+        lr: the learning rate for networks on this set, if it was learned with it (TM).
     """
 
     images: Float[Tensor, "syn c h w"]
     labels: Int64[Tensor, " syn"]
     ipc: int
+    lr: float | None = None
 
     @property
     def classes(self) -> int:
@@ -39,7 +38,7 @@ class Synthetic:
 
     def detached(self) -> Synthetic:
         """Return the same set without the autograd graph."""
-        return Synthetic(self.images.detach(), self.labels, self.ipc)
+        return Synthetic(self.images.detach(), self.labels, self.ipc, self.lr)
 
 
 def read(path: Path) -> tuple[Synthetic, dict[str, str]]:
@@ -60,21 +59,3 @@ def statistics(metadata: Mapping[str, str]) -> tuple[tuple[float, ...], tuple[fl
     """The mean and std with which a stored set is normalized, from its metadata."""
     mean, std = (tuple(float(part) for part in metadata[name].strip("[]").split(",")) for name in ("mean", "std"))
     return mean, std
-
-
-def initial(dataset: Dataset, ipc: int, init: Literal["noise", "real"], generator: torch.Generator) -> Synthetic:
-    """Return a new synthetic set: N(0, 1) noise, or distinct real images of each class drawn at random.
-
-    Raises:
-        ValueError: a class has fewer than ``ipc`` images and ``init`` is ``real``.
-    """
-    classes, device = len(dataset.classes), dataset.images.device
-    if init == "noise":
-        shape = (classes * ipc, *dataset.images.shape[1:])
-        images = torch.randn(shape, generator=generator).to(device)
-    else:
-        images = torch.cat([dataset.sample(label, ipc, generator) for label in range(classes)])
-    if len(images) != classes * ipc:
-        raise ValueError(f"ipc: a class of {dataset.name} has fewer than {ipc} images")
-    labels = torch.arange(classes, device=device).repeat_interleave(ipc)
-    return Synthetic(images.clone().requires_grad_(), labels, ipc)

@@ -12,7 +12,8 @@ from ddsweep import data, nn, rng
 from ddsweep.data import Dataset
 from ddsweep.data.dataset import on_device
 from ddsweep.data.paths import decoded
-from ddsweep.distill.synthetic import Synthetic, initial
+from ddsweep.distill.sets.pixels import initial
+from ddsweep.distill.synthetic import Synthetic
 from ddsweep.estimate.work import is_at_hand
 from ddsweep.nn import foundation
 from ddsweep.pretrained.pool import Pool, PretrainedModel

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ddsweep import rng
-from ddsweep.distill.synthetic import initial
+from ddsweep.distill.sets.pixels import initial
 from ddsweep.errors import UserError
 
 if TYPE_CHECKING:

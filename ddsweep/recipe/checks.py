@@ -8,6 +8,7 @@ from ddsweep import data
 from ddsweep.errors import UserError, closest
 from ddsweep.registry.datasets import FOLDER_PREFIX, DatasetInfo
 from ddsweep.registry.image_folders import folder_tree
+from ddsweep.registry.methods import METHODS
 from ddsweep.registry.networks import FOUNDATIONS, TABLE
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ def check(recipe: Recipe) -> None:
     """
     for field in ("dsa_strategy", "eval_strategy"):
         _check_strategy(field, getattr(recipe, field))
+    if recipe.init not in (inits := METHODS[recipe.method].inits):
+        raise UserError(f"init: {recipe.init} is not supported by {recipe.method} (allowed: {', '.join(inits)})")
     for field in ("arch", "eval_archs"):
         _check_networks(field, getattr(recipe, field), {recipe.size})
     _check_ipc(recipe, data.facts(recipe.target))

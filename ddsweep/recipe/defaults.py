@@ -65,14 +65,14 @@ def _canonical_archs(value: Any) -> Any:
 
 def _resolve_evaluation(chosen: dict[str, Any]) -> dict[str, Any]:
     """Set the strategy to ``none`` under rules that ignore it, and merge two names of the same rule."""
-    rule = chosen.get("eval_rule", "paper")
+    rule = chosen.get("eval_rule", METHODS[chosen["method"]].eval_rule)
     if rule in ("plain300", "dc"):
         chosen = chosen | {"eval_strategy": "none"}
     if rule == "evaluate_synset" and chosen["eval_strategy"] == "none":
         rule = "plain300"
     # 0: under dc the number of epochs depends on the augmentation of each evaluated network
     epochs = {"dc": 0, "plain300": 300}.get(rule, 1000) if isinstance(rule, str) else 1000
-    return {"eval_epochs": epochs} | chosen | {"eval_rule": rule}
+    return {"eval_epochs": epochs, "eval_batch": 256, "eval_lr": 0.01} | chosen | {"eval_rule": rule}
 
 
 def _resolve_guidance(chosen: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,12 @@ from ddsweep.registry.methods import METHODS, TAKEN
 
 SCHEMA = 1  # part of every key: increase it when the meaning of a field changes
 AUTO: Any = None  # a default that depends on other fields
-LATER = ("options", "plugins")  # not in the key if empty, which keeps the keys from before these fields existed
+LATER = (
+    "options", "plugins", "factor", "net_images", "select_every", "dream_plus", "syn_steps", "batch_syn", "lr_lr",
+    "lr_teacher", "n_experts", "expert_train_epochs", "expert_epochs", "max_start_epoch", "zca", "match_archs",
+    "match_weight", "gan_epochs", "gan_batch", "gan_lr", "align", "severity",
+)  # fmt: skip
+"""Fields that are not in the key if they are empty, 0 or false, which keeps the keys from before they existed."""
 
 Count = Annotated[int, Field(ge=1)]
 CountOrNone = Annotated[int, Field(ge=0)]
@@ -37,6 +42,10 @@ class Recipe(BaseModel):
     """Height and width of the images in pixels; default: the dataset's own."""
     ipc: Count = 50
     """Synthetic images per class."""
+    align: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Fraction of a class's training images that have the attribute of the class (biased datasets)."""
+    severity: CountOrNone = 0
+    """Strength of the bias, 1 to 4 (biased datasets)."""
     seed: CountOrNone = 0
     """Seed of all random generators of the trial (``rng.Streams``)."""
 
@@ -46,16 +55,18 @@ class Recipe(BaseModel):
 
     # the method
     method: str = "dm"
-    """Matching loss: gradients (``dc``), gradients under augmentation (``dsa``), feature means (``dm``), or the loss of
-    a plugin."""
+    """Matching loss: gradients (``dc``), gradients under augmentation (``dsa``), feature means (``dm``), gradients of
+    images decoded from smaller ones (``idc``), the same with representative real images (``dream``), training
+    trajectories (``tm``), a generator (``dim``), or the loss of a plugin."""
     options: str = ""
     """Options that only this method has, ``steps:5+temperature:0.5``; default: the method's own."""
     arch: str = "convnet3"
     """Network of the matching loss."""
     width: Count = 128
     """Channels of a ConvNet; other networks scale all their channels by width/128."""
-    init: Literal["noise", "real"] = AUTO
-    """Initial synthetic images: random noise or real images; default: noise for DC, real for DSA and DM."""
+    init: Literal["noise", "real", "first", "mix", "kmeans"] = AUTO
+    """Initial synthetic images: random noise, random real images, the first real images of each class, several small
+    ones in each image (IDC), or the most representative ones (DREAM); default: by method."""
     iterations: Count = AUTO
     """Outer iterations K, each with a new random network; default: 1000 for DC and DSA, 20000 for DM."""
     lr_img: Rate = AUTO
@@ -72,8 +83,50 @@ class Recipe(BaseModel):
     """Batch size of these epochs; default: 256."""
     lr_net: Weight = AUTO
     """Learning rate of these epochs (plain SGD); default: 0.01."""
-    distance: Literal["rows", "mse", "cos", "none"] = AUTO
-    """Distance between gradients (DC, DSA); ``rows``, the paper's, is one minus the cosine of each output row."""
+    distance: Literal["rows", "mse", "l1", "cos", "none"] = AUTO
+    """Distance between gradients (DC, DSA, IDC, DREAM); ``rows``, DC's, is one minus the cosine of each output row;
+    IDC and DREAM compare convolutions only, with ``mse`` (the default), ``l1`` or ``cos``."""
+    factor: CountOrNone = AUTO
+    """Each learned image is decoded to factor² images, enlarged (IDC, DREAM); 1: to itself (IDC-I); default: 2."""
+    net_images: CountOrNone = AUTO
+    """Real images that train the network of the matching loss per loop: after it (IDC, DREAM; default: 2000), or before
+    a step of the generator (DiM; default: 1024)."""
+    select_every: CountOrNone = AUTO
+    """Loops between two choices of representative real images (DREAM); default: 10."""
+    dream_plus: bool = AUTO
+    """Whether DREAM also matches mean features, and trains each network for an epoch first (DREAM+); default: false."""
+
+    # trajectory matching (TM)
+    syn_steps: CountOrNone = AUTO
+    """Steps of the student on the synthetic set that are differentiated (TM); default: by dataset and ipc."""
+    batch_syn: CountOrNone = AUTO
+    """Synthetic images per such step (TM); 0: all of them; default: by dataset and ipc."""
+    lr_lr: Weight = AUTO
+    """Learning rate of the student's learning rate (TM); default: by dataset and ipc."""
+    lr_teacher: Weight = AUTO
+    """Initial value of the student's learning rate (TM); default: by dataset and ipc."""
+    n_experts: CountOrNone = AUTO
+    """Expert trajectories, with seeds 0 … n−1 (TM); default: 100."""
+    expert_train_epochs: CountOrNone = AUTO
+    """Epochs of each expert, each of which is a point of its trajectory (TM); default: 50."""
+    expert_epochs: CountOrNone = AUTO
+    """Epochs of an expert that the student has to reach (TM); default: by dataset and ipc."""
+    max_start_epoch: CountOrNone = AUTO
+    """The student starts from an epoch of an expert below this one (TM); default: by dataset and ipc."""
+    zca: bool = AUTO
+    """Whether all networks see whitened images (TM); default: by dataset and ipc."""
+
+    # distillation into a generative model (DiM)
+    match_archs: str = AUTO
+    """Networks of the matching loss, joined by ``+``, of which each epoch draws one (DiM)."""
+    match_weight: Weight = AUTO
+    """Weight of the matching loss in the generator's loss (DiM); default: 0.01."""
+    gan_epochs: CountOrNone = AUTO
+    """Epochs of the generator and discriminator before the matching (DiM); default: 150."""
+    gan_batch: CountOrNone = AUTO
+    """Batch size of these epochs (DiM); default: 128."""
+    gan_lr: Weight = AUTO
+    """Learning rate of these epochs (DiM; Adam with β = 0, 0.9); default: 1e-4."""
 
     # the guidance of pre-trained models
     regularizer: Literal["none", "clom", "cclom"] = AUTO
@@ -108,8 +161,9 @@ class Recipe(BaseModel):
     """Real images per CCLoM term, drawn with replacement; default: 8196 (sic)."""
 
     # the evaluation
-    eval_rule: Literal["paper", "best", "evaluate_synset", "plain300", "dc"] = "paper"
-    """How networks are trained, and which test accuracy counts (``evaluate.named``); the fields below override it."""
+    eval_rule: Literal["paper", "best", "evaluate_synset", "plain300", "dc", "idc", "dream", "tm", "dim"] = AUTO
+    """How networks are trained, and which test accuracy counts (``evaluate.named``); the fields below override it.
+    Default: that of the method's published numbers, which is ``paper`` for DC, DSA and DM."""
     eval_archs: str = AUTO
     """Architectures to train on the synthetic set, joined by ``+``; default: that of the distillation."""
     eval_nets: Count = 5
@@ -118,10 +172,11 @@ class Recipe(BaseModel):
     """Epochs on the synthetic set; the learning rate drops tenfold after half of them. Default: the rule's: 1000, or
     300 without augmentation under ``evaluate_synset`` and ``plain300``; 0 under ``dc``, where it depends on the
     network."""
-    eval_batch: Count = 256
-    """Batch size of the evaluation."""
-    eval_lr: Rate = 0.01
-    """Learning rate of the evaluation (SGD, momentum 0.9, weight decay 5e-4)."""
+    eval_batch: Count = AUTO
+    """Batch size of the evaluation; default: the rule's, 256 under most."""
+    eval_lr: Weight = AUTO
+    """Learning rate of the evaluation (SGD, momentum 0.9, weight decay 5e-4); 0: the one that was learned with the set
+    (TM); default: the rule's, 0.01 under most."""
     eval_strategy: str = AUTO
     """Augmentation of the evaluation, or ``none``, as always under ``plain300`` and ``dc``; default: the dataset's."""
 

@@ -23,8 +23,17 @@ Default = Scalar | Callable[[str, int], Any]
 TAKEN: dict[str, Scalar] = {
     "batch_real": 1, "dsa_strategy": "none", "outer_loops": 1, "inner_epochs": 0, "batch_train": 0, "lr_net": 0.0,
     "distance": "none",
+    # of IDC and DREAM, and DiM
+    "factor": 0, "net_images": 0, "select_every": 0, "dream_plus": False,
+    # of TM
+    "syn_steps": 0, "batch_syn": 0, "lr_lr": 0.0, "lr_teacher": 0.0, "n_experts": 0, "expert_train_epochs": 0,
+    "expert_epochs": 0, "max_start_epoch": 0, "zca": False,
+    # of DiM
+    "match_archs": "", "match_weight": 0.0, "gan_epochs": 0, "gan_batch": 0, "gan_lr": 0.0,
 }  # fmt: skip
-"""The recipe fields that a matching loss may take, each with its value in recipes of methods that do not take it."""
+"""The recipe fields that a method may take, each with its value in recipes of methods that do not take it."""
+PROVIDED = ("numerics", "experts", "gan")
+"""What a method may take that is not in the recipe: how to compute, and what was trained before the distillation."""
 LOOP = ("init", "iterations", "lr_img", "alpha")
 """The recipe fields that the distillation loop needs for every method, with defaults set by the method."""
 
@@ -50,11 +59,18 @@ class Method:
     Attributes:
         name: the name in a recipe.
         paper: the name in tables and figures.
-        source: makes its matching loss from a network and the parameters in ``takes`` and ``options``.
-        takes: its parameters: names from ``TAKEN``, and ``numerics`` if it follows the numerics of the trial.
+        source: makes its matching loss from a network and those of ``takes`` and ``options`` that its signature names.
+        takes: what it and its set need: names from ``TAKEN`` and ``PROVIDED``.
         options: the method's own parameters (the recipe's ``options``), with their defaults.
         defaults: defaults of recipe fields that differ from ``COMMON``.
         passes: the cost of a real and of a synthetic image in one image step, in forward passes of the network.
+        learned: makes the set that is learned from the dataset, the network, the streams and the recipe fields (and
+            names of ``PROVIDED``) that its signature names.
+        per_class: whether each of the ``outer_loops`` is one step per class, instead of one step for all classes.
+        trains: what is trained once, and shared by cells, before the distillation: for a name of ``PROVIDED`` the
+            function that trains or loads it (``trial.Preparation``).
+        eval_rule: the evaluation rule of its published numbers.
+        inits: the initial images that it supports.
     """
 
     name: str
@@ -64,6 +80,11 @@ class Method:
     options: Mapping[str, Scalar] = field(default_factory=dict)
     defaults: Mapping[str, Default] = field(default_factory=dict)
     passes: tuple[float | int, float | int] = (1.0, 3.0)
+    learned: Source = "ddsweep.distill.sets.pixels:make"
+    per_class: bool = False
+    trains: Mapping[str, Source] = field(default_factory=dict)
+    eval_rule: str = "paper"
+    inits: tuple[str, ...] = ("noise", "real")
 
     @property
     def neutral(self) -> dict[str, Scalar]:
@@ -75,16 +96,30 @@ class Method:
         found = (COMMON | dict(self.defaults)).get(name)
         return found(target, ipc) if callable(found) else found
 
-    def make(self, net: Any, numerics: Any, numbers: Mapping[str, Any]) -> Any:
+    def steps(self, outer_loops: int, classes: int) -> int:
+        """The optimizer steps of one iteration."""
+        return outer_loops * (classes if self.per_class else 1)
+
+    def make(self, net: Any, available: Mapping[str, Any]) -> Any:
         """Make the matching loss for a network.
 
         Args:
             net: the network.
-            numerics: the numerics of the trial (precision, compilation).
-            numbers: the values of all parameters that the method takes, and of its options.
+            available: the values of all parameters that the method takes, of its options and of ``PROVIDED``.
         """
-        wanted = {"numerics": numerics} if "numerics" in self.takes else {}
-        return resolve(self.source)(net, **numbers, **wanted)
+        maker = resolve(self.source)
+        return maker(net, **_named(maker, 1, available))
+
+    def make_set(self, dataset: Any, net: Any, streams: Any, available: Mapping[str, Any]) -> Any:
+        """Make the set that is learned; ``available`` are the recipe's fields and ``PROVIDED``."""
+        maker = resolve(self.learned)
+        return maker(dataset, net, streams, **_named(maker, 3, available))
+
+
+def _named(maker: Callable[..., Any], skipped: int, available: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of those that the signature names after the first ``skipped`` parameters."""
+    names = list(inspect.signature(maker).parameters)[skipped:]
+    return {name: available[name] for name in names if name in available}
 
 
 METHODS: Registry[Method] = Registry("method")
@@ -141,12 +176,12 @@ def signature(name: str, maker: Callable[..., Any]) -> tuple[tuple[str, ...], di
     if not parameters or parameters[0].kind not in (inspect.Parameter.POSITIONAL_ONLY, _EITHER):
         raise UserError(f"plugins: method {name!r}: {name_of(maker)} must take the network first")
     for one in parameters[1:]:
-        if one.name in (*TAKEN, "numerics"):
+        if one.name in (*TAKEN, *PROVIDED):
             takes.append(one.name)
             if one.name in TAKEN and one.default is not one.empty:
                 own[one.name] = one.default
         elif one.kind in (one.VAR_KEYWORD, one.VAR_POSITIONAL) or one.default is one.empty:
-            hint = closest(one.name, [*TAKEN, "numerics"])
+            hint = closest(one.name, [*TAKEN, *PROVIDED])
             raise UserError(f"plugins: method {name!r}: takes {one}, which has no default and is not a field; {hint}")
         elif not isinstance(one.default, Scalar):
             raise UserError(f"plugins: method {name!r}: the default of {one.name} is not a number, string or boolean")
@@ -177,25 +212,27 @@ def _pooled(alphas: str) -> Callable[[str, int], str | None]:
 
 
 _TAKEN_BY_DC = ("batch_real", "outer_loops", "inner_epochs", "batch_train", "lr_net", "distance", "numerics")
+_GRADIENTS = "ddsweep.distill.methods.gradient_matching:make"
+_FEATURES = "ddsweep.distill.methods.distribution_matching:make"
 _SECOND_ORDER = (3.0, 6.0)  # the weight gradient on synthetic images is differentiated again: twice a training step
 
 for _row in (
     Method(
-        "dc", "DC", "ddsweep.distill.makers:gradients", _TAKEN_BY_DC, passes=_SECOND_ORDER,
+        "dc", "DC", _GRADIENTS, _TAKEN_BY_DC, passes=_SECOND_ORDER,
         defaults={
             "init": "noise", "alpha_by_arch": _pooled("alexnet:100"),
             "alpha": _alpha(cifar10=(1000.0, 5000.0), cifar100=(10000.0, 1000.0), fashionmnist=(100.0, 100.0)),
         },
     ),
     Method(
-        "dsa", "DSA", "ddsweep.distill.makers:gradients", ("dsa_strategy", *_TAKEN_BY_DC), passes=_SECOND_ORDER,
+        "dsa", "DSA", _GRADIENTS, ("dsa_strategy", *_TAKEN_BY_DC), passes=_SECOND_ORDER,
         defaults={
             "alpha_by_arch": _pooled("alexnet:2000"),
             "alpha": _alpha(cifar10=(5000.0, 1000.0), cifar100=(10000.0, 10.0), fashionmnist=(100.0, 100.0)),
         },
     ),
     Method(
-        "dm", "DM", "ddsweep.distill.makers:features", ("batch_real", "dsa_strategy", "numerics"),
+        "dm", "DM", _FEATURES, ("batch_real", "dsa_strategy", "numerics"),
         defaults={
             "iterations": 20000, "lr_img": lambda target, ipc: 10.0 if ipc > 125 else 1.0,
             "alpha": _alpha(cifar10=(2000.0, 1000.0), cifar100=(500.0, 1.0), fashionmnist=(100.0, 100.0)),

@@ -1,4 +1,4 @@
-"""The contract of a matching loss (``distill.loop.Matching``)."""
+"""The contract of a matching loss (``distill.matching.Matching``)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from torch import Tensor
 from ddsweep import nn, rng
 from ddsweep.checkpoints import Checkpoints, FileSlot, Interrupted, Slot
 from ddsweep.data.dataset import Dataset
-from ddsweep.distill.loop import distill, make_matching
-from ddsweep.distill.synthetic import initial
+from ddsweep.distill.loop import distill, initial_state
+from ddsweep.distill.matching import as_match, make_matching, make_set
 from ddsweep.numerics import Numerics
 from ddsweep.recipe import Recipe, make
 from ddsweep.rng import Streams
@@ -52,8 +52,7 @@ def check_method(name: str, **choices: Any) -> None:
         _check_episode(recipe, dataset, done, what)
     with own_randomness(what):
         whole = _distilled(recipe, dataset)
-    start = initial(dataset, recipe.ipc, recipe.init, Streams(recipe.seed).images).images
-    require(not torch.equal(whole, start), what, "leaves the synthetic images as they were")
+    require(not torch.equal(whole, _start(recipe, dataset)), what, "leaves the synthetic images as they were")
     require(torch.equal(whole, _distilled(recipe, dataset)), what, "gives different bits when it is run again")
     _check_resuming(recipe, dataset, whole, what)
     same = all(torch.equal(ours, theirs) for ours, theirs in zip(kept, before[0], strict=True))
@@ -75,18 +74,20 @@ def _dataset(size: int) -> Dataset:
 
 def _check_episode(recipe: Recipe, dataset: Dataset, done: int, what: str) -> None:
     streams = Streams(recipe.seed)
-    synthetic = initial(dataset, recipe.ipc, recipe.init, streams.images)
     net = nn.build(
         recipe.arch, channels=3, classes=CLASSES, size=recipe.size, width=recipe.width, generator=streams.network
     )
+    provided = {"numerics": Numerics()}
+    learned = make_set(recipe, dataset, net, streams, provided)
     losses, left = 0, recipe.outer_loops - done
-    for loss in make_matching(recipe, net, Numerics()).episode(synthetic, dataset, streams, done):
+    for match in make_matching(recipe, net, provided).episode(learned, dataset, streams, done):
         losses += 1
         if losses > left:
             break
+        loss = as_match(match).loss
         require(isinstance(loss, Tensor) and loss.ndim == 0, what, f"yields {type(loss).__name__}, not a scalar tensor")
         require(loss.requires_grad, what, "yields a loss without a gradient to the synthetic images")
-        (slope,) = torch.autograd.grad(loss, [synthetic.images], allow_unused=True)
+        (slope,) = torch.autograd.grad(loss, list(learned.parameters().values()), allow_unused=True)
         require(slope is not None, what, "yields a loss that does not depend on the synthetic images")
         require(bool(torch.isfinite(loss) and slope.isfinite().all()), what, "yields a loss or gradient of inf or nan")
         moved = slope.flatten(1).abs().amax(1) > 0
@@ -95,8 +96,13 @@ def _check_episode(recipe: Recipe, dataset: Dataset, done: int, what: str) -> No
     require(losses == left, what, message)
 
 
+def _start(recipe: Recipe, dataset: Dataset) -> Tensor:
+    state = initial_state(recipe, dataset, Streams(recipe.seed), Tracker(), {"numerics": Numerics()})
+    return state.learned.decode().images.detach()
+
+
 def _distilled(recipe: Recipe, dataset: Dataset, slot: Slot | None = None) -> Tensor:
-    return distill(recipe, dataset, None, Streams(recipe.seed), Tracker(), slot).images
+    return distill(recipe, dataset, None, Streams(recipe.seed), Tracker(), slot).decode().images
 
 
 def _check_resuming(recipe: Recipe, dataset: Dataset, whole: Tensor, what: str) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from ddsweep import data, launches, rng, sweep, trial
 from ddsweep.cli import session
-from ddsweep.distill import synthetic
+from ddsweep.distill.sets import pixels
 from ddsweep.results.plots import tsne
 from ddsweep.results.result import Result
 from tests.cli.conftest import Run
@@ -36,7 +36,7 @@ def finish(one: sweep.Sweep) -> None:
     for cell in one.cells:
         recipe = cell.recipe
         archs = recipe.eval_archs.split("+")
-        made = synthetic.initial(dataset, recipe.ipc, "real", rng.generator(0, "test"))
+        made = pixels.initial(dataset, recipe.ipc, "real", rng.generator(0, "test"))
         trial.save(made, recipe, dataset, RUNS / cell.key)
         Result(
             recipe, accuracies={arch: [0.5] for arch in archs}, class_accuracy={arch: [0.5] * 10 for arch in archs}

@@ -4,7 +4,7 @@ import torch
 from ddsweep import data
 from ddsweep.data import dataset as module
 from ddsweep.data.dataset import PackedImages, on_device
-from ddsweep.distill.synthetic import initial
+from ddsweep.distill.sets.pixels import initial
 from ddsweep.nn.measure import class_accuracy
 
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)

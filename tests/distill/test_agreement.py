@@ -17,10 +17,10 @@ from torch.nn.functional import cosine_similarity
 from benchmarks import plain
 from ddsweep import nn
 from ddsweep.data import Dataset
-from ddsweep.distill import distribution_matching, gradient_matching
-from ddsweep.distill.distribution_matching import DistributionMatching
-from ddsweep.distill.gradient_matching import GradientMatching
-from ddsweep.distill.loop import Matching
+from ddsweep.distill.matching import Matching, as_match
+from ddsweep.distill.methods import distribution_matching, gradient_matching
+from ddsweep.distill.methods.distribution_matching import DistributionMatching
+from ddsweep.distill.methods.gradient_matching import GradientMatching
 from ddsweep.numerics import Numerics
 from ddsweep.rng import Streams
 from tests import toys
@@ -60,7 +60,8 @@ def largest_differences(method: str, arch: str, numerics: Numerics) -> tuple[flo
     for step in range(STEPS):
         nn.initialize(net, torch.Generator().manual_seed(step))
         net.train()
-        (loss,) = matching.episode(synthetic, dataset, ours)
+        (match,) = matching.episode(synthetic, dataset, ours)
+        loss = as_match(match).loss
         (gradient,) = torch.autograd.grad(loss, [synthetic.images])
         nn.initialize(net, torch.Generator().manual_seed(step))
         net.requires_grad_(True)

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from ddsweep import augment
-from ddsweep.distill import distribution_matching, gradient_matching
-from ddsweep.distill.batches import draw
-from ddsweep.distill.distribution_matching import DistributionMatching
-from ddsweep.distill.gradient_matching import GradientMatching
-from ddsweep.distill.loop import Matching
+from ddsweep.distill.matching import Matching, as_match
+from ddsweep.distill.methods import distribution_matching, gradient_matching
+from ddsweep.distill.methods.batches import draw
+from ddsweep.distill.methods.distribution_matching import DistributionMatching
+from ddsweep.distill.methods.gradient_matching import GradientMatching
 from ddsweep.numerics import Numerics
 from ddsweep.registry.datasets import FULL_STRATEGY
 from ddsweep.rng import Streams
@@ -65,8 +65,8 @@ def test_a_step_of_a_gpu_starts_few_kernels_for_each_further_class(
         net, data = toys.Net(classes=classes), toys.dataset(classes, per_class=5)
         synthetic = toys.synthetic(classes=classes)
         with toys.Kernels() as counted:
-            for loss in matching(method, net).episode(synthetic, data, Streams(0)):
-                torch.autograd.grad(loss, [synthetic.images])
+            for match in matching(method, net).episode(synthetic, data, Streams(0)):
+                torch.autograd.grad(as_match(match).loss, [synthetic.images])
         return counted.number
 
     few, many = kernels(20), kernels(60)

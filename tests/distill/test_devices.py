@@ -16,11 +16,11 @@ from torch.nn.functional import cross_entropy
 
 from ddsweep import nn, rng
 from ddsweep.data import Dataset
-from ddsweep.distill import distribution_matching, gradient_matching
 from ddsweep.distill.clom import clom
-from ddsweep.distill.distribution_matching import DistributionMatching
-from ddsweep.distill.gradient_matching import GradientMatching
-from ddsweep.distill.loop import Matching
+from ddsweep.distill.matching import Matching, as_match
+from ddsweep.distill.methods import distribution_matching, gradient_matching
+from ddsweep.distill.methods.distribution_matching import DistributionMatching
+from ddsweep.distill.methods.gradient_matching import GradientMatching
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.evaluate import Rule
 from ddsweep.evaluate.trainer import Trainer
@@ -79,7 +79,8 @@ def steps(method: str, device: str, vectorize: bool) -> tuple[list[Tensor], Tens
     _ = data.per_class  # known before the first step
     for number in range(2):
         with nobody_waits(device if number else "cpu"):  # kernels are loaded and chosen in the first
-            for loss in one.episode(ours, data, streams):
+            for match in one.episode(ours, data, streams):
+                loss = as_match(match).loss
                 (gradient,) = torch.autograd.grad(loss, [images])
                 with torch.no_grad():
                     images -= 0.1 * gradient

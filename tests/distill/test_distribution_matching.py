@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ddsweep import augment
 from ddsweep.data import Dataset
-from ddsweep.distill.distribution_matching import DistributionMatching, Settings
+from ddsweep.distill.methods.distribution_matching import DistributionMatching, Settings
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.registry.datasets import FULL_STRATEGY
 from ddsweep.rng import Streams

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from ddsweep import augment, nn
 from ddsweep.data import Dataset
-from ddsweep.distill import gradients as comparison
-from ddsweep.distill.gradient_matching import GradientMatching, Settings
-from ddsweep.distill.gradients import ClassGradients, distance
+from ddsweep.distill.methods import gradients as comparison
+from ddsweep.distill.methods.gradient_matching import GradientMatching, Settings
+from ddsweep.distill.methods.gradients import ClassGradients, distance
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.errors import UserError
 from ddsweep.numerics import Numerics

@@ -151,7 +151,7 @@ def by_hand(one: Recipe, data: Dataset, pool: Pool | None) -> Tensor:
 def test_a_trajectory_is_the_one_written_out(method: str, regularizer: str, data: Dataset, pool: Pool) -> None:
     one = recipe(method=method, regularizer=regularizer)
     guided = pool if one.alpha else None
-    ours = distill(one, data, guided, Streams(one.seed), Tracker()).images
+    ours = distill(one, data, guided, Streams(one.seed), Tracker()).decode().images
     expected = by_hand(one, data, guided)
     start = by_hand(one.model_copy(update={"iterations": 0}), data, guided)
     assert (expected - start).abs().max() > 0.05  # it went somewhere
@@ -163,7 +163,7 @@ def test_alpha_scales_the_guidance_linearly(data: Dataset, pool: Pool) -> None:
 
     def after(alpha: float) -> Tensor:
         one = recipe(method="dm", alpha=alpha, iterations=1)
-        return distill(one, data, pool if alpha else None, Streams(1), Tracker()).images
+        return distill(one, data, pool if alpha else None, Streams(1), Tracker()).decode().images
 
     base = after(0.0)
     torch.testing.assert_close(after(8.0) - base, 4 * (after(2.0) - base), rtol=1e-3, atol=1e-5)
@@ -209,7 +209,7 @@ def test_a_resumed_distillation_computes_real_features_in_the_same_batches(
         frozen = [BatchDependent(net.requires_grad_(False).eval()) for net in nets]
         pool = Pool([[PretrainedModel("convnet1", net, InputTransform(3)) for net in frozen]], FeatureBudget(budget))
         slot = FileSlot(Path("distill.safetensors"), {}, checkpoints)
-        return distill(one, data, pool, Streams(one.seed), Tracker(), slot).images
+        return distill(one, data, pool, Streams(one.seed), Tracker(), slot).decode().images
 
     whole = run(Checkpoints())
     Path("distill.safetensors").unlink()

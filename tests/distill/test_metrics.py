@@ -48,7 +48,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def started(iterations: int, **choices: Any) -> tuple[MetricsLog, Recorder]:
     logged = Recorder()
     recipe = make({"target": "digits", "ipc": 2, "method": "dm", "alpha": 0.0, "iterations": iterations} | choices)
-    return MetricsLog(recipe, toys.dataset(), logged), logged
+    return MetricsLog(recipe, toys.dataset(), logged, recipe.outer_loops), logged
 
 
 def run(log: MetricsLog, iterations: range, *terms: float) -> None:
@@ -106,7 +106,9 @@ def test_what_was_not_logged_yet_outlives_an_interruption(clock: Clock) -> None:
     clock.seconds += 6
     state = parts[0].state()
     clock.seconds += 1000  # nobody is at work
-    again = MetricsLog(make({"target": "digits", "ipc": 2, "alpha": 0.0, "iterations": 300}), toys.dataset(), parts[1])
+    again = MetricsLog(
+        make({"target": "digits", "ipc": 2, "alpha": 0.0, "iterations": 300}), toys.dataset(), parts[1], 1
+    )
     again.restore(state)
     clock.seconds += 2
     run(again, range(3, 4), 7.0)

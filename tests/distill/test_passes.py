@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ddsweep.distill.passes import Passes
+from ddsweep.distill.methods.passes import Passes
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ import pytest
 
 from ddsweep import sweep
 from ddsweep.recipe import make
+from ddsweep.recipe.fields import LATER
+from ddsweep.registry.methods import METHODS, TAKEN
 
 PLUGGED = ("options", "plugins")  # only of parts of plugins: see test_parts
 
@@ -36,7 +38,8 @@ def test_every_field_changes_the_key() -> None:
         "alpha_by_arch": "convnet3:7",
     }  # fmt: skip
     keys = {recipe.key()}
-    fields = {name: value for name, value in recipe.model_dump().items() if name not in PLUGGED}
+    silent = {name for name in TAKEN if name not in METHODS["dsa"].takes} | {"align", "severity", *PLUGGED}
+    fields = {name: value for name, value in recipe.model_dump().items() if name not in silent}
     for field, value in fields.items():
         keys.add(
             make(recipe.model_dump() | {field: others.get(field) or value + 1 if field != "ptm_epoch" else 3}).key()
@@ -53,9 +56,11 @@ def test_keys_of_existing_run_folders() -> None:
     "choices", [{}, {"method": "dc", "ipc": 1}, {"method": "dsa", "ipc": 10, "source": "cifar100"}, {"alpha": 0}]
 )
 def test_recipes_without_plugins_keep_their_keys(choices: dict[str, Any]) -> None:
-    """As before there were plugins: the hash of all fields except these two."""
+    """As before there were plugins, and the fields of IDC, DREAM, TM, DiM and biased datasets: without these fields."""
     recipe = make(choices)
-    fields = {name: value for name, value in recipe.model_dump().items() if name not in ("options", "plugins")}
+    later = recipe.model_dump(include=set(LATER))
+    assert not any(later.values())
+    fields = {name: value for name, value in recipe.model_dump().items() if name not in later}
     text = json.dumps({"schema": 1, **fields}, sort_keys=True)
     assert recipe.key() == hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
     assert (recipe.options, recipe.plugins) == ("", "")

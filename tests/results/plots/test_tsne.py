@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ddsweep import data, rng, sweep, trial
 from ddsweep.data import Dataset
-from ddsweep.distill import synthetic
+from ddsweep.distill.sets import pixels
 from ddsweep.pretrained import spec
 from ddsweep.results.plots import tsne
 from ddsweep.results.plots.style import Output
@@ -77,7 +77,7 @@ def finish(one: Sweep, dataset: Dataset, *unfinished: int) -> None:
     """Write synthetic sets as trials would have; every cell has images of its own."""
     for number, cell in enumerate(one.cells):
         if number not in unfinished:
-            found = synthetic.initial(dataset, cell.recipe.ipc, "real", rng.generator(number, "test"))
+            found = pixels.initial(dataset, cell.recipe.ipc, "real", rng.generator(number, "test"))
             trial.save(found, cell.recipe, dataset, RUNS / cell.key)
             Result(cell.recipe, {"convnet3": [0.5]}).write(RUNS / cell.key)
 
@@ -122,7 +122,7 @@ def test_equal_images_are_neighbours_whichever_set_they_are_in(
     monkeypatch.setattr(tsne, "REAL", 100)
     plots = spy(monkeypatch, tsne, "draw_scatter", lambda figure, scene: scene)
     one = small(method="dm")
-    same = synthetic.initial(dataset, 3, "real", rng.generator(0, "test"))
+    same = pixels.initial(dataset, 3, "real", rng.generator(0, "test"))
     for cell in one.cells:
         trial.save(same, cell.recipe, dataset, RUNS / cell.key)
         Result(cell.recipe, {"convnet3": [0.5]}).write(RUNS / cell.key)

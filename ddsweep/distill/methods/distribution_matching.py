@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ddsweep.distill.batches import draw
+from ddsweep.distill.methods.batches import draw
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.nn import microbatches
 from ddsweep.numerics import Numerics
@@ -93,3 +93,8 @@ class DistributionMatching:
         if len(set(counts)) == 1:
             return features.unflatten(0, (len(counts), -1)).mean(dim=1)
         return torch.stack([part.mean(dim=0) for part in features.split(list(counts))])
+
+
+def make(net: Network, *, batch_real: int, dsa_strategy: str, numerics: Numerics) -> DistributionMatching:
+    """Return the matching loss of DM from the numbers of a recipe."""
+    return DistributionMatching(net, Settings(batch_real, dsa_strategy), numerics)

@@ -16,8 +16,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ddsweep import augment
-from ddsweep.distill.batches import ClassBatches, draw
-from ddsweep.distill.gradients import ClassGradients, Metric
+from ddsweep.distill.methods.batches import ClassBatches, draw
+from ddsweep.distill.methods.gradients import ClassGradients, Metric
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.nn import has_batch_norm, microbatches
 from ddsweep.nn.measure import cross_entropy
@@ -168,3 +168,20 @@ def _set_running_statistics(net: nn.Module, dataset: Dataset, generator: torch.G
     for layer in net.modules():
         if isinstance(layer, nn.modules.batchnorm._BatchNorm):
             layer.eval()
+
+
+def make(
+    net: nn.Module,
+    *,
+    batch_real: int,
+    outer_loops: int,
+    inner_epochs: int,
+    batch_train: int,
+    lr_net: float,
+    distance: Metric,
+    numerics: Numerics,
+    dsa_strategy: str = "none",
+) -> GradientMatching:
+    """Return the matching loss of DSA, or of DC (the same without augmentation), from the numbers of a recipe."""
+    settings = Settings(batch_real, dsa_strategy, outer_loops, inner_epochs, batch_train, lr_net, distance)
+    return GradientMatching(net, settings, numerics)

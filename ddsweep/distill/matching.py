@@ -1,0 +1,100 @@
+"""What the loop asks of a matching loss, and how one is made from a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+
+from jaxtyping import Float
+from torch import Tensor
+
+from ddsweep.checkpoints import State
+from ddsweep.errors import UserError
+from ddsweep.registry.methods import METHODS
+
+if TYPE_CHECKING:
+    from ddsweep import nn
+    from ddsweep.data.dataset import Dataset
+    from ddsweep.distill.sets import LearnedSet
+    from ddsweep.distill.synthetic import Synthetic
+    from ddsweep.recipe import Recipe
+    from ddsweep.rng import Streams
+
+
+class Match(NamedTuple):
+    """The matching loss of one step, and the images that the guidance of this step sees.
+
+    Attributes:
+        loss: a scalar with a gradient to the parameters of the learned set.
+        synthetic: clean decoded images, with their graph; None: the whole set, decoded when it is needed.
+    """
+
+    loss: Float[Tensor, ""]
+    synthetic: Synthetic | None = None
+
+
+def as_match(found: Tensor | Match) -> Match:
+    """What an episode yields, as a ``Match``."""
+    return found if isinstance(found, Match) else Match(found)
+
+
+@runtime_checkable
+class Matching(Protocol):
+    """A matching loss, made once per distillation for the network of the distillation's state.
+
+    It draws from ``streams`` only. A distillation resumes from the learned set, the network and the streams, and must
+    end in the same bits: what else a matching loss keeps from one step to the next, it has to save (``Stateful``).
+
+    If it has an attribute ``keeps_first_network`` that is true, the network that the initial set was made with is also
+    that of the first iteration.
+    """
+
+    def episode(
+        self, learned: Any, dataset: Dataset, streams: Streams, done: int = 0
+    ) -> Iterator[Float[Tensor, ""] | Match]:
+        """Yield the losses of one freshly drawn network, one per step, without the first ``done``.
+
+        There are ``outer_loops`` losses in all, or ``outer_loops`` times the classes if the method's row says
+        ``per_class``. Between two of them the caller updates the parameters of ``learned`` (a ``LearnedSet``).
+        """
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """A matching loss that keeps something from one step or iteration to the next, such as momenta."""
+
+    def state(self) -> State:
+        """Return what it keeps."""
+
+    def restore(self, state: State) -> None:
+        """Restore ``state()``.
+
+        Raises:
+            Damaged: something is missing; nothing has changed.
+        """
+
+
+def make_matching(recipe: Recipe, net: nn.Network, provided: Mapping[str, Any]) -> Matching:
+    """Return the matching loss of the recipe's method.
+
+    Args:
+        recipe: the experiment.
+        net: its network.
+        provided: what is not in the recipe: ``numerics``, and what was trained before the distillation.
+
+    Raises:
+        UserError: a plugin's method returns something without an ``episode``.
+    """
+    made = METHODS[recipe.method].make(net, recipe.numbers | dict(provided))
+    if not isinstance(made, Matching):
+        raise UserError(f"method: {recipe.method} makes {type(made).__name__}, which has no episode")
+    return made
+
+
+def make_set(
+    recipe: Recipe, dataset: Dataset, net: nn.Network, streams: Streams, provided: Mapping[str, Any]
+) -> LearnedSet:
+    """Return the set that the recipe's method learns, before the first step; arguments as in ``make_matching``."""
+    fields = {name: getattr(recipe, name) for name in type(recipe).model_fields}
+    learned: LearnedSet = METHODS[recipe.method].make_set(dataset, net, streams, fields | dict(provided))
+    return learned
