@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from ddsweep import augment
 from ddsweep.data import Dataset
 from ddsweep.distill.synthetic import Synthetic
-from ddsweep.evaluate import DECAY, MOMENTUM, WEIGHT_DECAY, Rule
+from ddsweep.evaluate import MOMENTUM, WEIGHT_DECAY, Rule
 from ddsweep.nn import Network
 from ddsweep.rng import Streams
 
@@ -85,9 +85,9 @@ def train_epochs(
     images = TensorDataset(synthetic.images.detach(), synthetic.labels)
     net.train()
     for epoch in range(epochs):
-        if epoch == rule.decay_epoch:
+        if epoch in rule.decay_epochs:
             optimizer = torch.optim.SGD(
-                net.parameters(), lr=rule.lr * DECAY, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY
+                net.parameters(), lr=rule.rate(epoch), momentum=MOMENTUM, weight_decay=WEIGHT_DECAY
             )
         order = torch.randperm(len(images), generator=generator).tolist()
         total = 0.0

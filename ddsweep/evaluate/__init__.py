@@ -20,7 +20,6 @@ from ddsweep.evaluate.rules import RULES as RULES
 from ddsweep.evaluate.rules import Rule as Rule
 from ddsweep.evaluate.rules import named as named
 from ddsweep.evaluate.trainer import Trainer
-from ddsweep.evaluate.training import DECAY as DECAY
 from ddsweep.evaluate.training import MOMENTUM as MOMENTUM
 from ddsweep.evaluate.training import WEIGHT_DECAY as WEIGHT_DECAY
 from ddsweep.evaluate.training import Score as Score

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from ddsweep import augment
+from ddsweep.augment import combined, cutmix
 from ddsweep.errors import UserError, closest
+from ddsweep.registry.rules import RULES as INFO
 
-RULES = ("paper", "best", "evaluate_synset", "plain300", "dc")
+RULES = tuple(INFO)
+DECAY = {"once": 0.1, "twice": 0.2, "never": 1.0}
+"""The factor of the learning rate at each decay."""
 
 
 @dataclass(frozen=True)
@@ -20,18 +24,21 @@ class Rule:
     """How a network is trained on a synthetic set, and which accuracy counts.
 
     With an augmentation strategy, the defaults are the paper's (Sec. 3.2). Always SGD with momentum 0.9 and weight
-    decay 5e-4 on the cross-entropy; the learning rate decays once, to a tenth.
+    decay 5e-4 on the cross-entropy.
 
     Attributes:
         epochs: E; 1000 in the paper.
         batch: images per step.
-        lr: initial learning rate.
+        lr: initial learning rate; 0: the learned rate of the set (``at_rate``).
         strategy: augmentation operations joined by ``_``, or ``none``.
         operations: the code whose operations the strategy names: ``dsa`` draws one operation per batch and its
-            parameters per image; ``dc`` draws one operation per image.
-        restart: False: E epochs, the first half (rounded up) at the initial rate, which is StepLR(500) if E is 1000.
-            True: as in the released code of DC, DSA and DM, epochs 0 … E, of which 0 … E/2 + 1 at the initial rate;
-            the optimizer is created again when the rate decays, and loses its momentum.
+            parameters per image; ``dc`` draws one operation per image; ``idc`` applies flip, color and cutout always,
+            and one of the others per batch, with parameters per image.
+        cutmix: mix half of the batches after the augmentation, images and labels (``augment.cutmix``).
+        decays: ``once``: to a tenth after half of the epochs (rounded up), which is StepLR(500) if E is 1000;
+            ``twice``: to a fifth after int(2/3·E) epochs, and again after int(5/6·E); ``never``.
+        restart: True: as in the released code of DC, DSA and DM, epochs 0 … E, of which 0 … E/2 + 1 at the initial
+            rate; the optimizer is created again when the rate decays, and loses its momentum. Only with ``once``.
         checks: 1: test after the last epoch. More: test that many times, evenly spaced, and count the *best*, which is
             selected on the test set, optimistic, and only meant for comparisons with numbers published that way.
     """
@@ -40,7 +47,9 @@ class Rule:
     batch: int = 256
     lr: float = 0.01
     strategy: str = "none"
-    operations: Literal["dsa", "dc"] = "dsa"
+    operations: Literal["dsa", "dc", "idc"] = "dsa"
+    cutmix: bool = False
+    decays: Literal["once", "twice", "never"] = "once"
     restart: bool = False
     checks: int = 1
 
@@ -50,9 +59,17 @@ class Rule:
         return self.epochs + 1 if self.restart else self.epochs
 
     @property
-    def decay_epoch(self) -> int:
-        """The first epoch, counted from 0, at a tenth of the learning rate."""
-        return self.epochs // 2 + 2 if self.restart else (self.epochs + 1) // 2
+    def decay_epochs(self) -> tuple[int, ...]:
+        """The first epochs, counted from 0, at a lower learning rate than the one before."""
+        if self.decays == "never":
+            return ()
+        if self.decays == "twice":
+            return int(2 / 3 * self.epochs), int(5 / 6 * self.epochs)
+        return (self.epochs // 2 + 2 if self.restart else (self.epochs + 1) // 2,)
+
+    def rate(self, epoch: int) -> float:
+        """The learning rate of an epoch, counted from 0."""
+        return float(self.lr * DECAY[self.decays] ** sum(epoch >= first for first in self.decay_epochs))
 
     def is_tested(self, done: int) -> bool:
         """Return whether the network is tested after ``done`` epochs."""
@@ -60,8 +77,16 @@ class Rule:
 
     def augment(self, images: Float[Tensor, "n c h w"], generator: torch.Generator) -> Float[Tensor, "n c h w"]:
         """Return the augmented batch."""
-        operation = augment.dc if self.operations == "dc" else augment.independent
+        operation = {"dsa": augment.independent, "dc": augment.dc, "idc": combined.independent}[self.operations]
         return operation(images, self.strategy, generator)
+
+    def mix(
+        self, images: Float[Tensor, "n c h w"], labels: Int64[Tensor, " n"], classes: int, generator: torch.Generator
+    ) -> tuple[Float[Tensor, "n c h w"], Int64[Tensor, " n"] | Float[Tensor, "n classes"]]:
+        """Return an augmented batch as networks are trained on it: with ``cutmix``, the labels become class weights."""
+        if not self.cutmix:
+            return images, labels
+        return cutmix.apply(images, labels, classes, cutmix.draw(generator, len(images), images.shape[-1]))
 
 
 def named(name: str, strategy: str = "none", dataset: str = "", arch: str = "") -> Rule:
@@ -74,26 +99,46 @@ def named(name: str, strategy: str = "none", dataset: str = "", arch: str = "") 
     * ``plain300``: ``evaluate_synset`` without augmentation.
     * ``dc``: ``plain300`` with DC's own augmentation, which it used for handwritten digits (``crop_scale_rotate``) and
       for a ConvNet with batch norm (``crop_noise``); in every other case ``plain300``.
+    * ``idc``, ``dream``: 1000 epochs with batches of 64, IDC's augmentation (``strategy`` without cutout) and CutMix;
+      a fifth of the learning rate after 666 and after 833 epochs; the best of the tests after 250, 500, 750 and 1000.
+    * ``tm``: ``evaluate_synset`` with ``strategy`` at the learned rate of the set, 1001 epochs.
+    * ``dim``: 1000 epochs with batches of 64, color and crop of ``strategy`` in IDC's way, a constant learning rate;
+      the best of the tests after every 200 epochs.
 
     Args:
         name: the rule; use ``dataclasses.replace`` to change its numbers.
-        strategy: DSA operations for the first three.
+        strategy: DSA operations; ``plain300`` and ``dc`` do not use them.
         dataset: name of the dataset; used by ``dc`` only.
         arch: the network to evaluate; used by ``dc`` only.
 
     Raises:
         UserError: unknown rule.
     """
-    if name == "paper":
-        return Rule(strategy=strategy)
-    if name == "best":
-        return Rule(strategy=strategy, checks=20)
-    if name == "evaluate_synset":
-        return Rule(epochs=300 if strategy == "none" else 1000, strategy=strategy, restart=True)
-    if name == "plain300":
-        return Rule(epochs=300, restart=True)
-    if name != "dc":
+    if name not in INFO:
         raise UserError(f"rule: unknown evaluation rule {name!r}; {closest(name, RULES)}")
+    info = INFO[name]
+    if name == "dc":
+        return _of_dc(dataset, arch)
+    rule = Rule(info.epochs, info.batch, info.lr, info.strategy(strategy))
+    if name == "evaluate_synset" and strategy == "none":
+        rule = replace(rule, epochs=INFO["plain300"].epochs)
+    return replace(rule, **_FORMS[name])
+
+
+_IDC = {"operations": "idc", "cutmix": True, "decays": "twice", "checks": 4}
+_FORMS: dict[str, dict[str, Any]] = {
+    "paper": {},
+    "best": {"checks": 20},
+    "evaluate_synset": {"restart": True},
+    "plain300": {"restart": True},
+    "idc": _IDC,
+    "dream": _IDC,
+    "tm": {"restart": True},
+    "dim": {"operations": "idc", "decays": "never", "checks": 5},
+}
+
+
+def _of_dc(dataset: str, arch: str) -> Rule:
     if arch.startswith("convnet") and arch.endswith("-bn"):
         return Rule(strategy="crop_noise", operations="dc", restart=True)
     if dataset in ("digits", "mnist"):

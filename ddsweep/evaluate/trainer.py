@@ -96,22 +96,28 @@ class Trainer:
         return self._net, self._loss
 
     def _batches(self, generators: Sequence[torch.Generator]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the batches of one epoch: [m, c, h, w] and [m] for one network, [k, m, c, h, w] and [k, m] for k."""
-        images, labels, rule = self._synthetic.images, self._synthetic.labels, self.rule
-        epochs = [
-            augment.batches(images, labels, rule.batch, generator, partial(rule.augment, generator=generator))
-            for generator in generators
-        ]
+        """Yield the batches of one epoch: [m, c, h, w] and [m] for one network, [k, m, c, h, w] and [k, m] for k.
+
+        With CutMix, the labels are class weights: [m, classes] and [k, m, classes].
+        """
+        epochs = [self._epoch(generator) for generator in generators]
         if len(epochs) == 1:
             yield from epochs[0]
             return
         for batches in zip(*epochs, strict=True):
             yield torch.stack([batch[0] for batch in batches]), torch.stack([batch[1] for batch in batches])
 
+    def _epoch(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the batches of one epoch of one network."""
+        synthetic, rule, classes = self._synthetic, self.rule, len(self._dataset.classes)
+        change = partial(rule.augment, generator=generator)
+        for images, labels in augment.batches(synthetic.images, synthetic.labels, rule.batch, generator, change):
+            yield rule.mix(images, labels, classes, generator)
+
 
 def _stacked_cross_entropy(net: torch.nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     """Return the sum over the networks of each network's mean."""
-    return len(images) * F.cross_entropy(net(images).flatten(0, 1), labels.flatten())
+    return len(images) * F.cross_entropy(net(images).flatten(0, 1), labels.flatten(0, 1))
 
 
 def _copy(trained: torch.nn.Module, nets: Sequence[torch.nn.Module]) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from ddsweep.checkpoints import Damaged, State, into_training, of_training
 from ddsweep.evaluate.rules import Rule
 
-MOMENTUM, WEIGHT_DECAY, DECAY = 0.9, 5e-4, 0.1
+MOMENTUM, WEIGHT_DECAY = 0.9, 5e-4
 
 
 @dataclass(frozen=True)
@@ -69,14 +69,15 @@ class Training:
     @classmethod
     def initial(cls, net: torch.nn.Module, generators: Sequence[torch.Generator], rule: Rule) -> Training:
         """Return the state before the first epoch."""
-        return cls(net, _optimizer(net, rule.lr), Generators(generators), rule)
+        return cls(net, _optimizer(net, rule.rate(0)), Generators(generators), rule)
 
     def begin_epoch(self) -> None:
-        """Decay the learning rate if the rule says so, and put the networks into train mode."""
-        if self.done == self.rule.decay_epoch:
-            if self.rule.restart:
-                self.optimizer = _optimizer(self.net, self.rule.lr)
-            _decay(self.optimizer, self.rule)
+        """Set the learning rate of the epoch, and put the networks into train mode."""
+        rate = self.rule.rate(self.done)
+        if self.rule.restart and self.done in self.rule.decay_epochs:
+            self.optimizer = _optimizer(self.net, rate)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
         self.net.train()
 
     def end_epoch(self) -> int:
@@ -109,16 +110,9 @@ class Training:
             raise Damaged(f"it has {len(scores)} scores of {len(self.generators)} networks")
         if done < self.rule.total_epochs:
             into_training(state, self.net, self.optimizer, self.generators)
-            if done > self.rule.decay_epoch:
-                _decay(self.optimizer, self.rule)
         self.done, self.best = done, scores
         return self
 
 
 def _optimizer(net: torch.nn.Module, lr: float) -> torch.optim.SGD:
     return torch.optim.SGD(net.parameters(), lr=lr, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
-
-
-def _decay(optimizer: torch.optim.SGD, rule: Rule) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = rule.lr * DECAY

@@ -1,17 +1,19 @@
 """Evaluation rules: epochs, learning rates, augmentation, and the tests that count."""
 
+from dataclasses import replace
+
 import pytest
 
 from ddsweep.errors import UserError
-from ddsweep.evaluate import Rule, named
-from ddsweep.registry.datasets import FULL_STRATEGY
+from ddsweep.evaluate import RULES, Rule, named
+from ddsweep.registry.datasets import FULL_STRATEGY, NO_FLIP_STRATEGY
 
 
 def test_the_paper_takes_1000_passes_and_a_tenth_of_the_rate_from_500():
     rule = named("paper", FULL_STRATEGY)
-    assert (rule.total_epochs, rule.decay_epoch, rule.lr, rule.batch, rule.strategy) == (
+    assert (rule.total_epochs, rule.decay_epochs, rule.lr, rule.batch, rule.strategy) == (
         1000,
-        500,
+        (500,),
         0.01,
         256,
         FULL_STRATEGY,
@@ -21,16 +23,51 @@ def test_the_paper_takes_1000_passes_and_a_tenth_of_the_rate_from_500():
 
 def test_evaluate_synset_takes_one_pass_more_and_falls_two_later():
     rule = named("evaluate_synset", FULL_STRATEGY)
-    assert (rule.total_epochs, rule.decay_epoch, rule.strategy) == (1001, 502, FULL_STRATEGY)
+    assert (rule.total_epochs, rule.decay_epochs, rule.strategy) == (1001, (502,), FULL_STRATEGY)
 
 
 def test_evaluate_synset_without_augmentation_is_plain300():
     assert named("evaluate_synset", "none") == named("plain300") == Rule(epochs=300, restart=True)
-    assert (named("plain300").total_epochs, named("plain300").decay_epoch) == (301, 152)
+    assert (named("plain300").total_epochs, named("plain300").decay_epochs) == (301, (152,))
 
 
 def test_best_tests_every_fifty_epochs():
     assert [done for done in range(1, 1001) if named("best").is_tested(done)] == list(range(50, 1001, 50))
+
+
+@pytest.mark.parametrize("name", ["idc", "dream"])
+def test_idc_and_dream_mix_and_take_the_best_of_four_tests(name):
+    rule = named(name, FULL_STRATEGY)
+    assert rule == Rule(
+        epochs=1000, batch=64, lr=0.01, strategy="color_crop_flip_scale_rotate", operations="idc", cutmix=True,
+        decays="twice", checks=4,
+    )  # fmt: skip
+    rates = [rule.rate(epoch) for epoch in range(1000)]
+    assert rates == pytest.approx([0.01] * 666 + [0.002] * 167 + [0.0004] * 167)
+    assert [done for done in range(1, 1001) if rule.is_tested(done)] == [250, 500, 750, 1000]
+    assert named(name, NO_FLIP_STRATEGY).strategy == "color_crop_scale_rotate"
+
+
+def test_tm_takes_1001_passes_at_the_learned_rate_and_the_last_test():
+    rule = named("tm", FULL_STRATEGY)
+    assert rule == Rule(epochs=1000, batch=256, lr=0.0, strategy=FULL_STRATEGY, restart=True)
+    rates = [replace(rule, lr=0.03).rate(epoch) for epoch in range(rule.total_epochs)]
+    assert rates == pytest.approx([0.03] * 502 + [0.003] * 499)
+    assert [done for done in range(1, 1002) if rule.is_tested(done)] == [1001]
+
+
+def test_dim_has_a_constant_rate_and_takes_the_best_of_five_tests():
+    rule = named("dim", FULL_STRATEGY)
+    assert rule == Rule(
+        epochs=1000, batch=64, lr=0.01, strategy="color_crop", operations="idc", decays="never", checks=5
+    )  # fmt: skip
+    assert {rule.rate(epoch) for epoch in range(1000)} == {0.01}
+    assert [done for done in range(1, 1001) if rule.is_tested(done)] == [200, 400, 600, 800, 1000]
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_without_augmentation_has_none(name):
+    assert named(name, dataset="cifar10").strategy == "none"
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,8 @@ def train(rule: Rule, generator: torch.Generator | None = None, net: toys.Net | 
         (Rule(epochs=5, lr=0.1), [(0, 0.1)] * 3 + [(0, 0.01)] * 2),
         (Rule(epochs=1), [(0, 0.01)]),
         (Rule(epochs=6, restart=True), [(0, 0.01)] * 5 + [(1, 0.001)] * 2),
+        (Rule(epochs=6, decays="twice"), [(0, 0.01)] * 4 + [(0, 0.002), (0, 0.0004)]),
+        (Rule(epochs=6, decays="never", lr=0.2), [(0, 0.2)] * 6),
         (Rule(epochs=4, batch=4), [(0, 0.01)] * 4 + [(0, 0.001)] * 4),  # two batches an epoch
     ],
 )
@@ -89,6 +91,46 @@ def test_every_pass_is_augmented_one_operation_a_batch(monkeypatch):
     assert drawn == [(4, "color", False), (2, "color", False)] * 3
 
 
+@pytest.mark.parametrize("images", [512, 3])
+def test_cutmix_trains_on_the_mean_of_both_classes_by_area(monkeypatch, images):
+    """SGD on r·CE(y) + (1 - r)·CE(y of the other), image by image, after IDC's augmentation."""
+    toys.bound_passes(monkeypatch, images)
+    rule = Rule(epochs=5, batch=4, lr=0.05, strategy="color_crop_flip", operations="idc", cutmix=True, decays="never")
+    net, syn, generator = toys.Net(), toys.synthetic(), seeded(3)
+    train(rule, seeded(3), net)
+
+    parameters = [p.detach().clone().requires_grad_() for p in toys.Net().parameters()]
+    velocity: list[Tensor] = []
+    mixed = 0
+    for _ in range(5):
+        order = torch.randperm(6, generator=generator).tolist()
+        for chunk in (order[:4], order[4:]):
+            batch = augment.combined.independent(syn.images[chunk].detach(), "color_crop_flip", generator)
+            labels = syn.labels[chunk].tolist()
+            cut = augment.cutmix.draw(generator, len(chunk), 8)
+            losses = []
+            for number, label in enumerate(labels):
+                image, kept, other = batch[number].clone(), 1.0, number
+                if cut is not None:
+                    other = int(cut.order[number])
+                    for i in range(cut.top, cut.bottom):
+                        for j in range(cut.left, cut.right):
+                            image[:, i, j] = batch[other][:, i, j]
+                            kept -= 1 / 64
+                logits = toys.by_hand(parameters, image)[1]
+                second = toys.cross_entropy(logits, labels[other])
+                losses.append(kept * toys.cross_entropy(logits, label) + (1 - kept) * second)
+            mixed += cut is not None
+            slopes = torch.autograd.grad(torch.stack(losses).mean(), parameters)
+            slopes = tuple(g + 5e-4 * p for g, p in zip(slopes, parameters, strict=True))
+            velocity = [0.9 * v + g for v, g in zip(velocity, slopes, strict=True)] if velocity else list(slopes)
+            moved = zip(parameters, velocity, strict=True)
+            parameters = [(p - 0.05 * v).detach().requires_grad_() for p, v in moved]
+    assert 0 < mixed < 10
+    for ours, expected in zip(net.parameters(), parameters, strict=True):
+        torch.testing.assert_close(ours, expected, rtol=1e-8, atol=1e-10)
+
+
 def test_dc_rules_use_dc_operations(monkeypatch):
     used = toys.spy(monkeypatch, augment, "dc", lambda images, strategy, generator: strategy)
     train(replace(named("dc", arch="convnet3-bn"), epochs=2))
@@ -127,7 +169,14 @@ def test_batch_norm_is_tested_with_running_statistics_and_trained_without(monkey
     assert modes == [(True, 6), (False, 21)] * 2
 
 
-@pytest.mark.parametrize("rule", [Rule(epochs=4, strategy=FULL_STRATEGY), Rule(epochs=5, restart=True, checks=3)])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        Rule(epochs=4, strategy=FULL_STRATEGY),
+        Rule(epochs=5, restart=True, checks=3),
+        Rule(epochs=4, batch=4, strategy="color_crop", operations="idc", cutmix=True, decays="twice"),
+    ],
+)
 @pytest.mark.parametrize("arch", ["convnet1", "convnet3-bn"])
 def test_networks_trained_together_are_those_trained_alone(arch, rule):
     """To rounding, checked on the weights; their tests then agree but for images that lie on a boundary."""
