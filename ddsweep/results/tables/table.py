@@ -246,9 +246,7 @@ class _Arranger:
             return naming.axis_label(self.sweep.axis, group[0].recipe, self.labels)
         unnamed = [name for name in self.sweep.axis if name not in self.sweep.baseline]
         if id(group) in self.baselines:
-            neutral = not any(naming.shown(group[0].recipe, name) for name in unnamed)  # 0 or empty: perhaps no effect
-            others = served or (self._representatives(unnamed) if neutral else [])
-            if not all(self._has_effect(group, other, unnamed) for other in others):
+            if not all(self._has_effect(group, other, unnamed) for other in served):
                 return BASELINE
         return naming.axis_label(self.sweep.axis, group[0].recipe, self.labels)
 
@@ -257,10 +255,6 @@ class _Arranger:
         unnamed = (name for name in names if name not in self.sweep.baseline)
         differ = [name for name in unnamed if not self._agree(baseline, other, [name])]
         return not any(self._has_effect(baseline, other, [name]) for name in differ)
-
-    def _representatives(self, names: Sequence[str]) -> list[Group]:
-        """A group for each combination of values of these settings."""
-        return list({self._row(group, names): group for group in self.found}.values())
 
     def _has_effect(self, baseline: Group, other: Group, names: Iterable[str]) -> bool:
         """Whether the baseline would be another experiment with those of these settings in which the other differs."""
