@@ -245,9 +245,8 @@ class _Arranger:
         if served is None:  # a row of its own has every setting, and the column its values
             return naming.axis_label(self.sweep.axis, group[0].recipe, self.labels)
         unnamed = [name for name in self.sweep.axis if name not in self.sweep.baseline]
-        if id(group) in self.baselines:
-            if not all(self._has_effect(group, other, unnamed) for other in served):
-                return BASELINE
+        if id(group) in self.baselines and not all(self._has_effect(group, other, unnamed) for other in served):
+            return BASELINE
         return naming.axis_label(self.sweep.axis, group[0].recipe, self.labels)
 
     def _says_nothing_else(self, baseline: Group, other: Group, names: Iterable[str]) -> bool:
