@@ -296,7 +296,8 @@ def evaluate(
         classes: class names of the set in label order, if it has none or others than the dataset.
         space: how the values of a file are scaled, as in ``load_set``.
         arch: networks to train, joined by ``+``; default: convnet3.
-        rule: ``paper`` (the default), ``best``, ``evaluate_synset``, ``plain300`` or ``dc``.
+        rule: ``paper`` (the default), ``best``, ``evaluate_synset``, ``plain300``, ``dc``, ``idc``, ``dream``,
+            ``tm`` or ``dim``.
         nets: networks per architecture; default: 5.
         seed: of networks, shuffling and augmentation; default: 0.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
@@ -323,7 +324,7 @@ def evaluate(
     own = synthetic
     given = {"eval_archs": arch, "eval_rule": rule, "eval_nets": nets, "seed": seed} | judging.checked(choices)
     target = target_dataset(own.source or "this set", dataset, own.facts)
-    chosen = judging.as_in_its_trial(own.facts, dataset) | {k: v for k, v in given.items() if v is not None}
+    chosen = judging.choices_of(own.facts, dataset, {k: v for k, v in given.items() if v is not None})
     job = judging.Job(target, chosen, devices.resolve(device)[0], False)
     prepared, loaded = job.prepare(own.as_image_set(), Path(own.source or "set"), Choices(classes=names))
     for warning in (line for line in prepared.warnings if line not in own.remarks):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ddsweep.errors import UserError, closest
+from ddsweep.registry.rules import RULES
 
 if TYPE_CHECKING:
     from ddsweep.data import Dataset
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 PTM = ("width", "ptm_train_epochs")
 FIELDS = ("eval_epochs", "eval_batch", "eval_lr", "eval_strategy", "width", "precision", "ptm_train_epochs")
 """Recipe fields that a user may set for an evaluation, besides those that have an option of their own."""
+OF_RULE = ("eval_epochs", "eval_batch", "eval_lr", "eval_strategy")
+"""Those for which a rule has its own values."""
 KEPT = ("eval_rule", "eval_archs", "eval_nets", *FIELDS[:-1], "seed")
 """Recipe fields that determine how a trial evaluates its own set."""
 
@@ -90,7 +93,7 @@ class Job:
     def judge(self, synthetic: Synthetic, dataset: Dataset, tracker: Tracker) -> list[Judged]:
         """Train and test networks of every architecture, with the random generator of a trial with this seed."""
         from ddsweep import flops, rng, trial
-        from ddsweep.evaluate import evaluate
+        from ddsweep.evaluate import at_rate, evaluate
         from ddsweep.numerics import Choice
 
         recipe = self.recipe(dataset.size, synthetic.ipc)
@@ -98,7 +101,7 @@ class Job:
         choice.set_up()
         generator, judged = rng.Streams(recipe.seed).evaluation, []
         for arch in recipe.eval_archs.split("+"):
-            rule = trial.rule_for(recipe, arch)
+            rule = at_rate(trial.rule_for(recipe, arch), synthetic.lr)
             train = partial(
                 evaluate,
                 dataset=dataset,
@@ -139,8 +142,22 @@ def checked(choices: Mapping[str, Any]) -> dict[str, Any]:
     return dict(choices)
 
 
-def as_in_its_trial(facts: Facts, dataset: str | None) -> dict[str, Any]:
-    """Return the choices with which a set of ddsweep gets the numbers of its trial; empty for another dataset."""
-    if dataset not in (None, facts.dataset):
-        return {}
-    return {name: facts.recipe[name] for name in KEPT if name in facts.recipe}
+def choices_of(facts: Facts, dataset: str | None, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the choices for an evaluation: those that were asked for, and for a set of ddsweep those of its trial.
+
+    A rule other than the trial's brings its own numbers. If the rule trains at the learned rate of the set, the choices
+    have that rate.
+
+    Args:
+        facts: about the set.
+        dataset: the dataset that was asked for; another one than the set's leaves out the choices of its trial.
+        asked: what was asked for.
+    """
+    own = facts.recipe if dataset in (None, facts.dataset) else {}
+    other_rule = "eval_rule" in asked and asked["eval_rule"] != own.get("eval_rule")
+    kept = (name for name in KEPT if name in own and not (other_rule and name in OF_RULE))
+    choices = {name: own[name] for name in kept} | dict(asked)
+    info = RULES.get(choices.get("eval_rule", "paper"))
+    if info and facts.lr is not None and not choices.get("eval_lr", info.lr):
+        choices["eval_lr"] = facts.lr
+    return choices

@@ -37,7 +37,10 @@ Arch = Annotated[
 ]
 Rule = Annotated[
     str | None,
-    typer.Option(metavar="RULE", help="Evaluation rule: paper (default), best, evaluate_synset, plain300, or dc."),
+    typer.Option(
+        metavar="RULE",
+        help="Evaluation rule: paper (default), best, evaluate_synset, plain300, dc, idc, dream, tm, or dim.",
+    ),
 ]
 Nets = Annotated[int | None, typer.Option("--nets", "-n", min=1, help="Networks per architecture (default: 5).")]
 Ipc = Annotated[
@@ -122,9 +125,9 @@ def evaluate(
     choices = once(asked, judging.checked(settings(set_)))
     device = devices.resolve(device)[0]
     image_set = exchange.read(file, experiment)
-    own = judging.as_in_its_trial(image_set.facts, dataset)
+    choices = judging.choices_of(image_set.facts, dataset, choices)
     target = target_dataset(str(file), dataset, image_set.facts)
-    job = judging.Job(target, own | choices, device, metric is Metric.lrs)
+    job = judging.Job(target, choices, device, metric is Metric.lrs)
     with reading.shown():
         prepared, loaded = job.prepare(image_set, file, Choices(space, factor, ipc, hard_labels, names.listed(classes)))
     for warning in prepared.warnings:
@@ -158,7 +161,7 @@ def _interpretation(image_set: ImageSet, prepared: Prepared, job: Job) -> list[s
     if facts.dataset and facts.dataset != job.dataset:
         lines.append(f"its name or metadata says {facts.dataset}; testing on {job.dataset} as requested")
     if facts.lr is not None and "eval_lr" not in job.choices:
-        lines.append(f"its learned learning rate is not used; to use it: --set eval_lr={facts.lr:.6g}")
+        lines.append(f"its learned learning rate is not used; to use it: --rule tm, or --set eval_lr={facts.lr:.6g}")
     if job.dataset == "cifar100" and not facts.mean and prepared.space.name == "cifar100":
         lines.append("MTT, IDC and DD-Ranking normalize cifar100 with the statistics of cifar10: --space cifar10")
     return [*lines, *image_set.remarks, *prepared.remarks]

@@ -50,7 +50,8 @@ def read(path: Path) -> tuple[Synthetic, dict[str, str]]:
     """
     tensors, metadata = checked_files.read_tensors(path)
     try:
-        return Synthetic(tensors["images"], tensors["labels"], int(metadata["ipc"])), metadata
+        rate = float(metadata["lr"]) if "lr" in metadata else None
+        return Synthetic(tensors["images"], tensors["labels"], int(metadata["ipc"]), rate), metadata
     except (KeyError, ValueError) as error:
         raise Damaged(f"{path} is damaged: {error} is missing or invalid") from None
 

@@ -18,6 +18,7 @@ from ddsweep.checkpoints import Slot
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.evaluate.rules import RULES as RULES
 from ddsweep.evaluate.rules import Rule as Rule
+from ddsweep.evaluate.rules import at_rate as at_rate
 from ddsweep.evaluate.rules import named as named
 from ddsweep.evaluate.trainer import Trainer
 from ddsweep.evaluate.training import MOMENTUM as MOMENTUM
@@ -86,11 +87,12 @@ def evaluate(
         numerics: precision, compilation, and whether networks are vectorized; default: float32, not compiled.
 
     Raises:
-        UserError: unknown operation, network or rule.
+        UserError: unknown operation, network or rule; the learned rate of a set that has none.
         Interrupted: a slot was asked to stop.
     """
     if isinstance(rule, str):
         rule = named(rule, dataset.strategy, dataset.name, arch)
+    rule = at_rate(rule, synthetic.lr)
     seed, numerics = int(torch.randint(2**62, (), generator=generator)), numerics or Numerics()
     shape = {"channels": dataset.channels, "classes": len(dataset.classes), "size": dataset.size, "width": width}
     images = synthetic.images

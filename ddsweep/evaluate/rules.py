@@ -89,6 +89,21 @@ class Rule:
         return cutmix.apply(images, labels, classes, cutmix.draw(generator, len(images), images.shape[-1]))
 
 
+def at_rate(rule: Rule, learned: float | None) -> Rule:
+    """Return the rule with a learning rate: its own, or else the one that was learned with the set.
+
+    Raises:
+        UserError: the set has none, or it is not positive.
+    """
+    if rule.lr:
+        return rule
+    if learned is None:
+        raise UserError("eval_lr: no learning rate was learned with this set; set eval_lr")
+    if not learned > 0:
+        raise UserError(f"eval_lr: the learned rate {learned:.4g} of this set is not positive; set eval_lr")
+    return replace(rule, lr=learned)
+
+
 def named(name: str, strategy: str = "none", dataset: str = "", arch: str = "") -> Rule:
     """Return one of the rules of published numbers.
 

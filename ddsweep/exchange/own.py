@@ -47,6 +47,8 @@ def _known(header: dict[str, str]) -> dict[str, Any]:
         known["classes"] = header["classes"].split("\n")
     if "ipc" in header:
         known["ipc"] = int(header["ipc"])
+    if "lr" in header:
+        known["lr"] = float(header["lr"])
     return {MARK: 1, "factor": 1, "space": NORMALIZED if set(LISTS) <= set(header) else "", **known}
 
 

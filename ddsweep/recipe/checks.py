@@ -32,6 +32,8 @@ def check(recipe: Recipe) -> None:
     for field in ("arch", "eval_archs"):
         _check_networks(field, getattr(recipe, field), {recipe.size})
     _check_ipc(recipe, data.facts(recipe.target))
+    if recipe.eval_lr == 0 and "lr_lr" not in METHODS[recipe.method].takes:
+        raise UserError(f"eval_lr: {recipe.method} learns no learning rate for networks on its set; set eval_lr")
     if recipe.eval_epochs < 1 and recipe.eval_rule != "dc":
         raise UserError(f"eval_epochs: {recipe.eval_epochs} is out of range; at least 1 (0 only with eval_rule: dc)")
     if recipe.regularizer != "none":

@@ -8,6 +8,7 @@ from ddsweep import data
 from ddsweep.recipe import parts, spelling
 from ddsweep.registry.methods import METHODS, TAKEN
 from ddsweep.registry.networks import FOUNDATIONS, TABLE, join
+from ddsweep.registry.rules import RULES
 
 CCLOM_ALPHA = 1000.0
 
@@ -64,15 +65,15 @@ def _canonical_archs(value: Any) -> Any:
 
 
 def _resolve_evaluation(chosen: dict[str, Any]) -> dict[str, Any]:
-    """Set the strategy to ``none`` under rules that ignore it, and merge two names of the same rule."""
-    rule = chosen.get("eval_rule", METHODS[chosen["method"]].eval_rule)
-    if rule in ("plain300", "dc"):
-        chosen = chosen | {"eval_strategy": "none"}
-    if rule == "evaluate_synset" and chosen["eval_strategy"] == "none":
-        rule = "plain300"
-    # 0: under dc the number of epochs depends on the augmentation of each evaluated network
-    epochs = {"dc": 0, "plain300": 300}.get(rule, 1000) if isinstance(rule, str) else 1000
-    return {"eval_epochs": epochs, "eval_batch": 256, "eval_lr": 0.01} | chosen | {"eval_rule": rule}
+    """Set the numbers of the rule, leave out operations that it does not use, and merge two names of the same rule."""
+    rule, strategy = chosen.get("eval_rule", METHODS[chosen["method"]].eval_rule), chosen["eval_strategy"]
+    info = RULES.get(rule, RULES["paper"]) if isinstance(rule, str) else RULES["paper"]  # the type check reports it
+    if isinstance(strategy, str):
+        strategy = info.strategy(strategy)
+    if rule == "evaluate_synset" and strategy == "none":
+        rule, info = "plain300", RULES["plain300"]
+    numbers = {"eval_epochs": info.epochs, "eval_batch": info.batch, "eval_lr": info.lr}
+    return numbers | chosen | {"eval_rule": rule, "eval_strategy": strategy}
 
 
 def _resolve_guidance(chosen: dict[str, Any]) -> dict[str, Any]:

@@ -169,16 +169,16 @@ class Recipe(BaseModel):
     eval_nets: Count = 5
     """Networks to train per architecture; the result is the mean ± std (ddof 0) of their accuracies."""
     eval_epochs: CountOrNone = AUTO
-    """Epochs on the synthetic set; the learning rate drops tenfold after half of them. Default: the rule's: 1000, or
-    300 without augmentation under ``evaluate_synset`` and ``plain300``; 0 under ``dc``, where it depends on the
-    network."""
+    """Epochs on the synthetic set, over which the rule lowers the learning rate. Default: the rule's: 1000, or 300
+    without augmentation under ``evaluate_synset`` and ``plain300``; 0 under ``dc``, where it depends on the network."""
     eval_batch: Count = AUTO
-    """Batch size of the evaluation; default: the rule's, 256 under most."""
+    """Batch size of the evaluation; default: the rule's: 64 under ``idc``, ``dream`` and ``dim``, else 256."""
     eval_lr: Weight = AUTO
     """Learning rate of the evaluation (SGD, momentum 0.9, weight decay 5e-4); 0: the one that was learned with the set
-    (TM); default: the rule's, 0.01 under most."""
+    (TM), as under ``tm``; default under the other rules: 0.01."""
     eval_strategy: str = AUTO
-    """Augmentation of the evaluation, or ``none``, as always under ``plain300`` and ``dc``; default: the dataset's."""
+    """Augmentation of the evaluation, or ``none``, as always under ``plain300`` and ``dc``; default: the dataset's.
+    ``idc`` and ``dream`` use it without cutout, and ``dim`` only color and crop."""
 
     plugins: str = ""
     """Plugins that parts of the recipe come from, each with the digest of its source, ``my_method@3f2a9c01d47e``;

@@ -66,7 +66,7 @@ def test_a_set_from_elsewhere(ddsweep: Run, tmp_path: Path) -> None:
     assert lines[1:4] == [
         "2 per class, 10 classes of digits",
         "pixels in [0, 1], normalized for the networks",
-        "its learned learning rate is not used; to use it: --set eval_lr=0.5",
+        "its learned learning rate is not used; to use it: --rule tm, or --set eval_lr=0.5",
     ]
     assert lines[4] == (
         "values from 0.00 to 1.00: assumed to be pixels in [0, 1]; if they are not: "
@@ -77,6 +77,10 @@ def test_a_set_from_elsewhere(ddsweep: Run, tmp_path: Path) -> None:
     assert "rule paper: 2 epochs, batch 256, lr 0.01, augmentation color_crop_cutout_scale_rotate" in result.stdout
     assert results_in(ddsweep(*words).stdout) == lines
     assert results_in(ddsweep(*words, "--seed", "1").stdout) != lines
+    learned = "rule tm: 2 epochs, batch 256, lr 0.5, augmentation color_crop_cutout_scale_rotate"
+    assert learned in ddsweep(*words, "--rule", "tm").stdout
+    mixed = ddsweep(*words, "--rule", "idc")
+    assert "rule idc: 2 epochs, batch 64, lr 0.01, augmentation color_crop_scale_rotate" in mixed.stdout
     missing = ddsweep("evaluate", "images_best.pt")
     assert missing.exit_code == 2
     assert missing.stderr.startswith(

@@ -47,7 +47,7 @@ def test_an_evaluation_repeats_and_another_seed_differs():
 def test_a_rule_by_name_takes_the_augmentation_of_the_dataset(monkeypatch, name):
     """The paper's rule is what one gets without asking."""
     data = replace(toys.dataset(dtype=torch.float32), name="digits")
-    syn = toys.synthetic(dtype=torch.float32)
+    syn = replace(toys.synthetic(dtype=torch.float32), lr=0.03)
     used = []
 
     def train(trainer, *_):
@@ -56,7 +56,8 @@ def test_a_rule_by_name_takes_the_augmentation_of_the_dataset(monkeypatch, name)
 
     monkeypatch.setattr(Trainer, "train", train)
     evaluate(syn, data, "convnet1", 1, seeded(), name, width=4)
-    assert used == [named(name, NO_FLIP_STRATEGY, "digits", "convnet1")]
+    rule = named(name, NO_FLIP_STRATEGY, "digits", "convnet1")
+    assert used == [replace(rule, lr=0.03) if name == "tm" else rule]
     evaluate(syn, replace(data, name="nobody knows"), "convnet1", 1, seeded(), width=4)
     assert used[1] == Rule(epochs=1000, batch=256, lr=0.01, strategy=FULL_STRATEGY)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ddsweep.errors import UserError
-from ddsweep.evaluate import RULES, Rule, named
+from ddsweep.evaluate import RULES, Rule, at_rate, named
 from ddsweep.registry.datasets import FULL_STRATEGY, NO_FLIP_STRATEGY
 
 
@@ -104,3 +104,12 @@ def test_dc_augments_digits_and_convnets_with_batch_norm(dataset, arch, strategy
 def test_an_unknown_rule_is_named():
     with pytest.raises(UserError, match="rule: unknown evaluation rule 'papre'; did you mean paper"):
         named("papre")
+
+
+def test_the_learned_rate_of_a_set():
+    tm = named("tm", "crop")
+    assert at_rate(tm, 0.03) == replace(tm, lr=0.03)
+    assert at_rate(named("paper"), 0.03) == named("paper")
+    for rate, line in ((None, "no learning rate was learned"), (-0.5, "rate -0.5 of this set is not positive")):
+        with pytest.raises(UserError, match=f"eval_lr: .*{line}.*; set eval_lr"):
+            at_rate(tm, rate)

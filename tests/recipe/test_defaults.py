@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ddsweep.errors import UserError
 from ddsweep.recipe import make
 
 
@@ -126,11 +127,41 @@ def test_a_published_model_is_used_as_is() -> None:
         ({"eval_rule": "plain300", "eval_epochs": 20}, "plain300", 20, "none"),
         ({"eval_rule": "dc"}, "dc", 0, "none"),
         ({"eval_rule": "dc", "eval_epochs": 20}, "dc", 20, "none"),
+        ({"eval_rule": "idc"}, "idc", 1000, "color_crop_flip_scale_rotate"),
+        ({"eval_rule": "dream", "target": "svhn"}, "dream", 1000, "color_crop_scale_rotate"),
+        ({"eval_rule": "idc", "eval_strategy": "cutout_crop"}, "idc", 1000, "crop"),
+        ({"eval_rule": "idc", "eval_strategy": "cutout"}, "idc", 1000, "none"),
+        ({"eval_rule": "tm", "eval_lr": 0.02}, "tm", 1000, "color_crop_cutout_flip_scale_rotate"),
+        ({"eval_rule": "dim"}, "dim", 1000, "color_crop"),
     ],
 )
 def test_defaults_of_the_evaluation_rules(choices: dict[str, Any], rule: str, epochs: int, strategy: str) -> None:
     recipe = make(choices)
     assert (recipe.eval_rule, recipe.eval_epochs, recipe.eval_strategy) == (rule, epochs, strategy)
+
+
+@pytest.mark.parametrize(
+    ("rule", "batch", "rate"),
+    [("paper", 256, 0.01), ("best", 256, 0.01), ("dc", 256, 0.01), ("idc", 64, 0.01), ("dream", 64, 0.01),
+     ("dim", 64, 0.01)],
+)  # fmt: skip
+def test_batch_and_rate_of_the_evaluation_rules(rule: str, batch: int, rate: float) -> None:
+    recipe = make({"eval_rule": rule})
+    assert (recipe.eval_batch, recipe.eval_lr) == (batch, rate)
+    chosen = make({"eval_rule": rule, "eval_batch": 7, "eval_lr": 0.5})
+    assert (chosen.eval_batch, chosen.eval_lr) == (7, 0.5)
+
+
+def test_an_unknown_operation_is_reported_under_every_rule() -> None:
+    for rule in ("paper", "plain300", "idc", "dim"):
+        with pytest.raises(UserError, match="eval_strategy: unknown operation 'cutot'"):
+            make({"eval_rule": rule, "eval_strategy": "color_cutot"})
+
+
+def test_only_sets_with_a_learned_rate_are_evaluated_at_it() -> None:
+    for choices in ({"eval_rule": "tm"}, {"eval_lr": 0.0}):
+        with pytest.raises(UserError, match="eval_lr: dm learns no learning rate for networks on its set"):
+            make(choices)
 
 
 def test_statistics_matter_only_across_domains() -> None:
