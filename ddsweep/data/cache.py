@@ -19,6 +19,7 @@ from ddsweep.data.raw import Raw
 from ddsweep.errors import UserError
 
 TENSORS = ("images", "labels", "test_images", "test_labels")
+ATTRIBUTES = ("attributes", "test_attributes")  # of biased datasets only: other files do not have them
 
 
 class Damaged(Exception):
@@ -63,7 +64,7 @@ def write(path: Path, raw: Raw, header: Header) -> Stored:
     Raises:
         UserError: it cannot be written, for example because the disk is full.
     """
-    tensors = {name: getattr(raw, name) for name in TENSORS}
+    tensors = _tensors(raw)
     checksum = _checksum(raw, header)
     facts = {
         "classes": json.dumps(raw.classes),
@@ -89,7 +90,8 @@ def read(path: Path, fingerprint: str) -> Stored | None:
             facts = file.metadata() or {}
             if facts["fingerprint"] != fingerprint:
                 return None
-            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in TENSORS}
+            there = (*TENSORS, *(name for name in ATTRIBUTES if name in file.keys()))  # noqa: SIM118
+            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in there}
         raw = Raw(classes=tuple(json.loads(facts["classes"])), **tensors)
         mean, std = (tuple(json.loads(facts[name])) for name in ("mean", "std"))
         header = Header(mean, std, fingerprint, facts["origin"])
@@ -120,8 +122,14 @@ def read_checksum(path: Path, fingerprint: str) -> str | None:
 
 def _checksum(raw: Raw, header: Header) -> str:
     digest = hashlib.sha256(json.dumps([raw.classes, header.mean, header.std]).encode())
-    for name in TENSORS:
-        tensor: Tensor = getattr(raw, name).contiguous()
+    for name, values in _tensors(raw).items():
+        tensor = values.contiguous()
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
         digest.update(tensor.numpy().data)
     return digest.hexdigest()
+
+
+def _tensors(raw: Raw) -> dict[str, Tensor]:
+    """The tensors of a dataset, in the order of the checksum."""
+    found = {name: getattr(raw, name) for name in (*TENSORS, *ATTRIBUTES)}
+    return {name: tensor for name, tensor in found.items() if tensor is not None}

@@ -8,13 +8,14 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
 from ddsweep.data import store
+from ddsweep.data.bias.attributes import usual
 from ddsweep.data.pixels import denormalized
 from ddsweep.errors import UserError
-from ddsweep.registry.datasets import FULL_STRATEGY, info
+from ddsweep.registry.datasets import FULL_STRATEGY, info, is_biased
 from ddsweep.rng import copy_to
 
 FLOATS_UP_TO = 1 << 30  # bytes of float32; CIFAR-10 (0.6 GB) and SVHN (0.9 GB) are below, Tiny ImageNet is above
@@ -34,7 +35,9 @@ class Dataset:
         labels: labels of the training images.
         test_images: [m, c, h, w] test images, normalized likewise.
         test_labels: labels of the test images.
-        checksum: SHA-256 of classes, mean, std and pixels; datasets with equal checksums are equal.
+        checksum: SHA-256 of classes, mean, std, pixels and attributes; datasets with equal checksums are equal.
+        attributes: of a biased dataset, the attributes of the training images (color, background, …), numbered from 0.
+        test_attributes: those of the test images.
     """
 
     name: str
@@ -46,6 +49,8 @@ class Dataset:
     test_images: Images
     test_labels: Int64[Tensor, " m"]
     checksum: str
+    attributes: Int64[Tensor, " n"] | None = None
+    test_attributes: Int64[Tensor, " m"] | None = None
 
     @property
     def strategy(self) -> str:
@@ -64,6 +69,20 @@ class Dataset:
     def size(self) -> int:
         """Height and width in pixels."""
         return self.images.shape[-1]
+
+    @cached_property
+    def test_aligned(self) -> Bool[Tensor, " m"] | None:
+        """Whether each test image is aligned: it has the attribute of its class. None for a dataset without attributes.
+
+        In a dataset that ddsweep made, attribute y is that of class y; in an image folder, a class has the most
+        frequent attribute of its training images.
+        """
+        if self.attributes is None or self.test_attributes is None:
+            return None
+        own = torch.arange(len(self.classes))
+        if not is_biased(self.name):
+            own = usual(self.attributes.cpu(), self.labels.cpu(), len(self.classes))
+        return self.test_attributes == own.to(self.test_labels.device)[self.test_labels]
 
     @cached_property
     def per_class(self) -> tuple[Int64[Tensor, " k"], ...]:
@@ -117,6 +136,8 @@ def load(spec: str, size: int | None = None, device: str | torch.device = "cpu")
         test_images=on_device(raw.test_images, header.mean, header.std, device),
         test_labels=raw.test_labels.to(device),
         checksum=stored.checksum,
+        attributes=None if raw.attributes is None else raw.attributes.to(device),
+        test_attributes=None if raw.test_attributes is None else raw.test_attributes.to(device),
     )
 
 

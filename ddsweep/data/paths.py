@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ddsweep import files
+from ddsweep.registry.bias import PHOTOS, Bias
 from ddsweep.registry.datasets import TABLE, Archive, DatasetInfo, at_size, info
 from ddsweep.registry.image_folders import FOLDER_PREFIX
 
@@ -25,9 +26,23 @@ def all_decoded(row: DatasetInfo) -> list[Path]:
     return [path for _, path in sorted((int(match[1]), path) for match, path in found if match)]
 
 
+def variants(row: DatasetInfo) -> list[DatasetInfo]:
+    """Return the rows of a biased dataset, with each share and severity, that have decoded images in the cache."""
+    bare = row.name.partition(":")[0]
+    pattern = re.compile(re.escape(bare) + r"-align([0-9.e-]+)-severity(\d)-\d+\.safetensors")
+    folder = files.cache_dir() / "data"
+    found = (pattern.fullmatch(path.name) for path in (folder.iterdir() if folder.is_dir() else ()))
+    return [info(name) for name in sorted({f"{bare}:align={one[1]},severity={one[2]}" for one in found if one})]
+
+
 def archive(row: DatasetInfo, one: Archive) -> Path:
     """Return the path of an archive: a file, or a link to the user's copy, packed or unpacked."""
     return files.cache_dir() / "data" / "archives" / row.name / one.name
+
+
+def photos_link() -> Path:
+    """Return the link to the user's image folder of CIFAR-10, which the corrupted datasets can be made from."""
+    return files.cache_dir() / "data" / "archives" / PHOTOS / "images"
 
 
 def is_prepared(spec: str, size: int | None = None) -> bool:
@@ -58,6 +73,8 @@ def holdings() -> list[Holding]:
 
 
 def _holding(row: DatasetInfo) -> Holding:
+    if row.bias:
+        return _holding_of_biased(row, row.bias)
     tensors, archives = all_decoded(row), [archive(row, one) for one in row.archives]
     if tensors:
         state = "decoded"
@@ -69,7 +86,20 @@ def _holding(row: DatasetInfo) -> Holding:
     return Holding(row, state, sum(path.stat().st_size for path in tensors + own))
 
 
+def _holding_of_biased(row: DatasetInfo, how: Bias) -> Holding:
+    """All variants together; the disk space of the base is in its own row."""
+    made, base = [path for one in variants(row) for path in all_decoded(one)], TABLE[how.base]
+    if made or not base.archives:
+        state = "decoded" if made else "bundled"
+    else:
+        linked = how.base == PHOTOS and photos_link().exists()
+        state = "missing" if _holding(base).state == "missing" and not linked else "downloaded"
+    return Holding(row, state, sum(path.stat().st_size for path in made))
+
+
 def _stem(row: DatasetInfo) -> str:
+    if row.bias:
+        return row.name.replace(":align=", "-align").replace(",severity=", "-severity")
     if not row.name.startswith(FOLDER_PREFIX):
         return row.name
     path = row.name.removeprefix(FOLDER_PREFIX)

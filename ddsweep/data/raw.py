@@ -30,6 +30,8 @@ class Raw:
         labels: labels of the training images.
         test_images: test images.
         test_labels: labels of the test images.
+        attributes: of a biased dataset, the attributes of the training images, which are numbered from 0.
+        test_attributes: those of the test images; there are none, or both.
     """
 
     classes: tuple[str, ...]
@@ -37,6 +39,8 @@ class Raw:
     labels: Int64[Tensor, " n"]
     test_images: UInt8[Tensor, "m c h w"]
     test_labels: Int64[Tensor, " m"]
+    attributes: Int64[Tensor, " n"] | None = None
+    test_attributes: Int64[Tensor, " m"] | None = None
 
 
 def assembled(row: DatasetInfo, made: Raw | Sequence[Array]) -> Raw:
@@ -46,6 +50,7 @@ def assembled(row: DatasetInfo, made: Raw | Sequence[Array]) -> Raw:
         ValueError: the result does not match the row: another number of channels, pixels that are not bytes, labels
             without a class, or images without a label.
     """
+    attributes, test_attributes = (made.attributes, made.test_attributes) if isinstance(made, Raw) else (None, None)
     if isinstance(made, Raw):
         classes, parts = made.classes, (made.images, made.labels, made.test_images, made.test_labels)
     elif isinstance(made, tuple | list) and len(made) == PARTS:
@@ -57,7 +62,7 @@ def assembled(row: DatasetInfo, made: Raw | Sequence[Array]) -> Raw:
         found += [_images(row, what, images), _labels(len(classes), what, labels)]
         if len(found[-2]) != len(found[-1]):
             raise ValueError(f"it has {len(found[-2])} {what} images and {len(found[-1])} labels of them")
-    return Raw(classes, *found)
+    return Raw(classes, *found, attributes=attributes, test_attributes=test_attributes)
 
 
 def _images(row: DatasetInfo, what: str, pixels: Array) -> UInt8[Tensor, "n c h w"]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ddsweep import again, files
 from ddsweep.data import archives, cache, paths, progress
+from ddsweep.data.bias import sources
 from ddsweep.data.decoders import decode
 from ddsweep.data.folder import fingerprint
 from ddsweep.data.pixels import statistics
@@ -22,6 +23,7 @@ from ddsweep.registry.image_folders import FOLDER_PREFIX, notes
 log = logging.getLogger(__name__)
 
 VERSION = 1  # of the decoders; increase it when the pixels of one change, so that datasets are decoded again
+MADE = 1  # likewise for the biased datasets, which are made from others
 
 
 def row(spec: str, size: int | None) -> DatasetInfo:
@@ -68,15 +70,16 @@ def fetch(spec: str, source: Path | None = None, tell: Progress = progress.downl
 
     Args:
         spec: the dataset.
-        source: the path of its archives, packed or unpacked; None: they are downloaded.
+        source: the path of its archives, packed or unpacked; None: they are downloaded. Of a biased dataset, the
+            archives of its base, an image folder with the images of CIFAR-10, or the file of the paper's authors.
         tell: called with the progress of a download.
 
     Raises:
-        UserError: as ``archives.obtain`` and ``archives.adopt``; what they hold cannot be decoded.
+        UserError: as ``archives.obtain``, ``archives.adopt`` and ``sources.adopt``; what they hold cannot be decoded.
     """
     one = info(spec)
     if source is not None:
-        archives.adopt(one, source)
+        (sources if one.bias else archives).adopt(one, source)
     elif one.archives and not paths.is_prepared(spec):
         archives.obtain(one, tell)
     return prepare(spec)
@@ -111,7 +114,8 @@ def verify(spec: str) -> list[Finding]:
     """
     one = info(spec)
     found = [_verify_archive(one, index) for index in range(len(one.archives)) if _is_there(one, index)]
-    found += [_verify_tensors(one, path) for path in paths.all_decoded(one)]
+    rows = paths.variants(one) if one.bias and ":" not in spec else [one]
+    found += [_verify_tensors(row, path) for row in rows for path in paths.all_decoded(row)]
     if not found:
         raise UserError(f"{spec}: the cache has nothing of it to verify; first: {again.other('data', 'fetch', spec)}")
     return found
@@ -156,7 +160,9 @@ def _say_notes(one: DatasetInfo) -> None:
 
 def _fingerprint(one: DatasetInfo) -> str:
     """Return a hash of everything that determines the decoded images of a row."""
-    listing = fingerprint(one.name) if one.name.startswith(FOLDER_PREFIX) else None
+    listing: object = fingerprint(one.name) if one.name.startswith(FOLDER_PREFIX) else None
+    if one.bias:
+        listing = [MADE, *sources.facts(one)] if sources.facts(one) else [MADE, _fingerprint(sources.base(one.bias))]
     code = TABLE.code(one.name)
     facts = [VERSION, ascii(one.name), one.size, one.mean, one.std, listing, *([code.pin] if code else [])]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

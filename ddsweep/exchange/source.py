@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
-import re
 import struct
 import zipfile
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ddsweep import device, files
+from ddsweep.data import torch_files
 from ddsweep.errors import UserError
 from ddsweep.exchange import integrity
 from ddsweep.exchange.image_set import MARK, Facts, parse
@@ -56,7 +55,7 @@ def content(path: Path) -> Any:
     try:
         check_weight(_weight(path), path)
         if path.suffix in (".pt", ".pth"):
-            return _torch(path)
+            return torch_files.read(path, _NUMBERS)
         return _arrays(path) if path.suffix == ".npz" else None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
@@ -118,22 +117,6 @@ def _scalar(dtype: _Dtype, content: bytes | str) -> float:
 _NUMBERS: list[Any] = [
     (_scalar, "numpy.core.multiarray.scalar"), (_scalar, "numpy._core.multiarray.scalar"), (_Dtype, "numpy.dtype"),
 ]  # fmt: skip
-
-
-def _torch(path: Path) -> Any:
-    try:
-        with torch.serialization.safe_globals(_NUMBERS):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        named = re.search(r"GLOBAL (\S+)", str(error))
-        if named is None:
-            raise UserError(f"{path}: is damaged, or not a file of torch.save") from None
-        fix = "if you trust it, load it and torch.save only the tensors, as images.pt and labels.pt"
-        raise UserError(f"{path}: has a {named[1]}, and reading that could execute code; {fix}") from None
-    except (OSError, MemoryError):
-        raise
-    except Exception:  # a damaged file can raise almost anything inside torch
-        raise UserError(f"{path}: is damaged, or not a file of torch.save") from None
 
 
 def _arrays(path: Path) -> dict[str, Tensor | list[str]]:

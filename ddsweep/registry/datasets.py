@@ -6,12 +6,14 @@ order are those of the published protocols. Classes are in label order.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from ddsweep.errors import UserError
 from ddsweep.plugins import Registry, Source
+from ddsweep.registry import bias
+from ddsweep.registry.bias import Bias
 from ddsweep.registry.image_folders import FOLDER_PREFIX as FOLDER_PREFIX
 from ddsweep.registry.image_folders import FolderTree, folder_tree, held_out
 from ddsweep.registry.image_folders import canonical as canonical
@@ -111,6 +113,7 @@ class DatasetInfo:
         login: instructions to get the archives by hand, if they need an account.
         paper: the name in tables and figures; empty: ``name``.
         source: the function that decodes it, see ``decoders.Decoder``.
+        bias: for a biased dataset, how it is made from another one.
     """
 
     name: str
@@ -128,6 +131,7 @@ class DatasetInfo:
     login: str = ""
     paper: str = ""
     source: Source = ""
+    bias: Bias | None = None
 
 
 def numbered(count: int) -> tuple[str, ...]:
@@ -229,6 +233,30 @@ for _row in (
     TABLE.add(_row.name, _row, _row.source)
 
 
+_COLORED = "made: from {}, colored here"
+_CORRUPTED = "made, frost generated: from {}, corrupted here; ImageNet-C's textures of frost are not available"
+_AS_THE_AUTHORS = "; the test set, like that of the paper's authors, has no aligned image"
+
+
+def _biased(name: str, paper: str, made: str, how: Bias, channels: int = 3) -> DatasetInfo:
+    """The row of a dataset that is made from ``how.base``: its classes, sizes and license."""
+    base = TABLE.rows[how.base]
+    return replace(
+        base, name=name, paper=paper, channels=channels, bias=how, mean=None, std=None, archives=(),
+        origin=made.format(base.name), source="ddsweep.data.bias.made:decode",
+    )  # fmt: skip
+
+
+for _row in (
+    _biased("cmnist", "CMNIST", _COLORED, Bias("mnist")),
+    _biased("ccifar10", "CCIFAR-10", _CORRUPTED, Bias("cifar10")),
+    _biased("cdigits", "colored digits", _COLORED, Bias("digits")),
+    _biased("cmnist-dd", "CMNIST-DD", _COLORED + _AS_THE_AUTHORS, Bias("mnist", 0.0, "MNIST")),
+    _biased("ccifar10-dd", "CCIFAR10-DD", _CORRUPTED + _AS_THE_AUTHORS, Bias("cifar10", 0.0, "CIFAR10")),
+):
+    TABLE.add(_row.name, _row, _row.source)
+
+
 def dataset(
     name: str,
     *,
@@ -289,8 +317,9 @@ def dataset(
 
 def paper_name(name: str) -> str:
     """Return the name of a dataset in tables and figures; for an unknown dataset, ``name``."""
-    row = TABLE.rows.get(name)
-    return (row and row.paper) or name
+    base, colon, fields = name.partition(":")
+    row = TABLE.rows.get(base)
+    return f"{row.paper} ({fields.replace(',', ', ')})" if row and row.bias and colon else (row and row.paper) or name
 
 
 def names() -> list[str]:
@@ -308,7 +337,32 @@ def info(spec: str) -> DatasetInfo:
         return _folder_info(canonical(spec))
     if spec.partition(":")[0].lower() == FOLDER_PREFIX[:-1]:
         raise UserError(f"unknown dataset {spec!r}; did you mean {FOLDER_PREFIX}{spec.partition(':')[2] or 'PATH'}?")
-    return TABLE.take(spec, also=["imagefolder:PATH"])
+    return with_fields(spec, {})
+
+
+def with_fields(spec: str, fields: Mapping[str, Any]) -> DatasetInfo:
+    """Return the row of a dataset of the table; of a biased one, with ``fields`` besides those in its name.
+
+    Raises:
+        UserError: unknown name, a field is given twice with different values or is out of range, or the dataset is not
+            biased.
+    """
+    name, own = bias.split(spec) if spec.partition(":")[0] in TABLE else (spec, {})
+    row = TABLE.take(name, also=["imagefolder:PATH"])
+    for field, value in fields.items():
+        if own.setdefault(field, value) != value:
+            raise UserError(f"{field}: {value} contradicts {spec}")
+    if row.bias is None:
+        if own:
+            raise UserError(f"{next(iter(own))}: {name} is not biased; a field of {', '.join(biased_names())}")
+        return row
+    how = row.bias.given(own)
+    return replace(row, name=how.named(name), bias=how)
+
+
+def biased_names() -> list[str]:
+    """Return the names of the biased datasets."""
+    return [name for name, row in TABLE.rows.items() if row.bias]
 
 
 def facts(spec: str) -> DatasetInfo:
@@ -338,8 +392,17 @@ def _folder_info(spec: str) -> DatasetInfo:
 
 
 def is_user_data(name: str) -> bool:
-    """Return whether the images are the user's own, an image folder or a plugin's, and so may differ between hosts."""
-    return name.startswith(FOLDER_PREFIX) or TABLE.code(name) is not None
+    """Return whether the images may differ between hosts: an image folder's, a plugin's, or those of a biased dataset.
+
+    The latter are made on each host, from its copy of the base and with its versions of the libraries.
+    """
+    return name.startswith(FOLDER_PREFIX) or TABLE.code(name) is not None or is_biased(name)
+
+
+def is_biased(spec: str) -> bool:
+    """Return whether a name is that of a biased dataset, with or without its fields."""
+    row = TABLE.rows.get(spec.partition(":")[0])
+    return row is not None and row.bias is not None
 
 
 def at_size(row: DatasetInfo, size: int) -> DatasetInfo:

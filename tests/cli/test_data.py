@@ -24,6 +24,11 @@ tinyimagenet      200    64  100000+10000   missing  –     research only   cs2
 imagenet32       1000    32  1281167+50000  missing  –     research only   image-net.org
 imagenette         10   224  9469+3925      missing  –     research only   github.com
 imagefruit         10   224  ?+500          missing  –     research only   image-net.org
+cmnist             10    28  60000+10000    missing  –     CC BY-SA 3.0    made
+ccifar10           10    32  50000+10000    missing  –     not stated      made, frost generated
+cdigits            10    16  1201+596       bundled  –     CC BY 4.0       made
+cmnist-dd          10    28  60000+10000    missing  –     CC BY-SA 3.0    made
+ccifar10-dd        10    32  50000+10000    missing  –     not stated      made, frost generated
 """
 
 

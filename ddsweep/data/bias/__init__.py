@@ -1,0 +1,1 @@
+"""Biased datasets (Biased-DD): attributes, colors, corruptions, and the files of the paper's authors."""
