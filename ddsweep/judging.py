@@ -152,8 +152,13 @@ def choices_of(facts: Facts, dataset: str | None, asked: Mapping[str, Any]) -> d
         facts: about the set.
         dataset: the dataset that was asked for; another one than the set's leaves out the choices of its trial.
         asked: what was asked for.
+
+    Raises:
+        UserError: an unknown dataset.
     """
-    own = facts.recipe if dataset in (None, facts.dataset) else {}
+    from ddsweep import data
+
+    own = facts.recipe if dataset is None or data.info(dataset).name == facts.dataset else {}
     other_rule = "eval_rule" in asked and asked["eval_rule"] != own.get("eval_rule")
     kept = (name for name in KEPT if name in own and not (other_rule and name in OF_RULE))
     choices = {name: own[name] for name in kept} | dict(asked)

@@ -71,7 +71,7 @@ class Overview:
     def alpha_lines(self) -> Iterator[str]:
         """The weights of CLoM in cells where they differ by architecture, line by line."""
         cells = [cell.recipe for cell in self.sweep.cells if cell.recipe.alpha_by_arch]
-        weights = {(one.method, one.target, one.ipc, one.alpha, one.alpha_by_arch): one.ptm_alphas for one in cells}
+        weights = {(one.method, one.dataset, one.ipc, one.alpha, one.alpha_by_arch): one.ptm_alphas for one in cells}
         for (method, target, ipc, alpha, _), by_arch in weights.items():
             others = {arch: weight for arch, weight in by_arch.items() if weight != alpha}
             texts = [f"{weight:g} for {arch}" for arch, weight in others.items()] + [f"{alpha:g} for the others"]

@@ -8,6 +8,7 @@ from typing import Any
 
 from ddsweep.errors import UserError
 
+_COMMA = re.compile(r",(?!(?:align|severity)=)")  # not those in cmnist:align=0.95,severity=2
 # Python reads these as whole numbers; their author may have meant 8 (octal), 1000 in 0,1,000, or text
 _UNUSUAL = re.compile(r"[+-]?(0\d+|\d+(_\d+)+)")
 
@@ -28,8 +29,8 @@ def settings(pairs: list[str] | None) -> dict[str, Any]:
             both = "" if given[key] == pair else f"; for both values, write {key}={given[key].partition('=')[2]},{text}"
             raise UserError(f"{key}: is given twice, as {given[key]} and as {pair}{both}")
         given[key] = pair
-        many = "," in text and not text.startswith("imagefolder:")
-        parts = text.split(",") if many else [text]
+        parts = [text] if text.startswith("imagefolder:") else _COMMA.split(text)
+        many = len(parts) > 1
         for part in parts:
             if _UNUSUAL.fullmatch(part.strip()):
                 raise UserError(f"{pair}: {part!r} is read as {int(part)}; write {int(part)}, or correct the list")

@@ -194,8 +194,8 @@ class _Trial:
         self.choice.set_up()
         streams = rng.Streams(recipe.seed)
         with reported_to(self._reading):
-            dataset = data.load(recipe.target, recipe.size, self.choice.device)
-        self.checksums[recipe.target] = dataset.checksum
+            dataset = data.load(recipe.dataset, recipe.size, self.choice.device)
+        self.checksums[recipe.dataset] = dataset.checksum
         _show_real(dataset, recipe.ipc, self.tracker)
         with clock("pretrain"):
             pool = self._pool(dataset, ptm_epochs_needed)
@@ -330,7 +330,7 @@ def save(learned: LearnedSet, recipe: Recipe, dataset: Dataset, folder: Path) ->
     """
     synthetic = learned.decode()
     metadata = {
-        "dataset": recipe.target, "classes": "\n".join(dataset.classes), "mean": str(list(dataset.mean)),
+        "dataset": recipe.dataset, "classes": "\n".join(dataset.classes), "mean": str(list(dataset.mean)),
         "std": str(list(dataset.std)), "ipc": str(synthetic.ipc), "method": recipe.method, "key": recipe.key(),
     }  # fmt: skip
     tensors = {"images": synthetic.images, "labels": synthetic.labels}

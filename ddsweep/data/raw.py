@@ -57,12 +57,12 @@ def assembled(row: DatasetInfo, made: Raw | Sequence[Array]) -> Raw:
         classes, parts = row.classes, tuple(made)
     else:
         raise ValueError("it must return images, labels, test images, test labels (or a Raw)")
-    found = []
+    found: list[Tensor] = []
     for what, images, labels in (("training", *parts[:2]), ("test", *parts[2:])):
         found += [_images(row, what, images), _labels(len(classes), what, labels)]
         if len(found[-2]) != len(found[-1]):
             raise ValueError(f"it has {len(found[-2])} {what} images and {len(found[-1])} labels of them")
-    return Raw(classes, *found, attributes=attributes, test_attributes=test_attributes)
+    return Raw(classes, found[0], found[1], found[2], found[3], attributes, test_attributes)
 
 
 def _images(row: DatasetInfo, what: str, pixels: Array) -> UInt8[Tensor, "n c h w"]:

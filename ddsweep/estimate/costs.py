@@ -89,7 +89,7 @@ class Prices:
         """Return the seconds of the PTMs for features of real images (CCLoM), with and without keeping them."""
         if recipe.regularizer != "cclom":
             return 0.0, 0.0
-        images = self.read(recipe.target, recipe.size).images
+        images = self.read(recipe.dataset, recipe.size).images
         draws_in_all = recipe.cclom_batch * recipe.iterations * recipe.outer_loops
         draws = draws_in_all / (recipe.n_models * recipe.n_archs)  # per PTM
         seen = -images * math.expm1(draws * math.log1p(-1 / images)) if images > 1 else images
@@ -111,8 +111,8 @@ class Prices:
 
     def job(self, recipe: Recipe) -> Job:
         """Return a cell as a job for the agents, without the work that is done once for all cells."""
-        sources = {(one.source, one.size) for one in trainings(recipe)} - {(recipe.target, recipe.size)}
-        datasets = [(recipe.target, recipe.size), *sources]
+        sources = {(one.source, one.size) for one in trainings(recipe)} - {(recipe.dataset, recipe.size)}
+        datasets = [(recipe.dataset, recipe.size), *sources]
         before = sum(self.read(name, size).seconds for name, size in datasets)
         judging = sum(self.evaluating(recipe, arch) for arch in recipe.eval_archs.split("+"))
         return Job(before, tuple(trainings(recipe)), DESK + self.distilling(recipe) + judging)

@@ -131,7 +131,7 @@ class Bench:
         return watch.pace
 
     def _distilling(self, recipe: Recipe) -> Distilled:
-        found = self._stage(recipe.target, recipe.size).dataset
+        found = self._stage(recipe.dataset, recipe.size).dataset
         numerics = self._numerics(recipe.precision, flops.distillation(recipe, found))
         distillation = Distillation.of(recipe, found, self._source(recipe), self._sync)
         pace = self._pace(distillation.run, numerics, len(found.classes), FEWEST)
@@ -152,7 +152,7 @@ class Bench:
         return None if one is None or one.foundation else self._stage(one.source, one.size).dataset
 
     def _evaluating(self, recipe: Recipe) -> Evaluated:
-        found = self._stage(recipe.target, recipe.size)
+        found = self._stage(recipe.dataset, recipe.size)
         rule = trial.rule_for(recipe, recipe.arch)
         numerics = self._numerics(recipe.precision, flops.evaluation(recipe, recipe.arch, rule, found.dataset))
         run = partial(self._evaluate, recipe, replace(rule, epochs=max(SHORTEST, rule.epochs), checks=1), found.dataset)

@@ -91,7 +91,7 @@ class Distilling:
         one = self.recipe
         abroad = f" from {short(one.source)}" if one.source not in ("", "target") else ""
         guided = f" · {one.regularizer} {one.ptm_archs}{abroad}" if one.ptm_archs else ""
-        return f"{one.method} · {short(one.target)} · ipc {one.ipc}{guided}"
+        return f"{one.method} · {short(one.dataset)} · ipc {one.ipc}{guided}"
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class Evaluating:
     @property
     def title(self) -> str:
         """The displayed name."""
-        return f"evaluation {self.recipe.arch} · {short(self.recipe.target)} · ipc {self.recipe.ipc}"
+        return f"evaluation {self.recipe.arch} · {short(self.recipe.dataset)} · ipc {self.recipe.ipc}"
 
 
 Kind = Loading | Training | Distilling | Evaluating
@@ -125,7 +125,7 @@ def of(recipe: Recipe) -> list[Kind]:
     sources = [Loading(one.source, one.size) for one in specs]
     guides = [Distilling.of(recipe, arch) for arch in recipe.ptm_arch_list or [""]]
     judges = [Evaluating.of(recipe, arch) for arch in recipe.eval_archs.split("+")]
-    return [Loading(recipe.target, recipe.size), *sources, *map(Training.of, specs), *guides, *judges]
+    return [Loading(recipe.dataset, recipe.size), *sources, *map(Training.of, specs), *guides, *judges]
 
 
 def of_all(recipes: Iterable[Recipe]) -> list[Kind]:

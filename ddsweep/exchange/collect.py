@@ -57,7 +57,7 @@ def collect(folder: Path) -> ImageSet:
         "versions": result.versions, "git": result.git, "data": result.data,
     }  # fmt: skip
     facts = Facts(
-        recipe.target, tuple(header["classes"].split("\n")), NORMALIZED, mean, std, False, 1, found.ipc, recipe.method,
-        found.lr, recipe_beside(path), origin,
+        recipe.dataset, tuple(header["classes"].split("\n")), NORMALIZED, mean, std, False, 1, found.ipc,
+        recipe.method, found.lr, recipe_beside(path), origin,
     )  # fmt: skip
     return ImageSet(found.images, found.labels, facts, "safetensors")

@@ -68,7 +68,7 @@ def named(name: str, channels: int) -> Space:
     """
     if name in FIXED:
         return fixed(name, channels)
-    if name not in data.names() and not name.startswith(FOLDER_PREFIX):
+    if not (name in data.names() or name.startswith(FOLDER_PREFIX) or data.is_biased(name)):
         raise UserError(f"space: unknown statistics {name!r}; {closest(name, [*FIXED, *data.names()])}")
     row = data.info(name)
     mean, std = row.mean, row.std

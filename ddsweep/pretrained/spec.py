@@ -157,5 +157,5 @@ def ahead(source: str, choices: Mapping[str, Any], epochs: Collection[int]) -> d
 def datasets(recipes: Iterable[Recipe]) -> list[tuple[str, int]]:
     """Return every dataset that the recipes distill or train their PTMs on, with its size in pixels, by name."""
     recipes = list(recipes)
-    targets = {(recipe.target, recipe.size) for recipe in recipes}
+    targets = {(recipe.dataset, recipe.size) for recipe in recipes}
     return sorted(targets | {(spec.source, spec.size) for spec in needs(recipes) if not spec.foundation})

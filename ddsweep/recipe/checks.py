@@ -48,14 +48,14 @@ def verify_images(recipes: Iterable[Recipe]) -> None:
     """
     largest: dict[str, Recipe] = {}
     recipes = list(recipes)
-    for name in sorted({name for recipe in recipes for name in (recipe.target, recipe.source_dataset)}):
+    for name in sorted({name for recipe in recipes for name in (recipe.dataset, recipe.source_dataset)}):
         if name.startswith(FOLDER_PREFIX):
             folder_tree(name)  # compares the folder with a listing of a moment ago
     for recipe in recipes:
-        if recipe.ipc > (largest[recipe.target].ipc if recipe.target in largest else 0):
-            largest[recipe.target] = recipe
+        if recipe.ipc > (largest[recipe.dataset].ipc if recipe.dataset in largest else 0):
+            largest[recipe.dataset] = recipe
     for recipe in largest.values():
-        _check_ipc(recipe, data.info(recipe.target))
+        _check_ipc(recipe, data.info(recipe.dataset))
 
 
 def _check_ipc(recipe: Recipe, row: DatasetInfo) -> None:

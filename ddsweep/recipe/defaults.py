@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ddsweep import data
+from ddsweep.errors import UserError
 from ddsweep.recipe import parts, spelling
+from ddsweep.registry import bias, datasets
+from ddsweep.registry.datasets import DatasetInfo
 from ddsweep.registry.methods import METHODS, TAKEN
 from ddsweep.registry.networks import FOUNDATIONS, TABLE, join
 from ddsweep.registry.rules import RULES
@@ -34,8 +37,7 @@ def resolve(given: dict[str, Any]) -> dict[str, Any]:
     if not all(isinstance(chosen[field], kind) for field, kind in (("target", str), ("ipc", int), ("method", str))):
         return chosen
     parts.check(chosen.get("plugins"))
-    row, method = data.facts(chosen["target"]), METHODS.take(chosen["method"], "method")
-    chosen["target"] = row.name
+    row, method = _target(chosen), METHODS.take(chosen["method"], "method")
     defaults: dict[str, Any] = {
         "size": row.size,
         "dsa_strategy": row.strategy,
@@ -43,7 +45,8 @@ def resolve(given: dict[str, Any]) -> dict[str, Any]:
         "eval_strategy": row.strategy,
     }
     by_method = (
-        (field, method.default(field, row.name, chosen["ipc"])) for field in (*TAKEN, "init", "iterations", "lr_img")
+        (field, method.default(field, chosen["target"], chosen["ipc"]))
+        for field in (*TAKEN, "init", "iterations", "lr_img")
     )
     defaults |= {field: value for field, value in by_method if value is not None}
     chosen = defaults | chosen | method.neutral
@@ -55,6 +58,30 @@ def resolve(given: dict[str, Any]) -> dict[str, Any]:
     chosen = _resolve_guidance(_resolve_evaluation(chosen))
     chosen["plugins"] = parts.pinned(chosen)
     return {name: value for name, value in chosen.items() if value is not None}
+
+
+def _target(chosen: dict[str, Any]) -> DatasetInfo:
+    """Return the row of the target, whose name becomes canonical.
+
+    The share and severity in the name of a biased dataset become fields of the recipe.
+
+    Raises:
+        UserError: unknown dataset; a field of biased datasets is out of range, contradicts the name, or is set for
+            another dataset.
+    """
+    spec = chosen["target"]
+    given = {name: chosen[name] for name in bias.FIELDS if name in chosen}
+    if data.is_biased(spec):
+        row = datasets.with_fields(spec, given)
+        assert row.bias is not None
+        chosen |= {"target": spec.partition(":")[0], "align": row.bias.align, "severity": row.bias.severity}
+        return row
+    row = data.facts(spec)
+    if name := next((name for name, value in given.items() if value), None):
+        biased = ", ".join(datasets.biased_names())
+        raise UserError(f"{name}: {given[name]} is set, but {spec} is not biased (biased datasets: {biased})")
+    chosen["target"] = row.name
+    return row
 
 
 def _canonical_archs(value: Any) -> Any:
@@ -77,7 +104,7 @@ def _resolve_evaluation(chosen: dict[str, Any]) -> dict[str, Any]:
 
 
 def _resolve_guidance(chosen: dict[str, Any]) -> dict[str, Any]:
-    source = spelling.canonical_source(chosen.get("source"), chosen["target"])
+    source = spelling.canonical_source(chosen.get("source"), datasets.full_name(chosen["target"], chosen))
     by_arch = spelling.parse_alphas(chosen.get("alpha_by_arch"))
     defaulted = chosen.keys().isdisjoint(("alpha", "alpha_by_arch"))
     # α = 0 and regularizer = none are equivalent: the baseline

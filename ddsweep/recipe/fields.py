@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ddsweep.recipe import spelling
 from ddsweep.recipe.checks import check
 from ddsweep.recipe.defaults import NEUTRAL, resolve
+from ddsweep.registry.datasets import full_name
 from ddsweep.registry.methods import METHODS, TAKEN
 
 SCHEMA = 1  # part of every key: increase it when the meaning of a field changes
@@ -37,15 +38,17 @@ class Recipe(BaseModel):
     # what is distilled
     target: str = "cifar10"
     """Dataset to distill: a name in ``data.names()``, or ``imagefolder:PATH`` (``imagefolder:allow-skipped:PATH``
-    leaves out the files that cannot be read)."""
+    leaves out the files that cannot be read). ``cmnist:align=0.95,severity=2`` sets the fields of a biased dataset."""
     size: Annotated[int, Field(ge=4)] = AUTO
     """Height and width of the images in pixels; default: the dataset's own."""
     ipc: Count = 50
     """Synthetic images per class."""
     align: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Fraction of a class's training images that have the attribute of the class (biased datasets)."""
+    """Share of a class's training images that have the attribute of the class; only of biased datasets, where the
+    default is 0.95."""
     severity: CountOrNone = 0
-    """Strength of the bias, 1 to 4 (biased datasets)."""
+    """How pure the colors or how strong the corruptions are, 1 to 4; only of biased datasets, where the default
+    is 2."""
     seed: CountOrNone = 0
     """Seed of all random generators of the trial (``rng.Streams``)."""
 
@@ -205,9 +208,14 @@ class Recipe(BaseModel):
         return len(self.ptm_arch_list)
 
     @property
+    def dataset(self) -> str:
+        """The full name of the dataset being distilled: ``target``, with the fields of a biased dataset."""
+        return full_name(self.target, {"align": self.align, "severity": self.severity})
+
+    @property
     def source_dataset(self) -> str:
         """The name of the dataset that the PTMs were trained on."""
-        return self.target if self.source == "target" else self.source
+        return self.dataset if self.source == "target" else self.source
 
     @property
     def ptm_alphas(self) -> dict[str, float]:

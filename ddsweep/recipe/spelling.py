@@ -109,7 +109,7 @@ def canonical_source(source: Any, target: str) -> Any:
         return "target"
     if not isinstance(source, str) or source == "target" or source in FOUNDATIONS:
         return source
-    if not source.startswith(FOLDER_PREFIX):
+    if not (source.startswith(FOLDER_PREFIX) or data.is_biased(source)):
         TABLE.take(source, "source", also=[*FOUNDATIONS, "target", "imagefolder:PATH"])
     name = data.facts(source).name
     return "target" if name == target else name

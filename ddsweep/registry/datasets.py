@@ -360,6 +360,12 @@ def with_fields(spec: str, fields: Mapping[str, Any]) -> DatasetInfo:
     return replace(row, name=how.named(name), bias=how)
 
 
+def full_name(target: str, fields: Mapping[str, Any]) -> str:
+    """Return the name of the dataset that ``target`` is, with its fields if it is biased (``Recipe.dataset``)."""
+    row = TABLE.rows.get(target)
+    return row.bias.given(fields).named(target) if row and row.bias else target
+
+
 def biased_names() -> list[str]:
     """Return the names of the biased datasets."""
     return [name for name, row in TABLE.rows.items() if row.bias]

@@ -176,7 +176,7 @@ def _gallery(material: Material, group: int, label: str, runs: dict[int, _Run]) 
     ]
     ends = [run.steps[max(run.steps)] for run in runs.values()]
     strip = [[tiles[row][0] for tiles in ends] for row in range(min(len(names), CLASSES))]
-    target = first.cell.recipe.target
+    target = first.cell.recipe.dataset
     return Gallery(
         group=group, label=label, classes=names[:CLASSES], more=max(0, len(names) - CLASSES),
         real=_sheet(first.real, f"Real images of {target}, a row for each class") if first.real else None,

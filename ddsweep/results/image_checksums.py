@@ -22,7 +22,7 @@ Checksums = Mapping[str, str]
 
 def user_datasets(recipes: Iterable[Recipe]) -> list[tuple[str, int]]:
     """Return the datasets of the recipes, each with its size in pixels, whose images are the user's own."""
-    with_own = [one for one in recipes if data.is_user_data(one.target) or data.is_user_data(one.source_dataset)]
+    with_own = [one for one in recipes if data.is_user_data(one.dataset) or data.is_user_data(one.source_dataset)]
     return [(name, size) for name, size in spec.datasets(with_own) if data.is_user_data(name)]
 
 

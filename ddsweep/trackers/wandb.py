@@ -242,7 +242,7 @@ def output(result: Result, folder: Path) -> wandb.Artifact:
     with safe_open(folder / SET, framework="numpy") as file:
         stored = file.metadata() or {}
     metadata = {
-        "dataset": recipe.target,
+        "dataset": recipe.dataset,
         "method": recipe.method,
         "ipc": recipe.ipc,
         "key": recipe.key(),

@@ -52,7 +52,8 @@ Key = tuple[str, str]
 
 REAL, SYNTHETIC = 2000, 500  # at most this many points per panel, equally many of each class
 PERPLEXITY = 30.0
-SCENE = ("target", "size", "arch")  # the panels of one picture have these in common: its real images and its network
+SCENE = ("target", "align", "severity", "size", "arch")
+"""What the panels of one picture have in common: its real images and its network."""
 SIDES = {"none": "without CLoM", "clom": "with CLoM", "cclom": "with CCLoM"}
 
 Say = Callable[[str], object]
@@ -234,7 +235,7 @@ def feature_maps(
     for label, setting in _settings(sweep, runs).items():
         if not setting.seeds.shown:
             continue
-        dataset = data.load(setting.recipe.target, setting.recipe.size, device)
+        dataset = data.load(setting.recipe.dataset, setting.recipe.size, device)
         lens = lens_of(well_trained(sweep, setting.recipe), dataset, say)
         path = (output or Output(runs / sweep.full_name)).path("tsne", label)
         scene = _scene(dataset, lens, setting)
@@ -249,9 +250,7 @@ def well_trained(sweep: Sweep, recipe: Recipe) -> Recipe:
 
     It is a PTM that CLoM would use: a sweep with well-trained PTMs has it in the pool.
     """
-    choices: dict[str, Scalar | None] = {
-        name: getattr(recipe, name) for name in ("target", "size", "method", "ipc", "arch", "width")
-    }
+    choices: dict[str, Scalar | None] = {name: getattr(recipe, name) for name in (*SCENE, "method", "ipc", "width")}
     choices |= {"regularizer": "clom", "source": "target", "alpha": 1.0, "ptm_archs": recipe.arch, "n_models": 1}
     choices |= dict.fromkeys(("ptm_epoch", "alpha_by_arch", "ptm_statistics", "cclom_batch"))  # their defaults
     return sweep.recipe(choices)

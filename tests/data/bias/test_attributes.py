@@ -11,7 +11,8 @@ from ddsweep.data.bias.attributes import assigned, usual
 
 def by_hand(labels, align, count):
     """A table of cumulative counts for each class; the k-th image of a class gets the first one above k."""
-    found, seen = [], {}
+    found: list[int] = []
+    seen: dict[int, int] = {}
     totals = {label: labels.count(label) for label in set(labels)}
     for label in labels:
         shares = [align if attribute == label else (1 - align) / (count - 1) for attribute in range(count)]

@@ -15,7 +15,7 @@ SD = {1: 0.05, 2: 0.02, 3: 0.01, 4: 0.005}
 
 
 def test_the_colors_and_the_noise_are_the_published_ones():
-    assert colors.MEANS == tuple(tuple(map(float, one.split(","))) for one in TABLE.split())
+    assert tuple(tuple(map(float, one.split(","))) for one in TABLE.split()) == colors.MEANS
     assert colors.NOISE == SD
 
 
@@ -37,10 +37,10 @@ def test_every_byte(severity):
     for n in range(30):
         for channel in range(3):
             color = np.float32(means[attributes[n]][channel]) + triples[n, channel].numpy() * np.float32(SD[severity])
-            color = min(max(color, np.float32(0)), np.float32(1))
+            clipped = np.float32(min(max(float(color), 0), 1))
             for y in range(5):
                 for x in range(4):
-                    byte = int(np.float32(color) * np.float32(gray[n, 0, y, x].item()))
+                    byte = int(clipped * np.float32(gray[n, 0, y, x].item()))
                     assert found[n, channel, y, x] == byte, (n, channel, y, x)
 
 

@@ -266,11 +266,9 @@ def bilinear(values, y, x, border):
     size = len(values)
 
     def inside(index):
+        repeated = border == "edge"
         while not 0 <= index < size:
-            if index < 0:
-                index = -index - (border == "edge")
-            else:
-                index = 2 * size - 2 - index + (border == "edge")
+            index = -index - repeated if index < 0 else 2 * size - 2 - index + repeated
         return index
 
     top, left = math.floor(y), math.floor(x)
