@@ -12,6 +12,7 @@ from ddsweep.cli import console
 from ddsweep.cli.options import Device, Json, settings
 from ddsweep.judging import FIELDS
 from ddsweep.percent import mean_std, percent
+from ddsweep.registry.rules import RULES
 from ddsweep.settings import once
 
 if TYPE_CHECKING:
@@ -184,7 +185,8 @@ def _print(judged: list[Judged], name: str) -> None:
     out.print("test accuracy in percent", style="dim")
     for rule in dict.fromkeys(network.rule for network in judged):
         numbers = f"{rule.epochs} epochs, batch {rule.batch}, lr {rule.lr:g}, augmentation {rule.strategy}"
-        out.say(f"rule {name}: {numbers}", style="dim")
+        mixed = " and CutMix" if rule.cutmix else ""
+        out.say(f"rule {name}: {numbers}{mixed}, {RULES[name].counts}", style="dim")
     if any(network.score for network in judged):
         out.print(
             "LRS = (e^a - 1/e) / (e - 1/e) with a = (IOR - HLR) / 2, IOR = accuracy - random, HLR = full - accuracy, "

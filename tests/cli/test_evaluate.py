@@ -80,7 +80,10 @@ def test_a_set_from_elsewhere(ddsweep: Run, tmp_path: Path) -> None:
     learned = "rule tm: 2 epochs, batch 256, lr 0.5, augmentation color_crop_cutout_scale_rotate"
     assert learned in ddsweep(*words, "--rule", "tm").stdout
     mixed = ddsweep(*words, "--rule", "idc")
-    assert "rule idc: 2 epochs, batch 64, lr 0.01, augmentation color_crop_scale_rotate" in mixed.stdout
+    assert (
+        "rule idc: 2 epochs, batch 64, lr 0.01, augmentation color_crop_scale_rotate and CutMix, best of 4 tests"
+        in mixed.stdout
+    )
     missing = ddsweep("evaluate", "images_best.pt")
     assert missing.exit_code == 2
     assert missing.stderr.startswith(

@@ -48,7 +48,9 @@ def records(sweep: Sweep, stored: Stored, cells: Sequence[Cell] | None = None) -
 def grid(lines: Sequence[Record]) -> Grid:
     """The records as lines of text, without those columns that only scripts need."""
     numbers = ("accuracy", "state", "key", "compared with")
-    names = [name for name in dict.fromkeys(name for line in lines for name in line) if name not in HIDDEN]
+    told = len({line["rule"] for line in lines}) > 1 and not any("eval_rule" in line for line in lines)
+    hidden = HIDDEN if told else (*HIDDEN, "rule")
+    names = [name for name in dict.fromkeys(name for line in lines for name in line) if name not in hidden]
     labels = Labels({name: naming.texts(line[name] for line in lines if name in line) for name in names})
     texts = [
         [*(labels.text(name, line[name]) if name in line else "" for name in names), *_numbers(line)] for line in lines
@@ -75,8 +77,9 @@ def _record(cell: Cell, arch: str, fields: Iterable[str], sweep: Sweep, stored: 
         | {
             "accuracy": statistics.fmean(accuracies) if accuracies else None,
             "accuracy_std": statistics.pstdev(accuracies) if accuracies else None,
-            "n": len(accuracies), "state": state.state.value, "reason": state.reason, "key": cell.key,
-            "baseline": baseline == cell.key, "baseline_key": "" if baseline == cell.key else baseline,
+            "n": len(accuracies), "rule": recipe.eval_rule, "state": state.state.value, "reason": state.reason,
+            "key": cell.key, "baseline": baseline == cell.key,
+            "baseline_key": "" if baseline == cell.key else baseline,
         }
         | _made(result)
     )  # fmt: skip

@@ -22,7 +22,7 @@ from ddsweep.results.tables.table import BASELINE, Entry, Table, average_gain
 Record = dict[str, Any]
 STATES = {state: state.value.replace(" ", "_") for state in State}
 NUMBERS = {
-    "accuracy", "accuracy_std", "baseline", "n", "difference", "cells", "seeds", "test", "paired_by", "pairs",
+    "accuracy", "accuracy_std", "baseline", "n", "difference", "cells", "seeds", "rule", "test", "paired_by", "pairs",
     "common_seeds", "p", "p_holm", "average_gain", "reasons", *STATES.values(),
 }  # fmt: skip
 """Names in a record that are not part of its ``identity``; neither are names that begin with ``against``."""
@@ -101,6 +101,7 @@ def comparison(entry: Entry) -> Record:
 def _record(table: Table, entry: Entry) -> Record:
     numbers: Record = {
         "accuracy": entry.mean, "accuracy_std": entry.std, "n": entry.n, "seeds": len(entry.samples),
+        "rule": entry.recipe.eval_rule,
     }  # fmt: skip
     gain: Record = {}
     if table.eval_archs:  # of the whole setting, so it is the same for each of its architectures

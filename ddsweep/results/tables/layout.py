@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ddsweep import percent
+from ddsweep.registry.rules import RULES
 from ddsweep.results.states import State
 from ddsweep.results.tables import naming, significance
 from ddsweep.results.tables.comparison import Comparison, Line
@@ -133,8 +134,24 @@ def statement(table: Table) -> str:
 
 
 def notes(table: Table) -> list[str]:
-    """Return what a reader must know about single entries: seeds in common, no baseline, cells without a result."""
-    return list(filter(None, [_in_common(table), _without_baseline(table), _incomplete(table)]))
+    """Return what a reader must know: evaluation rules, seeds in common, no baseline, cells without a result."""
+    return list(filter(None, [rules(table.entries), _in_common(table), _without_baseline(table), _incomplete(table)]))
+
+
+def rules(shown: Sequence[Entry]) -> str:
+    """Return the evaluation rules of numbers and which tests count under each; empty if it is the paper's for all."""
+    methods: dict[str, dict[str, None]] = {}
+    for entry in shown:
+        own = naming.value("method", entry.recipe.method)
+        methods.setdefault(entry.recipe.eval_rule, {})[own] = None
+    if set(methods) <= {"paper"}:
+        return ""
+    named = {name: f"{name} ({RULES[name].counts})" for name in methods}
+    if len(named) == 1:
+        return f"evaluation rule {named.popitem()[1]}"
+    apart = sum(map(len, methods.values())) == len({one for some in methods.values() for one in some})
+    parts = [f"{text} for {', '.join(methods[name])}" if apart else text for name, text in named.items()]
+    return f"evaluation rules: {'; '.join(parts)}"
 
 
 def _in_common(table: Table) -> str:

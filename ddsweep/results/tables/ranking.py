@@ -228,6 +228,7 @@ def records(ranking: Ranking) -> list[dict[str, Any]]:
         entry, recipe = one.entry, one.cell.recipe
         record = {name: formats.plain(naming.shown(recipe, name)) for name in ranking.fields}
         record |= {"accuracy": entry.mean, "accuracy_std": entry.std, "n": entry.n, "seeds": len(entry.samples)}
+        record["rule"] = recipe.eval_rule
         compared = formats.comparison(entry)
         record |= {name: compared[name] for name in ("baseline", "difference", "paired_by", "pairs", "common_seeds")}
         if len(ranking.objectives) > 1:
@@ -257,8 +258,9 @@ def caption(ranking: Ranking) -> str:
 
 
 def notes(ranking: Ranking) -> list[str]:
-    """What a reader must know: how the best was chosen, and which seeds were compared."""
-    return list(filter(None, [_chosen(ranking), _compared(ranking), _seeds(ranking), _in_common(ranking)]))
+    """What a reader must know: the evaluation rules, how the best was chosen, and which seeds were compared."""
+    rules = layout.rules([one.entry for one in ranking.trials])
+    return list(filter(None, [rules, _chosen(ranking), _compared(ranking), _seeds(ranking), _in_common(ranking)]))
 
 
 def _chosen(ranking: Ranking) -> str:
