@@ -51,12 +51,13 @@ def decode_folder(row: DatasetInfo, paths: Sequence[Path] = ()) -> Raw:
     Raises:
         UserError: the folder's layout is invalid (``folder_tree``), or a file is not a readable 8-bit image.
     """
-    train, test = _parts(folder_tree(row.name))
+    tree = folder_tree(row.name)
+    train, test = _parts(tree)
     total = sum(len(images) for part in (train, test) for images in part.values())
     odd = image_files.Odd()
     first = _read_all(train, row, 0, total, odd)
     second = _read_all(test, row, len(first[0]), total, odd)
-    raw = Raw(tuple(train), *first, *second)
+    raw = Raw(tuple(train), *first, *second, *_attributes(tree, train, test))
     if odd.animated:
         frames = text.plural(len(odd.animated), "animated file")
         log.warning("%s: the first frame of %s is used; for example %r", row.name, frames, min(odd.animated))
@@ -70,7 +71,7 @@ def decode_folder(row: DatasetInfo, paths: Sequence[Path] = ()) -> Raw:
 
 
 def fingerprint(spec: str) -> str:
-    """Hash of the folder's listing: split, class, name, size and modification time of every image file.
+    """Hash of the folder's listing: split, class, name, size, modification time and attribute of every image file.
 
     A hash that took long, because there are very many files, is not computed again at once.
 
@@ -90,6 +91,8 @@ def fingerprint(spec: str) -> str:
                 raise _unreadable(path, error) from error
             digest.update(os.fsencode(path) + f"\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
         digest.update(b"\0")
+    if tree.attributes is not None:  # nothing is added for a folder without them, whose cache stays valid
+        digest.update(ascii(sorted(tree.attributes.items())).encode())
     now = time.monotonic()
     _hashed[tree] = _Hash(digest.hexdigest(), now, now - began)
     return digest.hexdigest()
@@ -111,6 +114,15 @@ def _parts(tree: FolderTree) -> tuple[Files, Files]:
         test[name] = tuple(path for index, path in enumerate(paths) if index in held)
         train[name] = tuple(path for index, path in enumerate(paths) if index not in held)
     return train, test
+
+
+def _attributes(tree: FolderTree, *parts: Files) -> list[Int64[Tensor, " n"]]:
+    """The attributes of the images of each split, numbered in the order of their names; empty without attributes."""
+    own = tree.attributes
+    if own is None:
+        return []
+    numbers = {name: number for number, name in enumerate(sorted(set(own.values())))}
+    return [torch.tensor([numbers[own[path]] for paths in part.values() for path in paths]) for part in parts]
 
 
 def _read_all(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ddsweep.errors import UserError
+from ddsweep.registry import attributes_file
 from ddsweep.registry import folder_checks as checks
 from ddsweep.registry.class_files import ClassFiles, Stamp, class_files, stamp
 from ddsweep.registry.splits import folders, layout
@@ -48,6 +49,7 @@ class FolderTree:
     Attributes:
         train: class name → image files; classes are sorted by name, and files as torchvision sorts them.
         test: likewise; None if the folder has no splits, and is split by a fixed rule.
+        attributes: path of each image → its attribute (``attributes.csv``); None without that file.
         notes: what the user should know, a line each: files that are passed over, folders that are not used.
         stamps: what the folders, and the files that were opened, looked like.
         made: when they were listed, in nanoseconds since the epoch.
@@ -55,6 +57,7 @@ class FolderTree:
 
     train: Classes
     test: Classes | None
+    attributes: Mapping[str, str] | None = None
     notes: tuple[str, ...] = ()
     stamps: Mapping[str, Stamp] = field(default_factory=dict)
     made: int = 0
@@ -87,7 +90,8 @@ def folder_tree(spec: str, recent: float = 0.0) -> FolderTree:
     Raises:
         UserError: the folder is missing, has an unknown layout (``layout``), no class folders, an empty class, a class
             whose name is not UTF-8, files that might be images but cannot be read, or other classes in test than in
-            train; or a class of one image that would have to be split.
+            train; a class of one image that would have to be split; or an ``attributes.csv`` that does not fit the
+            images (``attributes_file.read``).
     """
     name = canonical(spec)
     tree, checked = _listed.pop(name, (None, 0.0))
@@ -137,7 +141,11 @@ def _list(name: str) -> FolderTree:
         *checks.notes_on_names(train),
     ]
     lines = tuple(f"{name}: {note}" for note in found)
-    return FolderTree(_images(train), _images(*test) if test else None, lines, stamps, made)
+    if (csv := root / attributes_file.NAME).exists():
+        stamps[str(csv)] = stamp(str(csv))
+    images = [path for one in every.values() for path in one.images]
+    attributes = attributes_file.read(root, images, parts.unused, allow_others=bool(option))
+    return FolderTree(_images(train), _images(*test) if test else None, attributes, lines, stamps, made)
 
 
 def _classes(folder: Path, stamps: dict[str, Stamp]) -> dict[str, ClassFiles]:
