@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ddsweep import nn
+from ddsweep.distill.methods.condensation import MOST
 from ddsweep.registry.methods import METHODS
 
 if TYPE_CHECKING:
@@ -30,10 +31,16 @@ def forward(arch: str, channels: int, classes: int, size: int, width: int) -> fl
 
 
 def distillation(recipe: Recipe, dataset: Dataset) -> float:
-    """Return the operations of the matching loss over all image steps, without the guidance."""
+    """Return the operations of the matching loss over all steps, without the guidance."""
     classes, (real, ours) = len(dataset.classes), METHODS[recipe.method].passes
-    images = recipe.outer_loops * classes * (real * recipe.batch_real + ours * recipe.ipc)
-    images += (recipe.outer_loops - 1) * recipe.inner_epochs * (1 + BACKWARD) * classes * recipe.ipc
+    compared = min(recipe.decoded_ipc, MOST) if recipe.factor else recipe.ipc
+    images = recipe.outer_loops * classes * (real * recipe.batch_real + ours * compared)
+    between = recipe.inner_epochs * classes * recipe.ipc + recipe.net_images
+    images += (recipe.outer_loops - 1) * (1 + BACKWARD) * between
+    if recipe.select_every:
+        images += -(-recipe.outer_loops // recipe.select_every) * len(dataset.labels)
+    if recipe.dream_plus:
+        images += (1 + BACKWARD) * len(dataset.labels) + recipe.outer_loops * classes * (recipe.batch_real + compared)
     images *= recipe.iterations
     return images * forward(recipe.arch, dataset.channels, classes, dataset.size, recipe.width)
 
@@ -41,7 +48,7 @@ def distillation(recipe: Recipe, dataset: Dataset) -> float:
 def evaluation(recipe: Recipe, arch: str, rule: Rule, dataset: Dataset) -> float:
     """Return the operations of training all networks of one architecture, without their tests."""
     classes = len(dataset.classes)
-    images = recipe.eval_nets * rule.total_epochs * (1 + BACKWARD) * classes * recipe.ipc
+    images = recipe.eval_nets * rule.total_epochs * (1 + BACKWARD) * classes * recipe.decoded_ipc
     return images * forward(arch, dataset.channels, classes, dataset.size, recipe.width)
 
 

@@ -44,3 +44,8 @@ class State:
     def part(self, prefix: str, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the tensors ``PREFIX.NAME`` for every name of ``like``, by name."""
         return {name: self.tensor(f"{prefix}.{name}", value) for name, value in like.items()}
+
+    def under(self, prefix: str) -> State:
+        """Return the tensors whose names begin with ``PREFIX.``, by the rest of their names."""
+        found = {name: value for name, value in self.tensors.items() if name.startswith(f"{prefix}.")}
+        return State({name.removeprefix(f"{prefix}."): value for name, value in found.items()}, {})

@@ -12,11 +12,11 @@ from torch import Tensor
 from ddsweep import nn
 from ddsweep.checkpoints import Slot
 from ddsweep.distill.clom import cclom, clom
-from ddsweep.distill.matching import Match, as_match, make_matching, make_set
+from ddsweep.distill.matching import Match, Preparing, as_match, make_matching, make_set
 from ddsweep.distill.metrics import Diverged as Diverged
 from ddsweep.distill.metrics import MetricsLog
 from ddsweep.distill.sets import LearnedSet
-from ddsweep.distill.state import DistillationState
+from ddsweep.distill.state import DistillationState, keeps_first_network
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.errors import UserError
 from ddsweep.numerics import Numerics
@@ -76,7 +76,7 @@ def distill(
         _recompute_features(recipe, pool, dataset, ptm_generator, state.all_steps)
     while state.iteration < recipe.iterations:
         if not state.step:
-            state.begin_iteration()
+            state.begin_iteration(dataset)
         for match in state.matching.episode(state.learned, dataset, streams, state.step):
             _step(recipe, alphas, match, state, pool, dataset)
             if state.step > state.steps:
@@ -98,8 +98,11 @@ def initial_state(
     """Return the state before the first iteration."""
     shape = {"channels": dataset.channels, "classes": len(dataset.classes), "size": dataset.size, "width": recipe.width}
     net = nn.build(recipe.arch, **shape, generator=streams.network).to(dataset.images.device)
+    matching = make_matching(recipe, net, provided)
+    if keeps_first_network(matching) and isinstance(matching, Preparing):
+        matching.prepare(dataset, streams)
     learned = make_set(recipe, dataset, net, streams, provided)
-    optimizer, matching = learned.optimizer(recipe.lr_img), make_matching(recipe, net, provided)
+    optimizer = learned.optimizer(recipe.lr_img)
     steps = METHODS[recipe.method].steps(recipe.outer_loops, len(dataset.classes))
     metrics = MetricsLog(recipe, dataset, tracker, steps)
     return DistillationState(learned, optimizer, net, matching, streams, metrics, steps)

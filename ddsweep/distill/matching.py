@@ -74,6 +74,14 @@ class Stateful(Protocol):
         """
 
 
+@runtime_checkable
+class Preparing(Protocol):
+    """A matching loss that does something with each new network before its first step, such as training it."""
+
+    def prepare(self, dataset: Dataset, streams: Streams) -> None:
+        """Called once for each freshly drawn network; of ``keeps_first_network``, before the initial set is made."""
+
+
 def make_matching(recipe: Recipe, net: nn.Network, provided: Mapping[str, Any]) -> Matching:
     """Return the matching loss of the recipe's method.
 

@@ -6,19 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from torch import Tensor, no_grad
+from torch import no_grad
 from torch.optim import Optimizer
 
 from ddsweep import nn
 from ddsweep.checkpoints import Damaged, State, into_optimizer, of_optimizer, optimizer_state
-from ddsweep.distill.matching import Matching, Stateful
+from ddsweep.distill.matching import Matching, Preparing, Stateful
 from ddsweep.distill.metrics import MetricsLog
 from ddsweep.distill.sets import LearnedSet
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.rng import Streams
 
 if TYPE_CHECKING:
-    pass
+    from ddsweep.data.dataset import Dataset
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,12 @@ class DistillationState:
         """Steps that are done, over all iterations."""
         return self.iteration * self.steps + self.step
 
-    def begin_iteration(self) -> None:
+    def begin_iteration(self, dataset: Dataset) -> None:
         """Draw the network of the next iteration, unless it is the one that the initial set was made with."""
-        if self.iteration or not getattr(self.matching, "keeps_first_network", False):
+        if self.iteration or not keeps_first_network(self.matching):
             nn.initialize(self.net, self.streams.network)
+            if isinstance(self.matching, Preparing):
+                self.matching.prepare(dataset, self.streams)
         self.learned.begin_iteration()
 
     def announce(self) -> None:
@@ -126,12 +128,14 @@ class DistillationState:
         return self
 
 
+def keeps_first_network(matching: Matching) -> bool:
+    """Whether the network that the initial set is made with is also that of the first iteration."""
+    return bool(getattr(matching, "keeps_first_network", False))
+
+
 def _of_matching(state: State) -> State:
     """The part of a checkpoint that the matching loss keeps."""
-    prefix, facts = "matching.", state.facts.get("matching")
+    facts = state.facts.get("matching")
     if not isinstance(facts, dict):
         raise Damaged("it does not record the state of the matching loss")
-    tensors: dict[str, Tensor] = {
-        name.removeprefix(prefix): value for name, value in state.tensors.items() if name.startswith(prefix)
-    }
-    return State(tensors, facts)
+    return State(state.under("matching").tensors, facts)

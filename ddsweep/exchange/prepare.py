@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional
 
 from ddsweep import data
+from ddsweep.distill.sets.multi_formation import decode
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.errors import UserError
 from ddsweep.exchange import checks, guess, space
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from ddsweep.data import Dataset
 
 STRANGE = 0.5  # share of values outside [0, 1] above which a set was probably not normalized as declared
-PADDING = 0.5  # mid-gray, in units of [0, 1]
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,7 @@ def prepare(one: ImageSet, dataset: Dataset, path: Path, choices: Choices) -> Pr
     images, before = _channels(images, here, dataset, path)
     if factor > 1:
         neutral = space.fixed(UNIT, images.shape[1])
-        images, labels = decoded(space.moved(images, before, neutral), factor), labels.repeat(factor**2)
+        images, labels = decode(space.moved(images, before, neutral), factor), labels.repeat(factor**2)
         before = neutral
     order = torch.argsort(labels, stable=True)
     if not torch.equal(labels, labels[order]):
@@ -192,25 +190,3 @@ def _channels(images: Tensor, here: Space, dataset: Dataset, path: Path) -> tupl
     if not here.is_fixed:
         raise UserError(f"{path}: images have {have} channels, {dataset.name} has {wanted}")
     return data.as_channels(images, wanted), space.fixed(here.name, wanted)
-
-
-def decoded(images: Float[Tensor, "n c h w"], factor: int) -> Float[Tensor, "m c h w"]:
-    """Return all grid cells at full size: first cell 1 of every image, then cell 2 of every image, …, row by row.
-
-    Cells are enlarged bilinearly to the size of the image (m = n · factor²).
-
-    Args:
-        images: square, in [0, 1]; padded with mid-gray at the right and the bottom if ``factor`` does not divide the
-            size.
-        factor: cells along each side.
-    """
-    size = images.shape[-1]
-    cell = -(-size // factor)
-    missing = cell * factor - size
-    padded = functional.pad(images, (0, missing, 0, missing), value=PADDING)
-    cells = [
-        padded[:, :, row * cell : (row + 1) * cell, column * cell : (column + 1) * cell]
-        for row in range(factor)
-        for column in range(factor)
-    ]
-    return functional.interpolate(torch.cat(cells), size=(size, size), mode="bilinear", align_corners=False)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ddsweep.recipe import Recipe
 
+SMALLEST_CELL = 4  # pixels along a side
 OPERATIONS = ("color", "crop", "cutout", "flip", "scale", "rotate")
 
 
@@ -34,6 +35,8 @@ def check(recipe: Recipe) -> None:
     _check_ipc(recipe, data.facts(recipe.target))
     if recipe.eval_lr == 0 and "lr_lr" not in METHODS[recipe.method].takes:
         raise UserError(f"eval_lr: {recipe.method} learns no learning rate for networks on its set; set eval_lr")
+    if "factor" in METHODS[recipe.method].takes:
+        _check_grids(recipe)
     if recipe.eval_epochs < 1 and recipe.eval_rule != "dc":
         raise UserError(f"eval_epochs: {recipe.eval_epochs} is out of range; at least 1 (0 only with eval_rule: dc)")
     if recipe.regularizer != "none":
@@ -46,21 +49,51 @@ def verify_images(recipes: Iterable[Recipe]) -> None:
     Raises:
         UserError: a folder is not valid (``folder_tree``), or its classes have fewer images than the ipc.
     """
-    largest: dict[str, Recipe] = {}
-    recipes = list(recipes)
+    recipes = sorted(recipes, key=lambda recipe: -recipe.ipc)
     for name in sorted({name for recipe in recipes for name in (recipe.dataset, recipe.source_dataset)}):
         if name.startswith(FOLDER_PREFIX):
             folder_tree(name)  # compares the folder with a listing of a moment ago
+    rows = {name: data.info(name) for name in {recipe.dataset for recipe in recipes}}
     for recipe in recipes:
-        if recipe.ipc > (largest[recipe.dataset].ipc if recipe.dataset in largest else 0):
-            largest[recipe.dataset] = recipe
-    for recipe in largest.values():
-        _check_ipc(recipe, data.info(recipe.dataset))
+        _check_ipc(recipe, rows[recipe.dataset])
 
 
 def _check_ipc(recipe: Recipe, row: DatasetInfo) -> None:
-    if row.smallest_class and recipe.ipc > row.smallest_class:
-        raise UserError(f"ipc: {recipe.ipc} is more than the {row.smallest_class} images of a class in {recipe.target}")
+    """Check that the smallest class has the images that a distillation begins with, and those of a step of DREAM."""
+    have = row.smallest_class
+    if not have:
+        return
+    if recipe.ipc > have:
+        raise UserError(f"ipc: {recipe.ipc} is more than the {have} images of a class in {recipe.target}")
+    if recipe.init != "noise" and recipe.decoded_ipc > have:
+        raise UserError(
+            f"ipc: {recipe.ipc} with factor {recipe.factor} begins with {recipe.decoded_ipc} images per class, but "
+            f"{recipe.target} has {have}; choose a smaller ipc or factor, or init: noise"
+        )
+    if recipe.select_every and recipe.batch_real > have:
+        raise UserError(
+            f"batch_real: {recipe.batch_real} representatives are more than the {have} images of a class in "
+            f"{recipe.target}"
+        )
+
+
+def _check_grids(recipe: Recipe) -> None:
+    """Check the fields of methods whose images are grids of smaller ones."""
+    fitting = [factor for factor in range(1, recipe.size // SMALLEST_CELL + 1) if _fits(factor, recipe.size)]
+    if recipe.factor not in fitting:
+        raise UserError(
+            f"factor: {recipe.factor} does not fit images of {recipe.size}×{recipe.size} pixels (allowed: "
+            f"{', '.join(map(str, fitting[:12]))}{', …' * (len(fitting) > 12)})"
+        )
+    if recipe.factor > 1 and recipe.init == "first":
+        raise UserError(f"init: first has one image per grid; with factor {recipe.factor}, choose mix")
+    if "select_every" in METHODS[recipe.method].takes and recipe.select_every < 1:
+        raise UserError(f"select_every: {recipe.select_every} is out of range; at least 1")
+
+
+def _fits(factor: int, size: int) -> bool:
+    """Whether no cell of a grid consists of padding only."""
+    return (factor - 1) * -(-size // factor) < size
 
 
 def _check_guidance(recipe: Recipe) -> None:

@@ -49,7 +49,11 @@ def resolve(given: dict[str, Any]) -> dict[str, Any]:
         for field in (*TAKEN, "init", "iterations", "lr_img")
     )
     defaults |= {field: value for field, value in by_method if value is not None}
+    if method.lr_by_size and isinstance(size := chosen.get("size", row.size), int):
+        defaults["lr_img"] *= (size / 32) ** 2
     chosen = defaults | chosen | method.neutral
+    if chosen["factor"] == 1 and chosen["init"] == "mix":  # one image per grid
+        chosen["init"] = "first"
     if isinstance(chosen.get("options", ""), str):  # options of another method of the sweep have no effect
         text = chosen.get("options", "") if method.options else ""
         chosen["options"] = spelling.spell_options(spelling.parse_options(text, method.options))

@@ -224,6 +224,11 @@ class Recipe(BaseModel):
         return {arch: by_arch.get(arch, self.alpha) for arch in self.ptm_arch_list}
 
     @property
+    def decoded_ipc(self) -> int:
+        """The images per class that networks see: more than ``ipc`` if several are decoded from each."""
+        return self.ipc * max(1, self.factor) ** 2
+
+    @property
     def numbers(self) -> dict[str, Any]:
         """The arguments of the matching loss: fields of this recipe, and the method's own options."""
         method = METHODS[self.method]

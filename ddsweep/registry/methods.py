@@ -71,6 +71,7 @@ class Method:
             function that trains or loads it (``trial.Preparation``).
         eval_rule: the evaluation rule of its published numbers.
         inits: the initial images that it supports.
+        lr_by_size: whether the default ``lr_img`` is that of images of 32×32 pixels, and scales with their number.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Method:
     trains: Mapping[str, Source] = field(default_factory=dict)
     eval_rule: str = "paper"
     inits: tuple[str, ...] = ("noise", "real")
+    lr_by_size: bool = False
 
     @property
     def neutral(self) -> dict[str, Scalar]:
@@ -214,6 +216,16 @@ def _pooled(alphas: str) -> Callable[[str, int], str | None]:
 _TAKEN_BY_DC = ("batch_real", "outer_loops", "inner_epochs", "batch_train", "lr_net", "distance", "numerics")
 _GRADIENTS = "ddsweep.distill.methods.gradient_matching:make"
 _FEATURES = "ddsweep.distill.methods.distribution_matching:make"
+_CONDENSATION = "ddsweep.distill.methods.condensation"
+_GRIDS = "ddsweep.distill.sets.multi_formation:make"
+_TAKEN_BY_IDC = (
+    "batch_real", "dsa_strategy", "outer_loops", "lr_net", "distance", "factor", "net_images", "numerics",
+)  # fmt: skip
+_INITS_OF_IDC = ("noise", "real", "first", "mix", "kmeans")
+_DEFAULTS_OF_IDC: dict[str, Default] = {
+    "iterations": 2000, "outer_loops": 100, "factor": 2, "net_images": 2000, "distance": "mse",
+    "dsa_strategy": "color_crop_cutout", "lr_img": lambda target, ipc: 5e-3 * ipc / 10,
+}  # fmt: skip
 _SECOND_ORDER = (3.0, 6.0)  # the weight gradient on synthetic images is differentiated again: twice a training step
 
 for _row in (
@@ -237,6 +249,16 @@ for _row in (
             "iterations": 20000, "lr_img": lambda target, ipc: 10.0 if ipc > 125 else 1.0,
             "alpha": _alpha(cifar10=(2000.0, 1000.0), cifar100=(500.0, 1.0), fashionmnist=(100.0, 100.0)),
         },
+    ),
+    Method(
+        "idc", "IDC", f"{_CONDENSATION}:make", _TAKEN_BY_IDC, passes=_SECOND_ORDER, learned=_GRIDS, per_class=True,
+        lr_by_size=True, eval_rule="idc", inits=_INITS_OF_IDC,
+        defaults={**_DEFAULTS_OF_IDC, "init": "mix", "batch_real": 64},
+    ),
+    Method(
+        "dream", "DREAM", f"{_CONDENSATION}:make_dream", (*_TAKEN_BY_IDC, "select_every", "dream_plus"),
+        passes=_SECOND_ORDER, learned=_GRIDS, per_class=True, lr_by_size=True, eval_rule="dream", inits=_INITS_OF_IDC,
+        defaults={**_DEFAULTS_OF_IDC, "init": "kmeans", "batch_real": 128, "select_every": 10, "dream_plus": False},
     ),
 ):  # fmt: skip
     METHODS.add(_row.name, _row, _row.source)

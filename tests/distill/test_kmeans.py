@@ -8,7 +8,7 @@ import torch
 from sklearn.cluster import KMeans
 from torch import Tensor
 
-from ddsweep.distill import kmeans
+from ddsweep.distill.methods import kmeans
 from ddsweep.errors import UserError
 from tests import toys
 

@@ -18,9 +18,9 @@ from ddsweep.distill.methods.passes import Passes
     ],
 )
 def test_a_pass_has_distinct_items_in_a_new_order(count: int, batch: int, drop_last: bool, sizes: list[int]) -> None:
-    passes, generator, seen = Passes(count, batch, drop_last=drop_last), torch.Generator().manual_seed(1), set()
+    passes, generator, seen = Passes(batch, drop_last=drop_last), torch.Generator().manual_seed(1), set()
     for _ in range(20):
-        batches = [passes.draw(generator) for _ in sizes]
+        batches = [passes.draw(count, generator) for _ in sizes]
         assert [len(one) for one in batches] == sizes
         items = torch.cat(batches).tolist()
         assert len(set(items)) == len(items)
@@ -31,11 +31,11 @@ def test_a_pass_has_distinct_items_in_a_new_order(count: int, batch: int, drop_l
 
 
 def test_a_pass_goes_on_where_it_stopped() -> None:
-    whole, generator = Passes(10, 3, drop_last=True), torch.Generator().manual_seed(2)
-    expected = [whole.draw(generator).tolist() for _ in range(9)]
+    whole, generator = Passes(3, drop_last=True), torch.Generator().manual_seed(2)
+    expected = [whole.draw(10, generator).tolist() for _ in range(9)]
     for stop in range(9):
-        first, generator = Passes(10, 3, drop_last=True), torch.Generator().manual_seed(2)
-        found = [first.draw(generator).tolist() for _ in range(stop)]
-        second = Passes(10, 3, drop_last=True)
-        second.order, second.position = first.order, first.position
-        assert found + [second.draw(generator).tolist() for _ in range(9 - stop)] == expected
+        first, generator = Passes(3, drop_last=True), torch.Generator().manual_seed(2)
+        found = [first.draw(10, generator).tolist() for _ in range(stop)]
+        second = Passes(3, drop_last=True)
+        second.restore(first.state())
+        assert found + [second.draw(10, generator).tolist() for _ in range(9 - stop)] == expected

@@ -6,7 +6,6 @@ import torch
 
 from ddsweep import data
 from ddsweep.exchange import space
-from ddsweep.exchange.prepare import decoded
 from tests.exchange.conftest import draw
 
 
@@ -24,11 +23,3 @@ def test_from_one_dataset_to_another() -> None:
 def test_in_the_same_space_it_is_the_same_bits() -> None:
     images = draw(2, 3, 4, 4)
     assert torch.equal(space.moved(images, space.named("cifar10", 3), space.named("cifar10", 3)), images)
-
-
-def test_an_odd_size_is_padded_with_gray_before_it_is_cut() -> None:
-    image = torch.arange(25.0).reshape(1, 1, 5, 5) / 25
-    padded = torch.full((6, 6), 0.5)
-    padded[:5, :5] = image[0, 0]
-    corner = torch.nn.functional.interpolate(padded[None, None, 3:, 3:], (5, 5), mode="bilinear", align_corners=False)
-    assert torch.equal(decoded(image, 2)[3], corner[0])

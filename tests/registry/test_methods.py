@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 
 from ddsweep.plugins import resolve
-from ddsweep.registry.methods import METHODS, Method, signature
+from ddsweep.registry.methods import METHODS, PROVIDED, TAKEN, Method, signature
 
 
 @pytest.mark.parametrize("name", [name for name in METHODS if METHODS.code(name) is None])
-def test_the_rows_agree_with_the_signatures_of_the_losses(name: str) -> None:
+def test_the_rows_agree_with_the_signatures_of_the_losses_and_their_sets(name: str) -> None:
     """The rows are read without torch, so they repeat the signatures."""
     row: Method = METHODS[name]
     takes, options, defaulted = signature(name, resolve(row.source))
-    assert set(takes) - set(defaulted) <= set(row.takes) <= set(takes)
+    by_set = {one for one in inspect.signature(resolve(row.learned)).parameters if one in (*TAKEN, *PROVIDED)}
+    assert {*takes, *by_set} - set(defaulted) <= set(row.takes) <= {*takes, *by_set}
     assert options == row.options == {}
