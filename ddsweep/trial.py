@@ -223,6 +223,7 @@ class _Trial:
             seconds=clock.seconds,
             accuracies={arch: evaluation.accuracies for arch, evaluation in evaluations.items()},
             class_accuracy={arch: evaluation.class_accuracy for arch, evaluation in evaluations.items()},
+            group_accuracy={arch: found.group_accuracy for arch, found in evaluations.items() if found.group_accuracy},
         )
 
     @property

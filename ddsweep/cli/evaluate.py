@@ -16,6 +16,7 @@ from ddsweep.registry.rules import RULES
 from ddsweep.settings import once
 
 if TYPE_CHECKING:
+    from ddsweep.evaluate import Evaluation
     from ddsweep.exchange import ImageSet
     from ddsweep.exchange.prepare import Prepared
     from ddsweep.judging import Job, Judged
@@ -170,12 +171,14 @@ def _interpretation(image_set: ImageSet, prepared: Prepared, job: Job) -> list[s
 
 def _print(judged: list[Judged], name: str) -> None:
     from ddsweep.cli import display
+    from ddsweep.results.tables import by_group
 
     rows = []
     for network in judged:
         evaluation = network.evaluation
         accuracy = mean_std(evaluation.mean, evaluation.std)
         row: dict[str, Any] = {"network": network.arch, "accuracy": accuracy, "networks": len(evaluation.accuracies)}
+        row |= _by_group(evaluation)
         if score := network.score:
             row |= {"LRS %": percent(score.value), "random": percent(score.random)}
             row |= {"full": percent(score.full)}
@@ -183,6 +186,8 @@ def _print(judged: list[Judged], name: str) -> None:
     display.table(rows, list(rows[0]))
     out = display.stdout()
     out.print("test accuracy in percent", style="dim")
+    if any(network.evaluation.group_accuracy for network in judged):
+        out.say(by_group.MEANING, style="dim")
     for rule in dict.fromkeys(network.rule for network in judged):
         numbers = f"{rule.epochs} epochs, batch {rule.batch}, lr {rule.lr:g}, augmentation {rule.strategy}"
         mixed = " and CutMix" if rule.cutmix else ""
@@ -194,6 +199,14 @@ def _print(judged: list[Judged], name: str) -> None:
             style="dim",
             soft_wrap=True,
         )
+
+
+def _by_group(evaluation: Evaluation) -> dict[str, str]:
+    """The columns of a dataset with attributes."""
+    from ddsweep.results.tables import by_group
+
+    found = evaluation.group_accuracy.items()
+    return {by_group.title(name): "–" if value is None else percent(value) for name, value in found}
 
 
 def _print_json(

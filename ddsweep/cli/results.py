@@ -166,6 +166,8 @@ def _show(parts: Sequence[Part]) -> None:
         out.whole(terminal.grid(together))
         for remark in side_by_side.remarks(parts):
             out.print(remark, style="dim")
+        for part in parts:
+            show_groups(out, part.table)
         return
     for part in parts:
         _show_one(out, part)
@@ -185,6 +187,16 @@ def _show_one(out: Console, part: Part) -> None:
         out.say(note, style="dim")
     for line in layout.failures(part.table):
         out.say(line)
+    show_groups(out, part.table)
+
+
+def show_groups(out: Console, table: Table) -> None:
+    """Print the accuracies by group, if the dataset of a sweep has attributes."""
+    from ddsweep.results.tables import by_group, terminal
+
+    if lines := terminal.groups(table, out.width):
+        out.whole(lines)
+        out.say(f"{by_group.CAPTION} · {table.name}", style="dim")
 
 
 def show(sweep: Sweep, runs: Path, where: str | None, format_: Format) -> None:

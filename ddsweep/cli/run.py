@@ -38,6 +38,7 @@ def run(
     from ddsweep.api import single_recipe
     from ddsweep.cli import display, interrupt, progress
     from ddsweep.recipe import verify
+    from ddsweep.results.tables import by_group
 
     loaded = launches.planned(name, profile, settings([*(choices or []), *(set_ or [])]), runs, storage)
     recipe = single_recipe(loaded)
@@ -56,4 +57,6 @@ def run(
         raise typer.Exit(1)
     accuracy = mean_std(result.accuracy, result.accuracy_std)
     out.print(f"accuracy  {accuracy}  ({plural(len(result.headline), 'network')})")
+    if result.groups:
+        out.print(f"groups    {by_group.sentence(result.groups)}")
     out.say(f"files     {runs / recipe.key()}")

@@ -291,19 +291,19 @@ class Session:
 
     def _show_table(self) -> None:
         """Print the table of finished cells; for a search, its trials."""
+        from ddsweep.cli import results
         from ddsweep.results import stored
         from ddsweep.results.tables import ranking, table, terminal
 
         cells = stored.collect(self._sweep, self._job.runs)
         if self._sweep.search:
-            from ddsweep.cli import results
-
             results.screen(self._out, ranking.build(self._sweep, cells, self._job.runs), failures=False)
             return
         built = table.build(self._sweep, cells)
         self._out.whole(terminal.render(built, self._out.width))
         for line in terminal.caption(built, self._sweep).split("\n"):
             self._out.say(line, style="dim")
+        results.show_groups(self._out, built)
 
     def _draw(self) -> None:
         """Draw the sweep's figures on a device that no agent uses any more."""

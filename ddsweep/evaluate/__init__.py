@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ import torch
 from ddsweep import nn, rng
 from ddsweep.checkpoints import Slot
 from ddsweep.distill.synthetic import Synthetic
+from ddsweep.evaluate import groups
 from ddsweep.evaluate.rules import RULES as RULES
 from ddsweep.evaluate.rules import Rule as Rule
 from ddsweep.evaluate.rules import at_rate as at_rate
@@ -38,10 +39,14 @@ class Evaluation:
     Attributes:
         accuracies: test accuracy of each network.
         class_accuracy: test accuracy on each class, mean over the networks.
+        group_accuracy: for a dataset whose images have attributes, test accuracy on the ``aligned`` images, which have
+            the attribute of their class, on the ``conflicting`` ones (None if there is none), and on the
+            ``worst_group`` of a class and an attribute, mean over the networks (``groups``). Otherwise empty.
     """
 
     accuracies: list[float]
     class_accuracy: list[float]
+    group_accuracy: dict[str, float | None] = field(default_factory=dict)
 
     @property
     def mean(self) -> float:
@@ -108,7 +113,8 @@ def evaluate(
         )
         scores += trainer.train(nets, own, report, slots(first) if slots else None)
     by_class = torch.tensor([score.by_class for score in scores], dtype=torch.float64).mean(dim=0)
-    return Evaluation([score.accuracy for score in scores], by_class.tolist())
+    by_group = groups.mean([score.by_group for score in scores])
+    return Evaluation([score.accuracy for score in scores], by_class.tolist(), by_group)
 
 
 def networks_at_once(n: int, batch: int, size: int, device: torch.device, numerics: Numerics) -> int:

@@ -13,10 +13,11 @@ from torch.nn import functional as F
 from ddsweep import augment, nn
 from ddsweep.checkpoints import Slot
 from ddsweep.distill.synthetic import Synthetic
+from ddsweep.evaluate import groups
 from ddsweep.evaluate.rules import Rule
 from ddsweep.evaluate.training import Score, Training
 from ddsweep.nn import microbatches
-from ddsweep.nn.measure import class_accuracy, cross_entropy
+from ddsweep.nn.measure import by_class, cross_entropy, recognized
 from ddsweep.numerics import Numerics
 
 if TYPE_CHECKING:
@@ -130,5 +131,6 @@ def _copy(trained: torch.nn.Module, nets: Sequence[torch.nn.Module]) -> None:
 
 def accuracy(net: torch.nn.Module, dataset: Dataset) -> Score:
     """Return the accuracy on the whole test set; the network is put into eval mode and left in it."""
-    overall, by_class = class_accuracy(net, dataset.test_images, dataset.test_labels, len(dataset.classes))
-    return Score(float(overall), by_class.tolist())
+    correct = recognized(net, dataset.test_images, dataset.test_labels)
+    overall, each = by_class(correct, dataset.test_labels, len(dataset.classes))
+    return Score(float(overall), each.tolist(), groups.accuracy(correct, dataset))

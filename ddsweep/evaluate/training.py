@@ -21,10 +21,12 @@ class Score:
     Attributes:
         accuracy: accuracy on all test images.
         by_class: accuracy on the test images of each class.
+        by_group: accuracy by group (``groups.accuracy``); empty for a dataset without attributes.
     """
 
     accuracy: float
     by_class: list[float]
+    by_group: dict[str, float | None] = field(default_factory=dict)
 
 
 class Generators:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -34,7 +34,6 @@ def cross_entropy(
     return F.cross_entropy(net(images), labels)
 
 
-@torch.no_grad()
 def class_accuracy(
     net: torch.nn.Module, images: Images, labels: Int64[Tensor, " n"], classes: int
 ) -> tuple[Float[Tensor, ""], Float[Tensor, " classes"]]:
@@ -42,9 +41,25 @@ def class_accuracy(
 
     The accuracy of a class without images is nan. The network is put into eval mode and left in it.
     """
+    return by_class(recognized(net, images, labels), labels, classes)
+
+
+@torch.no_grad()
+def recognized(net: torch.nn.Module, images: Images, labels: Int64[Tensor, " n"]) -> Bool[Tensor, " n"]:
+    """Return whether argmax net(x_i) = y_i for each image, on the CPU.
+
+    The network is put into eval mode and left in it.
+    """
     net.eval()
     most = equal_size(len(labels), microbatch_size(images.shape[-1], labels.device))
     predicted = torch.cat([net(part).argmax(1) for part in images.split(most)])
-    correct, labels = (predicted == labels).cpu(), labels.cpu()
+    return (predicted == labels).cpu()
+
+
+def by_class(
+    correct: Bool[Tensor, " n"], labels: Int64[Tensor, " n"], classes: int
+) -> tuple[Float[Tensor, ""], Float[Tensor, " classes"]]:
+    """Return the share of True in all of ``correct`` and in each class (nan if it is empty), on the CPU."""
+    correct, labels = correct.cpu(), labels.cpu()
     hits, total = (torch.bincount(which, minlength=classes).double() for which in (labels[correct], labels))
     return hits.sum() / total.sum(), hits / total

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from ddsweep import percent
 from ddsweep.results.states import State
-from ddsweep.results.tables import layout, naming, ranking
+from ddsweep.results.tables import by_group, layout, naming, ranking
 from ddsweep.results.tables.table import BASELINE, average_gain, setting_of
 from ddsweep.text import joined, plural
 
 if TYPE_CHECKING:
     from ddsweep.report.material import Material
     from ddsweep.results.tables.entries import Entry
+    from ddsweep.results.tables.layout import Grid
     from ddsweep.results.tables.ranking import Ranked, Ranking
     from ddsweep.results.tables.table import Row as TableRow
 
@@ -110,6 +111,13 @@ def view(material: Material) -> View:
         for down, (name, places) in enumerate(found.lines)
     ]
     return replace(found, lines=lines, notes=list(filter(None, found.notes)))
+
+
+def groups(material: Material) -> Grid | None:
+    """The accuracies by group; None for a search, and for a dataset without attributes."""
+    if material.ranking or not by_group.shown(material.table):
+        return None
+    return by_group.across(material.table, as_paper=True)
 
 
 def _of_table(material: Material) -> View:

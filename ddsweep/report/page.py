@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ddsweep import __version__, again, characters, files
 from ddsweep.report import charts, images, numbers, text
 from ddsweep.results.states import State
-from ddsweep.results.tables import formats, naming, ranking
+from ddsweep.results.tables import by_group, formats, naming, ranking
 from ddsweep.text import moment
 
 if TYPE_CHECKING:
@@ -76,7 +76,8 @@ def _contents(material: Material) -> dict[str, Any]:
         "sweep": material.sweep, "axis": naming.field(material.table.axis),
         "counts": text.counts(material), "answers": answers, "baseline": text.baseline(material),
         "chosen": text.chosen(material), "bold": text.bold(material),
-        "varied": varied, "rest": rest, "view": numbers.view(material), "galleries": shown,
+        "varied": varied, "rest": rest, "view": numbers.view(material), "groups": numbers.groups(material),
+        "about_groups": by_group.CAPTION, "galleries": shown,
         "long": any(len(naming.label(material.table.axis, one)) > 8 for one in material.table.columns),
         "columns": [naming.label(material.table.axis, column) for column in material.table.columns],
         "settings": fell, "curved": any(one["terms"] for one in fell), "plotted": bool(chart.panels),

@@ -15,7 +15,7 @@ from ddsweep.recipe import Recipe, make
 from ddsweep.results import run_files
 from ddsweep.results.run_files import RESULT
 
-LATER = ("classes", "files")  # fields that results of older versions do not have
+LATER = ("classes", "files", "group_accuracy")  # fields that results of older versions do not have
 ROUNDING = 1e-9
 
 
@@ -33,6 +33,8 @@ class Result:
         git: commit of the code and whether it was modified; empty outside a checkout.
         data: checksum of every dataset that was read.
         classes: class names of the target in label order; empty: not recorded.
+        group_accuracy: of a dataset with attributes, by architecture: the accuracy on ``aligned`` and ``conflicting``
+            test images (None if there is none) and on the ``worst_group``, averaged over the networks.
         files: checksums of the other files in the run folder, by name (``run_files``); empty: not recorded.
         state: ``failed`` is a result too (a loss that became NaN or infinite) and is not retried.
         reason: why it failed.
@@ -47,6 +49,7 @@ class Result:
     git: dict[str, Any] = field(default_factory=dict)
     data: dict[str, str] = field(default_factory=dict)
     classes: list[str] = field(default_factory=list)
+    group_accuracy: dict[str, dict[str, float | None]] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     state: Literal["complete", "failed"] = "complete"
     reason: str | None = None
@@ -74,13 +77,21 @@ class Result:
         per_class = self.class_accuracy.get(self.recipe.arch) or next(iter(self.class_accuracy.values()), [])
         names = self.classes or classes
         named = {f"class_accuracy/{name}": value for name, value in zip(names, per_class, strict=False)}
+        groups = {f"group_accuracy/{name}": value for name, value in self.groups.items() if value is not None}
         seconds = {f"seconds/{phase}": value for phase, value in self.seconds.items()}
-        return {"accuracy": self.accuracy or 0.0, "accuracy_std": self.accuracy_std or 0.0} | means | named | seconds
+        overall = {"accuracy": self.accuracy or 0.0, "accuracy_std": self.accuracy_std or 0.0}
+        return overall | means | named | groups | seconds
+
+    @property
+    def groups(self) -> dict[str, float | None]:
+        """The accuracy by group of the architecture that is reported."""
+        return self.group_accuracy.get(self.recipe.arch) or next(iter(self.group_accuracy.values()), {})
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """What a queue keeps of a result: its summary, the accuracy of every network, and the device."""
-        return {**self.summary(), "accuracies": self.accuracies, "device": self.device}
+        """What a queue keeps of a result: its summary, the accuracy of every network and by group, and the device."""
+        groups = {"group_accuracy": self.group_accuracy} if self.group_accuracy else {}
+        return {**self.summary(), "accuracies": self.accuracies, **groups, "device": self.device}
 
     def write(self, folder: Path) -> Result:
         """Write ``result.json``, the last file of a run: if it exists, the run is complete.

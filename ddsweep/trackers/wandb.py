@@ -158,8 +158,8 @@ def caption(name: str, recipe: Recipe, step: int, names: tuple[str, ...]) -> str
 
 
 def accuracies(result: Result) -> dict[str, float]:
-    """Mean and std of the accuracy, and the mean for each evaluated architecture."""
-    return {name: value for name, value in result.summary().items() if name.startswith("accuracy")}
+    """Mean and std of the accuracy, the mean for each evaluated architecture, and the accuracy by group."""
+    return {name: value for name, value in result.summary().items() if name.startswith(("accuracy", "group_accuracy/"))}
 
 
 def class_table(result: Result, names: tuple[str, ...]) -> wandb.Table:

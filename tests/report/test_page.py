@@ -22,7 +22,7 @@ from ddsweep.report import Material
 from ddsweep.results import stored
 from ddsweep.results.result import Result
 from ddsweep.results.tables import comparison, table
-from tests.report.conftest import Finished
+from tests.report.conftest import RUNS, Finished
 
 EVIL = "</script><img src=http://evil.example/x onerror=alert(1)>'\"&"
 
@@ -112,6 +112,20 @@ def test_the_table_can_be_taken_out(finished: Finished) -> None:
     head, *lines = base64.b64decode(str(link["href"]).partition(",")[2]).decode().splitlines()
     assert head.startswith("method,alpha,accuracy,accuracy_std,")
     assert len(lines) == 6
+
+
+def test_a_dataset_with_attributes_has_a_second_table(finished: Finished) -> None:
+    assert "Accuracy by group" not in page(finished).text
+    for index, cell in enumerate(finished.sweep.cells):
+        groups = {"aligned": 0.9, "conflicting": 0.3 + index / 100, "worst_group": None}
+        result = stored.collect(finished.sweep, RUNS).results[cell.key]
+        dataclasses.replace(result, group_accuracy={"convnet3": groups}).write(finished.runs / cell.key)
+    one = page(finished)
+    assert "Accuracy by group setting accuracy on 0 1 100" in one.text
+    assert "DM aligned 90.0 90.0 (+0.0) 90.0 (+0.0) DM conflicting 33.0 34.0 (+1.0) 35.0 (+2.0) Accuracy" in one.text
+    (link,) = one.all("a", download=f"{finished.sweep.full_name}.csv")
+    head = base64.b64decode(str(link["href"]).partition(",")[2]).decode().splitlines()[0]
+    assert "conflicting,aligned_difference,conflicting_difference" in head
 
 
 def test_nothing_is_fetched_and_nothing_else_runs(finished: Finished) -> None:

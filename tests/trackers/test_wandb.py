@@ -6,6 +6,7 @@ import json
 import logging
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,15 @@ class TestARun:
         assert summary["accuracy_std"] == pytest.approx(0.1)
         assert summary["accuracy/alexnet"] == pytest.approx(0.3)
         assert (summary["seconds/distill"], summary["state"]) == (2, "complete")
+
+    def test_has_the_accuracy_by_group_of_a_dataset_with_attributes(self, standin: Standin) -> None:
+        one = tracker()
+        begin(one)
+        groups = {"aligned": None, "conflicting": 0.4, "worst_group": 0.25}
+        one.finish(replace(result_of(), group_accuracy={"convnet3": groups}))
+        found = {name: value for name, value in standin.summary(name()).items() if "group" in name}
+        assert found == {"group_accuracy/conflicting": 0.4, "group_accuracy/worst_group": 0.25}
+        assert standin.history(name())[-1]["group_accuracy/worst_group"] == 0.25
 
     def test_has_its_recipe_as_config(self, standin: Standin) -> None:
         one = tracker()

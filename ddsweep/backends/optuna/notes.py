@@ -23,7 +23,7 @@ from ddsweep.markup import markdown
 from ddsweep.percent import mean_std, percent
 from ddsweep.results.plots import interactive, panels
 from ddsweep.results.plots.panels import Chart, Panel
-from ddsweep.results.tables import formats, naming, ranking, table
+from ddsweep.results.tables import by_group, formats, naming, ranking, table
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -125,7 +125,7 @@ def trial_note(row: Row) -> str:
     if row.value is not None:
         std = row.attributes.get(reported.STD)
         accuracy = mean_std(row.value, std if isinstance(std, int | float) else None)
-        lines += [f"**test accuracy {accuracy} %**", ""]
+        lines += [f"**test accuracy {accuracy} %**", "", *_by_group(row)]
     elif row.state is State.PRUNED:
         lines += [f"**{markdown(row.reason)}**", ""]
     elif row.reason:
@@ -136,6 +136,12 @@ def trial_note(row: Row) -> str:
     texts = settings | {name: _fact(value) for name, value in facts.items()}
     lines += [f"| {markdown(name)} | {markdown(text or '–')} |" for name, text in texts.items()]
     return "\n".join(lines) + "\n"
+
+
+def _by_group(row: Row) -> list[str]:
+    groups = [(name, row.attributes.get(f"group_accuracy/{name}")) for name in by_group.NAMES]
+    known = {name: value for name, value in groups if isinstance(value, float)}
+    return [f"{by_group.sentence(known)} (%)", ""] if known else []
 
 
 def _fact(value: Any) -> str:

@@ -31,7 +31,11 @@ def results(status: Status, sweep: Sweep) -> Stored:
     """What the complete trials reported."""
     recipes = {cell.key: cell.recipe for cell in sweep.cells}
     found = {
-        row.point.key: Result(recipes[row.point.key], _accuracies(recipes[row.point.key], row))
+        row.point.key: Result(
+            recipes[row.point.key],
+            _accuracies(recipes[row.point.key], row),
+            group_accuracy=row.attributes.get("group_accuracy") or {},
+        )
         for row in status.rows
         if row.value is not None and row.point.key in recipes
     }

@@ -33,6 +33,7 @@ class Entry:
         eval_arch: the architecture that was evaluated.
         states: the state of each cell, by key.
         samples: the accuracies of the networks of the finished cells, by seed; fractions.
+        by_group: of a dataset with attributes: the accuracies by group of the finished cells, by seed (``groups``).
         baseline: whether it is the baseline of others.
         reference: the cells of its baseline; empty if it has none.
         verdict: the comparison with its baseline; None without a baseline, or while one of them has no result.
@@ -44,6 +45,7 @@ class Entry:
     eval_arch: str
     states: Mapping[str, CellState]
     samples: Mapping[int, Sequence[float]]
+    by_group: Mapping[int, Mapping[str, float | None]] = field(default_factory=dict)
     baseline: bool = False
     reference: Group = ()
     verdict: Verdict | None = None
@@ -130,12 +132,10 @@ def baseline_of(group: Group, sweep: Sweep, by_key: Mapping[str, Group]) -> Grou
 
 def entry(group: Group, arch: str, sweep: Sweep, stored: Stored) -> Entry:
     """The entry of a group, evaluated with ``arch``, not compared yet."""
-    samples = {
-        cell.recipe.seed: accuracies
-        for cell in group
-        if (result := stored.results.get(cell.key)) and (accuracies := result.accuracies.get(arch))
-    }
-    return Entry(group, arch, {cell.key: states.of(cell, sweep, stored) for cell in group}, samples)
+    results = {cell.recipe.seed: stored.results[cell.key] for cell in group if cell.key in stored.results}
+    samples = {seed: accuracies for seed, one in results.items() if (accuracies := one.accuracies.get(arch))}
+    by_group = {seed: found for seed in samples if (found := results[seed].group_accuracy.get(arch))}
+    return Entry(group, arch, {cell.key: states.of(cell, sweep, stored) for cell in group}, samples, by_group)
 
 
 def compared(entries: Iterable[Entry], sweep: Sweep) -> list[Entry]:

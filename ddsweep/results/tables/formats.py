@@ -14,7 +14,7 @@ from typing import Any
 from ddsweep import markup
 from ddsweep.markup import markdown
 from ddsweep.results.states import State
-from ddsweep.results.tables import layout, naming
+from ddsweep.results.tables import by_group, layout, naming
 from ddsweep.results.tables.comparison import Comparison, Line
 from ddsweep.results.tables.layout import Grid
 from ddsweep.results.tables.table import BASELINE, Entry, Table, average_gain
@@ -23,7 +23,8 @@ Record = dict[str, Any]
 STATES = {state: state.value.replace(" ", "_") for state in State}
 NUMBERS = {
     "accuracy", "accuracy_std", "baseline", "n", "difference", "cells", "seeds", "rule", "test", "paired_by", "pairs",
-    "common_seeds", "p", "p_holm", "average_gain", "reasons", *STATES.values(),
+    "common_seeds", "p", "p_holm", "average_gain", "reasons", *STATES.values(), *by_group.NAMES,
+    *(f"{name}_difference" for name in by_group.NAMES),
 }  # fmt: skip
 """Names in a record that are not part of its ``identity``; neither are names that begin with ``against``."""
 
@@ -31,8 +32,10 @@ NUMBERS = {
 def records(shown: Table | Comparison) -> list[Record]:
     """One flat record per entry, accuracies as fractions; ``against_…`` is the number it is compared with."""
     if isinstance(shown, Table):
-        return [_record(shown, entry) for entry in shown.entries]
-    return [_record(shown.table, line.entry) | _against(shown.name, line) for line in shown.lines]
+        names = by_group.shown(shown)
+        return [_record(shown, entry, names) for entry in shown.entries]
+    names = by_group.shown(shown.table)
+    return [_record(shown.table, line.entry, names) | _against(shown.name, line) for line in shown.lines]
 
 
 def as_json(lines: Sequence[Record]) -> str:
@@ -55,9 +58,13 @@ def as_markdown(shown: Table | Comparison) -> str:
     if isinstance(shown, Table):
         grid = layout.by_eval_arch(shown) if shown.eval_archs else layout.by_axis(shown)
         remarks = [layout.statement(shown), *layout.notes(shown), *layout.failures(shown)]
-        return "\n\n".join(filter(None, [pipes(grid), *map(markdown, remarks)]))
+        return "\n\n".join(filter(None, [pipes(grid), *map(markdown, remarks), *_by_group(shown)]))
     remarks = [*layout.remarks(shown), *layout.notes(shown.table), *layout.failures(shown.table)]
-    return "\n\n".join([pipes(layout.compared(shown)), *map(markdown, remarks)])
+    return "\n\n".join([pipes(layout.compared(shown)), *map(markdown, remarks), *_by_group(shown.table)])
+
+
+def _by_group(table: Table) -> list[str]:
+    return [pipes(by_group.across(table)), markdown(by_group.CAPTION)] if by_group.shown(table) else []
 
 
 def pipes(grid: Grid) -> str:
@@ -98,7 +105,7 @@ def comparison(entry: Entry) -> Record:
     }  # fmt: skip
 
 
-def _record(table: Table, entry: Entry) -> Record:
+def _record(table: Table, entry: Entry, names: Sequence[str]) -> Record:
     numbers: Record = {
         "accuracy": entry.mean, "accuracy_std": entry.std, "n": entry.n, "seeds": len(entry.samples),
         "rule": entry.recipe.eval_rule,
@@ -107,6 +114,7 @@ def _record(table: Table, entry: Entry) -> Record:
     if table.eval_archs:  # of the whole setting, so it is the same for each of its architectures
         rows = next(rows for rows in table.settings if any(entry in row.values() for row in rows))
         gain = {"average_gain": average_gain(rows, entry.column)}
+    numbers |= by_group.record(entry, table.baseline_of(entry), names)
     return identity(table, entry) | numbers | comparison(entry) | states(entry) | gain
 
 

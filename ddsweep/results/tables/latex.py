@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ddsweep import characters, percent
-from ddsweep.results.tables import layout, naming
+from ddsweep.results.tables import by_group, layout, naming
 from ddsweep.results.tables.comparison import Comparison
 from ddsweep.results.tables.layout import Grid
 from ddsweep.results.tables.naming import Labels
@@ -58,14 +58,27 @@ class Tabular:
 
 
 def as_latex(part: Part) -> str:
-    """Return a float with caption and label ``tab:NAME-PROFILE``."""
+    """Return a float with caption and label ``tab:NAME-PROFILE``, and one with the accuracies by group, if any."""
     one = part.sweep
     name = re.sub(r"[^A-Za-z0-9-]+", "-", f"{one.name}-{one.profile}")
     failed = _comments(layout.failures(part.table))
     if part.compared:
-        return failed + _float(_compared(part.compared), _caption(part, layout.remarks(part.compared)), name)
-    inside = _by_eval_arch(part.table) if part.table.eval_archs else _by_setting(part.table)
-    return failed + _float(inside, _caption(part, [layout.statement(part.table)]), name)
+        inside, remarks = _compared(part.compared), layout.remarks(part.compared)
+    else:
+        inside = _by_eval_arch(part.table) if part.table.eval_archs else _by_setting(part.table)
+        remarks = [layout.statement(part.table)]
+    floats = [failed + _float(inside, _caption(part, remarks), name)]
+    if by_group.shown(part.table):
+        caption = escape(f"{_title(part)} {_sentence(by_group.CAPTION)}")
+        floats.append(_float(_by_group(part.table), caption, f"{name}-groups"))
+    return "\n\n".join(floats)
+
+
+def _by_group(table: Table) -> Tabular:
+    grid, count = by_group.across(table, as_paper=True), len(by_group.shown(table))
+    lines = [[_compared_number(text) for text in line] for line in grid.lines]
+    parts = [_blank(lines[start : start + count], grid.labels - 1) for start in range(0, len(lines), count)]
+    return Tabular([escape(head) for head in grid.heads], grid.labels, parts, _field(table.axis))
 
 
 def _comments(lines: Sequence[str]) -> str:
@@ -139,11 +152,15 @@ def _caption(part: Part, remarks: Sequence[str]) -> str:
     table = part.table
     best = "" if part.compared else "; the best is bold"
     sentences = [
-        part.sweep.title.rstrip(".") or part.sweep.name,
+        _title(part),
         f"Test accuracy in %, {layout.over(table.entries).replace('std', 'std (ddof 0)', 1)}{best}",
         *(_note(note) for note in table.notes), *remarks, *layout.notes(table),
     ]  # fmt: skip
     return escape(" ".join(_sentence(text) for text in sentences if text))
+
+
+def _title(part: Part) -> str:
+    return _sentence(part.sweep.title or part.sweep.name)
 
 
 def _sentence(text: str) -> str:
@@ -242,6 +259,12 @@ def _text(text: str) -> str:
     """A text in a cell; a difference with a minus sign instead of a hyphen, and its marks raised."""
     difference = DIFFERENCE.fullmatch(text)
     return f"${difference[1]}${_marks(difference[2])}" if difference else escape(text)
+
+
+def _compared_number(text: str) -> str:
+    """A number with its difference in brackets: ``41.2 (-1.3~)``."""
+    number, bracket, difference = text.partition(" (")
+    return f"{escape(number)} ({_text(difference[:-1])})" if bracket and text.endswith(")") else _text(text)
 
 
 def as_ranked(ranking: Ranking) -> str:

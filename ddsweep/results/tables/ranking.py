@@ -17,7 +17,7 @@ from ddsweep import again, percent
 from ddsweep.recipe import Recipe
 from ddsweep.results.states import State
 from ddsweep.results.stored import Stored
-from ddsweep.results.tables import entries, formats, layout, naming, significance
+from ddsweep.results.tables import by_group, entries, formats, layout, naming, significance
 from ddsweep.results.tables.entries import Entry, Group
 from ddsweep.results.tables.layout import Grid
 from ddsweep.results.tables.naming import Labels
@@ -177,17 +177,24 @@ def grid(ranking: Ranking) -> Grid:
     several = len(ranking.objectives) > 1
     axes = list(ranking.fields)
     measured = [_head(name) for name in ranking.objectives] if several else ["accuracy"]
-    heads = [*map(naming.field, axes), *measured, "vs baseline", *([FRONT] if several else []), "intermediate"]
+    groups = [by_group.title(name) for name in by_group.NAMES]
+    front = [FRONT] if several else []
+    heads = [*map(naming.field, axes), *measured, "vs baseline", *groups, *front, "intermediate"]
     best, lines = {one.cell.key for one in ranking.best}, []
     for one in ranking.trials:
         difference = layout.points(one.difference) + (significance.UNPAIRED if _unpaired(one.entry) else "")
-        texts = [*_place(one, ranking), *_measured(one, several, len(measured)), difference]
+        texts = [*_place(one, ranking), *_measured(one, several, len(measured)), difference, *_by_group(one)]
         lines.append([*texts, *([FRONT if one.front else ""] if several else []), intermediate(one)])
     found = Grid(heads, len(axes), lines)
     empty = {index for index in range(len(axes), len(heads)) if not any(line[index] for line in lines)}
     kept = [index for index in range(len(heads)) if index not in empty or index < len(axes) + len(measured)]
     bold = frozenset(index for index, one in enumerate(ranking.trials) if one.cell.key in best)
     return Grid([found.heads[i] for i in kept], len(axes), [[line[i] for i in kept] for line in lines], bold)
+
+
+def _by_group(one: Ranked) -> list[str]:
+    means = (by_group.mean(one.entry, name) for name in by_group.NAMES)
+    return ["" if mean is None else percent.percent(mean) for mean in means]
 
 
 def _unpaired(entry: Entry) -> bool:
@@ -224,11 +231,13 @@ def intermediate(one: Ranked) -> str:
 def records(ranking: Ranking) -> list[dict[str, Any]]:
     """A flat record per trial; accuracies are fractions."""
     found = []
+    groups = [name for name in by_group.NAMES if any(by_group.mean(one.entry, name) for one in ranking.trials)]
     for one in ranking.trials:
         entry, recipe = one.entry, one.cell.recipe
         record = {name: formats.plain(naming.shown(recipe, name)) for name in ranking.fields}
         record |= {"accuracy": entry.mean, "accuracy_std": entry.std, "n": entry.n, "seeds": len(entry.samples)}
         record["rule"] = recipe.eval_rule
+        record |= {name: by_group.mean(entry, name) for name in groups}
         compared = formats.comparison(entry)
         record |= {name: compared[name] for name in ("baseline", "difference", "paired_by", "pairs", "common_seeds")}
         if len(ranking.objectives) > 1:

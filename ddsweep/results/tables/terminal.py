@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ddsweep import percent
-from ddsweep.results.tables import layout, naming, significance
+from ddsweep.results.tables import by_group, layout, naming, significance
 from ddsweep.results.tables.comparison import Comparison
 from ddsweep.results.tables.layout import Grid, setting_label
 from ddsweep.results.tables.table import Entry, Table
@@ -25,6 +25,14 @@ def render(shown: Table | Comparison, width: int) -> RichTable:
     if isinstance(shown, Comparison):
         return grid(layout.compared(shown))
     return grid(layout.by_eval_arch(shown)) if shown.eval_archs else _by_axis(shown, width)
+
+
+def groups(table: Table, width: int) -> RichTable | None:
+    """Render the accuracies by group, in at most ``width`` columns if possible; None for a table without them."""
+    if not by_group.shown(table):
+        return None
+    wide = by_group.across(table)
+    return grid(wide if fits(wide, width) else by_group.down(table))
 
 
 def fits(lines: Grid, width: int) -> bool:

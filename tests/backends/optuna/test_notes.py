@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean, pstdev
@@ -13,6 +14,7 @@ from ddsweep.backends import Definition, Point, Row, Scalar, State, Status
 from ddsweep.backends.optuna import notes
 from ddsweep.backends.optuna.backend import OptunaBackend
 from ddsweep.recipe import Recipe
+from ddsweep.results.result import Result
 from tests.backends.conftest import Opener
 
 
@@ -88,6 +90,20 @@ def test_the_note_of_a_trial() -> None:
     failed = Row(Point("p", {"a|b": 1}, "k"), State.FAILED, 3, "CUDA\nerror ```x```")
     assert "## p\n\n**failed**\n\n```\nCUDA\nerror '''x'''\n```\n" in notes.trial_note(failed)
     assert "| a&#124;b | 1 |" in notes.trial_note(failed)
+
+
+def test_a_dataset_with_attributes_has_its_groups_in_both_notes() -> None:
+    one = sweep_of(method=["dm"])
+    rows = []
+    for cell in one.cells:
+        groups = {"aligned": 0.9, "conflicting": 0.4 + cell.recipe.alpha / 1000, "worst_group": None}
+        attributes = Result(cell.recipe, {"convnet3": [0.6, 0.7]}, group_accuracy={"convnet3": groups}).attributes
+        stored = json.loads(json.dumps(attributes))
+        rows.append(Row(Point(cell.key, dict(cell.point), cell.key), State.COMPLETE, 1, "", 0.65, stored, "gpu0"))
+    text = notes.table_note(Status(one.full_name, rows), one.definition())
+    assert "| conflicting | 40.0 | 40.1 (+0.1) | 50.0 (+10.0) |" in text
+    assert "**test accuracy 65.0 ± 5.0 %**\n\naligned 90.0, conflicting 50.0 (%)\n\n" in notes.trial_note(rows[2])
+    assert "group" not in notes.table_note(status_of(one, reached), one.definition())
 
 
 def traces(chart: Any) -> dict[str, Any]:
