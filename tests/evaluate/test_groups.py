@@ -28,14 +28,14 @@ def network() -> torch.nn.Module:
     return nn.build("convnet1", channels=3, classes=3, size=8, width=4, generator=seeded())
 
 
-def biased(attributes: list[int], test: list[int], labels: list[int] | None = None, **changes: Tensor) -> Dataset:
+def biased(attributes: list[int], test: list[int], labels: list[int] | None = None) -> Dataset:
     """Three classes; training image k has label k % 3, and the label of a test image is given or likewise."""
     data = toys.dataset(per_class=len(attributes) // 3, dtype=torch.float32)
     test_labels = torch.tensor(labels if labels is not None else [k % 3 for k in range(len(test))])
     images = toys.noise(len(test), 3, 8, 8, seed=9, dtype=torch.float32)
     return replace(
         data, attributes=torch.tensor(attributes), test_attributes=torch.tensor(test), test_labels=test_labels,
-        test_images=images, **changes,
+        test_images=images,
     )  # fmt: skip
 
 
@@ -60,6 +60,15 @@ def test_every_image_counts_once(images: list[tuple[bool, int, int]]) -> None:
     data = biased([4, 0, 2, 4, 1, 2, 3, 0, 2], attributes, labels)
     found = groups.accuracy(torch.tensor(correct), data)
     assert found == pytest.approx(counted(correct, labels, attributes, [4, 0, 2]))
+
+
+def test_the_attribute_of_a_class_is_its_own_in_a_dataset_that_was_made_here() -> None:
+    """At a low share of aligned images, another attribute may be more frequent."""
+    data = biased([4, 0, 2, 4, 1, 2, 3, 0, 2], [0, 4, 1, 0, 2, 2], [0, 0, 1, 1, 2, 0])
+    correct = [True, False, False, True, True, False]
+    for name, own in (("imagefolder:/x", [4, 0, 2]), ("cdigits:align=0.1,severity=2", [0, 1, 2])):
+        found = groups.accuracy(torch.tensor(correct), replace(data, name=name))
+        assert found == pytest.approx(counted(correct, [0, 0, 1, 1, 2, 0], [0, 4, 1, 0, 2, 2], own))
 
 
 def test_a_group_without_images_has_no_accuracy() -> None:
