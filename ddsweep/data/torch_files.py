@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import pickle
 import re
 from collections.abc import Sequence
@@ -21,8 +22,7 @@ def read(path: Path, allowed: Sequence[Any] = ()) -> Any:
         allowed: further names that the file may have, with what stands for them (``torch.serialization.safe_globals``).
 
     Raises:
-        UserError: the file is damaged, or has code to execute.
-        OSError: it cannot be read.
+        UserError: the file cannot be read, is damaged, or has code to execute.
     """
     try:
         with torch.serialization.safe_globals(list(allowed)):
@@ -33,7 +33,9 @@ def read(path: Path, allowed: Sequence[Any] = ()) -> Any:
             raise UserError(f"{path}: is damaged, or not a file of torch.save") from None
         fix = "if you trust it, load it and torch.save only the tensors, as images.pt and labels.pt"
         raise UserError(f"{path}: has a {named[1]}, and reading that could execute code; {fix}") from None
-    except (OSError, MemoryError):
+    except MemoryError:
         raise
-    except Exception:  # a damaged file can raise almost anything inside torch
+    except Exception as error:  # a damaged file can raise almost anything inside torch
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # which it raises for a file that was cut
+            raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
         raise UserError(f"{path}: is damaged, or not a file of torch.save") from None

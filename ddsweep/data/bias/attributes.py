@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from itertools import accumulate
 
 import torch
 from jaxtyping import Int64
@@ -21,7 +21,7 @@ def assigned(labels: Int64[Tensor, " n"], align: float, count: int) -> Int64[Ten
     for label in labels.unique().tolist():
         members = torch.nonzero(labels == label).flatten()
         shares = [align if attribute == label else (1 - align) / (count - 1) for attribute in range(count)]
-        ends = [round(math.fsum(shares[: attribute + 1]) * len(members)) for attribute in range(count)]
+        ends = [round(end * len(members)) for end in accumulate(shares)]  # summed as the authors do: it decides on ties
         found[members] = torch.bucketize(torch.arange(len(members)), torch.tensor(ends), right=True)
     return found
 

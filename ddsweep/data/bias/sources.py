@@ -90,9 +90,10 @@ def _check_classes(row: DatasetInfo, source: Path) -> None:
     assert row.bias is not None
     found, wanted = tuple(folder_tree(f"{FOLDER_PREFIX}{source}").train), info(row.bias.base).classes
     if found != wanted:
-        odd = next(iter(set(found) ^ set(wanted)))
+        odd = sorted(set(found) ^ set(wanted))[0]
         raise UserError(
-            f"{row.name}: {str(source)!r} has {len(found)} classes, which are not those of {row.bias.base}: {odd!r}"
+            f"{row.name}: the {len(found)} classes of {str(source)!r} are not those of {row.bias.base}: {odd!r} is in "
+            "only one of them"
         )
 
 
