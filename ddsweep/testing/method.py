@@ -10,13 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ddsweep import nn, rng
+from ddsweep import rng
 from ddsweep.checkpoints import Checkpoints, FileSlot, Interrupted, Slot
 from ddsweep.data.dataset import Dataset
 from ddsweep.distill.loop import distill, initial_state
-from ddsweep.distill.matching import as_match, make_matching, make_set
+from ddsweep.distill.matching import Matching, Stateful, as_match
+from ddsweep.distill.sets import LearnedSet
 from ddsweep.numerics import Numerics
 from ddsweep.recipe import Recipe, make
+from ddsweep.registry.methods import METHODS
 from ddsweep.rng import Streams
 from ddsweep.testing.judging import own_randomness, require
 from ddsweep.trackers import Tracker
@@ -25,15 +27,18 @@ CLASSES, SIZE, PER_CLASS, TESTS = 2, 8, 8, 1
 SMALL: dict[str, Any] = {
     "target": "shapes", "size": SIZE, "ipc": 2, "width": 2, "arch": "convnet1", "alpha": 0, "seed": 1, "iterations": 2,
     "batch_real": 4, "outer_loops": 2, "inner_epochs": 1, "batch_train": 4, "lr_net": 0.01,
+    "net_images": 8,
 }  # fmt: skip
 
 
 def check_method(name: str, **choices: Any) -> None:
     """Check that a method does what the distillation loop relies on.
 
-    - An episode yields ``outer_loops`` losses, without the first ``done``: finite scalars, with a gradient to every
-      synthetic image.
-    - The same recipe gives the same bits, and so does one that is interrupted after any image step and resumes.
+    - An episode yields ``outer_loops`` losses (each once per class, if the method's row says so), without the first
+      ``done``: finite scalars, with a gradient to every synthetic image.
+    - The set that it learns is decoded to as many images of each class, in class-major order; its state is all that it
+      depends on.
+    - The same recipe gives the same bits, and so does one that is interrupted after any step and resumes.
     - The real images are not changed, and nothing is drawn from a global random generator.
 
     Args:
@@ -48,8 +53,9 @@ def check_method(name: str, **choices: Any) -> None:
     dataset = _dataset(recipe.size)
     before = dataset.images.split(len(dataset.labels)), dataset.labels.clone()
     kept = [part.clone() for part in before[0]]
-    for done in range(recipe.outer_loops + 1):
+    for done in range(_steps(recipe) + 1):
         _check_episode(recipe, dataset, done, what)
+    _check_set(recipe, dataset, what)
     with own_randomness(what):
         whole = _distilled(recipe, dataset)
     require(not torch.equal(whole, _start(recipe, dataset)), what, "leaves the synthetic images as they were")
@@ -72,33 +78,71 @@ def _dataset(size: int) -> Dataset:
     return Dataset("shapes", names, (0.5,) * 3, (0.25,) * 3, *split(PER_CLASS), *split(TESTS), checksum="noise")
 
 
+def _steps(recipe: Recipe) -> int:
+    """The steps of one iteration."""
+    return METHODS[recipe.method].steps(recipe.outer_loops, CLASSES)
+
+
+def _made(recipe: Recipe, dataset: Dataset, seed: int | None = None) -> tuple[Matching, LearnedSet, Streams]:
+    """The parts of a distillation before its first step; the network is not drawn again."""
+    streams = Streams(recipe.seed if seed is None else seed)
+    state = initial_state(recipe, dataset, streams, Tracker(), {"numerics": Numerics()})
+    return state.matching, state.learned, streams
+
+
 def _check_episode(recipe: Recipe, dataset: Dataset, done: int, what: str) -> None:
-    streams = Streams(recipe.seed)
-    net = nn.build(
-        recipe.arch, channels=3, classes=CLASSES, size=recipe.size, width=recipe.width, generator=streams.network
-    )
-    provided = {"numerics": Numerics()}
-    learned = make_set(recipe, dataset, net, streams, provided)
-    losses, left = 0, recipe.outer_loops - done
-    for match in make_matching(recipe, net, provided).episode(learned, dataset, streams, done):
-        losses += 1
-        if losses > left:
+    matching, learned, streams = _made(recipe, dataset)
+    if done and isinstance(matching, Stateful):  # it continues from its state only: see _check_resuming
+        return
+    steps, left, round_ = 0, _steps(recipe) - done, _steps(recipe) // recipe.outer_loops
+    moved: list[Tensor] = []
+    for match in matching.episode(learned, dataset, streams, done):
+        steps += 1
+        if steps > left:
             break
-        loss = as_match(match).loss
-        require(isinstance(loss, Tensor) and loss.ndim == 0, what, f"yields {type(loss).__name__}, not a scalar tensor")
-        require(loss.requires_grad, what, "yields a loss without a gradient to the synthetic images")
-        (slope,) = torch.autograd.grad(loss, list(learned.parameters().values()), allow_unused=True)
-        require(slope is not None, what, "yields a loss that does not depend on the synthetic images")
-        require(bool(torch.isfinite(loss) and slope.isfinite().all()), what, "yields a loss or gradient of inf or nan")
-        moved = slope.flatten(1).abs().amax(1) > 0
-        require(bool(moved.all()), what, f"has no gradient to image {int(moved.int().argmin())} of {len(moved)}")
-    message = f"yields {losses} losses{' or more' * (losses > left)}, not {left} (outer_loops without the first {done})"
-    require(losses == left, what, message)
+        moved.append(_moved(as_match(match).loss, learned, what))
+        if len(moved) == round_:  # of the methods with one class per step, all classes together
+            every = torch.stack(moved).any(0)
+            require(bool(every.all()), what, f"has no gradient to image {int(every.int().argmin())} of {len(every)}")
+            moved.clear()
+    message = f"yields {steps} losses{' or more' * (steps > left)}, not {left} (outer_loops without the first {done})"
+    require(steps == left, what, message)
+
+
+def _moved(loss: object, learned: LearnedSet, what: str) -> Tensor:
+    """Return which rows of the parameters (such as images) have a gradient."""
+    require(isinstance(loss, Tensor) and loss.ndim == 0, what, f"yields {type(loss).__name__}, not a scalar tensor")
+    assert isinstance(loss, Tensor)
+    require(loss.requires_grad, what, "yields a loss without a gradient to the synthetic images")
+    slopes = torch.autograd.grad(loss, list(learned.parameters().values()), allow_unused=True)
+    found = [slope for slope in slopes if slope is not None]
+    require(len(found) == len(slopes), what, "yields a loss that does not depend on the synthetic images")
+    finite = torch.isfinite(loss) and all(slope.isfinite().all() for slope in found)
+    require(bool(finite), what, "yields a loss or gradient of inf or nan")
+    return torch.cat([slope.reshape(len(slope) if slope.ndim else 1, -1).abs().amax(1) > 0 for slope in found])
+
+
+def _check_set(recipe: Recipe, dataset: Dataset, what: str) -> None:
+    _, learned, _ = _made(recipe, dataset)
+    _, other, _ = _made(recipe, dataset, seed=recipe.seed + 1)
+    with torch.no_grad():
+        for parameter in learned.parameters().values():  # sets that begin with the first images are all alike
+            parameter.add_(0.01)
+        synthetic = learned.decode()
+        other.restore({name: value.clone() for name, value in learned.state().items()})
+        again = other.decode()
+    shape, labels = [CLASSES * synthetic.ipc, 3, recipe.size, recipe.size], torch.arange(CLASSES)
+    require(list(synthetic.images.shape) == shape, what, f"decodes {list(synthetic.images.shape)}, not {shape}")
+    in_order = torch.equal(synthetic.labels, labels.repeat_interleave(synthetic.ipc))
+    require(in_order, what, "decodes images that are not in class-major order")
+    same = torch.equal(synthetic.images, again.images)
+    require(same, what, "decodes other images after the state of its set is restored")
+    owned = {id(one) for group in learned.optimizer(recipe.lr_img).param_groups for one in group["params"]}
+    require(owned == {id(one) for one in learned.parameters().values()}, what, "does not optimize all its parameters")
 
 
 def _start(recipe: Recipe, dataset: Dataset) -> Tensor:
-    state = initial_state(recipe, dataset, Streams(recipe.seed), Tracker(), {"numerics": Numerics()})
-    return state.learned.decode().images.detach()
+    return _made(recipe, dataset)[1].decode().images.detach()
 
 
 def _distilled(recipe: Recipe, dataset: Dataset, slot: Slot | None = None) -> Tensor:
@@ -106,12 +150,12 @@ def _distilled(recipe: Recipe, dataset: Dataset, slot: Slot | None = None) -> Te
 
 
 def _check_resuming(recipe: Recipe, dataset: Dataset, whole: Tensor, what: str) -> None:
-    for boundary in range(1, recipe.outer_loops + 1):  # inside an iteration, and after one
+    for boundary in range(1, recipe.iterations * _steps(recipe)):
         with tempfile.TemporaryDirectory() as folder:
             path, asks = Path(folder, "distill.safetensors"), iter([False] * (boundary - 1) + [True])
             try:
                 _distilled(recipe, dataset, FileSlot(path, {}, Checkpoints(leave=partial(next, asks))))
             except Interrupted:
                 resumed = _distilled(recipe, dataset, FileSlot(path, {}, Checkpoints()))
-                message = f"gives different bits when it is interrupted after image step {boundary} and resumes"
+                message = f"gives different bits when it is interrupted after step {boundary} and resumes"
                 require(torch.equal(whole, resumed), what, message)

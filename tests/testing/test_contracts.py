@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+import torch
+from torch.optim import SGD
 
 from ddsweep import data, nn
+from ddsweep.distill.methods.real_batches import ClassPasses
+from ddsweep.distill.methods.real_training import RealTraining
+from ddsweep.distill.sets.multi_formation import MultiFormation
+from ddsweep.distill.synthetic import Synthetic
 from ddsweep.registry.methods import METHODS
 from ddsweep.testing import check_dataset, check_method, check_network
 from tests.docs.page import page
@@ -56,6 +63,19 @@ def test_every_method(name: str) -> None:
     check_method(name)
 
 
+@pytest.mark.parametrize(
+    ("name", "choices"),
+    [
+        ("idc", {"factor": 1}),
+        ("idc", {"size": 13, "factor": 3, "ipc": 1, "batch_real": 9, "init": "noise"}),  # fewer images than a batch
+        ("dream", {"dream_plus": True, "select_every": 1}),
+        ("dream", {"arch": "convnet3-bn"}),
+    ],
+)
+def test_variants_of_methods(name: str, choices: dict[str, Any]) -> None:
+    check_method(name, **choices)
+
+
 @pytest.mark.parametrize("name", nn.names())
 def test_every_network(name: str) -> None:
     check_network(name)
@@ -91,7 +111,7 @@ def test_the_examples_of_the_page(check: Callable[[str], None], name: str, plug:
         ("        yield total", "        dataset.images[0] = 0\n        yield total", "changes the real images"),
         (
             "self.rate * apart", "self.counted() * apart",
-            "gives different bits when it is interrupted after image step 1 and resumes",
+            "gives different bits when it is interrupted after step 1 and resumes",
         ),
     ],
 )  # fmt: skip
@@ -105,6 +125,29 @@ def test_a_broken_method_is_found_out(good: str, bad: str, line: str, plug: Plug
         check_method("half")
     assert str(error.value).startswith("method 'half': ")
     assert line in str(error.value)
+
+
+def backwards(learned: MultiFormation) -> Synthetic:
+    found = learned._decoded(0, 2)
+    return Synthetic(found.images, found.labels.flip(0), found.ipc)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "bad", "line"),
+    [
+        (MultiFormation, "decode", backwards, "decodes images that are not in class-major order"),
+        (MultiFormation, "restore", lambda self, tensors: None, "decodes other images after the state of its set is"),
+        (MultiFormation, "optimizer", lambda self, lr: SGD([torch.zeros(1)], lr), "does not optimize all its param"),
+        (ClassPasses, "state", lambda self: {}, "different bits when it is interrupted after step 1 and resumes"),
+        (RealTraining, "restore", lambda self, state: None, "different bits when it is interrupted after step"),
+    ],
+)
+def test_a_broken_set_or_state_is_found_out(
+    owner: type, name: str, bad: Callable[..., Any], line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owner, name, bad)
+    with pytest.raises(AssertionError, match=f"method 'idc': .*{line}"):
+        check_method("idc")
 
 
 @pytest.mark.parametrize(

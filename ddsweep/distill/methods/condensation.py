@@ -17,6 +17,7 @@ from torch import Tensor
 from ddsweep.augment import combined
 from ddsweep.checkpoints import State
 from ddsweep.distill.matching import Match
+from ddsweep.distill.methods import running_statistics
 from ddsweep.distill.methods.gradients import ClassGradients, Metric
 from ddsweep.distill.methods.real_batches import ClassPasses, RealBatches
 from ddsweep.distill.methods.real_training import RealTraining
@@ -114,6 +115,9 @@ class Condensation:
             if loop and not label:
                 self._training.train(dataset, self._settings.net_images, streams)
             self._net.train()
+            if not label:
+                running_statistics.settle(self._net, dataset, streams.batch)
+            running_statistics.hold(self._net)
             real = self._batches.draw(dataset, label, loop, streams.batch)
             yield self._match(learned, dataset, label, real, streams)
 

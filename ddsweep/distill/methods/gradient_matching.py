@@ -16,10 +16,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ddsweep import augment
+from ddsweep.distill.methods import running_statistics
 from ddsweep.distill.methods.batches import ClassBatches, draw
 from ddsweep.distill.methods.gradients import ClassGradients, Metric
 from ddsweep.distill.synthetic import Synthetic
-from ddsweep.nn import has_batch_norm, microbatches
+from ddsweep.nn import microbatches
 from ddsweep.nn.measure import cross_entropy
 from ddsweep.numerics import Numerics
 from ddsweep.rng import Streams
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 # A synthetic image is differentiated twice and takes the memory of about so many real images (measured: 2.5 to 4.6).
 SECOND_ORDER = 4
-BATCH_NORM_IMAGES = 16  # real images per class that set the running statistics
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class GradientMatching:
         for loop in range(done, self._settings.outer_loops):
             if loop:
                 self._train(optimizer, synthetic.detached(), streams)
-            _set_running_statistics(self._net, dataset, streams.batch)
+            running_statistics.settle(self._net, dataset, streams.batch)
             yield self._loss(synthetic, dataset, streams)
 
     def _loss(self, synthetic: Synthetic, dataset: Dataset, streams: Streams) -> Float[Tensor, ""]:
@@ -152,22 +152,6 @@ def _stacked(pairs: Iterable[_Pair]) -> list[_Pair]:
     for pair in pairs:
         by_size.setdefault(len(pair.real), []).append(pair)
     return [_Pair(*map(torch.stack, zip(*group, strict=True))) for group in by_size.values()]
-
-
-def _set_running_statistics(net: nn.Module, dataset: Dataset, generator: torch.Generator) -> None:
-    """Update the running statistics once with real images of all classes, then fix them while gradients are compared.
-
-    Otherwise the batch of a class would be normalized by its own statistics, which differ from those of a mixed batch.
-    """
-    if not has_batch_norm(net):
-        return
-    net.train()
-    classes = range(len(dataset.classes))
-    with torch.no_grad():
-        net(torch.cat([dataset.sample(label, BATCH_NORM_IMAGES, generator) for label in classes]))
-    for layer in net.modules():
-        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
-            layer.eval()
 
 
 def make(
