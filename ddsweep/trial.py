@@ -206,6 +206,7 @@ class _Trial:
             versions=provenance.versions() | plugins.versions(recipe.plugins),
             git=provenance.git(),
             data=self.checksums,
+            made=dataset.made,
             classes=list(dataset.classes),
         )
         try:
@@ -317,9 +318,12 @@ def rule_for(recipe: Recipe, arch: str) -> Rule:
 
 
 def _show_real(dataset: Dataset, ipc: int, tracker: Tracker) -> None:
-    """Log the first real images of each class, for comparison."""
+    """Log some real images of each class, for comparison: the first, or of a dataset with attributes, which may be
+    sorted by them, from everywhere."""
     most = min(10, ipc, min(len(indices) for indices in dataset.per_class))
-    images = torch.stack([dataset.images[indices[:most]] for indices in dataset.per_class])
+    steps = [1 if dataset.attributes is None else len(indices) // most for indices in dataset.per_class]
+    shown = [indices[::step][:most] for indices, step in zip(dataset.per_class, steps, strict=True)]
+    images = torch.stack([dataset.images[indices] for indices in shown])
     real = dataset.denormalize(images.flatten(0, 1)).unflatten(0, images.shape[:2])
     pictures.show(tracker.image, "real", real, dataset.classes, 0)
 

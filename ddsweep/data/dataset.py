@@ -38,6 +38,7 @@ class Dataset:
         checksum: SHA-256 of classes, mean, std, pixels and attributes; datasets with equal checksums are equal.
         attributes: of a biased dataset, the attributes of the training images (color, background, …), numbered from 0.
         test_attributes: those of the test images.
+        made: what the images of a biased dataset were made from; empty: it is not made here.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Dataset:
     checksum: str
     attributes: Int64[Tensor, " n"] | None = None
     test_attributes: Int64[Tensor, " m"] | None = None
+    made: str = ""
 
     @property
     def strategy(self) -> str:
@@ -138,6 +140,7 @@ def load(spec: str, size: int | None = None, device: str | torch.device = "cpu")
         checksum=stored.checksum,
         attributes=None if raw.attributes is None else raw.attributes.to(device),
         test_attributes=None if raw.test_attributes is None else raw.test_attributes.to(device),
+        made=header.origin if row.bias else "",
     )
 
 

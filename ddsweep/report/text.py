@@ -232,6 +232,7 @@ def provenance(material: Material) -> list[tuple[str, list[str]]]:
     rows.append(("device", _counted(result.device or "unknown" for result in results)))
     for dataset in dict.fromkeys(name for result in results for name in result.data):
         rows.append((f"data: {dataset}", _counted(r.data[dataset] for r in results if dataset in r.data)))
+    rows.append(("biased images", _counted(result.made for result in results if result.made)))
     return [(name, values) for name, values in rows if values]
 
 

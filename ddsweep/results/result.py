@@ -15,7 +15,7 @@ from ddsweep.recipe import Recipe, make
 from ddsweep.results import run_files
 from ddsweep.results.run_files import RESULT
 
-LATER = ("classes", "files", "group_accuracy")  # fields that results of older versions do not have
+LATER = ("classes", "files", "group_accuracy", "made")  # fields that results of older versions do not have
 ROUNDING = 1e-9
 
 
@@ -32,6 +32,7 @@ class Result:
         versions: of Python and the numerical libraries.
         git: commit of the code and whether it was modified; empty outside a checkout.
         data: checksum of every dataset that was read.
+        made: what the images of a biased target were made from; empty: it is not biased.
         classes: class names of the target in label order; empty: not recorded.
         group_accuracy: of a dataset with attributes, by architecture: the accuracy on ``aligned`` and ``conflicting``
             test images (None if there is none) and on the ``worst_group``, averaged over the networks.
@@ -48,6 +49,7 @@ class Result:
     versions: dict[str, str] = field(default_factory=dict)
     git: dict[str, Any] = field(default_factory=dict)
     data: dict[str, str] = field(default_factory=dict)
+    made: str = ""
     classes: list[str] = field(default_factory=list)
     group_accuracy: dict[str, dict[str, float | None]] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)

@@ -42,6 +42,15 @@ def authors_file(row: DatasetInfo) -> Path | None:
     return place
 
 
+def origin(row: DatasetInfo) -> str:
+    """Return the displayed source of the images: the row's, with an image folder that is the base, or the authors'."""
+    assert row.bias is not None
+    if file := authors_file(row):
+        return f"made by the authors: {file.name}"
+    name = base(row.bias).name
+    return row.origin if name == row.bias.base else f"{row.origin}; {row.bias.base} is {name}"
+
+
 def facts(row: DatasetInfo) -> list[str | int]:
     """Return what identifies the authors' file, if it is used. Raises UserError as ``authors_file``."""
     file = authors_file(row)

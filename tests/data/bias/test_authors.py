@@ -50,6 +50,7 @@ def test_the_file_is_read_byte_by_byte(root):
     aligned = data.load(NAME).test_aligned
     assert aligned is not None
     assert not aligned.any()
+    assert data.load(NAME).made == f"made by the authors: {FILE}"
     assert data.load(NAME, 14).images.shape == (20, 3, 14, 14)
 
 

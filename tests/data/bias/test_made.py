@@ -120,6 +120,7 @@ def test_the_draws_of_a_photo_do_not_depend_on_the_share_or_on_the_other_photos(
 def test_colored_digits_are_the_digits_in_color():
     gray, dataset = data.load("digits"), data.load("cdigits:align=1,severity=4")
     assert dataset.name == "cdigits:align=1,severity=4"
+    assert (dataset.made, gray.made) == ("made: from digits, colored here", "")
     assert torch.equal(dataset.labels, gray.labels)
     assert numbers(dataset.attributes) == gray.labels.tolist()
     pixels = store.stored(data.info(dataset.name)).raw.images.float()
@@ -212,6 +213,7 @@ def test_photos_can_come_from_an_image_folder(photos):
     assert numbers(raw.attributes) == raw.labels.tolist()
     image = np.asarray(Image.open(photos / "train" / "ship" / "1.png"))
     expected = corrupted(image, 8, 4, Draws(42, "cifar10", "train", 17))
+    assert data.load("ccifar10:align=1,severity=3").made.endswith(f"; cifar10 is imagefolder:{photos}")
     assert np.array_equal(raw.images[17].numpy().transpose(1, 2, 0), expected)
     assert not any(numbers(data.load("ccifar10-dd:severity=4").test_aligned)), "all corrupted datasets are made from it"
 
