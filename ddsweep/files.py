@@ -118,6 +118,21 @@ def lock(path: Path) -> Iterator[None]:
         held.release()
 
 
+def is_locked(path: Path) -> bool:
+    """Whether a process holds a lock; testing it does not disturb that process. An unreadable lock counts as held."""
+    from filelock import FileLock, Timeout
+
+    if not path.is_file():
+        return False
+    held = FileLock(path)
+    try:
+        held.acquire(timeout=0)
+    except (Timeout, OSError):
+        return True
+    held.release()
+    return False
+
+
 def cache_dir() -> Path:
     """The folder of decoded datasets and pre-trained models: ``$DDSWEEP_CACHE``, or the user's cache directory.
 

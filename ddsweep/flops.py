@@ -41,6 +41,8 @@ def distillation(recipe: Recipe, dataset: Dataset) -> float:
         images += -(-recipe.outer_loops // recipe.select_every) * len(dataset.labels)
     if recipe.dream_plus:
         images += (1 + BACKWARD) * len(dataset.labels) + recipe.outer_loops * classes * (recipe.batch_real + compared)
+    if recipe.syn_steps:
+        images = recipe.syn_steps * ours * (recipe.batch_syn or classes * recipe.ipc)
     images *= recipe.iterations
     return images * forward(recipe.arch, dataset.channels, classes, dataset.size, recipe.width)
 

@@ -194,7 +194,7 @@ class _Trial:
         self.choice.set_up()
         streams = rng.Streams(recipe.seed)
         with reported_to(self._reading):
-            dataset = data.load(recipe.dataset, recipe.size, self.choice.device)
+            dataset = data.load(recipe.dataset, recipe.size, self.choice.device, recipe.zca)
         self.checksums[recipe.dataset] = dataset.checksum
         _show_real(dataset, recipe.ipc, self.tracker)
         with clock("pretrain"):
@@ -281,14 +281,13 @@ class _Trial:
         with reported_to(self._reading):
             source = dataset if recipe.source == "target" else data.load(recipe.source, device=self.choice.device)
         self.checksums[recipe.source_dataset] = source.checksum
-        for ptm in (ptm for seeds in specs for ptm in seeds):
+        for ptm in training.free_first(ptm for seeds in specs for ptm in seeds):
             progress = partial(self.tracker.progress, f"pretrain {ptm.arch} {ptm.seed}")
             progress(0, recipe.ptm_epoch)
             epochs = {recipe.ptm_epoch, *ptm_epochs_needed.get(ptm, ())}
             numbers = self.choice.of(flops.training(ptm, max(epochs), source))
             training.ensure(ptm, epochs, source, progress, self.checkpoints, numbers)
-        view = renormalize.to_source_statistics(dataset, source) if recipe.ptm_statistics == "source" else None
-        return ptm_pool.load(specs, recipe.ptm_epoch, source, view)
+        return ptm_pool.load(specs, recipe.ptm_epoch, source, renormalize.view(recipe.ptm_statistics, dataset, source))
 
     def _trained(self, dataset: Dataset) -> dict[str, object]:
         """Train or load what the method needs besides PTMs, by the name of the argument that takes it."""
@@ -331,7 +330,8 @@ def _show_real(dataset: Dataset, ipc: int, tracker: Tracker) -> None:
 def save(learned: LearnedSet, recipe: Recipe, dataset: Dataset, folder: Path) -> None:
     """Write ``synthetic.safetensors``: decoded images in normalized space, labels, and the metadata a reader needs.
 
-    If the images are decoded from something else, its tensors are in the file too, as ``set.NAME``.
+    If the images are decoded from something else, its tensors are in the file too, as ``set.NAME``. If they are
+    whitened, so are ``pixels``, the images in units of [0, 1]: the whitening itself would be far larger.
     """
     synthetic = learned.decode()
     metadata = {
@@ -339,7 +339,11 @@ def save(learned: LearnedSet, recipe: Recipe, dataset: Dataset, folder: Path) ->
         "std": str(list(dataset.std)), "ipc": str(synthetic.ipc), "method": recipe.method, "key": recipe.key(),
     }  # fmt: skip
     tensors = {"images": synthetic.images, "labels": synthetic.labels}
+    if dataset.whitening is not None:
+        metadata |= {"zca": "true"}
+        tensors |= {"pixels": dataset.whitening.invert(synthetic.images)}
     if learned.kind != "pixels":
         metadata |= {"kind": learned.kind, **learned.facts()}
-        tensors |= {f"set.{name}": value for name, value in learned.state().items()}
+        own = {name: value for name, value in learned.state().items() if value is not synthetic.images}
+        tensors |= {f"set.{name}": value for name, value in own.items()}
     checked_files.write_tensors(folder / SET, tensors, metadata)

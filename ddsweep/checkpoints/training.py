@@ -1,4 +1,4 @@
-"""Checkpoints of a training with momentum."""
+"""Checkpoints of a training by SGD, with or without momentum."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Drawing(Protocol):
 
 
 def of_training(net: nn.Module, optimizer: Optimizer, generator: Drawing) -> dict[str, Tensor]:
-    """Return the tensors of a training that has taken a step: weights, buffers, momenta, generator."""
+    """Return the tensors of a training that has taken a step: weights, buffers, momenta (if any), generator."""
     tensors = {f"net.{name}": value for name, value in net.state_dict().items()}
-    for name, parameter in net.named_parameters():
+    for name, parameter in _with_momentum(net, optimizer).items():
         tensors[f"momentum.{name}"] = optimizer.state[parameter]["momentum_buffer"]
     return tensors | {"generator": generator.get_state()}
 
@@ -35,10 +35,14 @@ def into_training(state: State, net: nn.Module, optimizer: Optimizer, generator:
     Raises:
         Damaged: something is missing; nothing has changed.
     """
-    weights, parameters = state.part("net", net.state_dict()), dict(net.named_parameters())
+    weights, parameters = state.part("net", net.state_dict()), _with_momentum(net, optimizer)
     momenta = state.part("momentum", parameters)
     drawn = state.tensor("generator", generator.get_state())
     net.load_state_dict(weights)
     for name, parameter in parameters.items():
         optimizer.state[parameter]["momentum_buffer"] = momenta[name]
     generator.set_state(drawn)
+
+
+def _with_momentum(net: nn.Module, optimizer: Optimizer) -> dict[str, nn.Parameter]:
+    return dict(net.named_parameters()) if optimizer.param_groups[0]["momentum"] else {}

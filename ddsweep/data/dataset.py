@@ -12,8 +12,10 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
 from ddsweep.data import store
+from ddsweep.data import zca as zca_whitening
 from ddsweep.data.bias.attributes import usual
 from ddsweep.data.pixels import denormalized
+from ddsweep.data.zca import Whitening
 from ddsweep.errors import UserError
 from ddsweep.registry.datasets import FULL_STRATEGY, info, is_biased
 from ddsweep.rng import copy_to
@@ -39,6 +41,8 @@ class Dataset:
         attributes: of a biased dataset, the attributes of the training images (color, background, …), numbered from 0.
         test_attributes: those of the test images.
         made: what the images of a biased dataset were made from; empty: it is not made here.
+        whitening: the ZCA whitening that ``images`` and ``test_images`` have instead of the normalization; None: they
+            are normalized.
     """
 
     name: str
@@ -53,6 +57,7 @@ class Dataset:
     attributes: Int64[Tensor, " n"] | None = None
     test_attributes: Int64[Tensor, " m"] | None = None
     made: str = ""
+    whitening: Whitening | None = None
 
     @property
     def strategy(self) -> str:
@@ -109,17 +114,20 @@ class Dataset:
         return self.images[copy_to(self.draw(label, n, generator), self.labels.device)]
 
     def denormalize(self, images: Float[Tensor, "k c h w"]) -> Float[Tensor, "k c h w"]:
-        """images · std + mean, clamped to [0, 1] for display."""
+        """Return pixels clamped to [0, 1] for display: images · std + mean, or the inverse of the whitening."""
+        if self.whitening is not None:
+            return self.whitening.to(images.device).invert(images).clamp(0, 1)
         return denormalized(images, self.mean, self.std)
 
 
-def load(spec: str, size: int | None = None, device: str | torch.device = "cpu") -> Dataset:
+def load(spec: str, size: int | None = None, device: str | torch.device = "cpu", zca: bool = False) -> Dataset:
     """Load a dataset onto ``device``, downloading and decoding it first if the cache does not have it.
 
     Args:
         spec: a name from ``data.names()``, or ``imagefolder:PATH``.
         size: height and width in pixels; None for the dataset's own size.
         device: the device of the tensors.
+        zca: whiten the images (``zca``) instead of normalizing them.
 
     Raises:
         UserError: unknown dataset, a folder that is not a valid image folder, a size below 4, no network connection, or
@@ -128,24 +136,26 @@ def load(spec: str, size: int | None = None, device: str | torch.device = "cpu")
     row = store.row(spec, size)
     stored = store.stored(row)
     raw, header = stored.raw, stored.header
+    whitening = zca_whitening.of(row, stored).to(device) if zca else None
     return Dataset(
         name=row.name,
         classes=raw.classes,
         mean=header.mean,
         std=header.std,
-        images=on_device(raw.images, header.mean, header.std, device),
+        images=on_device(raw.images, header.mean, header.std, device, whitening),
         labels=raw.labels.to(device),
-        test_images=on_device(raw.test_images, header.mean, header.std, device),
+        test_images=on_device(raw.test_images, header.mean, header.std, device, whitening),
         test_labels=raw.test_labels.to(device),
         checksum=stored.checksum,
         attributes=None if raw.attributes is None else raw.attributes.to(device),
         test_attributes=None if raw.test_attributes is None else raw.test_attributes.to(device),
         made=header.origin if row.bias else "",
+        whitening=whitening,
     )
 
 
 class PackedImages:
-    """Images stored as bytes and normalized on access: bit for bit the same values in a quarter of the memory.
+    """Images stored as bytes, and normalized or whitened on access: the same values in a quarter of the memory.
 
     Each access returns a new float32 tensor. The interface is a subset of Tensor's: images[indices], len, split, shape,
     device and dtype.
@@ -153,8 +163,14 @@ class PackedImages:
 
     dtype = torch.float32
 
-    def __init__(self, pixels: UInt8[Tensor, "n c h w"], mean: tuple[float, ...], std: tuple[float, ...]) -> None:
-        self._pixels, self._mean, self._std = pixels, mean, std
+    def __init__(
+        self,
+        pixels: UInt8[Tensor, "n c h w"],
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        whitening: Whitening | None = None,
+    ) -> None:
+        self._pixels, self._mean, self._std, self._whitening = pixels, mean, std, whitening
 
     @property
     def shape(self) -> torch.Size:
@@ -171,6 +187,8 @@ class PackedImages:
 
     def __getitem__(self, index: Any) -> Float[Tensor, "*k c h w"]:
         """The images at an index along the first axis: an integer, a slice, an index tensor or a boolean mask."""
+        if self._whitening is not None:
+            return self._whitening(as_floats(self._pixels[index]))
         return normalized(self._pixels[index], self._mean, self._std)
 
     def split(self, size: int) -> Iterator[Float[Tensor, "k c h w"]]:
@@ -183,19 +201,28 @@ Images = Tensor | PackedImages
 
 
 def on_device(
-    pixels: UInt8[Tensor, "n c h w"], mean: tuple[float, ...], std: tuple[float, ...], device: str | torch.device
+    pixels: UInt8[Tensor, "n c h w"],
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    device: str | torch.device,
+    whitening: Whitening | None = None,
 ) -> Images:
-    """(pixel / 255 − mean) / std as a float tensor of at most ``FLOATS_UP_TO`` bytes, else as ``PackedImages``."""
+    """Return normalized or whitened images: a float tensor of at most ``FLOATS_UP_TO`` bytes, else ``PackedImages``."""
     there = pixels.to(device)  # transfers bytes, a quarter of the size of the floats
     if pixels.numel() * torch.float32.itemsize > FLOATS_UP_TO:
-        return PackedImages(there, mean, std)
-    return normalized(there, mean, std)
+        return PackedImages(there, mean, std, whitening)
+    return normalized(there, mean, std) if whitening is None else whitening.in_place(as_floats(there))
+
+
+def as_floats(pixels: UInt8[Tensor, "*n c h w"]) -> Float[Tensor, "*n c h w"]:
+    """Return pixel / 255 in float32."""
+    return pixels.to(torch.float32).div_(255)
 
 
 def normalized(
     pixels: UInt8[Tensor, "*n c h w"], mean: tuple[float, ...], std: tuple[float, ...]
 ) -> Float[Tensor, "*n c h w"]:
-    """(pixel / 255 − mean) / std per channel, in float32."""
-    images = pixels.to(torch.float32)
+    """Return (pixel / 255 − mean) / std per channel, in float32."""
+    images = as_floats(pixels)
     center, spread = (torch.tensor(values, device=images.device)[:, None, None] for values in (mean, std))
-    return images.div_(255).sub_(center).div_(spread)  # in place, so that only one float copy exists at a time
+    return images.sub_(center).div_(spread)  # in place, so that only one float copy exists at a time

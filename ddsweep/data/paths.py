@@ -18,6 +18,11 @@ def decoded(row: DatasetInfo) -> Path:
     return files.cache_dir() / "data" / f"{_stem(row)}-{row.size}.safetensors"
 
 
+def whitening(row: DatasetInfo) -> Path:
+    """Return the path of the ZCA whitening of its images at ``row.size``."""
+    return decoded(row).with_suffix(".zca.safetensors")
+
+
 def all_decoded(row: DatasetInfo) -> list[Path]:
     """Return the existing files of its decoded images, smallest size first."""
     pattern = re.compile(re.escape(_stem(row)) + r"-(\d+)\.safetensors")
@@ -83,6 +88,7 @@ def _holding(row: DatasetInfo) -> Holding:
     else:
         state = "downloaded" if all(path.exists() for path in archives) else "missing"
     own = [path for path in archives if path.is_file() and not path.is_symlink()]
+    own += [path for one in tensors if (path := one.with_suffix(".zca.safetensors")).is_file()]
     return Holding(row, state, sum(path.stat().st_size for path in tensors + own))
 
 

@@ -17,7 +17,7 @@ from ddsweep.distill.synthetic import Synthetic
 from ddsweep.estimate.work import is_at_hand
 from ddsweep.nn import foundation
 from ddsweep.pretrained.pool import Pool, PretrainedModel
-from ddsweep.pretrained.renormalize import InputTransform, to_pixels, to_source_statistics
+from ddsweep.pretrained.renormalize import to_pixels, view
 from ddsweep.recipe import Recipe
 from ddsweep.registry.datasets import FOLDER_PREFIX, at_size, info
 from ddsweep.registry.image_folders import folder_tree, held_out
@@ -144,9 +144,7 @@ def guide(recipe: Recipe, target: Dataset, source: Dataset | None) -> Pool | Non
         width=recipe.width,
         generator=rng.generator(0, "estimate"),
     ).to(target.labels.device)
-    transform = (
-        to_source_statistics(target, source) if recipe.ptm_statistics == "source" else InputTransform(source.channels)
-    )
+    transform = view(recipe.ptm_statistics, target, source)
     return Pool([[PretrainedModel(recipe.ptm_archs, net.requires_grad_(False).eval(), transform)]])
 
 

@@ -53,7 +53,7 @@ Ask = Callable[[], Work]
 
 def at_work(runs: Path, uses: Uses) -> Work:
     """Determine what is in use from the locks of the cells, the leases, and the status files of the agents."""
-    locked = {path.stem for path in walk.files(runs / LOCKS) if path.suffix == ".lock" and is_held(path)}
+    locked = {path.stem for path in walk.files(runs / LOCKS) if path.suffix == ".lock" and files.is_locked(path)}
     recipes: list[Recipe | None] = [
         uses.leased.get(key) or _recipe(runs / key) for key in sorted(locked | set(uses.leased))
     ]
@@ -64,21 +64,6 @@ def at_work(runs: Path, uses: Uses) -> Work:
     agents = any(status.read_all(status.folder(runs, sweep)) for sweep in sweeps)
     keys = frozenset(locked | set(uses.leased))
     return Work(keys, None if needed is None else frozenset(needed), agents or bool(keys))
-
-
-def is_held(lock: Path) -> bool:
-    """Whether a process holds a lock; testing it does not disturb that process. An unreadable lock counts as held."""
-    from filelock import FileLock, Timeout
-
-    if not lock.is_file():
-        return False
-    held = FileLock(lock)
-    try:
-        held.acquire(timeout=0)
-    except (Timeout, OSError):
-        return True
-    held.release()
-    return False
 
 
 def _recipe(folder: Path) -> Recipe | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from ddsweep import files, text
 from ddsweep.errors import UserError
 from ddsweep.housekeeping import walk
-from ddsweep.housekeeping.in_use import LOCKS, Work, is_held
+from ddsweep.housekeeping.in_use import LOCKS, Work
 from ddsweep.housekeeping.items import Item, Kind, Uses
 from ddsweep.housekeeping.walk import Extent
 from ddsweep.pretrained import inventory
@@ -96,7 +96,7 @@ def _replaced(folder: Path) -> Iterator[Item]:
 
 
 def _held(lock: Path, extent: Extent, now: float) -> str:
-    if is_held(lock):
+    if files.is_locked(lock):
         return "an agent is running it"
     return f"written to less than {text.duration(FRESH)} ago" if now - extent.touched < FRESH else ""
 
@@ -107,7 +107,7 @@ def _pool(pool: Path) -> Iterator[Item]:
         if not inside:  # a removed PTM leaves its lock file
             continue
         extent = sum(map(walk.extent, inside), Extent())
-        held = "an agent is training it" if is_held(folder / ".lock") else ""
+        held = "an agent is training it" if files.is_locked(folder / ".lock") else ""
         yield Item(Kind.PTM, folder, extent.disk, extent.touched, folder / ".lock", ".lock", _ptm(folder, pool), held)
 
 
@@ -116,14 +116,14 @@ def _data(data: Path) -> Iterator[Item]:
         path = Path(entry)
         if entry.is_file(follow_symlinks=False) and path.suffix == ".safetensors" and not _is_leftover(path):
             extent, lock = walk.extent(path), path.with_suffix(".lock")
-            held = "an agent is decoding it" if is_held(lock) else ""
+            held = "an agent is decoding it" if files.is_locked(lock) else ""
             yield Item(Kind.DATASET, path, extent.disk, extent.touched, lock, title=path.stem, held=held)
     for folder in walk.folders(data / "archives"):
         lock = folder.with_name(f"{folder.name}.lock")
         for entry in walk.entries(folder):
             extent = walk.extent(path := Path(entry))
             if extent.files and not _is_leftover(path):
-                held = "it is being downloaded" if is_held(lock) else ""
+                held = "it is being downloaded" if files.is_locked(lock) else ""
                 yield Item(Kind.ARCHIVE, path, extent.disk, extent.touched, lock, title=folder.name, held=held)
 
 
@@ -136,7 +136,7 @@ def _leftovers(runs: Path | None, cache: Path, now: float) -> Iterator[Item]:
         if not _is_leftover(path) and not walk.TEMPORARY.fullmatch(path.name):
             continue
         extent, lock = walk.extent(path), _lock(path, runs, cache)
-        if lock is not None and is_held(lock):
+        if lock is not None and files.is_locked(lock):
             held = "an agent is using its folder"
         else:
             held = "a process may be writing it" if now - extent.touched < GRACE else ""

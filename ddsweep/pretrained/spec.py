@@ -1,4 +1,4 @@
-"""Which PTMs a recipe needs, and the path of each, without importing torch."""
+"""Which PTMs and experts a recipe needs, and the path of each, without importing torch."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from ddsweep.recipe import Recipe, make, parts
 from ddsweep.registry.networks import FOUNDATIONS, TABLE, Foundation
 
 PREFIX = "epoch"
+LATER = ("plugins", "zca", "strategy")
+EXPERT_LR, EXPERT_BATCH = 0.01, 256
 CHOICES = (
     "ptm_archs",
     "n_models",
@@ -34,9 +36,12 @@ class Spec:
     """One training of a PTM: everything that determines its weights at each epoch, except the images themselves.
 
     The seed belongs to the PTM: PTM 3 of ConvNet-3 is the same network in every recipe. A published model was trained
-        by
-    others: its numbers are zeros, and its only epoch is 0. ``plugins`` are the plugins that its architecture and its
+    by others: its numbers are zeros, and its only epoch is 0. ``plugins`` are the plugins that its architecture and its
     images come from.
+
+    An expert (of ``method: tm``) is trained likewise, by other numbers: with augmentation, without momentum and weight
+    decay, at a constant learning rate. Its number of epochs therefore is no part of it (0): a longer training continues
+    a shorter one. ``strategy`` are the operations of the augmentation, or ``none``; it is empty for a PTM.
     """
 
     source: str
@@ -50,6 +55,18 @@ class Spec:
     batch: int
     precision: str = "float32"
     plugins: str = ""
+    zca: bool = False
+    strategy: str = ""
+
+    @property
+    def is_expert(self) -> bool:
+        """Whether it is an expert, whose weights after every epoch form a trajectory."""
+        return bool(self.strategy)
+
+    @property
+    def momentum(self) -> float:
+        """The momentum of SGD."""
+        return 0.0 if self.is_expert else 0.9
 
     @property
     def foundation(self) -> Foundation | None:
@@ -58,13 +75,20 @@ class Spec:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The fields as stored and hashed; without ``plugins`` if empty, so that older PTMs keep their folders."""
-        return {name: value for name, value in asdict(self).items() if value != "" or name != "plugins"}
+        """The fields as stored and hashed; without the later ones if empty, so that older PTMs keep their folders."""
+        return {name: value for name, value in asdict(self).items() if value or name not in LATER}
 
     @property
     def title(self) -> str:
-        """A readable name: ``convnet3 on cifar10, seed 0``, ``clip-rn50, published``."""
-        return f"{self.arch}, published" if self.foundation else f"{self.arch} on {self.source}, seed {self.seed}"
+        """A readable name: ``convnet3 on cifar10, seed 0``, ``convnet3 on cifar10 (zca), expert 7``."""
+        if self.foundation:
+            return f"{self.arch}, published"
+        return f"{self.arch} on {self.domain}, {'expert' if self.is_expert else 'seed'} {self.seed}"
+
+    @property
+    def domain(self) -> str:
+        """The displayed name of its images: ``cifar10``, ``cifar10 (zca)``."""
+        return f"{self.source} (zca)" if self.zca else self.source
 
     @property
     def folder(self) -> Path:
@@ -74,7 +98,7 @@ class Spec:
         settings = json.dumps(self.settings, sort_keys=True)
         digest = hashlib.blake2b(settings.encode(), digest_size=4).hexdigest()
         source = re.sub(r"[^\w.-]+", "-", self.source).strip("-")
-        return pool_dir() / source / self.arch / f"seed{self.seed}-{digest}"
+        return pool_dir() / source / self.arch / f"{'expert' if self.is_expert else 'seed'}{self.seed}-{digest}"
 
     def weights(self, epoch: int) -> Path:
         """Return the path of its weights after ``epoch`` epochs."""
@@ -121,16 +145,46 @@ def _spec(recipe: Recipe, arch: str, seed: int) -> Spec:
         batch=recipe.ptm_batch,
         precision=recipe.precision,
         plugins=parts.pinned({"arch": arch, "source": recipe.source_dataset, "plugins": recipe.plugins}),
+        zca=recipe.zca and recipe.source == "target",  # PTMs of another dataset see normalized images
     )
 
 
+def experts(recipe: Recipe) -> list[Spec]:
+    """Return the experts of a recipe, seeds 0 … n−1; none unless its method is TM."""
+    return [_expert(recipe, seed) for seed in range(recipe.n_experts)]
+
+
+def _expert(recipe: Recipe, seed: int) -> Spec:
+    return Spec(
+        source=recipe.dataset,
+        size=recipe.size,
+        arch=recipe.arch,
+        width=recipe.width,
+        seed=seed,
+        epochs=0,
+        lr=EXPERT_LR,
+        weight_decay=0.0,
+        batch=EXPERT_BATCH,
+        precision=recipe.precision,
+        plugins=parts.pinned({"arch": recipe.arch, "source": recipe.dataset, "plugins": recipe.plugins}),
+        zca=recipe.zca,
+        strategy=recipe.dsa_strategy,
+    )
+
+
+def trajectory(recipe: Recipe) -> range:
+    """Return the epochs of an expert that a recipe reads: the starts, and what has to be reached from them."""
+    return range(recipe.max_start_epoch + recipe.expert_epochs) if recipe.n_experts else range(0)
+
+
 def needs(recipes: Iterable[Recipe]) -> dict[Spec, set[int]]:
-    """Return every PTM that the recipes use, with the epochs they use: one training serves them all."""
+    """Return every PTM and expert of the recipes, with the epochs they use: one training serves them all."""
     epochs: dict[Spec, set[int]] = {}
     for recipe in recipes:
-        for seeds in of(recipe):
-            for spec in seeds:
-                epochs.setdefault(spec, set()).add(recipe.ptm_epoch)
+        for spec in (one for seeds in of(recipe) for one in seeds):
+            epochs.setdefault(spec, set()).add(recipe.ptm_epoch)
+        for spec in experts(recipe):
+            epochs.setdefault(spec, set()).update(trajectory(recipe))
     return epochs
 
 

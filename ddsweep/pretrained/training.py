@@ -1,10 +1,15 @@
-"""Train a PTM once for all runs (paper, Sec. 3.2): SGD with momentum 0.9, cross-entropy, no augmentation."""
+"""Train a PTM or an expert once for all runs: SGD and cross-entropy.
+
+PTMs (paper, Sec. 3.2) have momentum 0.9, a schedule of the learning rate, and no augmentation. Experts (Cazenavette et
+al. 2022, Sec. 3.1) have neither momentum nor weight decay, a constant rate, and DSA: one operation per batch, with
+parameters of its own for each image.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -12,7 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from ddsweep import checked_files, errors, files, nn, rng
+from ddsweep import augment, checked_files, errors, files, nn, rng
 from ddsweep.checkpoints import Checkpoints, Damaged, FileSlot, Slot, State, into_training, of_training
 from ddsweep.data.dataset import Dataset
 from ddsweep.nn import microbatches
@@ -28,8 +33,10 @@ Progress = Callable[[int, int], None]
 def learning_rate(spec: Spec, epoch: int) -> float:
     """Return the learning rate of ``epoch`` (from 1): it decays to a tenth after one third and after two thirds.
 
-    With 150 epochs: after 50 and after 100.
+    With 150 epochs: after 50 and after 100. That of an expert is constant.
     """
+    if spec.is_expert:
+        return spec.lr
     return spec.lr * 0.1 ** sum(epoch > part * spec.epochs // 3 for part in (1, 2))
 
 
@@ -48,7 +55,7 @@ def ensure(
 
     Args:
         spec: the training.
-        epochs: the epochs whose weights to keep.
+        epochs: the epochs whose weights to keep; 0: the initial weights.
         dataset: the images of ``spec.source``, on the device that trains.
         progress: called with (epochs done, total epochs).
         checkpoints: when to save; every batch can be a checkpoint, because an epoch of ResNet-18 takes half an hour on
@@ -69,16 +76,26 @@ def ensure(
         slot.trim()  # training for more epochs resumes from the last checkpoint; the weights are in the pool
 
 
+def free_first(specs: Iterable[Spec]) -> Iterator[Spec]:
+    """Yield every training once, those first that no other process is at: several agents train different networks."""
+    waiting = list(specs)
+    while waiting:
+        free = (index for index, one in enumerate(waiting) if not files.is_locked(one.folder / ".lock"))
+        yield waiting.pop(next(free, 0))
+
+
 def _train(spec: Spec, missing: set[int], dataset: Dataset, progress: Progress, slot: Slot, numerics: Numerics) -> None:
     last = max(missing)
     state = _State.initial(spec, dataset)
     loss = numerics.function(partial(cross_entropy, state.net))
     slot.resume(partial(state.restore, before=min(missing)))
+    if 0 in missing:
+        _save_weights(spec, state, dataset, tested=last == 0)
     while state.epoch < last:
         progress(state.epoch, last)
-        _train_epoch(state, learning_rate(spec, state.epoch + 1), dataset, spec.batch, slot, loss)
+        _train_epoch(state, spec, dataset, slot, loss)
         if state.epoch in missing:
-            _save_weights(spec, state, dataset)
+            _save_weights(spec, state, dataset, tested=not spec.is_expert or state.epoch == last)
         if state.epoch < last:
             slot.offer(state.checkpoint)
     slot.save(state.checkpoint())
@@ -92,7 +109,7 @@ class _State:
     Attributes:
         net: the network.
         optimizer: its optimizer.
-        generator: shuffles the images.
+        generator: shuffles the images, and draws the augmentation of an expert.
         epoch: epochs that are done.
         batches: batches of the next epoch that are done.
         before_shuffle: the generator in its state before the next epoch was shuffled.
@@ -107,7 +124,7 @@ class _State:
 
     @classmethod
     def initial(cls, spec: Spec, dataset: Dataset) -> _State:
-        generator = rng.generator(spec.seed, "ptm", spec.source, spec.arch)
+        generator = rng.generator(spec.seed, "expert" if spec.is_expert else "ptm", spec.source, spec.arch)
         net = nn.build(
             spec.arch,
             channels=dataset.channels,
@@ -116,7 +133,9 @@ class _State:
             width=spec.width,
             generator=generator,
         ).to(dataset.images.device)
-        optimizer = torch.optim.SGD(net.parameters(), lr=spec.lr, momentum=0.9, weight_decay=spec.weight_decay)
+        optimizer = torch.optim.SGD(
+            net.parameters(), lr=spec.lr, momentum=spec.momentum, weight_decay=spec.weight_decay
+        )
         return cls(net, optimizer, generator)
 
     def checkpoint(self) -> State:
@@ -142,17 +161,18 @@ class _State:
 
 
 def _train_epoch(
-    state: _State, rate: float, dataset: Dataset, batch: int, slot: Slot, loss: Callable[[Tensor, Tensor], Tensor]
+    state: _State, spec: Spec, dataset: Dataset, slot: Slot, loss: Callable[[Tensor, Tensor], Tensor]
 ) -> None:
     for group in state.optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = learning_rate(spec, state.epoch + 1)
     state.net.train()
     state.before_shuffle = state.generator.clone_state()
-    order = torch.randperm(len(dataset.labels), generator=state.generator).to(dataset.labels.device)
-    batches = order.split(batch)
-    for indices in batches[state.batches :]:
+    order = torch.randperm(len(dataset.labels), generator=state.generator).to(dataset.labels.device).split(spec.batch)
+    batches = list(zip(order, _augmentations(state, spec, dataset), strict=True))
+    for indices, change in batches[state.batches :]:
         state.optimizer.zero_grad()
-        microbatches.backward(state.net, loss, dataset.images[indices], dataset.labels[indices])
+        images = augment.apply(dataset.images[indices], change)
+        microbatches.backward(state.net, loss, images, dataset.labels[indices])
         state.optimizer.step()
         state.batches += 1
         if state.batches < len(batches):
@@ -160,15 +180,23 @@ def _train_epoch(
     state.epoch, state.batches = state.epoch + 1, 0
 
 
-def _save_weights(spec: Spec, state: _State, dataset: Dataset) -> None:
-    accuracy = float(class_accuracy(state.net, dataset.test_images, dataset.test_labels, len(dataset.classes))[0])
+def _augmentations(state: _State, spec: Spec, dataset: Dataset) -> list[augment.Params]:
+    """Draw the augmentation of each batch of an epoch, also of those that were done before it resumed."""
+    strategy, size = spec.strategy or "none", dataset.size
+    counts = (min(spec.batch, len(dataset.labels) - first) for first in range(0, len(dataset.labels), spec.batch))
+    return [augment.draw(state.generator, count, size, strategy, shared=False) for count in counts]
+
+
+def _save_weights(spec: Spec, state: _State, dataset: Dataset, tested: bool) -> None:
     metadata = {
         "spec": spec.title,
         "settings": json.dumps(spec.settings),
         "epoch": str(state.epoch),
-        "accuracy": f"{accuracy:.4f}",
         "data": dataset.checksum,
     }
+    if tested:
+        accuracy = float(class_accuracy(state.net, dataset.test_images, dataset.test_labels, len(dataset.classes))[0])
+        metadata["accuracy"] = f"{accuracy:.4f}"
     checked_files.write_tensors(spec.weights(state.epoch), dict(state.net.state_dict()), metadata)
 
 

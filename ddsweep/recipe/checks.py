@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ddsweep import data
 from ddsweep.errors import UserError, closest
+from ddsweep.recipe import trajectories
 from ddsweep.registry.datasets import FOLDER_PREFIX, DatasetInfo
 from ddsweep.registry.image_folders import folder_tree
 from ddsweep.registry.methods import METHODS
@@ -39,6 +40,8 @@ def check(recipe: Recipe) -> None:
         _check_grids(recipe)
     if recipe.eval_epochs < 1 and recipe.eval_rule != "dc":
         raise UserError(f"eval_epochs: {recipe.eval_epochs} is out of range; at least 1 (0 only with eval_rule: dc)")
+    if "n_experts" in METHODS[recipe.method].takes:
+        trajectories.check(recipe, data.facts(recipe.target))
     if recipe.regularizer != "none":
         _check_guidance(recipe)
 

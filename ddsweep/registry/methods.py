@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from ddsweep.errors import UserError, closest
 from ddsweep.plugins import Registry, Source, resolve
 from ddsweep.plugins.code import name_of
+from ddsweep.registry import trajectories
 
 Maker = TypeVar("Maker", bound=Callable[..., Any])
 Scalar = bool | int | float | str
@@ -227,6 +228,7 @@ _DEFAULTS_OF_IDC: dict[str, Default] = {
     "dsa_strategy": "color_crop_cutout", "lr_img": lambda target, ipc: 5e-3 * ipc / 10,
 }  # fmt: skip
 _SECOND_ORDER = (3.0, 6.0)  # the weight gradient on synthetic images is differentiated again: twice a training step
+_UNROLLED = (0.0, 12.0)  # per step: a training step, and in reverse another one that is differentiated again
 
 for _row in (
     Method(
@@ -259,6 +261,13 @@ for _row in (
         "dream", "DREAM", f"{_CONDENSATION}:make_dream", (*_TAKEN_BY_IDC, "select_every", "dream_plus"),
         passes=_SECOND_ORDER, learned=_GRIDS, per_class=True, lr_by_size=True, eval_rule="dream", inits=_INITS_OF_IDC,
         defaults={**_DEFAULTS_OF_IDC, "init": "kmeans", "batch_real": 128, "select_every": 10, "dream_plus": False},
+    ),
+    Method(
+        "tm", "TM", "ddsweep.distill.methods.trajectory_matching:make",
+        (*trajectories.FIELDS, "n_experts", "expert_train_epochs", "dsa_strategy", "experts", "numerics"),
+        learned="ddsweep.distill.sets.pixels_with_rate:make",
+        trains={"experts": "ddsweep.pretrained.experts:prepare"}, eval_rule="tm", passes=_UNROLLED,
+        defaults={"iterations": 5000, "n_experts": 100, "expert_train_epochs": 50, **trajectories.DEFAULTS},
     ),
 ):  # fmt: skip
     METHODS.add(_row.name, _row, _row.source)

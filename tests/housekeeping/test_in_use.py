@@ -6,8 +6,8 @@ from pathlib import Path
 
 from ddsweep import files
 from ddsweep.data import paths as where
+from ddsweep.files import is_locked
 from ddsweep.housekeeping import Item, Kind, Uses, Work, at_work
-from ddsweep.housekeeping.in_use import is_held
 from ddsweep.pretrained import spec
 from ddsweep.recipe import make
 from ddsweep.registry import datasets
@@ -64,11 +64,11 @@ def test_an_idle_agent_holds_compiled_steps(isolated: Path) -> None:
 
 def test_testing_a_lock_does_not_create_it_and_leaves_it_free(tmp_path: Path) -> None:
     path = tmp_path / "x.lock"
-    assert not is_held(path)
+    assert not is_locked(path)
     assert not path.exists()
     with files.lock(path):
-        assert is_held(path)
-    assert not is_held(path)
+        assert is_locked(path)
+    assert not is_locked(path)
 
 
 def test_what_a_cell_needs_is_known_without_its_images(isolated: Path) -> None:

@@ -134,7 +134,7 @@ def domain(channels: int, mean: float, std: float) -> Dataset:
 def test_the_statistics_of_the_source(channels: int, own: int) -> None:
     """Pixel by pixel: back to [0, 1] with the target's numbers, to gray or RGB, on with the source's; no clamping."""
     target, source = domain(channels, 0.5, 0.2), domain(own, 0.3, 0.4)
-    seen = renormalize.to_source_statistics(target, source)(target.images[:])
+    seen = renormalize.view("source", target, source)(target.images[:])
     for i in range(4):
         for c in range(own):
             planes = [target.images[i][k] * target.std[k] + target.mean[k] for k in range(channels)]
@@ -150,4 +150,4 @@ def test_the_paper_lets_images_of_the_target_through_as_they_are() -> None:
 
 def test_a_dataset_seen_with_its_own_statistics_does_not_change() -> None:
     target = domain(3, 0.5, 0.2)
-    torch.testing.assert_close(renormalize.to_source_statistics(target, target)(target.images[:]), target.images[:])
+    torch.testing.assert_close(renormalize.view("source", target, target)(target.images[:]), target.images[:])
