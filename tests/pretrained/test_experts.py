@@ -62,7 +62,7 @@ def test_an_expert_is_plain_sgd_on_augmented_images(digits: Dataset) -> None:
             gradients = torch.autograd.grad(loss, list(net.parameters()))
             with torch.no_grad():
                 for parameter, gradient in zip(net.parameters(), gradients, strict=True):
-                    parameter -= 0.01 * gradient
+                    parameter.sub_(0.01 * gradient)
         for name, value in net.state_dict().items():
             torch.testing.assert_close(found[epoch][name], value, rtol=1e-4, atol=1e-6)
     assert not equal(found[1], found[2])  # snapshots are copies, not the same tensors
@@ -121,7 +121,7 @@ def test_experts_of_other_images_or_another_view_are_not_used(digits: Dataset) -
     assert white.folder != TINY.folder
     training.ensure(white, range(2), data.load("digits", zca=True), quiet)
     assert not equal(trajectory(white, 1)[1], first[1])
-    changed = replace(digits, images=digits.images * 0.5, checksum="other")
+    changed = replace(digits, images=digits.images[:] * 0.5, checksum="other")
     training.ensure(TINY, range(2), changed, quiet)
     assert not equal(trajectory(TINY, 1)[1], first[1])
     assert TINY.weights(1).with_suffix(".other").is_file()

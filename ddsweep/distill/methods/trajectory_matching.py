@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ddsweep.rng import Streams
 
 
+@runtime_checkable
 class Trajectories(Protocol):
     """The trajectories of experts (``pretrained.experts.Experts``)."""
 
@@ -97,8 +98,10 @@ class TrajectoryMatching:
         )
         found = self._student.match(theta, target, images, learned.labels, learned.rate, batches)
         yield Match(_WithGradients.apply(found.loss, found.images, found.rate, images, learned.rate))
-        if (rate := float(learned.rate)) < 0:
-            raise Diverged(f"syn_lr, the learned rate of the student, has become {rate:.3g}; a smaller lr_lr may help")
+        if learned.lr < 0:
+            raise Diverged(
+                f"syn_lr, the learned rate of the student, has become {learned.lr:.3g}; a smaller lr_lr may help"
+            )
 
 
 class _WithGradients(torch.autograd.Function):

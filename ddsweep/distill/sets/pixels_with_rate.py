@@ -37,13 +37,18 @@ class PixelsWithRate(LearnedSet):
         self.rate = torch.tensor(rate, dtype=images.dtype, device=images.device, requires_grad=True)
         self._lr_lr = lr_lr
 
+    @property
+    def lr(self) -> float:
+        """The rate."""
+        return float(self.rate.detach())
+
     def parameters(self) -> dict[str, Tensor]:
         """The images and the rate."""
         return {"images": self.images, "rate": self.rate}
 
     def decode(self) -> Synthetic:
         """The images themselves, with the rate as ``Synthetic.lr``."""
-        return Synthetic(self.images, self.labels, self.ipc, float(self.rate))
+        return Synthetic(self.images, self.labels, self.ipc, self.lr)
 
     def optimizer(self, lr: float) -> torch.optim.Optimizer:
         """SGD with momentum 0.5: ``lr_img`` for the images, ``lr_lr`` for the rate."""
@@ -52,7 +57,7 @@ class PixelsWithRate(LearnedSet):
 
     def facts(self) -> dict[str, str]:
         """The learned rate."""
-        return {"lr": repr(float(self.rate))}
+        return {"lr": repr(self.lr)}
 
 
 def make(
