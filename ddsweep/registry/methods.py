@@ -264,7 +264,7 @@ for _row in (
     ),
     Method(
         "tm", "TM", "ddsweep.distill.methods.trajectory_matching:make",
-        (*trajectories.FIELDS, "n_experts", "expert_train_epochs", "dsa_strategy", "experts", "numerics"),
+        (*trajectories.TAKEN, "n_experts", "expert_train_epochs", "dsa_strategy", "experts", "numerics"),
         learned="ddsweep.distill.sets.pixels_with_rate:make",
         trains={"experts": "ddsweep.pretrained.experts:prepare"}, eval_rule="tm", passes=_UNROLLED,
         defaults={"iterations": 5000, "n_experts": 100, "expert_train_epochs": 50, **trajectories.DEFAULTS},

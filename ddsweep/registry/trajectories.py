@@ -8,6 +8,7 @@ from typing import Any
 FIELDS = (
     "syn_steps", "expert_epochs", "max_start_epoch", "lr_img", "lr_lr", "lr_teacher", "batch_syn", "zca",
 )  # fmt: skip
+TAKEN = tuple(field for field in FIELDS if field != "lr_img")  # which the loop needs for every method
 PUBLISHED: dict[tuple[str, int], tuple[Any, ...]] = {
     ("cifar10", 1): (50, 2, 2, 100.0, 1e-7, 0.01, 0, True),
     ("cifar10", 10): (30, 2, 20, 100.0, 1e-5, 0.001, 0, True),

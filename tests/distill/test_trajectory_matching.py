@@ -106,7 +106,8 @@ def oracle(one: Recipe, data: Dataset, ptm: nn.Network) -> tuple[Tensor, float]:
         expert = int(torch.randint(2, (), generator=streams.batch))
         start = int(torch.randint(one.max_start_epoch, (), generator=streams.batch))
         first, target = (Walk().weights(expert, epoch) for epoch in (start, start + one.expert_epochs))
-        weights, chunks = {name: first[name].requires_grad_() for name in names}, []
+        weights = {name: first[name].requires_grad_() for name in names}
+        chunks: list[Tensor] = []
         for _ in range(one.syn_steps):
             if not chunks:
                 order = torch.randperm(len(images), generator=streams.batch)
@@ -118,12 +119,12 @@ def oracle(one: Recipe, data: Dataset, ptm: nn.Network) -> tuple[Tensor, float]:
             loss = torch.stack([toys.cross_entropy(row, int(label)) for row, label in rows]).mean()
             slopes = torch.autograd.grad(loss, list(weights.values()), create_graph=True)
             weights = {name: weights[name] - rate * slope for name, slope in zip(names, slopes, strict=True)}
-        apart = sum(((weights[name] - target[name]) ** 2).sum() for name in names)
-        total = apart / sum(((first[name].detach() - target[name]) ** 2).sum() for name in names)
+        apart = torch.stack([((weights[name] - target[name]) ** 2).sum() for name in names]).sum()
+        total = apart / torch.stack([((first[name].detach() - target[name]) ** 2).sum() for name in names]).sum()
         if one.regularizer != "none":
             total = total + one.alpha * guidance(one, ptm, images, labels, data, streams)
         found = torch.autograd.grad(total, [images, rate])
-        speeds = tuple(0.5 * speed + slope for speed, slope in zip(speeds, found, strict=True))
+        speeds = 0.5 * speeds[0] + found[0], 0.5 * speeds[1] + found[1]
         images, rate = images.detach() - one.lr_img * speeds[0], rate.detach() - one.lr_lr * speeds[1]
     return images, float(rate)
 
