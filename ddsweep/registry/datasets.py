@@ -350,8 +350,9 @@ def with_fields(spec: str, fields: Mapping[str, Any]) -> DatasetInfo:
     name, own = bias.split(spec) if spec.partition(":")[0] in TABLE else (spec, {})
     row = TABLE.take(name, also=["imagefolder:PATH"])
     for field, value in fields.items():
-        if own.setdefault(field, value) != value:
+        if field in own and own[field] != value:
             raise UserError(f"{field}: {value} contradicts {spec}")
+        own[field] = value
     if row.bias is None:
         if own:
             raise UserError(f"{next(iter(own))}: {name} is not biased; a field of {', '.join(biased_names())}")
