@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import torch
-from torch import Tensor
 
 from ddsweep import flops, nn, pictures, rng, trial
 from ddsweep.checkpoints import Checkpoints, Interrupted, Slot, State
 from ddsweep.distill.loop import Diverged, distill
+from ddsweep.distill.state import Snapshot
+from ddsweep.distill.synthetic import Synthetic
 from ddsweep.estimate import fixtures, work
 from ddsweep.estimate.timing import Pace, Watch, affordable
 from ddsweep.estimate.work import Distilled, Evaluated, Finding, Read, Trained
@@ -243,8 +244,8 @@ class Distillation:
                 except Interrupted:
                     break
         drawn = None
-        if slot.images is not None:
-            drawn = pictures.grid(pictures.by_class(some.denormalize(slot.images), recipe.ipc), some.classes).png
+        if (end := slot.synthetic) is not None:
+            drawn = pictures.grid(pictures.by_class(some.denormalize(end.images), end.ipc), some.classes).png
         self.opening = tracker.opening(drawn).times(len(self.data.classes) / classes)
         return watch.pace
 
@@ -276,10 +277,10 @@ class Boundaries(Slot):
     """Reports the boundaries of a loop to a ``Watch``, and ends the loop once enough was measured.
 
     Attributes:
-        images: the synthetic set at the end; None before.
+        synthetic: the synthetic set at the end; None before.
     """
 
-    images: Tensor | None = None
+    synthetic: Synthetic | None = None
 
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
@@ -297,7 +298,8 @@ class Boundaries(Slot):
         self._look(state)
 
     def _look(self, state: State) -> None:
-        self.images = state.tensors["images"].detach()
+        if isinstance(state, Snapshot):
+            self.synthetic = state.decode()
 
 
 class PassBoundaries(Boundaries):
