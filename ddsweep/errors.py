@@ -20,6 +20,10 @@ class UserError(Exception):
         super().__init__(" ".join(message.splitlines()))
 
 
+class Diverged(Exception):
+    """A loss is infinite or not a number: a result of the recipe, not an error of the program."""
+
+
 class Damaged(UserError):
     """A file that ddsweep wrote no longer has the content that was written; the message names it."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar, cast, get_args
 
 import torch
@@ -53,6 +53,11 @@ class Numerics:
     def vectorized(self) -> bool:
         """Whether classes and networks are computed as one batch, as far as memory allows."""
         return self.kind == "cuda" if self.vectorize is None else self.vectorize
+
+    @property
+    def eager(self) -> Numerics:
+        """The same without compilation, for a loss with a gradient inside: torch does not compile its gradient."""
+        return replace(self, compile=False)
 
     def function(self, body: Function) -> Function:
         """Return ``body`` at this precision, compiled if chosen; it should see few different shapes."""

@@ -29,10 +29,10 @@ from ddsweep.checkpoints import Checkpoints, FileSlot, Slot
 from ddsweep.clock import Clock
 from ddsweep.data.dataset import Dataset
 from ddsweep.data.progress import Listener, reported_to
-from ddsweep.distill.loop import Diverged, distill
+from ddsweep.distill.loop import distill
 from ddsweep.distill.sets import LearnedSet
 from ddsweep.distill.synthetic import Synthetic
-from ddsweep.errors import Damaged, UserError
+from ddsweep.errors import Damaged, Diverged, UserError
 from ddsweep.evaluate import Evaluation, Rule, evaluate, named
 from ddsweep.numerics import Choice, Compile
 from ddsweep.pretrained import pool as ptm_pool
@@ -199,7 +199,6 @@ class _Trial:
         _show_real(dataset, recipe.ipc, self.tracker)
         with clock("pretrain"):
             pool = self._pool(dataset, ptm_epochs_needed)
-            trained = self._trained(dataset)
         result = Result(
             recipe,
             device=device.describe(self.choice.device),
@@ -210,6 +209,8 @@ class _Trial:
             classes=list(dataset.classes),
         )
         try:
+            with clock("pretrain"):
+                trained = self._trained(dataset)
             with clock("distill"):
                 numbers = self.choice.of(flops.distillation(recipe, dataset))
                 slot = self._distill_slot(dataset)

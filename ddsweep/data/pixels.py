@@ -44,6 +44,29 @@ def denormalized(
     return (images * scale + offset).clamp(0, 1)
 
 
+def to_symmetric(
+    images: Float[Tensor, "n c h w"], mean: Sequence[float], std: Sequence[float]
+) -> Float[Tensor, "n c h w"]:
+    """Return normalized images as pixels in [−1, 1], which a generator makes: 2 · (images · std + mean) − 1."""
+    offset, scale = (images.new_tensor(values)[:, None, None] for values in (mean, std))
+    return (images * scale + offset) * 2 - 1
+
+
+def from_symmetric(
+    images: Float[Tensor, "n c h w"], mean: Sequence[float], std: Sequence[float]
+) -> Float[Tensor, "n c h w"]:
+    """Return pixels in [−1, 1] as normalized images: ((images + 1) / 2 − mean) / std; gradients flow through."""
+    return standardized((images + 1) / 2, mean, std)
+
+
+def standardized(
+    images: Float[Tensor, "n c h w"], mean: Sequence[float], std: Sequence[float]
+) -> Float[Tensor, "n c h w"]:
+    """Return (images − mean) / std per channel; gradients flow through."""
+    offset, scale = (images.new_tensor(values)[:, None, None] for values in (mean, std))
+    return (images - offset) / scale
+
+
 def statistics(images: UInt8[Tensor, "n c h w"]) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return the mean and population standard deviation of each channel over all images and pixels, in units of [0, 1].
 

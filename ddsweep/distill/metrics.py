@@ -12,15 +12,12 @@ from torch import Tensor
 from ddsweep import pictures
 from ddsweep.checkpoints import Damaged, State
 from ddsweep.distill.sets import LearnedSet
+from ddsweep.errors import Diverged as Diverged
 
 if TYPE_CHECKING:
     from ddsweep.data.dataset import Dataset
     from ddsweep.recipe import Recipe
     from ddsweep.trackers import Tracker
-
-
-class Diverged(Exception):
-    """The loss is infinite or not a number: a result of the recipe, not an error of the program."""
 
 
 class MetricsLog:
@@ -85,7 +82,10 @@ class MetricsLog:
     def _log(self, step: int) -> None:
         means = torch.stack(self._terms).mean(0).tolist()  # the only place where the host waits for the device
         if not all(math.isfinite(mean) for mean in means):
-            raise Diverged(f"the loss is {means[0]} at step {step} of {self._recipe.iterations}")
+            fields = ("lr_img", *(("alpha",) if len(means) > 1 else ()))
+            raise Diverged(
+                f"{' or '.join(fields)}: too large: the loss is {means[0]} at step {step} of {self._recipe.iterations}"
+            )
         elapsed = max(time.monotonic() - self._began, 1e-9)
         rate = (step - self._begun_at) / elapsed
         metrics = dict(zip(("loss/match", "loss/regularizer"), means, strict=False))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from jaxtyping import Float, Int64
-from torch import Tensor
+from torch import Generator, Tensor
 
 from ddsweep import checked_files
 from ddsweep.errors import Damaged
+
+Sample = Callable[[Int64[Tensor, " n"], Generator], Float[Tensor, "n c h w"]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,12 +26,15 @@ class Synthetic:
         labels: [classes·ipc] hard labels.
         ipc: images per class; more than the recipe's ``ipc`` if several images are decoded from one.
         lr: the learning rate for networks on this set, if it was learned with it (TM).
+        sample: makes a new image of each label, with a CPU generator for its noise, if a generator was learned (DiM);
+            the images are then examples.
     """
 
     images: Float[Tensor, "syn c h w"]
     labels: Int64[Tensor, " syn"]
     ipc: int
     lr: float | None = None
+    sample: Sample | None = None
 
     @property
     def classes(self) -> int:
@@ -38,7 +43,7 @@ class Synthetic:
 
     def detached(self) -> Synthetic:
         """Return the same set without the autograd graph."""
-        return Synthetic(self.images.detach(), self.labels, self.ipc, self.lr)
+        return Synthetic(self.images.detach(), self.labels, self.ipc, self.lr, self.sample)
 
 
 def read(path: Path) -> tuple[Synthetic, dict[str, str]]:

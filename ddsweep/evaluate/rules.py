@@ -39,6 +39,7 @@ class Rule:
             ``twice``: to a fifth after int(2/3·E) epochs, and again after int(5/6·E); ``never``.
         restart: True: as in the released code of DC, DSA and DM, epochs 0 … E, of which 0 … E/2 + 1 at the initial
             rate; the optimizer is created again when the rate decays, and loses its momentum. Only with ``once``.
+        fresh: sample a set with a generator anew for each batch; the images of other sets are shuffled as always.
         checks: 1: test after the last epoch. More: test that many times, evenly spaced, and count the *best*, which is
             selected on the test set, optimistic, and only meant for comparisons with numbers published that way.
     """
@@ -51,6 +52,7 @@ class Rule:
     cutmix: bool = False
     decays: Literal["once", "twice", "never"] = "once"
     restart: bool = False
+    fresh: bool = False
     checks: int = 1
 
     @property
@@ -118,7 +120,8 @@ def named(name: str, strategy: str = "none", dataset: str = "", arch: str = "") 
       a fifth of the learning rate after 666 and after 833 epochs; the best of the tests after 250, 500, 750 and 1000.
     * ``tm``: ``evaluate_synset`` with ``strategy`` at the learned rate of the set, 1001 epochs.
     * ``dim``: 1000 epochs with batches of 64, color and crop of ``strategy`` in IDC's way, a constant learning rate;
-      the best of the tests after every 200 epochs.
+      the best of the tests after every 200 epochs. If a generator was learned, each batch is a new sample of it, with
+      uniformly random labels; an epoch of n images has n // 64 + 1 batches.
 
     Args:
         name: the rule; use ``dataclasses.replace`` to change its numbers.
@@ -149,7 +152,7 @@ _FORMS: dict[str, dict[str, Any]] = {
     "idc": _IDC,
     "dream": _IDC,
     "tm": {"restart": True},
-    "dim": {"operations": "idc", "decays": "never", "checks": 5},
+    "dim": {"operations": "idc", "decays": "never", "checks": 5, "fresh": True},
 }
 
 

@@ -12,13 +12,14 @@ from torch.nn import functional as F
 
 from ddsweep import augment, nn
 from ddsweep.checkpoints import Slot
-from ddsweep.distill.synthetic import Synthetic
+from ddsweep.distill.synthetic import Sample, Synthetic
 from ddsweep.evaluate import groups
 from ddsweep.evaluate.rules import Rule
 from ddsweep.evaluate.training import Score, Training
 from ddsweep.nn import microbatches
 from ddsweep.nn.measure import by_class, cross_entropy, recognized
 from ddsweep.numerics import Numerics
+from ddsweep.rng import copy_to
 
 if TYPE_CHECKING:
     from ddsweep.data import Dataset
@@ -111,9 +112,20 @@ class Trainer:
     def _epoch(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the batches of one epoch of one network."""
         synthetic, rule, classes = self._synthetic, self.rule, len(self._dataset.classes)
+        if rule.fresh and synthetic.sample:
+            yield from self._sampled(synthetic.sample, generator)
+            return
         change = partial(rule.augment, generator=generator)
         for images, labels in augment.batches(synthetic.images, synthetic.labels, rule.batch, generator, change):
             yield rule.mix(images, labels, classes, generator)
+
+    def _sampled(self, sample: Sample, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the batches of an epoch of one network, each a new sample with uniformly random labels."""
+        size, classes, device = self.rule.batch, len(self._dataset.classes), self._synthetic.labels.device
+        for _ in range(len(self._synthetic.labels) // size + 1):
+            labels = copy_to(torch.randint(classes, (size,), generator=generator), device)
+            images = self.rule.augment(sample(labels, generator), generator)
+            yield self.rule.mix(images, labels, classes, generator)
 
 
 def _stacked_cross_entropy(net: torch.nn.Module, images: Tensor, labels: Tensor) -> Tensor:

@@ -36,11 +36,14 @@ class Generator(nn.Module):
 
     Attributes:
         classes: number of classes.
+        channels: channels of the images, 1 or 3.
+        size: height and width of the images in pixels.
+        width: 128 as in the original.
     """
 
     def __init__(self, classes: int, channels: int, size: int, width: int = REFERENCE_WIDTH) -> None:
         super().__init__()
-        self.classes, self._size = classes, size
+        self.classes, self.channels, self.size, self.width = classes, channels, size, width
         maps, start = scaled(MAPS, width), ceil(size / SHRINK)
         units = maps * start**2
         layers: list[nn.Module] = [nn.Linear(FREE + classes, units), nn.BatchNorm1d(units), nn.ReLU()]
@@ -53,8 +56,8 @@ class Generator(nn.Module):
     def forward(self, noise: Float[Tensor, "n d"]) -> Float[Tensor, "n c size size"]:
         """Return images in [−1, 1]."""
         images = self.layers(noise)
-        first = (images.shape[-1] - self._size) // 2
-        return images[:, :, first : first + self._size, first : first + self._size]
+        first = (images.shape[-1] - self.size) // 2
+        return images[:, :, first : first + self.size, first : first + self.size]
 
 
 class Discriminator(nn.Module):

@@ -18,6 +18,7 @@ from ddsweep.registry.networks import FOUNDATIONS, TABLE, Foundation
 PREFIX = "epoch"
 LATER = ("plugins", "zca", "strategy")
 EXPERT_LR, EXPERT_BATCH = 0.01, 256
+GAN = "dim-gan"  # the name of the GAN of DiM in place of an architecture
 CHOICES = (
     "ptm_archs",
     "n_models",
@@ -72,6 +73,11 @@ class Spec:
     def foundation(self) -> Foundation | None:
         """The row of a published model; None for a PTM that ddsweep trains."""
         return FOUNDATIONS.get(self.source)
+
+    @property
+    def is_gan(self) -> bool:
+        """Whether it is the GAN of DiM, which is stored and shared like a PTM."""
+        return self.arch == GAN
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -177,14 +183,33 @@ def trajectory(recipe: Recipe) -> range:
     return range(recipe.max_start_epoch + recipe.expert_epochs) if recipe.n_experts else range(0)
 
 
+def gan(recipe: Recipe) -> Spec:
+    """Return the GAN from which a recipe of DiM starts, trained with the seed of the recipe."""
+    return Spec(
+        source=recipe.dataset,
+        size=recipe.size,
+        arch=GAN,
+        width=recipe.width,
+        seed=recipe.seed,
+        epochs=recipe.gan_epochs,
+        lr=recipe.gan_lr,
+        weight_decay=0.0,
+        batch=recipe.gan_batch,
+        precision=recipe.precision,
+        plugins=parts.pinned({"source": recipe.dataset, "plugins": recipe.plugins}),
+    )
+
+
 def needs(recipes: Iterable[Recipe]) -> dict[Spec, set[int]]:
-    """Return every PTM and expert of the recipes, with the epochs they use: one training serves them all."""
+    """Return every PTM, expert and GAN of the recipes, with the epochs they use: one training serves them all."""
     epochs: dict[Spec, set[int]] = {}
     for recipe in recipes:
         for spec in (one for seeds in of(recipe) for one in seeds):
             epochs.setdefault(spec, set()).add(recipe.ptm_epoch)
         for spec in experts(recipe):
             epochs.setdefault(spec, set()).update(trajectory(recipe))
+        if recipe.gan_epochs:
+            epochs.setdefault(gan(recipe), set()).add(recipe.gan_epochs)
     return epochs
 
 

@@ -65,6 +65,24 @@ def ensure(
     Raises:
         Interrupted: asked to stop; the state is saved.
     """
+
+    def train(missing: Collection[int], slot: Slot) -> None:
+        _train(spec, missing, dataset, progress, slot, numerics or Numerics())
+
+    ensure_by(train, spec, epochs, dataset, checkpoints)
+
+
+def ensure_by(
+    train: Callable[[Collection[int], Slot], None],
+    spec: Spec,
+    epochs: Collection[int],
+    dataset: Dataset,
+    checkpoints: Checkpoints | None = None,
+) -> None:
+    """Call ``train`` with the epochs whose weights are missing in the pool, if any; arguments as in ``ensure``.
+
+    Weights that are damaged, or of other images than those of ``dataset``, are set aside before.
+    """
     with files.lock(spec.folder / ".lock"):
         files.clear_temporaries(spec.folder)
         _set_aside_other_data(spec, dataset)
@@ -72,7 +90,7 @@ def ensure(
         owner = {"settings": json.dumps(spec.settings, sort_keys=True), "data": dataset.checksum}
         slot = FileSlot(spec.folder / "training.safetensors", owner, checkpoints or Checkpoints())
         if missing := set(epochs) - spec.saved():
-            _train(spec, missing, dataset, progress, slot, numerics or Numerics())
+            train(missing, slot)
         slot.trim()  # training for more epochs resumes from the last checkpoint; the weights are in the pool
 
 
@@ -84,7 +102,9 @@ def free_first(specs: Iterable[Spec]) -> Iterator[Spec]:
         yield waiting.pop(next(free, 0))
 
 
-def _train(spec: Spec, missing: set[int], dataset: Dataset, progress: Progress, slot: Slot, numerics: Numerics) -> None:
+def _train(
+    spec: Spec, missing: Collection[int], dataset: Dataset, progress: Progress, slot: Slot, numerics: Numerics
+) -> None:
     last = max(missing)
     state = _State.initial(spec, dataset)
     loss = numerics.function(partial(cross_entropy, state.net))
@@ -188,16 +208,17 @@ def _augmentations(state: _State, spec: Spec, dataset: Dataset) -> list[augment.
 
 
 def _save_weights(spec: Spec, state: _State, dataset: Dataset, tested: bool) -> None:
-    metadata = {
-        "spec": spec.title,
-        "settings": json.dumps(spec.settings),
-        "epoch": str(state.epoch),
-        "data": dataset.checksum,
-    }
+    said = metadata(spec, state.epoch, dataset)
     if tested:
         accuracy = float(class_accuracy(state.net, dataset.test_images, dataset.test_labels, len(dataset.classes))[0])
-        metadata["accuracy"] = f"{accuracy:.4f}"
-    checked_files.write_tensors(spec.weights(state.epoch), dict(state.net.state_dict()), metadata)
+        said["accuracy"] = f"{accuracy:.4f}"
+    checked_files.write_tensors(spec.weights(state.epoch), dict(state.net.state_dict()), said)
+
+
+def metadata(spec: Spec, epoch: int, dataset: Dataset) -> dict[str, str]:
+    """Return what is stored with the weights after an epoch."""
+    settings = json.dumps(spec.settings)
+    return {"spec": spec.title, "settings": settings, "epoch": str(epoch), "data": dataset.checksum}
 
 
 def _set_aside_damaged(spec: Spec, epochs: Collection[int]) -> None:

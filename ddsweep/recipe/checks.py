@@ -42,6 +42,8 @@ def check(recipe: Recipe) -> None:
         raise UserError(f"eval_epochs: {recipe.eval_epochs} is out of range; at least 1 (0 only with eval_rule: dc)")
     if "n_experts" in METHODS[recipe.method].takes:
         trajectories.check(recipe, data.facts(recipe.target))
+    if "gan" in METHODS[recipe.method].takes:
+        _check_generator(recipe)
     if recipe.regularizer != "none":
         _check_guidance(recipe)
 
@@ -97,6 +99,15 @@ def _check_grids(recipe: Recipe) -> None:
 def _fits(factor: int, size: int) -> bool:
     """Whether no cell of a grid consists of padding only."""
     return (factor - 1) * -(-size // factor) < size
+
+
+def _check_generator(recipe: Recipe) -> None:
+    for field, least in (("gan_epochs", 1), ("gan_batch", 2), ("batch_real", 2), ("net_images", 1)):
+        if getattr(recipe, field) < least:
+            raise UserError(f"{field}: {getattr(recipe, field)} is out of range; at least {least}")
+    if not recipe.gan_lr:
+        raise UserError("gan_lr: 0 is out of range; the GAN would not be trained")
+    _check_networks("match_archs", recipe.match_archs, {recipe.size})
 
 
 def _check_guidance(recipe: Recipe) -> None:

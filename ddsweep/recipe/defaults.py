@@ -57,7 +57,7 @@ def resolve(given: dict[str, Any]) -> dict[str, Any]:
     if isinstance(chosen.get("options", ""), str):  # options of another method of the sweep have no effect
         text = chosen.get("options", "") if method.options else ""
         chosen["options"] = spelling.spell_options(spelling.parse_options(text, method.options))
-    for field in ("ptm_archs", "eval_archs"):
+    for field in ("ptm_archs", "eval_archs", "match_archs"):
         chosen[field] = _canonical_archs(chosen.get(field))
     chosen = _resolve_guidance(_resolve_evaluation(chosen))
     chosen["plugins"] = parts.pinned(chosen)

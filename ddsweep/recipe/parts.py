@@ -22,6 +22,7 @@ FIELDS: dict[str, plugins.Registry[Any]] = {
     "arch": NETWORKS,
     "ptm_archs": NETWORKS,
     "eval_archs": NETWORKS,
+    "match_archs": NETWORKS,
 }
 
 

@@ -15,6 +15,7 @@ from ddsweep.errors import UserError, closest
 from ddsweep.plugins import Registry, Source, resolve
 from ddsweep.plugins.code import name_of
 from ddsweep.registry import trajectories
+from ddsweep.registry.datasets import TABLE as DATASETS
 
 Maker = TypeVar("Maker", bound=Callable[..., Any])
 Scalar = bool | int | float | str
@@ -73,6 +74,7 @@ class Method:
         eval_rule: the evaluation rule of its published numbers.
         inits: the initial images that it supports.
         lr_by_size: whether the default ``lr_img`` is that of images of 32×32 pixels, and scales with their number.
+        mixed: whether ``batch_real`` counts images of all classes together, instead of each class.
     """
 
     name: str
@@ -88,6 +90,7 @@ class Method:
     eval_rule: str = "paper"
     inits: tuple[str, ...] = ("noise", "real")
     lr_by_size: bool = False
+    mixed: bool = False
 
     @property
     def neutral(self) -> dict[str, Scalar]:
@@ -214,6 +217,12 @@ def _pooled(alphas: str) -> Callable[[str, int], str | None]:
     return lambda target, ipc: alphas if target == "cifar10" and ipc > 10 else None
 
 
+def _loops_per_epoch(target: str, ipc: int) -> int:
+    """The generator's steps with one network in DiM: the batches of 64 in an epoch; if unknown, those of CIFAR-10."""
+    images = DATASETS.rows[target].images[0] if target in DATASETS.rows else 0
+    return max(1, images // 64) if images else 781
+
+
 _TAKEN_BY_DC = ("batch_real", "outer_loops", "inner_epochs", "batch_train", "lr_net", "distance", "numerics")
 _GRADIENTS = "ddsweep.distill.methods.gradient_matching:make"
 _FEATURES = "ddsweep.distill.methods.distribution_matching:make"
@@ -229,6 +238,11 @@ _DEFAULTS_OF_IDC: dict[str, Default] = {
 }  # fmt: skip
 _SECOND_ORDER = (3.0, 6.0)  # the weight gradient on synthetic images is differentiated again: twice a training step
 _UNROLLED = (0.0, 12.0)  # per step: a training step, and in reverse another one that is differentiated again
+_TAKEN_BY_DIM = (
+    "batch_real", "outer_loops", "net_images", "lr_net", "dsa_strategy", "match_archs", "match_weight", "gan_epochs",
+    "gan_batch", "gan_lr", "gan", "numerics",
+)  # fmt: skip
+_MATCH_ARCHS = ("convnet3", *(f"resnet{depth}-narrow{ap}" for ap in ("", "-ap") for depth in (10, 18)))
 
 for _row in (
     Method(
@@ -268,6 +282,16 @@ for _row in (
         learned="ddsweep.distill.sets.pixels_with_rate:make",
         trains={"experts": "ddsweep.pretrained.experts:prepare"}, eval_rule="tm", passes=_UNROLLED,
         defaults={"iterations": 5000, "n_experts": 100, "expert_train_epochs": 50, **trajectories.DEFAULTS},
+    ),
+    Method(
+        "dim", "DiM", "ddsweep.distill.methods.logit_matching:make", _TAKEN_BY_DIM,
+        learned="ddsweep.distill.sets.generator:make", trains={"gan": "ddsweep.pretrained.gan:prepare"},
+        eval_rule="dim", inits=("noise",), mixed=True,
+        defaults={
+            "init": "noise", "iterations": 100, "lr_img": 5e-6, "batch_real": 64, "outer_loops": _loops_per_epoch,
+            "net_images": 1024, "dsa_strategy": "color_crop_cutout", "match_archs": "+".join(_MATCH_ARCHS),
+            "match_weight": 0.01, "gan_epochs": 150, "gan_batch": 128, "gan_lr": 1e-4, "alpha": 1.0,
+        },
     ),
 ):  # fmt: skip
     METHODS.add(_row.name, _row, _row.source)

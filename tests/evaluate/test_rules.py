@@ -59,7 +59,7 @@ def test_tm_takes_1001_passes_at_the_learned_rate_and_the_last_test():
 def test_dim_has_a_constant_rate_and_takes_the_best_of_five_tests():
     rule = named("dim", FULL_STRATEGY)
     assert rule == Rule(
-        epochs=1000, batch=64, lr=0.01, strategy="color_crop", operations="idc", decays="never", checks=5
+        epochs=1000, batch=64, lr=0.01, strategy="color_crop", operations="idc", decays="never", checks=5, fresh=True
     )  # fmt: skip
     assert {rule.rate(epoch) for epoch in range(1000)} == {0.01}
     assert [done for done in range(1, 1001) if rule.is_tested(done)] == [200, 400, 600, 800, 1000]
