@@ -15,7 +15,7 @@ from ddsweep.text import plural
 if TYPE_CHECKING:
     from ddsweep.exchange import Writer
 
-FORMATS = ("pt", "vico", "folder", "hf")
+FORMATS = ("pt", "vico", "idc", "folder", "hf")
 
 What = Annotated[
     str,
@@ -29,7 +29,8 @@ To = Annotated[
     str | None,
     typer.Option(
         metavar="|".join(FORMATS),
-        help="Format of the set: pt (MTT's tensors), vico (DC's dictionary), folder (PNG) or hf (Hugging Face).",
+        help="Format of the set: pt (MTT's tensors), vico (DC's dictionary), idc (IDC's data.pt), folder (PNG) or "
+        "hf (Hugging Face).",
     ),
 ]
 Space = Annotated[
@@ -116,15 +117,18 @@ def _write_set(run: Path, writer: Writer, space: str, output: Path | None) -> No
     from ddsweep.exchange.folder import loss
 
     image_set = collect.collect(run)
-    if writer.bits and space not in ("", spaces.UNIT):
+    if writer.pixels and space not in ("", spaces.UNIT):
         raise UserError(f"space: {writer.name} contains pixels, which are not normalized (allowed: {spaces.UNIT})")
-    if writer.bits or space:
+    if writer.pixels or space:
         image_set = spaces.restated(image_set, spaces.named(space or spaces.UNIT, image_set.images.shape[1]))
     folder = output or Path("exports", f"{run.name}-{writer.name}")
     if folder.is_file() or (writer.bits and folder.is_dir() and any(folder.iterdir())):
         raise UserError(f"output: {folder} exists; choose a new folder")
     written = writer.write(image_set, folder)
-    console.note(f"{image_set.facts.origin['title']}: {plural(len(image_set.images), 'image')} as {writer.about}")
+    what, grids = plural(len(image_set.images), "image"), image_set.grids
+    if grids and writer.name != "idc":
+        what += f", decoded from {len(grids.images)} (factor {grids.factor}),"
+    console.note(f"{image_set.facts.origin['title']}: {what} as {writer.about}")
     if writer.bits:
         console.note(f"{loss(image_set, writer.bits)}; this can change accuracies. {_advice(writer)}")
     console.echo(session.shown(written))

@@ -15,6 +15,7 @@ from ddsweep.exchange.folder import Folder
 from ddsweep.exchange.hf import HuggingFace
 from ddsweep.exchange.idc import Idc
 from ddsweep.exchange.image_set import Facts as Facts
+from ddsweep.exchange.image_set import Grids as Grids
 from ddsweep.exchange.image_set import ImageSet as ImageSet
 from ddsweep.exchange.kip import Kip
 from ddsweep.exchange.own import Own
@@ -51,12 +52,14 @@ class Writer(Protocol):
     Attributes:
         name: name of the format.
         about: a one-line description.
-        bits: per channel, of pixels, which need values in [0, 1]; 0: it stores the floats.
+        bits: per channel, of pixels; 0: it stores the floats.
+        pixels: whether it stores pixels in [0, 1], which are not normalized; if so, ``write`` gets such a set.
     """
 
     name: str
     about: str
     bits: int
+    pixels: bool
 
     def write(self, one: ImageSet, folder: Path) -> Path:
         """Write images, labels and facts into ``folder``, and return the path that ``read`` reads.

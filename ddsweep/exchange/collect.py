@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from ddsweep import checked_files
 from ddsweep.distill import synthetic
 from ddsweep.errors import UserError
-from ddsweep.exchange.image_set import NORMALIZED, Facts, ImageSet
+from ddsweep.exchange.image_set import NORMALIZED, Facts, ImageSet, grids
 from ddsweep.exchange.own import recipe_beside
 from ddsweep.results import result as results
 from ddsweep.results.run_files import SET, check
@@ -50,6 +51,7 @@ def collect(folder: Path) -> ImageSet:
         raise UserError(f"{folder.name}: its {SET} is not in {folder.parent}, only where it was computed")
     check(path)
     found, header = synthetic.read(path)
+    tensors, _ = checked_files.read_tensors(path)
     recipe = result.recipe
     mean, std = synthetic.statistics(header)
     origin = {
@@ -60,4 +62,4 @@ def collect(folder: Path) -> ImageSet:
         recipe.dataset, tuple(header["classes"].split("\n")), NORMALIZED, mean, std, False, 1, found.ipc,
         recipe.method, found.lr, recipe_beside(path), origin,
     )  # fmt: skip
-    return ImageSet(found.images, found.labels, facts, "safetensors")
+    return ImageSet(found.images, found.labels, facts, "safetensors", grids=grids(tensors, header))

@@ -37,6 +37,7 @@ class Folder:
     name = "folder"
     about = "a folder a class, images (torchvision's ImageFolder, DD-Ranking)"
     files: tuple[str, ...] = ()
+    pixels = True
 
     def __init__(self, bits: int = 8) -> None:
         self.bits = bits

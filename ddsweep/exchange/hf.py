@@ -33,6 +33,7 @@ class HuggingFace:
     about = "README.md + train/metadata.jsonl + 8-bit images (Hugging Face imagefolder)"
     files: tuple[str, ...] = ()
     bits = 8
+    pixels = True
 
     def read(self, source: Source) -> ImageSet | None:
         """Return the images of ``train/metadata.jsonl`` in its order.

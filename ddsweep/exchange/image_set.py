@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -15,6 +15,7 @@ PIXELS, NORMALIZED = "pixels", "normalised"
 FORMULA = {PIXELS: "pixel / 255", NORMALIZED: "(pixel / 255 - mean) / std"}
 MARK = "ddsweep-set"  # the first key of JSON files by ddsweep, which distinguishes them from others
 VERSION = 1
+GRIDS = "multi-formation"  # ``sets.multi_formation.MultiFormation.kind``, in the header of a set
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,25 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
 }  # fmt: skip
 
 
+class Grids(NamedTuple):
+    """The learned images of IDC and DREAM, from which those of a set were decoded.
+
+    Attributes:
+        images: [n, c, h, w], in class-major order; pixels, of which some may lie outside of [0, 1].
+        factor: each consists of factor² images in a grid.
+    """
+
+    images: Tensor
+    factor: int
+
+
+def grids(tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> Grids | None:
+    """Return the grids in ``synthetic.safetensors``; None: its images were learned as they are."""
+    if header.get("kind") != GRIDS:
+        return None
+    return Grids(tensors["set.images"], int(header["factor"]))
+
+
 @dataclass(frozen=True, eq=False)
 class ImageSet:
     """Images and labels as a file has them, not yet checked (see ``prepare``), with their facts.
@@ -94,6 +114,7 @@ class ImageSet:
         classes_are_numbers: ``facts.classes`` are the names of folders or the texts of labels, and all of them are
             numbers: either the names of the classes or their labels.
         usual: the space that files of this format usually have (a word of ``--space``), for a guess that is close.
+        grids: what the images were decoded from; None: they were learned as they are, or it is unknown.
     """
 
     images: Tensor
@@ -103,6 +124,7 @@ class ImageSet:
     remarks: tuple[str, ...] = ()
     classes_are_numbers: bool = False
     usual: str = ""
+    grids: Grids | None = None
 
 
 def class_names(found: Any) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ class Pair:
     about = "images.pt + labels.pt, float32, normalized (MTT, DD-Ranking, DC-bench)"
     files: tuple[str, ...] = ("images.pt", "images_best.pt", "*_images.pt")
     bits = 0
+    pixels = False
 
     def read(self, source: Source) -> ImageSet | None:
         """Return the images, with the labels and the learning rate in files beside them.

@@ -24,6 +24,7 @@ class Vico:
     about = "res_METHOD_DATASET_NETWORK_kipc.pt, float32, normalized (DC, DSA, DM, DDInterpreter, DC-bench)"
     files: tuple[str, ...] = ("res_*ipc.pt", "*/*/IPC*/res_*ipc.pt")  # also in the folders of DC-bench
     bits = 0
+    pixels = False
 
     def read(self, source: Source) -> ImageSet | None:
         """Return one experiment of the dictionary; by default the last, as in DC-bench."""

@@ -101,7 +101,7 @@ def test_label_robust_score(ddsweep: Run, key: str) -> None:
     assert one["lrs"]["full"] in [accuracy for ptm in pool for accuracy in ptm["accuracy"].values()]
 
 
-FORMATS = [("pt", 0), ("vico", 0), ("folder", 0), ("folder", 16), ("hf", 0)]
+FORMATS = [("pt", 0), ("vico", 0), ("idc", 0), ("folder", 0), ("folder", 16), ("hf", 0)]
 
 
 @pytest.mark.parametrize("folder", ["out", "a folder/ü out"])
@@ -156,7 +156,7 @@ MISTAKES = [
     ),
     (["export", "KEY", "--to", "pt", "--bits", "16"], "bits: 16: pt has the floats, without rounding"),
     (["export", "KEY", "--to", "folder", "--bits", "12"], "bits: 12: folder has 8 bits per channel"),
-    (["export", "KEY", "--to", "zip"], "to: unknown format 'zip'; allowed: folder, hf, pt, vico"),
+    (["export", "KEY", "--to", "zip"], "to: unknown format 'zip'; allowed: folder, hf, idc, pt, vico"),
     (
         ["export", "KEY", "--to", "hf", "--space", "mnist"],
         "space: hf contains pixels, which are not normalized (allowed: unit)",

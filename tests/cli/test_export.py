@@ -51,7 +51,7 @@ def test_it_is_written_to_standard_output(ddsweep: Run) -> None:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["ablation-alpha"], "error: export: choose a format for ablation-alpha: --to pt|vico|folder|hf"),
+        (["ablation-alpha"], "error: export: choose a format for ablation-alpha: --to pt|vico|idc|folder|hf"),
         (["ablation-alpa", "--wandb"], "error: unknown sweep 'ablation-alpa'; did you mean ablation-alpha?"),
         (["ablation-alpha", "--wandb", "-o", "/proc/none/x.yaml"], "error: cannot write /proc/none/x.yaml"),
     ],

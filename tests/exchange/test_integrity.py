@@ -17,7 +17,7 @@ FORMS = sorted(exchange.WRITERS)
 
 
 def export(form: str, one: ImageSet, place: Path) -> Path:
-    given = space.restated(one, space.fixed("unit", one.images.shape[1])) if exchange.WRITERS[form].bits else one
+    given = space.restated(one, space.fixed("unit", one.images.shape[1])) if exchange.WRITERS[form].pixels else one
     return exchange.WRITERS[form].write(given, place / "out")
 
 

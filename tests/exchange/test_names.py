@@ -265,7 +265,7 @@ def test_exported_and_back(form: str, seed: int | None, described: bool, twelve:
     """Every label keeps its name, also in a dataset that has the classes in another order."""
     classes = list(twelve.classes) if seed is None else random.Random(seed).sample(TWELVE, 12)
     one = own_set(twelve, classes, [TWELVE.index(name) for name in classes])
-    restated = space.restated(one, space.fixed("unit", 3)) if exchange.WRITERS[form].bits else one
+    restated = space.restated(one, space.fixed("unit", 3)) if exchange.WRITERS[form].pixels else one
     path = exchange.WRITERS[form].write(restated, tmp_path / "out")
     if not described:
         (note,) = (tmp_path / "out").rglob("*.json")
@@ -277,7 +277,7 @@ def test_exported_and_back(form: str, seed: int | None, described: bool, twelve:
         with pytest.raises(UserError, match=r"its class '00002' can mean class '2'"):
             accuracy(path, twelve)
     else:
-        choices = Choices(space=twelve.name)
+        choices = Choices(space="unit", factor=1) if form == "idc" else Choices(space=twelve.name)
         found = prepare(exchange.read(path), twelve, path, choices)
         assert found.warnings[0].startswith("label 2 is taken for class '10'")
         assert nearest_mean(found, twelve) == 1.0 if seed is None else nearest_mean(found, twelve) < 0.5
