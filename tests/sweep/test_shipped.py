@@ -19,6 +19,7 @@ CELLS = {
     "ablation-n-archs": 10,
     "ablation-epoch": 60,
     "ablation-domain": 36,
+    "ablation-bias": 144,
     "table1": 48,
     "table4": 12,
     "figure1": 3,
@@ -42,7 +43,8 @@ def test_every_file_loads_at_every_scale(path: Path, profile: str) -> None:
     if profile == "paper":
         assert len(loaded.cells) == CELLS.get(path.stem, len(loaded.cells))
     if profile == "demo":
-        assert {cell.recipe.target for cell in loaded.cells} == {"digits"}
+        bundled = "cdigits" if path.stem == "ablation-bias" else "digits"
+        assert {cell.recipe.target for cell in loaded.cells} == {bundled}
 
 
 def test_cells_are_shared_between_ablations() -> None:
@@ -52,6 +54,22 @@ def test_cells_are_shared_between_ablations() -> None:
     # the three baselines at IPC 50, and the three cells with the published α, one PTM, the last epoch
     assert len(alpha & epoch) == 6
     assert len(models & epoch) == 6
+
+
+def test_the_bias_is_the_axis_and_each_ptm_is_as_biased_as_its_target() -> None:
+    """The shares of Biased-DD, its four severities, and a baseline for each: no cell serves two shares."""
+    one = sweep.load("ablation-bias")
+    assert one.parameters["align"] == (0, 0.1, 0.5, 0.8, 0.95, 1)
+    assert {cell.recipe.severity for cell in one.cells} == {1, 2, 3, 4}
+    guided = [cell for cell in one.cells if cell.recipe.regularizer == "clom"]
+    assert len(guided) == 72
+    by_key = {cell.key: cell.recipe for cell in one.cells}
+    for cell in guided:
+        base = by_key[one.baselines[cell.key]]
+        assert base.alpha == 0
+        assert all(getattr(base, name) == getattr(cell.recipe, name) for name in ("align", "severity", "method"))
+        assert cell.recipe.source_dataset == cell.recipe.dataset == base.dataset
+    assert len({cell.recipe.dataset for cell in one.cells}) == 24
 
 
 @pytest.mark.parametrize(
