@@ -125,8 +125,8 @@ def _write_set(run: Path, writer: Writer, space: str, output: Path | None) -> No
     if folder.is_file() or (writer.bits and folder.is_dir() and any(folder.iterdir())):
         raise UserError(f"output: {folder} exists; choose a new folder")
     written = writer.write(image_set, folder)
-    what, grids = plural(len(image_set.images), "image"), image_set.grids
-    if grids and writer.name != "idc":
+    what = plural(len(image_set.images), "image")
+    if grids := image_set.grids:
         what += f", decoded from {len(grids.images)} (factor {grids.factor}),"
     console.note(f"{image_set.facts.origin['title']}: {what} as {writer.about}")
     if writer.bits:

@@ -15,6 +15,7 @@ from ddsweep.estimate.work import Distilled, Evaluated, Finding, Read, Trained
 from ddsweep.pretrained import spec
 from ddsweep.pretrained.spec import Spec
 from ddsweep.recipe import Recipe
+from ddsweep.registry.methods import METHODS
 from ddsweep.results.result import Result
 
 # Seconds per cell in addition to its work: claim, locks, flushing files to disk, reporting; measured on two CPU cores.
@@ -74,7 +75,7 @@ class Prices:
     def distilling(self, recipe: Recipe) -> float:
         """Return the seconds of a distillation, with its pictures."""
         found = self._guides(recipe)
-        iteration = sum(one.first + (recipe.outer_loops - 1) * one.step for one in found) / len(found)
+        iteration = sum(one.iteration(recipe) for one in found) / len(found)
         drawn = sum(one.picture for one in found) / len(found) * pictures(recipe)
         return found[0].start + found[0].warm_up + recipe.iterations * iteration + drawn + self.looking(recipe)[0]
 
@@ -90,7 +91,8 @@ class Prices:
         if recipe.regularizer != "cclom":
             return 0.0, 0.0
         images = self.read(recipe.dataset, recipe.size).images
-        draws_in_all = recipe.cclom_batch * recipe.iterations * recipe.outer_loops
+        steps = METHODS[recipe.method].steps(recipe.outer_loops, len(data.info(recipe.dataset).classes))
+        draws_in_all = recipe.cclom_batch * recipe.iterations * steps
         draws = draws_in_all / (recipe.n_models * recipe.n_archs)  # per PTM
         seen = -images * math.expm1(draws * math.log1p(-1 / images)) if images > 1 else images
         ours, forgetful, room = 0.0, 0.0, 0.0
@@ -144,7 +146,7 @@ def cell(recipe: Recipe, prices: Prices) -> float:
 
 def _synthetic(recipe: Recipe) -> float:
     row = data.info(recipe.target)
-    images = len(row.classes) * recipe.ipc
+    images = len(row.classes) * (recipe.decoded_ipc + recipe.ipc * (recipe.factor > 0))  # also before decoding
     return images * (4 * row.channels * recipe.size**2 + 8) + HEADER + sum(len(name) + 2 for name in row.classes)
 
 

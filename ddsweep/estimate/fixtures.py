@@ -117,8 +117,8 @@ def part(dataset: Dataset, classes: int, per_class: int | None = None, tests: in
 
 
 def synthetic(dataset: Dataset, ipc: int) -> Synthetic:
-    """Return real images in place of a distilled set."""
-    return initial(dataset, ipc, "real", rng.generator(0, "estimate")).detached()
+    """Return noise in place of a distilled set."""
+    return initial(dataset, ipc, "noise", rng.generator(0, "estimate")).detached()
 
 
 def guide(recipe: Recipe, target: Dataset, source: Dataset | None) -> Pool | None:

@@ -117,10 +117,9 @@ def _share(kind: work.Kind, prices: Prices, recipes: Sequence[Recipe], training:
         case Evaluated(step=step), work.Evaluating(recipe):
             total = sum(prices.evaluating(one, recipe.arch) for one in recipes)
             return Share(kind.title, step, "pass", total)
-        case Distilled(first=first, step=step), work.Distilling(recipe):
+        case Distilled() as found, work.Distilling(recipe):
             total = sum(prices.distilling(one) / max(1, one.n_archs) for one in recipes)
-            iteration = first + (recipe.outer_loops - 1) * step
-            return Share(kind.title, iteration, "step" if recipe.outer_loops == 1 else "iteration", total)
+            return Share(kind.title, found.iteration(recipe), "step" if recipe.outer_loops == 1 else "iteration", total)
         case finding, _:
             raise TypeError(f"{finding} is not of {kind}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import tempfile
 import time
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from ddsweep.numerics import Choice, Numerics, Precision, compile_choice
 from ddsweep.pretrained import spec, training
 from ddsweep.pretrained.pool import FEATURE_BYTES
 from ddsweep.pretrained.spec import Spec
+from ddsweep.registry.methods import METHODS
 from ddsweep.trackers.disk import DiskTracker
 
 if TYPE_CHECKING:
@@ -137,15 +139,17 @@ class Bench:
         distillation = Distillation.of(recipe, found, self._source(recipe), self._sync)
         pace = self._pace(distillation.run, numerics, len(found.classes), FEWEST)
         look, features = distillation.look(self._timed, self._seconds)
+        first, *later = distillation.loops(pace)
         return Distilled(
-            pace.steps[0],
-            pace.steps[-1],
+            first,
+            later[0] if later else first,
             pace.warm_up,
             pace.cold,
             look,
             features,
             FEATURE_BYTES,
             *astuple(distillation.opening),
+            selecting=max(0.0, later[1] - later[0]) if len(later) > 1 else 0.0,
         )
 
     def _source(self, recipe: Recipe) -> Dataset | None:
@@ -158,7 +162,7 @@ class Bench:
         numerics = self._numerics(recipe.precision, flops.evaluation(recipe, recipe.arch, rule, found.dataset))
         run = partial(self._evaluate, recipe, replace(rule, epochs=max(SHORTEST, rule.epochs), checks=1), found.dataset)
         pace = self._pace(run, numerics, len(found.dataset.classes), FEWEST)
-        batch, size = min(rule.batch, len(found.dataset.classes) * recipe.ipc), found.dataset.size
+        batch, size = min(rule.batch, len(found.dataset.classes) * recipe.decoded_ipc), found.dataset.size
         together = networks_at_once(recipe.eval_nets, batch, size, found.dataset.labels.device, numerics)
         pace = pace.times(1 / together)  # an epoch trains this many networks at once
         build, test, _ = self._network(recipe.arch, recipe.width, found)
@@ -168,7 +172,7 @@ class Bench:
         self, recipe: Recipe, rule: Rule, data: Dataset, numerics: Numerics, classes: int, seconds: float
     ) -> Pace:
         some = fixtures.part(data, classes, tests=1)
-        learned, watch = fixtures.synthetic(some, recipe.ipc), Watch(seconds, self._sync)
+        learned, watch = fixtures.synthetic(some, recipe.decoded_ipc), Watch(seconds, self._sync)
         while not watch.enough:
             with contextlib.suppress(Interrupted):
                 evaluate(
@@ -207,7 +211,8 @@ class Distillation:
     """A distillation of one kind, to be measured.
 
     Attributes:
-        recipe: the recipe with at most two outer loops, because all loops after the first cost the same.
+        recipe: the recipe with at most two outer loops, because all loops after the first cost the same; in DREAM with
+            three, of which the first and the third choose real images.
         data: the dataset that is distilled.
         source: the dataset on which its PTM would have been trained; None: it has no PTM, or a foundation model.
         sync: waits until the device has finished its work.
@@ -224,15 +229,25 @@ class Distillation:
     def of(cls, recipe: Recipe, data: Dataset, source: Dataset | None, sync: Callable[[], object]) -> Distillation:
         """Return the distillation of a recipe."""
         if recipe.regularizer == "cclom":  # fewer images: all have features after one or two steps, as in most of a run
-            data = fixtures.part(data, len(data.classes), max(recipe.batch_real, recipe.ipc))
-        loops = min(2, recipe.outer_loops)
-        return cls(recipe.model_copy(update={"outer_loops": loops}), data, source, sync)
+            data = fixtures.part(data, len(data.classes), max(recipe.batch_real, recipe.decoded_ipc))
+        chooses = recipe.select_every > 0
+        changed = {"outer_loops": min(3 if chooses else 2, recipe.outer_loops), "select_every": 2 if chooses else 0}
+        return cls(recipe.model_copy(update=changed), data, source, sync)
+
+    def loops(self, pace: Pace) -> list[float]:
+        """Return the seconds of each outer loop, which is one step or, in IDC and DREAM, one step per class."""
+        each = len(pace.steps) // self.recipe.outer_loops
+        return [sum(pace.steps[first : first + each]) for first in range(0, len(pace.steps), each)]
 
     def run(self, numerics: Numerics, classes: int, seconds: float) -> Pace:
-        """Return the pace with the first classes: seconds of the first step of an iteration, and of the later ones."""
-        recipe, some = self.recipe, fixtures.part(self.data, classes)
+        """Return the pace with the first classes: seconds of each step of an iteration.
+
+        The real images that train the network are in proportion to the classes, so that all parts of a step are.
+        """
+        some, images = fixtures.part(self.data, classes), self.recipe.net_images * classes / len(self.data.classes)
+        recipe = self.recipe.model_copy(update={"net_images": math.ceil(images)})
         guide = fixtures.guide(recipe, self.data, self.source)
-        watch = Watch(seconds, self.sync, recipe.outer_loops)
+        watch = Watch(seconds, self.sync, METHODS[recipe.method].steps(recipe.outer_loops, classes))
         while not watch.enough:
             with tempfile.TemporaryDirectory() as folder:
                 tracker, slot = Beginning(Path(folder), watch), Boundaries(watch)

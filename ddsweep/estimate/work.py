@@ -30,6 +30,7 @@ _JUDGING: dict[str, Any] = {
 }  # fmt: skip
 _METHOD: dict[str, Any] = {
     "method": "dm", "options": "", "lr_img": 1.0, "init": "real", "iterations": 1, "batch_real": 1,
+    "net_images": 0, "select_every": 0, "dream_plus": False,
     "dsa_strategy": "none", "outer_loops": 1, "inner_epochs": 0, "batch_train": 0, "distance": "none",
     "regularizer": "none", "source": "", "ptm_archs": "", "ptm_statistics": "target", "cclom_batch": 0,
 }  # fmt: skip
@@ -203,8 +204,8 @@ class Distilled:
     """The measurement of a distillation.
 
     Attributes:
-        first: seconds of the first image step of an iteration.
-        step: seconds of each later image step, with the training of the network before it (DC, DSA); DM: as ``first``.
+        first: seconds of the first outer loop of an iteration: one step, or one step per class (IDC, DREAM).
+        step: seconds of each later outer loop, with the training of the network before it; DM: as ``first``.
         warm_up: extra seconds of the first steps of each distillation.
         cold: extra seconds of the very first steps.
         look: seconds in which a PTM computes the features of one real image (CCLoM).
@@ -214,6 +215,7 @@ class Distilled:
         picture: seconds to render and write a picture of the set.
         first_picture: bytes of the picture of the set before the first step, or of real images.
         later_picture: bytes of a picture after some steps, which compresses less.
+        selecting: extra seconds of a later outer loop that chooses real images (DREAM).
     """
 
     first: float
@@ -227,6 +229,12 @@ class Distilled:
     picture: float
     first_picture: float
     later_picture: float
+    selecting: float = 0.0
+
+    def iteration(self, recipe: Recipe) -> float:
+        """Return the seconds of one iteration."""
+        selections = -(-recipe.outer_loops // recipe.select_every) if recipe.select_every else 1
+        return self.first + (recipe.outer_loops - 1) * self.step + (selections - 1) * self.selecting
 
 
 @dataclass(frozen=True)

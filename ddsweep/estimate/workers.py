@@ -11,9 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import IO, Any
 
+from ddsweep import data
 from ddsweep.errors import UserError
 from ddsweep.estimate import work
 from ddsweep.estimate.work import Finding
+from ddsweep.recipe import Recipe
 
 Found = dict[work.Kind, Finding]
 Tell = Callable[[int, str], None]
@@ -71,7 +73,13 @@ def each(wanted: Sequence[work.Kind], order: Order) -> Any:
 def _per_class(wanted: Sequence[work.Kind]) -> int:
     """Return the largest number of images per class that a step needs."""
     recipes = [kind.recipe for kind in wanted if isinstance(kind, work.Distilling | work.Evaluating)]
-    return max((max(recipe.batch_real, recipe.ipc) for recipe in recipes), default=1)
+    return max(map(_images_of_a_class, recipes), default=1)
+
+
+def _images_of_a_class(recipe: Recipe) -> int:
+    """Return the number of images of one class that a step of a recipe needs; DREAM chooses among all of them."""
+    every = data.info(recipe.dataset).smallest_class if recipe.select_every else 0
+    return max(recipe.batch_real, recipe.decoded_ipc, every)
 
 
 def _beside(wanted: Sequence[work.Kind], order: Order, tell: Tell) -> tuple[Found, float]:

@@ -19,7 +19,7 @@ class Idc:
     """``[images, labels]``. The decode factor is in the JSON description only, which files of others do not have."""
 
     name = "idc"
-    about = "data.pt, [images, labels] in [0, 1], not decoded (IDC, DREAM)"
+    about = "data.pt, [images, labels] in [0, 1], before decoding (IDC, DREAM)"
     files: tuple[str, ...] = ("data.pt", "data_best.pt")
     bits = 0
     pixels = True

@@ -100,13 +100,13 @@ def prepare(one: ImageSet, dataset: Dataset, path: Path, choices: Choices) -> Pr
     warnings = doubts + _changed(one.facts, dataset)
     warnings += _doubts(images, here) if choices.space or not one.facts.recipe else []
     images, before = _channels(images, here, dataset, path)
+    if not torch.equal(labels, labels.sort().values):
+        remarks.append("images sorted by class")
     if factor > 1:
         neutral = space.fixed(UNIT, images.shape[1])
         images, labels = decode(space.moved(images, before, neutral), factor), labels.repeat(factor**2)
         before = neutral
     order = torch.argsort(labels, stable=True)
-    if not torch.equal(labels, labels[order]):
-        remarks.append("images sorted by class")
     ipc = checks.per_class(labels, names, path)
     if choices.ipc and choices.ipc != ipc:
         raise UserError(f"ipc: {path} has {ipc} images per class, not {choices.ipc}")

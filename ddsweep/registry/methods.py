@@ -233,6 +233,7 @@ _TAKEN_BY_IDC = (
 )  # fmt: skip
 _INITS_OF_IDC = ("noise", "real", "first", "mix", "kmeans")
 _DEFAULTS_OF_IDC: dict[str, Default] = {
+    "alpha": 100.0,  # no α was published for IDC and DREAM: this one is ddsweep's
     "iterations": 2000, "outer_loops": 100, "factor": 2, "net_images": 2000, "distance": "mse",
     "dsa_strategy": "color_crop_cutout", "lr_img": lambda target, ipc: 5e-3 * ipc / 10,
 }  # fmt: skip

@@ -16,10 +16,12 @@ from ddsweep import trial
 from ddsweep.errors import UserError
 from ddsweep.estimate import costs, timing, work, workers
 from ddsweep.estimate.costs import Prices, trainings
+from ddsweep.estimate.measure import Distillation
 from ddsweep.estimate.work import Distilled, Read
 from ddsweep.estimate.workers import Order
 from ddsweep.recipe import Recipe, make
 from ddsweep.trackers import Tracker
+from tests import toys
 from tests.cli.conftest import TINY
 
 HERE = Order("cpu", seconds=0.01)
@@ -41,6 +43,8 @@ def measured(*recipes: Recipe, seconds: float = HERE.seconds) -> Prices:
     [
         {"regularizer": "none"},
         {"method": "dc", "regularizer": "none"},
+        {"method": "idc", "net_images": 64},
+        {"method": "dream", "net_images": 64, "regularizer": "none", "outer_loops": 4, "select_every": 2},
         {"method": "dsa", "ptm_archs": "convnet3+alexnet", "n_models": 2},
         {"source": "shapes", "ptm_statistics": "source"},
         {"target": "shapes", "regularizer": "none", "eval_rule": "best", "eval_archs": "convnet2+alexnet-bn"},
@@ -58,6 +62,18 @@ def test_every_kind_of_work_is_measured(choices: dict[str, Any], isolated: Path)
     assert price.job(recipe).after > 0
     assert not list(isolated.iterdir())
     assert {path.name for path in Path(os.environ["DDSWEEP_CACHE"]).iterdir()} == {"data"}  # no PTM, no lock of one
+
+
+def test_an_iteration_is_the_sum_of_its_loops() -> None:
+    """Of DREAM, three loops are measured, with two steps each here; the first and the third choose images."""
+    recipe = tiny(method="dream", outer_loops=25, select_every=10, regularizer="none")
+    distillation = Distillation.of(recipe, toys.dataset(classes=2), None, lambda: None)
+    assert (distillation.recipe.outer_loops, distillation.recipe.select_every) == (3, 2)
+    assert distillation.loops(timing.Pace((5.0, 4.0, 3.0, 1.0, 9.0, 2.0))) == [9.0, 4.0, 11.0]
+    found = Distilled(9, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, selecting=7)
+    assert found.iteration(recipe) == 9 + 24 * 4 + 2 * 7  # images are chosen in loops 0, 10 and 20
+    plain = tiny(method="dsa", outer_loops=5, regularizer="none")
+    assert found.iteration(plain) == 9 + 4 * 4
 
 
 def test_images_are_made_up_where_nothing_is_decoded(isolated: Path) -> None:
