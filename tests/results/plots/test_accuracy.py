@@ -160,7 +160,7 @@ def test_every_figure_can_be_read(figures: list[Figure], name: str) -> None:
     (figure,) = figures
     assert figure.get_figwidth() in (style.COLUMN, style.PAGE)
     assert all(float(text.get_fontsize()) >= 7 for text in figure.findobj(Text))
-    for axes in figure.axes:
+    for axes in (shown for shown in figure.axes if shown.get_visible()):  # the last row may have places without a panel
         assert not any(one_.overlaps(other) for one_, other in itertools.combinations(labels(axes), 2))
         inside = axes.get_tightbbox()
         assert inside is not None
