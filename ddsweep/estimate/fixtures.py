@@ -104,13 +104,16 @@ def _counts(name: str) -> tuple[int, int]:
 
 
 def part(dataset: Dataset, classes: int, per_class: int | None = None, tests: int | None = None) -> Dataset:
-    """Return the first images per class of the first classes, and the first test images; None: all of them."""
+    """Return the first images per class of the first classes, and the first test images; None: all of them.
+
+    Unless it is the whole dataset, it has no attributes.
+    """
     if classes == len(dataset.classes) and per_class is tests is None:
         return dataset
-    changed: dict[str, object] = {}
+    changed: dict[str, object] = {"attributes": None, "test_attributes": None}
     if classes < len(dataset.classes) or per_class is not None:
         chosen = torch.cat([dataset.per_class[label][:per_class] for label in range(classes)])
-        changed = {"images": dataset.images[chosen], "labels": dataset.labels[chosen]}
+        changed |= {"images": dataset.images[chosen], "labels": dataset.labels[chosen]}
     if tests is not None:
         changed |= {"test_images": dataset.test_images[:tests], "test_labels": dataset.test_labels[:tests] % classes}
     return replace(dataset, classes=dataset.classes[:classes], checksum=f"{dataset.checksum} in part", **changed)  # type: ignore[arg-type]

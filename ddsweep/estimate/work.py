@@ -154,7 +154,10 @@ def kind_from_json(values: dict[str, Any]) -> Kind:
 
 def is_at_hand(name: str, size: int) -> bool:
     """Return whether a dataset is decoded, or bundled and therefore decoded within a second."""
-    bundled = not name.startswith(FOLDER_PREFIX) and not data.info(name).archives
+    if name.startswith(FOLDER_PREFIX):
+        return data.is_prepared(name, size)
+    row = data.info(name)
+    bundled = not (data.info(row.bias.base) if row.bias else row).archives
     return bundled or data.is_prepared(name, size)
 
 
