@@ -109,8 +109,26 @@ def test_a_distillation(dataset: Dataset) -> None:
     assert flops.distillation(recipe("dc"), dataset) == (gradients + trained) * FORWARD
 
 
+def test_a_distillation_of_idc_and_dream(dataset: Dataset) -> None:
+    """A training of the network between two rounds; DREAM chooses in rounds 0 and 3 among all images."""
+    matched = sum(CLASSES * (7 * 3 + 2 * 4 * 6) for _ in range(5) for _ in range(4))
+    trained = sum(100 * 3 for _ in range(5) for _ in range(3))
+    chosen = sum(len(dataset.labels) for _ in range(5) for _ in range(2))
+    first = sum(len(dataset.labels) * 3 + 4 * CLASSES * (7 + 2 * 4) for _ in range(5))  # an epoch, and the features
+    own: dict[str, object] = {"net_images": 100, "select_every": 3}
+    assert flops.distillation(recipe("idc", **own), dataset) == (matched + trained) * FORWARD
+    assert flops.distillation(recipe("dream", **own), dataset) == (matched + trained + chosen) * FORWARD
+    plus = flops.distillation(recipe("dream", **own, dream_plus=True), dataset)
+    assert plus == (matched + trained + chosen + first) * FORWARD
+    many = sum(CLASSES * (7 * 3 + 128 * 6) for _ in range(5) for _ in range(4))  # of 180 decoded images 128
+    assert (
+        flops.distillation(recipe("idc", ipc=20, factor=3, init="noise", **own), dataset) == (many + trained) * FORWARD
+    )
+
+
 def test_an_evaluation_and_a_ptm(dataset: Dataset) -> None:
     passes = sum(CLASSES * 2 * 3 for _ in range(3) for _ in range(10))
     assert flops.evaluation(recipe("dm"), "convnet3", Rule(epochs=10), dataset) == passes * FORWARD
+    assert flops.evaluation(recipe("idc"), "convnet3", Rule(epochs=10), dataset) == 4 * passes * FORWARD
     ((one,),) = spec.of(recipe("dm", regularizer="clom", ptm_train_epochs=2))
     assert flops.training(one, 2, dataset) == 2 * 3 * len(dataset.labels) * FORWARD

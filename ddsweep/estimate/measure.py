@@ -148,7 +148,7 @@ class Bench:
             look,
             features,
             FEATURE_BYTES,
-            *astuple(distillation.opening),
+            **asdict(distillation.opening),
             selecting=max(0.0, later[1] - later[0]) if len(later) > 1 else 0.0,
         )
 
@@ -335,14 +335,14 @@ class Opening:
     Attributes:
         start: seconds before the first step.
         picture: seconds to render and write a picture.
-        first: bytes of the picture before the first step.
-        later: bytes of a picture after some steps.
+        first_picture: bytes of the picture before the first step.
+        later_picture: bytes of a picture after some steps.
     """
 
     start: float
     picture: float
-    first: float
-    later: float
+    first_picture: float
+    later_picture: float
 
     def times(self, factor: float) -> Opening:
         """Return the cost for a set that is ``factor`` times as large."""

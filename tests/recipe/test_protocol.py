@@ -34,6 +34,11 @@ METHODS: dict[str, dict[str, Any]] = {
         "dsa_strategy": FULL, "distance": "none",
     },
 }  # fmt: skip
+CONDENSATION = {  # IDC and DREAM: the released code and its settings for CIFAR
+    "iterations": 2000, "outer_loops": 100, "factor": 2, "net_images": 2000, "lr_net": 0.01, "distance": "mse",
+    "dsa_strategy": "color_crop_cutout", "inner_epochs": 0, "batch_train": 0,
+}  # fmt: skip
+RATES = {1: 5e-4, 10: 5e-3, 50: 2.5e-2}  # IDC's lr_img by images per class, at 32×32 pixels
 ALPHAS = {  # (method, ipc): FashionMNIST, CIFAR-10, CIFAR-100
     ("dc", 10): (100, 1000, 10000), ("dc", 50): (100, 5000, 1000),
     ("dsa", 10): (100, 5000, 10000), ("dsa", 50): (100, 1000, 10),
@@ -260,3 +265,28 @@ def test_facts_of_datasets(name: str) -> None:
     row = data.info(name)
     own = (row.channels, row.size, len(row.classes), *row.images, row.mean, row.std)
     assert own == DATASETS[name]
+
+
+@pytest.mark.parametrize("ipc", RATES)
+@pytest.mark.parametrize(
+    ("method", "own"),
+    [
+        ("idc", {"init": "mix", "batch_real": 64, "eval_rule": "idc", "select_every": 0, "dream_plus": False}),
+        ("dream", {"init": "kmeans", "batch_real": 128, "eval_rule": "dream", "select_every": 10, "dream_plus": False}),
+    ],
+)
+def test_idc_and_dream(method: str, own: dict[str, Any], ipc: int) -> None:
+    recipe = make({"method": method, "ipc": ipc}).model_dump()
+    expected = CONDENSATION | own
+    assert {field: recipe[field] for field in expected} == expected
+    assert recipe["lr_img"] == pytest.approx(RATES[ipc], rel=1e-12)
+    larger = make({"method": method, "ipc": ipc, "target": "imagenette"})
+    assert larger.lr_img == pytest.approx(RATES[ipc] * (224 / 32) ** 2, rel=1e-12)
+    assert make({"method": method, "ipc": ipc, "size": 16}).lr_img == pytest.approx(RATES[ipc] / 4, rel=1e-12)
+
+
+def test_idc_i_begins_with_the_first_images() -> None:
+    recipe = make({"method": "idc", "factor": 1})
+    assert (recipe.init, recipe.decoded_ipc) == ("first", 50)
+    assert recipe.key() == make({"method": "idc", "factor": 1, "init": "mix"}).key()
+    assert make({"method": "idc"}).decoded_ipc == 200
