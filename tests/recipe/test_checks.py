@@ -30,7 +30,7 @@ from ddsweep.recipe import make
         ),
         ({"method": "idc", "factor": 0}, "factor: 0 does not fit images of 32×32 pixels (allowed: 1, 2"),
         (
-            {"method": "idc", "target": "imagenette", "factor": 50},
+            {"method": "idc", "target": "imagenette", "factor": 50, "init": "noise"},
             "(allowed: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, …)",
         ),
         ({"method": "idc", "size": 21, "factor": 6}, "factor: 6 does not fit images of 21×21 pixels (allowed: 1, 2, 3"),
