@@ -36,6 +36,10 @@ CASES: dict[str, dict[str, Any]] = {
     "dc, batch norm": {"method": "dc", "arch": "convnet3-bn", "eval_nets": 1},
     "dsa, cclom": {"method": "dsa", "regularizer": "cclom", "eval_nets": 1},
     "dsa alone, two networks": {"method": "dsa", "alpha": 0.0, "eval_archs": "convnet3+convnet2", "eval_nets": 1},
+    "dim": {
+        "method": "dim", "iterations": 2, "batch_real": 16, "net_images": 32, "gan_epochs": 2, "gan_batch": 600,
+        "match_archs": "convnet2+resnet10-narrow-ap", "eval_nets": 1,
+    },
     "dm of another domain, batch norm": {
         "method": "dm", "source": "shapes", "arch": "convnet3-bn", "ptm_archs": "convnet2",
         "eval_rule": "evaluate_synset", "eval_nets": 1,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ddsweep import checked_files
 from ddsweep.distill import synthetic
+from ddsweep.distill.sets.generator import sampler_of
 from ddsweep.errors import UserError
 from ddsweep.exchange.image_set import NORMALIZED, Facts, ImageSet, grids
 from ddsweep.exchange.own import recipe_beside
@@ -62,4 +63,5 @@ def collect(folder: Path) -> ImageSet:
         recipe.dataset, tuple(header["classes"].split("\n")), NORMALIZED, mean, std, False, 1, found.ipc,
         recipe.method, found.lr, recipe_beside(path), origin,
     )  # fmt: skip
-    return ImageSet(found.images, found.labels, facts, "safetensors", grids=grids(tensors, header))
+    sample = sampler_of(tensors, header, mean, std)
+    return ImageSet(found.images, found.labels, facts, "safetensors", grids=grids(tensors, header), sample=sample)

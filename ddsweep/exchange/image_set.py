@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from ddsweep.distill.sets.generator import Sampler
 from ddsweep.errors import UserError
 
 PIXELS, NORMALIZED = "pixels", "normalised"
@@ -115,6 +116,7 @@ class ImageSet:
             numbers: either the names of the classes or their labels.
         usual: the space that files of this format usually have (a word of ``--space``), for a guess that is close.
         grids: what the images were decoded from; None: they were learned as they are, or it is unknown.
+        sample: makes new images, in the space of ``images``, if the file has a generator; ``images`` are then examples.
     """
 
     images: Tensor
@@ -125,6 +127,7 @@ class ImageSet:
     classes_are_numbers: bool = False
     usual: str = ""
     grids: Grids | None = None
+    sample: Sampler | None = None
 
 
 def class_names(found: Any) -> tuple[str, ...]:

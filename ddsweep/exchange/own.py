@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ddsweep import checked_files, files
+from ddsweep.distill.sets.generator import sampler_of
 from ddsweep.errors import Damaged, UserError
 from ddsweep.exchange.image_set import MARK, NORMALIZED, ImageSet, parse
 from ddsweep.exchange.source import Source
@@ -37,7 +38,8 @@ class Own:
             facts = parse({**_known(header), "recipe": recipe, "origin": origin}, path)
         except ValueError as error:
             raise Damaged(f"{path} is damaged: {' '.join(str(error).split())}") from None
-        return ImageSet(tensors["images"], tensors["labels"], facts, self.name)
+        sample = sampler_of(tensors, header, facts.mean, facts.std)
+        return ImageSet(tensors["images"], tensors["labels"], facts, self.name, sample=sample)
 
 
 def _known(header: dict[str, str]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ddsweep import data
 from ddsweep.distill.sets.multi_formation import decode
-from ddsweep.distill.synthetic import Synthetic
+from ddsweep.distill.synthetic import Sample, Synthetic
 from ddsweep.errors import UserError
 from ddsweep.exchange import checks, guess, space
 from ddsweep.exchange.guess import SLACK
@@ -24,6 +24,7 @@ from ddsweep.percent import percent
 if TYPE_CHECKING:
     from ddsweep.data import Dataset
 
+GENERATOR = "a generator: under the rule dim, every batch is a new sample of it; the images in the file are examples"
 STRANGE = 0.5  # share of values outside [0, 1] above which a set was probably not normalized as declared
 
 
@@ -111,8 +112,30 @@ def prepare(one: ImageSet, dataset: Dataset, path: Path, choices: Choices) -> Pr
     if choices.ipc and choices.ipc != ipc:
         raise UserError(f"ipc: {path} has {ipc} images per class, not {choices.ipc}")
     there, device = space.moved(images[order], before, Space.of(dataset)), dataset.images.device
-    synthetic = Synthetic(there.to(device), labels[order].to(device), ipc)
+    sample = _sampling(one, matched.order, here, dataset)
+    remarks += [GENERATOR] if sample else []
+    synthetic = Synthetic(there.to(device), labels[order].to(device), ipc, sample=sample)
     return Prepared(synthetic, here, factor, warnings, remarks)
+
+
+def _sampling(one: ImageSet, order: Sequence[int], here: Space, dataset: Dataset) -> Sample | None:
+    """Return what samples from the generator of a set by labels of the dataset and in its space; None: it has none.
+
+    Args:
+        one: the set.
+        order: for each label of the set, the label in the dataset.
+        here: the space of the set.
+        dataset: the dataset.
+    """
+    if one.sample is None:
+        return None
+    sampler, there = one.sample.to(dataset.labels.device), Space.of(dataset)
+    theirs = torch.tensor(order, device=dataset.labels.device).argsort()
+
+    def sample(labels: Tensor, drawing: torch.Generator) -> Tensor:
+        return space.moved(sampler(theirs[labels], drawing), here, there)
+
+    return sample
 
 
 def _space(one: ImageSet, dataset: Dataset, chosen: str) -> Space | None:

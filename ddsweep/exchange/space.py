@@ -84,7 +84,7 @@ def moved(images: Tensor, here: Space, there: Space) -> Float[Tensor, "n c h w"]
     """Return the images converted to another space, in float32; if the spaces are equal, with the same bits."""
     if (here.mean, here.std) == (there.mean, there.std):
         return images.to(torch.float32)
-    old, new = ((_column(one.mean), _column(one.std)) for one in (here, there))
+    old, new = ([_column(part).to(images.device) for part in (one.mean, one.std)] for one in (here, there))
     return ((images.double() * old[1] + old[0] - new[0]) / new[1]).float()
 
 
@@ -97,7 +97,7 @@ def restated(one: ImageSet, there: Space) -> ImageSet:
         known = replace(facts, space=PIXELS)
     else:
         known = replace(facts, space=NORMALIZED, mean=there.mean, std=there.std)
-    return replace(one, images=moved(one.images, here, there), facts=known)
+    return replace(one, images=moved(one.images, here, there), facts=known, sample=None)
 
 
 def _column(values: tuple[float, ...]) -> Tensor:

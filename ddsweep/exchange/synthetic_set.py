@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ddsweep import data, exchange, pictures
 from ddsweep.data.pixels import denormalized
+from ddsweep.distill.sets.generator import Sampler
 from ddsweep.exchange.image_set import NORMALIZED, Facts, ImageSet, target_dataset
 from ddsweep.exchange.prepare import Choices, prepare
 from ddsweep.text import plural
@@ -39,6 +40,8 @@ class SyntheticSet:
         facts: further properties in the file: dataset, method, recipe, origin (``ddsweep.exchange.Facts``).
         source: path of the file it was read from.
         remarks: how the file was interpreted, and what is doubtful about it, one line each.
+        sample: makes new images of given labels, ``sample(labels, generator)``, if a generator was learned (DiM);
+            ``images`` are then examples.
     """
 
     images: Float[Tensor, "n c h w"]
@@ -49,6 +52,7 @@ class SyntheticSet:
     facts: Facts
     source: str = ""
     remarks: tuple[str, ...] = ()
+    sample: Sampler | None = field(default=None, repr=False)
 
     @property
     def ipc(self) -> int:
@@ -72,7 +76,7 @@ class SyntheticSet:
         facts = replace(
             self.facts, classes=self.classes, space=NORMALIZED, mean=self.mean, std=self.std, factor=1, ipc=self.ipc
         )
-        return ImageSet(self.images, self.labels, facts, "safetensors")
+        return ImageSet(self.images, self.labels, facts, "safetensors", sample=self.sample)
 
     def __repr__(self) -> str:
         shape = "×".join(map(str, self.images.shape[1:]))
@@ -117,7 +121,7 @@ def of(
     ):
         order = torch.argsort(one.labels, stable=True)
         images, labels = one.images[order].float(), one.labels[order].long()
-        return SyntheticSet(images, labels, facts.classes, facts.mean, facts.std, facts, str(path))
+        return SyntheticSet(images, labels, facts.classes, facts.mean, facts.std, facts, str(path), sample=one.sample)
     loaded = data.load(target_dataset(str(path), dataset, facts), one.images.shape[-1])
     prepared = prepare(one, loaded, path, Choices(space, classes=classes))
     for warning in prepared.warnings:

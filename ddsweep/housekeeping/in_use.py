@@ -75,7 +75,7 @@ def _recipe(folder: Path) -> Recipe | None:
 
 
 def _needs(recipe: Recipe) -> set[Path]:
-    ptms = {ptm.folder for seeds in spec.of(recipe) for ptm in seeds}
+    ptms = {ptm.folder for ptm in spec.needs([recipe])}
     rows = [datasets.at_size(datasets.facts(name), size) for name, size in spec.datasets([recipe])]
     archives = files.cache_dir() / "data" / "archives"
     return ptms | {paths.decoded(row) for row in rows} | {archives / row.name for row in rows}

@@ -39,6 +39,11 @@ class Sampler:
     mean: Sequence[float]
     std: Sequence[float]
 
+    def to(self, device: torch.device) -> Sampler:
+        """Move the generator to a device, and return the sampler."""
+        self.generator.to(device)
+        return self
+
     @torch.no_grad()
     def __call__(self, labels: Int64[Tensor, " n"], drawing: torch.Generator) -> Float[Tensor, "n c h w"]:
         """Return one new image of each label, normalized; ``drawing`` draws the noise, on the CPU."""
