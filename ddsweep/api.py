@@ -254,12 +254,14 @@ def load_dataset(name: str, *, size: int | None = None, device: str = "cpu") -> 
     """Load a dataset as tensors, downloading and decoding it first if necessary.
 
     Args:
-        name: a name that ``ddsweep data list`` shows, or ``imagefolder:PATH``.
+        name: a name that ``ddsweep data list`` shows, of a biased dataset also with its fields
+            (``cmnist:align=0.95,severity=2``), or ``imagefolder:PATH``.
         size: height and width in pixels; default: the dataset's own.
         device: the device of the tensors.
 
     Returns:
-        Training and test images, normalized as (pixel / 255 - mean) / std, with labels, class names, mean and std.
+        Training and test images, normalized as (pixel / 255 - mean) / std, with labels, class names, mean and std; of a
+        dataset with attributes, also these.
 
     Raises:
         UserError: an unknown name, a folder that is not a dataset, or a download that failed.

@@ -30,7 +30,12 @@ def complete_dataset(incomplete: str) -> list[tuple[str, str]]:
 
 
 Dataset = Annotated[
-    str, typer.Argument(metavar="NAME", help="Name of a dataset, or imagefolder:PATH.", autocompletion=complete_dataset)
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="Name of a dataset, cmnist:align=0.95,severity=2, or imagefolder:PATH.",
+        autocompletion=complete_dataset,
+    ),
 ]
 
 
@@ -84,7 +89,8 @@ def fetch(
         typer.Option(
             "--from",
             metavar="PATH",
-            help="File or folder with its archives, packed or unpacked (default: download them).",
+            help="File or folder with its archives, packed or unpacked, or with what a biased dataset is made from "
+            "(default: download them).",
         ),
     ] = None,
 ) -> None:

@@ -13,7 +13,7 @@ import torch
 from ddsweep.data import pixels, progress
 from ddsweep.data.bundle import Bundle, opened
 from ddsweep.data.raw import Raw
-from ddsweep.registry import datasets
+from ddsweep.registry import classes
 from ddsweep.registry.datasets import DatasetInfo
 
 BATCH = 256  # files that are read sequentially, as an archive requires, and then decoded in parallel
@@ -26,12 +26,12 @@ Target = tuple[str, int]
 
 def nette(row: DatasetInfo, paths: Sequence[Path]) -> Raw:
     """Imagenette: ``train/WNID/*.JPEG`` and ``val/WNID/*.JPEG``, packed or unpacked."""
-    return _by_wordnet_id(row, paths[0], datasets.NETTE)
+    return _by_wordnet_id(row, paths[0], classes.NETTE)
 
 
 def fruit(row: DatasetInfo, paths: Sequence[Path]) -> Raw:
     """ImageFruit: ten classes of an ImageNet-1k folder; the folders of the other classes are not listed."""
-    return _by_wordnet_id(row, paths[0], datasets.FRUIT)
+    return _by_wordnet_id(row, paths[0], classes.FRUIT)
 
 
 def _by_wordnet_id(row: DatasetInfo, path: Path, wanted: Mapping[str, str]) -> Raw:

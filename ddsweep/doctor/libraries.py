@@ -21,7 +21,7 @@ from ddsweep.doctor.check import Finding, Place, error, ok, warning
 OURS = "ddsweep"
 SHOWN = ("torch", "torchvision", "numpy", "optuna", "wandb")
 # each extra, and a module that it installs
-EXTRAS = {"clip": "open_clip", "notebook": "pandas", "postgres": "psycopg", "slurm": "submitit"}
+EXTRAS = {"clip": "open_clip", "corruptions": "cv2", "notebook": "pandas", "postgres": "psycopg", "slurm": "submitit"}
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ddsweep.errors import UserError
-from ddsweep.registry.datasets import FOLDER_PREFIX, FRUIT, NETTE, numbered
+from ddsweep.registry.classes import FRUIT, NETTE, numbered
+from ddsweep.registry.datasets import FOLDER_PREFIX
 
 WORDNET = NETTE | FRUIT
 WORDNET_ID = re.compile(r"n\d{8}")

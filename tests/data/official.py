@@ -17,9 +17,9 @@ import numpy as np
 import scipy.io  # type: ignore[import-untyped]
 from PIL import Image
 
-from ddsweep.registry import datasets
+from ddsweep.registry import classes, datasets
 
-NETTE, FRUIT = sorted(datasets.NETTE), sorted(datasets.FRUIT)
+NETTE, FRUIT = sorted(classes.NETTE), sorted(classes.FRUIT)
 
 
 @dataclass

@@ -13,7 +13,7 @@ from ddsweep import data
 from ddsweep.data import store
 from ddsweep.data.decoders import decode
 from ddsweep.errors import UserError
-from ddsweep.registry import datasets
+from ddsweep.registry import classes
 from tests.data import official
 
 SETS = sorted(official.WRITERS)
@@ -100,8 +100,8 @@ def test_the_fruit_come_in_the_order_of_their_wordnet_ids():
     )  # fmt: skip
     for ids in (official.FRUIT, official.NETTE):
         assert ids == sorted(ids)
-    assert list(datasets.FRUIT) == official.FRUIT
-    assert list(datasets.NETTE) == official.NETTE
+    assert list(classes.FRUIT) == official.FRUIT
+    assert list(classes.NETTE) == official.NETTE
 
 
 def test_tiny_imagenets_names_come_with_its_archive(root, monkeypatch):
@@ -218,4 +218,4 @@ def test_gray_digits_have_one_channel(name, root, monkeypatch):
 
 def decode_from(name, root):
     store.fetch(name, root)
-    return decode(datasets.info(name))
+    return decode(data.info(name))

@@ -6,7 +6,7 @@ from torch import nn
 
 from ddsweep import data, rng
 from ddsweep.data import shapes
-from ddsweep.registry import datasets
+from ddsweep.registry import classes
 
 
 def at(name, points):
@@ -29,7 +29,7 @@ INSIDE_AND_OUTSIDE = {
 
 
 def test_the_shapes_are_those_of_the_table():
-    assert list(shapes.FIELDS) == list(datasets.SHAPES) == list(INSIDE_AND_OUTSIDE)
+    assert list(shapes.FIELDS) == list(classes.SHAPES) == list(INSIDE_AND_OUTSIDE)
 
 
 @pytest.mark.parametrize("name", shapes.FIELDS)

@@ -66,7 +66,8 @@ def test_extras() -> None:
     (found,) = libraries.extras(Libraries((3, 12, 1), extras=frozenset({"clip"})))
     assert (found.state, found.message) == (
         State.OK,
-        "clip; not installed: notebook, postgres, slurm (pip install 'ddsweep[notebook,postgres,slurm]')",
+        "clip; not installed: corruptions, notebook, postgres, slurm "
+        "(pip install 'ddsweep[corruptions,notebook,postgres,slurm]')",
     )
     (found,) = libraries.extras(Libraries((3, 12, 1), sbatch=True))
     assert (found.state, found.fix) == (State.WARNING, "pip install 'ddsweep[slurm]'")

@@ -23,7 +23,7 @@ from ddsweep.data import Dataset
 from ddsweep.errors import UserError
 from ddsweep.exchange import Facts, ImageSet, names, space, synthetic_set
 from ddsweep.exchange.prepare import Choices, Prepared, prepare
-from ddsweep.registry.datasets import FRUIT, NETTE
+from ddsweep.registry.classes import FRUIT, NETTE
 from tests.exchange.conftest import saved
 
 SIDE, PATCH = 16, 4

@@ -19,7 +19,7 @@ from ddsweep.data.bias.draws import Draws
 from ddsweep.data.decoders import decode
 from ddsweep.data.raw import Raw
 from ddsweep.errors import UserError
-from ddsweep.registry.datasets import CIFAR10
+from ddsweep.registry.classes import CIFAR10
 from tests.data import official
 from tests.data.bias.test_attributes import by_hand
 from tests.data.bias.test_colors import SD, TABLE
