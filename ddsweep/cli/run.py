@@ -59,4 +59,6 @@ def run(
     out.print(f"accuracy  {accuracy}  ({plural(len(result.headline), 'network')})")
     if result.groups:
         out.print(f"groups    {by_group.sentence(result.groups)}")
+    if recipe.about_images:
+        out.print(f"images    {recipe.about_images}")
     out.say(f"files     {runs / recipe.key()}")

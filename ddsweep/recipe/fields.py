@@ -229,6 +229,18 @@ class Recipe(BaseModel):
         return self.ipc * max(1, self.factor) ** 2
 
     @property
+    def about_images(self) -> str:
+        """How the images that are shown and evaluated come from what is learned; empty if they are what is learned."""
+        parts = []
+        if self.factor > 1:
+            parts.append(f"{self.decoded_ipc} images per class, decoded from {self.ipc} (factor {self.factor})")
+        if METHODS[self.method].samples:
+            parts.append("images sampled from the learned generator")
+        if self.zca:
+            parts.append("learned in whitened space (ZCA), shown as pixels")
+        return "; ".join(parts)
+
+    @property
     def numbers(self) -> dict[str, Any]:
         """The arguments of the matching loss: fields of this recipe, and the method's own options."""
         method = METHODS[self.method]

@@ -73,6 +73,7 @@ class Method:
             function that trains or loads it (``trial.Preparation``).
         eval_rule: the evaluation rule of its published numbers.
         inits: the initial images that it supports.
+        samples: whether the images are sampled from what is learned, a generator.
         lr_by_size: whether the default ``lr_img`` is that of images of 32×32 pixels, and scales with their number.
         mixed: whether ``batch_real`` counts images of all classes together, instead of each class.
     """
@@ -89,6 +90,7 @@ class Method:
     trains: Mapping[str, Source] = field(default_factory=dict)
     eval_rule: str = "paper"
     inits: tuple[str, ...] = ("noise", "real")
+    samples: bool = False
     lr_by_size: bool = False
     mixed: bool = False
 
@@ -287,7 +289,7 @@ for _row in (
     Method(
         "dim", "DiM", "ddsweep.distill.methods.logit_matching:make", _TAKEN_BY_DIM,
         learned="ddsweep.distill.sets.generator:make", trains={"gan": "ddsweep.pretrained.gan:prepare"},
-        eval_rule="dim", inits=("noise",), mixed=True,
+        eval_rule="dim", inits=("noise",), mixed=True, samples=True,
         defaults={
             "init": "noise", "iterations": 100, "lr_img": 5e-6, "batch_real": 64, "outer_loops": _loops_per_epoch,
             "net_images": 1024, "dsa_strategy": "color_crop_cutout", "match_archs": "+".join(_MATCH_ARCHS),

@@ -68,6 +68,7 @@ class Gallery:
             seed; the latter is None without such a baseline.
         steps: iterations with saved images, ascending; the last is the end of the run.
         reduced: the original size of the images in pixels if they are reduced, else 0.
+        about: how the synthetic images come from what is learned (``Recipe.about_images``); empty if nothing is to say.
     """
 
     group: int
@@ -82,6 +83,7 @@ class Gallery:
     rates: dict[int, list[tuple[float, float | None]]]
     steps: list[int]
     reduced: int
+    about: str
 
 
 @dataclass(frozen=True)
@@ -185,6 +187,7 @@ def _gallery(material: Material, group: int, label: str, runs: dict[int, _Run]) 
         steps=sorted({step for run in runs.values() for step in run.steps}),
         strip=_sheet(strip, f"The first image of each class along {naming.field(table.axis)}", across=760),
         reduced=first.cell.recipe.size if first.cell.recipe.size > THUMB else 0,
+        about="; ".join(dict.fromkeys(filter(None, (run.cell.recipe.about_images for run in runs.values())))),
     )  # fmt: skip
 
 

@@ -245,6 +245,8 @@ def output(result: Result, folder: Path) -> wandb.Artifact:
         "dataset": recipe.dataset,
         "method": recipe.method,
         "ipc": recipe.ipc,
+        "images_per_class": recipe.decoded_ipc,
+        "parametrization": stored.get("kind", "pixels"),
         "key": recipe.key(),
         "mean": json.loads(stored["mean"]),
         "std": json.loads(stored["std"]),
@@ -252,7 +254,8 @@ def output(result: Result, folder: Path) -> wandb.Artifact:
         "accuracy_std": result.accuracy_std,
     }
     name = _collection("synthetic", Path(recipe.target).name, recipe.method, f"ipc{recipe.ipc}")
-    artifact = wandb.Artifact(name, type="dataset", description=recipe.title(), metadata=metadata)
+    description = "; ".join(filter(None, [recipe.title(), recipe.about_images]))
+    artifact = wandb.Artifact(name, type="dataset", description=description, metadata=metadata)
     for path in (folder / SET, folder / "synthetic.png", folder / "recipe.json"):
         if path.is_file():  # immutable: uploaded from its place, now or by a later sync, without a copy
             artifact.add_file(str(path.absolute()), policy="immutable", skip_cache=True)

@@ -79,3 +79,19 @@ def test_the_title() -> None:
     assert make({"alpha": 1234567.5, "ptm_epoch": 4, "lr_img": 0.1}).title(["lr_img", "alpha"]) == (
         "dm · ipc 50 · α 1234567.5 · convnet3 · N_m 1 · epoch 4 · lr_img 0.1 · seed 0"
     )
+
+
+@pytest.mark.parametrize(
+    ("choices", "said"),
+    [
+        ({"method": "dm"}, ""),
+        ({"method": "idc", "ipc": 10}, "40 images per class, decoded from 10 (factor 2)"),
+        ({"method": "dream", "ipc": 2, "factor": 3}, "18 images per class, decoded from 2 (factor 3)"),
+        ({"method": "idc", "ipc": 10, "factor": 1}, ""),
+        ({"method": "dim"}, "images sampled from the learned generator"),
+        ({"method": "tm", "zca": True}, "learned in whitened space (ZCA), shown as pixels"),
+        ({"method": "tm", "zca": False}, ""),
+    ],
+)
+def test_how_images_come_from_what_is_learned(choices: dict[str, Any], said: str) -> None:
+    assert make({"alpha": 0, **choices}).about_images == said

@@ -58,7 +58,8 @@ def along_axis(sweep: Sweep, runs: Path, output: Output | None = None) -> list[P
         heads = [heading(sweep, column).replace("+", "+\n") for column in shown]
         named = ["\n".join(filter(None, [head, seeds.note(one)])) for head, one in zip(heads, shown, strict=True)]
         path = output.path("-".join(sweep.axis), slug(row))
-        _grid(path, images, classes, named, seeds.caption)
+        about = dict.fromkeys(row[column].cells[0].recipe.about_images for column in shown)
+        _grid(path, images, classes, named, "; ".join(filter(None, [seeds.caption, *about])))
         written.append(path)
     return written
 
