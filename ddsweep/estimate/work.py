@@ -54,7 +54,7 @@ class Training:
     """The batches and tests of the training of a PTM.
 
     Attributes:
-        spec: the training, with a fixed seed, learning rate and weight decay.
+        spec: the training, with a fixed seed, learning rate and weight decay; on one variant of a biased dataset.
     """
 
     spec: Spec
@@ -62,7 +62,7 @@ class Training:
     @classmethod
     def of(cls, one: Spec) -> Training:
         """Return the kind of a training."""
-        return cls(replace(one, seed=0, lr=0.01, weight_decay=0.0))
+        return cls(replace(one, source=alike(one.source), seed=0, lr=0.01, weight_decay=0.0))
 
     @property
     def title(self) -> str:
@@ -84,7 +84,8 @@ class Distilling:
     @classmethod
     def of(cls, recipe: Recipe, arch: str) -> Distilling:
         """Return the kind of the steps that draw a PTM of ``arch``; empty: the steps of the baseline."""
-        return cls(recipe.model_copy(update=_ANY | _TRAINING | _JUDGING | {"ptm_archs": arch}))
+        own = {"ptm_archs": arch, "source": alike(recipe.source)}
+        return cls(recipe.model_copy(update=_ANY | _TRAINING | _JUDGING | _bias(recipe) | own))
 
     @property
     def title(self) -> str:
@@ -109,7 +110,7 @@ class Evaluating:
     def of(cls, recipe: Recipe, arch: str) -> Evaluating:
         """Return the kind of the evaluation with networks of ``arch``."""
         own = {"arch": arch, "eval_archs": arch, "eval_lr": 0.01}
-        return cls(recipe.model_copy(update=_ANY | _TRAINING | _METHOD | own))
+        return cls(recipe.model_copy(update=_ANY | _TRAINING | _METHOD | _bias(recipe) | own))
 
     @property
     def title(self) -> str:
@@ -161,9 +162,23 @@ def is_at_hand(name: str, size: int) -> bool:
     return bundled or data.is_prepared(name, size)
 
 
+def alike(name: str) -> str:
+    """Return the dataset that is measured in place of ``name``: of the variants of a biased dataset, the default."""
+    return data.info(name.partition(":")[0]).name if data.is_biased(name) else name
+
+
+def _bias(recipe: Recipe) -> dict[str, Any]:
+    """The fields of the variant that is measured; none if the target is not biased."""
+    how = data.info(recipe.target).bias if data.is_biased(recipe.target) else None
+    return {"align": how.align, "severity": how.severity} if how else {}
+
+
 def short(name: str) -> str:
-    """Return the short name of a dataset or PTM source; for an image folder, the last part of its path."""
-    return Path(name).name if name.startswith(FOLDER_PREFIX) else name
+    """Return the short name of a dataset or PTM source: of an image folder, the last part of its path; of a biased
+    dataset, its name without the fields."""
+    if name.startswith(FOLDER_PREFIX):
+        return Path(name).name
+    return name.partition(":")[0] if data.is_biased(name) else name
 
 
 @dataclass(frozen=True)

@@ -99,3 +99,41 @@ def test_what_the_user_can_mend_is_one_line(ddsweep: Run, words: list[str], line
     assert result.stderr.startswith(line)
     assert result.stderr.count("\n") == 1
     assert result.stdout == ""
+
+
+def test_a_biased_dataset_is_fetched_verified_and_listed(ddsweep: Run, tmp_path: Path) -> None:
+    fetched = ddsweep("data", "fetch", "cdigits:severity=4,align=.5")
+    made = tmp_path / "cache" / "data" / "cdigits-align0.5-severity4-16.safetensors"
+    assert (fetched.exit_code, fetched.stdout) == (0, f"cdigits:severity=4,align=.5: {made} (1.41 MB)\n")
+    assert fetched.stderr.endswith("license: CC BY 4.0; source: made: from digits, colored here\n")
+    verified = ddsweep("data", "verify", "cdigits")
+    assert (verified.exit_code, verified.stdout) == (0, f"intact     decoded at 16×16    {made}\n")
+    rows = {row["name"]: row for row in json.loads(ddsweep("data", "list", "--json").stdout)}
+    assert (rows["cdigits"]["state"], rows["cdigits"]["disk_bytes"]) == ("decoded", made.stat().st_size)
+    assert rows["ccifar10"]["source"] == (
+        "made, frost generated: from cifar10, corrupted here; ImageNet-C's textures of frost are not available"
+    )
+
+
+def test_a_sweep_over_a_biased_dataset_shows_what_it_needs(ddsweep: Run) -> None:
+    shown = ddsweep("show", "ablation-alpha", "--profile", "demo", "--set", "target=cdigits:align=0.5,severity=1")
+    assert shown.exit_code == 0
+    flat = " ".join(shown.stdout.split())
+    assert "PTM convnet3 on cdigits:align=0.5,severity=1, seed 0, epochs 20: to train" in flat
+    assert "data cdigits:align=0.5,severity=1: not decoded yet (made: from digits, colored here)" in flat
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        (["target=cdigits", "align=0.5,7"], "error: align: 7 is out of range; a share of the training images, from 0"),
+        (["target=cdigits", "severity=5"], "error: severity: 5 is out of range; 1, 2, 3, 4"),
+        (["align=0.5"], "error: align: 0.5 is set, but digits is not biased (biased datasets: cmnist, "),
+    ],
+)
+def test_a_bias_that_there_is_not_is_one_line(ddsweep: Run, settings: list[str], line: str) -> None:
+    words = [word for pair in settings for word in ("--set", pair)]
+    result = ddsweep("show", "ablation-alpha", "--profile", "demo", *words)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(line)
+    assert result.stderr.count("\n") == 1

@@ -49,6 +49,7 @@ def measured(*recipes: Recipe, seconds: float = HERE.seconds) -> Prices:
         {"source": "shapes", "ptm_statistics": "source"},
         {"target": "shapes", "regularizer": "none", "eval_rule": "best", "eval_archs": "convnet2+alexnet-bn"},
         {"regularizer": "none", "iterations": 1, "eval_epochs": 1},
+        {"target": "cdigits", "align": 0.5},
         {"regularizer": "none", "lr_img": 1e30},  # diverges at the first step that is logged
     ],
 )
@@ -58,7 +59,10 @@ def test_every_kind_of_work_is_measured(choices: dict[str, Any], isolated: Path)
     for finding in price.found.values():
         assert all(value >= 0 for value in astuple(finding))
         assert isinstance(finding, Read) or finding.step > 0
-    assert price.read(recipe.target, recipe.size).images == {"digits": 1201, "shapes": 2000}[recipe.target]
+    assert (
+        price.read(recipe.dataset, recipe.size).images
+        == {"digits": 1201, "cdigits": 1201, "shapes": 2000}[recipe.target]
+    )
     assert price.job(recipe).after > 0
     assert not list(isolated.iterdir())
     assert {path.name for path in Path(os.environ["DDSWEEP_CACHE"]).iterdir()} == {"data"}  # no PTM, no lock of one

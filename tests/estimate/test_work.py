@@ -74,3 +74,21 @@ def test_every_kind_survives_the_way_to_another_process() -> None:
     cells = sweep.load("ablation-domain", "demo").cells
     for kind in work.of_all(cell.recipe for cell in cells):
         assert work.kind_from_json(json.loads(json.dumps(work.kind_as_json(kind)))) == kind
+
+
+def test_the_variants_of_a_biased_dataset_are_measured_once_but_each_is_read() -> None:
+    fixed = {"target": "cdigits", "alpha": 1, "ipc": 1, "source": "cdigits:align=0.1,severity=1"}
+    recipes = [make({**fixed, "align": align, "severity": severity}) for align in (0.5, 1) for severity in (1, 4)]
+    kinds = work.of_all(recipes)
+    read = sorted(kind.name for kind in kinds if isinstance(kind, work.Loading))
+    assert read == sorted([*(recipe.dataset for recipe in recipes), "cdigits:align=0.1,severity=1"])
+    assert [kind.title for kind in kinds if not isinstance(kind, work.Loading)] == [
+        "PTM convnet3 · cdigits", "dm · cdigits · ipc 1 · cclom convnet3 from cdigits",
+        "evaluation convnet3 · cdigits · ipc 1",
+    ]  # fmt: skip
+
+
+def test_a_dataset_is_at_hand_if_its_base_is() -> None:
+    assert work.is_at_hand("cdigits:align=0.5,severity=1", 16)
+    assert not work.is_at_hand("cmnist", 28)
+    assert not work.is_at_hand("mnist", 28)
