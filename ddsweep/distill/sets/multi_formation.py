@@ -108,8 +108,7 @@ def _chosen(
     members = dataset.per_class[label]
     if len(members) < count:
         raise UserError(
-            f"ipc: {count} images are needed to begin (ipc · factor²), but class {dataset.classes[label]} has "
-            f"{len(members)}"
+            f"ipc: {count} images are needed to begin (ipc · factor²), but {dataset.classes[label]} has {len(members)}"
         )
     if init == "kmeans":
         return choose(net, dataset, label, count, generator)

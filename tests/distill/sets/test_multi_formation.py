@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from ddsweep.distill.sets.multi_formation import decode, tile
+from ddsweep.data import Dataset
+from ddsweep.distill.methods.representatives import choose
+from ddsweep.distill.sets.multi_formation import Init, MultiFormation, decode, make, tile
+from ddsweep.errors import UserError
+from ddsweep.rng import Streams
 from tests import toys
 
 
@@ -95,3 +101,78 @@ def test_decoding_returns_the_images_of_a_grid_in_their_order(size: int, factor:
     gray = torch.arange(2.0 * factor**2, dtype=torch.float64)[:, None, None, None].expand(-1, 3, size, size)
     corners = decode(tile(gray, factor), factor)[:, 0, 0, 0]
     assert torch.equal(corners, gray[:, 0, 0, 0])
+
+
+# ---- the set
+
+MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
+
+
+def pixels_of(data: Dataset) -> Tensor:
+    mean, std = (torch.tensor(values, dtype=torch.float64)[:, None, None] for values in (MEAN, STD))
+    return (data.images[:] * std + mean).clamp(0, 1)
+
+
+def made(init: Init, ipc: int = 2, factor: int = 2, per_class: int = 20) -> tuple[MultiFormation, Dataset]:
+    data = replace(toys.dataset(per_class=per_class), mean=MEAN, std=STD)
+    net: Any = toys.Net()
+    return make(data, net, Streams(4), ipc=ipc, init=init, factor=factor), data
+
+
+def test_a_set_is_decoded_class_by_class_and_normalized() -> None:
+    learned, _ = made("mix")
+    found = learned.decode()
+    assert (found.ipc, found.classes) == (8, 3)
+    assert found.labels.tolist() == [0] * 8 + [1] * 8 + [2] * 8
+    mean, std = (torch.tensor(values, dtype=torch.float64)[:, None, None] for values in (MEAN, STD))
+    for label in range(3):
+        own = torch.tensor(decoded_by_hand(learned.images[2 * label : 2 * label + 2].detach(), 2), dtype=torch.float64)
+        one = learned.decode_class(label)
+        assert one.labels.tolist() == [label] * 8
+        for images in (found.images[8 * label : 8 * label + 8], one.images):
+            torch.testing.assert_close(images.detach(), (own - mean) / std, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("init", "factor"), [("mix", 2), ("first", 1), ("mix", 3)])
+def test_it_begins_with_the_first_images_in_their_order(init: Init, factor: int) -> None:
+    learned, data = made(init, factor=factor)
+    for label in range(3):
+        own = pixels_of(data)[data.per_class[label][: 2 * factor**2]]
+        expected = tiled_by_hand(own, factor)
+        torch.testing.assert_close(learned.images[2 * label : 2 * label + 2].detach(), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_it_begins_with_random_images_noise_or_representatives() -> None:
+    real, data = made("real", factor=1)
+    for label in range(3):
+        own = pixels_of(data)[data.per_class[label]]
+        for image in real.images[2 * label : 2 * label + 2].detach():
+            assert float((own - image).abs().amax((1, 2, 3)).min()) < 1e-12
+    assert not torch.equal(real.images, made("first", factor=1)[0].images)
+    noise = made("noise")[0].images.detach()
+    drawn = torch.randn(6, 3, 8, 8, generator=Streams(4).images)
+    assert torch.equal(noise, (drawn / 4 + 0.5).clamp(0, 1).double())
+    central, _ = made("kmeans", factor=1)
+    net, streams = toys.Net(), Streams(4)
+    for label in range(3):
+        index = choose(net, data, label, 2, streams.images)  # type: ignore[arg-type]
+        expected = pixels_of(data)[index]
+        torch.testing.assert_close(central.images[2 * label : 2 * label + 2].detach(), expected, rtol=0, atol=1e-12)
+
+
+def test_pixels_are_clamped_at_the_beginning_of_an_iteration_and_nowhere_else() -> None:
+    learned, _ = made("mix")
+    with torch.no_grad():
+        learned.images.add_(2 * toys.noise(6, 3, 8, 8))
+    outside = learned.images.detach().clone()
+    learned.decode()
+    learned.optimizer(0.1).step()
+    assert torch.equal(learned.images.detach(), outside)
+    learned.begin_iteration()
+    assert torch.equal(learned.images.detach(), outside.clamp(0, 1))
+    assert learned.images.requires_grad
+
+
+def test_too_few_images_are_one_line() -> None:
+    with pytest.raises(UserError, match=r"ipc: 8 images are needed to begin \(ipc · factor²\), but class 0 has 7"):
+        made("mix", per_class=7)
