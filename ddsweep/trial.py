@@ -318,12 +318,9 @@ def rule_for(recipe: Recipe, arch: str) -> Rule:
 
 
 def _show_real(dataset: Dataset, ipc: int, tracker: Tracker) -> None:
-    """Log some real images of each class, for comparison: the first, or of a dataset with attributes, which may be
-    sorted by them, from everywhere."""
+    """Log the first real images of each class, for comparison."""
     most = min(10, ipc, min(len(indices) for indices in dataset.per_class))
-    steps = [1 if dataset.attributes is None else len(indices) // most for indices in dataset.per_class]
-    shown = [indices[::step][:most] for indices, step in zip(dataset.per_class, steps, strict=True)]
-    images = torch.stack([dataset.images[indices] for indices in shown])
+    images = torch.stack([dataset.images[dataset.first(label, most)] for label in range(len(dataset.classes))])
     real = dataset.denormalize(images.flatten(0, 1)).unflatten(0, images.shape[:2])
     pictures.show(tracker.image, "real", real, dataset.classes, 0)
 

@@ -98,6 +98,15 @@ class Dataset:
         counts = torch.bincount(labels, minlength=len(self.classes))
         return torch.argsort(labels, stable=True).split(counts.tolist())
 
+    def first(self, label: int, n: int) -> Int64[Tensor, " n"]:
+        """Return the indices, on the CPU, of the first ``n`` training images of a class, or of all if it has fewer.
+
+        With attributes, they are spread evenly: a biased dataset is sorted by attribute, and its first images have one.
+        """
+        members = self.per_class[label]
+        step = 1 if self.attributes is None else max(1, len(members) // n)
+        return members[::step][:n]
+
     def draw(self, label: int, n: int, generator: torch.Generator) -> Int64[Tensor, " k"]:
         """Sample indices, on the CPU, of ``n`` distinct training images of a class, or of all if it has fewer.
 

@@ -112,7 +112,7 @@ def _chosen(
         )
     if init == "kmeans":
         return choose(net, dataset, label, count, generator)
-    return dataset.draw(label, count, generator) if init == "real" else members[:count]
+    return dataset.draw(label, count, generator) if init == "real" else dataset.first(label, count)
 
 
 def decode(images: Float[Tensor, "n c s s"], factor: int) -> Float[Tensor, "m c s s"]:

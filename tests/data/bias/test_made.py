@@ -131,6 +131,17 @@ def test_colored_digits_are_the_digits_in_color():
     assert [dataset.mean, dataset.std] == [pytest.approx(values) for values in _statistics(pixels.double())]
 
 
+def test_the_first_images_of_a_class_are_from_everywhere():
+    """In their order, the first of each class would all have the color of the digit 0."""
+    dataset, plain = data.load("cdigits:align=0.5,severity=1"), data.load("digits")
+    attributes = numbers(dataset.attributes)
+    colors_of = {attributes[index] for index in numbers(dataset.first(3, 20))}
+    assert 3 in colors_of
+    assert len(colors_of) >= 6
+    assert numbers(plain.first(3, 20)) == numbers(plain.per_class[3][:20])
+    assert len(dataset.first(3, 10**6)) == len(dataset.per_class[3])
+
+
 def _statistics(pixels):
     return (pixels / 255).mean((0, 2, 3)).tolist(), (pixels / 255).std((0, 2, 3), correction=0).tolist()
 
