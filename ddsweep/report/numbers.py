@@ -117,7 +117,8 @@ def groups(material: Material) -> Grid | None:
     """The accuracies by group; None for a search, and for a dataset without attributes."""
     if material.ranking or not by_group.shown(material.table):
         return None
-    return by_group.across(material.table, as_paper=True)
+    grid = by_group.across(material.table, as_paper=True)
+    return replace(grid, lines=[[text.replace("(-", "(−") for text in line] for line in grid.lines])
 
 
 def _of_table(material: Material) -> View:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ddsweep.report.material import Material
     from ddsweep.results.result import Result
     from ddsweep.results.tables.entries import Entry
+    from ddsweep.results.tables.table import Row
 
 PHASES = {"pretrain": "training PTMs", "distill": "distillation", "evaluate": "evaluation"}
 
@@ -75,13 +76,16 @@ def answers(material: Material) -> list[Answer]:
     several, table = len(material.table.rows) > 1, material.table
     best = [(row, one) for row in table.rows if (one := numbers.best(row))]
     return [
-        _answer(numbers.row_name(material, row) if several else "", _along(material, one), one, table.baseline_of(one))
+        _answer(
+            numbers.row_name(material, row) if several else "", _along(material, row, one), one, table.baseline_of(one)
+        )
         for row, one in best
     ]
 
 
-def _along(material: Material, entry: Entry) -> str:
-    if entry.baseline:
+def _along(material: Material, row: Row, entry: Entry) -> str:
+    """Where in its row an entry is: ``α 100``; a baseline that is the only one of its row needs no value."""
+    if entry.baseline and sum(one.baseline for one in row.values()) == 1:
         return "the baseline"
     return f"{naming.field(material.table.axis)} {naming.label(material.table.axis, entry.column)}"
 

@@ -18,7 +18,7 @@ from plotly.offline import get_plotlyjs
 
 from ddsweep import files, report, sweep
 from ddsweep.backends.values import State, Status
-from ddsweep.report import Material
+from ddsweep.report import Material, text
 from ddsweep.results import stored
 from ddsweep.results.result import Result
 from ddsweep.results.tables import comparison, table
@@ -121,11 +121,21 @@ def test_a_dataset_with_attributes_has_a_second_table(finished: Finished) -> Non
         result = stored.collect(finished.sweep, RUNS).results[cell.key]
         dataclasses.replace(result, group_accuracy={"convnet3": groups}).write(finished.runs / cell.key)
     one = page(finished)
-    assert "Accuracy by group setting accuracy on 0 1 100" in one.text
+    assert "Accuracy by group setting α 0 1 100" in one.text
     assert "DM aligned 90.0 90.0 (+0.0) 90.0 (+0.0) DM conflicting 33.0 34.0 (+1.0) 35.0 (+2.0) Accuracy" in one.text
     (link,) = one.all("a", download=f"{finished.sweep.full_name}.csv")
     head = base64.b64decode(str(link["href"]).partition(",")[2]).decode().splitlines()[0]
     assert "conflicting,aligned_difference,conflicting_difference" in head
+
+
+def test_of_several_baselines_in_a_row_the_best_is_named() -> None:
+    """The axis of ablation-bias is not that of its baseline: there is one for every value."""
+    one = Finished(sweep.load("ablation-bias", "demo", {"align": [0.5, 0.95]}), RUNS, {})
+    for index, cell in enumerate(one.sweep.cells):
+        one.complete(cell, [0.8 - 0.1 * index])
+    assert [(line.setting, line.best) for line in text.answers(Material.of(one.sweep, RUNS, one.status))] == [
+        ("loss none", "align 0.5"), ("loss CLoM", "align 0.5"),
+    ]  # fmt: skip
 
 
 def test_nothing_is_fetched_and_nothing_else_runs(finished: Finished) -> None:

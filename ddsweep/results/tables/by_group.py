@@ -78,7 +78,7 @@ def across(table: Table, *, as_paper: bool = False) -> Grid:
         for row in table.rows
         for name in names
     ]
-    heads = ["setting", "evaluated", "accuracy on", *(naming.label(table.axis, one) for one in table.columns)]
+    heads = ["setting", "evaluated", naming.field(table.axis), *(naming.label(table.axis, x) for x in table.columns)]
     return without_empty(Grid(heads, 3, lines))
 
 

@@ -78,7 +78,7 @@ def _by_group(table: Table) -> Tabular:
     grid, count = by_group.across(table, as_paper=True), len(by_group.shown(table))
     lines = [[_compared_number(text) for text in line] for line in grid.lines]
     parts = [_blank(lines[start : start + count], grid.labels - 1) for start in range(0, len(lines), count)]
-    return Tabular([escape(head) for head in grid.heads], grid.labels, parts, _field(table.axis))
+    return Tabular([escape(head) for head in grid.heads], grid.labels, parts)
 
 
 def _comments(lines: Sequence[str]) -> str:

@@ -95,7 +95,7 @@ def built(found: dict[tuple[float, int], Groups] = BIASED) -> tuple[Sweep, Table
 
 
 def test_lines_are_groups_and_columns_are_values() -> None:
-    assert by_group.across(built()[1]).heads == ["accuracy on", "0", "1", "100"]
+    assert by_group.across(built()[1]).heads == ["α", "0", "1", "100"]
     assert by_group.across(built()[1]).lines == [
         ["aligned", "94.0", "96.0 (+1.0)", "90.0 (-3.0)"],
         ["conflicting", "42.0", "38.2 (-1.8)", "54.0 (+10.0)"],
