@@ -83,7 +83,7 @@ class Overview:
         for ptm, (needed, saved) in self.ptms.items():
             alike.setdefault((replace(ptm, seed=0), tuple(needed), tuple(saved)), []).append(ptm)
         for (_, wanted, present), ptms in alike.items():
-            yield f"PTM   {_ptm_line(ptms, wanted, present)}"
+            yield f"{'TM' if ptms[0].is_expert else 'PTM':<5} {_ptm_line(ptms, wanted, present)}"
         for name, ready in self.datasets.items():
             yield f"data  {name}: {'decoded' if ready else f'not decoded yet ({data.info(name).origin})'}"
             yield from notes(name)
@@ -130,11 +130,11 @@ def _ptm_line(ptms: Sequence[spec.Spec], needed: Sequence[int], saved: Sequence[
     if first.foundation:
         download = f"not yet in the pool; download it with: ddsweep pretrain {first.source}"
         return f"{first.title}: {'in the pool' if saved else download}"
-    seeds = " ".join(str(ptm.seed) for ptm in ptms)
-    title = first.title if count == 1 else f"{first.arch} on {first.source}, seeds {seeds}"
+    listed, kind = (text.ranges, "experts") if first.is_expert else (text.listed, "seeds")
+    title = first.title if count == 1 else f"{first.arch} on {first.domain}, {kind} {listed(ptm.seed for ptm in ptms)}"
     missing = len(set(needed) - set(saved))
     state = f"to train, {missing} of {len(needed)} epochs not yet in the pool" if missing else "in the pool"
-    return f"{title}, epochs {' '.join(map(str, needed))}: {state}"
+    return f"{title}, epochs {listed(needed)}: {state}"
 
 
 def of(loaded: Sweep, runs: Path, before: Sweep | None = None) -> Overview:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 DAY = 86_400.0
@@ -63,6 +64,22 @@ def plural(count: int, noun: str, nouns: str = "") -> str:
     """A count and its noun: ``1 cell``, ``2 cells``, ``3 epochs``, ``2 classes``; ``nouns`` is an irregular plural."""
     regular = f"{noun}es" if noun.endswith(("s", "x", "ch", "sh")) else f"{noun}s"
     return f"{count:,} {noun if count == 1 else nouns or regular}"
+
+
+def listed(numbers: Iterable[int]) -> str:
+    """``1 4 150``."""
+    return " ".join(map(str, numbers))
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Ascending numbers with successive ones as a range: ``0-41``, ``0-2 5``."""
+    found: list[list[int]] = []
+    for value in numbers:
+        if found and value == found[-1][-1] + 1:
+            found[-1].append(value)
+        else:
+            found.append([value])
+    return " ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in found)
 
 
 def is_number(text: str) -> bool:

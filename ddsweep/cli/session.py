@@ -64,8 +64,10 @@ class Session:
         from ddsweep.pretrained import spec
 
         needs = spec.needs(self._sweep.recipes)
-        train = sum(not epochs <= ptm.saved() for ptm, epochs in needs.items() if not ptm.foundation)
-        ptms = f"{text.plural(train, 'PTM')} to train" if train else "PTMs ready"
+        lacking = [ptm.is_expert for ptm, epochs in needs.items() if not ptm.foundation and not epochs <= ptm.saved()]
+        kinds = (("PTM", lacking.count(False)), ("expert", lacking.count(True)))
+        train = " and ".join(text.plural(count, noun) for noun, count in kinds if count)
+        ptms = f"{train} to train" if train else "PTMs ready"
         known = launches.computed(self._sweep, self._job.runs)
         count = text.plural(self._sweep.size, "cell") + (f", {known} computed before" if known else "")
         return text.joined(self._sweep.full_name, self._sweep.title, count, ptms, ", ".join(self._devices))

@@ -69,8 +69,8 @@ class Prices:
         last = max(there, default=0)
         begin = last if last < min(missing) else 0
         batches = math.ceil(self.read(one.source, one.size).images / one.batch)
-        found = self.trained(one)
-        return found.warm_up + (max(missing) - begin) * batches * found.step + len(missing) * found.test
+        found, tests = self.trained(one), 1 if one.is_expert else len(missing)
+        return found.warm_up + (max(missing) - begin) * batches * found.step + tests * found.test
 
     def distilling(self, recipe: Recipe) -> float:
         """Return the seconds of a distillation, with its pictures."""
@@ -125,8 +125,8 @@ class Prices:
 
 
 def trainings(recipe: Recipe) -> Iterator[Spec]:
-    """Return the PTMs that a recipe needs and ddsweep trains, in the order in which a trial uses them."""
-    return (one for seeds in spec.of(recipe) for one in seeds if not one.foundation)
+    """Return the PTMs and experts that a recipe needs and ddsweep trains, in the order in which a trial uses them."""
+    return (one for one in spec.needs([recipe]) if not one.foundation)
 
 
 def pictures(recipe: Recipe) -> int:
@@ -146,7 +146,8 @@ def cell(recipe: Recipe, prices: Prices) -> float:
 
 def _synthetic(recipe: Recipe) -> float:
     row = data.info(recipe.target)
-    images = len(row.classes) * (recipe.decoded_ipc + recipe.ipc * (recipe.factor > 0))  # also before decoding
+    # what the images were decoded from is stored too, and the pixels of whitened images
+    images = len(row.classes) * (recipe.decoded_ipc * (2 if recipe.zca else 1) + recipe.ipc * (recipe.factor > 0))
     return images * (4 * row.channels * recipe.size**2 + 8) + HEADER + sum(len(name) + 2 for name in row.classes)
 
 
@@ -172,7 +173,7 @@ def _result(recipe: Recipe) -> float:
 
 
 def ptm(one: Spec, epochs: Collection[int], prices: Prices) -> float:
-    """Return the bytes of one PTM in the pool when these epochs are added."""
+    """Return the bytes of one PTM or expert in the pool when these epochs are added."""
     if not epochs:
         return 0.0
     return prices.trained(one).weights * (len(epochs) + MOMENTA) + GENERATOR

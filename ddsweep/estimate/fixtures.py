@@ -151,6 +151,27 @@ def guide(recipe: Recipe, target: Dataset, source: Dataset | None) -> Pool | Non
     return Pool([[PretrainedModel(recipe.ptm_archs, net.requires_grad_(False).eval(), transform)]])
 
 
+def trained(recipe: Recipe, dataset: Dataset) -> dict[str, object]:
+    """Return what the method of a recipe needs besides PTMs, untrained; it costs as much to use."""
+    return {"experts": UntrainedExperts(recipe, dataset)} if recipe.n_experts else {}
+
+
+class UntrainedExperts:
+    """Experts whose weights are drawn at random, and grow."""
+
+    def __init__(self, recipe: Recipe, dataset: Dataset) -> None:
+        shape = {"channels": dataset.channels, "classes": len(dataset.classes), "size": dataset.size}
+        net = nn.build(recipe.arch, **shape, width=recipe.width, generator=rng.generator(0, "estimate"))
+        self._count, self._weights = recipe.n_experts, dict(net.state_dict())
+
+    def __len__(self) -> int:
+        return self._count
+
+    def weights(self, index: int, epoch: int) -> dict[str, Tensor]:
+        """Return the weights after ``epoch`` epochs."""
+        return {name: value * (1 + 0.01 * epoch) for name, value in self._weights.items()}
+
+
 def _foundation(row: Foundation) -> foundation.FoundationModel:
     generator = rng.generator(0, "estimate")
     with torch.device("meta"):

@@ -13,6 +13,7 @@ from ddsweep.estimate import costs, work
 from ddsweep.estimate.costs import Prices, trainings
 from ddsweep.estimate.schedule import Job, wall_clock
 from ddsweep.estimate.work import Distilled, Evaluated, Read, Trained
+from ddsweep.pretrained import spec
 from ddsweep.pretrained.spec import Spec
 from ddsweep.recipe import Recipe
 from ddsweep.results import stored
@@ -141,7 +142,10 @@ def _saving(left: Left, runs: Path, prices: Prices, training: dict[Spec, float])
     ended = stored.collect(left.overview.sweep, runs).results.values()
     done = sum(sum(one.seconds.values()) for one in ended)
     alone = sum(
-        prices.training(one, {recipe.ptm_epoch}) for recipe in left.recipes.values() for one in trainings(recipe)
+        prices.training(one, epochs)
+        for recipe in left.recipes.values()
+        for one, epochs in spec.needs([recipe]).items()
+        if not one.foundation
     )
     looks = [prices.looking(recipe) for recipe in left.recipes.values()]
     features = sum(forgetful - ours for ours, forgetful in looks)

@@ -40,6 +40,7 @@ SMALL_BATCH = 16
 FEW_TESTS = 64
 # Measures steps of a given size for a number of seconds; 0: as few steps as possible.
 Run = Callable[[Numerics, int, float], Pace]
+EXPERT_EPOCHS = 50  # of an expert, whose length is not part of its spec; they decide whether compilation pays off
 SHORTEST = 20  # minimum epochs of an evaluation: of fewer, none would remain between the warm-up and the final test
 FEWEST = 2  # classes (or images) of the smallest measurement
 LOOKS = 512  # maximum number of images whose features are computed
@@ -115,7 +116,7 @@ class Bench:
     def _training(self, one: Spec) -> Trained:
         found = self._stage(one.source, one.size)
         data = fixtures.part(found.dataset, len(found.dataset.classes), tests=1)
-        planned = flops.training(one, one.epochs, data) * found.images / len(data.labels)
+        planned = flops.training(one, one.epochs or EXPERT_EPOCHS, data) * found.images / len(data.labels)
         numerics = self._numerics(one.precision, planned)
         pace = self._pace(partial(self._train, one, data), numerics, one.batch, SMALL_BATCH)
         _, test, weights = self._network(one.arch, one.width, found)
@@ -128,7 +129,12 @@ class Bench:
             with tempfile.TemporaryDirectory() as folder, contextlib.suppress(Interrupted):
                 watch.start()
                 training.ensure(
-                    aside(one, batch, Path(folder)), {one.epochs}, data, lambda done, total: None, asked, numerics
+                    aside(one, batch, Path(folder)),
+                    {one.epochs or EXPERT_EPOCHS},
+                    data,
+                    lambda done, total: None,
+                    asked,
+                    numerics,
                 )
                 watch.flush()
         return watch.pace
@@ -137,7 +143,9 @@ class Bench:
         found = self._stage(recipe.dataset, recipe.size).dataset
         numerics = self._numerics(recipe.precision, flops.distillation(recipe, found))
         distillation = Distillation.of(recipe, found, self._source(recipe), self._sync)
-        pace = self._pace(distillation.run, numerics, len(found.classes), FEWEST)
+        # TM: a step takes a batch of the set, not all of it
+        whole = min(len(found.classes), math.ceil(recipe.batch_syn / recipe.ipc) or len(found.classes))
+        pace = self._pace(distillation.run, numerics, whole, FEWEST)
         look, features = distillation.look(self._timed, self._seconds)
         first, *later = distillation.loops(pace)
         return Distilled(
@@ -246,13 +254,13 @@ class Distillation:
         """
         some, images = fixtures.part(self.data, classes), self.recipe.net_images * classes / len(self.data.classes)
         recipe = self.recipe.model_copy(update={"net_images": math.ceil(images)})
-        guide = fixtures.guide(recipe, self.data, self.source)
+        guide, trained = fixtures.guide(recipe, self.data, self.source), fixtures.trained(recipe, some)
         watch = Watch(seconds, self.sync, METHODS[recipe.method].steps(recipe.outer_loops, classes))
         while not watch.enough:
             with tempfile.TemporaryDirectory() as folder:
                 tracker, slot = Beginning(Path(folder), watch), Boundaries(watch)
                 try:
-                    distill(recipe, some, guide, rng.Streams(0), tracker, slot, numerics)
+                    distill(recipe, some, guide, rng.Streams(0), tracker, slot, numerics, trained)
                 except Diverged:  # the trial will diverge as well; its steps take as long as others
                     watch.tick()
                     watch.flush()

@@ -67,7 +67,7 @@ class Training:
     @property
     def title(self) -> str:
         """The displayed name."""
-        return f"PTM {self.spec.arch} · {short(self.spec.source)}"
+        return f"{'expert' if self.spec.is_expert else 'PTM'} {self.spec.arch} · {short(self.spec.source)}"
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ Kind = Loading | Training | Distilling | Evaluating
 
 def of(recipe: Recipe) -> list[Kind]:
     """Return the kinds of work in one cell, in the order of the trial."""
-    specs = [one for seeds in spec.of(recipe) for one in seeds if not one.foundation]
+    specs = [one for one in spec.needs([recipe]) if not one.foundation]
     sources = [Loading(one.source, one.size) for one in specs]
     guides = [Distilling.of(recipe, arch) for arch in recipe.ptm_arch_list or [""]]
     judges = [Evaluating.of(recipe, arch) for arch in recipe.eval_archs.split("+")]

@@ -78,4 +78,5 @@ def _needs(recipe: Recipe) -> set[Path]:
     ptms = {ptm.folder for ptm in spec.needs([recipe])}
     rows = [datasets.at_size(datasets.facts(name), size) for name, size in spec.datasets([recipe])]
     archives = files.cache_dir() / "data" / "archives"
-    return ptms | {paths.decoded(row) for row in rows} | {archives / row.name for row in rows}
+    decoded = {path for row in rows for path in (paths.decoded(row), paths.whitening(row))}
+    return ptms | decoded | {archives / row.name for row in rows}
