@@ -6,12 +6,13 @@ resumes, and a longer one continues a shorter one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
-from ddsweep import checked_files, flops
+from ddsweep import checked_files, flops, nn
 from ddsweep.errors import UserError
 from ddsweep.pretrained import spec, training
 from ddsweep.pretrained.spec import Spec
@@ -50,19 +51,42 @@ class Experts:
 
 
 def prepare(recipe: Recipe, dataset: Dataset, context: Preparation) -> Experts:
-    """Train the experts of a recipe that the pool lacks, up to the last epoch that the recipe reads, and return them.
+    """Train the experts that a recipe needs and the pool lacks, up to the last epoch that it reads; return all."""
+    specs = spec.experts(recipe)
+    train(dict.fromkeys(specs, spec.trajectory(recipe)), dataset, context)
+    return Experts(specs)
+
+
+def train(needs: Mapping[Spec, range], dataset: Dataset, context: Preparation) -> None:
+    """Train experts that differ in their seed only, unless the pool has the weights of all epochs.
 
     The experts of all cells with the same images, network and augmentation are the same. Several agents that need them
     at the same time train different ones.
+
+    Args:
+        needs: for each expert, its epochs from 0.
+        dataset: the images, in the view of the experts (``zca``).
+        context: progress, checkpoints, and how to compute.
+
+    Raises:
+        Interrupted: asked to stop; the state is saved.
     """
-    specs, epochs = spec.experts(recipe), spec.trajectory(recipe)
-    numerics = context.choice.of(flops.training(specs[0], epochs[-1], dataset))
-    for done, one in enumerate(training.free_first(specs)):
+    last = max(epochs[-1] for epochs in needs.values())
+    numerics = context.choice.of(flops.training(next(iter(needs)), last, dataset))
+    for done, one in enumerate(training.free_first(needs)):
 
-        def progress(epoch: int, last: int, before: int = done) -> None:
-            context.progress("experts", before * epochs[-1] + epoch, len(specs) * epochs[-1])
+        def progress(epoch: int, of: int, before: int = done) -> None:
+            context.progress("experts", before * last + epoch, len(needs) * last)
 
-        progress(0, 0)
-        training.ensure(one, epochs, dataset, progress, context.checkpoints, numerics)
-    context.progress("experts", len(specs) * epochs[-1], len(specs) * epochs[-1])
-    return Experts(specs)
+        progress(0, last)
+        training.ensure(one, needs[one], dataset, progress, context.checkpoints, numerics)
+    context.progress("experts", len(needs) * last, len(needs) * last)
+
+
+def missing_bytes(needs: Mapping[Spec, range], dataset: Dataset) -> int:
+    """Return the disk space of the weights that the pool lacks."""
+    one = next(iter(needs))
+    shape = {"channels": dataset.channels, "classes": len(dataset.classes), "size": dataset.size, "width": one.width}
+    net = nn.build(one.arch, **shape, generator=torch.Generator())
+    weights = sum(value.nbytes for value in net.state_dict().values())
+    return weights * sum(len(set(epochs) - expert.saved()) for expert, epochs in needs.items())

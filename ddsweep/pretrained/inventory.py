@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ddsweep.pretrained.spec import PREFIX, Spec, epoch_of, pool_dir, published
@@ -14,12 +15,13 @@ MAX_HEADER = 100 << 20  # bytes; the limit of safetensors itself
 
 @dataclass(frozen=True)
 class Entry:
-    """One PTM in the pool.
+    """One PTM or expert in the pool.
 
     Attributes:
         folder: its folder.
         spec: its training; None if its files do not record it (they are damaged).
-        accuracy: accuracy on the test set of its own domain by epoch, as a fraction; None if a file does not record it.
+        accuracy: accuracy on the test set of its own domain by epoch, as a fraction; None if a file does not record it
+            (of an expert, only that of the last epoch does).
         disk: bytes of all its files.
     """
 
@@ -35,7 +37,7 @@ class Entry:
 
 
 def entries() -> list[Entry]:
-    """Return every PTM in the pool, by source, architecture and seed."""
+    """Return every PTM and expert in the pool, by source, architecture and seed."""
     folders = {path.parent for path in pool_dir().glob(f"*/*/*/{PREFIX}*.safetensors")}
     return sorted(map(read, folders), key=_order)
 
@@ -48,9 +50,20 @@ def read(folder: Path) -> Entry:
     return Entry(folder, _spec(folder, metadata[max(metadata)]), accuracy, disk)
 
 
-def _order(entry: Entry) -> tuple[str, str, int, Path]:
-    folder = entry.folder
-    return (folder.parent.parent.name, folder.parent.name, entry.spec.seed if entry.spec else 0, folder)
+def _order(entry: Entry) -> tuple[str, str, str, int, Path]:
+    folder, one = entry.folder, entry.spec
+    alike = json.dumps(replace(one, seed=0).settings) if one and one.is_expert else ""  # after the PTMs
+    return (folder.parent.parent.name, folder.parent.name, alike, one.seed if one else 0, folder)
+
+
+def grouped(found: Sequence[Entry]) -> list[list[Entry]]:
+    """Return the entries in groups: experts that differ in their seed only are one, every PTM is one of its own."""
+    groups: dict[object, list[Entry]] = {}
+    for entry in found:
+        one = entry.spec
+        alike = (replace(one, seed=0), *entry.accuracy) if one and one.is_expert else entry.folder
+        groups.setdefault(alike, []).append(entry)
+    return list(groups.values())
 
 
 def _spec(folder: Path, metadata: dict[str, str]) -> Spec | None:

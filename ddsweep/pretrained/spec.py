@@ -30,6 +30,16 @@ CHOICES = (
     "ptm_batch",
     "precision",
 )
+EXPERT_CHOICES = (
+    "arch",
+    "n_experts",
+    "width",
+    "size",
+    "dsa_strategy",
+    "zca",
+    "expert_train_epochs",
+    "precision",
+)
 
 
 @dataclass(frozen=True)
@@ -231,6 +241,26 @@ def ahead(source: str, choices: Mapping[str, Any], epochs: Collection[int]) -> d
     fixed = {"target": source, "ipc": 1, "regularizer": "clom", "arch": first if first in TABLE else "convnet3"}
     choices_of_epoch: list[dict[str, Any]] = [{"ptm_epoch": epoch} for epoch in sorted(epochs)]
     return needs(make({**fixed, **choices, **epoch}) for epoch in choices_of_epoch or [{}])
+
+
+def experts_ahead(source: str, choices: Mapping[str, Any]) -> dict[Spec, range]:
+    """Return the experts of recipes that distill ``source`` by TM, with all their epochs.
+
+    Args:
+        source: a dataset.
+        choices: values of the fields ``EXPERT_CHOICES``; ``zca`` is false by default, the others have the defaults of a
+            recipe.
+
+    Raises:
+        UserError: a field that does not affect the training of an expert, or a value that a recipe does not allow.
+    """
+    for name in choices:
+        if name not in EXPERT_CHOICES:
+            raise UserError(f"{name}: does not affect the training of an expert; {closest(name, EXPERT_CHOICES)}")
+    shortest = {"expert_epochs": 1, "max_start_epoch": 1}
+    fixed = {"target": source, "method": "tm", "ipc": 1, "alpha": 0, "zca": False, "batch_syn": 0, **shortest}
+    recipe = make({**fixed, **choices})
+    return {one: range(recipe.expert_train_epochs + 1) for one in experts(recipe)}
 
 
 def datasets(recipes: Iterable[Recipe]) -> list[tuple[str, int]]:
