@@ -250,7 +250,7 @@ def load_set(
     return synthetic_set.of(collect.collect(folder), folder / SET, dataset, tuple(classes), space)
 
 
-def load_dataset(name: str, *, size: int | None = None, device: str = "cpu") -> Dataset:
+def load_dataset(name: str, *, size: int | None = None, device: str = "cpu", zca: bool = False) -> Dataset:
     """Load a dataset as tensors, downloading and decoding it first if necessary.
 
     Args:
@@ -258,17 +258,18 @@ def load_dataset(name: str, *, size: int | None = None, device: str = "cpu") -> 
             (``cmnist:align=0.95,severity=2``), or ``imagefolder:PATH``.
         size: height and width in pixels; default: the dataset's own.
         device: the device of the tensors.
+        zca: whiten the images instead of normalizing them.
 
     Returns:
-        Training and test images, normalized as (pixel / 255 - mean) / std, with labels, class names, mean and std; of a
-        dataset with attributes, also these.
+        Training and test images, normalized as (pixel / 255 - mean) / std (or whitened), with labels, class names, mean
+        and std; of a dataset with attributes, also these.
 
     Raises:
         UserError: an unknown name, a folder that is not a dataset, or a download that failed.
     """
     from ddsweep import data
 
-    return data.load(name, size, device)
+    return data.load(name, size, device, zca)
 
 
 def evaluate(

@@ -83,11 +83,11 @@ class Job:
     def prepare(self, found: ImageSet, path: Path, choices: Choices) -> tuple[Prepared, Dataset]:
         """Load the dataset at the size of the set; return both, normalized alike. Raises UserError: see ``prepare``."""
         from ddsweep import data
-        from ddsweep.exchange import prepare
+        from ddsweep.exchange import prepare, space
 
         size = found.images.shape[-1]
         self.recipe(size)  # reports a mistake before a dataset is downloaded
-        dataset = data.load(self.dataset, size, self.device)
+        dataset = data.load(self.dataset, size, self.device, space.is_whitened(found.facts, choices.space))
         return prepare.prepare(found, dataset, path, choices), dataset
 
     def judge(self, synthetic: Synthetic, dataset: Dataset, tracker: Tracker) -> list[Judged]:

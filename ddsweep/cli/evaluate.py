@@ -52,9 +52,10 @@ Seed = Annotated[int | None, typer.Option(min=0, help="Seed of networks, shuffli
 Space = Annotated[
     str,
     typer.Option(
-        metavar="normalized|unit|symmetric|bytes|DATASET",
-        help="How the values are scaled: normalized with the statistics of --dataset (or of DATASET), or pixels in "
-        "[0, 1], [-1, 1], or [0, 255] (default: as FILE states, or else as its values suggest, which is said).",
+        metavar="normalized|unit|symmetric|bytes|zca|DATASET",
+        help="How the values are scaled: normalized with the statistics of --dataset (or of DATASET), pixels in "
+        "[0, 1], [-1, 1], or [0, 255], or whitened (MTT's ZCA) (default: as FILE states, or else as its values "
+        "suggest, which is said).",
         show_default=False,
     ),
 ]
@@ -153,7 +154,9 @@ def _interpretation(image_set: ImageSet, prepared: Prepared, job: Job) -> list[s
         f"format {image_set.format}, {len(image_set.images)} images of {channels}x{size}x{size}{cells}",
         f"{synthetic.ipc} per class, {synthetic.classes} classes of {job.dataset}",
     ]
-    if prepared.space.is_fixed:
+    if not prepared.space.mean:
+        lines.append(f"{prepared.space.title}, as the test images")
+    elif prepared.space.is_fixed:
         lines.append(f"{prepared.space.title}, normalized for the networks")
     else:
         mean, std = (

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def pool(as_json: Json = False) -> None:
-    """List pre-trained models and experts: epochs, accuracy on their source's test set, size, and sweeps that use them."""
+    """List PTMs and experts: epochs, accuracy on their source's test set, size, and the sweeps that use them."""
     from ddsweep import overview
     from ddsweep.cli import display
     from ddsweep.pretrained import inventory, spec

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jaxtyping import Float, Int64
@@ -61,7 +61,21 @@ def read(path: Path) -> tuple[Synthetic, dict[str, str]]:
         raise Damaged(f"{path} is damaged: {error} is missing or invalid") from None
 
 
+def read_normalized(path: Path) -> tuple[Synthetic, dict[str, str]]:
+    """Read a set as ``read`` does, with the images of a whitened set normalized like those of any other, for pictures.
+
+    Raises:
+        Damaged, UserError: as ``read``.
+    """
+    synthetic, metadata = read(path)
+    pixels = checked_files.read_tensors(path)[0].get("pixels")
+    if pixels is None:
+        return synthetic, metadata
+    mean, std = (pixels.new_tensor(values)[:, None, None] for values in statistics(metadata))
+    return replace(synthetic, images=(pixels - mean) / std), metadata
+
+
 def statistics(metadata: Mapping[str, str]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """The mean and std with which a stored set is normalized, from its metadata."""
+    """The mean and std with which a stored set is normalized, unless it is whitened, from its metadata."""
     mean, std = (tuple(float(part) for part in metadata[name].strip("[]").split(",")) for name in ("mean", "std"))
     return mean, std

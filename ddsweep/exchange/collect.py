@@ -60,8 +60,15 @@ def collect(folder: Path) -> ImageSet:
         "versions": result.versions, "git": result.git, "data": result.data,
     }  # fmt: skip
     facts = Facts(
-        recipe.dataset, tuple(header["classes"].split("\n")), NORMALIZED, mean, std, False, 1, found.ipc,
+        recipe.dataset, tuple(header["classes"].split("\n")), NORMALIZED, mean, std, "zca" in header, 1, found.ipc,
         recipe.method, found.lr, recipe_beside(path), origin,
     )  # fmt: skip
-    sample = sampler_of(tensors, header, mean, std)
-    return ImageSet(found.images, found.labels, facts, "safetensors", grids=grids(tensors, header), sample=sample)
+    return ImageSet(
+        found.images,
+        found.labels,
+        facts,
+        "safetensors",
+        grids=grids(tensors, header),
+        sample=sampler_of(tensors, header, mean, std),
+        pixels=tensors.get("pixels"),
+    )

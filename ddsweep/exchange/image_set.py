@@ -30,7 +30,7 @@ class Facts:
         mean: per-channel mean that was subtracted, in units of [0, 1]; for pixels, the mean to normalize them with;
             empty: the mean of the dataset.
         std: per-channel standard deviation, likewise.
-        zca: whether the images were whitened.
+        zca: whether the images are whitened (``data.zca``); mean and std are then those of their pixels.
         factor: each stored image consists of factor² images in a grid; 1: it is one image.
         ipc: stored images per class.
         method: the method that distilled it.
@@ -115,6 +115,7 @@ class ImageSet:
         classes_are_numbers: ``facts.classes`` are the names of folders or the texts of labels, and all of them are
             numbers: either the names of the classes or their labels.
         usual: the space that files of this format usually have (a word of ``--space``), for a guess that is close.
+        pixels: of a whitened set, the images in units of [0, 1], for eyes; None: it is not, or they are unknown.
         grids: what the images were decoded from; None: they were learned as they are, or it is unknown.
         sample: makes new images, in the space of ``images``, if the file has a generator; ``images`` are then examples.
     """
@@ -128,6 +129,7 @@ class ImageSet:
     usual: str = ""
     grids: Grids | None = None
     sample: Sampler | None = None
+    pixels: Tensor | None = None
 
 
 def class_names(found: Any) -> tuple[str, ...]:

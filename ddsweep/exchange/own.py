@@ -38,8 +38,9 @@ class Own:
             facts = parse({**_known(header), "recipe": recipe, "origin": origin}, path)
         except ValueError as error:
             raise Damaged(f"{path} is damaged: {' '.join(str(error).split())}") from None
+        images, labels, pixels = tensors["images"], tensors["labels"], tensors.get("pixels")
         sample = sampler_of(tensors, header, facts.mean, facts.std)
-        return ImageSet(tensors["images"], tensors["labels"], facts, self.name, sample=sample)
+        return ImageSet(images, labels, facts, self.name, sample=sample, pixels=pixels)
 
 
 def _known(header: dict[str, str]) -> dict[str, Any]:
@@ -51,6 +52,7 @@ def _known(header: dict[str, str]) -> dict[str, Any]:
         known["ipc"] = int(header["ipc"])
     if "lr" in header:
         known["lr"] = float(header["lr"])
+    known["zca"] = header.get("zca") == "true"
     return {MARK: 1, "factor": 1, "space": NORMALIZED if set(LISTS) <= set(header) else "", **known}
 
 

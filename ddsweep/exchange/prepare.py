@@ -73,14 +73,15 @@ def prepare(one: ImageSet, dataset: Dataset, path: Path, choices: Choices) -> Pr
 
     Args:
         one: a set from ``exchange.read``; its images have passed ``checks.images``.
-        dataset: the dataset on which networks are tested, at the size of the images.
+        dataset: the dataset on which networks are tested, at the size of the images; whitened if the set is
+            (``space.is_whitened``).
         path: path of the file, for messages.
         choices: the user's description of the file.
 
     Raises:
         UserError: a property is missing or contradictory, or the set is damaged.
     """
-    if one.facts.zca:
+    if space.is_whitened(one.facts, choices.space) and dataset.whitening is None:
         raise UserError(f"{path}: is whitened (ZCA); test images of {dataset.name} are not whitened here")
     names = dataset.classes
     theirs, are_numbers = (choices.classes, False) if choices.classes else (one.facts.classes, one.classes_are_numbers)
@@ -90,7 +91,9 @@ def prepare(one: ImageSet, dataset: Dataset, path: Path, choices: Choices) -> Pr
     if one.labels is None:
         remarks.append("no labels: taken as class-major, class after class")
     factor = choices.factor or one.facts.factor
-    if not factor:
+    if factor > 1 and dataset.whitening is not None:
+        raise UserError(f"factor: {path}: whitened images cannot be split (allowed: 1)")
+    if not factor and dataset.whitening is None:
         raise UserError(f"factor: {path} does not say how many images an image holds; --factor 2 in IDC, 1 in IDC-I")
     images = one.images.float()
     here = _space(one, dataset, choices.space)
@@ -99,7 +102,8 @@ def prepare(one: ImageSet, dataset: Dataset, path: Path, choices: Choices) -> Pr
         here = found.space
         (remarks if found.word in (one.usual or UNIT, NORMALIZE) else doubts).append(_assumption(images, here))
     warnings = doubts + _changed(one.facts, dataset)
-    warnings += _doubts(images, here) if choices.space or not one.facts.recipe else []
+    if here != space.WHITENED and (choices.space or not one.facts.recipe):
+        warnings += _doubts(images, here)
     images, before = _channels(images, here, dataset, path)
     if not torch.equal(labels, labels.sort().values):
         remarks.append("images sorted by class")
@@ -145,6 +149,8 @@ def _space(one: ImageSet, dataset: Dataset, chosen: str) -> Space | None:
         UserError: the choice is impossible.
     """
     channels, facts = one.images.shape[1], one.facts
+    if dataset.whitening is not None:
+        return space.WHITENED
     if one.images.dtype == torch.uint8:
         if chosen not in ("", BYTES):
             raise UserError(f"space: {chosen}: 8-bit images are pixels in [0, 255] (allowed: {BYTES})")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ddsweep import data
 from ddsweep.errors import UserError, closest
-from ddsweep.exchange.image_set import NORMALIZED, PIXELS, ImageSet
+from ddsweep.exchange.image_set import NORMALIZED, PIXELS, Facts, ImageSet
 from ddsweep.registry.datasets import FOLDER_PREFIX
 
 if TYPE_CHECKING:
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 UNIT, SYMMETRIC, BYTES, NORMALIZE = "unit", "symmetric", "bytes", "normalized"  # the words of ``--space``
 FIXED = {UNIT: (0.0, 1.0), SYMMETRIC: (0.5, 0.5), BYTES: (0.0, 1 / 255)}
 """Mean and std of the spaces that do not depend on a dataset."""
+ZCA = "zca"  # whitened; a word of ``evaluate --space`` too
 RANGES = {UNIT: "[0, 1]", SYMMETRIC: "[-1, 1]", BYTES: "[0, 255]"}
-WORDS = f"{NORMALIZE}|{UNIT}|{SYMMETRIC}|{BYTES}|DATASET"
+WORDS = f"{NORMALIZE}|{UNIT}|{SYMMETRIC}|{BYTES}|{ZCA}|DATASET"
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class Space:
     @classmethod
     def of(cls, dataset: Dataset) -> Space:
         """Return the space of images in trials on the dataset."""
+        if dataset.whitening is not None:
+            return WHITENED
         return cls(dataset.name, dataset.mean, dataset.std)
 
     @property
@@ -51,7 +54,17 @@ class Space:
     @property
     def title(self) -> str:
         """``pixels in [0, 1]``, or ``normalized with the statistics of cifar10``."""
+        if self.name == ZCA:
+            return "whitened (ZCA)"
         return f"pixels in {RANGES[self.name]}" if self.is_fixed else f"normalized with the statistics of {self.name}"
+
+
+WHITENED = Space(ZCA, (), ())
+
+
+def is_whitened(facts: Facts, chosen: str) -> bool:
+    """Whether images are whitened: as the user says with ``--space``, or else as their file states."""
+    return chosen == ZCA or (facts.zca and not chosen)
 
 
 def fixed(word: str, channels: int) -> Space:
@@ -89,7 +102,16 @@ def moved(images: Tensor, here: Space, there: Space) -> Float[Tensor, "n c h w"]
 
 
 def restated(one: ImageSet, there: Space) -> ImageSet:
-    """Return a set, whose space is known, in another space."""
+    """Return a set, whose space is known, in another space.
+
+    Raises:
+        UserError: it is whitened, and its pixels are not known.
+    """
+    if one.facts.zca:
+        if one.pixels is None:
+            raise UserError("space: the pixels of a whitened set (ZCA) are in the file of its run only")
+        unit = replace(one.facts, zca=False, space=PIXELS)
+        return restated(replace(one, images=one.pixels, pixels=None, facts=unit), there)
     facts = one.facts
     channels = one.images.shape[1]
     here = fixed(UNIT, channels) if facts.space == PIXELS else Space(NORMALIZED, facts.mean, facts.std)

@@ -16,6 +16,7 @@ from ddsweep.data.pixels import denormalized
 from ddsweep.distill.sets.generator import Sampler
 from ddsweep.exchange.image_set import NORMALIZED, Facts, ImageSet, target_dataset
 from ddsweep.exchange.prepare import Choices, prepare
+from ddsweep.exchange.space import is_whitened
 from ddsweep.text import plural
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class SyntheticSet:
         remarks: how the file was interpreted, and what is doubtful about it, one line each.
         sample: makes new images of given labels, ``sample(labels, generator)``, if a generator was learned (DiM);
             ``images`` are then examples.
+        shown: of a whitened set (``facts.zca``), whose ``images`` are not normalized, the images as pixels.
     """
 
     images: Float[Tensor, "n c h w"]
@@ -53,6 +55,7 @@ class SyntheticSet:
     source: str = ""
     remarks: tuple[str, ...] = ()
     sample: Sampler | None = field(default=None, repr=False)
+    shown: Float[Tensor, "n c h w"] | None = None
 
     @property
     def ipc(self) -> int:
@@ -61,7 +64,9 @@ class SyntheticSet:
 
     @property
     def pixels(self) -> Float[Tensor, "n c h w"]:
-        """The images as pixels: images * std + mean, clamped to [0, 1]."""
+        """The images as pixels: images * std + mean (of a whitened set, the inverse), clamped to [0, 1]."""
+        if self.shown is not None:
+            return self.shown.clamp(0, 1)
         return denormalized(self.images, self.mean, self.std)
 
     def _drawn(self, most: int = 10) -> Grid:
@@ -76,7 +81,7 @@ class SyntheticSet:
         facts = replace(
             self.facts, classes=self.classes, space=NORMALIZED, mean=self.mean, std=self.std, factor=1, ipc=self.ipc
         )
-        return ImageSet(self.images, self.labels, facts, "safetensors", sample=self.sample)
+        return ImageSet(self.images, self.labels, facts, "safetensors", sample=self.sample, pixels=self.shown)
 
     def __repr__(self) -> str:
         shape = "×".join(map(str, self.images.shape[1:]))
@@ -113,6 +118,7 @@ def of(
     known = facts.space == NORMALIZED and facts.mean and facts.std and facts.classes and facts.factor == 1
     if (
         known
+        and not (facts.zca and one.pixels is None)
         and not classes
         and not space
         and name == facts.dataset
@@ -121,12 +127,17 @@ def of(
     ):
         order = torch.argsort(one.labels, stable=True)
         images, labels = one.images[order].float(), one.labels[order].long()
-        return SyntheticSet(images, labels, facts.classes, facts.mean, facts.std, facts, str(path), sample=one.sample)
-    loaded = data.load(target_dataset(str(path), dataset, facts), one.images.shape[-1])
+        shown = None if one.pixels is None else one.pixels[order]
+        return SyntheticSet(
+            images, labels, facts.classes, facts.mean, facts.std, facts, str(path), sample=one.sample, shown=shown
+        )
+    whitened = is_whitened(facts, space)
+    loaded = data.load(target_dataset(str(path), dataset, facts), one.images.shape[-1], zca=whitened)
     prepared = prepare(one, loaded, path, Choices(space, classes=classes))
     for warning in prepared.warnings:
         logger.warning("%s: %s", path, warning)
     images, labels = prepared.synthetic.images, prepared.synthetic.labels
     remarks = (*one.remarks, *prepared.remarks, *prepared.warnings)
-    facts = replace(facts, dataset=loaded.name)
-    return SyntheticSet(images, labels, loaded.classes, loaded.mean, loaded.std, facts, str(path), remarks)
+    facts = replace(facts, dataset=loaded.name, zca=whitened)
+    shown = loaded.denormalize(images) if whitened else None
+    return SyntheticSet(images, labels, loaded.classes, loaded.mean, loaded.std, facts, str(path), remarks, shown=shown)

@@ -70,7 +70,7 @@ def test_a_set_from_elsewhere(ddsweep: Run, tmp_path: Path) -> None:
     ]
     assert lines[4] == (
         "values from 0.00 to 1.00: assumed to be pixels in [0, 1]; if they are not: "
-        "--space normalized|unit|symmetric|bytes|DATASET"
+        "--space normalized|unit|symmetric|bytes|zca|DATASET"
     )
     assert lines[6].split()[0] == "convnet1"
     assert lines[7].split()[0] == "convnet2"

@@ -94,7 +94,7 @@ def test_the_space_is_found_and_said(form: str, space: str, make: Any, name: str
     assert one.space == (name if space == "normalized" else space)
     torch.testing.assert_close(one.pixels, pixels, rtol=0, atol=1e-5)
     assert f"assumed to be {SAID[space]}" in one.said
-    assert "if they are not: --space normalized|unit|symmetric|bytes|DATASET" in one.said
+    assert "if they are not: --space normalized|unit|symmetric|bytes|zca|DATASET" in one.said
     asked = found(path, dataset, space)
     torch.testing.assert_close(asked.pixels, pixels, rtol=0, atol=1e-5)
     assert "assumed" not in asked.said

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ddsweep import files, fonts, pictures
 from ddsweep.data.pixels import denormalized
-from ddsweep.distill.synthetic import read, statistics
+from ddsweep.distill.synthetic import read_normalized, statistics
 from ddsweep.results import stored
 from ddsweep.results.plots import style
 from ddsweep.results.plots.class_order import places
@@ -89,7 +89,7 @@ def slug(row: Row) -> str:
 
 def _first_of_each_class(path: Path) -> tuple[Tensor, list[str]]:
     """The first image of every class, in [0, 1], and the names of the classes."""
-    synthetic, metadata = read(path)
+    synthetic, metadata = read_normalized(path)
     mean, std = statistics(metadata)
     return denormalized(synthetic.images[:: synthetic.ipc], mean, std), metadata["classes"].split("\n")
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ddsweep import data, fonts, rng
 from ddsweep.data.dataset import Dataset
-from ddsweep.distill.synthetic import read
+from ddsweep.distill.synthetic import read_normalized
 from ddsweep.nn.microbatches import microbatch_size
 from ddsweep.percent import percent
 from ddsweep.pretrained import inventory, pool, spec, training
@@ -251,7 +251,8 @@ def well_trained(sweep: Sweep, recipe: Recipe) -> Recipe:
     It is a PTM that CLoM would use: a sweep with well-trained PTMs has it in the pool.
     """
     choices: dict[str, Scalar | None] = {name: getattr(recipe, name) for name in (*SCENE, "method", "ipc", "width")}
-    choices |= {"regularizer": "clom", "source": "target", "alpha": 1.0, "ptm_archs": recipe.arch, "n_models": 1}
+    choices |= {"zca": False, "regularizer": "clom"}
+    choices |= {"source": "target", "alpha": 1.0, "ptm_archs": recipe.arch, "n_models": 1}
     choices |= dict.fromkeys(("ptm_epoch", "alpha_by_arch", "ptm_statistics", "cclom_batch"))  # their defaults
     return sweep.recipe(choices)
 
@@ -362,7 +363,7 @@ def _synthetic(path: Path, classes: Sequence[str]) -> tuple[Float[Tensor, "n c h
     Raises:
         UserError: it has other classes.
     """
-    synthetic, metadata = read(path)
+    synthetic, metadata = read_normalized(path)
     order = torch.tensor(places(classes, metadata["classes"].split("\n"), path.parent.name))
     kept = torch.arange(len(synthetic.labels)) % synthetic.ipc < max(1, SYNTHETIC // len(classes))
     return synthetic.images[kept], order[synthetic.labels[kept]]
