@@ -103,7 +103,7 @@ def fetch(
         path = store.fetch(name, source)
     console.echo(f"{name}: {path} ({text.data_size(path.stat().st_size)})")
     if row.license:
-        console.note(f"license: {row.license}; source: {row.origin}")
+        console.note(f"license: {row.license}; source: {store.origin(row)}")
 
 
 def verify(name: Dataset) -> None:

@@ -144,7 +144,12 @@ def stored(one: DatasetInfo) -> cache.Stored:
         log.info("decoding %s at %d×%d into %s", one.name, one.size, one.size, path)
         raw = decode(one)
         mean, std = statistics(raw.images) if one.mean is None or one.std is None else (one.mean, one.std)
-        return cache.write(path, raw, cache.Header(mean, std, wanted, sources.origin(one) if one.bias else one.origin))
+        return cache.write(path, raw, cache.Header(mean, std, wanted, origin(one)))
+
+
+def origin(one: DatasetInfo) -> str:
+    """Return the displayed source of the images; of a biased dataset, of those that it is made from here."""
+    return sources.origin(one) if one.bias else one.origin
 
 
 _said: set[str] = set()  # notes on image folders, each of which a process gives once

@@ -61,6 +61,18 @@ def test_lists_and_other_kinds_of_integers_are_labels_too(root):
     assert store.stored(data.info(NAME)).raw.labels.tolist() == own["training_labs"]
 
 
+def test_tensors_may_share_memory(root):
+    """At align = 1, the attributes are the labels, and torch.save keeps them as one."""
+    own = content()
+    own |= {"training_attrs": own["training_labs"], "testing_labs": own["training_labs"][:10]}
+    name = "cmnist-dd:align=1,severity=3"
+    store.fetch(name, saved(root, own, "MNIST_align1.0_severity_3.pth"))
+    raw = store.stored(data.info(name)).raw
+    assert torch.equal(raw.labels, own["training_labs"])
+    assert raw.attributes is not None
+    assert torch.equal(raw.attributes, raw.labels)
+
+
 def test_another_file_is_read_again_and_one_that_is_gone_is_named(root):
     path = saved(root, content())
     store.fetch(NAME, path)
