@@ -39,6 +39,58 @@ CONDENSATION = {  # IDC and DREAM: the released code and its settings for CIFAR
     "dsa_strategy": "color_crop_cutout", "inner_epochs": 0, "batch_train": 0,
 }  # fmt: skip
 RATES = {1: 5e-4, 10: 5e-3, 50: 2.5e-2}  # IDC's lr_img by images per class, at 32×32 pixels
+APPENDIX: dict[str, dict[str, Any]] = {  # a pair is for (ipc 10, ipc 50)
+    "idc": CONDENSATION | {
+        "init": "mix", "batch_real": 64, "lr_img": (RATES[10], RATES[50]), "select_every": 0, "dream_plus": False,
+    },
+    "dream": CONDENSATION | {
+        "init": "kmeans", "batch_real": 128, "lr_img": (RATES[10], RATES[50]), "select_every": 10, "dream_plus": False,
+    },
+    "tm": {
+        "init": "real", "iterations": 5000, "outer_loops": 1, "syn_steps": (30, 30), "expert_epochs": (2, 2),
+        "max_start_epoch": (20, 40), "lr_img": (100.0, 1000.0), "lr_lr": (1e-5, 1e-5), "lr_teacher": (0.001, 0.001),
+        "batch_syn": (0, 0), "zca": (True, False), "n_experts": 100, "expert_train_epochs": 50, "dsa_strategy": FULL,
+    },
+    "dim": {
+        "iterations": 100, "outer_loops": 781, "batch_real": 64, "lr_img": 5e-6, "net_images": 16 * 64, "lr_net": 0.01,
+        "dsa_strategy": "color_crop_cutout", "match_weight": 0.01, "gan_epochs": 150, "gan_batch": 128, "gan_lr": 1e-4,
+        "match_archs": "convnet3+resnet10-narrow+resnet18-narrow+resnet10-narrow-ap+resnet18-narrow-ap",
+    },
+}  # fmt: skip
+OTHER_SETS: dict[str, dict[tuple[str, int], Any]] = {  # IPC 1 and CIFAR-100, as far as they are published
+    "tm": {
+        ("cifar10", 1): {
+            "syn_steps": 50, "expert_epochs": 2, "max_start_epoch": 2, "lr_img": 100.0, "lr_lr": 1e-7,
+            "lr_teacher": 0.01, "batch_syn": 0, "zca": True,
+        },
+        ("cifar100", 1): {
+            "syn_steps": 20, "expert_epochs": 3, "max_start_epoch": 20, "lr_img": 1000.0, "lr_lr": 1e-5,
+            "lr_teacher": 0.01, "batch_syn": 0, "zca": True,
+        },
+        ("cifar100", 10): {
+            "syn_steps": 20, "expert_epochs": 2, "max_start_epoch": 20, "lr_img": 1000.0, "lr_lr": 1e-5,
+            "lr_teacher": 0.01, "batch_syn": 0, "zca": False,
+        },
+        ("cifar100", 50): {
+            "syn_steps": 80, "expert_epochs": 2, "max_start_epoch": 40, "lr_img": 1000.0, "lr_lr": 1e-5,
+            "lr_teacher": 0.01, "batch_syn": 125, "zca": True,
+        },
+    },
+}  # fmt: skip
+RULES: dict[str, dict[str, Any]] = {
+    "idc": {
+        "eval_rule": "idc", "eval_epochs": 1000, "eval_batch": 64, "eval_lr": 0.01,
+        "eval_strategy": "color_crop_flip_scale_rotate",
+    },
+    "dream": {
+        "eval_rule": "dream", "eval_epochs": 1000, "eval_batch": 64, "eval_lr": 0.01,
+        "eval_strategy": "color_crop_flip_scale_rotate",
+    },
+    "tm": {"eval_rule": "tm", "eval_epochs": 1000, "eval_batch": 256, "eval_lr": 0.0, "eval_strategy": FULL},
+    "dim": {
+        "eval_rule": "dim", "eval_epochs": 1000, "eval_batch": 64, "eval_lr": 0.01, "eval_strategy": "color_crop",
+    },
+}  # fmt: skip
 ALPHAS = {  # (method, ipc): FashionMNIST, CIFAR-10, CIFAR-100
     ("dc", 10): (100, 1000, 10000), ("dc", 50): (100, 5000, 1000),
     ("dsa", 10): (100, 5000, 10000), ("dsa", 50): (100, 1000, 10),
@@ -199,6 +251,28 @@ def test_figure_a1() -> None:
         )
         for method in METHODS
     ))  # fmt: skip
+
+
+def test_table_a1() -> None:
+    """α of these methods is not published: see ``docs/methods.md``."""
+    found = [cell.recipe for cell in sweep.load("tableA1", "paper").cells]
+    assert len(found) == 16
+    for method, (place, ipc), guided in itertools.product(APPENDIX, enumerate((10, 50)), (False, True)):
+        (recipe,) = (
+            one for one in found if (one.method, one.ipc, bool(one.alpha)) == (method, ipc, guided)
+        )  # fmt: skip
+        own = {name: value[place] if isinstance(value, tuple) else value for name, value in APPENDIX[method].items()}
+        own |= RULES[method] | {"target": "cifar10", "arch": "convnet3", "width": 128, "eval_archs": "convnet3"}
+        if guided:
+            own |= PTM | {"ptm_epoch": 150, "n_models": 10, "ptm_archs": "convnet3", "regularizer": "clom"}
+        assert {field: getattr(recipe, field) for field in own} == pytest.approx(own), (method, ipc)
+
+
+@pytest.mark.parametrize(("method", "target", "ipc"), [(m, *place) for m, sets in OTHER_SETS.items() for place in sets])
+def test_settings_by_dataset_and_ipc(method: str, target: str, ipc: int) -> None:
+    published = OTHER_SETS[method][target, ipc]
+    recipe = make({"method": method, "target": target, "ipc": ipc, "alpha": 1.0})
+    assert {field: getattr(recipe, field) for field in published} == published
 
 
 def test_figure_1() -> None:

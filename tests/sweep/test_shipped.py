@@ -24,6 +24,7 @@ CELLS = {
     "table4": 12,
     "figure1": 3,
     "figureA1": 6,
+    "tableA1": 16,
 }
 
 
