@@ -112,6 +112,9 @@ def test_a_biased_sweep_shows_them_without_being_asked(ddsweep: Run, tiny: list[
         groups = one["group_accuracy"]["convnet3"]
         assert {name: float(row[name]) for name in groups} == groups
         assert weighted(groups, 60, 596) == pytest.approx(one["accuracy"], abs=1e-9)
+    said = ddsweep("run", name, "align=0.95", "regularizer=none", "-d", "cpu").stdout  # finished: its result is read
+    numbers = [f"{100 * float(row[one]):.1f}" for row in rows[:2] for one in ("aligned", "conflicting", "worst_group")]
+    assert "groups    aligned {}, conflicting {}, worst group {}".format(*numbers[3:]) in said
     listed = ddsweep("results", name, "--cells", "--format", "json").stdout
     assert all(line["worst_group"] is not None for line in json.loads(listed))
     frame = library.results(name)
