@@ -40,6 +40,10 @@ CASES: dict[str, dict[str, Any]] = {
         "method": "dim", "iterations": 2, "batch_real": 16, "net_images": 32, "gan_epochs": 2, "gan_batch": 600,
         "match_archs": "convnet2+resnet10-narrow-ap", "eval_nets": 1,
     },
+    "tm, whitened": {
+        "method": "tm", "syn_steps": 2, "batch_syn": 6, "expert_epochs": 1, "max_start_epoch": 2, "n_experts": 2,
+        "lr_img": 1.0, "lr_lr": 1e-4, "lr_teacher": 0.01, "alpha": 0.1, "zca": True, "eval_nets": 1,
+    },
     "dm of another domain, batch norm": {
         "method": "dm", "source": "shapes", "arch": "convnet3-bn", "ptm_archs": "convnet2",
         "eval_rule": "evaluate_synset", "eval_nets": 1,
@@ -121,7 +125,10 @@ def folder(choices: dict[str, Any]) -> Path:
 
 def scenes() -> list[Any]:
     """Every case asked to leave, some cut off; the default run has those that differ most."""
-    default = {(AskedAt, "dc, batch norm"), (AskedAt, "dsa, cclom"), (CutOffAt, "dc"), (CutOffAt, "dm alone, best")}
+    default = {
+        (AskedAt, "dc, batch norm"), (AskedAt, "dsa, cclom"), (CutOffAt, "dc"),
+        (CutOffAt, "dm alone, best"),
+    }  # fmt: skip
     titles = {AskedAt: "asked to leave", CutOffAt: "cut off"}
     return [
         pytest.param(cut, CASES[name], id=f"{titles[cut]}: {name}",

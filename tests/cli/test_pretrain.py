@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
+from ddsweep import text
+from ddsweep.nn import build
 from ddsweep.pretrained import spec
 from ddsweep.sweep import load
 from tests import foundations
@@ -106,3 +109,45 @@ def test_a_sweep_whose_source_is_no_dataset(ddsweep: Run, monkeypatch: pytest.Mo
 )
 def test_one_line(ddsweep: Run, words: list[str], line: str) -> None:
     refused(ddsweep("pretrain", *words), line)
+
+
+EXPERTS = ["pretrain", "digits", "--experts", "2", "--archs", "convnet2", "--width", "4", "-d", "cpu"]
+
+
+def test_experts_state_their_size_first_and_are_listed_as_one_row(ddsweep: Run) -> None:
+    net = build("convnet2", channels=1, size=16, width=4)
+    weights = 4 * sum(value.numel() for value in net.parameters())
+    first, last = results_in(ddsweep(*EXPERTS, "--epochs", "2").stdout)
+    assert first.startswith(
+        f"2 experts of convnet2 on digits, epochs 0-2: {text.data_size(2 * 3 * weights)} to write to"
+    )
+    assert re.fullmatch(r"2 experts of convnet2 on digits, epochs 0-2: in the pool; test accuracy .* to .* %", last)
+    again = results_in(ddsweep(*EXPERTS, "--epochs", "4", "--set", "zca=false").stdout)[0]
+    assert f"epochs 0-4: {text.data_size(2 * 2 * weights)} to write to" in again  # the first epochs are there
+    records = json.loads(ddsweep("pool", "--json").stdout)
+    assert [list(one["accuracy"]) for one in records] == [["0", "1", "2", "3", "4"]] * 2
+    _, row = ddsweep("pool").stdout.splitlines()
+    assert row.split()[:7] == ["convnet2", "on", "digits,", "experts", "0-1", "4", "0-4"]
+    assert ddsweep("clean", "pool", "--yes").exit_code == 0
+    assert json.loads(ddsweep("pool", "--json").stdout) == []
+
+
+def test_whitened_experts_are_others(ddsweep: Run) -> None:
+    for more in ([], ["--set", "zca=true"]):
+        assert ddsweep(*EXPERTS, "--epochs", "1", *more).exit_code == 0
+    titles = {one["spec"].get("zca") for one in json.loads(ddsweep("pool", "--json").stdout)}
+    assert titles == {False, True}
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--epochs", "1,5"], "epochs: every epoch of an expert is kept; give the last one, such as 5"),
+        (["--models", "3"], "experts: cannot be combined with --models"),
+        (["--set", "lr_lr=1"], "lr_lr: does not affect the training of an expert; allowed: arch,"),
+        (["--set", "zca=true", "--set", "size=96"], "zca: images of 1×96×96 have 9216 values"),
+        (["--epochs", "0"], "expert_train_epochs: 0 is out of range; at least 1"),
+    ],
+)
+def test_experts_that_cannot_be_trained(ddsweep: Run, words: list[str], line: str) -> None:
+    refused(ddsweep(*EXPERTS, *words), line)
