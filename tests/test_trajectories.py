@@ -126,5 +126,6 @@ def test_other_formats_have_the_pixels_of_a_whitened_set() -> None:
 def test_a_rate_that_becomes_negative_is_a_result_that_names_it() -> None:
     result = run(lr_lr=1e4)
     assert result.state == "failed"
+    assert result.reason is not None
     assert "syn_lr" in result.reason and "lr_lr" in result.reason and "\n" not in result.reason
     assert all(one.saved() for one in spec.experts(recipe()))  # nothing is lost
