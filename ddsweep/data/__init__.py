@@ -17,6 +17,7 @@ from ddsweep.registry.datasets import canonical as canonical
 from ddsweep.registry.datasets import facts as facts
 from ddsweep.registry.datasets import info as info
 from ddsweep.registry.datasets import is_biased as is_biased
+from ddsweep.registry.datasets import is_bundled as is_bundled
 from ddsweep.registry.datasets import is_user_data as is_user_data
 from ddsweep.registry.datasets import names as names
 

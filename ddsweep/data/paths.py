@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ddsweep import files
 from ddsweep.registry.bias import PHOTOS, Bias
-from ddsweep.registry.datasets import TABLE, Archive, DatasetInfo, at_size, info
+from ddsweep.registry.datasets import TABLE, Archive, DatasetInfo, at_size, info, is_bundled
 from ddsweep.registry.image_folders import FOLDER_PREFIX
 
 
@@ -95,7 +95,7 @@ def _holding(row: DatasetInfo) -> Holding:
 def _holding_of_biased(row: DatasetInfo, how: Bias) -> Holding:
     """All variants together; the disk space of the base is in its own row."""
     made, base = [path for one in variants(row) for path in all_decoded(one)], TABLE[how.base]
-    if made or not base.archives:
+    if made or is_bundled(row):
         state = "decoded" if made else "bundled"
     else:
         linked = how.base == PHOTOS and photos_link().exists()

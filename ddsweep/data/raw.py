@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -48,9 +48,8 @@ def assembled(row: DatasetInfo, made: Raw | Sequence[Array]) -> Raw:
 
     Raises:
         ValueError: the result does not match the row: another number of channels, pixels that are not bytes, labels
-            without a class, or images without a label.
+            without a class, images without a label, or attributes of only some of the images.
     """
-    attributes, test_attributes = (made.attributes, made.test_attributes) if isinstance(made, Raw) else (None, None)
     if isinstance(made, Raw):
         classes, parts = made.classes, (made.images, made.labels, made.test_images, made.test_labels)
     elif isinstance(made, tuple | list) and len(made) == PARTS:
@@ -62,7 +61,20 @@ def assembled(row: DatasetInfo, made: Raw | Sequence[Array]) -> Raw:
         found += [_images(row, what, images), _labels(len(classes), what, labels)]
         if len(found[-2]) != len(found[-1]):
             raise ValueError(f"it has {len(found[-2])} {what} images and {len(found[-1])} labels of them")
-    return Raw(classes, found[0], found[1], found[2], found[3], attributes, test_attributes)
+    return _with_attributes(Raw(classes, found[0], found[1], found[2], found[3]), made)
+
+
+def _with_attributes(raw: Raw, made: Raw | Sequence[Array]) -> Raw:
+    found = (made.attributes, made.test_attributes) if isinstance(made, Raw) else (None, None)
+    if found == (None, None):
+        return raw
+    attributes = []
+    for what, values, labels in (("training", found[0], raw.labels), ("test", found[1], raw.test_labels)):
+        own = _tensor(values)
+        if own is None or own.is_floating_point() or own.shape != labels.shape or own.min() < 0:
+            raise ValueError(f"its {what} attributes are {_form(values)}; needed: a whole number from 0 for each image")
+        attributes.append(own.to(torch.int64).clone())
+    return replace(raw, attributes=attributes[0], test_attributes=attributes[1])
 
 
 def _images(row: DatasetInfo, what: str, pixels: Array) -> UInt8[Tensor, "n c h w"]:
@@ -78,7 +90,7 @@ def _labels(classes: int, what: str, labels: Array) -> Int64[Tensor, " n"]:
     found = _tensor(labels)
     if found is None or found.is_floating_point() or found.is_complex() or found.dtype == torch.bool:
         raise ValueError(f"its {what} labels are {_form(labels)}; needed: whole numbers from 0")
-    found = found.to(torch.int64).flatten()
+    found = found.to(torch.int64).flatten().clone()  # tensors of one file may share memory, which the cache cannot
     if len(found) == 0 or found.min() < 0 or found.max() >= classes:
         raise ValueError(f"its {what} labels are not those of {classes} classes")
     return found

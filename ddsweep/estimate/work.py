@@ -155,10 +155,7 @@ def kind_from_json(values: dict[str, Any]) -> Kind:
 
 def is_at_hand(name: str, size: int) -> bool:
     """Return whether a dataset is decoded, or bundled and therefore decoded within a second."""
-    if name.startswith(FOLDER_PREFIX):
-        return data.is_prepared(name, size)
-    row = data.info(name)
-    bundled = not (data.info(row.bias.base) if row.bias else row).archives
+    bundled = not name.startswith(FOLDER_PREFIX) and data.is_bundled(data.info(name))
     return bundled or data.is_prepared(name, size)
 
 

@@ -355,6 +355,11 @@ def is_user_data(name: str) -> bool:
     return name.startswith(FOLDER_PREFIX) or TABLE.code(name) is not None or is_biased(name)
 
 
+def is_bundled(row: DatasetInfo) -> bool:
+    """Return whether a dataset of the table needs no download, nor does the one that it is made from."""
+    return not (TABLE[row.bias.base] if row.bias else row).archives
+
+
 def is_biased(spec: str) -> bool:
     """Return whether a name is that of a biased dataset, with or without its fields."""
     row = TABLE.rows.get(spec.partition(":")[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from ddsweep import data
+from ddsweep.data import cache
 from ddsweep.data.decoders import decode
 from ddsweep.data.pixels import statistics
 from ddsweep.data.raw import Raw
@@ -34,7 +35,7 @@ def check_dataset(name: str) -> None:
     raw = decode(row)
     with own_randomness(what):  # the second time: libraries that the first one imports may draw
         again = decode(row)
-    for part in ("images", "labels", "test_images", "test_labels"):
+    for part in cache.TENSORS if raw.attributes is None else (*cache.TENSORS, *cache.ATTRIBUTES):
         require(
             torch.equal(getattr(raw, part), getattr(again, part)), what, f"decodes to different {part} the second time"
         )

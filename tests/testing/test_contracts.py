@@ -25,7 +25,7 @@ EXAMPLES = {
     for block in page("docs/extending.md").blocks
     if block.file.endswith(".py")
 }
-BUNDLED = [name for name in data.names() if not data.info(name).archives]
+BUNDLED = [name for name in data.names() if data.is_bundled(data.info(name))]
 HALF = METHOD.format(name="half")
 NETWORK = """
 import ddsweep, torch

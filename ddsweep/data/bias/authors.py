@@ -74,7 +74,7 @@ def _images(row: DatasetInfo, path: Path, values: Tensor) -> UInt8[Tensor, "n 3 
 
 
 def _numbers(name: str, path: Path, values: Tensor, count: int, most: int) -> Int64[Tensor, " n"]:
-    whole = values.to(torch.int64).flatten().clone()  # tensors of one file may share memory, which the cache cannot
+    whole = values.to(torch.int64).flatten()
     if len(whole) != count or count == 0 or not torch.equal(whole.to(values.dtype), values.flatten()):
         raise UserError(f"{path}: {name} are not {count} whole numbers, one for each image")
     if whole.min() < 0 or whole.max() >= most:
