@@ -39,6 +39,12 @@ def places(material: Material) -> dict[tuple[str, str], Place]:
     }
 
 
+def test_the_report_names_the_evaluation_rule() -> None:
+    one = sweep.load("ablation-alpha", "demo", {"alpha": [0, 1], "eval_rule": "idc"})
+    notes = numbers.view(finish(one, lambda recipe: [0.5])).notes
+    assert "evaluation rule idc (best of 4 tests)" in notes
+
+
 def test_the_headline_is_the_paired_difference_and_names_the_seeds() -> None:
     """All common seeds are worse by 3.9 points, but the mean of all is higher: the baseline lacks a good seed."""
     one = sweep.load("ablation-alpha", "demo", {"alpha": [0, 1], "method": "dm", "seed": list(range(9))})

@@ -14,7 +14,18 @@ import yaml
 from ddsweep import sweep
 from ddsweep.results.result import Result
 from ddsweep.results.stored import Stored
-from ddsweep.results.tables import cells, formats, latex, layout, ranking, saved, side_by_side, table, terminal
+from ddsweep.results.tables import (
+    cells,
+    comparison,
+    formats,
+    latex,
+    layout,
+    ranking,
+    saved,
+    side_by_side,
+    table,
+    terminal,
+)
 from ddsweep.results.tables.side_by_side import Part
 from ddsweep.sweep import Sweep
 from ddsweep.testing.search import searched
@@ -113,3 +124,18 @@ def test_files_from_before_rules_were_written_are_still_compared(mixed: Part) ->
         Path(f"{name}.json").write_text(formats.as_json(lines))
         compared = saved.compare(mixed.table, Path(f"{name}.json"))
         assert [line.difference for line in compared.lines] == [0.0] * 4
+
+
+def test_table_a1_beside_the_paper() -> None:
+    """Fifteen of its sixteen numbers are legible; each method has a rule of its own, and the paper's settings."""
+    one = sweep.load("tableA1")
+    found = {cell.key: Result(cell.recipe, accuracies={"convnet3": [0.6]}) for cell in one.cells}
+    compared = comparison.with_paper(one, table.build(one, Stored(found, {})))
+    beside = [line.other for line in compared.lines]
+    assert len(beside) == 16
+    assert sum(other is not None for other in beside) == 15
+    assert compared.caveat == ""
+    assert layout.notes(compared.table)[0] == (
+        "evaluation rules: idc (best of 4 tests) for IDC; dream (best of 4 tests) for DREAM; tm (last epoch) for TM; "
+        "dim (best of 5 tests) for DiM"
+    )
