@@ -30,8 +30,37 @@ def forward(arch: str, channels: int, classes: int, size: int, width: int) -> fl
     return float(counter.get_total_flops())
 
 
+@lru_cache(maxsize=64)
+def adversarial(channels: int, classes: int, size: int, width: int) -> tuple[float, float]:
+    """Return the operations of one image through the generator of DiM, and of one image in a step of both networks.
+
+    The step of the generator passes the fake forward and backward through both networks, without the gradient of the
+    discriminator's weights; that of the discriminator trains on a fake and a real image, and differentiates the
+    gradient at a point between them again.
+    """
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from ddsweep.nn import gan
+
+    generator, discriminator = (net.eval() for net in gan.build(classes, channels, size, width, torch.Generator()))
+    counts = []
+    for net, given in (
+        (generator, torch.zeros(1, gan.FREE + classes)),
+        (discriminator, torch.zeros(1, channels, size, size)),
+    ):
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            net(given)
+        counts.append(float(counter.get_total_flops()))
+    ours, theirs = counts
+    first, second = (1 + BACKWARD) * ours + 2 * theirs, ours + (2 * (1 + BACKWARD) + 2 + 2 * BACKWARD) * theirs
+    return ours, first + second
+
+
 def distillation(recipe: Recipe, dataset: Dataset) -> float:
     """Return the operations of the matching loss over all steps, without the guidance."""
+    if recipe.gan_epochs:
+        return _logit_matching(recipe, dataset)
     classes, (real, ours) = len(dataset.classes), METHODS[recipe.method].passes
     compared = min(recipe.decoded_ipc, MOST) if recipe.factor else recipe.ipc
     images = recipe.outer_loops * classes * (real * recipe.batch_real + ours * compared)
@@ -47,6 +76,15 @@ def distillation(recipe: Recipe, dataset: Dataset) -> float:
     return images * forward(recipe.arch, dataset.channels, classes, dataset.size, recipe.width)
 
 
+def _logit_matching(recipe: Recipe, dataset: Dataset) -> float:
+    """Return the operations of stage 2 of DiM: training of the drawn networks, matching, and steps of the GAN."""
+    archs, shape = recipe.match_archs.split("+"), (dataset.channels, len(dataset.classes), dataset.size)
+    one = sum(forward(arch, *shape, recipe.width) for arch in archs) / len(archs)
+    images = (1 + BACKWARD) * recipe.net_images + (1 + 1 + BACKWARD) * recipe.batch_real
+    step = images * one + recipe.batch_real * adversarial(*shape, recipe.gan_width or recipe.width)[1]
+    return recipe.iterations * recipe.outer_loops * step
+
+
 def evaluation(recipe: Recipe, arch: str, rule: Rule, dataset: Dataset) -> float:
     """Return the operations of training all networks of one architecture, without their tests."""
     classes = len(dataset.classes)
@@ -55,6 +93,9 @@ def evaluation(recipe: Recipe, arch: str, rule: Rule, dataset: Dataset) -> float
 
 
 def training(spec: Spec, epochs: int, dataset: Dataset) -> float:
-    """Return the operations of ``epochs`` epochs of a PTM."""
+    """Return the operations of ``epochs`` epochs of a PTM or a GAN."""
+    if spec.is_gan:
+        shape = (dataset.channels, len(dataset.classes), dataset.size)
+        return epochs * len(dataset.labels) * adversarial(*shape, spec.width)[1]
     one = forward(spec.arch, dataset.channels, len(dataset.classes), dataset.size, spec.width)
     return epochs * (1 + BACKWARD) * len(dataset.labels) * one

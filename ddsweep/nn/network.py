@@ -22,13 +22,16 @@ class Network(nn.Module):
 
     Attributes:
         architecture: its row in the table of architectures.
+        width: see :func:`build`.
         layers: maps images to feature maps.
         classifier: the linear layer, [d] → [classes].
     """
 
-    def __init__(self, architecture: networks.Architecture, body: Body, classes: int) -> None:
+    def __init__(
+        self, architecture: networks.Architecture, body: Body, classes: int, width: int = REFERENCE_WIDTH
+    ) -> None:
         super().__init__()
-        self.architecture = architecture
+        self.architecture, self.width = architecture, width
         self.layers = body.layers
         self.classifier = nn.Linear(body.features, classes)
 
@@ -94,7 +97,7 @@ def build(
     row = networks.info(name)
     canvas = row.canvas(size)
     with torch.device("meta"):  # layers draw parameters when they are made; on "meta" the global generator is not moved
-        net = Network(row, _body(row, channels, canvas, width), classes)
+        net = Network(row, _body(row, channels, canvas, width), classes, width)
     net.to_empty(device="cpu")
     initialize(net, generator)
     return net

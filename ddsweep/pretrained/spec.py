@@ -199,7 +199,7 @@ def gan(recipe: Recipe) -> Spec:
         source=recipe.dataset,
         size=recipe.size,
         arch=GAN,
-        width=recipe.width,
+        width=recipe.gan_width or recipe.width,
         seed=recipe.seed,
         epochs=recipe.gan_epochs,
         lr=recipe.gan_lr,

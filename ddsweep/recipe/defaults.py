@@ -60,6 +60,8 @@ def resolve(given: dict[str, Any]) -> dict[str, Any]:
     for field in ("ptm_archs", "eval_archs", "match_archs"):
         chosen[field] = _canonical_archs(chosen.get(field))
     chosen = _resolve_guidance(_resolve_evaluation(chosen))
+    if chosen.get("gan_width") == chosen.get("width", 128):
+        chosen["gan_width"] = 0
     chosen["plugins"] = parts.pinned(chosen)
     return {name: value for name, value in chosen.items() if value is not None}
 

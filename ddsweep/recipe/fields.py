@@ -20,7 +20,7 @@ AUTO: Any = None  # a default that depends on other fields
 LATER = (
     "options", "plugins", "factor", "net_images", "select_every", "dream_plus", "syn_steps", "batch_syn", "lr_lr",
     "lr_teacher", "n_experts", "expert_train_epochs", "expert_epochs", "max_start_epoch", "zca", "match_archs",
-    "match_weight", "gan_epochs", "gan_batch", "gan_lr", "align", "severity",
+    "match_weight", "gan_epochs", "gan_batch", "gan_lr", "gan_width", "align", "severity",
 )  # fmt: skip
 """Fields that are not in the key if they are empty, 0 or false, which keeps the keys from before they existed."""
 
@@ -130,6 +130,8 @@ class Recipe(BaseModel):
     """Batch size of these epochs (DiM); default: 128."""
     gan_lr: Weight = AUTO
     """Learning rate of these epochs (DiM; Adam with β = 0, 0.9); default: 1e-4."""
+    gan_width: CountOrNone = AUTO
+    """Width of generator and discriminator, which have 196 feature maps if it is 128 (DiM); 0: ``width``."""
 
     # the guidance of pre-trained models
     regularizer: Literal["none", "clom", "cclom"] = AUTO

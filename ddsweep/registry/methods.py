@@ -32,6 +32,7 @@ TAKEN: dict[str, Scalar] = {
     "expert_epochs": 0, "max_start_epoch": 0, "zca": False,
     # of DiM
     "match_archs": "", "match_weight": 0.0, "gan_epochs": 0, "gan_batch": 0, "gan_lr": 0.0,
+    "gan_width": 0,
 }  # fmt: skip
 """The recipe fields that a method may take, each with its value in recipes of methods that do not take it."""
 PROVIDED = ("numerics", "experts", "gan")
@@ -243,7 +244,7 @@ _SECOND_ORDER = (3.0, 6.0)  # the weight gradient on synthetic images is differe
 _UNROLLED = (0.0, 12.0)  # per step: a training step, and in reverse another one that is differentiated again
 _TAKEN_BY_DIM = (
     "batch_real", "outer_loops", "net_images", "lr_net", "dsa_strategy", "match_archs", "match_weight", "gan_epochs",
-    "gan_batch", "gan_lr", "gan", "numerics",
+    "gan_batch", "gan_lr", "gan_width", "gan", "numerics",
 )  # fmt: skip
 _MATCH_ARCHS = ("convnet3", *(f"resnet{depth}-narrow{ap}" for ap in ("", "-ap") for depth in (10, 18)))
 
@@ -295,7 +296,8 @@ for _row in (
         defaults={
             "init": "noise", "iterations": 100, "lr_img": 5e-6, "batch_real": 64, "outer_loops": _loops_per_epoch,
             "net_images": 1024, "dsa_strategy": "color_crop_cutout", "match_archs": "+".join(_MATCH_ARCHS),
-            "match_weight": 0.01, "gan_epochs": 150, "gan_batch": 128, "gan_lr": 1e-4, "alpha": 1.0,
+            "match_weight": 0.01, "gan_epochs": 150, "gan_batch": 128, "gan_lr": 1e-4, "gan_width": 0,
+            "alpha": 1.0,
         },
     ),
 ):  # fmt: skip

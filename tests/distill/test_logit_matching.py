@@ -53,7 +53,7 @@ def recipe(**choices: Any) -> Recipe:
     base = {
         "method": "dim", "target": "shapes", "size": 8, "ipc": 2, "arch": "convnet1", "width": 4, "seed": 1,
         "iterations": 2, "outer_loops": 4, "batch_real": 17, "net_images": 40, "lr_img": 0.002, "lr_net": 0.05,
-        "match_archs": "+".join(ARCHS), "match_weight": 0.7, "gan_epochs": 1, "gan_batch": 20, "gan_lr": 0.003,
+        "match_archs": "+".join(ARCHS), "match_weight": 0.7, "gan_width": 8, "gan_epochs": 1, "gan_batch": 20, "gan_lr": 0.003,
         "alpha": 0, "n_models": 2, "cclom_batch": 7,
     }  # fmt: skip
     return make(base | choices)
@@ -114,7 +114,7 @@ def logit_distance(net: torch.nn.Module, real: Tensor, fakes: Tensor) -> Tensor:
 
 
 def stage_one(one: Recipe, data: Dataset) -> SlowGan:
-    slow = SlowGan(3, 3, 8, 4, rng.generator(one.seed, "gan", "shapes"))
+    slow = SlowGan(3, 3, 8, 8, rng.generator(one.seed, "gan", "shapes"))
     for chosen in torch.randperm(60, generator=slow.drawing).split(20):
         labels = data.labels[chosen].tolist()
         slow.step_generator(labels, one.gan_lr)

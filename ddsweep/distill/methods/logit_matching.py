@@ -95,16 +95,17 @@ class LogitMatching:
     Args:
         gan: generator and discriminator, in train mode, with their optimizers.
         settings: the settings of the protocol.
+        width: the width of the networks, see ``nn.build``.
         numerics: precision and compilation.
     """
 
-    def __init__(self, gan: Gan, settings: Settings, numerics: Numerics | None = None) -> None:
+    def __init__(self, gan: Gan, settings: Settings, width: int, numerics: Numerics | None = None) -> None:
         numerics = numerics or Numerics()
         self._gan, self._settings = gan, settings
         self._generator_loss = numerics.eager.function(adversarial.generator_loss)
         self._discriminator_loss = numerics.eager.function(adversarial.discriminator_loss)
         fakes = gan.generator
-        shape = {"channels": fakes.channels, "classes": fakes.classes, "size": fakes.size, "width": fakes.width}
+        shape = {"channels": fakes.channels, "classes": fakes.classes, "size": fakes.size, "width": width}
         device = next(fakes.parameters()).device
         self._nets = [nn.build(arch, **shape, generator=torch.Generator()).to(device) for arch in settings.archs]
         self._cross_entropy = [numerics.function(partial(cross_entropy, net)) for net in self._nets]
@@ -288,7 +289,7 @@ def make(
     dsa_strategy: str,
     numerics: Numerics,
 ) -> LogitMatching:
-    """Return the loss of DiM from the numbers of a recipe, whose network ``net`` it does not use."""
+    """Return the loss of DiM from the numbers of a recipe; of its network ``net``, it uses the width only."""
     archs = tuple(match_archs.split("+"))
     settings = Settings(batch_real, outer_loops, net_images, archs, match_weight, lr_net, dsa_strategy)
-    return LogitMatching(gan, settings, numerics)
+    return LogitMatching(gan, settings, net.width, numerics)
