@@ -29,6 +29,7 @@ LOGGED = 100  # lines that a distillation logs, or one per iteration if there ar
 BOOKS = 4 << 10  # bytes of a cell in the storage: attributes, heartbeats and notes (SQLite, measured)
 NEW_BOOKS = 140 << 10  # bytes of a storage without cells
 GENERATOR = 9 << 10  # bytes of a generator's state in the pool, and of the headers of both files
+GENERATOR_SHARE = 6  # the generator is about half of a GAN, whose momenta take twice the room of its weights
 MOMENTA = 2  # a training keeps its last weights and their momenta, so that it can resume for more epochs
 
 
@@ -68,7 +69,8 @@ class Prices:
             return 0.0
         last = max(there, default=0)
         begin = last if last < min(missing) else 0
-        batches = math.ceil(self.read(one.source, one.size).images / one.batch)
+        batches = self.read(one.source, one.size).images / one.batch
+        batches = max(1, math.floor(batches)) if one.is_gan else math.ceil(batches)
         found, tests = self.trained(one), 1 if one.is_expert else len(missing)
         return found.warm_up + (max(missing) - begin) * batches * found.step + tests * found.test
 
@@ -125,7 +127,7 @@ class Prices:
 
 
 def trainings(recipe: Recipe) -> Iterator[Spec]:
-    """Return the PTMs and experts that a recipe needs and ddsweep trains, in the order in which a trial uses them."""
+    """Return the PTMs, experts and GAN that a recipe needs and ddsweep trains, in the order in which a trial uses them."""
     return (one for one in spec.needs([recipe]) if not one.foundation)
 
 
@@ -141,7 +143,8 @@ def cell(recipe: Recipe, prices: Prices) -> float:
     # two of them are rendered before any step
     drawn = (2 * 2 + 1) * found.first_picture + (2 * later + 1) * found.later_picture
     texts = len(json.dumps(recipe.model_dump(), indent=2)) + _metrics(recipe) + _result(recipe)
-    return _synthetic(recipe) + drawn + texts + BOOKS
+    learned = prices.trained(spec.gan(recipe)).weights / GENERATOR_SHARE if recipe.gan_epochs else 0.0
+    return _synthetic(recipe) + learned + drawn + texts + BOOKS
 
 
 def _synthetic(recipe: Recipe) -> float:
@@ -176,4 +179,5 @@ def ptm(one: Spec, epochs: Collection[int], prices: Prices) -> float:
     """Return the bytes of one PTM or expert in the pool when these epochs are added."""
     if not epochs:
         return 0.0
-    return prices.trained(one).weights * (len(epochs) + MOMENTA) + GENERATOR
+    last = 1 if one.is_gan else MOMENTA  # the weights of a GAN are stored with their momenta anyway
+    return prices.trained(one).weights * (len(epochs) + last) + GENERATOR

@@ -12,10 +12,13 @@ from ddsweep import data, nn, rng
 from ddsweep.data import Dataset
 from ddsweep.data.dataset import on_device
 from ddsweep.data.paths import decoded
+from ddsweep.distill.sets.generator import sampler
 from ddsweep.distill.sets.pixels import initial
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.estimate.work import is_at_hand
 from ddsweep.nn import foundation
+from ddsweep.pretrained import spec
+from ddsweep.pretrained.gan import Gan
 from ddsweep.pretrained.pool import Pool, PretrainedModel
 from ddsweep.pretrained.renormalize import to_pixels, view
 from ddsweep.recipe import Recipe
@@ -119,9 +122,15 @@ def part(dataset: Dataset, classes: int, per_class: int | None = None, tests: in
     return replace(dataset, classes=dataset.classes[:classes], checksum=f"{dataset.checksum} in part", **changed)  # type: ignore[arg-type]
 
 
-def synthetic(dataset: Dataset, ipc: int) -> Synthetic:
-    """Return noise in place of a distilled set."""
-    return initial(dataset, ipc, "noise", rng.generator(0, "estimate")).detached()
+def synthetic(dataset: Dataset, recipe: Recipe) -> Synthetic:
+    """Return noise in place of a distilled set and, if the recipe learns a generator, an untrained one."""
+    noise = initial(dataset, recipe.decoded_ipc, "noise", rng.generator(0, "estimate")).detached()
+    return replace(noise, sample=sampler(gan(recipe, dataset), dataset)) if recipe.gan_epochs else noise
+
+
+def gan(recipe: Recipe, dataset: Dataset) -> Gan:
+    """Return an untrained GAN of DiM, which costs as much as a trained one."""
+    return Gan.initial(spec.gan(recipe), dataset, rng.generator(0, "estimate"))
 
 
 def guide(recipe: Recipe, target: Dataset, source: Dataset | None) -> Pool | None:
@@ -153,6 +162,8 @@ def guide(recipe: Recipe, target: Dataset, source: Dataset | None) -> Pool | Non
 
 def trained(recipe: Recipe, dataset: Dataset) -> dict[str, object]:
     """Return what the method of a recipe needs besides PTMs, untrained; it costs as much to use."""
+    if recipe.gan_epochs:
+        return {"gan": gan(recipe, dataset)}
     return {"experts": UntrainedExperts(recipe, dataset)} if recipe.n_experts else {}
 
 

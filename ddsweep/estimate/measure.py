@@ -25,7 +25,7 @@ from ddsweep.estimate.work import Distilled, Evaluated, Finding, Read, Trained
 from ddsweep.evaluate import Rule, evaluate, networks_at_once
 from ddsweep.nn.measure import class_accuracy
 from ddsweep.numerics import Choice, Numerics, Precision, compile_choice
-from ddsweep.pretrained import spec, training
+from ddsweep.pretrained import gan, spec, training
 from ddsweep.pretrained.pool import FEATURE_BYTES
 from ddsweep.pretrained.spec import Spec
 from ddsweep.registry.methods import METHODS
@@ -119,6 +119,9 @@ class Bench:
         planned = flops.training(one, one.epochs or EXPERT_EPOCHS, data) * found.images / len(data.labels)
         numerics = self._numerics(one.precision, planned)
         pace = self._pace(partial(self._train, one, data), numerics, one.batch, SMALL_BATCH)
+        if one.is_gan:  # it is not tested
+            stored = float(gan.stored_bytes(one, found.dataset))
+            return Trained(pace.steps[0], pace.warm_up, pace.cold, 0.0, stored)
         _, test, weights = self._network(one.arch, one.width, found)
         return Trained(pace.steps[0], pace.warm_up, pace.cold, test, weights)
 
@@ -128,14 +131,8 @@ class Bench:
         while not watch.enough:
             with tempfile.TemporaryDirectory() as folder, contextlib.suppress(Interrupted):
                 watch.start()
-                training.ensure(
-                    aside(one, batch, Path(folder)),
-                    {one.epochs or EXPERT_EPOCHS},
-                    data,
-                    lambda done, total: None,
-                    asked,
-                    numerics,
-                )
+                ensure, last = gan.ensure if one.is_gan else training.ensure, one.epochs or EXPERT_EPOCHS
+                ensure(aside(one, batch, Path(folder)), {last}, data, lambda done, total: None, asked, numerics)
                 watch.flush()
         return watch.pace
 
@@ -180,7 +177,7 @@ class Bench:
         self, recipe: Recipe, rule: Rule, data: Dataset, numerics: Numerics, classes: int, seconds: float
     ) -> Pace:
         some = fixtures.part(data, classes, tests=1)
-        learned, watch = fixtures.synthetic(some, recipe.decoded_ipc), Watch(seconds, self._sync)
+        learned, watch = fixtures.synthetic(some, recipe), Watch(seconds, self._sync)
         while not watch.enough:
             with contextlib.suppress(Interrupted):
                 evaluate(
@@ -252,14 +249,17 @@ class Distillation:
 
         The real images that train the network are in proportion to the classes, so that all parts of a step are.
         """
-        some, images = fixtures.part(self.data, classes), self.recipe.net_images * classes / len(self.data.classes)
-        recipe = self.recipe.model_copy(update={"net_images": math.ceil(images)})
-        guide, trained = fixtures.guide(recipe, self.data, self.source), fixtures.trained(recipe, some)
+        some, share, recipe = fixtures.part(self.data, classes), classes / len(self.data.classes), self.recipe
+        recipe = recipe.model_copy(update={"net_images": math.ceil(recipe.net_images * share)})
+        if METHODS[recipe.method].mixed:
+            recipe = recipe.model_copy(update={"batch_real": math.ceil(recipe.batch_real * share)})
+        guide = fixtures.guide(recipe, self.data, self.source)
         watch = Watch(seconds, self.sync, METHODS[recipe.method].steps(recipe.outer_loops, classes))
         while not watch.enough:
             with tempfile.TemporaryDirectory() as folder:
                 tracker, slot = Beginning(Path(folder), watch), Boundaries(watch)
                 try:
+                    trained = fixtures.trained(recipe, some)
                     distill(recipe, some, guide, rng.Streams(0), tracker, slot, numerics, trained)
                 except Diverged:  # the trial will diverge as well; its steps take as long as others
                     watch.tick()

@@ -30,10 +30,15 @@ _JUDGING: dict[str, Any] = {
 }  # fmt: skip
 _METHOD: dict[str, Any] = {
     "method": "dm", "options": "", "lr_img": 1.0, "init": "real", "iterations": 1, "batch_real": 1,
-    "net_images": 0, "select_every": 0, "dream_plus": False,
+    "net_images": 0, "select_every": 0, "dream_plus": False, "match_archs": "", "match_weight": 0.0,
     "dsa_strategy": "none", "outer_loops": 1, "inner_epochs": 0, "batch_train": 0, "distance": "none",
     "regularizer": "none", "source": "", "ptm_archs": "", "ptm_statistics": "target", "cclom_batch": 0,
 }  # fmt: skip
+
+
+def _gan(recipe: Recipe) -> dict[str, Any]:
+    """The fields of the GAN of DiM that do not affect the cost of its use; ``gan_epochs`` says that there is one."""
+    return {"gan_epochs": 1, "gan_batch": 1, "gan_lr": 1e-4} if recipe.gan_epochs else {}
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,7 @@ class Distilling:
     def of(cls, recipe: Recipe, arch: str) -> Distilling:
         """Return the kind of the steps that draw a PTM of ``arch``; empty: the steps of the baseline."""
         own = {"ptm_archs": arch, "source": alike(recipe.source)}
-        return cls(recipe.model_copy(update=_ANY | _TRAINING | _JUDGING | _bias(recipe) | own))
+        return cls(recipe.model_copy(update=_ANY | _TRAINING | _JUDGING | _bias(recipe) | _gan(recipe) | own))
 
     @property
     def title(self) -> str:
@@ -110,7 +115,7 @@ class Evaluating:
     def of(cls, recipe: Recipe, arch: str) -> Evaluating:
         """Return the kind of the evaluation with networks of ``arch``."""
         own = {"arch": arch, "eval_archs": arch, "eval_lr": 0.01}
-        return cls(recipe.model_copy(update=_ANY | _TRAINING | _METHOD | _bias(recipe) | own))
+        return cls(recipe.model_copy(update=_ANY | _TRAINING | _METHOD | _bias(recipe) | _gan(recipe) | own))
 
     @property
     def title(self) -> str:

@@ -141,6 +141,13 @@ def ensure(
     training.ensure_by(train, one, wanted, dataset, checkpoints)
 
 
+def stored_bytes(one: Spec, dataset: Dataset) -> int:
+    """Return the bytes of the tensors of a GAN in the pool: its weights and two momenta of each parameter."""
+    nets = Gan.initial(one, dataset, torch.Generator()).nets
+    weights = sum(value.nbytes for net in nets for value in net.state_dict().values())
+    return weights + 2 * sum(value.nbytes for net in nets for value in net.parameters())
+
+
 def load(one: Spec, dataset: Dataset) -> Gan:
     """Return a GAN that is in the pool."""
     gan = Gan.initial(one, dataset, torch.Generator())

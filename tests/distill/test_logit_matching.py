@@ -53,8 +53,8 @@ def recipe(**choices: Any) -> Recipe:
     base = {
         "method": "dim", "target": "shapes", "size": 8, "ipc": 2, "arch": "convnet1", "width": 4, "seed": 1,
         "iterations": 2, "outer_loops": 4, "batch_real": 17, "net_images": 40, "lr_img": 0.002, "lr_net": 0.05,
-        "match_archs": "+".join(ARCHS), "match_weight": 0.7, "gan_width": 8, "gan_epochs": 1, "gan_batch": 20, "gan_lr": 0.003,
-        "alpha": 0, "n_models": 2, "cclom_batch": 7,
+        "match_archs": "+".join(ARCHS), "match_weight": 0.7, "gan_width": 8, "gan_epochs": 1, "gan_batch": 20,
+        "gan_lr": 0.003, "alpha": 0, "n_models": 2, "cclom_batch": 7,
     }  # fmt: skip
     return make(base | choices)
 

@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from ddsweep import trial
+from ddsweep import flops, trial
 from ddsweep.errors import UserError
 from ddsweep.estimate import costs, timing, work, workers
 from ddsweep.estimate.costs import Prices, trainings
 from ddsweep.estimate.measure import Distillation
 from ddsweep.estimate.work import Distilled, Read
 from ddsweep.estimate.workers import Order
+from ddsweep.pretrained import spec
 from ddsweep.recipe import Recipe, make
 from ddsweep.trackers import Tracker
 from tests import toys
@@ -45,6 +46,7 @@ def measured(*recipes: Recipe, seconds: float = HERE.seconds) -> Prices:
         {"method": "dc", "regularizer": "none"},
         {"method": "idc", "net_images": 64},
         {"method": "dream", "net_images": 64, "regularizer": "none", "outer_loops": 4, "select_every": 2},
+        {"method": "dim", "net_images": 64, "gan_epochs": 2, "gan_batch": 64, "match_archs": "convnet2"},
         {"method": "dsa", "ptm_archs": "convnet3+alexnet", "n_models": 2},
         {"source": "shapes", "ptm_statistics": "source"},
         {"target": "shapes", "regularizer": "none", "eval_rule": "best", "eval_archs": "convnet2+alexnet-bn"},
@@ -102,8 +104,42 @@ def test_a_published_model_needs_no_weights_to_be_measured(monkeypatch: pytest.M
     assert found.features == 4 * 512
 
 
+DIM: dict[str, Any] = {
+    "method": "dim", "net_images": 64, "gan_epochs": 3, "gan_batch": 400, "match_archs": "convnet2",
+    "regularizer": "none",
+}  # fmt: skip
+
+
+def test_both_stages_of_dim_have_a_price() -> None:
+    """The GAN is a training like that of a PTM, which is done once; its epochs have three batches of 400 digits."""
+    recipe = tiny(**DIM)
+    price = measured(recipe)
+    (one,) = trainings(recipe)
+    found = price.trained(one)
+    assert price.training(one, {3}) == pytest.approx(found.warm_up + 3 * 3 * found.step)
+    assert price.training(one, {3}, {3}) == 0
+    plain = tiny(eval_rule="dim", regularizer="none")
+    assert work.Evaluating.of(recipe, "convnet3") != work.Evaluating.of(plain, "convnet3"), "one of them samples"
+
+
+def test_the_operations_of_dim_written_out() -> None:
+    """Convolutions and linear layers, at two operations per multiply-add."""
+    w, classes, data = 9, 3, toys.dataset(classes=3, size=16)  # 196 · 6 / 128 = 9
+    generator = (90 + classes) * 4 * w + 16 * w * w * (4 + 16 + 64) + 9 * w * w * (3 * 16 + 64) + 9 * w * 3 * 256
+    discriminator = 9 * 3 * w * 256 + 9 * w * w * (64 + 64 + 16 + 16 + 16 + 16 + 4) + w * (1 + classes)
+    ours, step = flops.adversarial(3, classes, 16, 6)
+    assert ours == 2 * generator
+    assert step == 2 * (4 * generator + 14 * discriminator)
+    recipe = tiny(**DIM | {"gan_width": 6, "outer_loops": 5, "iterations": 7, "batch_real": 11})
+    one = flops.forward("convnet2", 3, classes, 16, recipe.width)
+    assert flops.distillation(recipe, data) == 5 * 7 * ((3 * 64 + 4 * 11) * one + 11 * step)
+    assert flops.training(spec.gan(recipe), 2, data) == 2 * 60 * step
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("choices", [{"regularizer": "none", "iterations": 8}, {"ptm_archs": "convnet3", "alpha": 1.0}])
+@pytest.mark.parametrize(
+    "choices", [{"regularizer": "none", "iterations": 8}, {"ptm_archs": "convnet3", "alpha": 1.0}, DIM]
+)
 def test_bytes_are_those_of_real_files(choices: dict[str, Any], tmp_path: Path) -> None:
     recipe = tiny(**choices)
     price = measured(recipe, seconds=0.3)  # enough for whole pictures
@@ -114,7 +150,7 @@ def test_bytes_are_those_of_real_files(choices: dict[str, Any], tmp_path: Path) 
     assert costs.cell(recipe, price) - costs.BOOKS == pytest.approx(real, rel=0.05)
     for one in trainings(recipe):
         pool = sum(path.stat().st_size for path in one.folder.iterdir())
-        assert costs.ptm(one, {recipe.ptm_epoch}, price) == pytest.approx(pool, rel=0.5)
+        assert costs.ptm(one, spec.needs([recipe])[one], price) == pytest.approx(pool, rel=0.5)
 
 
 def test_what_compiling_takes_is_not_part_of_a_step(monkeypatch: pytest.MonkeyPatch) -> None:

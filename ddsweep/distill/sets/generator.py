@@ -98,12 +98,17 @@ class GeneratorSet(LearnedSet):
         return {"width": str(self._gan.generator.width)}
 
 
+def sampler(gan: Gan, dataset: Dataset) -> Sampler:
+    """Return what samples from the generator of a GAN in the normalized space of a dataset."""
+    return Sampler(gan.generator, dataset.mean, dataset.std)
+
+
 def make(dataset: Dataset, net: Network, streams: Streams, *, ipc: int, gan: Gan) -> GeneratorSet:
     """Return the set of a GAN for ``registry.methods.Method.learned``."""
     classes, device = len(dataset.classes), dataset.labels.device
     labels = torch.arange(classes, device=device).repeat_interleave(ipc)
     drawn = noise(labels, classes, streams.images)
-    return GeneratorSet(gan, Sampler(gan.generator, dataset.mean, dataset.std), ipc, drawn)
+    return GeneratorSet(gan, sampler(gan, dataset), ipc, drawn)
 
 
 def sampler_of(
