@@ -127,7 +127,7 @@ class Prices:
 
 
 def trainings(recipe: Recipe) -> Iterator[Spec]:
-    """Return the PTMs, experts and GAN that a recipe needs and ddsweep trains, in the order in which a trial uses them."""
+    """Return the PTMs, experts and GAN that a recipe needs and ddsweep trains, in the order of their use."""
     return (one for one in spec.needs([recipe]) if not one.foundation)
 
 

@@ -71,8 +71,8 @@ class Recipe(BaseModel):
     """Initial synthetic images: random noise, random real images, the first real images of each class, several small
     ones in each image (IDC), or the most representative ones (DREAM); default: by method."""
     iterations: Count = AUTO
-    """Outer iterations K, each with a new random network (TM: an expert; DiM: a network of ``match_archs``); default: by
-    method, 1000 for DC and DSA, 20000 for DM."""
+    """Outer iterations K, each with a new random network (TM: an expert; DiM: a network of ``match_archs``); default:
+    by method, 1000 for DC and DSA, 20000 for DM."""
     lr_img: Rate = AUTO
     """Learning rate of the images (SGD, momentum 0.5), for DiM of generator and discriminator (Adam); default: by
     method, 0.1 for DC and DSA, 1.0 for DM (10.0 above 125 images per class)."""
@@ -83,8 +83,8 @@ class Recipe(BaseModel):
     """Operations of the siamese augmentation, joined by ``_``; ``none`` for DC; default: the dataset's;
     ``color_crop_cutout`` for IDC, DREAM and DiM."""
     outer_loops: Count = AUTO
-    """Image steps T per iteration (DC, DSA; default: by ipc), rounds of one step per class (IDC, DREAM; default: 100), or
-    steps of the generator (DiM; default: those of an epoch)."""
+    """Image steps T per iteration (DC, DSA; default: by ipc), rounds of one step per class (IDC, DREAM; default: 100),
+    or steps of the generator (DiM; default: those of an epoch)."""
     inner_epochs: CountOrNone = AUTO
     """Epochs of the network on the synthetic set between two image steps (DC, DSA); default: by ipc."""
     batch_train: CountOrNone = AUTO
