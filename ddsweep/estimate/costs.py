@@ -29,7 +29,7 @@ LOGGED = 100  # lines that a distillation logs, or one per iteration if there ar
 BOOKS = 4 << 10  # bytes of a cell in the storage: attributes, heartbeats and notes (SQLite, measured)
 NEW_BOOKS = 140 << 10  # bytes of a storage without cells
 GENERATOR = 9 << 10  # bytes of a generator's state in the pool, and of the headers of both files
-GENERATOR_SHARE = 6  # the generator is about half of a GAN, whose momenta take twice the room of its weights
+GENERATOR_HEADER = 5 << 10  # bytes of the names and shapes of the tensors of DiM's generator
 MOMENTA = 2  # a training keeps its last weights and their momenta, so that it can resume for more epochs
 
 
@@ -143,8 +143,7 @@ def cell(recipe: Recipe, prices: Prices) -> float:
     # two of them are rendered before any step
     drawn = (2 * 2 + 1) * found.first_picture + (2 * later + 1) * found.later_picture
     texts = len(json.dumps(recipe.model_dump(), indent=2)) + _metrics(recipe) + _result(recipe)
-    learned = prices.trained(spec.gan(recipe)).weights / GENERATOR_SHARE if recipe.gan_epochs else 0.0
-    return _synthetic(recipe) + learned + drawn + texts + BOOKS
+    return _synthetic(recipe) + _generator(recipe) + drawn + texts + BOOKS
 
 
 def _synthetic(recipe: Recipe) -> float:
@@ -152,6 +151,21 @@ def _synthetic(recipe: Recipe) -> float:
     # what the images were decoded from is stored too, and the pixels of whitened images
     images = len(row.classes) * (recipe.decoded_ipc * (2 if recipe.zca else 1) + recipe.ipc * (recipe.factor > 0))
     return images * (4 * row.channels * recipe.size**2 + 8) + HEADER + sum(len(name) + 2 for name in row.classes)
+
+
+def _generator(recipe: Recipe) -> float:
+    """Return the bytes of the generator in the file of a set of DiM, with the noise of its images."""
+    if not recipe.gan_epochs:
+        return 0.0
+    import torch
+
+    from ddsweep.nn import gan
+
+    row, one = data.info(recipe.target), spec.gan(recipe)
+    with torch.device("meta"):
+        net = gan.Generator(len(row.classes), row.channels, one.size, one.width)
+    drawn = 4 * len(row.classes) * recipe.ipc * (gan.FREE + len(row.classes))
+    return sum(value.nbytes for value in net.state_dict().values()) + drawn + GENERATOR_HEADER
 
 
 def _metrics(recipe: Recipe) -> float:
