@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,18 +19,23 @@ from ddsweep.data.dataset import Dataset
 from ddsweep.distill.loop import distill, initial_state
 from ddsweep.distill.matching import Matching, Stateful, as_match
 from ddsweep.distill.sets import LearnedSet
-from ddsweep.numerics import Numerics
+from ddsweep.numerics import Choice, Numerics
+from ddsweep.plugins import resolve
+from ddsweep.pretrained.preparation import Preparation
 from ddsweep.recipe import Recipe, make
 from ddsweep.registry.methods import METHODS
 from ddsweep.rng import Streams
 from ddsweep.testing.judging import own_randomness, require
 from ddsweep.trackers import Tracker
 
+Trained = Mapping[str, Any]
+CACHE = "DDSWEEP_CACHE"
 CLASSES, SIZE, PER_CLASS, TESTS = 2, 8, 8, 1
 SMALL: dict[str, Any] = {
     "target": "shapes", "size": SIZE, "ipc": 2, "width": 2, "arch": "convnet1", "alpha": 0, "seed": 1, "iterations": 2,
     "batch_real": 4, "outer_loops": 2, "inner_epochs": 1, "batch_train": 4, "lr_net": 0.01,
-    "net_images": 8,
+    "net_images": 8, "syn_steps": 2, "batch_syn": 0, "expert_epochs": 1, "max_start_epoch": 1, "n_experts": 2,
+    "gan_epochs": 1, "gan_batch": 8,
 }  # fmt: skip
 
 
@@ -53,16 +61,42 @@ def check_method(name: str, **choices: Any) -> None:
     dataset = _dataset(recipe.size)
     before = dataset.images.split(len(dataset.labels)), dataset.labels.clone()
     kept = [part.clone() for part in before[0]]
-    for done in range(_steps(recipe) + 1):
-        _check_episode(recipe, dataset, done, what)
-    _check_set(recipe, dataset, what)
-    with own_randomness(what):
-        whole = _distilled(recipe, dataset)
-    require(not torch.equal(whole, _start(recipe, dataset)), what, "leaves the synthetic images as they were")
-    require(torch.equal(whole, _distilled(recipe, dataset)), what, "gives different bits when it is run again")
-    _check_resuming(recipe, dataset, whole, what)
+    with tempfile.TemporaryDirectory() as folder, _cache(folder):
+        trained = _trained(recipe, dataset)
+        _check(recipe, dataset, trained, what)
     same = all(torch.equal(ours, theirs) for ours, theirs in zip(kept, before[0], strict=True))
     require(same and torch.equal(before[1], dataset.labels), what, "changes the real images")
+
+
+@contextmanager
+def _cache(folder: str) -> Iterator[None]:
+    """Put what the method trains into ``folder``, not into the user's cache."""
+    before = os.environ.get(CACHE)
+    os.environ[CACHE] = folder
+    try:
+        yield
+    finally:
+        os.environ.pop(CACHE)
+        if before is not None:
+            os.environ[CACHE] = before
+
+
+def _trained(recipe: Recipe, dataset: Dataset) -> Trained:
+    """Train what the method needs before its distillation (``registry.methods.Method.trains``)."""
+    context = Preparation(lambda phase, done, total: None, Checkpoints(), Choice())
+    sources = METHODS[recipe.method].trains
+    return {name: resolve(source)(recipe, dataset, context) for name, source in sources.items()}
+
+
+def _check(recipe: Recipe, dataset: Dataset, trained: Trained, what: str) -> None:
+    for done in range(_steps(recipe) + 1):
+        _check_episode(recipe, dataset, trained, done, what)
+    _check_set(recipe, dataset, trained, what)
+    with own_randomness(what):
+        whole = _distilled(recipe, dataset, trained)
+    require(not torch.equal(whole, _start(recipe, dataset, trained)), what, "leaves the synthetic images as they were")
+    require(torch.equal(whole, _distilled(recipe, dataset, trained)), what, "gives different bits when it is run again")
+    _check_resuming(recipe, dataset, trained, whole, what)
 
 
 def _dataset(size: int) -> Dataset:
@@ -83,15 +117,17 @@ def _steps(recipe: Recipe) -> int:
     return METHODS[recipe.method].steps(recipe.outer_loops, CLASSES)
 
 
-def _made(recipe: Recipe, dataset: Dataset, seed: int | None = None) -> tuple[Matching, LearnedSet, Streams]:
+def _made(
+    recipe: Recipe, dataset: Dataset, trained: Trained, seed: int | None = None
+) -> tuple[Matching, LearnedSet, Streams]:
     """The parts of a distillation before its first step; the network is not drawn again."""
     streams = Streams(recipe.seed if seed is None else seed)
-    state = initial_state(recipe, dataset, streams, Tracker(), {"numerics": Numerics()})
+    state = initial_state(recipe, dataset, streams, Tracker(), {"numerics": Numerics(), **trained})
     return state.matching, state.learned, streams
 
 
-def _check_episode(recipe: Recipe, dataset: Dataset, done: int, what: str) -> None:
-    matching, learned, streams = _made(recipe, dataset)
+def _check_episode(recipe: Recipe, dataset: Dataset, trained: Trained, done: int, what: str) -> None:
+    matching, learned, streams = _made(recipe, dataset, trained)
     if done and isinstance(matching, Stateful):  # it continues from its state only: see _check_resuming
         return
     steps, left, round_ = 0, _steps(recipe) - done, _steps(recipe) // recipe.outer_loops
@@ -110,7 +146,7 @@ def _check_episode(recipe: Recipe, dataset: Dataset, done: int, what: str) -> No
 
 
 def _moved(loss: object, learned: LearnedSet, what: str) -> Tensor:
-    """Return which rows of the parameters (such as images) have a gradient."""
+    """Return which rows of the parameters (such as images) have a gradient; of a generator, whether any has."""
     require(isinstance(loss, Tensor) and loss.ndim == 0, what, f"yields {type(loss).__name__}, not a scalar tensor")
     assert isinstance(loss, Tensor)
     require(loss.requires_grad, what, "yields a loss without a gradient to the synthetic images")
@@ -119,12 +155,13 @@ def _moved(loss: object, learned: LearnedSet, what: str) -> Tensor:
     require(len(found) == len(slopes), what, "yields a loss that does not depend on the synthetic images")
     finite = torch.isfinite(loss) and all(slope.isfinite().all() for slope in found)
     require(bool(finite), what, "yields a loss or gradient of inf or nan")
-    return torch.cat([slope.reshape(len(slope) if slope.ndim else 1, -1).abs().amax(1) > 0 for slope in found])
+    rows = torch.cat([slope.reshape(len(slope) if slope.ndim else 1, -1).abs().amax(1) > 0 for slope in found])
+    return rows.any()[None] if learned.kind == "generator" else rows  # the bias before a batch norm has none
 
 
-def _check_set(recipe: Recipe, dataset: Dataset, what: str) -> None:
-    _, learned, _ = _made(recipe, dataset)
-    _, other, _ = _made(recipe, dataset, seed=recipe.seed + 1)
+def _check_set(recipe: Recipe, dataset: Dataset, trained: Trained, what: str) -> None:
+    _, learned, _ = _made(recipe, dataset, trained)
+    _, other, _ = _made(recipe, dataset, trained, seed=recipe.seed + 1)
     with torch.no_grad():
         for parameter in learned.parameters().values():  # sets that begin with the first images are all alike
             parameter.add_(0.01)
@@ -141,21 +178,21 @@ def _check_set(recipe: Recipe, dataset: Dataset, what: str) -> None:
     require(owned == {id(one) for one in learned.parameters().values()}, what, "does not optimize all its parameters")
 
 
-def _start(recipe: Recipe, dataset: Dataset) -> Tensor:
-    return _made(recipe, dataset)[1].decode().images.detach()
+def _start(recipe: Recipe, dataset: Dataset, trained: Trained) -> Tensor:
+    return _made(recipe, dataset, trained)[1].decode().images.detach()
 
 
-def _distilled(recipe: Recipe, dataset: Dataset, slot: Slot | None = None) -> Tensor:
-    return distill(recipe, dataset, None, Streams(recipe.seed), Tracker(), slot).decode().images
+def _distilled(recipe: Recipe, dataset: Dataset, trained: Trained, slot: Slot | None = None) -> Tensor:
+    return distill(recipe, dataset, None, Streams(recipe.seed), Tracker(), slot, trained=trained).decode().images
 
 
-def _check_resuming(recipe: Recipe, dataset: Dataset, whole: Tensor, what: str) -> None:
+def _check_resuming(recipe: Recipe, dataset: Dataset, trained: Trained, whole: Tensor, what: str) -> None:
     for boundary in range(1, recipe.iterations * _steps(recipe)):
         with tempfile.TemporaryDirectory() as folder:
             path, asks = Path(folder, "distill.safetensors"), iter([False] * (boundary - 1) + [True])
             try:
-                _distilled(recipe, dataset, FileSlot(path, {}, Checkpoints(leave=partial(next, asks))))
+                _distilled(recipe, dataset, trained, FileSlot(path, {}, Checkpoints(leave=partial(next, asks))))
             except Interrupted:
-                resumed = _distilled(recipe, dataset, FileSlot(path, {}, Checkpoints()))
+                resumed = _distilled(recipe, dataset, trained, FileSlot(path, {}, Checkpoints()))
                 message = f"gives different bits when it is interrupted after step {boundary} and resumes"
                 require(torch.equal(whole, resumed), what, message)
