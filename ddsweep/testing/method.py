@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,6 @@ from ddsweep.rng import Streams
 from ddsweep.testing.judging import own_randomness, require
 from ddsweep.trackers import Tracker
 
-Trained = Mapping[str, Any]
 CACHE = "DDSWEEP_CACHE"
 CLASSES, SIZE, PER_CLASS, TESTS = 2, 8, 8, 1
 SMALL: dict[str, Any] = {
@@ -62,8 +61,7 @@ def check_method(name: str, **choices: Any) -> None:
     before = dataset.images.split(len(dataset.labels)), dataset.labels.clone()
     kept = [part.clone() for part in before[0]]
     with tempfile.TemporaryDirectory() as folder, _cache(folder):
-        trained = _trained(recipe, dataset)
-        _check(recipe, dataset, trained, what)
+        _check(recipe, dataset, what)
     same = all(torch.equal(ours, theirs) for ours, theirs in zip(kept, before[0], strict=True))
     require(same and torch.equal(before[1], dataset.labels), what, "changes the real images")
 
@@ -81,22 +79,22 @@ def _cache(folder: str) -> Iterator[None]:
             os.environ[CACHE] = before
 
 
-def _trained(recipe: Recipe, dataset: Dataset) -> Trained:
-    """Train what the method needs before its distillation (``registry.methods.Method.trains``)."""
+def _trained(recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
+    """Train or load what the method needs before its distillation, which may change it (``Method.trains``)."""
     context = Preparation(lambda phase, done, total: None, Checkpoints(), Choice())
     sources = METHODS[recipe.method].trains
     return {name: resolve(source)(recipe, dataset, context) for name, source in sources.items()}
 
 
-def _check(recipe: Recipe, dataset: Dataset, trained: Trained, what: str) -> None:
+def _check(recipe: Recipe, dataset: Dataset, what: str) -> None:
     for done in range(_steps(recipe) + 1):
-        _check_episode(recipe, dataset, trained, done, what)
-    _check_set(recipe, dataset, trained, what)
+        _check_episode(recipe, dataset, done, what)
+    _check_set(recipe, dataset, what)
     with own_randomness(what):
-        whole = _distilled(recipe, dataset, trained)
-    require(not torch.equal(whole, _start(recipe, dataset, trained)), what, "leaves the synthetic images as they were")
-    require(torch.equal(whole, _distilled(recipe, dataset, trained)), what, "gives different bits when it is run again")
-    _check_resuming(recipe, dataset, trained, whole, what)
+        whole = _distilled(recipe, dataset)
+    require(not torch.equal(whole, _start(recipe, dataset)), what, "leaves the synthetic images as they were")
+    require(torch.equal(whole, _distilled(recipe, dataset)), what, "gives different bits when it is run again")
+    _check_resuming(recipe, dataset, whole, what)
 
 
 def _dataset(size: int) -> Dataset:
@@ -117,17 +115,15 @@ def _steps(recipe: Recipe) -> int:
     return METHODS[recipe.method].steps(recipe.outer_loops, CLASSES)
 
 
-def _made(
-    recipe: Recipe, dataset: Dataset, trained: Trained, seed: int | None = None
-) -> tuple[Matching, LearnedSet, Streams]:
+def _made(recipe: Recipe, dataset: Dataset, seed: int | None = None) -> tuple[Matching, LearnedSet, Streams]:
     """The parts of a distillation before its first step; the network is not drawn again."""
     streams = Streams(recipe.seed if seed is None else seed)
-    state = initial_state(recipe, dataset, streams, Tracker(), {"numerics": Numerics(), **trained})
+    state = initial_state(recipe, dataset, streams, Tracker(), {"numerics": Numerics(), **_trained(recipe, dataset)})
     return state.matching, state.learned, streams
 
 
-def _check_episode(recipe: Recipe, dataset: Dataset, trained: Trained, done: int, what: str) -> None:
-    matching, learned, streams = _made(recipe, dataset, trained)
+def _check_episode(recipe: Recipe, dataset: Dataset, done: int, what: str) -> None:
+    matching, learned, streams = _made(recipe, dataset)
     if done and isinstance(matching, Stateful):  # it continues from its state only: see _check_resuming
         return
     steps, left, round_ = 0, _steps(recipe) - done, _steps(recipe) // recipe.outer_loops
@@ -159,9 +155,9 @@ def _moved(loss: object, learned: LearnedSet, what: str) -> Tensor:
     return rows.any()[None] if learned.kind == "generator" else rows  # the bias before a batch norm has none
 
 
-def _check_set(recipe: Recipe, dataset: Dataset, trained: Trained, what: str) -> None:
-    _, learned, _ = _made(recipe, dataset, trained)
-    _, other, _ = _made(recipe, dataset, trained, seed=recipe.seed + 1)
+def _check_set(recipe: Recipe, dataset: Dataset, what: str) -> None:
+    _, learned, _ = _made(recipe, dataset)
+    _, other, _ = _made(recipe, dataset, seed=recipe.seed + 1)
     with torch.no_grad():
         for parameter in learned.parameters().values():  # sets that begin with the first images are all alike
             parameter.add_(0.01)
@@ -178,21 +174,25 @@ def _check_set(recipe: Recipe, dataset: Dataset, trained: Trained, what: str) ->
     require(owned == {id(one) for one in learned.parameters().values()}, what, "does not optimize all its parameters")
 
 
-def _start(recipe: Recipe, dataset: Dataset, trained: Trained) -> Tensor:
-    return _made(recipe, dataset, trained)[1].decode().images.detach()
+def _start(recipe: Recipe, dataset: Dataset) -> Tensor:
+    return _made(recipe, dataset)[1].decode().images.detach()
 
 
-def _distilled(recipe: Recipe, dataset: Dataset, trained: Trained, slot: Slot | None = None) -> Tensor:
-    return distill(recipe, dataset, None, Streams(recipe.seed), Tracker(), slot, trained=trained).decode().images
+def _distilled(recipe: Recipe, dataset: Dataset, slot: Slot | None = None) -> Tensor:
+    return (
+        distill(recipe, dataset, None, Streams(recipe.seed), Tracker(), slot, trained=_trained(recipe, dataset))
+        .decode()
+        .images
+    )
 
 
-def _check_resuming(recipe: Recipe, dataset: Dataset, trained: Trained, whole: Tensor, what: str) -> None:
+def _check_resuming(recipe: Recipe, dataset: Dataset, whole: Tensor, what: str) -> None:
     for boundary in range(1, recipe.iterations * _steps(recipe)):
         with tempfile.TemporaryDirectory() as folder:
             path, asks = Path(folder, "distill.safetensors"), iter([False] * (boundary - 1) + [True])
             try:
-                _distilled(recipe, dataset, trained, FileSlot(path, {}, Checkpoints(leave=partial(next, asks))))
+                _distilled(recipe, dataset, FileSlot(path, {}, Checkpoints(leave=partial(next, asks))))
             except Interrupted:
-                resumed = _distilled(recipe, dataset, trained, FileSlot(path, {}, Checkpoints()))
+                resumed = _distilled(recipe, dataset, FileSlot(path, {}, Checkpoints()))
                 message = f"gives different bits when it is interrupted after step {boundary} and resumes"
                 require(torch.equal(whole, resumed), what, message)
