@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
 from ddsweep import text
@@ -61,3 +63,11 @@ def test_plural() -> None:
     assert [text.plural(count, "cell") for count in (0, 1, 2, 1200)] == ["0 cells", "1 cell", "2 cells", "1,200 cells"]
     assert text.plural(2, "class") == "2 classes"
     assert text.plural(2, "axis", "axes") == "2 axes"
+
+
+@pytest.mark.parametrize(
+    ("numbers", "shown"),
+    [([], ""), ([3], "3"), ([0, 1], "0-1"), ([0, 1, 2, 5, 7, 8], "0-2 5 7-8"), (range(42), "0-41")],
+)
+def test_successive_numbers_are_a_range(numbers: Iterable[int], shown: str) -> None:
+    assert text.ranges(numbers) == shown

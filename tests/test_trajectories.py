@@ -9,11 +9,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ddsweep import data, exchange, judging, trial
+from ddsweep import data, exchange, flops, judging, overview, sweep, trial
+from ddsweep.data import paths, store
 from ddsweep.distill.synthetic import read, read_normalized
 from ddsweep.exchange import collect, synthetic_set
 from ddsweep.exchange import space as spaces
 from ddsweep.exchange.prepare import Choices
+from ddsweep.housekeeping import in_use
 from ddsweep.pretrained import inventory, spec
 from ddsweep.recipe import Recipe, make
 from ddsweep.results.plots import images
@@ -129,3 +131,22 @@ def test_a_rate_that_becomes_negative_is_a_result_that_names_it() -> None:
     assert result.reason is not None
     assert "syn_lr" in result.reason and "lr_lr" in result.reason and "\n" not in result.reason
     assert all(one.saved() for one in spec.experts(recipe()))  # nothing is lost
+
+
+def test_a_sweep_says_which_experts_it_needs_and_a_running_cell_keeps_them() -> None:
+    loaded = sweep.load("ablation-alpha", "demo", {"method": "tm", "zca": True})
+    assert "TM    convnet3 on digits (zca), experts 0-3, epochs 0-7: to train, 8 of 8" in "\n".join(
+        overview.of(loaded, Path("runs")).needs_lines()
+    )
+    one = loaded.cells[0].recipe
+    kept = in_use._needs(one)
+    assert {expert.folder for expert in spec.experts(one)} < kept
+    assert paths.whitening(store.row("digits", None)) in kept
+
+
+def test_the_floating_point_operations_count_the_steps_of_the_student() -> None:
+    """12 passes per image and step, of which all images of the set take one; or those of a batch."""
+    digits = data.load("digits")
+    one = flops.forward("convnet3", 1, 10, 16, 4)
+    assert flops.distillation(recipe(), digits) == 2 * 2 * 12 * 10 * one
+    assert flops.distillation(recipe(batch_syn=4, syn_steps=3), digits) == 2 * 3 * 12 * 4 * one
