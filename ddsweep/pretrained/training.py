@@ -23,11 +23,11 @@ from ddsweep.data.dataset import Dataset
 from ddsweep.nn import microbatches
 from ddsweep.nn.measure import class_accuracy, cross_entropy
 from ddsweep.numerics import Numerics
+from ddsweep.pretrained import epochs as epochs_of
+from ddsweep.pretrained.epochs import Progress
 from ddsweep.pretrained.spec import Spec
 
 logger = logging.getLogger(__name__)
-
-Progress = Callable[[int, int], None]
 
 
 def learning_rate(spec: Spec, epoch: int) -> float:
@@ -67,7 +67,8 @@ def ensure(
     """
 
     def train(missing: Collection[int], slot: Slot) -> None:
-        _train(spec, missing, dataset, progress, slot, numerics or Numerics())
+        work = Training.initial(spec, dataset, max(missing), numerics or Numerics())
+        epochs_of.run(work, missing, progress, slot)
 
     ensure_by(train, spec, epochs, dataset, checkpoints)
 
@@ -102,32 +103,16 @@ def free_first(specs: Iterable[Spec]) -> Iterator[Spec]:
         yield waiting.pop(next(free, 0))
 
 
-def _train(
-    spec: Spec, missing: Collection[int], dataset: Dataset, progress: Progress, slot: Slot, numerics: Numerics
-) -> None:
-    last = max(missing)
-    state = _State.initial(spec, dataset)
-    loss = numerics.function(partial(cross_entropy, state.net))
-    slot.resume(partial(state.restore, before=min(missing)))
-    if 0 in missing:
-        _save_weights(spec, state, dataset, tested=last == 0)
-    while state.epoch < last:
-        progress(state.epoch, last)
-        _train_epoch(state, spec, dataset, slot, loss)
-        if state.epoch in missing:
-            _save_weights(spec, state, dataset, tested=not spec.is_expert or state.epoch == last)
-        if state.epoch < last:
-            slot.offer(state.checkpoint)
-    slot.save(state.checkpoint())
-    progress(last, last)
-
-
 @dataclass
-class _State:
-    """The state of a training.
+class Training:
+    """A training in progress (``epochs.Work``).
 
     Attributes:
+        spec: its settings.
+        dataset: its images.
+        last: the last epoch; of an expert, only the weights of this one are tested.
         net: the network.
+        loss: its loss on a batch.
         optimizer: its optimizer.
         generator: shuffles the images, and draws the augmentation of an expert.
         epoch: epochs that are done.
@@ -135,7 +120,11 @@ class _State:
         before_shuffle: the generator in its state before the next epoch was shuffled.
     """
 
+    spec: Spec
+    dataset: Dataset
+    last: int
     net: torch.nn.Module
+    loss: Callable[[Tensor, Tensor], Tensor]
     optimizer: torch.optim.SGD
     generator: torch.Generator
     epoch: int = 0
@@ -143,29 +132,58 @@ class _State:
     before_shuffle: torch.Generator = field(default_factory=torch.Generator)
 
     @classmethod
-    def initial(cls, spec: Spec, dataset: Dataset) -> _State:
+    def initial(cls, spec: Spec, dataset: Dataset, last: int, numerics: Numerics) -> Training:
+        """Return the state before the first epoch."""
         generator = rng.generator(spec.seed, "expert" if spec.is_expert else "ptm", spec.source, spec.arch)
-        net = nn.build(
-            spec.arch,
-            channels=dataset.channels,
-            classes=len(dataset.classes),
-            size=dataset.size,
-            width=spec.width,
-            generator=generator,
-        ).to(dataset.images.device)
+        shape = {"channels": dataset.channels, "classes": len(dataset.classes), "size": dataset.size}
+        net = nn.build(spec.arch, **shape, width=spec.width, generator=generator).to(dataset.images.device)
         optimizer = torch.optim.SGD(
             net.parameters(), lr=spec.lr, momentum=spec.momentum, weight_decay=spec.weight_decay
         )
-        return cls(net, optimizer, generator)
+        loss = numerics.function(partial(cross_entropy, net))
+        return cls(spec, dataset, last, net, loss, optimizer, generator)
+
+    def train_epoch(self, slot: Slot) -> None:
+        """See ``epochs.Work``."""
+        data = self.dataset
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.spec, self.epoch + 1)
+        self.net.train()
+        self.before_shuffle = self.generator.clone_state()
+        order = torch.randperm(len(data.labels), generator=self.generator).to(data.labels.device).split(self.spec.batch)
+        batches = list(zip(order, self._augmentations(), strict=True))
+        for indices, change in batches[self.batches :]:
+            self.optimizer.zero_grad()
+            images = augment.apply(data.images[indices], change)
+            microbatches.backward(self.net, self.loss, images, data.labels[indices])
+            self.optimizer.step()
+            self.batches += 1
+            if self.batches < len(batches):
+                slot.offer(self.checkpoint)
+        self.epoch, self.batches = self.epoch + 1, 0
+
+    def _augmentations(self) -> list[augment.Params]:
+        """Draw the augmentation of each batch of an epoch, also of those that were done before it resumed."""
+        strategy, batch, images = self.spec.strategy or "none", self.spec.batch, len(self.dataset.labels)
+        counts = (min(batch, images - first) for first in range(0, images, batch))
+        return [augment.draw(self.generator, count, self.dataset.size, strategy, shared=False) for count in counts]
+
+    def store(self) -> None:
+        """See ``epochs.Work``."""
+        data, said = self.dataset, metadata(self.spec, self.epoch, self.dataset)
+        if not self.spec.is_expert or self.epoch == self.last:
+            accuracy = class_accuracy(self.net, data.test_images, data.test_labels, len(data.classes))[0]
+            said["accuracy"] = f"{float(accuracy):.4f}"
+        checked_files.write_tensors(self.spec.weights(self.epoch), dict(self.net.state_dict()), said)
 
     def checkpoint(self) -> State:
-        """Return a checkpoint."""
+        """See ``epochs.Work``."""
         generator = self.before_shuffle if self.batches else self.generator
         facts = {"epoch": self.epoch, "batches": self.batches}
         return State(of_training(self.net, self.optimizer, generator), facts)
 
-    def restore(self, state: State, before: int) -> _State | None:
-        """Resume from a checkpoint; return None if it is past ``before``, the first epoch whose weights are missing.
+    def restore(self, state: State, before: int) -> Training | None:
+        """See ``epochs.Work``.
 
         Raises:
             Damaged: something is missing; nothing has changed.
@@ -178,41 +196,6 @@ class _State:
         into_training(state, self.net, self.optimizer, self.generator)
         self.epoch, self.batches = epoch, batches
         return self
-
-
-def _train_epoch(
-    state: _State, spec: Spec, dataset: Dataset, slot: Slot, loss: Callable[[Tensor, Tensor], Tensor]
-) -> None:
-    for group in state.optimizer.param_groups:
-        group["lr"] = learning_rate(spec, state.epoch + 1)
-    state.net.train()
-    state.before_shuffle = state.generator.clone_state()
-    order = torch.randperm(len(dataset.labels), generator=state.generator).to(dataset.labels.device).split(spec.batch)
-    batches = list(zip(order, _augmentations(state, spec, dataset), strict=True))
-    for indices, change in batches[state.batches :]:
-        state.optimizer.zero_grad()
-        images = augment.apply(dataset.images[indices], change)
-        microbatches.backward(state.net, loss, images, dataset.labels[indices])
-        state.optimizer.step()
-        state.batches += 1
-        if state.batches < len(batches):
-            slot.offer(state.checkpoint)
-    state.epoch, state.batches = state.epoch + 1, 0
-
-
-def _augmentations(state: _State, spec: Spec, dataset: Dataset) -> list[augment.Params]:
-    """Draw the augmentation of each batch of an epoch, also of those that were done before it resumed."""
-    strategy, size = spec.strategy or "none", dataset.size
-    counts = (min(spec.batch, len(dataset.labels) - first) for first in range(0, len(dataset.labels), spec.batch))
-    return [augment.draw(state.generator, count, size, strategy, shared=False) for count in counts]
-
-
-def _save_weights(spec: Spec, state: _State, dataset: Dataset, tested: bool) -> None:
-    said = metadata(spec, state.epoch, dataset)
-    if tested:
-        accuracy = float(class_accuracy(state.net, dataset.test_images, dataset.test_labels, len(dataset.classes))[0])
-        said["accuracy"] = f"{accuracy:.4f}"
-    checked_files.write_tensors(spec.weights(state.epoch), dict(state.net.state_dict()), said)
 
 
 def metadata(spec: Spec, epoch: int, dataset: Dataset) -> dict[str, str]:

@@ -107,7 +107,7 @@ def test_pretrain_saves(ddsweep: Run, monkeypatch: pytest.MonkeyPatch, tmp_path:
 
     monkeypatch.setenv("DDSWEEP_CACHE", str(tmp_path / "cache"))
     words = ["pretrain", "digits", "--epochs", "3", "--width", "4", "--set", "ptm_batch=512", "-d", "cpu"]
-    epoch, epochs = training._train_epoch, list[int]()
+    epoch, epochs = training.Training.train_epoch, list[int]()
 
     def counted(*arguments: Any) -> None:
         epoch(*arguments)
@@ -115,7 +115,7 @@ def test_pretrain_saves(ddsweep: Run, monkeypatch: pytest.MonkeyPatch, tmp_path:
         if len(epochs) == 2:
             signal.raise_signal(number)
 
-    monkeypatch.setattr(training, "_train_epoch", counted)
+    monkeypatch.setattr(training.Training, "train_epoch", counted)
     struck = ddsweep(*words)
     assert (struck.exit_code, len(epochs)) == (128 + number, 2), struck.output
     assert f"saved; resume with:  {typed(*words)}" in struck.stderr

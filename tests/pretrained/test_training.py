@@ -15,6 +15,7 @@ from ddsweep import data
 from ddsweep.checkpoints import Checkpoints
 from ddsweep.data.dataset import Dataset
 from ddsweep.errors import UserError
+from ddsweep.numerics import Numerics
 from ddsweep.pretrained import inventory, spec, training
 from ddsweep.pretrained.spec import Spec
 from ddsweep.recipe import make
@@ -45,7 +46,7 @@ def test_one_training_is_sgd_as_written_out(digits: Dataset, monkeypatch: pytest
     """Against the update rule by hand: v ← 0.9 v + g + 0.005 w, w ← w − lr v."""
     toys.bound_passes(monkeypatch, at_once, digits.size)
     training.ensure(TINY, {2}, digits, quiet)
-    state = training._State.initial(TINY, digits)
+    state = training.Training.initial(TINY, digits, 2, Numerics())
     velocity = [torch.zeros_like(parameter) for parameter in state.net.parameters()]
     for _epoch in (1, 2):
         order = torch.randperm(len(digits.labels), generator=state.generator)
@@ -194,7 +195,7 @@ def test_what_the_pool_says_of_itself(digits: Dataset, caplog: pytest.LogCapture
     training.ensure(TINY, {1, 4}, digits, quiet)
     (one,) = inventory.entries()
     assert (one.folder, one.spec, list(one.accuracy)) == (TINY.folder, TINY, [1, 4])
-    net = training._State.initial(TINY, digits).net
+    net = training.Training.initial(TINY, digits, 4, Numerics()).net
     net.load_state_dict(load_file(TINY.weights(4)))
     right = net(digits.test_images[:]).argmax(1) == digits.test_labels
     assert one.last == pytest.approx(right.double().mean().item(), abs=1e-4)
