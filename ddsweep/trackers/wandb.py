@@ -217,20 +217,22 @@ def log_artifacts(run: wandb.Run, result: Result, folder: Path, seconds: float) 
 
 
 def inputs(recipe: Recipe) -> Iterator[tuple[wandb.Artifact, str]]:
-    """The PTMs of a recipe, each with its alias: a collection per training, a version per epoch."""
+    """The PTMs of a recipe, and the GAN of DiM, with their aliases: a collection per training, a version per epoch."""
     import wandb
 
-    for ptm in (ptm for seeds in spec.of(recipe) for ptm in seeds):
-        weights = ptm.weights(recipe.ptm_epoch)
+    used = [(ptm, recipe.ptm_epoch) for seeds in spec.of(recipe) for ptm in seeds]
+    used += [(spec.gan(recipe), recipe.gan_epochs)] if recipe.gan_epochs else []
+    for ptm, epoch in used:
+        weights = ptm.weights(epoch)
         if not (ptm.foundation or weights.is_file()):
             continue
-        name, metadata = _collection("ptm", *ptm.folder.parts[-3:]), _metadata(ptm) | {"epoch": recipe.ptm_epoch}
+        name, metadata = _collection("ptm", *ptm.folder.parts[-3:]), _metadata(ptm) | {"epoch": epoch}
         artifact = wandb.Artifact(name, type="model", description=ptm.title, metadata=metadata)
         if ptm.foundation:
             artifact.add_reference(ptm.foundation.url, checksum=False)
         else:
             artifact.add_reference(weights.absolute().as_uri(), checksum=True)
-        yield artifact, f"epoch{recipe.ptm_epoch}"
+        yield artifact, f"epoch{epoch}"
 
 
 def output(result: Result, folder: Path) -> wandb.Artifact:

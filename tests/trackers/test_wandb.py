@@ -182,6 +182,16 @@ class TestARun:
         assert entry["size"] == weights.stat().st_size
         assert kept[run.inputs[1]].files == {}, "by reference: the weights are not uploaded"
 
+    def test_has_the_gan_that_a_generator_started_from(self, standin: Standin) -> None:
+        one, recipe = tracker(), make({"target": "digits", "ipc": 1, "method": "dim", "alpha": 0, "gan_epochs": 3})
+        weights = spec.gan(recipe).weights(3)
+        files.write_tensors(weights, {"weight": torch.zeros(2)}, {})
+        one.start(recipe)
+        one.finish(Result(recipe, {"convnet3": [0.5]}, {"convnet3": [0.5] * 10}))
+        (used,) = [standin.state.artifacts[one] for one in standin.runs[name(recipe)].inputs]
+        (entry,) = standin.manifest(used.name)["contents"].values()
+        assert (entry["ref"], used.metadata["epoch"]) == (weights.as_uri(), 3)
+
     def test_references_a_published_model_by_its_url(self, standin: Standin) -> None:
         guided = make({"target": "digits", "ipc": 1, "iterations": 1, "source": "imagenet"})
         foundation = spec.of(guided)[0][0].foundation
