@@ -91,7 +91,7 @@ def _target(chosen: dict[str, Any]) -> DatasetInfo:
 
 
 def _canonical_archs(value: Any) -> Any:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not value:  # an empty text is the neutral value, and loads no plugin
         return value
     names = value.split("+")
     return join(names) if all(part in TABLE for part in names) else value

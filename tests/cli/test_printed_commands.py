@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import typer
 import yaml
 
@@ -56,6 +57,7 @@ PLACES = {
     ("cli/wandb_session.py", "again"): "tests/cli/test_launch_wandb.py",
     ("cli/wandb_session.py", "report"): "tests/cli/test_launch_wandb.py",
     ("data/archives.py", "data"): "tests/data/test_published.py",
+    ("data/bias/sources.py", "data"): "biased",
     ("data/store.py", "data"): "pool",
     ("doctor/cache.py", "clean"): "doctor",
     ("doctor/cache.py", "pretrain"): "tests/doctor/test_cache.py",
@@ -140,7 +142,10 @@ def test_every_place_that_prints_a_command_is_listed() -> None:
 def test_every_place_writes_options_that_the_command_has() -> None:
     for file, name, text in source():
         if text.startswith(("again.other(", "again.written(")) and name in GROUP.commands:
-            known = {option for parameter in GROUP.commands[name].params for option in parameter.opts}
+            command = GROUP.commands[name]
+            if subcommands := getattr(command, "commands", None):
+                command = subcommands[re.findall(r"'([a-z-]+)'", text)[1]]
+            known = {option for parameter in command.params for option in parameter.opts}
             written = set(re.findall(r"'(--[a-z-]+)'", text))
             assert written <= known, (file, text)
 
@@ -193,6 +198,14 @@ def by_name(text: str) -> dict[str, str]:
     for line in found:
         check(line)
     return {shlex.split(line)[1]: line for line in found}
+
+
+def test_biased(ddsweep: Run) -> None:
+    torch.save({}, "MNIST_align0.5_severity_2.pth")
+    refused = ddsweep("data", "fetch", "cmnist:align=0.5,severity=2", "--from", "MNIST_align0.5_severity_2.pth")
+    assert refused.exit_code == 2
+    line = by_name(refused.stderr)["data"]
+    assert shlex.split(line)[3:5] == ["cmnist-dd:align=0.5,severity=2", "--from"]
 
 
 def test_launch(ddsweep: Run) -> None:
