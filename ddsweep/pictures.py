@@ -19,7 +19,8 @@ logger = logging.getLogger(__name__)
 GAP, EDGE = 2, 6  # pixels between images, and around the grid
 TILE = 48  # pixels: smaller images are enlarged to at most this height
 FONT = 12  # pixels
-LINE = 17  # pixels: height of each further line of a label
+LINE = 17  # pixels: height of each further line of a label, and of each line of the caption
+NARROWEST = 200  # pixels: a caption is not wrapped to less
 INK, SOFT = (40, 40, 40), (110, 110, 110)  # of labels, and of the caption
 PAPER = (255, 255, 255)
 
@@ -35,7 +36,7 @@ def grid(
         images: values in [0, 1]; one or three channels.
         rows: a label per row.
         columns: a label per column, or none; a label may have several lines.
-        caption: a line below the images; empty: none.
+        caption: text below the images, wrapped to their width; empty: none.
 
     Long labels are shortened, and letters that the font lacks are written by their number (``fonts``).
     """
@@ -49,13 +50,13 @@ def grid(
     head = 24 + LINE * max(name.count("\n") for name in columns) if columns else EDGE
     indent = (across - GAP - width_px * factor) // 2
     layout = Layout(count, width, margin + indent, head, across, down, width_px * factor, height_px * factor, factor)
-    full, bottom = margin + width * across + EDGE, head + count * down
-    if caption:
-        caption = fonts.drawable(caption)
-        full = max(full, margin + int(font.getlength(caption)) + EDGE)
-    drawing = Image.new("RGB", (full, bottom + (LINE if caption else 0) + EDGE), PAPER)
+    lines, bottom = _lines(fonts.drawable(caption), font, max(width * across, NARROWEST)), head + count * down
+    longest = max((int(font.getlength(line)) for line in lines), default=0)
+    full = margin + max(width * across, longest) + EDGE
+    drawing = Image.new("RGB", (full, bottom + LINE * len(lines) + EDGE), PAPER)
     draw = ImageDraw.Draw(drawing)
-    draw.text((margin + indent, bottom + LINE / 2), caption, SOFT, font, anchor="lm")
+    for number, line in enumerate(lines):
+        draw.text((margin + indent, bottom + (number + 0.5) * LINE), line, SOFT, font, anchor="lm")
     for column, name in enumerate(columns):
         draw.text((margin + (column + 0.5) * across, head / 2), name, INK, font, anchor="mm", align="center")
     for row, name in enumerate(rows):
@@ -102,6 +103,18 @@ def _font(labels: Sequence[str]) -> ImageFont.FreeTypeFont:
     )
     engine = ImageFont.Layout.RAQM if complex_script and features.check("raqm") else ImageFont.Layout.BASIC
     return ImageFont.truetype(str(fonts.path()), FONT, layout_engine=engine)
+
+
+def _lines(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+    """Text in lines of at most ``width`` pixels, broken between words."""
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and font.getlength(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
 
 
 def to_pil(image: Float[Tensor, "c h w"]) -> Image.Image:

@@ -29,6 +29,19 @@ def chart(panels: list[Panel], classes: list[str]) -> Figure:
     return figure
 
 
+def test_a_long_caption_is_wrapped_to_the_width_of_the_images() -> None:
+    images, rows = torch.rand(2, 6, 1, 16, 16), ["cat", "dog"]
+    none, short, long = (
+        pictures.grid(images, rows, caption=caption).image for caption in ("", "seed 0", "seed 0; " + "word " * 30)
+    )
+    assert none.width == short.width == long.width
+    assert short.height == none.height + pictures.LINE
+    lines = (long.height - none.height) / pictures.LINE
+    assert lines == int(lines) > 3
+    above = (0, 0, none.width, none.height - pictures.EDGE)
+    assert short.crop(above).tobytes() == long.crop(above).tobytes()
+
+
 def test_a_caption_may_have_several_lines() -> None:
     images, rows = torch.rand(2, 3, 1, 16, 16), ["cat", "dog"]
     flat, high = (
