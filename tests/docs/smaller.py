@@ -18,8 +18,9 @@ ADDED: dict[str, list[str]] = {
     "evaluate": ["--nets=1", "--set=eval_epochs=2", "--set=width=4", *ON_A_CPU],
 }
 OF_MACHINES = {"--gpus", "--per-gpu", "--workers", "--device", "-d", "-w"}  # and the word behind them
-NAMED = re.compile(r"^(ablation-[a-z-]+|table\d|figureA?\d|search-[a-z-]+|\w+\.yaml)$")
+NAMED = re.compile(r"^(ablation-[a-z-]+|tableA?\d|figureA?\d|search-[a-z-]+|\w+\.yaml)$")
 DOWNLOADED = {"cifar10": "digits", "cifar100": "shapes"}
+MADE = re.compile(r"\b(cmnist|ccifar10)(-dd)?\b")  # from images that are downloaded; cdigits from bundled ones
 TAKE_A_SWEEP = {
     "show", "estimate", "launch", "status", "agents", "stop", "results", "plot", "report", "run", "export", "agent",
 }  # fmt: skip
@@ -33,10 +34,13 @@ def profile() -> None:
 def smaller(words: list[str]) -> list[str]:
     """``ddsweep WORDS`` as it is run here: at the demo's scale, with tiny networks, on no GPU, downloading nothing."""
     verb, rest = words[0], _without_machines(words[1:])
-    rest = [re.sub(r"@(paper|quick)\b", "@demo", word) for word in rest]
+    rest = [MADE.sub("cdigits", re.sub(r"@(paper|quick)\b", "@demo", word)) for word in rest]
     if verb in TAKE_A_SWEEP:
         rest = _at_demo(rest)
     if verb == "data":
+        if "--from" in rest and any(word.startswith("cdigits") for word in rest):  # it takes no files
+            at = rest.index("--from")
+            del rest[at : at + 2]
         return [verb, *(DOWNLOADED.get(word, word) for word in rest)]
     added = ADDED.get(verb, [])
     if any(word.startswith("--slurm") for word in rest):
