@@ -45,6 +45,18 @@ class State:
         """Return the tensors ``PREFIX.NAME`` for every name of ``like``, by name."""
         return {name: self.tensor(f"{prefix}.{name}", value) for name, value in like.items()}
 
+    def progress(self, *names: str) -> list[int]:
+        """Return the counters with these names.
+
+        Raises:
+            Damaged: one is missing, or is not a whole number.
+        """
+        found = [self.facts.get(name) for name in names]
+        counts = [one for one in found if isinstance(one, int)]
+        if len(counts) < len(found):
+            raise Damaged("it does not record its progress")
+        return counts
+
     def under(self, prefix: str) -> State:
         """Return the tensors whose names begin with ``PREFIX.``, by the rest of their names."""
         found = {name: value for name, value in self.tensors.items() if name.startswith(f"{prefix}.")}

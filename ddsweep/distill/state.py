@@ -112,9 +112,7 @@ class DistillationState:
         saved = state.part("set", self.learned.state())
         momenta = optimizer_state(state, parameters)
         generators = state.part("generator", self.streams.states())
-        iteration, step = state.facts.get("step"), state.facts.get("inside")
-        if not isinstance(iteration, int) or not isinstance(step, int):
-            raise Damaged("it does not record its progress")
+        iteration, step = state.progress("step", "inside")
         weights = state.part("net", self.net.state_dict()) if step else {}
         if isinstance(self.matching, Stateful):
             self.matching.restore(_of_matching(state))

@@ -18,7 +18,6 @@ from torch import Tensor
 from ddsweep import checked_files, rng
 from ddsweep.checkpoints import (
     Checkpoints,
-    Damaged,
     Slot,
     State,
     into_optimizer,
@@ -241,9 +240,7 @@ class Training:
         Raises:
             Damaged: something is missing; nothing has changed.
         """
-        epoch, batches = state.facts.get("epoch"), state.facts.get("batches")
-        if not isinstance(epoch, int) or not isinstance(batches, int):
-            raise Damaged("it does not record its progress")
+        epoch, batches = state.progress("epoch", "batches")
         if epoch >= before:
             return None
         drawn = state.tensor("drawing", self.drawing.get_state())

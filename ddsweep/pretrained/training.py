@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ddsweep import augment, checked_files, errors, files, nn, rng
-from ddsweep.checkpoints import Checkpoints, Damaged, FileSlot, Slot, State, into_training, of_training
+from ddsweep.checkpoints import Checkpoints, FileSlot, Slot, State, into_training, of_training
 from ddsweep.data.dataset import Dataset
 from ddsweep.nn import microbatches
 from ddsweep.nn.measure import class_accuracy, cross_entropy
@@ -188,9 +188,7 @@ class Training:
         Raises:
             Damaged: something is missing; nothing has changed.
         """
-        epoch, batches = state.facts.get("epoch"), state.facts.get("batches")
-        if not isinstance(epoch, int) or not isinstance(batches, int):
-            raise Damaged("it does not record its progress")
+        epoch, batches = state.progress("epoch", "batches")
         if epoch >= before:
             return None
         into_training(state, self.net, self.optimizer, self.generator)

@@ -229,7 +229,7 @@ def _loops_per_epoch(target: str, ipc: int) -> int:
 _TAKEN_BY_DC = ("batch_real", "outer_loops", "inner_epochs", "batch_train", "lr_net", "distance", "numerics")
 _GRADIENTS = "ddsweep.distill.methods.gradient_matching:make"
 _FEATURES = "ddsweep.distill.methods.distribution_matching:make"
-_CONDENSATION = "ddsweep.distill.methods.condensation"
+_CONDENSATION = "ddsweep.distill.methods.condensation:make"
 _GRIDS = "ddsweep.distill.sets.multi_formation:make"
 _TAKEN_BY_IDC = (
     "batch_real", "dsa_strategy", "outer_loops", "lr_net", "distance", "factor", "net_images", "numerics",
@@ -273,12 +273,12 @@ for _row in (
         },
     ),
     Method(
-        "idc", "IDC", f"{_CONDENSATION}:make", _TAKEN_BY_IDC, passes=_SECOND_ORDER, learned=_GRIDS, per_class=True,
+        "idc", "IDC", _CONDENSATION, _TAKEN_BY_IDC, passes=_SECOND_ORDER, learned=_GRIDS, per_class=True,
         lr_by_size=True, eval_rule="idc", inits=_INITS_OF_IDC,
         defaults={**_DEFAULTS_OF_IDC, "init": "mix", "batch_real": 64},
     ),
     Method(
-        "dream", "DREAM", f"{_CONDENSATION}:make_dream", (*_TAKEN_BY_IDC, "select_every", "dream_plus"),
+        "dream", "DREAM", _CONDENSATION, (*_TAKEN_BY_IDC, "select_every", "dream_plus"),
         passes=_SECOND_ORDER, learned=_GRIDS, per_class=True, lr_by_size=True, eval_rule="dream", inits=_INITS_OF_IDC,
         defaults={**_DEFAULTS_OF_IDC, "init": "kmeans", "batch_real": 128, "select_every": 10, "dream_plus": False},
     ),

@@ -30,7 +30,7 @@ def trained(*images: int, batch: int = 8, strategy: str = "color_crop_cutout") -
         ([1], [8]),
         ([8], [8]),
         ([9], [8, 8]),
-        ([20, 20], [8, 8, 8, 6, 8, 8]),  # 30 images: the last batch of a pass has 6, and the next pass goes on
+        ([20, 20], [8, 8, 8, 6, 8, 8]),  # 30 images: the last batch of a pass has 6, and the next pass continues
     ],
 )
 def test_the_batch_that_reaches_the_number_is_the_last(

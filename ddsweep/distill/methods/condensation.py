@@ -167,25 +167,10 @@ def make(
     distance: Metric,
     net_images: int,
     numerics: Numerics,
+    select_every: int = 0,
+    dream_plus: bool = False,
 ) -> Condensation:
-    """Return the matching loss of IDC from the numbers of a recipe."""
-    settings = Settings(batch_real, dsa_strategy, outer_loops, net_images, lr_net, distance)
-    return Condensation(net, settings, numerics)
-
-
-def make_dream(
-    net: Network,
-    *,
-    batch_real: int,
-    dsa_strategy: str,
-    outer_loops: int,
-    lr_net: float,
-    distance: Metric,
-    net_images: int,
-    select_every: int,
-    dream_plus: bool,
-    numerics: Numerics,
-) -> Condensation:
-    """Return the matching loss of DREAM, or of DREAM+, from the numbers of a recipe."""
+    """Return the matching loss of IDC or, with ``select_every``, of DREAM and DREAM+, from the numbers of a recipe."""
     settings = Settings(batch_real, dsa_strategy, outer_loops, net_images, lr_net, distance, dream_plus)
-    return Condensation(net, settings, numerics, Representatives(net, batch_real, select_every, numerics))
+    batches = Representatives(net, batch_real, select_every, numerics) if select_every else None
+    return Condensation(net, settings, numerics, batches)

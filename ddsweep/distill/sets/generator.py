@@ -77,7 +77,7 @@ class GeneratorSet(LearnedSet):
         return dict(self._gan.generator.named_parameters())
 
     def optimizer(self, lr: float) -> torch.optim.Optimizer:
-        """The optimizer of the generator's training, which goes on with another rate; so does the discriminator's."""
+        """The optimizer of the generator's training, which continues at another rate; so does the discriminator's."""
         for adam in (self._gan.adam, self._gan.adam_discriminator):
             for group in adam.param_groups:
                 group["lr"] = lr

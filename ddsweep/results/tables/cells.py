@@ -50,8 +50,8 @@ def grid(lines: Sequence[Record]) -> Grid:
     """The records as lines of text, without those columns that only scripts need."""
     groups = [name for name in by_group.NAMES if any(line.get(name) is not None for line in lines)]
     numbers = ("accuracy", *map(by_group.title, groups), "state", "key", "compared with")
-    told = len({line["rule"] for line in lines}) > 1 and not any("eval_rule" in line for line in lines)
-    hidden = HIDDEN if told else (*HIDDEN, "rule")
+    differ = len({line["rule"] for line in lines}) > 1 and not any("eval_rule" in line for line in lines)
+    hidden = HIDDEN if differ else (*HIDDEN, "rule")
     names = [name for name in dict.fromkeys(name for line in lines for name in line) if name not in hidden]
     labels = Labels({name: naming.texts(line[name] for line in lines if name in line) for name in names})
     texts = [
