@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import random  # noqa: TID251  (seeded below, not drawn from)
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
+import numpy as np
 import torch
 
 
@@ -17,6 +20,38 @@ def derive(seed: int, *names: str | int) -> int:
 def generator(seed: int, *names: str | int) -> torch.Generator:
     """Return a CPU generator for the stream called ``names``."""
     return torch.Generator().manual_seed(derive(seed, *names))
+
+
+@contextmanager
+def seeded_globals(seed: int, *names: str | int) -> Iterator[None]:
+    """Seed the global generators for a call into code of the user's own, and restore their states afterwards.
+
+    Python's, NumPy's and torch's generators (also of every CUDA device that is in use) start from the stream called
+    ``names`` of ``seed``, so that code which draws from them, as dropout does, draws the same whenever the recipe is
+    run. ``names`` must identify the call within the trial (a step, an epoch) and not count calls: a resumed trial then
+    draws the same too.
+    """
+    start = derive(seed, "global", *names)
+    python, states, devices = random.getstate(), torch.random.get_rng_state(), _cuda_states()
+    numbers = np.random.get_state()  # noqa: TID251, NPY002
+    random.seed(start)
+    torch.random.default_generator.manual_seed(start)
+    if devices:
+        torch.cuda.manual_seed_all(start)
+    np.random.seed(start % 2**32)  # noqa: TID251, NPY002
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        torch.random.set_rng_state(states)
+        if devices:
+            torch.cuda.set_rng_state_all(devices)
+        np.random.set_state(numbers)  # noqa: TID251, NPY002
+
+
+def _cuda_states() -> list[torch.Tensor]:
+    """The states of the generators of all CUDA devices; none if CUDA is not in use, which this does not change."""
+    return torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
 
 
 def copy_to(values: torch.Tensor, device: torch.device) -> torch.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch: threads that wait sleep, see docs/measurements.md
 
@@ -37,6 +38,8 @@ def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("TERM", "dumb")
+    if "wandb" in sys.modules:  # its client keeps the environment of the first test that used it in this process
+        sys.modules["wandb"].teardown()
     here = tmp_path / "here"
     here.mkdir()
     monkeypatch.chdir(here)

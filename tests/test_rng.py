@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import random
 
+import numpy as np
+import pytest
 import torch
 
-from ddsweep.rng import Streams, derive, generator
+from ddsweep.rng import Streams, derive, generator, seeded_globals
 
 
 def test_the_same_seed_gives_the_same_numbers() -> None:
@@ -58,3 +61,32 @@ def test_streams_go_on_from_where_they_were() -> None:
     again = [torch.rand(5, generator=getattr(other, name)) for name in Streams.names]
     assert all(torch.equal(*pair) for pair in zip(drawn, again, strict=True))
     assert set(vars(other)) == set(Streams.names)
+
+
+def _from_the_globals() -> tuple[float, float, float, float]:
+    dropped = torch.nn.functional.dropout(torch.ones(64)).sum()
+    return random.random(), float(np.random.rand()), float(torch.rand(())), float(dropped)  # noqa: NPY002
+
+
+def test_a_call_draws_the_same_from_the_global_generators_whatever_was_drawn_before() -> None:
+    with seeded_globals(3, "distill", 7):
+        first = _from_the_globals()
+    _from_the_globals()
+    with seeded_globals(3, "distill", 7):
+        again = _from_the_globals()
+    with seeded_globals(3, "distill", 8):
+        other = _from_the_globals()
+    assert again == first
+    assert all(one != another for one, another in zip(first[:3], other[:3], strict=True))
+
+
+def test_the_global_generators_go_on_as_if_there_had_been_no_call() -> None:
+    def after(call: bool) -> tuple[float, ...]:
+        random.seed(1), np.random.seed(1), torch.manual_seed(1)  # noqa: NPY002
+        if call:
+            with pytest.raises(ZeroDivisionError), seeded_globals(0, "x"):
+                _from_the_globals()
+                raise ZeroDivisionError
+        return _from_the_globals()
+
+    assert after(call=True) == after(call=False)
