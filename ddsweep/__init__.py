@@ -17,7 +17,7 @@ Each function's ``help`` has its arguments, an example, and the errors it raises
 ``ddsweep.UserError`` with a one-line message. The command line, ``ddsweep --help``, does the same and more.
 
 Plugins register their own parts with ``ddsweep.method``, ``ddsweep.dataset`` and ``ddsweep.network``
-(docs/extending.md) and test them with ``ddsweep.testing``.
+(docs/extending/index.md) and test them with ``ddsweep.testing``.
 
 Importing ddsweep loads neither torch nor pandas.
 """

@@ -1,4 +1,4 @@
-"""docs/extending.md is executed: its files are written, its commands run in their order, agents as processes."""
+"""docs/extending is executed: its files are written, its commands run in their order, agents as processes."""
 
 from __future__ import annotations
 
@@ -14,50 +14,52 @@ import pytest
 
 from ddsweep.plugins import loading, pins
 from tests.cli.conftest import TINY, Run, ddsweep
-from tests.docs.page import page
+from tests.docs.extending import EXAMPLES, PAGES, files
+from tests.docs.page import Page, page
 from tests.docs.smaller import profile, smaller
 from tests.plugins.plugged import Plug, plug
 
 __all__ = ["ddsweep", "plug"]
-GUIDE = page("docs/extending.md")
-FILES = {block.file: block.text for block in GUIDE.blocks if block.file.endswith(".py")}
-PAGE = 60  # lines
+INDEX = page("docs/extending/index.md")
+LINES = 60  # of a file, a page
 
 
 def test_each_example_fits_on_a_page() -> None:
-    assert list(FILES) == ["mtt_lite.py", "stripes.py", "mixer.py"]
-    assert all(len(text.splitlines()) < PAGE for text in FILES.values())
+    assert EXAMPLES.keys() >= {"mtt_lite", "stripes", "mixer"}
+    assert {name for name, text in EXAMPLES.items() if len(text.splitlines()) > LINES} == set()
 
 
-def test_one_trial_with_all_three(plug: Plug, ddsweep: Run) -> None:
-    plug(**{name.removesuffix(".py"): text for name, text in FILES.items()})
+def test_one_trial_with_three_parts_of_ones_own(plug: Plug, ddsweep: Run) -> None:
+    used = ("mixer", "mtt_lite", "stripes")
+    plug(**{name: EXAMPLES[name] for name in used})
     choices = ["method=mtt-lite", "target=stripes", "arch=mixer2", "alpha=100", "ipc=1", *TINY]
     done = ddsweep("run", "ablation-alpha", *choices, "--profile", "demo", "--device", "cpu", "--json")
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
-    assert [pin.partition("@")[0] for pin in found["recipe"]["plugins"].split("+")] == ["mixer", "mtt_lite", "stripes"]
+    assert [pin.partition("@")[0] for pin in found["recipe"]["plugins"].split("+")] == list(used)
     assert set(found["data"]) == {"stripes"}
     assert set(found["accuracies"]) == {"mixer2"}
 
 
 def test_the_entry_point_of_the_page_is_the_one_that_is_looked_for() -> None:
-    (text,) = (block.text for block in GUIDE.blocks if block.language == "toml")
+    (text,) = (block.text for block in INDEX.blocks if block.language == "toml")
     (group,) = tomllib.loads(text)["project"]["entry-points"]
     assert group == loading.GROUP
 
 
 def test_the_line_of_the_page_is_the_one_that_is_said() -> None:
-    (line,) = re.findall(r"^error: (.*)$", GUIDE.text, re.MULTILINE)
+    (line,) = re.findall(r"^error: (plugins: .*)$", INDEX.text, re.MULTILINE)
     assert line == f"plugins: mtt_lite is not available on this host; {pins.HINT}"
 
 
 @pytest.mark.slow
-def test_every_command(tmp_path: Path) -> None:
-    for name, text in FILES.items():
+@pytest.mark.parametrize("one", [one for one in PAGES if one.commands], ids=lambda one: one.name)
+def test_every_command(one: Page) -> None:
+    for name, text in files(one).items():
         Path(name).write_text(text, encoding="utf-8")
     profile()
     there = {**os.environ, "OMP_NUM_THREADS": "1"}
-    for command in GUIDE.commands:
+    for command in one.commands:
         line = command.line.replace("$PWD", str(Path.cwd()))
         if line.startswith("export "):
             name, _, value = line.removeprefix("export ").partition("=")
@@ -69,18 +71,9 @@ def test_every_command(tmp_path: Path) -> None:
             agents = ["--workers=1"] if words[1] == "launch" else []
             words = ["-m", "ddsweep", *smaller(words[1:]), *agents]
         else:
-            assert words[:2] == ["python", "-c"], line
+            assert words[0] == "python", line
             words = words[1:]
         done = subprocess.run(
             [sys.executable, *words], env=there, capture_output=True, text=True, timeout=300, check=False
         )
         assert done.returncode == 0, f"{command.where}: {line}\n{done.stdout}\n{done.stderr}"
-    used = {json.loads(path.read_text())["recipe"]["plugins"] for path in Path("runs").glob("*/result.json")}
-    assert {pin.partition("@")[0] for text in used for pin in text.split("+")} >= {"mixer", "mtt_lite", "stripes"}
-    results = [command for command in GUIDE.commands if command.words[:2] == ["ddsweep", "results"]][-1]
-    left = {name: value for name, value in there.items() if name != loading.VARIABLE}
-    done = subprocess.run(
-        [sys.executable, "-m", "ddsweep", *results.words[1:]], env=left, capture_output=True, text=True,
-        timeout=300, check=False,
-    )  # fmt: skip
-    assert (done.returncode, done.stderr) == (2, f"error: plugins: mixer is not available on this host; {pins.HINT}\n")

@@ -16,15 +16,10 @@ from ddsweep.distill.sets.multi_formation import MultiFormation
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.registry.methods import METHODS
 from ddsweep.testing import check_dataset, check_method, check_network
-from tests.docs.page import page
+from tests.docs.extending import EXAMPLES
 from tests.plugins.plugged import METHOD, Plug, plug
 
 __all__ = ["plug"]
-EXAMPLES = {
-    block.file.removesuffix(".py"): block.text
-    for block in page("docs/extending.md").blocks
-    if block.file.endswith(".py")
-}
 BUNDLED = [name for name in data.names() if data.is_bundled(data.info(name))]
 HALF = METHOD.format(name="half")
 NETWORK = """
