@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from ddsweep.errors import UserError, closest
@@ -32,14 +32,17 @@ class Registry(Mapping[str, Row], Generic[Row]):
         self.rows: dict[str, Row] = {}
         self._code: dict[str, Code | None] = {}
         self._source: dict[str, str] = {}
+        self._files: dict[str, tuple[str, ...]] = {}
 
-    def add(self, name: str, row: Row, source: Source) -> None:
+    def add(self, name: str, row: Row, source: Source, files: Iterable[str] = ()) -> None:
         """Register a part.
 
         Args:
             name: the name in a recipe.
             row: the properties of the part.
             source: the function or class of the part; the same source may register again (a reloaded module).
+            files: the files that the part reads, relative to its source file, and ``option:NAME`` for an option whose
+                value is a file.
 
         Raises:
             UserError: the name is invalid, or another part has it.
@@ -55,6 +58,7 @@ class Registry(Mapping[str, Row], Generic[Row]):
             )
         code = codes.of(source)
         self.rows[name], self._code[name], self._source[name] = row, code, source_name
+        self._files[name] = tuple(files)
 
     def __getitem__(self, name: str) -> Row:
         if name not in self.rows:

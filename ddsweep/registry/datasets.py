@@ -6,7 +6,7 @@ order are those of the published protocols. Classes are in label order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -215,6 +215,7 @@ def dataset(
     channels: int = 3,
     strategy: str = FULL_STRATEGY,
     origin: str = "",
+    files: Iterable[str] = (),
     **facts: Any,
 ) -> Callable[[Decoder], Decoder]:
     """Register a dataset: a function ``decode(row, paths)`` that returns its images (``decoders.Decoder``).
@@ -230,6 +231,8 @@ def dataset(
         channels: 1 or 3.
         strategy: augmentation operations that keep the label, joined by ``_``.
         origin: displayed source of the images, ``site: details``.
+        files: files that it reads, such as weights, relative to the file with its source: their content is part of the
+            key, like the code's.
         facts: further attributes of ``DatasetInfo``: ``mean`` and ``std`` (default: measured), ``archives``,
             ``images``, ``license``, ``login``, ``paper``.
 
@@ -258,7 +261,7 @@ def dataset(
                 f"plugins: dataset {name!r}: needs 1 or 3 channels, at least {MIN_SIZE} pixels and {LEAST_CLASSES} "
                 f"classes; it has {channels}, {size} and {len(row.classes)}"
             )
-        TABLE.add(name, row, decode)
+        TABLE.add(name, row, decode, files)
         return decode
 
     return register

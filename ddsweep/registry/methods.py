@@ -7,7 +7,7 @@ recipe field that the method does not use gets its value in ``TAKEN``. ``method`
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -135,7 +135,12 @@ METHODS: Registry[Method] = Registry("method")
 
 
 def method(
-    name: str, *, paper: str = "", passes: tuple[float | int, float | int] = (1.0, 3.0), **defaults: Default
+    name: str,
+    *,
+    paper: str = "",
+    passes: tuple[float | int, float | int] = (1.0, 3.0),
+    files: Iterable[str] = (),
+    **defaults: Default,
 ) -> Callable[[Maker], Maker]:
     """Register a matching loss: a class with a method ``episode`` (``loop.Matching``), or a function that makes one.
 
@@ -149,6 +154,9 @@ def method(
         paper: the name in tables and figures; default: the name in capitals.
         passes: the cost of a real and of a synthetic image in one image step, in forward passes; it determines whether
             compilation pays off. (1, 3) is a forward and a backward pass on the synthetic images.
+        files: files that it reads, such as weights, relative to the file with its source: their content is part of the
+            key, like the code's;
+            ``option:NAME`` for an option whose value is such a file.
         defaults: defaults of the recipe fields ``init``, ``iterations``, ``lr_img``, ``alpha`` (which has no common
             default) and of those in the signature; each is a value or a function of the dataset's name and the ipc.
 
@@ -165,7 +173,7 @@ def method(
         for one in defaults:
             if one not in known:
                 raise UserError(f"plugins: method {name!r}: has a default for {one}; {closest(one, known)}")
-        METHODS.add(name, row, maker)
+        METHODS.add(name, row, maker, files)
         return maker
 
     return register

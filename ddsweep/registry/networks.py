@@ -7,7 +7,7 @@ an entry in ``foundation.LOADERS``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -148,6 +148,7 @@ def network(
     smallest: int = 1,
     padded: Collection[int] = (),
     options: Mapping[str, Any] | None = None,
+    files: Iterable[str] = (),
 ) -> Callable[[Maker], Maker]:
     """Register a network: a function ``body(channels, size, width, **options)`` that returns its layers.
 
@@ -161,13 +162,16 @@ def network(
         smallest: height and width, in pixels, of the smallest image that the network accepts.
         padded: image sizes that are zero-padded to 32 pixels before the first layer.
         options: further keyword arguments for the function.
+        files: files that it reads, such as weights, relative to the file with its source: their content is part of the
+            key, like the code's.
 
     Raises:
         UserError: the name is invalid, or another network has it.
     """
 
     def register(body: Maker) -> Maker:
-        TABLE.add(name, Architecture(name, paper or name, body, dict(options or {}), smallest, frozenset(padded)), body)
+        row = Architecture(name, paper or name, body, dict(options or {}), smallest, frozenset(padded))
+        TABLE.add(name, row, body, files)
         return body
 
     return register
