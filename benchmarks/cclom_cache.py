@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ddsweep import data, nn, rng
 from ddsweep.data import Dataset
-from ddsweep.distill.clom import cclom
+from ddsweep.distill.guidance.clom import cclom
 from ddsweep.distill.sets.pixels import initial
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.pretrained.pool import PretrainedModel

@@ -6,26 +6,23 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
-from jaxtyping import Float, Int64
 from torch import Tensor
 
 from ddsweep import nn
 from ddsweep.checkpoints import Slot
-from ddsweep.distill.clom import cclom, clom
+from ddsweep.distill.guidance import Guiding
 from ddsweep.distill.matching import Match, Preparing, as_match, make_matching, make_set
 from ddsweep.distill.metrics import Diverged as Diverged
 from ddsweep.distill.metrics import MetricsLog
 from ddsweep.distill.sets import LearnedSet
 from ddsweep.distill.state import DistillationState, keeps_first_network
-from ddsweep.distill.synthetic import Synthetic
 from ddsweep.errors import UserError
 from ddsweep.numerics import Numerics
 from ddsweep.registry.methods import METHODS
-from ddsweep.rng import copy_to
 
 if TYPE_CHECKING:
     from ddsweep.data.dataset import Dataset
-    from ddsweep.pretrained.pool import Pool, PretrainedModel
+    from ddsweep.pretrained.pool import Pool
     from ddsweep.recipe import Recipe
     from ddsweep.rng import Streams
     from ddsweep.trackers import Tracker
@@ -65,20 +62,19 @@ def distill(
         Interrupted: the slot was asked to stop.
     """
     slot, provided = slot or Slot(), {"numerics": numerics or Numerics(), **(trained or {})}
-    ptm_generator = streams.ptm.get_state()
+    guiding = None if pool is None else Guiding(recipe, pool, dataset, streams.ptm)
     state = initial_state(recipe, dataset, streams, tracker, provided)
-    alphas = recipe.ptm_alphas
     resumed = slot.resume(state.restore) is not None
     state.announce()
     if state.iteration == recipe.iterations:
         return _finished(state.learned)
-    if resumed and pool is not None:
-        _recompute_features(recipe, pool, dataset, ptm_generator, state.all_steps)
+    if resumed and guiding is not None:
+        guiding.resume(state.all_steps)
     while state.iteration < recipe.iterations:
         if not state.step:
             state.begin_iteration(dataset)
         for match in state.matching.episode(state.learned, dataset, streams, state.step):
-            _step(recipe, alphas, match, state, pool, dataset)
+            _step(match, state, guiding)
             if state.step > state.steps:
                 break
             if state.step < state.steps:
@@ -114,60 +110,17 @@ def _finished(learned: LearnedSet) -> LearnedSet:
     return learned
 
 
-def _step(
-    recipe: Recipe,
-    alphas: Mapping[str, float],
-    match: Tensor | Match,
-    state: DistillationState,
-    pool: Pool | None,
-    dataset: Dataset,
-) -> None:
-    """Take one step on the learned set; ``alphas`` maps each PTM architecture to its weight α."""
+def _step(match: Tensor | Match, state: DistillationState, guiding: Guiding | None) -> None:
+    """Take one step on the learned set."""
     loss, seen = as_match(match)
-    if pool is None:
+    if guiding is None:
         state.metrics.add(loss)
     else:
-        model, indices = _draw(recipe, pool, dataset, state.streams.ptm)
-        guidance = _guidance(model, seen or state.learned.decode(), dataset, indices)
-        state.metrics.add(loss, guidance)
-        loss = loss + alphas[model.arch] * guidance
+        term, alpha = guiding.term(seen or state.learned.decode(), state.all_steps)
+        state.metrics.add(loss, term)
+        loss = loss + alpha * term
     parameters = state.learned.parameters().values()
     for parameter, gradient in zip(parameters, torch.autograd.grad(loss, list(parameters)), strict=True):
         parameter.grad = gradient
     state.optimizer.step()
     state.step += 1
-
-
-def _draw(
-    recipe: Recipe, pool: Pool, dataset: Dataset, generator: torch.Generator
-) -> tuple[PretrainedModel, Int64[Tensor, " k"] | None]:
-    """Draw the PTM of one image step and, for CCLoM, the indices of the real images to compare with."""
-    model = pool.draw(generator)
-    if recipe.regularizer == "clom":
-        return model, None
-    return model, torch.randint(len(dataset.labels), (recipe.cclom_batch,), generator=generator)
-
-
-def _guidance(
-    model: PretrainedModel, synthetic: Synthetic, dataset: Dataset, indices: Int64[Tensor, " k"] | None
-) -> Float[Tensor, ""]:
-    """Return CLoM or CCLoM of a PTM on clean images, without the weight α."""
-    if indices is None:
-        return clom(model, synthetic.images, synthetic.labels)
-    real, labels = model.features(dataset, indices), dataset.labels[copy_to(indices, dataset.labels.device)]
-    return cclom(model.embed(synthetic.images), synthetic.labels, real, labels)
-
-
-def _recompute_features(recipe: Recipe, pool: Pool, dataset: Dataset, ptm_generator: Tensor, steps: int) -> None:
-    """Compute the real features of the first ``steps`` image steps again: they are not in the checkpoint.
-
-    They can take gigabytes, and each image is computed once. The last bits of its features depend on the other images
-    of its batch, so the same batches are computed in the order of the draws, starting from the generator state
-    ``ptm_generator``.
-    """
-    generator = torch.Generator()
-    generator.set_state(ptm_generator)
-    for _ in range(steps):
-        model, indices = _draw(recipe, pool, dataset, generator)
-        if indices is not None:
-            model.cache_features(dataset, indices)

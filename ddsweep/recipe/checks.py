@@ -8,6 +8,7 @@ from ddsweep import data
 from ddsweep.errors import UserError, closest
 from ddsweep.recipe import trajectories
 from ddsweep.registry.datasets import FOLDER_PREFIX, DatasetInfo
+from ddsweep.registry.guidance import GUIDANCE, NONE
 from ddsweep.registry.image_folders import folder_tree
 from ddsweep.registry.methods import METHODS
 from ddsweep.registry.networks import FOUNDATIONS, TABLE
@@ -44,7 +45,7 @@ def check(recipe: Recipe) -> None:
         trajectories.check(recipe, data.facts(recipe.target))
     if "gan" in METHODS[recipe.method].takes:
         _check_generator(recipe)
-    if recipe.regularizer != "none":
+    if recipe.regularizer != NONE:
         _check_guidance(recipe)
 
 
@@ -111,12 +112,13 @@ def _check_generator(recipe: Recipe) -> None:
 
 
 def _check_guidance(recipe: Recipe) -> None:
-    if recipe.regularizer == "clom" and recipe.source != "target":
+    guidance = GUIDANCE[recipe.regularizer]
+    if guidance.logits and recipe.source != "target":
         raise UserError(
-            f"regularizer: clom needs PTMs with the labels of {recipe.target}, but source is {recipe.source}; "
-            "use cclom, or source: target"
+            f"regularizer: {guidance.name} needs PTMs with the labels of {recipe.target}, but source is {recipe.source}"
+            "; use cclom, or source: target"
         )
-    if recipe.regularizer == "cclom" and recipe.cclom_batch < 1:
+    if guidance.real and recipe.cclom_batch < 1:
         raise UserError(f"cclom_batch: {recipe.cclom_batch} is out of range; at least 1")
     if foundation := FOUNDATIONS.get(recipe.source):
         if recipe.ptm_archs != foundation.name:

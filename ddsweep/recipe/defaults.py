@@ -9,16 +9,15 @@ from ddsweep.errors import UserError
 from ddsweep.recipe import parts, spelling
 from ddsweep.registry import bias, datasets
 from ddsweep.registry.datasets import DatasetInfo
+from ddsweep.registry.guidance import GUIDANCE, NONE, Guidance
 from ddsweep.registry.methods import METHODS, TAKEN
 from ddsweep.registry.networks import FOUNDATIONS, TABLE, join
 from ddsweep.registry.rules import RULES
 
-CCLOM_ALPHA = 1000.0
-
 TRAINING = ("ptm_epoch", "ptm_train_epochs", "ptm_lr", "ptm_weight_decay", "ptm_batch")
-PTM_TEXTS = ("source", "ptm_archs", "alpha_by_arch")
+PTM_TEXTS = ("guidance_options", "source", "ptm_archs", "alpha_by_arch")
 NEUTRAL: dict[str, Any] = (
-    {"regularizer": "none", "alpha": 0.0, "n_models": 0, "cclom_batch": 0, "ptm_statistics": "target"}
+    {"regularizer": NONE, "alpha": 0.0, "n_models": 0, "cclom_batch": 0, "ptm_statistics": "target"}
     | dict.fromkeys(PTM_TEXTS, "")
     | dict.fromkeys(TRAINING, 0)
 )
@@ -114,14 +113,17 @@ def _resolve_guidance(chosen: dict[str, Any]) -> dict[str, Any]:
     by_arch = spelling.parse_alphas(chosen.get("alpha_by_arch"))
     defaulted = chosen.keys().isdisjoint(("alpha", "alpha_by_arch"))
     # α = 0 and regularizer = none are equivalent: the baseline
-    if chosen.get("regularizer") == "none" or (chosen.get("alpha") == 0 and not isinstance(chosen["alpha"], bool)):
+    if chosen.get("regularizer") == NONE or (chosen.get("alpha") == 0 and not isinstance(chosen["alpha"], bool)):
         return chosen | NEUTRAL
     regularizer = chosen.get("regularizer") or ("clom" if source == "target" else "cclom")
+    if not isinstance(regularizer, str):
+        return chosen
+    guidance = GUIDANCE.take(regularizer, "regularizer", also=[NONE])
     foundation = FOUNDATIONS.get(source) if isinstance(source, str) else None
     epochs = chosen.get("ptm_train_epochs") or 150
     defaults = {
         "regularizer": regularizer,
-        "alpha": CCLOM_ALPHA if regularizer == "cclom" else _published("alpha", chosen),
+        "alpha": _alpha(guidance, chosen),
         "ptm_archs": foundation.name if foundation else chosen["arch"],
         "n_models": 1,
         "ptm_train_epochs": epochs,
@@ -133,15 +135,26 @@ def _resolve_guidance(chosen: dict[str, Any]) -> dict[str, Any]:
         "cclom_batch": 8196,
     }
     chosen = defaults | {name: value for name, value in chosen.items() if value is not None} | {"source": source}
+    if isinstance(chosen.get("guidance_options", ""), str):  # those of another guidance of the sweep have no effect
+        text = chosen.get("guidance_options", "") if guidance.options else ""
+        options = spelling.parse_options(text, guidance.options, "guidance_options")
+        chosen["guidance_options"] = spelling.spell_options(options)
     if foundation:  # published as is: one model, trained once, with its own preprocessing
         chosen |= dict.fromkeys(TRAINING, 0) | {"n_models": 1, "ptm_statistics": "source"}
     if source == "target" and chosen["ptm_statistics"] == "source":  # they are the same
         chosen["ptm_statistics"] = "target"
-    if regularizer == "clom":
+    if not guidance.real:
         chosen["cclom_batch"] = 0
-        if defaulted and "+" in str(chosen["ptm_archs"]):
-            by_arch = spelling.parse_alphas(_published("alpha_by_arch", chosen))
+    if guidance.published and defaulted and "+" in str(chosen["ptm_archs"]):
+        by_arch = spelling.parse_alphas(_published("alpha_by_arch", chosen))
     return _resolve_alphas(chosen, by_arch) if isinstance(chosen["ptm_archs"], str) else chosen
+
+
+def _alpha(guidance: Guidance, chosen: dict[str, Any]) -> Any:
+    """The default of α; None if there is none, and the recipe has to set it."""
+    return (
+        _published("alpha", chosen) if guidance.published else guidance.default_alpha(chosen["target"], chosen["ipc"])
+    )
 
 
 def _resolve_alphas(chosen: dict[str, Any], by_arch: dict[str, float] | None) -> dict[str, Any]:

@@ -13,14 +13,15 @@ from ddsweep.recipe import spelling
 from ddsweep.recipe.checks import check
 from ddsweep.recipe.defaults import NEUTRAL, resolve
 from ddsweep.registry.datasets import full_name
+from ddsweep.registry.guidance import GUIDANCE, NONE
 from ddsweep.registry.methods import METHODS, TAKEN
 
 SCHEMA = 1  # part of every key: increase it when the meaning of a field changes
 AUTO: Any = None  # a default that depends on other fields
 LATER = (
-    "options", "plugins", "factor", "net_images", "select_every", "dream_plus", "syn_steps", "batch_syn", "lr_lr",
-    "lr_teacher", "n_experts", "expert_train_epochs", "expert_epochs", "max_start_epoch", "zca", "match_archs",
-    "match_weight", "gan_epochs", "gan_batch", "gan_lr", "gan_width", "align", "severity",
+    "options", "guidance_options", "plugins", "factor", "net_images", "select_every", "dream_plus", "syn_steps",
+    "batch_syn", "lr_lr", "lr_teacher", "n_experts", "expert_train_epochs", "expert_epochs", "max_start_epoch", "zca",
+    "match_archs", "match_weight", "gan_epochs", "gan_batch", "gan_lr", "gan_width", "align", "severity",
 )  # fmt: skip
 """Fields that are not in the key if they are empty, 0 or false, which keeps the keys from before they existed."""
 
@@ -140,8 +141,11 @@ class Recipe(BaseModel):
     """Width of generator and discriminator, which have 196 feature maps if it is 128 (DiM); 0: ``width``."""
 
     # the guidance of pre-trained models
-    regularizer: Literal["none", "clom", "cclom"] = AUTO
-    """Guidance by the PTMs; default: CLoM if they were trained on the target, CCLoM if on another dataset."""
+    regularizer: str = AUTO
+    """Guidance by the PTMs: ``none``, CLoM (``clom``), CCLoM (``cclom``), or that of a plugin; default: CLoM if they
+    were trained on the target, CCLoM if on another dataset."""
+    guidance_options: str = ""
+    """Options that only this guidance has, ``power:2+scale:0.5``; default: the guidance's own."""
     alpha: Weight = AUTO
     """Weight α of the guidance; default: by method, ipc and dataset."""
     alpha_by_arch: str = ""
@@ -169,7 +173,8 @@ class Recipe(BaseModel):
     """Mean and std of the images that PTMs of another dataset see: ``target`` (the paper's: unchanged, as normalized
     for the target) or ``source`` (renormalized, as in the PTM's training). A published model has its own."""
     cclom_batch: CountOrNone = AUTO
-    """Real images per CCLoM term, drawn with replacement; default: 8196 (sic)."""
+    """Real images per term of CCLoM, or of another guidance that takes some, drawn with replacement; default: 8196
+    (sic)."""
 
     # the evaluation
     eval_rule: Literal["paper", "best", "evaluate_synset", "plain300", "dc", "idc", "dream", "tm", "dim"] = AUTO
@@ -255,6 +260,13 @@ class Recipe(BaseModel):
         fields = {name: getattr(self, name) for name in method.takes if name in TAKEN}
         return fields | spelling.parse_options(self.options, method.options)
 
+    @property
+    def guidance_numbers(self) -> dict[str, Any]:
+        """The options of the guidance; empty for the baseline."""
+        if self.regularizer == NONE:
+            return {}
+        return spelling.parse_options(self.guidance_options, GUIDANCE[self.regularizer].options, "guidance_options")
+
     def key(self) -> str:
         """The hash of the fields as 16 hex digits, which identifies the experiment: same key, same experiment."""
         fields = {name: value for name, value in self.model_dump().items() if value or name not in LATER}
@@ -268,14 +280,18 @@ class Recipe(BaseModel):
             fields: further fields to name, as the ones that a sweep varies: ``lr_img 0.1``.
             baseline: say that it is the baseline of its sweep.
         """
+        fields = list(fields)
         parts = [self.method, *([_spaced(self.options)] if self.options else []), f"ipc {self.ipc}"]
         silent = TITLED
         if self.regularizer == "none":
             parts += [] if baseline else ["α 0"]
             silent = TITLED | NEUTRAL.keys()
         else:
+            own = self.regularizer not in PAPERS and "regularizer" not in fields
+            guided = [self.regularizer] if own else []
+            guided += [_spaced(self.guidance_options)] if self.guidance_options else []
             by_arch = f" ({_spaced(self.alpha_by_arch)})" if self.alpha_by_arch else ""
-            parts += [f"α {_exact(self.alpha)}{by_arch}", self.ptm_archs]
+            parts += [*guided, f"α {_exact(self.alpha)}{by_arch}", self.ptm_archs]
             parts += [f"N_m {self.n_models}", f"epoch {self.ptm_epoch}"] if self.ptm_epoch else []
         if self.source not in ("target", ""):
             parts.append(f"from {self.source}")
@@ -284,9 +300,14 @@ class Recipe(BaseModel):
         return " · ".join([*parts, f"seed {self.seed}"])
 
 
+PAPERS = ("clom", "cclom")
+"""The guidance of the paper, which PTMs of the target and of another dataset tell apart."""
 TITLED = frozenset(
-    {"method", "options", "ipc", "alpha", "alpha_by_arch", "ptm_archs", "n_models", "ptm_epoch", "source", "seed"}
-)
+    {
+        "method", "options", "ipc", "guidance_options", "alpha", "alpha_by_arch", "ptm_archs", "n_models", "ptm_epoch",
+        "source", "seed",
+    }
+)  # fmt: skip
 """The fields that every title names, if they have an effect."""
 
 

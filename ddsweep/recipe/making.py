@@ -52,7 +52,7 @@ def _one_line(error: ValidationError) -> str:
         known = ", ".join(map(str, LOOPS))
         return f"{field}: has no published default for this ipc (known: {known}); set outer_loops and inner_epochs"
     if value is None and field == "alpha":
-        return "alpha: the method has no published default; set it (0: no guidance)"
+        return "alpha: has no default for this method and guidance; set it (0: no guidance)"
     if kind in ("float_type", "int_type") and isinstance(value, str):
         number = "a whole number" if kind == "int_type" else "a number"
         return f"{field}: {value!r} is text, not {number}{_number_hint(value)}"

@@ -1,4 +1,4 @@
-"""The parts of a recipe (method, datasets, networks) that plugins can register, and the plugins that it uses."""
+"""The parts of a recipe that plugins can register (methods, datasets, networks …), and the plugins that it uses."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 from ddsweep import plugins
 from ddsweep.recipe.checks import verify_images
 from ddsweep.registry.datasets import TABLE as DATASETS
+from ddsweep.registry.guidance import GUIDANCE
 from ddsweep.registry.methods import METHODS
 from ddsweep.registry.networks import TABLE as NETWORKS
 
 if TYPE_CHECKING:
     from ddsweep.recipe import Recipe
 
-TABLES: tuple[plugins.Registry[Any], ...] = (METHODS, DATASETS, NETWORKS)
+TABLES: tuple[plugins.Registry[Any], ...] = (METHODS, DATASETS, NETWORKS, GUIDANCE)
 FIELDS: dict[str, plugins.Registry[Any]] = {
     "method": METHODS,
     "target": DATASETS,
@@ -23,6 +24,7 @@ FIELDS: dict[str, plugins.Registry[Any]] = {
     "ptm_archs": NETWORKS,
     "eval_archs": NETWORKS,
     "match_archs": NETWORKS,
+    "regularizer": GUIDANCE,
 }
 
 

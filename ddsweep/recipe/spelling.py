@@ -61,20 +61,26 @@ def _digits(alpha: float) -> str:
     return repr(alpha).removesuffix(".0").replace("e+", "e")
 
 
-def parse_options(text: str, declared: Mapping[str, Scalar]) -> dict[str, Scalar]:
-    """The values of all options of a method; those that are not in ``text`` have their defaults.
+def parse_options(text: str, declared: Mapping[str, Scalar], field: str = "options") -> dict[str, Scalar]:
+    """The values of all options of a method or a guidance; those that are not in ``text`` have their defaults.
+
+    Args:
+        text: the value of ``field``.
+        declared: the options with their defaults.
+        field: ``options``, or ``guidance_options``.
 
     Raises:
-        UserError: the method does not have an option, or an option is listed twice or has a value of the wrong type.
+        UserError: there is no such option, or an option is listed twice or has a value of the wrong type.
     """
+    owner = "guidance" if field == "guidance_options" else "method"
     values: dict[str, Scalar] = {}
     for part in text.split("+") if text else ():
         name, colon, value = part.partition(":")
         if name not in declared:
-            raise UserError(f"options: the method has no option {name!r}; {closest(name, declared)}")
+            raise UserError(f"{field}: the {owner} has no option {name!r}; {closest(name, declared)}")
         if not colon or name in values:
-            raise UserError(f"options: {part!r}: write NAME:VALUE, each name once, joined by +")
-        values[name] = _typed(name, value, declared[name])
+            raise UserError(f"{field}: {part!r}: write NAME:VALUE, each name once, joined by +")
+        values[name] = _typed(field, name, value, declared[name])
     return {**declared, **values}
 
 
@@ -83,7 +89,7 @@ def spell_options(values: Mapping[str, Scalar]) -> str:
     return "+".join(f"{name}:{_text(values[name])}" for name in sorted(values))
 
 
-def _typed(name: str, text: str, default: Scalar) -> Scalar:
+def _typed(field: str, name: str, text: str, default: Scalar) -> Scalar:
     try:
         if isinstance(default, bool):
             return TRUTH[text.lower()]
@@ -92,7 +98,7 @@ def _typed(name: str, text: str, default: Scalar) -> Scalar:
             raise ValueError
         return value
     except (ValueError, KeyError):
-        raise UserError(f"options: {name} must be {KINDS[type(default)]}, not {text!r}") from None
+        raise UserError(f"{field}: {name} must be {KINDS[type(default)]}, not {text!r}") from None
 
 
 def _text(value: Scalar) -> str:

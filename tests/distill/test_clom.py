@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from ddsweep.distill.clom import cclom, clom
+from ddsweep.distill.guidance.clom import cclom, clom
 from tests import toys
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from ddsweep import augment
 from ddsweep.augment import combined
 from ddsweep.data import Dataset
-from ddsweep.distill.clom import clom
+from ddsweep.distill.guidance.clom import clom
 from ddsweep.distill.methods import condensation
 from ddsweep.distill.methods.condensation import Condensation, Settings
 from ddsweep.distill.methods.representatives import Representatives

@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 
 from ddsweep import nn, rng
 from ddsweep.data import Dataset
-from ddsweep.distill.clom import clom
+from ddsweep.distill.guidance.clom import clom
 from ddsweep.distill.matching import Matching, as_match
 from ddsweep.distill.methods import distribution_matching, gradient_matching
 from ddsweep.distill.methods.distribution_matching import DistributionMatching

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,8 @@ def test_a_guided_distillation_resumes_from_every_phase(choices: dict[str, Any],
 
 def test_the_guidance_sees_all_clean_images_of_the_class_of_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
     decoded = toys.spy(monkeypatch, MultiFormation, "decode_class", lambda self, label: label)
-    seen = toys.spy(monkeypatch, loop, "clom", lambda net, images, labels: (images.detach().clone(), labels.tolist()))
+    terms = importlib.import_module("ddsweep.distill.guidance.clom")
+    seen = toys.spy(monkeypatch, terms, "clom", lambda net, images, labels: (images.detach().clone(), labels.tolist()))
     one = recipe(method="idc", iterations=1)
     run(one)
     assert decoded == [0, 1, 2, 0, 1, 2]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ddsweep import data, nn, rng
 from ddsweep.data.dataset import Dataset
-from ddsweep.distill.clom import cclom
+from ddsweep.distill.guidance.clom import cclom
 from ddsweep.pretrained import pool, renormalize, training
 from ddsweep.pretrained.pool import FeatureBudget, Pool, PretrainedModel
 from ddsweep.pretrained.renormalize import InputTransform

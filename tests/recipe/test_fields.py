@@ -13,7 +13,7 @@ from ddsweep.recipe import make
 from ddsweep.recipe.fields import LATER
 from ddsweep.registry.methods import METHODS, TAKEN
 
-PLUGGED = ("options", "plugins")  # only of parts of plugins: see test_parts
+PLUGGED = ("options", "guidance_options", "plugins")  # only of parts of plugins: see test_parts
 
 
 def test_the_default_is_a_published_cell() -> None:

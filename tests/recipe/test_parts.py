@@ -46,7 +46,9 @@ def test_a_method_that_takes_the_loops_has_their_published_defaults(plug: Plug) 
 
 def test_a_method_without_a_default_alpha_needs_one(plug: Plug) -> None:
     plug(mine=HALF.replace(", alpha=7.0", ""))
-    with pytest.raises(UserError, match=r"^alpha: the method has no published default; set it \(0: no guidance\)$"):
+    with pytest.raises(
+        UserError, match=r"^alpha: has no default for this method and guidance; set it \(0: no guidance\)$"
+    ):
         half()
     assert half(alpha=0).regularizer == "none"
 

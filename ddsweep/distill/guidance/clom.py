@@ -7,12 +7,18 @@ and nowhere else. Both use clean images (no augmentation) of all classes at once
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
 from ddsweep.nn.measure import cross_entropy
+
+if TYPE_CHECKING:
+    from ddsweep.distill.guidance.step import Real
+    from ddsweep.distill.synthetic import Synthetic
+    from ddsweep.pretrained.pool import PretrainedModel
 
 
 def clom(
@@ -59,3 +65,14 @@ def cclom(
     distance = 1 - F.normalize(synthetic, dim=1) @ F.normalize(real.detach(), dim=1).T
     same = synthetic_labels[:, None] == real_labels[None, :]
     return (distance * same).sum() / distance.sum()
+
+
+def guide_within(ptm: PretrainedModel, synthetic: Synthetic) -> Float[Tensor, ""]:
+    """The guide of CLoM."""
+    return clom(ptm, synthetic.images, synthetic.labels)
+
+
+def guide_across(ptm: PretrainedModel, synthetic: Synthetic, *, real: Real) -> Float[Tensor, ""]:
+    """The guide of CCLoM."""
+    features = real.features
+    return cclom(ptm.embed(synthetic.images), synthetic.labels, features, real.labels)

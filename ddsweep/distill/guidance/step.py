@@ -1,0 +1,145 @@
+"""The guidance of one distillation: the PTM and the real images that each step draws, and the term that they give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from ddsweep.distill.synthetic import Synthetic
+from ddsweep.errors import UserError
+from ddsweep.registry.guidance import GUIDANCE
+from ddsweep.rng import copy_to, seeded_globals
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from ddsweep.data.dataset import Dataset
+    from ddsweep.pretrained.pool import Pool, PretrainedModel
+    from ddsweep.recipe import Recipe
+
+
+class Real:
+    """The real images of one step, without augmentation: drawn uniformly from all training images, with replacement.
+
+    Args:
+        dataset: the target.
+        indices: indices of its training images, on the CPU.
+        features: returns the features of these images.
+    """
+
+    def __init__(self, dataset: Dataset, indices: Int64[Tensor, " k"], features: Callable[[], Tensor]) -> None:
+        self._dataset, self._indices, self._features = dataset, indices, features
+
+    @cached_property
+    def images(self) -> Float[Tensor, "k c h w"]:
+        """The images, in the normalized space of the target."""
+        return self._dataset.images[copy_to(self._indices, self._dataset.labels.device)]
+
+    @cached_property
+    def labels(self) -> Int64[Tensor, " k"]:
+        """Their labels."""
+        return self._dataset.labels[copy_to(self._indices, self._dataset.labels.device)]
+
+    @cached_property
+    def features(self) -> Float[Tensor, "k d"]:
+        """``ptm.embed(images)`` of the step's PTM, without a gradient: computed once for each image, and then kept."""
+        return self._features()
+
+
+class Guide(Protocol):
+    """Returns the unweighted term of one step; a guide whose row does not say ``real`` is called without ``real``."""
+
+    def __call__(self, ptm: PretrainedModel, synthetic: Synthetic, *, real: Real) -> Float[Tensor, ""]:
+        """Return a scalar with a gradient to ``synthetic.images``.
+
+        Args:
+            ptm: frozen and in eval mode; ``ptm.embed(images)`` are its features, ``ptm(images)`` its logits.
+            synthetic: the clean images of this step, with their graph.
+            real: real images to compare with.
+        """
+
+
+class Guiding:
+    """The guidance of one distillation.
+
+    Features of real images are computed for the draws of all steps in their order, whether or not a step's guide reads
+    them, but not before a guide does. They are not in a checkpoint, because they can take gigabytes, and the last bits
+    of the features of an image depend on the other images of its batch: a distillation that is resumed computes the
+    same batches again.
+
+    Args:
+        recipe: the experiment, which has guidance.
+        pool: its PTMs.
+        dataset: the target.
+        generator: draws the PTM and the real images of each step; in its state before the first step.
+    """
+
+    def __init__(self, recipe: Recipe, pool: Pool, dataset: Dataset, generator: torch.Generator) -> None:
+        self._recipe, self._pool, self._dataset, self._generator = recipe, pool, dataset, generator
+        self._row = GUIDANCE[recipe.regularizer]
+        self._plugged = GUIDANCE.code(recipe.regularizer) is not None
+        with self._seeded("start"):
+            self._guide: Any = self._row.make(dataset, recipe.guidance_numbers)
+        self._alphas = recipe.ptm_alphas
+        self._behind, self._state = 0, generator.get_state()  # draws without features, and the state before the first
+
+    def resume(self, steps: int) -> None:
+        """Continue after ``steps`` steps, whose draws the generator has already made."""
+        self._behind = steps
+
+    def term(self, synthetic: Synthetic, step: int) -> tuple[Float[Tensor, ""], float]:
+        """Return the term of one step, and its weight α.
+
+        Args:
+            synthetic: the clean images of this step.
+            step: the steps before it, over all iterations.
+
+        Raises:
+            UserError: the guide of a plugin returns something else than a scalar with a gradient to the images.
+        """
+        if not self._behind:
+            self._state = self._generator.get_state()
+        model, indices = self._draw(self._generator)
+        self._behind += 1
+        more = {} if indices is None else {"real": Real(self._dataset, indices, lambda: self._features(model, indices))}
+        with self._seeded(step):
+            term = self._guide(model, synthetic, **more)
+        if self._plugged:
+            self._check(term)
+        return term, self._alphas[model.arch]
+
+    def _seeded(self, step: str | int) -> AbstractContextManager[None]:
+        """Around calls into a plugin, which may draw from the global generators."""
+        return seeded_globals(self._recipe.seed, "guidance", step) if self._plugged else nullcontext()
+
+    def _draw(self, generator: torch.Generator) -> tuple[PretrainedModel, Int64[Tensor, " k"] | None]:
+        """Draw the PTM of one step and the indices of its real images, if the guide takes some."""
+        model = self._pool.draw(generator)
+        if not self._row.real:
+            return model, None
+        return model, torch.randint(len(self._dataset.labels), (self._recipe.cclom_batch,), generator=generator)
+
+    def _features(self, model: PretrainedModel, indices: Int64[Tensor, " k"]) -> Float[Tensor, "k d"]:
+        """Return the features of the present draw, after those of the draws before it that are due."""
+        again = torch.Generator()
+        again.set_state(self._state)
+        for _ in range(self._behind - 1):
+            earlier, drawn = self._draw(again)
+            assert drawn is not None
+            earlier.cache_features(self._dataset, drawn)
+        self._behind = 0
+        return model.features(self._dataset, indices)
+
+    def _check(self, term: object) -> None:
+        what = f"regularizer: the guide of {self._row.name} returns"
+        if not isinstance(term, Tensor) or term.ndim:
+            shape = f"a tensor of shape {list(term.shape)}" if isinstance(term, Tensor) else type(term).__name__
+            raise UserError(f"{what} {shape}, not a scalar tensor")
+        if not term.requires_grad:
+            raise UserError(f"{what} a term without a gradient to the synthetic images")
