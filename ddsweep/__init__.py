@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     from ddsweep.evaluate import Evaluation as Evaluation
     from ddsweep.exchange.synthetic_set import SyntheticSet as SyntheticSet
     from ddsweep.recipe import Recipe as Recipe
-    from ddsweep.registry.datasets import dataset as dataset
     from ddsweep.registry.methods import method as method
     from ddsweep.registry.networks import network as network
+    from ddsweep.registry.own_datasets import dataset as dataset
     from ddsweep.results.result import Result as Result
 
 __version__ = "0.1.0"
@@ -60,7 +60,7 @@ _HOMES = {
     "Evaluation": "ddsweep.evaluate",
     "UserError": "ddsweep.errors",
     "method": "ddsweep.registry.methods",
-    "dataset": "ddsweep.registry.datasets",
+    "dataset": "ddsweep.registry.own_datasets",
     "network": "ddsweep.registry.networks",
 }
 """Public names and the modules that define them, imported when a name is first used."""

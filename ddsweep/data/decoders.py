@@ -18,9 +18,9 @@ import numpy as np
 import torch
 
 from ddsweep import rng
-from ddsweep.data import archives, bundle, pixels, shapes, unpickle
+from ddsweep.data import archives, bundle, own_images, pixels, shapes, unpickle
 from ddsweep.data.pixels import resized
-from ddsweep.data.raw import Parts, Raw, assembled
+from ddsweep.data.raw import PARTS, Parts, Raw, assembled
 from ddsweep.errors import UserError
 from ddsweep.plugins import Code, resolve
 from ddsweep.registry.datasets import TABLE, DatasetInfo
@@ -41,20 +41,33 @@ def decode(row: DatasetInfo) -> Raw:
     """Decode the dataset of ``row`` at ``row.size`` pixels.
 
     Raises:
-        UserError: the images cannot be downloaded or read, or a plugin's images do not match its row.
+        UserError: the images cannot be downloaded or read, or a plugin's images do not match its row (``own_images``).
     """
     paths = archives.obtain(row) if row.archives else []
+    code = TABLE.code(row.name)
     try:
-        return assembled(row, resolve(row.source)(row, paths))
+        return _own(row, paths) if code else assembled(row, resolve(row.source)(row, paths))
     except UserError:
         raise
     except Exception as error:
-        if code := TABLE.code(row.name):
+        if code:
             raise UserError(f"{row.name} of the plugin {code.name}: {_told(error, code)}") from error
         if not (paths and isinstance(error, DAMAGE)):
             raise
         where = paths[0] if len(paths) == 1 else paths[0].parent
         raise UserError(f"{row.name}: cannot read {str(where)!r}: {pixels.reason(error)}") from error
+
+
+def _own(row: DatasetInfo, paths: Sequence[Path]) -> Raw:
+    """Return the images of a plugin's dataset, checked; what its function draws is the same on every host."""
+    native = TABLE[row.name].size
+    with rng.seeded_globals(0, "dataset", row.name, row.size):
+        made = resolve(row.source)(row, paths)
+    if isinstance(made, Raw | tuple | list) and (isinstance(made, Raw) or len(made) == PARTS):
+        own_images.check_shapes(row, made, {row.size, native})
+    raw = assembled(row, made)
+    own_images.check(row, raw, row.size == native)
+    return raw
 
 
 def _told(error: Exception, code: Code) -> str:

@@ -61,6 +61,8 @@ def assembled(row: DatasetInfo, made: Raw | Sequence[Array]) -> Raw:
         found += [_images(row, what, images), _labels(len(classes), what, labels)]
         if len(found[-2]) != len(found[-1]):
             raise ValueError(f"it has {len(found[-2])} {what} images and {len(found[-1])} labels of them")
+    if found[0].untyped_storage().data_ptr() == found[2].untyped_storage().data_ptr():  # see _labels
+        found[2] = found[2].clone()
     return _with_attributes(Raw(classes, found[0], found[1], found[2], found[3]), made)
 
 

@@ -12,6 +12,7 @@ from ddsweep.registry.guidance import GUIDANCE, NONE
 from ddsweep.registry.image_folders import folder_tree
 from ddsweep.registry.methods import METHODS
 from ddsweep.registry.networks import FOUNDATIONS, TABLE
+from ddsweep.registry.rules import OPERATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from ddsweep.recipe import Recipe
 
 SMALLEST_CELL = 4  # pixels along a side
-OPERATIONS = ("color", "crop", "cutout", "flip", "scale", "rotate")
 
 
 def check(recipe: Recipe) -> None:

@@ -1,14 +1,14 @@
 """The table of datasets: the facts that a recipe needs, without loading an image (or torch).
 
-A row names the function that decodes it; ``dataset`` adds one, for a plugin. Channels, sizes, statistics and class
-order are those of the published protocols. Classes are in label order.
+A row names the function that decodes it; ``own_datasets.dataset`` adds one, for a plugin. Channels, sizes, statistics
+and class order are those of the published protocols. Classes are in label order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from ddsweep.errors import UserError
 from ddsweep.plugins import Registry, Source
@@ -24,7 +24,6 @@ NO_FLIP_STRATEGY = "color_crop_cutout_scale_rotate"  # mirrored digits are other
 RECENT = 1.0  # seconds for which an image folder is not looked at again: a sweep names its dataset in every cell
 MIN_SIZE = 4
 LEAST_CLASSES = 2
-Decoder = TypeVar("Decoder", bound=Callable[..., Any])
 _IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _IMAGENET_TERMS = "research only"
 _ACCOUNT = "make an account at https://image-net.org/signup and accept its terms, "
@@ -204,67 +203,6 @@ for _row in (
     _biased("ccifar10-dd", "CCIFAR10-DD", _CORRUPTED + _AS_THE_AUTHORS, Bias("cifar10", 0.0, "CIFAR10")),
 ):
     TABLE.add(_row.name, _row, _row.source)
-
-
-def dataset(
-    name: str,
-    *,
-    classes: tuple[str, ...],
-    size: int,
-    smallest_class: int,
-    channels: int = 3,
-    strategy: str = FULL_STRATEGY,
-    origin: str = "",
-    files: Iterable[str] = (),
-    **facts: Any,
-) -> Callable[[Decoder], Decoder]:
-    """Register a dataset: a function ``decode(row, paths)`` that returns its images (``decoders.Decoder``).
-
-    It is called once for every size in pixels that is used. The result is kept in the user's cache, and decoded again
-    when the plugin's source changes.
-
-    Args:
-        name: the name in a recipe.
-        classes: class names in label order.
-        size: native height and width in pixels.
-        smallest_class: training images of the smallest class: a recipe cannot have more per class.
-        channels: 1 or 3.
-        strategy: augmentation operations that keep the label, joined by ``_``.
-        origin: displayed source of the images, ``site: details``.
-        files: files that it reads, such as weights, relative to the file with its source: their content is part of the
-            key, like the code's.
-        facts: further attributes of ``DatasetInfo``: ``mean`` and ``std`` (default: measured), ``archives``,
-            ``images``, ``license``, ``login``, ``paper``.
-
-    Raises:
-        UserError: the name is already registered, or an attribute is unknown.
-    """
-
-    def register(decode: Decoder) -> Decoder:
-        own = {"mean": None, "std": None, **facts}
-        try:
-            row = DatasetInfo(
-                name,
-                channels,
-                size,
-                tuple(classes),
-                smallest_class,
-                strategy=strategy,
-                origin=origin or f"plugin: {name}",
-                source=decode,
-                **own,
-            )
-        except TypeError as error:
-            raise UserError(f"plugins: dataset {name!r}: {str(error).partition('() ')[2]}") from None
-        if channels not in (1, 3) or size < MIN_SIZE or len(row.classes) < LEAST_CLASSES:
-            raise UserError(
-                f"plugins: dataset {name!r}: needs 1 or 3 channels, at least {MIN_SIZE} pixels and {LEAST_CLASSES} "
-                f"classes; it has {channels}, {size} and {len(row.classes)}"
-            )
-        TABLE.add(name, row, decode, files)
-        return decode
-
-    return register
 
 
 def paper_name(name: str) -> str:

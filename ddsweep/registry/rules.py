@@ -28,14 +28,15 @@ class RuleInfo:
         return "_".join(name for name in strategy.split("_") if name not in self.without) or "none"
 
 
-_EVERY = ("color", "crop", "cutout", "flip", "scale", "rotate")
+OPERATIONS = ("color", "crop", "cutout", "flip", "scale", "rotate")
+"""What an augmentation strategy may name, joined by ``_``."""
 _IDC = RuleInfo(batch=64, without=("cutout",), counts="best of 4 tests")  # CutMix takes the place of cutout
 RULES: dict[str, RuleInfo] = {
     "paper": RuleInfo(),
     "best": RuleInfo(counts="best of 20 tests"),
     "evaluate_synset": RuleInfo(),
-    "plain300": RuleInfo(epochs=300, without=_EVERY),
-    "dc": RuleInfo(epochs=0, without=_EVERY),
+    "plain300": RuleInfo(epochs=300, without=OPERATIONS),
+    "dc": RuleInfo(epochs=0, without=OPERATIONS),
     "idc": _IDC,
     "dream": _IDC,
     "tm": RuleInfo(lr=0.0),

@@ -15,6 +15,7 @@ from ddsweep import data
 from ddsweep.errors import UserError
 from ddsweep.pretrained import spec
 from ddsweep.recipe import Recipe
+from ddsweep.registry.datasets import TABLE
 
 Checksums = Mapping[str, str]
 """SHA-256 of the decoded images by ``NAME@SIZE``, the dataset and its size in pixels."""
@@ -104,9 +105,17 @@ def refusal(recipe: Recipe, registered: Checksums) -> str:
         if expected and (own := data.checksum(name, size)) != expected:
             return (
                 f"{name}: the images on {socket.gethostname()} are not those of the registered sweep (checksum "
-                f"{own[:8]}, registered {expected[:8]}); make the folders equal, or launch the sweep again from here"
+                f"{own[:8]}, registered {expected[:8]}); {_advice(name)}"
             )
     return ""
+
+
+def _advice(name: str) -> str:
+    """What to do about images that differ between two hosts."""
+    if TABLE.code(name):
+        check = f"from ddsweep.testing import check_dataset; check_dataset({name!r})"
+        return f'its function must return the same images on every host; python -c "{check}" tells whether it does'
+    return "make the folders equal, or launch the sweep again from here"
 
 
 def _label(name: str, size: int) -> str:

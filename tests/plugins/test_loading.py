@@ -37,10 +37,10 @@ MISTAKES = {
     f'@ddsweep.method("a+b")\nclass A:\n    def __init__(self, net): ...\n{EPISODE}': (
         "invalid name; spaces and + @ : , are not allowed"
     ),
-    '@ddsweep.dataset("d", classes="ab", size=16, smallest_class=1, color=3)\ndef d(row, paths): ...': (
+    '@ddsweep.dataset("d", classes=("a", "b"), size=16, smallest_class=1, color=3)\ndef d(row, paths): ...': (
         "dataset 'd': got an unexpected keyword argument 'color'"
     ),
-    '@ddsweep.dataset("d", classes="a", size=2, smallest_class=1, channels=2)\ndef d(row, paths): ...': (
+    '@ddsweep.dataset("d", classes=("a",), size=2, smallest_class=1, channels=2)\ndef d(row, paths): ...': (
         "dataset 'd': needs 1 or 3 channels, at least 4 pixels and 2 classes; it has 2, 2 and 1"
     ),
     '@ddsweep.network("vgg11")\ndef body(channels, size, width): ...': (

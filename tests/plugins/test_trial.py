@@ -41,7 +41,9 @@ import ddsweep, numpy as np
 
 @ddsweep.dataset("spots", classes=("a", "b"), size=8, smallest_class=2, channels=1, paper="Spots")
 def decode(row, paths):
-    images = np.full((4, 1, 6, 6), {pixel}, dtype=np.uint8)
+    images = np.full((4, 1, 8, 8), {pixel}, dtype=np.uint8)
+    images[0] -= 9
+    images[1] += 9
     return images, [0, 1, 0, 1], images, np.array([0, 1, 0, 1], dtype=np.int32)
 """
 
@@ -130,8 +132,8 @@ def test_an_edited_decoder_decodes_again(plug: Plug) -> None:
 @pytest.mark.parametrize(
     ("good", "bad", "line"),
     [
-        ("np.uint8)", "np.float32)", r"its training images are float32 \[4, 1, 6, 6\]; needed: uint8 \[n, 1, h, w\]"),
-        ("(4, 1, 6, 6)", "(4, 6, 6, 1)", r"its training images are uint8 \[4, 6, 6, 1\]; needed: uint8 \[n, 1, h, w\]"),
+        ("np.uint8)", "np.float32)", r"its training images are float32 \[4, 1, 8, 8\]; needed: uint8 \[n, 1, h, w\]"),
+        ("(4, 1, 8, 8)", "(4, 8, 8, 1)", r"its training images are uint8 \[4, 8, 8, 1\]; needed: uint8 \[n, 1, h, w\]"),
         ("return images, [0, 1, 0, 1]", "return images, [0, 1, 0]", "it has 4 training images and 3 labels of them"),
         ("return images, [0, 1, 0, 1]", "return images, [0, 1, 0, 2]", "training labels are not those of 2 classes"),
         ("return images, [0, 1, 0, 1]", "return images, [0.0, 1, 0, 1]", r"training labels are list; needed: whole"),

@@ -22,7 +22,8 @@ TAKES = "    def __init__(self, net, *, batch_real=6,"
 NETWORK = 'import ddsweep\n@ddsweep.network("mine", paper="Mine")\ndef body(channels, size, width): ...\n'
 
 STRIPES = (
-    'import ddsweep\n@ddsweep.dataset("stripes", classes="ab", size=16, smallest_class=9)\ndef d(row, paths): ...\n'
+    'import ddsweep\n@ddsweep.dataset("stripes", classes=("a", "b"), size=8, smallest_class=9)\n'
+    "def d(row, paths): ...\n"
 )
 
 

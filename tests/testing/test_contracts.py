@@ -45,10 +45,10 @@ def body(channels, size, width):
 DATASET = """
 import ddsweep, numpy as np
 
-@ddsweep.dataset("mine", classes=("a", "b"), size=8, smallest_class=5, mean=(0.5,) * 3)
+@ddsweep.dataset("mine", classes=("a", "b"), size=8, smallest_class=5, mean=(0.5,) * 3, std=(0.29,) * 3)
 def decode(row, paths):
     random = np.random.default_rng(0)
-    images = random.integers(0, 256, (14, 3, 8, 8), dtype=np.uint8)
+    images = random.choice(256, (14, 3, 8, 8)).astype(np.uint8)
     return images[:10], np.arange(10) % 2, images[10:], np.arange(4) % 2
 """
 
@@ -194,10 +194,11 @@ def test_a_layer_that_nobody_can_draw(plug: Plug) -> None:
         ("mine", "mine", ""),
         ("smallest_class=5", "smallest_class=4", "has 5 training images in its smallest class; its row says 4"),
         ("np.random.default_rng(0)", "np.random.default_rng()", "decodes to different images the second time"),
+        ("random = np.random.default_rng(0)", "np.random.seed(3); random = np.random", ""),
         ("np.arange(4) % 2", "np.arange(4) * 0", "has no test images of b"),
         ("(0.5,) * 3", "(0.8,) * 3", "its row says (0.8, 0.8, 0.8)"),
         ("images[:10]", "images[:10] * 0", "has only equal images"),
-        ("random = ", "np.random.rand(); random = ", "draws from NumPy's global generator"),
+        ("random = ", "np.random.rand(); random = ", ""),
         ("size=8,", "size=8, images=(9, 4),", "has 10 and 4 images; its row says 9 and 4"),
     ],
 )
