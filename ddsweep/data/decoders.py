@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gzip
 import tarfile
-import traceback
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
@@ -22,7 +21,8 @@ from ddsweep.data import archives, bundle, own_images, pixels, shapes, unpickle
 from ddsweep.data.pixels import resized
 from ddsweep.data.raw import PARTS, Parts, Raw, assembled
 from ddsweep.errors import UserError
-from ddsweep.plugins import Code, resolve
+from ddsweep.plugins import resolve
+from ddsweep.plugins.told import told
 from ddsweep.registry.datasets import TABLE, DatasetInfo
 
 Decoder = Callable[[DatasetInfo, Sequence[Path]], Raw | Parts]
@@ -51,7 +51,7 @@ def decode(row: DatasetInfo) -> Raw:
         raise
     except Exception as error:
         if code:
-            raise UserError(f"{row.name} of the plugin {code.name}: {_told(error, code)}") from error
+            raise UserError(f"{row.name} of the plugin {code.name}: {told(error)}") from error
         if not (paths and isinstance(error, DAMAGE)):
             raise
         where = paths[0] if len(paths) == 1 else paths[0].parent
@@ -68,13 +68,6 @@ def _own(row: DatasetInfo, paths: Sequence[Path]) -> Raw:
     raw = assembled(row, made)
     own_images.check(row, raw, row.size == native)
     return raw
-
-
-def _told(error: Exception, code: Code) -> str:
-    """Describe an error in a plugin, with the innermost line of the plugin's code that is on the stack."""
-    lines = [one for one in traceback.extract_tb(error.__traceback__) if Path(one.filename).is_relative_to(code.path)]
-    where = f" ({Path(lines[-1].filename).name} line {lines[-1].lineno})" if lines else ""
-    return f"{error}{where}" if type(error) is ValueError else f"{type(error).__name__}: {error}{where}"
 
 
 def digits(row: DatasetInfo, paths: Sequence[Path]) -> Raw:

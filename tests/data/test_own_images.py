@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from ddsweep.recipe import make
 from ddsweep.registry.datasets import at_size
 from ddsweep.registry.own_datasets import dataset
 from ddsweep.results import image_checksums
+from tests.docs.extending import EXAMPLES
+from tests.docs.page import page
 from tests.plugins.plugged import Plug, plug
 
 __all__ = ["plug"]
@@ -156,3 +159,11 @@ def test_a_row_that_is_impossible_is_refused_by_the_decorator(facts: dict, line:
         dataset("impossible", **own)(lambda row, paths: None)
     assert str(error.value).startswith("plugins: dataset 'impossible': ")
     assert line in str(error.value)
+
+
+def test_the_line_of_the_page_is_the_one_that_is_said(plug: Plug) -> None:
+    (line,) = re.findall(r"^error: (.*)$", page("docs/extending/datasets.md").text, re.MULTILINE)
+    plug(stripes=EXAMPLES["stripes"].replace("smallest_class=60", "smallest_class=50"))
+    with pytest.raises(UserError) as error:
+        data.load("stripes")
+    assert str(error.value) == line
