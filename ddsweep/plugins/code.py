@@ -1,19 +1,25 @@
-"""The source code that a part comes from: ddsweep's own, or a plugin's, which is identified by its digest."""
+"""The source code that a part comes from: ddsweep's own, or a plugin's, which is identified by its digest.
+
+The digest of a plugin covers the source of every module of its top-level package, of the user's own modules that these
+import (directly or not), and the files that its decorators declare, each by name and content.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import importlib
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from ddsweep.errors import UserError
+from ddsweep.plugins import declared, importing, imports, own
+from ddsweep.plugins.own import OURS
 
-OURS = "ddsweep"
+MAIN = "__main__"
 Source = Callable[..., Any] | str
 """A function or class, or the ``module:name`` of one, which is imported when it is first needed."""
 
@@ -24,13 +30,19 @@ class Code:
 
     Attributes:
         name: the top-level module: ``my_method`` for ``my_method.py``, ``lab`` for ``lab/methods.py``.
-        digest: 12 hex digits: the hash of the file, or of all ``.py`` files of the package.
+        digest: 12 hex digits: the hash of all its modules and files.
         path: the file, or the folder of the package.
+        modules: the modules that the digest covers.
+        files: the declared files that the digest covers.
+        libraries: the installed packages that these modules import.
     """
 
     name: str
     digest: str
     path: Path
+    modules: tuple[str, ...] = field(default=(), compare=False)
+    files: tuple[str, ...] = field(default=(), compare=False)
+    libraries: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def pin(self) -> str:
@@ -38,26 +50,109 @@ class Code:
         return f"{self.name}@{self.digest}"
 
 
-def of(source: Source) -> Code | None:
-    """The code that a part comes from; None for ddsweep's own, which its version and git state identify.
+@dataclass(frozen=True)
+class Origin:
+    """Where a part of a plugin comes from.
+
+    Attributes:
+        plugin: the top-level module.
+        modules: the module that registers it, and the one that defines its function or class.
+        folder: the folder of the registering module's file.
+        files: the declared files, relative to that folder.
+        options: the options whose values are files.
+        run: how often the registering module had been executed.
+    """
+
+    plugin: str
+    modules: tuple[str, ...]
+    folder: Path
+    files: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    run: int = field(default=0, compare=False)
+
+
+_parts: dict[str, dict[tuple[str, str], Origin]] = {}
+_codes: dict[str, tuple[tuple[Any, ...], Code]] = {}
+
+
+def origin(source: Source, files: Iterable[str] = (), options: Iterable[str] = ()) -> Origin | None:
+    """Return where a part comes from that is being registered; None for ddsweep's own.
+
+    Args:
+        source: its function or class.
+        files: the files that its decorator declares.
+        options: the names of its options.
 
     Raises:
-        UserError: the part is defined in a script or a notebook, which agents cannot import.
+        UserError: the part is defined in a script or a notebook, or a file does not exist.
     """
-    module = source.partition(":")[0] if isinstance(source, str) else source.__module__
+    defining, registering = module_of(source), _registering(sys._getframe(1))
+    module = registering or defining
     if module.partition(".")[0] == OURS:
         return None
-    if module == "__main__":
+    if module == MAIN:
         raise UserError(
             f"plugins: {name_of(source)} is defined in a script or notebook; move it to a file that agents can import"
         )
-    top, path = _root(module)
-    return _read(top, path)
+    listed = declared.check(files, options)
+    plugin, _ = _root(module)
+    one = Origin(
+        plugin,
+        tuple(dict.fromkeys((module, defining))),
+        _file(module).parent,
+        tuple(name for name in listed if not name.startswith(declared.OPTION)),
+        tuple(name.removeprefix(declared.OPTION) for name in listed if name.startswith(declared.OPTION)),
+        importing.runs(module),
+    )
+    for name in one.files:
+        declared.find(one.folder, name)
+    return one
+
+
+def register(kind: str, name: str, one: Origin) -> None:
+    """Make the modules and files of a part those of its plugin."""
+    _parts.setdefault(one.plugin, {})[kind, name] = one
+
+
+def code(plugin: str) -> Code:
+    """Return the code of a plugin that has registered a part: what was executed, and what its files contain now.
+
+    Raises:
+        UserError: a declared file no longer exists.
+    """
+    parts = tuple(_parts[plugin].values())
+    files = {declared.shown(name): declared.find(one.folder, name) for one in parts for name in one.files}
+    state = (importing.runs(), parts, tuple((name, declared.version(path)) for name, path in files.items()))
+    if plugin not in _codes or _codes[plugin][0] != state:
+        _codes[plugin] = state, _read(plugin, parts, files)
+    return _codes[plugin][1]
+
+
+def _read(plugin: str, parts: Iterable[Origin], files: dict[str, Path]) -> Code:
+    _, path = _root(plugin)
+    starts = imports.of_package(plugin, path) if path.is_dir() else [importing.source(plugin, path)]
+    # a function of an installed package, which the plugin registers, is identified by the version of the package
+    needed = {name: _file(name) for one in parts for name in one.modules if name.partition(".")[0] != OURS}
+    starts += [importing.source(name, file) for name, file in needed.items() if own.is_own(name, file)]
+    modules, libraries = imports.closure(starts)
+    lines = [f"module {name} {modules[name].digest}" for name in sorted(modules)]
+    lines += [f"file {name} {declared.digest(files[name])}" for name in sorted(files)]
+    digest = hashlib.blake2b("\n".join(lines).encode(), digest_size=6).hexdigest()
+    return Code(plugin, digest, path, tuple(sorted(modules)), tuple(sorted(files)), tuple(sorted(libraries)))
 
 
 def name_of(source: Source) -> str:
     """The ``module:name`` of a source: ``my_method:Lite``."""
-    return source if isinstance(source, str) else f"{source.__module__}:{source.__qualname__}"
+    if isinstance(source, str):
+        return source
+    return f"{module_of(source)}:{getattr(source, '__qualname__', type(source).__name__)}"
+
+
+def module_of(source: Source) -> str:
+    """The module that defines a function or class; of another callable, the module of its type."""
+    if isinstance(source, str):
+        return source.partition(":")[0]
+    return getattr(source, "__module__", None) or type(source).__module__
 
 
 def resolve(source: Source) -> Any:
@@ -75,6 +170,21 @@ def resolve(source: Source) -> Any:
         raise UserError(f"plugins: {source}: cannot be imported ({error})") from error
 
 
+def _registering(frame: FrameType | None) -> str:
+    """The module whose import runs the decorator; empty if it runs later, as in a notebook.
+
+    It need not be the module that defines the function: a plugin may register the functions of others, with options of
+    its own, or those that a helper makes for it.
+    """
+    while frame is not None and frame.f_code.co_name != "<module>":
+        frame = frame.f_back
+    if frame is None:
+        return ""
+    spec = frame.f_globals.get("__spec__")
+    running = getattr(spec, "_initializing", False) or importing.is_running(frame.f_globals.get("__name__", ""))
+    return frame.f_globals["__name__"] if running else ""
+
+
 def _root(module: str) -> tuple[str, Path]:
     """The outermost module that has a file, and that file, or the folder of a package."""
     parts = module.split(".")
@@ -87,10 +197,6 @@ def _root(module: str) -> tuple[str, Path]:
     raise UserError(f"plugins: {module} has no source file")
 
 
-@cache  # once per process: the code that was imported counts, not later edits of the file
-def _read(name: str, path: Path) -> Code:
-    digest = hashlib.blake2b(digest_size=6)
-    for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-        content = file.read_bytes()
-        digest.update(f"{file.relative_to(path).as_posix()} {len(content)}\n".encode() + content)
-    return Code(name, digest.hexdigest(), path)
+def _file(module: str) -> Path:
+    found = sys.modules.get(module) or importlib.import_module(module)
+    return Path(getattr(found, "__file__", None) or f"{module}.py")

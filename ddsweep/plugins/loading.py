@@ -8,11 +8,12 @@ import os
 import sys
 import traceback
 from functools import cache
-from importlib.machinery import SourceFileLoader
+from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import ModuleType
 
 from ddsweep.errors import UserError
+from ddsweep.plugins import importing, imports, own
 
 VARIABLE = "DDSWEEP_PLUGINS"
 GROUP = "ddsweep.plugins"
@@ -32,6 +33,7 @@ def load() -> None:
     for plugin in (*_from_variable(), *_from_entry_points()):
         if plugin in _loaded:
             continue
+        importing.install()
         _loading.append(plugin)
         try:
             _import(plugin)
@@ -71,6 +73,7 @@ def _import(plugin: str) -> None:
         if _is_file(plugin):
             _import_file(Path(plugin))
         else:
+            own.claim(plugin)
             importlib.import_module(plugin)
     except UserError as error:
         raise UserError(_message(plugin, str(error).removeprefix("plugins: "))) from error
@@ -89,38 +92,65 @@ def _line(error: Exception) -> str:
     if isinstance(error, SyntaxError):
         return ""  # its message names the line
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<frozen")]
-    frames = [frame for frame in frames if Path(frame.filename) not in (Path(__file__), Path(importlib.__file__ or ""))]
+    machinery = {__file__, importing.__file__, importlib.__file__}
+    frames = [frame for frame in frames if frame.filename not in machinery]
     return f", {Path(frames[-1].filename).name} line {frames[-1].lineno}" if frames else ""
 
 
-class _FromSource(SourceFileLoader):
-    """Ignores bytecode: after two edits within a second it may be the older one's, but the digest is the source's."""
-
-    def get_code(self, fullname: str) -> CodeType:
-        """The compiled source file."""
-        return self.source_to_code(self.get_data(self.path), self.path)
-
-
 def _import_file(path: Path) -> ModuleType:
-    """Import a file as a module, as ``import`` does if its folder is on ``sys.path``."""
+    """Import a file as a module, as ``import`` does if its folder is on ``sys.path``.
+
+    A file that a list names comes before one of the same name that ``sys.path`` has (in the working folder, which is on
+    it in some ways of starting Python only), but never in place of a module of Python or of an installed package.
+    """
     name = path.stem
     if not path.is_file():
         raise UserError("no such file")
     if not name.isidentifier():
         raise UserError(f"{name!r} is not a valid module name; rename the file, with letters, digits and _")
     imported = sys.modules.get(name)
-    known = imported.__spec__ if imported else importlib.util.find_spec(name)
-    if known is not None and not (known.origin and Path(known.origin).exists() and path.samefile(known.origin)):
-        raise UserError(f"another module is named {name} ({known.origin or 'a package'}); rename the file")
-    if imported is not None:
+    if imported is None:
+        known = importlib.util.find_spec(name)
+        if known is not None and not _is_file_of_ours(name, known.origin) and not _is_folder(known):
+            raise UserError(f"another module is named {name} ({known.origin or 'a package'}); rename the file")
+    else:
+        file = getattr(imported, "__file__", None)
+        if not _is_file_of_ours(name, file):
+            raise UserError(f"another module is named {name} ({file or 'a package'}); rename the file")
+        if importing.source(name, Path(str(file))).content != path.read_bytes():
+            raise UserError(f"another module is named {name} ({file}), and has other content; rename one of the files")
         return imported
-    spec = importlib.util.spec_from_file_location(name, path, loader=_FromSource(name, str(path)))
+    importing.add_folder(path.parent)
+    spec = importlib.util.spec_from_file_location(name, path, loader=importing.Loader(name, str(path)))
     assert spec is not None
     assert spec.loader is not None
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
+        _check_neighbors(importing.source(name, path))
     except BaseException:
         del sys.modules[name]
         raise
     return module
+
+
+def _check_neighbors(module: importing.Module) -> None:
+    """Check that no other plugin has a helper of the same name, which Python would import only once.
+
+    Raises:
+        UserError: there are two, with different content.
+    """
+    for name in imports.names(module.content, module.package):
+        file = importing.beside(name, module.path.parent)
+        there = getattr(sys.modules.get(name), "__file__", None)
+        if file and there and not file.samefile(there) and file.read_bytes() != Path(there).read_bytes():
+            raise UserError(f"imports {name} ({file}), but {there} has this name, too; rename one of them")
+
+
+def _is_file_of_ours(name: str, file: str | None) -> bool:
+    return file is not None and own.is_own(name, file)
+
+
+def _is_folder(spec: ModuleSpec) -> bool:
+    """Whether it is a folder without ``__init__.py`` that happens to be on ``sys.path``."""
+    return spec.origin is None and spec.submodule_search_locations is not None

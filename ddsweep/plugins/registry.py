@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from ddsweep.errors import UserError, closest
 from ddsweep.plugins import code as codes
 from ddsweep.plugins import loading
-from ddsweep.plugins.code import Code, Source
+from ddsweep.plugins.code import Code, Origin, Source
 
 Row = TypeVar("Row")
 RESERVED = frozenset("+@:, ")  # separators between names in a recipe and on the command line
@@ -30,9 +30,8 @@ class Registry(Mapping[str, Row], Generic[Row]):
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self.rows: dict[str, Row] = {}
-        self._code: dict[str, Code | None] = {}
+        self._origin: dict[str, Origin | None] = {}
         self._source: dict[str, str] = {}
-        self._files: dict[str, tuple[str, ...]] = {}
 
     def add(self, name: str, row: Row, source: Source, files: Iterable[str] = ()) -> None:
         """Register a part.
@@ -50,15 +49,29 @@ class Registry(Mapping[str, Row], Generic[Row]):
         if not name or RESERVED & set(name) or not name.isprintable():
             raise UserError(f"plugins: {self.kind} {name!r}: invalid name; spaces and + @ : , are not allowed")
         source_name = codes.name_of(source)
-        if name in self.rows and self._source[name] != source_name:
-            code = self._code[name]
-            owner = code.name if code else "ddsweep"
+        try:
+            origin = codes.origin(source, files, getattr(row, "options", ()))
+        except UserError as error:
+            raise UserError(f"plugins: {self.kind} {name!r}: {str(error).removeprefix('plugins: ')}") from error
+        if name in self.rows and (self._source[name], self._origin[name]) != (source_name, origin):
+            self._refuse(name, source_name, origin)
+        self.rows[name], self._origin[name], self._source[name] = row, origin, source_name
+        if origin is not None:
+            codes.register(self.kind, name, origin)
+
+    def _refuse(self, name: str, source: str, origin: Origin | None) -> None:
+        """Raise the error for a name that another part has; the same module may register a part anew (a reload)."""
+        other = self._origin[name]
+        if other is None:
+            raise UserError(f"plugins: {source}: {self.kind} {name!r} is ddsweep's own; choose another name")
+        registering = origin.modules[0] if origin else ""
+        reloaded = origin is not None and registering == other.modules[0] and origin.run > other.run
+        if not reloaded and (registering, source) != (other.modules[0], self._source[name]):
+            there = codes.code(other.plugin).path
             raise UserError(
-                f"plugins: {source_name}: {self.kind} {name!r} is already registered by {owner}; choose another name"
+                f"plugins: {source}: {self.kind} {name!r} is already registered by {other.plugin} ({there}); "
+                "choose another name"
             )
-        code = codes.of(source)
-        self.rows[name], self._code[name], self._source[name] = row, code, source_name
-        self._files[name] = tuple(files)
 
     def __getitem__(self, name: str) -> Row:
         if name not in self.rows:
@@ -95,13 +108,18 @@ class Registry(Mapping[str, Row], Generic[Row]):
 
     def place(self, name: str) -> tuple[int, str]:
         """The sort key of a name; plugins' and unknown names come after ddsweep's own."""
-        own = [known for known, code in self._code.items() if code is None]
+        own = [known for known, origin in self._origin.items() if origin is None]
         return (own.index(name), "") if name in own else (len(own), name)
 
     def code(self, name: str) -> Code | None:
         """The plugin that a part comes from; None for ddsweep's own and unknown parts."""
-        return self._code.get(name)
+        origin = self._origin.get(name)
+        return None if origin is None else codes.code(origin.plugin)
+
+    def origin(self, name: str) -> Origin | None:
+        """Where a part of a plugin comes from; None for ddsweep's own and unknown parts."""
+        return self._origin.get(name)
 
     def codes(self) -> dict[str, Code]:
         """The plugin of each part that plugins have registered so far."""
-        return {name: code for name, code in self._code.items() if code is not None}
+        return {name: codes.code(origin.plugin) for name, origin in self._origin.items() if origin is not None}

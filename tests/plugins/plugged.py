@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ddsweep.plugins import loading
+from ddsweep.plugins import code, importing, loading, own
 from ddsweep.recipe import Recipe, make
 from ddsweep.recipe.parts import TABLES
 
@@ -48,7 +48,9 @@ def half(**choices: Any) -> Recipe:
 @pytest.fixture
 def plug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plug]:
     """``plug(name="source", …)`` writes ``name.py`` files and lists them in the variable; returns the last path."""
-    rows = [(table, dict(table.rows), dict(table._code), dict(table._source)) for table in TABLES]
+    rows = [(table, dict(table.rows), dict(table._origin), dict(table._source)) for table in TABLES]
+    parts = {plugin: dict(known) for plugin, known in code._parts.items()}
+    folders, claimed = set(importing._beside), set(own._plugins)
     loaded, modules = set(loading._loaded), set(sys.modules)
     folder = tmp_path / "plugins"
 
@@ -65,9 +67,27 @@ def plug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plug]:
     monkeypatch.setenv(loading.VARIABLE, "")
     yield write
     for table, *before in rows:
-        table.rows, table._code, table._source = before
+        table.rows, table._origin, table._source = before
+    code._parts.clear()
+    code._parts.update(parts)
+    code._codes.clear()
+    importing._executed.clear()
+    importing._read.clear()
+    importing._beside.intersection_update(folders)
+    own._plugins.intersection_update(claimed)
     loading._loaded.clear()
     loading._loaded.update(loaded)
     for name in set(sys.modules) - modules:
         if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
             del sys.modules[name]
+
+
+def forget(plugin: str, *modules: str) -> None:
+    """Unload a plugin, so that it is imported anew on the next lookup, as in another process."""
+    for name in (plugin, *modules):
+        sys.modules.pop(name)
+    loading._loaded.clear()
+    code._parts.pop(plugin)
+    for table in TABLES:
+        for name in [name for name, origin in table._origin.items() if origin and origin.plugin == plugin]:
+            del table.rows[name], table._origin[name]

@@ -7,8 +7,7 @@ from ddsweep.backends import Definition, Registered
 from ddsweep.backends.memory import MemoryStore
 from ddsweep.recipe import verify
 from ddsweep.sweep import Sweep
-from tests.plugins.plugged import HALF, Plug, plug
-from tests.plugins.test_trial import forget
+from tests.plugins.plugged import HALF, Plug, forget, plug
 
 __all__ = ["plug"]
 

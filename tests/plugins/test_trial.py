@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +13,14 @@ from ddsweep.backends import Definition
 from ddsweep.data import paths, store
 from ddsweep.data.decoders import decode
 from ddsweep.errors import UserError
-from ddsweep.plugins import code, loading
+from ddsweep.plugins import loading
 from ddsweep.recipe import make
-from ddsweep.recipe.parts import TABLES
 from ddsweep.registry.methods import METHODS
 from ddsweep.results import result as results
 from ddsweep.results.tables import naming
 from ddsweep.trackers import Tracker
 from tests.cli.conftest import Run, ddsweep
-from tests.plugins.plugged import HALF, Plug, plug
+from tests.plugins.plugged import HALF, Plug, forget, plug
 
 __all__ = ["ddsweep", "plug"]
 TINY: dict[str, Any] = {
@@ -46,16 +44,6 @@ def decode(row, paths):
     images[1] += 9
     return images, [0, 1, 0, 1], images, np.array([0, 1, 0, 1], dtype=np.int32)
 """
-
-
-def forget(plugin: str) -> None:
-    """Unload a plugin, so that it is imported anew on the next lookup, as in another process."""
-    sys.modules.pop(plugin)
-    loading._loaded.clear()
-    code._read.cache_clear()
-    for table in TABLES:
-        for name in [name for name, owner in table.codes().items() if owner.name == plugin]:
-            del table.rows[name], table._code[name]
 
 
 def test_a_trial_records_its_code_and_refuses_other_code(plug: Plug, tmp_path: Path) -> None:
