@@ -29,7 +29,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ddsweep import augment as augment
     from ddsweep import nn as nn
+    from ddsweep import sets as sets
     from ddsweep import testing as testing
     from ddsweep.api import evaluate as evaluate
     from ddsweep.api import launch as launch
@@ -37,14 +39,21 @@ if TYPE_CHECKING:
     from ddsweep.api import load_set as load_set
     from ddsweep.api import results as results
     from ddsweep.api import run as run
+    from ddsweep.checkpoints import State as State
+    from ddsweep.distill.matching import Match as Match
+    from ddsweep.distill.sets import LearnedSet as LearnedSet
+    from ddsweep.distill.synthetic import Synthetic as Synthetic
+    from ddsweep.errors import Diverged as Diverged
     from ddsweep.errors import UserError as UserError
     from ddsweep.evaluate import Evaluation as Evaluation
     from ddsweep.exchange.synthetic_set import SyntheticSet as SyntheticSet
+    from ddsweep.pretrained.preparation import Preparation as Preparation
     from ddsweep.recipe import Recipe as Recipe
-    from ddsweep.registry.methods import method as method
     from ddsweep.registry.networks import network as network
     from ddsweep.registry.own_datasets import dataset as dataset
+    from ddsweep.registry.own_methods import method as method
     from ddsweep.results.result import Result as Result
+    from ddsweep.rng import Streams as Streams
 
 __version__ = "0.1.0"
 _HOMES = {
@@ -59,12 +68,19 @@ _HOMES = {
     "SyntheticSet": "ddsweep.exchange.synthetic_set",
     "Evaluation": "ddsweep.evaluate",
     "UserError": "ddsweep.errors",
-    "method": "ddsweep.registry.methods",
+    "Diverged": "ddsweep.errors",
+    "method": "ddsweep.registry.own_methods",
     "dataset": "ddsweep.registry.own_datasets",
     "network": "ddsweep.registry.networks",
+    "Match": "ddsweep.distill.matching",
+    "LearnedSet": "ddsweep.distill.sets",
+    "Synthetic": "ddsweep.distill.synthetic",
+    "Streams": "ddsweep.rng",
+    "State": "ddsweep.checkpoints",
+    "Preparation": "ddsweep.pretrained.preparation",
 }
 """Public names and the modules that define them, imported when a name is first used."""
-_MODULES = ("nn", "testing")
+_MODULES = ("augment", "nn", "sets", "testing")
 __all__ = [*_HOMES, *_MODULES]
 
 

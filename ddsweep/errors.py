@@ -20,6 +20,18 @@ class UserError(Exception):
         super().__init__(" ".join(message.splitlines()))
 
 
+class PluginError(UserError):
+    """Code of a plugin has failed, or breaks its contract; the line names the part and, if known, file and line.
+
+    Attributes:
+        final: whether another attempt would fail the same way.
+    """
+
+    def __init__(self, message: str, *, final: bool = False) -> None:
+        super().__init__(message)
+        self.final = final
+
+
 class Diverged(Exception):
     """A loss is infinite or not a number: a result of the recipe, not an error of the program."""
 

@@ -341,7 +341,8 @@ def save(learned: LearnedSet, recipe: Recipe, dataset: Dataset, folder: Path) ->
         metadata |= {"zca": "true"}
         tensors |= {"pixels": dataset.whitening.invert(synthetic.images)}
     if learned.kind != "pixels":
-        metadata |= {"kind": learned.kind, **learned.facts()}
+        rate = {} if synthetic.lr is None else {"lr": repr(float(synthetic.lr))}
+        metadata |= {"kind": learned.kind, **rate, **learned.facts()}
         own = {name: value for name, value in learned.state().items() if value is not synthetic.images}
         tensors |= {f"set.{name}": value for name, value in own.items()}
     checked_files.write_tensors(folder / SET, tensors, metadata)

@@ -21,7 +21,7 @@ from ddsweep.agent.gpu_lock import GpuLock
 from ddsweep.agent.shutdown import Shutdown, Stopped, name
 from ddsweep.backends import Claim, Queue, attach_image
 from ddsweep.data.progress import Listener, reported_to
-from ddsweep.errors import UserError, in_one_line
+from ddsweep.errors import PluginError, UserError, in_one_line
 from ddsweep.pretrained import spec
 from ddsweep.pretrained.spec import Spec
 from ddsweep.pruning import Pruned, Pruning
@@ -88,6 +88,8 @@ def classify(claim: Claim, error: BaseException, on_device: str) -> Outcome:
     loss diverged (see ``record_result``)  failed, final          claims the next cell
     pruned                                 pruned                 claims the next cell
     contradictory choices of a search      failed, final          claims the next cell
+    a plugin breaks its contract           failed, final          claims the next cell
+    an exception in a plugin's code        failed                 claims the next cell
     asked to stop                          released               ends
     images of this host are others         released               ends for good (``OtherImages``)
     disk full                              released               waits for free disk space
@@ -98,6 +100,7 @@ def classify(claim: Claim, error: BaseException, on_device: str) -> Outcome:
 
     A failure spends one of the cell's attempts; a final one is not retried, because it would fail the same way again.
     After ``MAX_FAILURES`` different cells that failed one after the other, the agent ends for good (``BadDevice``).
+    Failures of plugins do not count: they say nothing about the device.
     """
     if isinstance(error, Stopped):
         return Outcome(partial(claim.release, claim.note), reason="")
@@ -117,6 +120,8 @@ def classify(claim: Claim, error: BaseException, on_device: str) -> Outcome:
             return Outcome(partial(claim.release, note), reason=named, error=RestartNeeded(failure))
         failure = f"out of GPU memory alone on {device.describe(on_device)}: {error}"
     restart = RestartNeeded(failure) if is_device_error(error) else None
+    if isinstance(error, PluginError) and restart is None:
+        return Outcome(partial(claim.fail, failure, final=error.final), reason=failure)
     return Outcome(partial(claim.fail, failure), reason=named, failure=failure, error=restart)
 
 

@@ -10,13 +10,14 @@ from torch import Tensor
 
 from ddsweep import nn
 from ddsweep.checkpoints import Slot
+from ddsweep.distill.guards import Guard
 from ddsweep.distill.guidance import Guiding
-from ddsweep.distill.matching import Match, Preparing, as_match, make_matching, make_set
+from ddsweep.distill.matching import Match, Preparing, make_matching, make_set
 from ddsweep.distill.metrics import Diverged as Diverged
 from ddsweep.distill.metrics import MetricsLog
 from ddsweep.distill.sets import LearnedSet
 from ddsweep.distill.state import DistillationState, keeps_first_network
-from ddsweep.errors import UserError
+from ddsweep.errors import PluginError
 from ddsweep.numerics import Numerics
 from ddsweep.registry.methods import METHODS
 
@@ -60,28 +61,38 @@ def distill(
     Raises:
         Diverged: the loss became infinite or not a number.
         Interrupted: the slot was asked to stop.
+        PluginError: code of a plugin fails or breaks its contract (``guards``).
     """
     slot, provided = slot or Slot(), {"numerics": numerics or Numerics(), **(trained or {})}
     guiding = None if pool is None else Guiding(recipe, pool, dataset, streams.ptm)
-    state = initial_state(recipe, dataset, streams, tracker, provided)
-    resumed = slot.resume(state.restore) is not None
-    state.announce()
+    guard = Guard(recipe, dataset)
+    with guard.calling("start"):
+        state = initial_state(recipe, dataset, streams, tracker, provided)
+    guard.seed_for(state.net)
+    with guard.calling("resume"):
+        resumed = slot.resume(state.restore) is not None
+        state.announce()
     if state.iteration == recipe.iterations:
         return _finished(state.learned)
     if resumed and guiding is not None:
         guiding.resume(state.all_steps)
     while state.iteration < recipe.iterations:
         if not state.step:
-            state.begin_iteration(dataset)
-        for match in state.matching.episode(state.learned, dataset, streams, state.step):
-            _step(match, state, guiding)
+            with guard.calling(state.iteration, "network"):
+                state.begin_iteration(dataset)
+        for match in guard.matches(state, dataset):
+            with guard.calling(state.iteration, state.step, "update"):
+                _step(match, state, guiding)
             if state.step > state.steps:
                 break
             if state.step < state.steps:
                 slot.offer(state.checkpoint)
         if state.step != state.steps:
-            raise UserError(f"method: {recipe.method} does not yield {state.steps} losses per network (outer_loops)")
-        state.end_iteration()
+            line = f"method: {recipe.method} does not yield {state.steps} losses per network (outer_loops)"
+            raise PluginError(line, final=True)
+        guard.end_iteration()
+        with guard.calling(state.iteration, "end"):
+            state.end_iteration()
         if state.iteration < recipe.iterations:
             slot.offer(state.checkpoint)
     slot.save(state.checkpoint())
@@ -105,22 +116,30 @@ def initial_state(
 
 
 def _finished(learned: LearnedSet) -> LearnedSet:
-    for parameter in learned.parameters().values():
-        parameter.requires_grad_(False)
+    """Return what was learned, for good.
+
+    Raises:
+        Diverged: the last step has made a parameter infinite or not a number.
+    """
+    for name, parameter in learned.parameters().items():
+        if not parameter.requires_grad_(False).isfinite().all():
+            raise Diverged(f"lr_img: too large: {name} is not finite after the last step")
     return learned
 
 
-def _step(match: Tensor | Match, state: DistillationState, guiding: Guiding | None) -> None:
+def _step(match: Match, state: DistillationState, guiding: Guiding | None) -> None:
     """Take one step on the learned set."""
-    loss, seen = as_match(match)
+    loss, seen, scalars = match
+    state.metrics.add_scalars(scalars)
     if guiding is None:
         state.metrics.add(loss)
     else:
         term, alpha = guiding.term(seen or state.learned.decode(), state.all_steps)
         state.metrics.add(loss, term)
         loss = loss + alpha * term
-    parameters = state.learned.parameters().values()
-    for parameter, gradient in zip(parameters, torch.autograd.grad(loss, list(parameters)), strict=True):
+    parameters = list(state.learned.parameters().values())
+    # a set of one's own may have parameters that not every step uses; the guard checks that some step does
+    for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters, allow_unused=True), strict=True):
         parameter.grad = gradient
     state.optimizer.step()
     state.step += 1

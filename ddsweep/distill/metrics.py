@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -30,12 +31,17 @@ class MetricsLog:
         self._every = max(1, recipe.iterations // 100)
         self._shown = {math.ceil(recipe.iterations * part / 4) for part in range(5)}
         self._terms: list[Tensor] = []
+        self._scalars: dict[str, list[Tensor]] = {}
         self._began, self._begun_at = time.monotonic(), 0
 
     def state(self) -> State:
         """Return the losses that were not logged yet, for a checkpoint."""
         tensors = {"terms": torch.stack(self._terms)} if self._terms else {}
-        facts = {"terms": len(self._terms), "begun_at": self._begun_at, "seconds": time.monotonic() - self._began}
+        facts: dict[str, Any] = {"terms": len(self._terms), "begun_at": self._begun_at}
+        facts["seconds"] = time.monotonic() - self._began
+        if self._scalars:
+            facts["scalars"] = list(self._scalars)
+            tensors |= {f"scalar.{name}": torch.stack(values) for name, values in self._scalars.items()}
         return State(tensors, facts)
 
     def restore(self, state: State) -> None:
@@ -47,9 +53,12 @@ class MetricsLog:
         try:
             count, begun_at, seconds = (state.facts[name] for name in ("terms", "begun_at", "seconds"))
             terms = state.tensors["terms"] if count else torch.empty(0)
+            scalars = {name: state.tensors[f"scalar.{name}"] for name in state.facts.get("scalars", ())}
         except KeyError as missing:
             raise Damaged(f"it has no {missing}") from None
-        self._terms = list(terms.to(self._dataset.images.device, copy=True))
+        device = self._dataset.images.device
+        self._terms = list(terms.to(device, copy=True))
+        self._scalars = {name: list(values.to(device, copy=True)) for name, values in scalars.items()}
         self._began, self._begun_at = time.monotonic() - seconds, begun_at
 
     def rewind(self, step: int) -> None:
@@ -67,6 +76,13 @@ class MetricsLog:
     def add(self, *terms: Tensor) -> None:
         """Record one step: the matching loss and, with a PTM, its unweighted term."""
         self._terms.append(torch.stack([term.detach() for term in terms]))
+
+    def add_scalars(self, scalars: Mapping[str, float | Tensor]) -> None:
+        """Record further numbers of a step, by name."""
+        for name, value in scalars.items():
+            number = value.detach().reshape(()) if isinstance(value, Tensor) else torch.tensor(float(value))
+            number = number.to(self._dataset.images.device, torch.float32, copy=True, non_blocking=True)
+            self._scalars.setdefault(name, []).append(number)
 
     def end_iteration(self, learned: LearnedSet, step: int) -> None:
         """Report that ``step`` iterations are done.
@@ -89,9 +105,11 @@ class MetricsLog:
         elapsed = max(time.monotonic() - self._began, 1e-9)
         rate = (step - self._begun_at) / elapsed
         metrics = dict(zip(("loss/match", "loss/regularizer"), means, strict=False))
+        metrics |= {f"method/{name}": float(torch.stack(one).mean()) for name, one in self._scalars.items()}
         metrics |= {"steps_per_second": rate, "images_per_second": self._images_per_step * len(self._terms) / elapsed}
         if self._dataset.images.device.type == "cuda":
             metrics["gpu_memory_gb"] = torch.cuda.max_memory_allocated() / 1e9
         self._tracker.log(metrics, step)
         self._terms.clear()
+        self._scalars.clear()
         self._began, self._begun_at = time.monotonic(), step

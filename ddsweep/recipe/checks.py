@@ -35,7 +35,7 @@ def check(recipe: Recipe) -> None:
     for field in ("arch", "eval_archs"):
         _check_networks(field, getattr(recipe, field), {recipe.size})
     _check_ipc(recipe, data.facts(recipe.target))
-    if recipe.eval_lr == 0 and "lr_lr" not in METHODS[recipe.method].takes:
+    if recipe.eval_lr == 0 and not METHODS[recipe.method].learns_lr:
         raise UserError(f"eval_lr: {recipe.method} learns no learning rate for networks on its set; set eval_lr")
     if "factor" in METHODS[recipe.method].takes:
         _check_grids(recipe)

@@ -247,7 +247,10 @@ class Recipe(BaseModel):
         parts = []
         if self.factor > 1:
             parts.append(f"{self.decoded_ipc} images per class, decoded from {self.ipc} (factor {self.factor})")
-        if METHODS[self.method].samples:
+        method = METHODS[self.method]
+        if method.about:
+            parts.append(method.about)
+        elif method.samples:
             parts.append("images sampled from the learned generator")
         if self.zca:
             parts.append("learned in whitened space (ZCA), shown as pixels")

@@ -1,10 +1,11 @@
-"""Checks of the fields of TM (``method: tm``)."""
+"""Checks of the fields of TM (``method: tm``) and of other methods with expert trajectories."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from ddsweep.errors import UserError
+from ddsweep.registry.methods import METHODS
 
 if TYPE_CHECKING:
     from ddsweep.recipe import Recipe
@@ -21,10 +22,11 @@ def check(recipe: Recipe, row: DatasetInfo) -> None:
         UserError: a field is out of range, the experts are not trained for long enough, a batch is larger than the set,
             or images are too large to be whitened.
     """
+    takes = METHODS[recipe.method].takes
     for field in AT_LEAST_ONE:
-        if getattr(recipe, field) < 1:
+        if field in takes and getattr(recipe, field) < 1:
             raise UserError(f"{field}: {getattr(recipe, field)} is out of range; at least 1")
-    if not recipe.lr_teacher:
+    if "lr_teacher" in takes and not recipe.lr_teacher:
         raise UserError("lr_teacher: 0 is out of range; the student's learning rate starts above 0")
     last = recipe.max_start_epoch - 1 + recipe.expert_epochs
     if last > recipe.expert_train_epochs:

@@ -1,23 +1,21 @@
 """The table of methods: the properties that a recipe needs, without importing torch.
 
 A row has a matching loss (``loop.Matching``), the recipe fields that it uses, its own options, and their defaults. A
-recipe field that the method does not use gets its value in ``TAKEN``. ``method`` registers the method of a plugin.
+recipe field that the method does not use gets its value in ``TAKEN``. ``own_methods.method`` registers the method of a
+plugin.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
-from ddsweep.errors import UserError, closest
 from ddsweep.plugins import Registry, Source, resolve
-from ddsweep.plugins.code import name_of
 from ddsweep.registry import trajectories
 from ddsweep.registry.datasets import TABLE as DATASETS
 
-Maker = TypeVar("Maker", bound=Callable[..., Any])
 Scalar = bool | int | float | str
 Default = Scalar | Callable[[str, int], Any]
 """A default value, or a function that maps the dataset's name and the ipc to a default, or to None for no default."""
@@ -39,6 +37,10 @@ PROVIDED = ("numerics", "experts", "gan")
 """What a method may take that is not in the recipe: how to compute, and what was trained before the distillation."""
 LOOP = ("init", "iterations", "lr_img", "alpha")
 """The recipe fields that the distillation loop needs for every method, with defaults set by the method."""
+SHARED = (*LOOP, "target", "size", "ipc", "seed", "arch", "width", "precision")
+"""The recipe fields of every method, which a matching loss and a set may name, too."""
+INITS = ("noise", "real", "first", "mix", "kmeans")
+"""The initial images that a recipe can name."""
 
 # protocols: (outer loops T, inner epochs) of DC and DSA by images per class
 LOOPS = {1: (1, 1), 10: (10, 50), 20: (20, 25), 30: (30, 20), 40: (40, 15), 50: (50, 10)}
@@ -75,6 +77,8 @@ class Method:
         eval_rule: the evaluation rule of its published numbers.
         inits: the initial images that it supports.
         samples: whether the images are sampled from what is learned, a generator.
+        learns_lr: whether a learning rate for networks on the set is learned with it (``Synthetic.lr``).
+        about: how the images come from what is learned, as a phrase; empty if they are what is learned.
         lr_by_size: whether the default ``lr_img`` is that of images of 32×32 pixels, and scales with their number.
         mixed: whether ``batch_real`` counts images of all classes together, instead of each class.
     """
@@ -92,6 +96,8 @@ class Method:
     eval_rule: str = "paper"
     inits: tuple[str, ...] = ("noise", "real")
     samples: bool = False
+    learns_lr: bool = False
+    about: str = ""
     lr_by_size: bool = False
     mixed: bool = False
 
@@ -114,13 +120,13 @@ class Method:
 
         Args:
             net: the network.
-            available: the values of all parameters that the method takes, of its options and of ``PROVIDED``.
+            available: the values of the recipe's fields, of the method's options and of what is trained before.
         """
         maker = resolve(self.source)
         return maker(net, **_named(maker, 1, available))
 
     def make_set(self, dataset: Any, net: Any, streams: Any, available: Mapping[str, Any]) -> Any:
-        """Make the set that is learned; ``available`` are the recipe's fields and ``PROVIDED``."""
+        """Make the set that is learned; ``available`` as in ``make``."""
         maker = resolve(self.learned)
         return maker(dataset, net, streams, **_named(maker, 3, available))
 
@@ -132,87 +138,11 @@ def _named(maker: Callable[..., Any], skipped: int, available: Mapping[str, Any]
 
 
 METHODS: Registry[Method] = Registry("method")
-
-
-def method(
-    name: str,
-    *,
-    paper: str = "",
-    passes: tuple[float | int, float | int] = (1.0, 3.0),
-    files: Iterable[str] = (),
-    **defaults: Default,
-) -> Callable[[Maker], Maker]:
-    """Register a matching loss: a class with a method ``episode`` (``loop.Matching``), or a function that makes one.
-
-    It is called with the network and, as keyword arguments, the parameters in its signature: ``batch_real``,
-    ``dsa_strategy``, ``outer_loops``, ``inner_epochs``, ``batch_train``, ``lr_net`` and ``distance`` come from the
-    recipe, ``numerics`` from the trial. Every other parameter needs a default and is an option of the method, set with
-    ``options=NAME:VALUE+NAME:VALUE``.
-
-    Args:
-        name: the name in a recipe.
-        paper: the name in tables and figures; default: the name in capitals.
-        passes: the cost of a real and of a synthetic image in one image step, in forward passes; it determines whether
-            compilation pays off. (1, 3) is a forward and a backward pass on the synthetic images.
-        files: files that it reads, such as weights, relative to the file with its source: their content is part of the
-            key, like the code's;
-            ``option:NAME`` for an option whose value is such a file.
-        defaults: defaults of the recipe fields ``init``, ``iterations``, ``lr_img``, ``alpha`` (which has no common
-            default) and of those in the signature; each is a value or a function of the dataset's name and the ipc.
-
-    Raises:
-        UserError: the name is invalid or taken, the signature does not match, ``episode`` is missing, or a default is
-            for a field that the method does not take.
-    """
-
-    def register(maker: Maker) -> Maker:
-        _has_episode(name, maker)
-        takes, options, own = signature(name, maker)
-        row = Method(name, paper or name.upper(), maker, takes, options, own | defaults, passes)
-        known = (*LOOP, *(one for one in takes if one in TAKEN))
-        for one in defaults:
-            if one not in known:
-                raise UserError(f"plugins: method {name!r}: has a default for {one}; {closest(one, known)}")
-        METHODS.add(name, row, maker, files)
-        return maker
-
-    return register
-
-
-def signature(name: str, maker: Callable[..., Any]) -> tuple[tuple[str, ...], dict[str, Scalar], dict[str, Scalar]]:
-    """Inspect the parameters after the network.
-
-    Returns:
-        The names that the method takes, its options with their defaults, and its own defaults of what it takes.
-
-    Raises:
-        UserError: as for ``method``.
-    """
-    takes, options, own = [], {}, {}
-    parameters = list(inspect.signature(maker).parameters.values())
-    if not parameters or parameters[0].kind not in (inspect.Parameter.POSITIONAL_ONLY, _EITHER):
-        raise UserError(f"plugins: method {name!r}: {name_of(maker)} must take the network first")
-    for one in parameters[1:]:
-        if one.name in (*TAKEN, *PROVIDED):
-            takes.append(one.name)
-            if one.name in TAKEN and one.default is not one.empty:
-                own[one.name] = one.default
-        elif one.kind in (one.VAR_KEYWORD, one.VAR_POSITIONAL) or one.default is one.empty:
-            hint = closest(one.name, [*TAKEN, *PROVIDED])
-            raise UserError(f"plugins: method {name!r}: takes {one}, which has no default and is not a field; {hint}")
-        elif not isinstance(one.default, Scalar):
-            raise UserError(f"plugins: method {name!r}: the default of {one.name} is not a number, string or boolean")
-        else:
-            options[one.name] = one.default
-    return tuple(takes), options, own
-
-
-def _has_episode(name: str, maker: Callable[..., Any]) -> None:
-    if inspect.isclass(maker) and not callable(getattr(maker, "episode", None)):
-        raise UserError(f"plugins: method {name!r}: {name_of(maker)} has no episode(synthetic, dataset, streams, done)")
-
-
-_EITHER = inspect.Parameter.POSITIONAL_OR_KEYWORD
+PREPARATIONS: dict[str, dict[str, Source]] = {
+    "experts": {"experts": "ddsweep.pretrained.experts:prepare"},
+    "gan": {"gan": "ddsweep.pretrained.gan:prepare"},
+}
+"""Who trains what ddsweep can train before a distillation."""
 
 
 def _alpha(**pairs: tuple[float, float]) -> Callable[[str, int], float]:
@@ -294,7 +224,7 @@ for _row in (
         "tm", "TM", "ddsweep.distill.methods.trajectory_matching:make",
         (*trajectories.TAKEN, "n_experts", "expert_train_epochs", "dsa_strategy", "experts", "numerics"),
         learned="ddsweep.distill.sets.pixels_with_rate:make",
-        trains={"experts": "ddsweep.pretrained.experts:prepare"}, eval_rule="tm", passes=_UNROLLED,
+        trains=PREPARATIONS["experts"], eval_rule="tm", passes=_UNROLLED, learns_lr=True,
         defaults={
             "iterations": 5000, "n_experts": 100, "expert_train_epochs": 50, "alpha": _OUR_ALPHA,
             **trajectories.DEFAULTS,
@@ -302,7 +232,7 @@ for _row in (
     ),
     Method(
         "dim", "DiM", "ddsweep.distill.methods.logit_matching:make", _TAKEN_BY_DIM,
-        learned="ddsweep.distill.sets.generator:make", trains={"gan": "ddsweep.pretrained.gan:prepare"},
+        learned="ddsweep.distill.sets.generator:make", trains=PREPARATIONS["gan"],
         eval_rule="dim", inits=("noise",), mixed=True, samples=True,
         defaults={
             "init": "noise", "iterations": 100, "lr_img": 5e-6, "batch_real": 64, "outer_loops": _loops_per_epoch,

@@ -132,7 +132,7 @@ def _check_episode(recipe: Recipe, dataset: Dataset, done: int, what: str) -> No
         steps += 1
         if steps > left:
             break
-        moved.append(_moved(as_match(match).loss, learned, what))
+        moved.append(_moved(_loss(match, what), learned, what))
         if len(moved) == round_:  # of the methods with one class per step, all classes together
             every = torch.stack(moved).any(0)
             require(bool(every.all()), what, f"has no gradient to image {int(every.int().argmin())} of {len(every)}")
@@ -141,10 +141,16 @@ def _check_episode(recipe: Recipe, dataset: Dataset, done: int, what: str) -> No
     require(steps == left, what, message)
 
 
-def _moved(loss: object, learned: LearnedSet, what: str) -> Tensor:
-    """Return which rows of the parameters (such as images) have a gradient; of a generator, whether any has."""
-    require(isinstance(loss, Tensor) and loss.ndim == 0, what, f"yields {type(loss).__name__}, not a scalar tensor")
-    assert isinstance(loss, Tensor)
+def _loss(found: object, what: str) -> Tensor:
+    """Return the loss of what an episode yields."""
+    try:
+        return as_match(found).loss
+    except TypeError as error:
+        raise AssertionError(f"{what}: {error}") from None
+
+
+def _moved(loss: Tensor, learned: LearnedSet, what: str) -> Tensor:
+    """Return which images have a gradient, and whether other parameters have one; of a generator, whether any has."""
     require(loss.requires_grad, what, "yields a loss without a gradient to the synthetic images")
     slopes = torch.autograd.grad(loss, list(learned.parameters().values()), allow_unused=True)
     found = [slope for slope in slopes if slope is not None]

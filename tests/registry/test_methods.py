@@ -7,7 +7,8 @@ import inspect
 import pytest
 
 from ddsweep.plugins import resolve
-from ddsweep.registry.methods import METHODS, PROVIDED, TAKEN, Method, signature
+from ddsweep.registry.methods import METHODS, PROVIDED, TAKEN, Method
+from ddsweep.registry.own_methods import signature
 
 
 @pytest.mark.parametrize("name", [name for name in METHODS if METHODS.code(name) is None])

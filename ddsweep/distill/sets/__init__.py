@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -21,10 +21,17 @@ class LearnedSet(ABC):
     The parameters of DC, DSA and DM are the pixels themselves (``sets.pixels``), the simplest case.
 
     Attributes:
-        kind: the name of the parametrization, stored with the set.
+        kind: the name of the parametrization, stored with the set; default: the name of the class.
+        about: how the images come from what is learned, as a phrase for captions; empty if they are what is learned.
     """
 
     kind: ClassVar[str]
+    about: ClassVar[str] = ""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "kind" not in cls.__dict__:
+            cls.kind = cls.__name__
 
     @abstractmethod
     def parameters(self) -> dict[str, Tensor]:
