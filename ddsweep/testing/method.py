@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -16,9 +17,12 @@ from torch import Tensor
 from ddsweep import rng
 from ddsweep.checkpoints import Checkpoints, FileSlot, Interrupted, Slot
 from ddsweep.data.dataset import Dataset
+from ddsweep.distill.guards import Guard
 from ddsweep.distill.loop import distill, initial_state
-from ddsweep.distill.matching import Matching, Stateful, as_match
+from ddsweep.distill.matching import Stateful
 from ddsweep.distill.sets import LearnedSet
+from ddsweep.distill.state import DistillationState
+from ddsweep.errors import PluginError
 from ddsweep.numerics import Choice, Numerics
 from ddsweep.plugins import resolve
 from ddsweep.pretrained.preparation import Preparation
@@ -42,11 +46,11 @@ def check_method(name: str, **choices: Any) -> None:
     """Check that a method does what the distillation loop relies on.
 
     - An episode yields ``outer_loops`` losses (each once per class, if the method's row says so), without the first
-      ``done``: finite scalars, with a gradient to every synthetic image.
+      ``done``: finite scalars, with a gradient to every synthetic image and to whatever else is learned.
     - The set that it learns is decoded to as many images of each class, in class-major order; its state is all that it
       depends on.
     - The same recipe gives the same bits, and so does one that is interrupted after any step and resumes.
-    - The real images are not changed, and nothing is drawn from a global random generator.
+    - The real images are not changed. ddsweep's own methods draw nothing from a global random generator.
 
     Args:
         name: the method.
@@ -61,7 +65,10 @@ def check_method(name: str, **choices: Any) -> None:
     before = dataset.images.split(len(dataset.labels)), dataset.labels.clone()
     kept = [part.clone() for part in before[0]]
     with tempfile.TemporaryDirectory() as folder, _cache(folder):
-        _check(recipe, dataset, what)
+        try:
+            _check(recipe, dataset, what)
+        except PluginError as violation:
+            raise AssertionError(str(violation)) from violation
     same = all(torch.equal(ours, theirs) for ours, theirs in zip(kept, before[0], strict=True))
     require(same and torch.equal(before[1], dataset.labels), what, "changes the real images")
 
@@ -90,7 +97,7 @@ def _check(recipe: Recipe, dataset: Dataset, what: str) -> None:
     for done in range(_steps(recipe) + 1):
         _check_episode(recipe, dataset, done, what)
     _check_set(recipe, dataset, what)
-    with own_randomness(what):
+    with contextlib.nullcontext() if recipe.plugins else own_randomness(what):  # the loop seeds those of plugins
         whole = _distilled(recipe, dataset)
     require(not torch.equal(whole, _start(recipe, dataset)), what, "leaves the synthetic images as they were")
     require(torch.equal(whole, _distilled(recipe, dataset)), what, "gives different bits when it is run again")
@@ -115,73 +122,88 @@ def _steps(recipe: Recipe) -> int:
     return METHODS[recipe.method].steps(recipe.outer_loops, CLASSES)
 
 
-def _made(recipe: Recipe, dataset: Dataset, seed: int | None = None) -> tuple[Matching, LearnedSet, Streams]:
-    """The parts of a distillation before its first step; the network is not drawn again."""
-    streams = Streams(recipe.seed if seed is None else seed)
-    state = initial_state(recipe, dataset, streams, Tracker(), {"numerics": Numerics(), **_trained(recipe, dataset)})
-    return state.matching, state.learned, streams
+def _made(recipe: Recipe, dataset: Dataset, seed: int | None = None) -> tuple[DistillationState, Guard]:
+    """A distillation before its first step, whose network is not drawn again, and what guards it."""
+    guard = Guard(recipe, dataset)
+    provided = {"numerics": Numerics(), **_trained(recipe, dataset)}
+    with guard.calling("start"):
+        state = initial_state(recipe, dataset, Streams(recipe.seed if seed is None else seed), Tracker(), provided)
+    guard.seed_for(state.net)
+    return state, guard
 
 
 def _check_episode(recipe: Recipe, dataset: Dataset, done: int, what: str) -> None:
-    matching, learned, streams = _made(recipe, dataset)
-    if done and isinstance(matching, Stateful):  # it continues from its state only: see _check_resuming
+    state, guard = _made(recipe, dataset)
+    if done and isinstance(state.matching, Stateful):  # it continues from its state only: see _check_resuming
         return
     steps, left, round_ = 0, _steps(recipe) - done, _steps(recipe) // recipe.outer_loops
-    moved: list[Tensor] = []
-    for match in matching.episode(learned, dataset, streams, done):
+    moved: list[dict[str, Tensor]] = []
+    state.step = done
+    for match in guard.matches(state, dataset):
         steps += 1
         if steps > left:
             break
-        moved.append(_moved(_loss(match, what), learned, what))
+        state.step += 1
+        moved.append(_moved(match.loss, state.learned, what))
         if len(moved) == round_:  # of the methods with one class per step, all classes together
-            every = torch.stack(moved).any(0)
-            require(bool(every.all()), what, f"has no gradient to image {int(every.int().argmin())} of {len(every)}")
+            _check_moved({name: torch.stack([one[name] for one in moved]).any(0) for name in moved[0]}, recipe, what)
             moved.clear()
     message = f"yields {steps} losses{' or more' * (steps > left)}, not {left} (outer_loops without the first {done})"
     require(steps == left, what, message)
 
 
-def _loss(found: object, what: str) -> Tensor:
-    """Return the loss of what an episode yields."""
-    try:
-        return as_match(found).loss
-    except TypeError as error:
-        raise AssertionError(f"{what}: {error}") from None
-
-
-def _moved(loss: Tensor, learned: LearnedSet, what: str) -> Tensor:
-    """Return which images have a gradient, and whether other parameters have one; of a generator, whether any has."""
-    require(loss.requires_grad, what, "yields a loss without a gradient to the synthetic images")
-    slopes = torch.autograd.grad(loss, list(learned.parameters().values()), allow_unused=True)
-    found = [slope for slope in slopes if slope is not None]
-    require(len(found) == len(slopes), what, "yields a loss that does not depend on the synthetic images")
-    finite = torch.isfinite(loss) and all(slope.isfinite().all() for slope in found)
+def _moved(loss: Tensor, learned: LearnedSet, what: str) -> dict[str, Tensor]:
+    """Return for each parameter which rows, such as images, have a gradient."""
+    parameters = learned.parameters()
+    found = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
+    slopes = [
+        torch.zeros_like(one) if slope is None else slope for one, slope in zip(parameters.values(), found, strict=True)
+    ]
+    finite = torch.isfinite(loss) and all(slope.isfinite().all() for slope in slopes)
     require(bool(finite), what, "yields a loss or gradient of inf or nan")
-    rows = torch.cat([slope.reshape(len(slope) if slope.ndim else 1, -1).abs().amax(1) > 0 for slope in found])
-    return rows.any()[None] if learned.kind == "generator" else rows  # the bias before a batch norm has none
+    rows = (slope.reshape(len(slope) if slope.ndim else 1, -1).abs().amax(1) > 0 for slope in slopes)
+    return dict(zip(parameters, rows, strict=True))
+
+
+def _check_moved(rows: dict[str, Tensor], recipe: Recipe, what: str) -> None:
+    """Check that the losses of all classes have a gradient to every image, and to whatever else is learned.
+
+    Of a generator only one parameter needs one: the bias before a batch norm has none.
+    """
+    if METHODS[recipe.method].samples:
+        require(any(bool(one.any()) for one in rows.values()), what, "has no gradient to the generator")
+        return
+    for name, moved in rows.items():
+        if name == "images":
+            message = f"has no gradient to image {int(moved.int().argmin())} of {len(moved)}"
+            require(bool(moved.all()), what, message)
+        require(bool(moved.any()), what, f"has no gradient to {name}")
 
 
 def _check_set(recipe: Recipe, dataset: Dataset, what: str) -> None:
-    _, learned, _ = _made(recipe, dataset)
-    _, other, _ = _made(recipe, dataset, seed=recipe.seed + 1)
+    learned, other = (_made(recipe, dataset, seed)[0].learned for seed in (recipe.seed, recipe.seed + 1))
     with torch.no_grad():
         for parameter in learned.parameters().values():  # sets that begin with the first images are all alike
             parameter.add_(0.01)
-        synthetic = learned.decode()
+        synthetic, twice = learned.decode(), learned.decode()
         other.restore({name: value.clone() for name, value in learned.state().items()})
         again = other.decode()
     shape, labels = [CLASSES * synthetic.ipc, 3, recipe.size, recipe.size], torch.arange(CLASSES)
     require(list(synthetic.images.shape) == shape, what, f"decodes {list(synthetic.images.shape)}, not {shape}")
     in_order = torch.equal(synthetic.labels, labels.repeat_interleave(synthetic.ipc))
     require(in_order, what, "decodes images that are not in class-major order")
-    same = torch.equal(synthetic.images, again.images)
+    require(torch.equal(synthetic.images, twice.images), what, "decodes other images the second time")
+    has_lr = synthetic.lr is not None
+    stated = METHODS[recipe.method].learns_lr
+    require(has_lr == stated, what, f"decodes {'a' if has_lr else 'no'} learning rate; its row says learns_lr={stated}")
+    same = torch.equal(synthetic.images, again.images) and synthetic.lr == again.lr
     require(same, what, "decodes other images after the state of its set is restored")
     owned = {id(one) for group in learned.optimizer(recipe.lr_img).param_groups for one in group["params"]}
     require(owned == {id(one) for one in learned.parameters().values()}, what, "does not optimize all its parameters")
 
 
 def _start(recipe: Recipe, dataset: Dataset) -> Tensor:
-    return _made(recipe, dataset)[1].decode().images.detach()
+    return _made(recipe, dataset)[0].learned.decode().images.detach()
 
 
 def _distilled(recipe: Recipe, dataset: Dataset, slot: Slot | None = None) -> Tensor:
