@@ -16,8 +16,10 @@ from ddsweep.plugins.code import Source as Source
 from ddsweep.plugins.code import resolve as resolve
 from ddsweep.plugins.pins import Missing as Missing
 from ddsweep.plugins.pins import check as check
+from ddsweep.plugins.pins import name_of_file as name_of_file
 from ddsweep.plugins.pins import pinned as pinned
 from ddsweep.plugins.pins import union as union
 from ddsweep.plugins.pins import verify as verify
+from ddsweep.plugins.pins import verify_files as verify_files
 from ddsweep.plugins.pins import versions as versions
 from ddsweep.plugins.registry import Registry as Registry

@@ -1,20 +1,26 @@
 """The ``plugins`` field of a recipe: ``my_method@3f2a9c01d47e+shapes_plus@0b1c…``, the code that its parts come from.
 
+A file that an option names has a pin of its own, ``my_method:weights.pt@77d0…``: another cell may use another file.
+
 A recipe keeps the digests that it was made with, on any host, so that old results stay readable after a plugin has
 changed. Only a host that *runs* a recipe must have the same code, which ``verify`` checks.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from ddsweep.errors import UserError
-from ddsweep.plugins import loading
+from ddsweep.plugins import declared, loading
 from ddsweep.plugins.code import Code
 from ddsweep.plugins.registry import Registry
 
-PIN = re.compile(r"(?P<name>\w+(\.\w+)*)@(?P<digest>[0-9a-f]{12})")
+PIN = re.compile(r"(?P<name>\w+(\.\w+)*(:[\w./~-]+)?)@(?P<digest>[0-9a-f]{12})")
+_UNSAFE = re.compile(r"[^\w./~-]")
+DIGITS = 12
 HINT = f"add the file to ${loading.VARIABLE}, or install the package"
 
 
@@ -56,15 +62,52 @@ def check(text: str, *tables: Registry) -> None:
     digests = parse(text)
     if not digests:
         return
-    if missing := sorted(digests.keys() - _available(tables).keys()):
+    if missing := sorted({name.partition(":")[0] for name in digests} - _available(tables).keys()):
         names = f"{missing[0]} is" if len(missing) == 1 else f"{', '.join(missing)} are"
         raise Missing(f"plugins: {names} not available on this host; {HINT}")
 
 
-def pinned(text: str, codes: Iterable[Code | None]) -> str:
-    """The plugins that a recipe uses, each with its digest in ``text``, or else with the digest of its code."""
+def pinned(text: str, codes: Iterable[Code | None], files: Mapping[str, Path] | None = None) -> str:
+    """The plugins that a recipe uses, each with its digest in ``text``, or else with the digest of its code.
+
+    Args:
+        text: the plugins of the recipe so far.
+        codes: the code of each of its parts.
+        files: the files that its options name, by the name of their pin (``name_of_file``).
+
+    Raises:
+        UserError: a file does not exist.
+    """
     given = parse(text)
-    return spell({code.name: given.get(code.name, code.digest) for code in codes if code is not None})
+    found = {code.name: given.get(code.name, code.digest) for code in codes if code is not None}
+    return spell(found | {name: given.get(name) or _digest(name, path) for name, path in (files or {}).items()})
+
+
+def name_of_file(plugin: str, value: str) -> str:
+    """The name of the pin of a file that an option names: ``my_method:weights.pt``."""
+    safe = _UNSAFE.sub("_", value)
+    other = "" if safe == value else f"-{hashlib.blake2b(value.encode(), digest_size=4).hexdigest()}"
+    return f"{plugin}:{safe}{other}"
+
+
+def verify_files(text: str, files: Mapping[str, Path]) -> None:
+    """Check that this host has the files that the options of a recipe name.
+
+    Raises:
+        UserError: a file does not exist, or has other content.
+    """
+    for name, digest in parse(text).items():
+        if name in files and (here := _digest(name, files[name])) != digest:
+            raise UserError(
+                f"plugins: {files[name]} is {name}@{here} on this host, but the cell needs {name}@{digest}; "
+                "copy the same file to this host, or launch the sweep again with this one"
+            )
+
+
+def _digest(name: str, path: Path) -> str:
+    if not path.exists():
+        raise UserError(f"plugins: {name.partition(':')[0]}: an option names the file {path}, which does not exist")
+    return declared.digest(path)[:DIGITS]
 
 
 def verify(text: str, *tables: Registry) -> None:
@@ -76,6 +119,8 @@ def verify(text: str, *tables: Registry) -> None:
     check(text, *tables)
     available = _available(tables) if text else {}
     for name, digest in parse(text).items():
+        if ":" in name:  # a file that an option names: ``verify_files``
+            continue
         code = available[name]
         if code.digest != digest:
             raise UserError(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ddsweep import plugins
+from ddsweep.recipe import spelling
 from ddsweep.recipe.checks import verify_images
 from ddsweep.registry.datasets import TABLE as DATASETS
 from ddsweep.registry.guidance import GUIDANCE
@@ -26,6 +28,8 @@ FIELDS: dict[str, plugins.Registry[Any]] = {
     "match_archs": NETWORKS,
     "regularizer": GUIDANCE,
 }
+OPTIONS = {"method": "options", "regularizer": "guidance_options"}
+"""The fields whose parts have options, and the fields with these options."""
 
 
 def check(text: Any) -> None:
@@ -44,7 +48,22 @@ def pinned(chosen: Mapping[str, Any]) -> str:
     texts = ((table, text) for field, table in FIELDS.items() if isinstance(text := chosen.get(field), str))
     # the name of a dataset may be a path that contains a plus
     codes = {table.code(part) for table, text in texts for part in (text.split("+") if table is NETWORKS else [text])}
-    return plugins.pinned(given if isinstance(given, str) else "", codes)
+    return plugins.pinned(given if isinstance(given, str) else "", codes, _option_files(chosen))
+
+
+def _option_files(chosen: Mapping[str, Any]) -> dict[str, Path]:
+    """The files that options of plugins name, by the name of their pin."""
+    files = {}
+    for field, options in OPTIONS.items():
+        name, table, text = chosen.get(field), FIELDS[field], chosen.get(options)
+        if not isinstance(name, str) or not isinstance(text, str):
+            continue
+        if (origin := table.origin(name)) is None or not origin.options:
+            continue
+        values = spelling.parse_options(text, table.rows[name].options, options)
+        for value in (str(values[option]) for option in origin.options if values[option]):
+            files[plugins.name_of_file(origin.plugin, value)] = origin.folder / Path(value).expanduser()
+    return files
 
 
 def plugged() -> dict[plugins.Code, list[str]]:
@@ -70,4 +89,7 @@ def verify(recipes: Iterable[Recipe]) -> None:
     recipes = list(recipes)
     for text in sorted({recipe.plugins for recipe in recipes}):
         plugins.verify(text, *TABLES)
+    chosen = {(one.plugins, *(getattr(one, name) for pair in OPTIONS.items() for name in pair)): one for one in recipes}
+    for recipe in chosen.values():
+        plugins.verify_files(recipe.plugins, _option_files(recipe.model_dump()))
     verify_images(recipes)
