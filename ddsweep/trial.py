@@ -35,6 +35,7 @@ from ddsweep.distill.synthetic import Synthetic
 from ddsweep.errors import Damaged, Diverged, UserError
 from ddsweep.evaluate import Evaluation, Rule, evaluate, named
 from ddsweep.numerics import Choice, Compile
+from ddsweep.plugins.guards import keeps_settings
 from ddsweep.pretrained import pool as ptm_pool
 from ddsweep.pretrained import published, renormalize, spec, training
 from ddsweep.pretrained.preparation import Preparation
@@ -54,6 +55,7 @@ PtmEpochs = Mapping[spec.Spec, set[int]]
 CHECKPOINT = "checkpoint"  # folder within that of a run, until the run has finished
 
 
+@keeps_settings
 def run(
     recipe: Recipe,
     tracker: Tracker,

@@ -48,6 +48,15 @@ def closure(modules: Iterable[Module]) -> tuple[dict[str, Module], frozenset[str
     return found, frozenset(others)
 
 
+def mention(word: str, plugin: Path | str) -> bool:
+    """Return whether the user's own code contains a word: a file or a module, with what they import; nothing is run."""
+    if isinstance(plugin, Path):
+        start = importing.source(plugin.stem, plugin)
+    else:
+        start = Module("", Path("plugins"), f"import {plugin}".encode())
+    return any(word.encode() in module.content for module in closure([start])[0].values())
+
+
 def of_package(name: str, folder: Path) -> list[Module]:
     """Return all modules of a package, whether anything imports them or not."""
     files = (path.relative_to(folder) for path in folder.rglob("*.py"))

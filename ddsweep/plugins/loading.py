@@ -13,7 +13,8 @@ from pathlib import Path
 from types import ModuleType
 
 from ddsweep.errors import UserError
-from ddsweep.plugins import importing, imports, own
+from ddsweep.plugins import guards, importing, imports, own
+from ddsweep.plugins.told import told
 
 VARIABLE = "DDSWEEP_PLUGINS"
 GROUP = "ddsweep.plugins"
@@ -69,12 +70,19 @@ def _from_entry_points() -> tuple[str, ...]:
 
 
 def _import(plugin: str) -> None:
+    path = Path(plugin)
     try:
         if _is_file(plugin):
-            _import_file(Path(plugin))
+            _check_file(path)
+            importing.add_folder(path.parent)
         else:
             own.claim(plugin)
-            importlib.import_module(plugin)
+        if imports.mention("torch", path if _is_file(plugin) else plugin):
+            importlib.import_module("torch")  # before the plugin, for its settings as they should be
+        with guards.importing(path.name):
+            _import_file(path) if _is_file(plugin) else importlib.import_module(plugin)
+    except SystemExit as error:
+        raise UserError(_message(plugin, told(error))) from error
     except UserError as error:
         raise UserError(_message(plugin, str(error).removeprefix("plugins: "))) from error
     except Exception as error:
@@ -97,6 +105,13 @@ def _line(error: Exception) -> str:
     return f", {Path(frames[-1].filename).name} line {frames[-1].lineno}" if frames else ""
 
 
+def _check_file(path: Path) -> None:
+    if not path.is_file():
+        raise UserError("no such file")
+    if not path.stem.isidentifier():
+        raise UserError(f"{path.stem!r} is not a valid module name; rename the file, with letters, digits and _")
+
+
 def _import_file(path: Path) -> ModuleType:
     """Import a file as a module, as ``import`` does if its folder is on ``sys.path``.
 
@@ -104,10 +119,6 @@ def _import_file(path: Path) -> ModuleType:
     it in some ways of starting Python only), but never in place of a module of Python or of an installed package.
     """
     name = path.stem
-    if not path.is_file():
-        raise UserError("no such file")
-    if not name.isidentifier():
-        raise UserError(f"{name!r} is not a valid module name; rename the file, with letters, digits and _")
     imported = sys.modules.get(name)
     if imported is None:
         known = importlib.util.find_spec(name)
@@ -120,7 +131,6 @@ def _import_file(path: Path) -> ModuleType:
         if importing.source(name, Path(str(file))).content != path.read_bytes():
             raise UserError(f"another module is named {name} ({file}), and has other content; rename one of the files")
         return imported
-    importing.add_folder(path.parent)
     spec = importlib.util.spec_from_file_location(name, path, loader=importing.Loader(name, str(path)))
     assert spec is not None
     assert spec.loader is not None
