@@ -102,6 +102,8 @@ def evaluate(
     shape = {"channels": dataset.channels, "classes": len(dataset.classes), "size": dataset.size, "width": width}
     images = synthetic.images
     group = networks_at_once(n, min(rule.batch, len(images)), images.shape[-1], images.device, numerics)
+    if group > 1 and nn.info(arch).plugin:
+        group = group if nn.can_be_stacked(nn.build(arch, **shape, generator=torch.Generator()).to(images)) else 1
     trainer, scores = Trainer(synthetic, dataset, rule, numerics), []
     if progress:
         progress(0, n * rule.total_epochs)

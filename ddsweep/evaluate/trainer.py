@@ -68,18 +68,19 @@ class Trainer:
         training = Training.initial(net, generators, rule)
         slot.resume(training.restore)
         while training.done < rule.total_epochs:
-            training.begin_epoch()
-            for images, labels in self._batches(generators):
-                training.optimizer.zero_grad()
-                if len(nets) > 1:
-                    loss(images, labels).backward()
-                else:
-                    microbatches.backward(net, loss, images, labels)
-                training.optimizer.step()
-            done = training.end_epoch()
-            if rule.is_tested(done):
-                _copy(net, nets)
-                training.record([accuracy(trained, self._dataset) for trained in nets])
+            with nn.guarded(nets[0], generators[0].initial_seed(), "epoch", training.done):
+                training.begin_epoch()
+                for images, labels in self._batches(generators):
+                    training.optimizer.zero_grad()
+                    if len(nets) > 1:
+                        loss(images, labels).backward()
+                    else:
+                        microbatches.backward(net, loss, images, labels)
+                    training.optimizer.step()
+                done = training.end_epoch()
+                if rule.is_tested(done):
+                    _copy(net, nets)
+                    training.record([accuracy(trained, self._dataset) for trained in nets])
             if progress and (done % REPORT_EVERY == 0 or done == rule.total_epochs):
                 progress(done)
             slot.offer(training.checkpoint) if done < rule.total_epochs else slot.save(training.checkpoint())

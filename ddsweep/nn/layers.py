@@ -17,10 +17,12 @@ class Body(NamedTuple):
     Attributes:
         layers: maps images [n, c, h, w] to feature maps.
         features: numbers in the feature maps of one image, the input size of the classifier.
+        head: a classifier of its own; None: a linear one is appended.
     """
 
     layers: nn.Module
     features: int
+    head: nn.Module | None = None
 
 
 def scaled(channels: int, width: int) -> int:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ddsweep import device as devices
+from ddsweep.nn.statistics import uses_batch_statistics as uses_batch_statistics
 
 # Pixels of a micro-batch, by the kind of device. A CPU waits for memory where the feature maps of a layer are larger
 # than its caches: with 32 images of 32×32 in ConvNet-3 (one feature map: 16 MiB) an image took 18% less time than with
@@ -61,11 +62,6 @@ def group_size(count: int, most: int) -> int:
     return -(-count // groups)
 
 
-def uses_batch_statistics(net: nn.Module) -> bool:
-    """Return whether outputs depend on the rest of the batch: a batch norm in train mode uses its statistics."""
-    return any(isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.training for layer in net.modules())
-
-
 def apply(
     function: Callable[[Float[Tensor, "n c h w"]], Float[Tensor, "n d"]],
     images: Float[Tensor, "n c h w"],
@@ -75,11 +71,11 @@ def apply(
     """Return ``function(images)``, computed in micro-batches.
 
     If the graph of all of them is needed and would take more than its share of the memory, each micro-batch keeps its
-    images only and is computed a second time in the backward pass (activation checkpointing): the same numbers for one
-    more forward pass.
+    images only and is computed a second time in the backward pass (activation checkpointing): the same numbers, also of
+    dropout, for one more forward pass.
 
     Args:
-        function: handles each image on its own, unless ``whole``, and draws no random numbers.
+        function: handles each image on its own, unless ``whole``.
         images: the batch.
         size: height and width in pixels to which ``function`` resizes images; None: it does not.
         whole: use one batch whatever its size, for a network that ``uses_batch_statistics``.
@@ -89,7 +85,7 @@ def apply(
     size, device, count = size or images.shape[-1], images.device, len(images)
     most, with_graph = microbatch_size(size, device), max_images_with_graph(size, device)
     if torch.is_grad_enabled() and images.requires_grad and count > with_graph:
-        function = partial(checkpoint, function, use_reentrant=False, preserve_rng_state=False)
+        function = partial(checkpoint, function, use_reentrant=False)
         most = min(most, with_graph)
     return torch.cat([function(part) for part in images.split(equal_size(count, most))])
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import copy
+import random  # noqa: TID251  (its state is read)
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
+
+from ddsweep.nn import plugged
+from ddsweep.rng import seeded_globals
 
 
 class StackedNetworks(nn.Module):
@@ -26,7 +33,7 @@ class StackedNetworks(nn.Module):
         parameters, buffers = stack_module_state(list(networks))
         self._names = list(parameters)
         for name, value in parameters.items():
-            self.register_parameter(_flat(name), nn.Parameter(value.detach().clone()))
+            self.register_parameter(_flat(name), nn.Parameter(value.detach().clone(), value.requires_grad))
         self._buffer_names = list(buffers)
         for name, value in buffers.items():
             self.register_buffer(_flat(name), value.detach().clone())
@@ -53,6 +60,33 @@ class StackedNetworks(nn.Module):
         state = self._values(self._names) | self._values(self._buffer_names)
         for index, network in enumerate(networks):
             network.load_state_dict({name: value[index] for name, value in state.items()})
+
+
+def can_be_stacked(net: nn.Module) -> bool:
+    """Return whether several networks like ``net`` can be trained as one module, and each as if it were alone.
+
+    ddsweep's own can. A plugin's network cannot if it draws random numbers (dropout), which one by one would be
+    others, or does what torch.func cannot vectorize. It is tried with two images.
+    """
+    if not plugged.is_plugin(net):
+        return True
+    shape: Any = net.shape
+    example = next(net.parameters())
+    images = torch.zeros(2, 2, shape.channels, shape.size, shape.size, device=example.device, dtype=example.dtype)
+    try:
+        with seeded_globals(0, "stacked"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # operations that torch.func runs one by one
+            together = StackedNetworks([net, net]).train()
+            trained, before = [one for one in together.parameters() if one.requires_grad], _states()
+            torch.autograd.grad(together(images).sum(), trained, allow_unused=True)
+            return _states() == before  # what draws from torch's generator is refused by vmap
+    except Exception:
+        return False
+
+
+def _states() -> tuple[object, str]:
+    """The states of Python's and NumPy's global generators."""
+    return random.getstate(), str(np.random.get_state())  # noqa: TID251, NPY002
 
 
 def _flat(name: str) -> str:

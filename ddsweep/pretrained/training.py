@@ -134,7 +134,7 @@ class Training:
     @classmethod
     def initial(cls, spec: Spec, dataset: Dataset, last: int, numerics: Numerics) -> Training:
         """Return the state before the first epoch."""
-        generator = rng.generator(spec.seed, "expert" if spec.is_expert else "ptm", spec.source, spec.arch)
+        generator = torch.Generator().manual_seed(_seed(spec))
         shape = {"channels": dataset.channels, "classes": len(dataset.classes), "size": dataset.size}
         net = nn.build(spec.arch, **shape, width=spec.width, generator=generator).to(dataset.images.device)
         optimizer = torch.optim.SGD(
@@ -142,6 +142,11 @@ class Training:
         )
         loss = numerics.function(partial(cross_entropy, net))
         return cls(spec, dataset, last, net, loss, optimizer, generator)
+
+    @property
+    def seed(self) -> int:
+        """The seed of everything that the training draws."""
+        return _seed(self.spec)
 
     def train_epoch(self, slot: Slot) -> None:
         """See ``epochs.Work``."""
@@ -155,7 +160,8 @@ class Training:
         for indices, change in batches[self.batches :]:
             self.optimizer.zero_grad()
             images = augment.apply(data.images[indices], change)
-            microbatches.backward(self.net, self.loss, images, data.labels[indices])
+            with nn.guarded(self.net, self.seed, "epoch", self.epoch, "batch", self.batches):
+                microbatches.backward(self.net, self.loss, images, data.labels[indices])
             self.optimizer.step()
             self.batches += 1
             if self.batches < len(batches):
@@ -194,6 +200,10 @@ class Training:
         into_training(state, self.net, self.optimizer, self.generator)
         self.epoch, self.batches = epoch, batches
         return self
+
+
+def _seed(spec: Spec) -> int:
+    return rng.derive(spec.seed, "expert" if spec.is_expert else "ptm", spec.source, spec.arch)
 
 
 def metadata(spec: Spec, epoch: int, dataset: Dataset) -> dict[str, str]:

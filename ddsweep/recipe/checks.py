@@ -33,7 +33,7 @@ def check(recipe: Recipe) -> None:
     if recipe.init not in (inits := METHODS[recipe.method].inits):
         raise UserError(f"init: {recipe.init} is not supported by {recipe.method} (allowed: {', '.join(inits)})")
     for field in ("arch", "eval_archs"):
-        _check_networks(field, getattr(recipe, field), {recipe.size})
+        _check_networks(field, getattr(recipe, field), {recipe.size}, recipe.target)
     _check_ipc(recipe, data.facts(recipe.target))
     if recipe.eval_lr == 0 and not METHODS[recipe.method].learns_lr:
         raise UserError(f"eval_lr: {recipe.method} learns no learning rate for networks on its set; set eval_lr")
@@ -108,7 +108,7 @@ def _check_generator(recipe: Recipe) -> None:
             raise UserError(f"{field}: {getattr(recipe, field)} is out of range; at least {least}")
     if not recipe.gan_lr:
         raise UserError("gan_lr: 0 is out of range; the GAN would not be trained")
-    _check_networks("match_archs", recipe.match_archs, {recipe.size})
+    _check_networks("match_archs", recipe.match_archs, {recipe.size}, recipe.target)
 
 
 def _check_guidance(recipe: Recipe) -> None:
@@ -127,7 +127,7 @@ def _check_guidance(recipe: Recipe) -> None:
             )
         return
     sizes = {recipe.size} if recipe.source == "target" else {recipe.size, data.facts(recipe.source).size}
-    _check_networks("ptm_archs", recipe.ptm_archs, sizes)
+    _check_networks("ptm_archs", recipe.ptm_archs, sizes, recipe.target if recipe.source == "target" else recipe.source)
     for field in ("n_models", "ptm_train_epochs", "ptm_epoch", "ptm_batch"):
         if getattr(recipe, field) < 1:
             raise UserError(
@@ -139,11 +139,20 @@ def _check_guidance(recipe: Recipe) -> None:
         )
 
 
-def _check_networks(field: str, names: str, sizes: set[int]) -> None:
-    """Check that the networks exist and accept images of all ``sizes``: the target's, for PTMs also the source's."""
+def _check_networks(field: str, names: str, sizes: set[int], dataset: str) -> None:
+    """Check that the networks exist and accept the images that they are given.
+
+    Args:
+        field: the field that names them.
+        names: their names, joined by ``+``.
+        sizes: all sizes: the target's, for PTMs also the source's.
+        dataset: the dataset whose number of channels they have.
+    """
     for name in names.split("+"):
+        row = TABLE.take(name, field)
+        row.check_channels(data.facts(dataset).channels, field)
         for size in sizes:
-            TABLE.take(name, field).canvas(size)
+            row.canvas(size, field)
 
 
 def _check_strategy(field: str, strategy: str) -> None:

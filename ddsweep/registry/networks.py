@@ -7,6 +7,7 @@ an entry in ``foundation.LOADERS``.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -30,6 +31,11 @@ class Architecture:
         options: keyword arguments for that function.
         smallest: height and width, in pixels, of the smallest image that its layers accept.
         padded: image sizes that are zero-padded to 32 pixels before the first layer.
+        sizes: the only sizes of its input, after padding; empty: all.
+        channels: the only numbers of channels of its input; empty: all.
+        head: dotted name of the submodule of its function's network that makes the logits; empty: ddsweep appends one.
+        pretrained: all its weights come with it, so that every draw is the same network.
+        plugin: whether a plugin registered it: what its function makes is the network, with all its values.
     """
 
     name: str
@@ -38,17 +44,37 @@ class Architecture:
     options: Mapping[str, Any] = field(default_factory=dict)
     smallest: int = 1
     padded: Collection[int] = frozenset({28})
+    sizes: Collection[int] = ()
+    channels: Collection[int] = ()
+    head: str = ""
+    pretrained: bool = False
+    plugin: bool = False
 
-    def canvas(self, size: int) -> int:
+    def canvas(self, size: int, field: str = "arch") -> int:
         """Height and width, in pixels, of the first convolution's input for an image of ``size`` pixels.
 
+        Args:
+            size: height and width of the image in pixels.
+            field: the recipe field that names the network, for the error.
+
         Raises:
-            UserError: the image is too small for this network.
+            UserError: the image is too small for this network, or not of its sizes.
         """
         canvas = PADDED_TO if size in self.padded else size
         if canvas < self.smallest:
-            raise UserError(f"arch: {self.name} needs images of at least {self.smallest} pixels, not {size}")
+            raise UserError(f"{field}: {self.name} needs images of at least {self.smallest} pixels, not {size}")
+        if self.sizes and canvas not in self.sizes:
+            raise UserError(f"{field}: {self.name} takes images of {_listed(self.sizes)} pixels, not {size}")
         return canvas
+
+    def check_channels(self, channels: int, field: str = "arch") -> None:
+        """Check that the network takes images with so many channels.
+
+        Raises:
+            UserError: it does not.
+        """
+        if self.channels and channels not in self.channels:
+            raise UserError(f"{field}: {self.name} takes images with {_listed(self.channels)} channels, not {channels}")
 
 
 @dataclass(frozen=True)
@@ -80,6 +106,10 @@ class Foundation:
     sha256: str
     domain: str
     extra: str = ""
+
+
+def _listed(numbers: Collection[int]) -> str:
+    return " or ".join(map(str, sorted(numbers)))
 
 
 def _row(name: str, paper: str, family: str, **facts: Any) -> Architecture:
@@ -147,34 +177,79 @@ def network(
     paper: str = "",
     smallest: int = 1,
     padded: Collection[int] = (),
+    sizes: Collection[int] = (),
+    channels: Collection[int] = (),
+    head: str = "",
+    pretrained: bool = False,
     options: Mapping[str, Any] | None = None,
     files: Iterable[str] = (),
 ) -> Callable[[Maker], Maker]:
-    """Register a network: a function ``body(channels, size, width, **options)`` that returns its layers.
+    """Register a network: a function ``body(channels, size, width, **options)`` that returns a torch module.
 
-    The layers are a single module that maps images [n, channels, size, size] to features of any shape; these are
-    flattened and passed to a linear classifier. ``width`` is 128 for the network's regular size, and smaller for
-    demonstrations (``nn.layers.scaled``). Decorate a function once for each network that it makes.
+    What the function makes is the network, with its parameters, buffers and whatever it loads from files. The module
+    maps images [n, channels, size, size] to features of any shape; these are flattened and passed to a linear
+    classifier, which ddsweep appends. With ``head``, the function is also given ``classes=``, and its module maps
+    images to logits [n, classes] itself; the input of its submodule ``head`` are the features. ``width`` is 128 for
+    the network's regular size, and smaller for demonstrations (``nn.layers.scaled``). Decorate a function once for
+    each network that it makes.
+
+    The function is called for every network that is drawn, on the CPU, with the global generators of Python, NumPy and
+    torch seeded from the recipe. A layer with a method ``initialize(generator)`` is called afterwards to draw its own
+    parameters from that generator.
 
     Args:
         name: the name in a recipe.
         paper: the name in tables and figures; default: ``name``.
         smallest: height and width, in pixels, of the smallest image that the network accepts.
         padded: image sizes that are zero-padded to 32 pixels before the first layer.
+        sizes: the only sizes that the network accepts, after padding; default: all.
+        channels: the only numbers of channels that it accepts, such as ``(3,)``; default: all.
+        head: dotted name of the last submodule, which makes the logits; default: ddsweep appends a linear classifier.
+        pretrained: all weights, with those of the head, come with the network, so that every draw is the same one.
         options: further keyword arguments for the function.
         files: files that it reads, such as weights, relative to the file with its source: their content is part of the
             key, like the code's.
 
     Raises:
-        UserError: the name is invalid, or another network has it.
+        UserError: the name is invalid, or another network has it; an argument is not valid; the function does not take
+            the arguments that it will be given.
     """
+    for given, values in (("padded", padded), ("sizes", sizes), ("channels", channels)):
+        if isinstance(values, str) or not isinstance(values, Collection) or not all(map(_is_count, values)):
+            raise UserError(f"plugins: network {name!r}: {given}: {values!r} is not a list of numbers such as (3,)")
+    if not isinstance(head, str):
+        raise UserError(f"plugins: network {name!r}: head: {head!r} is not the name of a submodule such as 'fc'")
 
     def register(body: Maker) -> Maker:
-        row = Architecture(name, paper or name, body, dict(options or {}), smallest, frozenset(padded))
+        given = dict(options or {}) | ({"classes": 10} if head else {})
+        _check_signature(name, body, given)
+        row = Architecture(
+            name, paper or name, body, dict(options or {}), smallest, frozenset(padded), frozenset(sizes),
+            frozenset(channels), head, pretrained, plugin=True,
+        )  # fmt: skip
         TABLE.add(name, row, body, files)
         return body
 
     return register
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _check_signature(name: str, body: Callable[..., Any], given: Mapping[str, Any]) -> None:
+    """Check that a function takes ``(channels, size, width, **given)``.
+
+    Raises:
+        UserError: it does not; the line shows the call.
+    """
+    try:
+        inspect.signature(body).bind(3, 32, 128, **given)
+    except TypeError as error:
+        call = ", ".join(("channels", "size", "width", *(f"{key}=…" for key in given)))
+        raise UserError(f"plugins: network {name!r}: its function is called as ({call}): {error}") from None
+    except ValueError:  # a signature that Python cannot read
+        return
 
 
 def names() -> list[str]:

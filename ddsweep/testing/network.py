@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import random  # noqa: TID251  (its state is read)
+from collections.abc import Callable
+
+import numpy as np
 import torch
 from torch import Tensor
+from torch.func import functional_call, grad
+from torch.nn.functional import cross_entropy
 
 from ddsweep import nn, rng
+from ddsweep.errors import UserError
+from ddsweep.plugins.told import told
 from ddsweep.registry.networks import Architecture
 from ddsweep.testing.judging import own_randomness, require
 
@@ -15,11 +23,14 @@ CLASSES, WIDTH, LEAST, IMAGES = 5, 4, 16, 3
 def check_network(name: str, size: int = 0) -> None:
     """Check that a network can be trained, used for matching losses, and used as a PTM.
 
-    - Its parameters are drawn from the generator that it is given, and from no other.
-    - It maps gray and color images of its size to features and logits, each image by itself (unless it has batch norm).
-    - It is twice differentiable with respect to the images, as DC and DSA need it.
-    - Several of them can be trained as one module (``torch.func.vmap``), as on a GPU.
-    - Its state can be saved and loaded.
+    - It is drawn from the generator that it is given: the same network from the same, another one from another (unless
+      it is ``pretrained``); and drawing it again leaves nothing of the old one.
+    - Its state can be saved and loaded: it consists of parameters and buffers.
+    - It maps images of its size and channels to features and logits; in eval mode each image by itself and without
+      random numbers, in train mode each image by itself unless it has batch norm or draws random numbers (dropout).
+    - What it draws in train mode comes from the global generators, so that it draws the same when they are seeded.
+    - It is twice differentiable with respect to the images, as DC and DSA need it, also by ``torch.func``.
+    - If it draws nothing, several of them can be trained as one module (``torch.func.vmap``), as on a GPU.
 
     Args:
         name: the network.
@@ -30,88 +41,144 @@ def check_network(name: str, size: int = 0) -> None:
         UserError: an unknown network, or one that cannot be built.
     """
     row = nn.info(name)
-    size, what = size or max(LEAST, row.smallest), f"network {name!r}"
-    _check_drawing(row, size, what)
-    for channels in (1, 3):
-        _check_outputs(_built(row, size, 1, channels), channels, size, what)
-    _check_gradients(_built(row, size, 1), size, what)
-    _check_together(row, size, what)
+    size, what = size or min(row.sizes, default=max(LEAST, row.smallest)), f"network {name!r}"
+    channels = sorted(row.channels or (1, 3))
+    for each in channels:
+        _check_outputs(_built(row, size, each, 1), size, what)
+    _check_drawing(row, size, channels[-1], what)
+    _check_gradients(_built(row, size, channels[-1], 1), size, what)
+    _check_together(row, size, channels[-1], what)
 
 
-def _built(row: Architecture, size: int, seed: int, channels: int = 3) -> nn.Network:
+def _built(row: Architecture, size: int, channels: int, seed: int) -> nn.Network:
     generator = rng.generator(seed, "testing")
     return nn.build(row.name, channels=channels, classes=CLASSES, size=size, width=WIDTH, generator=generator)
 
 
-def _images(size: int, seed: int = 0, channels: int = 3) -> Tensor:
-    return torch.randn(IMAGES, channels, size, size, generator=rng.generator(seed, "testing", "images"))
+def _images(net: nn.Network, size: int, seed: int = 0) -> Tensor:
+    shape = (IMAGES, net.shape.channels, size, size)
+    return torch.randn(shape, generator=rng.generator(seed, "testing", "images"))
 
 
-def _check_drawing(row: Architecture, size: int, what: str) -> None:
-    net = _built(row, size, 1)
+def _check_drawing(row: Architecture, size: int, channels: int, what: str) -> None:
+    net = _built(row, size, channels, 1)
     with own_randomness(what):
-        again, other = (_built(row, size, seed) for seed in (1, 2))
-    states = [one.state_dict() for one in (net, again, other)]
-    finite = all(value.isfinite().all() for value in states[0].values())
-    require(finite, what, "has uninitialized parameters or buffers")
-    same = all(torch.equal(value, states[1][key]) for key, value in states[0].items())
-    require(same, what, "differs when it is initialized twice from the same generator")
-    drawn = [key for key, value in net.named_parameters() if not torch.equal(value, states[2][key])]
-    require(bool(drawn), what, "is the same network for every generator")
-    nn.initialize(net, rng.generator(2, "testing"))
-    nn.initialize(other, rng.generator(2, "testing"))
-    same = all(torch.equal(value, other.state_dict()[key]) for key, value in net.state_dict().items())
-    require(same, what, "keeps some of its old values when it is initialized again")
-    again.load_state_dict(net.state_dict())
-    batch = _images(size)
-    same = torch.equal(again.eval()(batch), net.eval()(batch))
+        again, other = (_built(row, size, channels, seed) for seed in (1, 2))
+    states = [_values(one) for one in (net, again, other)]
     require(
-        same,
-        what,
-        "changes when its state is saved and loaded: some state is not a parameter or buffer",
+        all(value.isfinite().all() for value in states[0].values()), what, "has parameters or buffers of inf or nan"
     )
+    require(_same(states[0], states[1]), what, "differs when it is initialized twice from the same generator")
+    drawn = [key for key, value in net.named_parameters() if not torch.equal(value, states[2][key])]
+    fixed = "is the same network for every generator; if it has to be, say pretrained=True"
+    require(bool(drawn) or row.pretrained, what, fixed)
+    nn.initialize(net, rng.generator(3, "testing"))
+    nn.initialize(other, rng.generator(3, "testing"))
+    require(_same(_values(net), _values(other)), what, "keeps some of its old values when it is initialized again")
+    again.load_state_dict(net.state_dict())
+    with torch.no_grad():
+        same = torch.equal(again.eval()(_images(net, size)), net.eval()(_images(net, size)))
+    kept = "changes when its state is saved and loaded: some state is not a parameter or a persistent buffer"
+    require(same, what, kept)
 
 
-def _check_outputs(net: nn.Network, channels: int, size: int, what: str) -> None:
-    batch = _images(size, channels=channels)
-    with own_randomness(what), torch.no_grad():
-        features, logits = net.train().embed(batch), net(batch)
+def _values(net: nn.Network) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in [*net.named_parameters(), *net.named_buffers()]}
+
+
+def _same(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> bool:
+    return ours.keys() == theirs.keys() and all(torch.equal(value, theirs[key]) for key, value in ours.items())
+
+
+@torch.no_grad()
+def _check_outputs(net: nn.Network, size: int, what: str) -> None:
+    batch = _images(net, size)
+    if not net.architecture.plugin:
+        with own_randomness(what):
+            net(batch)
+    state, draws = net.train().state_dict(), _draws(net, batch)
+    before = {name: value.clone() for name, value in state.items()}
+    runs = []
+    for _ in range(2):
+        net.load_state_dict(before)
+        with nn.guarded(net, 0, "outputs"):
+            runs.append((net.embed(batch), net(batch)))
+    features, logits = runs[0]
+    require(torch.equal(logits, runs[1][1]), what, "gives different outputs when it is run again with the same seed")
     require(features.ndim == len(("image", "feature")), what, "has features with more than one axis per image")
     require(list(logits.shape) == [len(batch), CLASSES], what, f"has logits of shape {list(logits.shape)}")
     require(bool(logits.isfinite().all()), what, "has logits that are inf or nan")
-    if nn.has_batch_norm(net):
+    net.eval()
+    require(not _draws(net, batch), what, "draws random numbers in eval mode")
+    evaluated, alone = net(batch), torch.cat([net(image[None]) for image in batch])
+    others = "gives a different output for an image in a batch"
+    require(_close(alone, evaluated), what, f"{others}, in eval mode")
+    if draws or nn.has_batch_norm(net):
         return
-    with torch.no_grad():
-        alone = torch.cat([net(image[None]) for image in batch])
-        require(_close(alone, logits), what, "gives a different output for an image in a batch")
-        evaluated = net.eval()(batch)
-    require(_close(evaluated, logits), what, "gives a different output in eval mode, without having batch norm")
+    net.train()
+    require(_close(torch.cat([net(image[None]) for image in batch]), logits), what, others)
+    require(_close(evaluated, logits), what, "gives a different output in eval mode, without batch norm or dropout")
+
+
+def _draws(net: nn.Network, images: Tensor) -> bool:
+    """Return whether a forward pass draws from a global generator of Python, NumPy or torch."""
+    with nn.guarded(net, 1, "draws"):
+        before = _states()
+        net(images)
+        return _states() != before
+
+
+def _states() -> tuple[object, ...]:
+    numbers = str(np.random.get_state())  # noqa: TID251, NPY002  (shortened in its middle; its place counts)
+    return random.getstate(), numbers, torch.get_rng_state().tolist()
 
 
 def _check_gradients(net: nn.Network, size: int, what: str) -> None:
-    batch, labels = _images(size).requires_grad_(), torch.arange(IMAGES) % CLASSES
-    loss = torch.nn.functional.cross_entropy(net.train()(batch), labels)
-    slopes = torch.autograd.grad(loss, [batch, *net.parameters()], create_graph=True, allow_unused=True)
-    names = ["the images", *(name for name, _ in net.named_parameters())]
-    for name, slope in zip(names, slopes, strict=True):
+    batch, labels = _images(net, size).requires_grad_(), torch.arange(IMAGES) % CLASSES
+    trained = {name: value for name, value in net.train().named_parameters() if value.requires_grad}
+    require(bool(trained), what, "has no parameter to train")
+    with nn.guarded(net, 0, "gradients"):
+        loss = cross_entropy(net(batch), labels)
+        slopes = torch.autograd.grad(loss, [batch, *trained.values()], create_graph=True, allow_unused=True)
+    for name, slope in zip(["the images", *trained], slopes, strict=True):
         require(slope is not None, what, f"does not depend on {name}")
-    (second,) = torch.autograd.grad(
-        torch.stack([one.square().sum() for one in slopes[1:]]).sum(), [batch], allow_unused=True
-    )
-    require(second is not None and bool(second.isfinite().all()), what, "cannot be differentiated twice")
+
+    def once() -> Tensor | None:
+        norm = torch.stack([one.square().sum() for one in slopes[1:] if one.requires_grad]).sum()
+        return torch.autograd.grad(norm, [batch], allow_unused=True)[0]
+
+    def by_func() -> Tensor:
+        nn.hold(net)  # as DC and IDC compare gradients: no norm moves its statistics
+        values = {name: value.detach() for name, value in trained.items()}
+
+        def norm(images: Tensor) -> Tensor:
+            gradient = grad(lambda them: cross_entropy(functional_call(net, them, (images,)), labels))(values)
+            return torch.stack([one.square().sum() for one in gradient.values()]).sum()
+
+        return grad(norm)(batch.detach())
+
+    for second, how in ((once, ""), (by_func, " by torch.func, as gradients are matched")):
+        with nn.guarded(net, 0, "gradients"):
+            found = _attempt(second, what, f"cannot be differentiated twice{how}")
+        require(found is not None and bool(found.isfinite().all()), what, f"cannot be differentiated twice{how}")
 
 
-def _check_together(row: Architecture, size: int, what: str) -> None:
-    nets = [_built(row, size, seed).eval() for seed in (1, 2)]
-    batches = torch.stack([_images(size, seed) for seed in (1, 2)])
+def _attempt(function: Callable[[], Tensor | None], what: str, failure: str) -> Tensor | None:
     try:
-        found = nn.StackedNetworks(nets).eval()(batches)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[0]
-        raise AssertionError(
-            f"{what}: several of them cannot be trained as one module (torch.func.vmap): {reason}"
-        ) from error
+        return function()
+    except UserError:
+        raise
+    except Exception as error:
+        raise AssertionError(f"{what}: {failure}: {told(error)}") from error
+
+
+def _check_together(row: Architecture, size: int, channels: int, what: str) -> None:
+    nets = [_built(row, size, channels, seed).eval() for seed in (1, 2)]
+    if not nn.can_be_stacked(nets[0]):  # they are trained one by one
+        return
+    batches = torch.stack([_images(nets[0], size, seed) for seed in (1, 2)])
     with torch.no_grad():
+        found = nn.StackedNetworks(nets).eval()(batches)
         apart = torch.stack([net(batch) for net, batch in zip(nets, batches, strict=True)])
     require(_close(found, apart), what, "gives a different output when several are trained as one module (vmap)")
 

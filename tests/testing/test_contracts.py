@@ -150,24 +150,42 @@ def test_a_broken_set_or_state_is_found_out(
     ("good", "bad", "line"),
     [
         ("maps", "maps", ""),
-        ("generator=generator", "generator=None", "draws from torch's global generator"),
+        ("generator=generator", "generator=None", ""),
+        ("def initialize", "def draw", ""),
+        ("return x * self.scale", "return nn.functional.dropout(x, 0.5, self.training) * self.scale", ""),
+        ("return x * self.scale", "return nn.functional.dropout(x, 0.5) * self.scale", "random numbers in eval mode"),
         (
             "return x * self.scale",
-            "return nn.functional.dropout(x, 0.5, self.training) * self.scale",
-            "global generator (dropout",
+            "return x * self.scale * __import__('os').urandom(1)[0]",
+            "gives different outputs when it is run again with the same seed",
         ),
         (
             "return x * self.scale",
             "return x * self.scale * x.std()",
+            "gives a different output for an image in a batch, in eval mode",
+        ),
+        (
+            "return x * self.scale",
+            "return x * self.scale * (x.std() if self.training else 1)",
             "gives a different output for an image in a batch",
         ),
         ("return x * self.scale", "return x * self.scale + self.training", "gives a different output in eval mode"),
+        ("torch.ones(maps, 1, 1)", "torch.full((maps, 1, 1), torch.inf)", ""),
+        ("self.unused = nn.Identity()", "self.shift = torch.rand(maps, 1, 1)", ""),
+        ("self.unused = nn.Identity()", "self.unused = nn.PReLU()", "does not depend on layers.2.unused.weight"),
+        ("nn.ReLU()", "nn.Softplus()", ""),
+        ("nn.AvgPool2d(4)", "nn.BatchNorm2d(width, track_running_stats=False)", "image in a batch, in eval mode"),
+        (
+            "return x * self.scale",
+            "return x * self.scale + 0 * x.detach().numpy().sum()",
+            "cannot be differentiated twice by",
+        ),
         ("return x * self.scale", "return x * self.scale.detach()", "does not depend on layers.2.scale"),
         ("return x * self.scale", "return x.detach() * self.scale", "does not depend on the images"),
         (
             "return x * self.scale",
             "y = torch.zeros(x.shape); y.copy_(x); return y * self.scale",
-            "cannot be trained as one module (torch.func.vmap)",
+            "",  # torch.func.vmap cannot do this: such networks are trained one by one
         ),
         ("nn.AvgPool2d(4)", "nn.BatchNorm2d(width)", ""),
     ],
@@ -183,10 +201,19 @@ def test_a_broken_network_is_found_out(good: str, bad: str, line: str, plug: Plu
     assert line in str(error.value)
 
 
-def test_a_layer_that_nobody_can_draw(plug: Plug) -> None:
-    plug(mine=NETWORK.replace("def initialize", "def draw"))
-    with pytest.raises(TypeError, match=r"^Own has parameters and no initialize\(generator\) to draw them$"):
+def test_a_network_that_is_the_same_for_every_generator_has_to_say_so(plug: Plug) -> None:
+    fixed = NETWORK.replace("    return nn.Seq", "    torch.manual_seed(0)\n    return nn.Seq").replace(
+        "def init", "def re"
+    )
+    with_head = fixed.replace("(channels, size, width)", "(channels, size, width, classes)")
+    with_head = with_head.replace("AvgPool2d(4))", "AvgPool2d(4), nn.Flatten(), nn.LazyLinear(classes))")
+    plug(
+        mine=with_head.replace('"mine"', '"mine", head="5"'),
+        said=with_head.replace('"mine"', '"said", head="5", pretrained=True'),
+    )
+    with pytest.raises(AssertionError, match=r"^network 'mine': is the same network for every .* say pretrained=True$"):
         check_network("mine")
+    check_network("said")
 
 
 @pytest.mark.parametrize(

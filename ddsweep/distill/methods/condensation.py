@@ -22,7 +22,7 @@ from ddsweep.distill.methods.gradients import ClassGradients, Metric
 from ddsweep.distill.methods.real_batches import ClassPasses, RealBatches
 from ddsweep.distill.methods.real_training import RealTraining
 from ddsweep.distill.methods.representatives import Representatives
-from ddsweep.nn import microbatches
+from ddsweep.nn import microbatches, statistics
 from ddsweep.numerics import Numerics
 from ddsweep.rng import Streams, copy_to
 
@@ -117,7 +117,7 @@ class Condensation:
             self._net.train()
             if not label:
                 running_statistics.settle(self._net, dataset, streams.batch)
-            running_statistics.hold(self._net)
+            statistics.hold(self._net)
             real = self._batches.draw(dataset, label, loop, streams.batch)
             yield self._match(learned, dataset, label, real, streams)
 

@@ -20,7 +20,7 @@ from ddsweep.distill.methods import running_statistics
 from ddsweep.distill.methods.batches import ClassBatches, draw
 from ddsweep.distill.methods.gradients import ClassGradients, Metric
 from ddsweep.distill.synthetic import Synthetic
-from ddsweep.nn import microbatches
+from ddsweep.nn import can_be_stacked, microbatches
 from ddsweep.nn.measure import cross_entropy
 from ddsweep.numerics import Numerics
 from ddsweep.rng import Streams
@@ -69,7 +69,8 @@ class GradientMatching:
 
     def __init__(self, net: nn.Module, settings: Settings, numerics: Numerics | None = None) -> None:
         numerics = numerics or Numerics()
-        self._net, self._settings, self._vectorized = net, settings, numerics.vectorized
+        self._net, self._settings = net, settings
+        self._vectorized = numerics.vectorized and can_be_stacked(net)
         self._gradients = ClassGradients(net, settings.metric, numerics)
         self._cross_entropy = numerics.function(partial(cross_entropy, net))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from ddsweep.nn import has_batch_norm
+from ddsweep.nn import statistics
 
 if TYPE_CHECKING:
     from ddsweep.data.dataset import Dataset
@@ -21,17 +21,10 @@ def settle(net: nn.Module, dataset: Dataset, generator: torch.Generator) -> None
     Otherwise the batch of a class would be normalized by its own statistics, which differ from those of a mixed batch.
     Nothing is drawn for a network without batch norm.
     """
-    if not has_batch_norm(net):
+    if not statistics.has_batch_norm(net):
         return
     net.train()
     classes = range(len(dataset.classes))
     with torch.no_grad():
         net(torch.cat([dataset.sample(label, IMAGES, generator) for label in classes]))
-    hold(net)
-
-
-def hold(net: nn.Module) -> None:
-    """Let every batch norm use its running statistics, in a network in train mode."""
-    for layer in net.modules():
-        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
-            layer.eval()
+    statistics.hold(net)

@@ -18,7 +18,7 @@ from torch.func import functional_call, grad, grad_and_value
 from torch.nn import functional as F
 
 from ddsweep import augment
-from ddsweep.nn import microbatches
+from ddsweep.nn import microbatches, statistics
 from ddsweep.numerics import Numerics
 from ddsweep.rng import copy_to
 
@@ -66,7 +66,7 @@ class Student:
         numerics = numerics or Numerics()
         self._net = net.train()
         self._shapes = {name: value.shape for name, value in net.named_parameters()}
-        _forget_running_statistics(net)
+        statistics.forget(net)
         self._gradient = numerics.function(grad(self._loss))
         self._reverse = numerics.function(grad_and_value(self._product, argnums=(0, 1)))
 
@@ -187,10 +187,3 @@ def _augmented(images: Tensor, batch: Batch) -> Tensor:
 
 def _of(labels: Tensor, batch: Batch) -> Tensor:
     return labels[copy_to(batch.indices, labels.device)]
-
-
-def _forget_running_statistics(net: nn.Module) -> None:
-    for layer in net.modules():
-        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
-            layer.track_running_stats = False
-            layer.running_mean = layer.running_var = layer.num_batches_tracked = None
