@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ddsweep.results.plots.panels import Chart
 
 TERMS = {"loss/match": "matching loss", "loss/regularizer": "PTM term, before multiplication by α"}
+OWN = "method/"  # start of the names of scalars of a method's own
 PALETTE = Palette(
     tuple(f"var(--c{index})" for index in range(6)), "var(--ink)", "var(--soft)", "var(--line)", "var(--card)"
 )  # variables of page.css
@@ -57,11 +59,17 @@ def of(material: Material) -> list[dict[str, Any]]:
         seeds = Seeds.of(logged)
         metrics = {column: read(logged[column][seed]) for column, seed in seeds.shown.items()}
         terms = []
-        for term, title in TERMS.items():
+        for term, title in (TERMS | own_terms(metrics.values())).items():
             lines = {column: line for column, some in metrics.items() if (line := thinned(some, term))}
             terms += [{"name": title, "figure": interactive.curves(lines, PALETTE)}] if lines else []
         found.append({"label": label, "terms": terms, "seeds": seeds.sentence(heads.__getitem__)})
     return found
+
+
+def own_terms(metrics: Iterable[Iterable[dict[str, Any]]]) -> dict[str, str]:
+    """The scalars that methods of one's own have logged (``Match.scalars``), each with its title."""
+    names = {name for lines in metrics for line in lines for name in line if name.startswith(OWN)}
+    return {name: name.removeprefix(OWN) for name in sorted(names)}
 
 
 def read(path: Path) -> list[dict[str, Any]]:
