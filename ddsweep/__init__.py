@@ -49,9 +49,11 @@ if TYPE_CHECKING:
     from ddsweep.exchange.synthetic_set import SyntheticSet as SyntheticSet
     from ddsweep.pretrained.preparation import Preparation as Preparation
     from ddsweep.recipe import Recipe as Recipe
+    from ddsweep.registry.guidance import guidance as guidance
     from ddsweep.registry.networks import network as network
     from ddsweep.registry.own_datasets import dataset as dataset
     from ddsweep.registry.own_methods import method as method
+    from ddsweep.registry.ptms import ptm as ptm
     from ddsweep.results.result import Result as Result
     from ddsweep.rng import Streams as Streams
 
@@ -72,6 +74,8 @@ _HOMES = {
     "method": "ddsweep.registry.own_methods",
     "dataset": "ddsweep.registry.own_datasets",
     "network": "ddsweep.registry.networks",
+    "guidance": "ddsweep.registry.guidance",
+    "ptm": "ddsweep.registry.ptms",
     "Match": "ddsweep.distill.matching",
     "LearnedSet": "ddsweep.distill.sets",
     "Synthetic": "ddsweep.distill.synthetic",

@@ -12,6 +12,7 @@ from ddsweep import again, data, sweep, text
 from ddsweep.errors import UserError
 from ddsweep.pretrained import spec
 from ddsweep.registry.image_folders import notes
+from ddsweep.registry.ptms import describe
 from ddsweep.results import stored
 from ddsweep.results.tables.naming import Labels
 from ddsweep.sweep import Sweep
@@ -127,6 +128,8 @@ class Overview:
 
 def _ptm_line(ptms: Sequence[spec.Spec], needed: Sequence[int], saved: Sequence[int]) -> str:
     first, count = ptms[0], len(ptms)
+    if first.foundation and first.foundation.maker:
+        return f"{first.title}: made in each trial by {describe(first.foundation)}"
     if first.foundation:
         download = f"not yet in the pool; download it with: ddsweep pretrain {first.source}"
         return f"{first.title}: {'in the pool' if saved else download}"

@@ -36,8 +36,8 @@ from ddsweep.errors import Damaged, Diverged, UserError
 from ddsweep.evaluate import Evaluation, Rule, evaluate, named
 from ddsweep.numerics import Choice, Compile
 from ddsweep.plugins.guards import keeps_settings
+from ddsweep.pretrained import made, published, renormalize, spec, training
 from ddsweep.pretrained import pool as ptm_pool
-from ddsweep.pretrained import published, renormalize, spec, training
 from ddsweep.pretrained.preparation import Preparation
 from ddsweep.pruning import Pruned as Pruned
 from ddsweep.pruning import Pruning, PruningSlot
@@ -278,9 +278,14 @@ class _Trial:
             return None
         if foundation := specs[0][0].foundation:
             self.tracker.progress(f"pretrained {foundation.name}", 0, 1)
-            self.checksums[recipe.source] = published.ensure(foundation)
+            if foundation.maker:
+                pool, net = made.load(foundation, dataset)
+                self.checksums[recipe.source] = published.checksum(net.state_dict())
+            else:
+                self.checksums[recipe.source] = published.ensure(foundation)
+                pool = published.load(foundation, dataset)
             self.tracker.progress(f"pretrained {foundation.name}", 1, 1)
-            return published.load(foundation, dataset)
+            return pool
         with reported_to(self._reading):
             source = dataset if recipe.source == "target" else data.load(recipe.source, device=self.choice.device)
         self.checksums[recipe.source_dataset] = source.checksum

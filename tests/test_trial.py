@@ -18,7 +18,7 @@ from ddsweep.errors import UserError
 from ddsweep.evaluate import Rule
 from ddsweep.pretrained import published
 from ddsweep.recipe import Recipe, make
-from ddsweep.registry.networks import FOUNDATIONS
+from ddsweep.registry.ptms import PTMS
 from ddsweep.results.plots import images
 from ddsweep.results.result import Result
 from ddsweep.results.result import read as read_result
@@ -160,7 +160,7 @@ def test_the_rule_of_the_evaluation(choices: dict[str, Any], arch: str, rule: Ru
 
 
 def test_a_published_model_guides_a_trial() -> None:
-    row = FOUNDATIONS["imagenet"]
+    row = PTMS["imagenet"]
     torch.save(foundations.resnet18(), "weights.pth")
     published.adopt(row, Path("weights.pth"))
     tracker = Recorder()

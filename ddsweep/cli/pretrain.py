@@ -16,16 +16,16 @@ from ddsweep.settings import once
 
 if TYPE_CHECKING:
     from ddsweep.numerics import Precision
-    from ddsweep.registry.networks import Foundation
+    from ddsweep.registry.ptms import Foundation
 
 
 def complete_source(incomplete: str) -> list[tuple[str, str]]:
     """Complete the name of a source."""
     from ddsweep.registry.datasets import TABLE
-    from ddsweep.registry.networks import FOUNDATIONS
+    from ddsweep.registry.ptms import PTMS
 
     known = {row.name: row.origin for row in TABLE.rows.values()} | {
-        row.source: row.paper for row in FOUNDATIONS.values()
+        row.source: row.paper for row in PTMS.rows.values()
     }
     return [(name, console.as_help(about)) for name, about in known.items() if name.startswith(incomplete)]
 
@@ -70,7 +70,7 @@ def pretrain(
     device: Device = "auto",
 ) -> None:
     """Train PTMs or experts for the pool, or download the weights of a published PTM, before a sweep needs them."""
-    from ddsweep.registry.networks import FOUNDATIONS
+    from ddsweep.registry import ptms
 
     if experts is not None:
         if models is not None or weights is not None:
@@ -79,14 +79,22 @@ def pretrain(
         return
     asked = {"ptm_archs": archs, "n_models": models, "epochs": epochs, "width": width}
     given = once({name: value for name, value in asked.items() if value is not None}, settings(set_))
-    if foundation := FOUNDATIONS.get(source):
+    if foundation := ptms.find(source):
         if given:
             raise UserError(f"{source} is a published PTM, which is not trained; remove {', '.join(given)}")
+        if foundation.maker:
+            raise UserError(f"source: {source} is made by a plugin; there is nothing to train or to download")
         _publish(foundation, weights)
     elif weights:
-        raise UserError(f"weights: {source} is trained by ddsweep; --weights is only for {', '.join(FOUNDATIONS)}")
+        raise UserError(f"weights: {source} is trained by ddsweep; --weights is only for {', '.join(_published())}")
     else:
         _train(source, given, device)
+
+
+def _published() -> list[str]:
+    from ddsweep.registry.ptms import PTMS
+
+    return [source for source, row in PTMS.rows.items() if not row.maker]
 
 
 def _publish(foundation: Foundation, weights: Path | None) -> None:

@@ -182,7 +182,7 @@ class Session:
         from ddsweep.pretrained import spec
 
         for ptm in spec.needs(self._sweep.launched.recipes):
-            if ptm.foundation:
+            if ptm.foundation and not ptm.foundation.maker:
                 from ddsweep.pretrained import published  # imports torch, which other sweeps leave to the agents
 
                 if not ptm.saved():

@@ -17,14 +17,15 @@ from ddsweep.distill.sets.pixels import initial
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.estimate.work import is_at_hand
 from ddsweep.nn import foundation
-from ddsweep.pretrained import spec
+from ddsweep.pretrained import made, spec
 from ddsweep.pretrained.gan import Gan
 from ddsweep.pretrained.pool import Pool, PretrainedModel
 from ddsweep.pretrained.renormalize import to_pixels, view
 from ddsweep.recipe import Recipe
+from ddsweep.registry import ptms
 from ddsweep.registry.datasets import FOLDER_PREFIX, at_size, info
 from ddsweep.registry.image_folders import folder_tree, held_out
-from ddsweep.registry.networks import FOUNDATIONS, Foundation
+from ddsweep.registry.ptms import Foundation
 
 TESTED = 4096  # maximum number of generated test images
 CHECKED = 1e9  # assumed bytes per second for reading and verifying an undecoded dataset: SHA-256 on one core
@@ -143,7 +144,9 @@ def guide(recipe: Recipe, target: Dataset, source: Dataset | None) -> Pool | Non
     """
     if not recipe.ptm_archs:
         return None
-    if row := FOUNDATIONS.get(recipe.source):
+    if row := ptms.find(recipe.source):
+        if row.maker:
+            return made.load(row, target)[0]
         return Pool(
             [[PretrainedModel(row.name, _foundation(row).to(target.labels.device), to_pixels(target), row.size)]]
         )

@@ -155,7 +155,7 @@ def _saving(left: Left, runs: Path, prices: Prices, training: dict[Spec, float])
 def _lacking(left: Left) -> list[str]:
     lines = [f"data {name}: not decoded yet ({data.info(name).origin})" for name, _ in _undecoded(left)]
     for one in left.overview.ptms:
-        if one.foundation and not one.saved() and left.recipes:
+        if one.foundation and not one.foundation.maker and not one.saved() and left.recipes:
             lines.append(f"PTM {one.title}: not in the pool; ddsweep pretrain {one.source}")
     return lines
 

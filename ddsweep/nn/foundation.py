@@ -17,17 +17,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ddsweep.errors import UserError
-from ddsweep.registry.networks import Foundation
+from ddsweep.registry.ptms import Foundation
 
 COUNTERS = "num_batches_tracked"  # of batch norms; old files lack them, and eval mode does not read them
 
 
 class FoundationModel(nn.Module):
-    """A published network behind its own preprocessing.
+    """A network that was trained by others, behind its own preprocessing.
 
     Attributes:
-        row: its row in the table of foundation models.
-        trunk: the library's module; maps normalized images to features.
+        row: its row in the table of PTMs.
+        trunk: a library's module, which maps normalized images to features, or a plugin's, which may have a method
+            ``embed`` that does.
     """
 
     mean: Tensor
@@ -40,22 +41,29 @@ class FoundationModel(nn.Module):
         for name, values in (("mean", row.mean), ("std", row.std)):
             self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)
 
-    def embed(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
-        """Return the features f((resize(x) − mean) / std) of images x in [0, 1], differentiable in x.
+    def embed(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
+        """Return the features f((resize(x) − mean) / std) of images x in [0, 1], flattened, differentiable in x.
 
-        Images of another size are resized to ``row.size`` × ``row.size`` pixels, bilinearly (pixel centers at ½) and
-        with antialiasing, which has an effect only when an image shrinks. CLIP's published preprocessing uses a bicubic
-        filter; the paper does not specify one. Values are not clamped: a synthetic image may leave [0, 1], and needs
-        its gradient outside as well.
+        Images of another size are resized to ``row.size`` × ``row.size`` pixels (0: they are not), bilinearly (pixel
+        centers at ½) and with antialiasing, which has an effect only when an image shrinks. CLIP's published
+        preprocessing uses a bicubic filter; the paper does not specify one. Values are not clamped: a synthetic image
+        may leave [0, 1], and needs its gradient outside as well.
         """
-        size = (self.row.size, self.row.size)
-        if images.shape[-2:] != size:
-            images = F.interpolate(images, size, mode="bilinear", antialias=True)
-        return self.trunk((images - self.mean) / self.std)
+        features: Tensor = getattr(self.trunk, "embed", self.trunk)(self._seen(images))
+        return features.flatten(1)
 
-    def forward(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
-        """Return the features: a foundation model has no logits for the classes of the target."""
-        return self.embed(images)
+    def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
+        """Return the logits if the model has classes; otherwise the features."""
+        if not self.row.classes:
+            return self.embed(images)
+        logits: Tensor = self.trunk(self._seen(images))
+        return logits
+
+    def _seen(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c p p"]:
+        size = (self.row.size, self.row.size)
+        if self.row.size and images.shape[-2:] != size:
+            images = F.interpolate(images, size, mode="bilinear", antialias=True)
+        return (images - self.mean) / self.std
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ddsweep.pretrained.spec import PREFIX, Spec, epoch_of, pool_dir, published
-from ddsweep.registry.networks import FOUNDATIONS
+from ddsweep.registry.ptms import PTMS
 
 MAX_HEADER = 100 << 20  # bytes; the limit of safetensors itself
 
@@ -67,7 +67,7 @@ def grouped(found: Sequence[Entry]) -> list[list[Entry]]:
 
 
 def _spec(folder: Path, metadata: dict[str, str]) -> Spec | None:
-    if foundation := FOUNDATIONS.get(folder.parent.parent.name):
+    if foundation := PTMS.rows.get(folder.parent.parent.name):
         return published(foundation)
     try:
         spec = Spec(**json.loads(metadata["settings"]))

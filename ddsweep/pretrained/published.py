@@ -23,7 +23,7 @@ from ddsweep.errors import UserError
 from ddsweep.nn import foundation
 from ddsweep.pretrained import renormalize, spec
 from ddsweep.pretrained.pool import Pool, PretrainedModel
-from ddsweep.registry.networks import Foundation
+from ddsweep.registry.ptms import Foundation
 
 NAMED_HASH = re.compile(r"-([0-9a-f]{8,64})\.\w+$")  # resnet18-f37072fd.pth: the first digits of its SHA-256
 

@@ -75,9 +75,9 @@ def view(statistics: Literal["target", "source"], target: Dataset, source: Datas
     return InputTransform(source.channels, (target.mean, target.std), (source.mean, source.std), whitening)
 
 
-def to_pixels(target: Dataset) -> InputTransform:
-    """Return the transform for a foundation model, whose input is RGB in [0, 1]."""
-    return InputTransform(3, (target.mean, target.std), whitening=_whitening(target))
+def to_pixels(target: Dataset, channels: int = 3) -> InputTransform:
+    """Return the transform for a foundation model, whose input is in [0, 1], with 3 channels (RGB) or 1 (gray)."""
+    return InputTransform(channels, (target.mean, target.std), whitening=_whitening(target))
 
 
 def _whitening(target: Dataset) -> tuple[Whitening, Statistics] | None:

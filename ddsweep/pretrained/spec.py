@@ -13,7 +13,9 @@ from typing import Any
 from ddsweep import data, files
 from ddsweep.errors import UserError, closest
 from ddsweep.recipe import Recipe, make, parts
-from ddsweep.registry.networks import FOUNDATIONS, TABLE, Foundation
+from ddsweep.registry import ptms
+from ddsweep.registry.networks import TABLE
+from ddsweep.registry.ptms import Foundation
 
 PREFIX = "epoch"
 LATER = ("plugins", "zca", "strategy")
@@ -81,8 +83,8 @@ class Spec:
 
     @property
     def foundation(self) -> Foundation | None:
-        """The row of a published model; None for a PTM that ddsweep trains."""
-        return FOUNDATIONS.get(self.source)
+        """The row of a PTM of others, published or of a plugin; None for one that ddsweep trains."""
+        return ptms.find(self.source)
 
     @property
     def is_gan(self) -> bool:
@@ -98,7 +100,7 @@ class Spec:
     def title(self) -> str:
         """A readable name: ``convnet3 on cifar10, seed 0``, ``convnet3 on cifar10 (zca), expert 7``."""
         if self.foundation:
-            return f"{self.arch}, published"
+            return self.foundation.title
         return f"{self.arch} on {self.domain}, {'expert' if self.is_expert else 'seed'} {self.seed}"
 
     @property
@@ -146,7 +148,7 @@ def of(recipe: Recipe) -> list[list[Spec]]:
 
 
 def _spec(recipe: Recipe, arch: str, seed: int) -> Spec:
-    if foundation := FOUNDATIONS.get(recipe.source):
+    if foundation := ptms.find(recipe.source):
         return published(foundation)
     size = recipe.size if recipe.source == "target" else data.facts(recipe.source).size
     return Spec(

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from ddsweep import data
 from ddsweep.errors import UserError, closest
 from ddsweep.recipe import trajectories
+from ddsweep.registry import ptms
 from ddsweep.registry.datasets import FOLDER_PREFIX, DatasetInfo
 from ddsweep.registry.guidance import GUIDANCE, NONE
 from ddsweep.registry.image_folders import folder_tree
 from ddsweep.registry.methods import METHODS
-from ddsweep.registry.networks import FOUNDATIONS, TABLE
+from ddsweep.registry.networks import TABLE
 from ddsweep.registry.rules import OPERATIONS
 
 if TYPE_CHECKING:
@@ -112,18 +113,19 @@ def _check_generator(recipe: Recipe) -> None:
 
 
 def _check_guidance(recipe: Recipe) -> None:
-    guidance = GUIDANCE[recipe.regularizer]
-    if guidance.logits and recipe.source != "target":
+    guidance, foundation = GUIDANCE[recipe.regularizer], ptms.find(recipe.source)
+    within = recipe.source == "target" or (foundation is not None and foundation.classifies(recipe.target))
+    if guidance.logits and not within:
         raise UserError(
             f"regularizer: {guidance.name} needs PTMs with the labels of {recipe.target}, but source is {recipe.source}"
             "; use cclom, or source: target"
         )
     if guidance.real and recipe.cclom_batch < 1:
         raise UserError(f"cclom_batch: {recipe.cclom_batch} is out of range; at least 1")
-    if foundation := FOUNDATIONS.get(recipe.source):
+    if foundation:
         if recipe.ptm_archs != foundation.name:
             raise UserError(
-                f"ptm_archs: {recipe.ptm_archs} is not published for {recipe.source} (allowed: {foundation.name})"
+                f"ptm_archs: {recipe.ptm_archs} is not the PTM of {recipe.source} (allowed: {foundation.name})"
             )
         return
     sizes = {recipe.size} if recipe.source == "target" else {recipe.size, data.facts(recipe.source).size}

@@ -7,11 +7,11 @@ from typing import Any
 from ddsweep import data
 from ddsweep.errors import UserError
 from ddsweep.recipe import parts, spelling
-from ddsweep.registry import bias, datasets
+from ddsweep.registry import bias, datasets, ptms
 from ddsweep.registry.datasets import DatasetInfo
 from ddsweep.registry.guidance import GUIDANCE, NONE, Guidance
 from ddsweep.registry.methods import METHODS, TAKEN
-from ddsweep.registry.networks import FOUNDATIONS, TABLE, join
+from ddsweep.registry.networks import TABLE, join
 from ddsweep.registry.rules import RULES
 
 TRAINING = ("ptm_epoch", "ptm_train_epochs", "ptm_lr", "ptm_weight_decay", "ptm_batch")
@@ -115,11 +115,12 @@ def _resolve_guidance(chosen: dict[str, Any]) -> dict[str, Any]:
     # α = 0 and regularizer = none are equivalent: the baseline
     if chosen.get("regularizer") == NONE or (chosen.get("alpha") == 0 and not isinstance(chosen["alpha"], bool)):
         return chosen | NEUTRAL
-    regularizer = chosen.get("regularizer") or ("clom" if source == "target" else "cclom")
+    foundation = ptms.find(source)
+    within = source == "target" or (foundation is not None and foundation.classifies(chosen["target"]))
+    regularizer = chosen.get("regularizer") or ("clom" if within else "cclom")
     if not isinstance(regularizer, str):
         return chosen
     guidance = GUIDANCE.take(regularizer, "regularizer", also=[NONE])
-    foundation = FOUNDATIONS.get(source) if isinstance(source, str) else None
     epochs = chosen.get("ptm_train_epochs") or 150
     defaults = {
         "regularizer": regularizer,
@@ -139,7 +140,7 @@ def _resolve_guidance(chosen: dict[str, Any]) -> dict[str, Any]:
         text = chosen.get("guidance_options", "") if guidance.options else ""
         options = spelling.parse_options(text, guidance.options, "guidance_options")
         chosen["guidance_options"] = spelling.spell_options(options)
-    if foundation:  # published as is: one model, trained once, with its own preprocessing
+    if foundation:  # as it is: one model, trained once, with its own preprocessing
         chosen |= dict.fromkeys(TRAINING, 0) | {"n_models": 1, "ptm_statistics": "source"}
     if source == "target" and chosen["ptm_statistics"] == "source":  # they are the same
         chosen["ptm_statistics"] = "target"

@@ -13,11 +13,12 @@ from ddsweep.registry.datasets import TABLE as DATASETS
 from ddsweep.registry.guidance import GUIDANCE
 from ddsweep.registry.methods import METHODS
 from ddsweep.registry.networks import TABLE as NETWORKS
+from ddsweep.registry.ptms import PTMS
 
 if TYPE_CHECKING:
     from ddsweep.recipe import Recipe
 
-TABLES: tuple[plugins.Registry[Any], ...] = (METHODS, DATASETS, NETWORKS, GUIDANCE)
+TABLES: tuple[plugins.Registry[Any], ...] = (METHODS, DATASETS, NETWORKS, GUIDANCE, PTMS)
 FIELDS: dict[str, plugins.Registry[Any]] = {
     "method": METHODS,
     "target": DATASETS,
@@ -45,7 +46,8 @@ def check(text: Any) -> None:
 def pinned(chosen: Mapping[str, Any]) -> str:
     """The plugins that the parts of a recipe come from; empty if all parts are ddsweep's own."""
     given = chosen.get("plugins")
-    texts = ((table, text) for field, table in FIELDS.items() if isinstance(text := chosen.get(field), str))
+    fields = [*FIELDS.items(), ("source", PTMS)]  # the name of a dataset or of a PTM
+    texts = ((table, text) for field, table in fields if isinstance(text := chosen.get(field), str))
     # the name of a dataset may be a path that contains a plus
     codes = {table.code(part) for table, text in texts for part in (text.split("+") if table is NETWORKS else [text])}
     return plugins.pinned(given if isinstance(given, str) else "", codes, _option_files(chosen))

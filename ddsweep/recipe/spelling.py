@@ -11,9 +11,8 @@ from typing import Any
 
 from ddsweep import data
 from ddsweep.errors import UserError, closest
-from ddsweep.registry import networks
+from ddsweep.registry import networks, ptms
 from ddsweep.registry.datasets import FOLDER_PREFIX, TABLE
-from ddsweep.registry.networks import FOUNDATIONS
 
 Scalar = bool | int | float | str
 TRUTH = {"true": True, "false": False}
@@ -31,7 +30,8 @@ def parse_alphas(text: Any) -> dict[str, float] | None:
     alphas: dict[str, float] = {}
     for part in text.split("+"):
         arch, _, number = part.partition(":")
-        if arch not in networks.PUBLISHED and arch not in networks.TABLE:
+        # looking into the table of networks may load plugins, which may have PTMs
+        if not (ptms.by_network(arch) or arch in networks.TABLE or ptms.by_network(arch)):
             raise UserError(f"alpha_by_arch: unknown network {arch!r}; {closest(arch, networks.all_names())}")
         if arch in alphas:
             raise UserError(f"alpha_by_arch: {arch} is listed twice")
@@ -113,9 +113,9 @@ def canonical_source(source: Any, target: str) -> Any:
     """
     if not source:
         return "target"
-    if not isinstance(source, str) or source == "target" or source in FOUNDATIONS:
+    if not isinstance(source, str) or source == "target" or ptms.find(source):
         return source
     if not (source.startswith(FOLDER_PREFIX) or data.is_biased(source)):
-        TABLE.take(source, "source", also=[*FOUNDATIONS, "target", "imagefolder:PATH"])
+        TABLE.take(source, "source", also=[*ptms.PTMS, "target", "imagefolder:PATH"])
     name = data.facts(source).name
     return "target" if name == target else name

@@ -7,7 +7,7 @@ The absence of guidance, ``none``, is no row.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -78,7 +78,7 @@ for _row in (
 
 
 def guidance(
-    name: str, *, paper: str = "", alpha: Weight | None = None, logits: bool = False
+    name: str, *, paper: str = "", alpha: Weight | None = None, logits: bool = False, files: Iterable[str] = ()
 ) -> Callable[[Maker], Maker]:
     """Register a guide: a function ``guide(ptm, synthetic, real, **options)`` that returns a scalar, without α.
 
@@ -97,6 +97,8 @@ def guidance(
         paper: the name in tables and figures; default: ``name``.
         alpha: the default of α, or a function of the dataset's name and the ipc; default: recipes have to set it.
         logits: whether it uses logits of the target's classes: then the PTMs must have been trained on these.
+        files: files that it reads, relative to the file with its source, and ``option:NAME`` for an option whose value
+            is a file: their content is part of the key, like the code's.
 
     Raises:
         UserError: the name is invalid or taken, or the signature does not match.
@@ -106,7 +108,7 @@ def guidance(
         if name == NONE:
             raise UserError(f"plugins: guidance {name!r}: stands for no guidance; choose another name")
         real, options = signature(name, guide)
-        GUIDANCE.add(name, Guidance(name, paper or name, guide, real, logits, options, alpha), guide)
+        GUIDANCE.add(name, Guidance(name, paper or name, guide, real, logits, options, alpha), guide, files)
         return guide
 
     return register

@@ -1,8 +1,7 @@
 """The table of networks: the properties that a recipe needs, without importing torch.
 
-A row names the function that makes the layers; ``network`` adds a row for a plugin. Foundation models are neither
-trained by this package nor built by ``build``: they have a separate table, keyed by the source that a recipe names, and
-an entry in ``foundation.LOADERS``.
+A row names the function that makes the layers; ``network`` adds a row for a plugin. PTMs that ddsweep does not train,
+such as foundation models, are in a table of their own (``registry.ptms``).
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from typing import Any, TypeVar
 
 from ddsweep.errors import UserError
 from ddsweep.plugins import Registry, Source
+from ddsweep.registry import ptms
 
 Maker = TypeVar("Maker", bound=Callable[..., Any])
 PADDED_TO = 32
@@ -77,37 +77,6 @@ class Architecture:
             raise UserError(f"{field}: {self.name} takes images with {_listed(self.channels)} channels, not {channels}")
 
 
-@dataclass(frozen=True)
-class Foundation:
-    """A published model that guides distillation in other domains without further training (paper, Sec. 5.3, Table 3).
-
-    Attributes:
-        name: the name of the network in a recipe.
-        paper: its name in the paper's tables.
-        source: the name, in a recipe, of its training data.
-        features: the number of features per image.
-        size: height and width of its training images, in pixels.
-        mean: per-channel mean to subtract from its inputs, in units of [0, 1].
-        std: per-channel standard deviation to divide its inputs by.
-        url: the publisher's URL of the weights.
-        sha256: the SHA-256 of that file, or its first digits if no more are published.
-        domain: the paper's name for its training data.
-        extra: the optional extra of this package that installs its library; empty if none is needed.
-    """
-
-    name: str
-    paper: str
-    source: str
-    features: int
-    size: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    url: str
-    sha256: str
-    domain: str
-    extra: str = ""
-
-
 def _listed(numbers: Collection[int]) -> str:
     return " or ".join(map(str, sorted(numbers)))
 
@@ -151,24 +120,6 @@ for _one in (
     *(_narrow(depth, downsample) for downsample in ("stride", "pool") for depth in (10, 18)),
 ):
     TABLE.add(_one.name, _one, _one.source)
-
-FOUNDATIONS: dict[str, Foundation] = {
-    row.source: row
-    for row in (
-        Foundation(
-            "resnet18-imagenet", "ResNet-18 (torchvision)", "imagenet", 512, 224,
-            (0.485, 0.456, 0.406), (0.229, 0.224, 0.225),
-            "https://download.pytorch.org/models/resnet18-f37072fd.pth", "f37072fd", "ImageNet",
-        ),
-        # the file at this URL is a TorchScript program; open_clip provides the same numbers as tensors
-        Foundation(
-            "clip-rn50", "CLIP-RN50", "internet", 1024, 224,
-            (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711),
-            "https://huggingface.co/timm/resnet50_clip.openai", "", "Internet", extra="clip",
-        ),
-    )
-}  # fmt: skip
-PUBLISHED: dict[str, Foundation] = {row.name: row for row in FOUNDATIONS.values()}
 
 
 def network(
@@ -258,19 +209,19 @@ def names() -> list[str]:
 
 
 def all_names() -> list[str]:
-    """The names of all networks that can be PTMs: those that this package trains, and published models."""
-    return [*TABLE, *PUBLISHED]
+    """The names of all networks that can be PTMs: those that ddsweep trains, and those of others."""
+    return [*TABLE, *ptms.names()]
 
 
 def place(name: str) -> tuple[int, tuple[int, str], int]:
     """A sort key that orders networks as ``all_names`` does."""
-    published = list(PUBLISHED)
-    return (1, (0, ""), published.index(name)) if name in published else (0, TABLE.place(name), 0)
+    published = ptms.place(name)
+    return (0, TABLE.place(name), 0) if published is None else (1, (0, ""), published)
 
 
 def paper_name(name: str) -> str:
     """The name of a network in tables and figures; for an unknown network, ``name`` itself."""
-    row = PUBLISHED.get(name) or TABLE.rows.get(name)
+    row = ptms.by_network(name) or TABLE.rows.get(name)
     return row.paper if row else name
 
 

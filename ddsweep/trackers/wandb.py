@@ -224,8 +224,8 @@ def inputs(recipe: Recipe) -> Iterator[tuple[wandb.Artifact, str]]:
     used += [(spec.gan(recipe), recipe.gan_epochs)] if recipe.gan_epochs else []
     for ptm, epoch in used:
         weights = ptm.weights(epoch)
-        if not (ptm.foundation or weights.is_file()):
-            continue
+        if not (ptm.foundation or weights.is_file()) or (ptm.foundation and ptm.foundation.maker):
+            continue  # of a PTM that a plugin makes, the configuration has the digest
         name, metadata = _collection("ptm", *ptm.folder.parts[-3:]), _metadata(ptm) | {"epoch": epoch}
         artifact = wandb.Artifact(name, type="model", description=ptm.title, metadata=metadata)
         if ptm.foundation:

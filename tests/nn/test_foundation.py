@@ -10,10 +10,10 @@ from torch import Tensor
 
 from ddsweep.errors import UserError
 from ddsweep.nn import foundation
-from ddsweep.registry.networks import FOUNDATIONS
+from ddsweep.registry.ptms import PTMS
 from tests import foundations, toys
 
-RESNET, CLIP = FOUNDATIONS["imagenet"], FOUNDATIONS["internet"]
+RESNET, CLIP = PTMS["imagenet"], PTMS["internet"]
 
 
 @pytest.fixture(scope="module")

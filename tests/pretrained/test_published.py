@@ -16,10 +16,10 @@ from ddsweep import data
 from ddsweep.errors import UserError
 from ddsweep.nn import foundation
 from ddsweep.pretrained import inventory, published, spec
-from ddsweep.registry.networks import FOUNDATIONS
+from ddsweep.registry.ptms import PTMS
 from tests import foundations
 
-RESNET, CLIP = FOUNDATIONS["imagenet"], FOUNDATIONS["internet"]
+RESNET, CLIP = PTMS["imagenet"], PTMS["internet"]
 KEPT = spec.published(RESNET).weights
 
 

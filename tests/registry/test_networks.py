@@ -5,7 +5,8 @@ import pytest
 
 from ddsweep import nn
 from ddsweep.errors import UserError
-from ddsweep.registry.networks import FOUNDATIONS, TABLE, all_names, info, join, paper_name
+from ddsweep.registry.networks import TABLE, all_names, info, join, paper_name
+from ddsweep.registry.ptms import PTMS
 
 
 def test_the_control_plane_reads_the_table_without_loading_torch():
@@ -27,7 +28,7 @@ def test_names_are_unique_and_all_have_a_paper_name():
 
 
 def test_foundation_models_are_no_networks_that_can_be_trained():
-    for source, row in FOUNDATIONS.items():
+    for source, row in PTMS.items():
         assert source == row.source
         with pytest.raises(UserError, match=f"unknown network '{row.name}'"):
             info(row.name)

@@ -14,8 +14,10 @@ from typing import Any
 
 from ddsweep.recipe import Recipe
 from ddsweep.registry.datasets import paper_name as dataset
+from ddsweep.registry.guidance import paper_name as guidance
 from ddsweep.registry.methods import METHODS
-from ddsweep.registry.networks import FOUNDATIONS, paper_name
+from ddsweep.registry.networks import paper_name
+from ddsweep.registry.ptms import domain
 from ddsweep.sweep import Sweep
 
 FIELDS = {
@@ -23,7 +25,6 @@ FIELDS = {
     "ptm_epoch": "PTM epoch", "ptm_archs": "PTMs", "arch": "network", "regularizer": "loss", "eval_archs": "evaluated",
     "ptm_train_epochs": "PTM epochs",
 }  # fmt: skip
-LOSSES = {"none": "none", "clom": "CLoM", "cclom": "CCLoM"}
 SPOKEN = ("method", "target", "source")  # fields whose values are clear without the name of the field
 BASELINE = "baseline"
 DIGITS = 6  # significant digits of a number, if they tell the values of a table apart
@@ -41,9 +42,9 @@ def value(name: str, text: str) -> str:
     if name == "method":
         return METHODS.rows[text].paper if text in METHODS.rows else text.upper()
     if name == "regularizer":
-        return LOSSES.get(text, text)
+        return guidance(text)
     if name in ("target", "source"):
-        return FOUNDATIONS[text].domain if text in FOUNDATIONS else dataset(text)
+        return domain(text) or dataset(text)
     if name in ("ptm_archs", "arch", "eval_archs", "eval_arch"):
         return ", ".join(network(part) for part in text.split("+"))
     return text

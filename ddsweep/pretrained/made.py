@@ -1,0 +1,76 @@
+"""PTMs that a plugin's function makes, with weights of their own (``registry.ptms``)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from ddsweep.errors import UserError
+from ddsweep.nn.foundation import FoundationModel
+from ddsweep.plugins import resolve
+from ddsweep.plugins.told import told
+from ddsweep.pretrained import renormalize
+from ddsweep.pretrained.pool import Pool, PretrainedModel
+from ddsweep.rng import seeded_globals
+
+if TYPE_CHECKING:
+    from ddsweep.data.dataset import Dataset
+    from ddsweep.registry.ptms import Foundation
+
+TRIED = 2  # images
+
+
+def build(row: Foundation) -> FoundationModel:
+    """Return the model, frozen and in eval mode, on the CPU and in float32.
+
+    Its function is called with seeded global random generators, so that weights that it draws are always the same.
+
+    Raises:
+        UserError: the function fails, or returns no module, or one without what the row says.
+    """
+    assert row.maker is not None
+    try:
+        with seeded_globals(0, "ptm", row.source):
+            made = resolve(row.maker)()
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"source: the function of PTM {row.source!r} fails: {told(error)}") from error
+    if not isinstance(made, nn.Module):
+        raise UserError(f"source: PTM {row.source!r} is {type(made).__name__}, not a torch.nn.Module")
+    if row.classes and not callable(getattr(made, "embed", None)):
+        raise UserError(f"source: PTM {row.source!r} has classes, but no method embed(images) that returns features")
+    return FoundationModel(row, made).to(device="cpu", dtype=torch.float32).requires_grad_(False).eval()
+
+
+def load(row: Foundation, target: Dataset) -> tuple[Pool, FoundationModel]:
+    """Return a pool of this one model, on the device of ``target``, whose images it gets in [0, 1]; and the model.
+
+    Raises:
+        UserError: as for ``build``, or the model cannot take images of the target.
+    """
+    net = build(row).to(target.labels.device)
+    model = PretrainedModel(row.name, net, renormalize.to_pixels(target, row.channels), canvas=row.size)
+    check(row, model, target.images[:TRIED])
+    return Pool([[model]]), net
+
+
+@torch.no_grad()
+def check(row: Foundation, model: PretrainedModel, images: Tensor) -> None:
+    """Let the model see a few images of the target.
+
+    Raises:
+        UserError: it fails, or does not return features of each image and, with classes, logits [n, classes].
+    """
+    what = f"source: PTM {row.source!r}"
+    try:
+        features, logits = model.embed(images), model(images)
+    except Exception as error:
+        raise UserError(f"{what} fails on images of {images.shape[-1]} pixels: {told(error)}") from error
+    count = len(images)
+    if len(features) != count:
+        raise UserError(f"{what} returns features of {len(features)} images for {count}")
+    if row.classes and list(logits.shape) != (wanted := [count, len(row.class_names())]):
+        raise UserError(f"{what} returns logits of shape {list(logits.shape)}, not {wanted}")
