@@ -53,7 +53,11 @@ if TYPE_CHECKING:
     from ddsweep.registry.networks import network as network
     from ddsweep.registry.own_datasets import dataset as dataset
     from ddsweep.registry.own_methods import method as method
+<<<<<<< HEAD
     from ddsweep.registry.ptms import ptm as ptm
+=======
+    from ddsweep.registry.rules import evaluation as evaluation
+>>>>>>> 893dc09 (Evaluation rules are an open table: @ddsweep.evaluation registers a function that trains, or one that returns a Rule; check_evaluation, docs/extending/evaluations.md)
     from ddsweep.results.result import Result as Result
     from ddsweep.rng import Streams as Streams
 
@@ -82,6 +86,7 @@ _HOMES = {
     "Streams": "ddsweep.rng",
     "State": "ddsweep.checkpoints",
     "Preparation": "ddsweep.pretrained.preparation",
+    "evaluation": "ddsweep.registry.rules",
 }
 """Public names and the modules that define them, imported when a name is first used."""
 _MODULES = ("augment", "nn", "sets", "testing")

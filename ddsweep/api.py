@@ -300,7 +300,7 @@ def evaluate(
         space: how the values of a file are scaled, as in ``load_set``.
         arch: networks to train, joined by ``+``; default: convnet3.
         rule: ``paper`` (the default), ``best``, ``evaluate_synset``, ``plain300``, ``dc``, ``idc``, ``dream``,
-            ``tm`` or ``dim``.
+            ``tm``, ``dim``, or a plugin's.
         nets: networks per architecture; default: 5.
         seed: of networks, shuffling and augmentation; default: 0.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.

@@ -41,7 +41,8 @@ Rule = Annotated[
     str | None,
     typer.Option(
         metavar="RULE",
-        help="Evaluation rule: paper (default), best, evaluate_synset, plain300, dc, idc, dream, tm, or dim.",
+        help="Evaluation rule: paper (default), best, evaluate_synset, plain300, dc, idc, dream, tm, dim, or a "
+        "plugin's.",
     ),
 ]
 Nets = Annotated[int | None, typer.Option("--nets", "-n", min=1, help="Networks per architecture (default: 5).")]

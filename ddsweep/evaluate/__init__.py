@@ -17,6 +17,7 @@ from ddsweep import nn, rng
 from ddsweep.checkpoints import Slot
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.evaluate import groups
+from ddsweep.evaluate.own import OwnTrainer
 from ddsweep.evaluate.rules import RULES as RULES
 from ddsweep.evaluate.rules import Rule as Rule
 from ddsweep.evaluate.rules import at_rate as at_rate
@@ -84,7 +85,7 @@ def evaluate(
         n: number of networks.
         generator: the random generator of the evaluation, on the CPU.
         rule: how to train: one of ``RULES`` by name, with the augmentation of the dataset, or a ``Rule`` with other
-            numbers.
+            numbers. Networks of a rule that trains them itself are trained one after the other.
         width: channels of a ConvNet, see ``nn.build``.
         progress: called with (epochs done, total epochs) over all networks, at the start and about every ten epochs.
         slots: maps i to the slot of network i (or of the group that begins with it), which stores the checkpoints from
@@ -101,10 +102,12 @@ def evaluate(
     seed, numerics = int(torch.randint(2**62, (), generator=generator)), numerics or Numerics()
     shape = {"channels": dataset.channels, "classes": len(dataset.classes), "size": dataset.size, "width": width}
     images = synthetic.images
-    group = networks_at_once(n, min(rule.batch, len(images)), images.shape[-1], images.device, numerics)
+    batch = min(rule.batch, len(images))
+    group = 1 if rule.own else networks_at_once(n, batch, images.shape[-1], images.device, numerics)
     if group > 1 and nn.info(arch).plugin:
         group = group if nn.can_be_stacked(nn.build(arch, **shape, generator=torch.Generator()).to(images)) else 1
-    trainer, scores = Trainer(synthetic, dataset, rule, numerics), []
+    trainer = (OwnTrainer if rule.own else Trainer)(synthetic, dataset, rule, numerics)
+    scores: list[Score] = []
     if progress:
         progress(0, n * rule.total_epochs)
     for first in range(0, n, group):

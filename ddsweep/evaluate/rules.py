@@ -11,10 +11,11 @@ from torch import Tensor
 
 from ddsweep import augment
 from ddsweep.augment import combined, cutmix
-from ddsweep.errors import UserError, closest
-from ddsweep.registry.rules import RULES as INFO
+from ddsweep.errors import UserError
+from ddsweep.plugins import resolve
+from ddsweep.plugins.told import told
+from ddsweep.registry.rules import RULES as RULES
 
-RULES = tuple(INFO)
 DECAY = {"once": 0.1, "twice": 0.2, "never": 1.0}
 """The factor of the learning rate at each decay."""
 
@@ -42,6 +43,8 @@ class Rule:
         fresh: sample a set with a generator anew for each batch; the images of other sets are shuffled as always.
         checks: 1: test after the last epoch. More: test that many times, evenly spaced, and count the *best*, which is
             selected on the test set, optimistic, and only meant for comparisons with numbers published that way.
+        own: the name of a plugin's rule whose own function trains the network, with these epochs, batch, lr and
+            strategy; empty: this package does.
     """
 
     epochs: int = 1000
@@ -54,6 +57,7 @@ class Rule:
     restart: bool = False
     fresh: bool = False
     checks: int = 1
+    own: str = ""
 
     @property
     def total_epochs(self) -> int:
@@ -123,24 +127,44 @@ def named(name: str, strategy: str = "none", dataset: str = "", arch: str = "") 
       the best of the tests after every 200 epochs. If a generator was learned, each batch is a new sample of it, with
       uniformly random labels; an epoch of n images has n // 64 + 1 batches.
 
+    A plugin's rule (``registry.rules.evaluation``) has the numbers of its row.
+
     Args:
         name: the rule; use ``dataclasses.replace`` to change its numbers.
         strategy: DSA operations; ``plain300`` and ``dc`` do not use them.
-        dataset: name of the dataset; used by ``dc`` only.
-        arch: the network to evaluate; used by ``dc`` only.
+        dataset: name of the dataset; used by ``dc`` and by plugins.
+        arch: the network to evaluate; used by ``dc`` and by plugins.
 
     Raises:
-        UserError: unknown rule.
+        UserError: unknown rule; a plugin's function fails, or does not return a ``Rule``.
     """
-    if name not in INFO:
-        raise UserError(f"rule: unknown evaluation rule {name!r}; {closest(name, RULES)}")
-    info = INFO[name]
+    info = RULES.take(name, "rule")
     if name == "dc":
         return _of_dc(dataset, arch)
     rule = Rule(info.epochs, info.batch, info.lr, info.strategy(strategy))
+    if info.trains:
+        return replace(rule, decays="never", own=name)
+    if name not in _FORMS:
+        form = _returned(name, {"dataset": dataset, "arch": arch})
+        return replace(form, epochs=rule.epochs, batch=rule.batch, lr=rule.lr, strategy=rule.strategy)
     if name == "evaluate_synset" and strategy == "none":
-        rule = replace(rule, epochs=INFO["plain300"].epochs)
+        rule = replace(rule, epochs=RULES["plain300"].epochs)
     return replace(rule, **_FORMS[name])
+
+
+def _returned(name: str, available: dict[str, str]) -> Rule:
+    """The ``Rule`` that a plugin's function returns."""
+    info = RULES[name]
+    try:
+        rule = resolve(info.source)(**{one: available[one] for one in info.takes})
+    except Exception as error:
+        raise UserError(f"eval_rule: {name}: {told(error)}") from error
+    if not isinstance(rule, Rule):
+        raise UserError(
+            f"eval_rule: {name}: returns {type(rule).__name__}, not a ddsweep.evaluate.Rule; a function that trains "
+            "takes net"
+        )
+    return rule
 
 
 _IDC = {"operations": "idc", "cutmix": True, "decays": "twice", "checks": 4}

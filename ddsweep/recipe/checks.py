@@ -12,8 +12,13 @@ from ddsweep.registry.datasets import FOLDER_PREFIX, DatasetInfo
 from ddsweep.registry.guidance import GUIDANCE, NONE
 from ddsweep.registry.image_folders import folder_tree
 from ddsweep.registry.methods import METHODS
+<<<<<<< HEAD
 from ddsweep.registry.networks import TABLE
 from ddsweep.registry.rules import OPERATIONS
+=======
+from ddsweep.registry.networks import FOUNDATIONS, TABLE
+from ddsweep.registry.rules import OPERATIONS, RULES
+>>>>>>> 893dc09 (Evaluation rules are an open table: @ddsweep.evaluation registers a function that trains, or one that returns a Rule; check_evaluation, docs/extending/evaluations.md)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,6 +45,7 @@ def check(recipe: Recipe) -> None:
         raise UserError(f"eval_lr: {recipe.method} learns no learning rate for networks on its set; set eval_lr")
     if "factor" in METHODS[recipe.method].takes:
         _check_grids(recipe)
+    RULES.take(recipe.eval_rule, "eval_rule")
     if recipe.eval_epochs < 1 and recipe.eval_rule != "dc":
         raise UserError(f"eval_epochs: {recipe.eval_epochs} is out of range; at least 1 (0 only with eval_rule: dc)")
     if "n_experts" in METHODS[recipe.method].takes:

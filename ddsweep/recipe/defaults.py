@@ -99,13 +99,13 @@ def _canonical_archs(value: Any) -> Any:
 def _resolve_evaluation(chosen: dict[str, Any]) -> dict[str, Any]:
     """Set the numbers of the rule, leave out operations that it does not use, and merge two names of the same rule."""
     rule, strategy = chosen.get("eval_rule", METHODS[chosen["method"]].eval_rule), chosen["eval_strategy"]
-    info = RULES.get(rule, RULES["paper"]) if isinstance(rule, str) else RULES["paper"]  # the type check reports it
+    info = RULES.get(rule, RULES["paper"]) if isinstance(rule, str) else RULES["paper"]  # the checks report it
     if isinstance(strategy, str):
         strategy = info.strategy(strategy)
     if rule == "evaluate_synset" and strategy == "none":
         rule, info = "plain300", RULES["plain300"]
-    numbers = {"eval_epochs": info.epochs, "eval_batch": info.batch, "eval_lr": info.lr}
-    return numbers | chosen | {"eval_rule": rule, "eval_strategy": strategy}
+    numbers = {"eval_epochs": info.epochs, "eval_batch": info.batch, "eval_lr": float(info.lr)}
+    return numbers | chosen | {"eval_rule": rule, "eval_strategy": strategy} | info.unused
 
 
 def _resolve_guidance(chosen: dict[str, Any]) -> dict[str, Any]:

@@ -177,8 +177,10 @@ class Recipe(BaseModel):
     (sic)."""
 
     # the evaluation
-    eval_rule: Literal["paper", "best", "evaluate_synset", "plain300", "dc", "idc", "dream", "tm", "dim"] = AUTO
-    """How networks are trained, and which test accuracy counts (``evaluate.named``); the fields below override it.
+    eval_rule: str = AUTO
+    """How networks are trained, and which test accuracy counts (``evaluate.named``): ``paper``, ``best``,
+    ``evaluate_synset``, ``plain300``, ``dc``, ``idc``, ``dream``, ``tm``, ``dim``, or a plugin's; the fields below
+    override it.
     Default: that of the method's published numbers, which is ``paper`` for DC, DSA and DM."""
     eval_archs: str = AUTO
     """Architectures to train on the synthetic set, joined by ``+``; default: that of the distillation."""

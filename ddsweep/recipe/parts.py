@@ -13,12 +13,20 @@ from ddsweep.registry.datasets import TABLE as DATASETS
 from ddsweep.registry.guidance import GUIDANCE
 from ddsweep.registry.methods import METHODS
 from ddsweep.registry.networks import TABLE as NETWORKS
+<<<<<<< HEAD
 from ddsweep.registry.ptms import PTMS
+=======
+from ddsweep.registry.rules import RULES
+>>>>>>> 893dc09 (Evaluation rules are an open table: @ddsweep.evaluation registers a function that trains, or one that returns a Rule; check_evaluation, docs/extending/evaluations.md)
 
 if TYPE_CHECKING:
     from ddsweep.recipe import Recipe
 
+<<<<<<< HEAD
 TABLES: tuple[plugins.Registry[Any], ...] = (METHODS, DATASETS, NETWORKS, GUIDANCE, PTMS)
+=======
+TABLES: tuple[plugins.Registry[Any], ...] = (METHODS, DATASETS, NETWORKS, GUIDANCE, RULES)
+>>>>>>> 893dc09 (Evaluation rules are an open table: @ddsweep.evaluation registers a function that trains, or one that returns a Rule; check_evaluation, docs/extending/evaluations.md)
 FIELDS: dict[str, plugins.Registry[Any]] = {
     "method": METHODS,
     "target": DATASETS,
@@ -28,6 +36,7 @@ FIELDS: dict[str, plugins.Registry[Any]] = {
     "eval_archs": NETWORKS,
     "match_archs": NETWORKS,
     "regularizer": GUIDANCE,
+    "eval_rule": RULES,
 }
 OPTIONS = {"method": "options", "regularizer": "guidance_options"}
 """The fields whose parts have options, and the fields with these options."""

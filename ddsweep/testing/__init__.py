@@ -28,6 +28,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from ddsweep.testing.dataset import check_dataset as check_dataset
+from ddsweep.testing.evaluation import check_evaluation as check_evaluation
 from ddsweep.testing.method import check_method as check_method
 from ddsweep.testing.network import check_network as check_network
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ddsweep import percent
-from ddsweep.registry.rules import RULES
+from ddsweep.registry.rules import title
 from ddsweep.results.states import State
 from ddsweep.results.tables import naming, significance
 from ddsweep.results.tables.comparison import Comparison, Line
@@ -146,7 +146,7 @@ def rules(shown: Sequence[Entry]) -> str:
         methods.setdefault(entry.recipe.eval_rule, {})[own] = None
     if set(methods) <= {"paper"}:
         return ""
-    named = {name: f"{name} ({RULES[name].counts})" for name in methods}
+    named = {name: title(name) for name in methods}
     if len(named) == 1:
         return f"evaluation rule {named.popitem()[1]}"
     apart = sum(map(len, methods.values())) == len({one for some in methods.values() for one in some})
