@@ -53,11 +53,8 @@ if TYPE_CHECKING:
     from ddsweep.registry.networks import network as network
     from ddsweep.registry.own_datasets import dataset as dataset
     from ddsweep.registry.own_methods import method as method
-<<<<<<< HEAD
     from ddsweep.registry.ptms import ptm as ptm
-=======
     from ddsweep.registry.rules import evaluation as evaluation
->>>>>>> 893dc09 (Evaluation rules are an open table: @ddsweep.evaluation registers a function that trains, or one that returns a Rule; check_evaluation, docs/extending/evaluations.md)
     from ddsweep.results.result import Result as Result
     from ddsweep.rng import Streams as Streams
 

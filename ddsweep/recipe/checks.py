@@ -12,13 +12,8 @@ from ddsweep.registry.datasets import FOLDER_PREFIX, DatasetInfo
 from ddsweep.registry.guidance import GUIDANCE, NONE
 from ddsweep.registry.image_folders import folder_tree
 from ddsweep.registry.methods import METHODS
-<<<<<<< HEAD
 from ddsweep.registry.networks import TABLE
-from ddsweep.registry.rules import OPERATIONS
-=======
-from ddsweep.registry.networks import FOUNDATIONS, TABLE
 from ddsweep.registry.rules import OPERATIONS, RULES
->>>>>>> 893dc09 (Evaluation rules are an open table: @ddsweep.evaluation registers a function that trains, or one that returns a Rule; check_evaluation, docs/extending/evaluations.md)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

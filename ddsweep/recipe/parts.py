@@ -13,20 +13,13 @@ from ddsweep.registry.datasets import TABLE as DATASETS
 from ddsweep.registry.guidance import GUIDANCE
 from ddsweep.registry.methods import METHODS
 from ddsweep.registry.networks import TABLE as NETWORKS
-<<<<<<< HEAD
 from ddsweep.registry.ptms import PTMS
-=======
 from ddsweep.registry.rules import RULES
->>>>>>> 893dc09 (Evaluation rules are an open table: @ddsweep.evaluation registers a function that trains, or one that returns a Rule; check_evaluation, docs/extending/evaluations.md)
 
 if TYPE_CHECKING:
     from ddsweep.recipe import Recipe
 
-<<<<<<< HEAD
-TABLES: tuple[plugins.Registry[Any], ...] = (METHODS, DATASETS, NETWORKS, GUIDANCE, PTMS)
-=======
-TABLES: tuple[plugins.Registry[Any], ...] = (METHODS, DATASETS, NETWORKS, GUIDANCE, RULES)
->>>>>>> 893dc09 (Evaluation rules are an open table: @ddsweep.evaluation registers a function that trains, or one that returns a Rule; check_evaluation, docs/extending/evaluations.md)
+TABLES: tuple[plugins.Registry[Any], ...] = (METHODS, DATASETS, NETWORKS, GUIDANCE, PTMS, RULES)
 FIELDS: dict[str, plugins.Registry[Any]] = {
     "method": METHODS,
     "target": DATASETS,
