@@ -35,6 +35,7 @@ def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in [name for name in os.environ if name.startswith(("DDSWEEP_", "WANDB_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("DDSWEEP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("DDSWEEP_NO_CHECK", "1")  # of plugins: tests/plugins/test_checks.py
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("TERM", "dumb")

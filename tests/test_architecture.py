@@ -21,7 +21,7 @@ FLOORS = {
     "recipe": 4,
     "sweep": 5, "distill": 5, "evaluate": 5, "pretrained": 5, "pretrained.experts": 7, "results.result": 5,
     "results": 6, "trackers": 6,
-    "sets": 6,
+    "sets": 6, "plugin_checks": 8,
     "backends": 8, "exchange": 8, "flops": 6, "trial": 8, "overview": 8, "pruning": 6,
     "agent": 9, "report": 9, "estimate": 9, "testing": 9,
     "launches": 9, "judging": 9, "api": 11, "launchers": 10, "housekeeping": 8,

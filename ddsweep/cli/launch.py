@@ -15,6 +15,7 @@ from ddsweep.cli.options import (
     Entity,
     Gpus,
     Name,
+    NoCheck,
     PerGpu,
     Profile,
     Project,
@@ -95,13 +96,14 @@ def launch(
     replace: Replace = False,
     confirm: Confirm = None,
     as_: As = None,
+    no_check: NoCheck = False,
 ) -> None:
     """Register a sweep, run it with agents on every GPU (or the CPU), and print its table.
 
     Launching a sweep again resumes it; finished cells are not repeated, and those of earlier launches stay in the
     table. Ctrl-C and SIGTERM stop cleanly.
     """
-    from ddsweep import again, launches, recipe, sweep
+    from ddsweep import again, launches, plugin_checks, recipe, sweep
     from ddsweep.cli.account import Account
     from ddsweep.launchers import plan
 
@@ -120,6 +122,8 @@ def launch(
         loaded = confirming(name, profile, runs, storage, confirm)
     before = None if dry_run else launches.registered(loaded, runs, storage)
     recipe.verify(loaded.launched.recipes)
+    if not (no_check or dry_run):
+        plugin_checks.run(loaded.launched.recipes, console.note)
     if slurm is not None or dry_run or watch:
         from ddsweep.cli import submission
 

@@ -48,6 +48,14 @@ Profile = Annotated[
         "--profile", "-p", help="Scale of the sweep: demo, quick, or paper (default).", autocompletion=complete_profile
     ),
 ]
+NoCheck = Annotated[
+    bool,
+    typer.Option(
+        "--no-check",
+        envvar="DDSWEEP_NO_CHECK",
+        help="Do not check plugins before they run (each takes some seconds, once per version of its code).",
+    ),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option(

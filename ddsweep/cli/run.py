@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ddsweep.cli import console
-from ddsweep.cli.options import RUNS, Compile, Device, Json, Name, Profile, Runs, Settings, Storage, settings
+from ddsweep.cli.options import RUNS, Compile, Device, Json, Name, NoCheck, Profile, Runs, Settings, Storage, settings
 from ddsweep.percent import mean_std
 from ddsweep.text import plural
 
@@ -28,13 +28,14 @@ def run(
     recompute: Annotated[
         bool, typer.Option("--recompute", help="Compute it again if it is from other images, or its files are damaged.")
     ] = False,
+    no_check: NoCheck = False,
     as_json: Json = False,
 ) -> None:
     """Run one trial of a sweep in this process: `ddsweep run ablation-alpha alpha=100 -p demo`."""
     from dataclasses import asdict
 
     from ddsweep import device as devices
-    from ddsweep import launches
+    from ddsweep import launches, plugin_checks
     from ddsweep.api import single_recipe
     from ddsweep.cli import display, interrupt, progress
     from ddsweep.recipe import verify
@@ -43,6 +44,8 @@ def run(
     loaded = launches.planned(name, profile, settings([*(choices or []), *(set_ or [])]), runs, storage)
     recipe = single_recipe(loaded)
     verify([recipe])
+    if not no_check:
+        plugin_checks.run([recipe], console.note)
     device, title = devices.resolve(device)[0], loaded.cell_title(recipe)
     from ddsweep import trial
 

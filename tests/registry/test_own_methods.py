@@ -75,7 +75,9 @@ def test_only_a_method_that_learns_a_rate_is_evaluated_at_it(plug: Plug) -> None
     plug(mine=written(arguments="learns_lr=True, eval_rule='tm'"), other=written().replace('"mine"', '"other"'))
     chosen = {"target": "digits", "ipc": 1}
     assert make({"method": "mine", **chosen}).eval_lr == 0
-    with pytest.raises(UserError, match="^eval_lr: other learns no learning rate for networks on its set; set eval_lr"):
+    with pytest.raises(
+        UserError, match=r"^eval_lr: other learns no learning rate for networks on its set; set eval_lr"
+    ):
         make({"method": "other", **chosen, "eval_rule": "tm"})
 
 
