@@ -141,6 +141,7 @@ def test_recipe_is_named_only_at_the_door() -> None:
         "trial",
         "flops",
         "overview",
+        "plugin_checks",
         "housekeeping",
         "estimate",
         "agent",
