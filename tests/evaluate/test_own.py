@@ -164,7 +164,7 @@ def test_a_function_that_fails_is_one_line_that_names_the_rule(good: str, bad: s
         ("epochs=7", "epochs=0", "epochs: 0 is out of range"),
         ("lr=0.5", "lr=-1", "lr: -1 is out of range"),
         ("lr=0.5", "lr=0.5, without=('cutuot',)", "without: 'cutuot'; did you mean cutout?"),
-        ('"plain"', '"idc"', "evaluation rule 'idc' is already registered by ddsweep; choose another name"),
+        ('"plain"', '"idc"', "evaluation rule 'idc' is ddsweep's own; choose another name"),
     ],
 )
 def test_a_rule_that_is_impossible_is_refused_by_the_decorator(good: str, bad: str, line: str, plug: Plug) -> None:
