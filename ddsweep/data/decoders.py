@@ -21,7 +21,7 @@ from ddsweep.data import archives, bundle, own_images, pixels, shapes, unpickle
 from ddsweep.data.pixels import resized
 from ddsweep.data.raw import PARTS, Parts, Raw, assembled
 from ddsweep.errors import UserError
-from ddsweep.plugins import resolve
+from ddsweep.plugins import Code, guards, resolve
 from ddsweep.plugins.told import told
 from ddsweep.registry.datasets import TABLE, DatasetInfo
 
@@ -46,22 +46,22 @@ def decode(row: DatasetInfo) -> Raw:
     paths = archives.obtain(row) if row.archives else []
     code = TABLE.code(row.name)
     try:
-        return _own(row, paths) if code else assembled(row, resolve(row.source)(row, paths))
+        return _own(row, paths, code) if code else assembled(row, resolve(row.source)(row, paths))
     except UserError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if code:
-            raise UserError(f"{row.name} of the plugin {code.name}: {told(error)}") from error
+            raise UserError(f"{row.name} of the plugin {code.name}: {told(error, code.path)}") from error
         if not (paths and isinstance(error, DAMAGE)):
             raise
         where = paths[0] if len(paths) == 1 else paths[0].parent
         raise UserError(f"{row.name}: cannot read {str(where)!r}: {pixels.reason(error)}") from error
 
 
-def _own(row: DatasetInfo, paths: Sequence[Path]) -> Raw:
+def _own(row: DatasetInfo, paths: Sequence[Path], code: Code) -> Raw:
     """Return the images of a plugin's dataset, checked; what its function draws is the same on every host."""
     native = TABLE[row.name].size
-    with rng.seeded_globals(0, "dataset", row.name, row.size):
+    with guards.calling(code.name), rng.seeded_globals(0, "dataset", row.name, row.size):
         made = resolve(row.source)(row, paths)
     if isinstance(made, Raw | tuple | list) and (isinstance(made, Raw) or len(made) == PARTS):
         own_images.check_shapes(row, made, {row.size, native})

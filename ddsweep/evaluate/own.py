@@ -12,13 +12,13 @@ import torch
 from ddsweep import rng
 from ddsweep.checkpoints import Damaged, Slot, State
 from ddsweep.distill.synthetic import Synthetic
-from ddsweep.errors import UserError
+from ddsweep.errors import PluginError
 from ddsweep.evaluate.rules import RULES, Rule
 from ddsweep.evaluate.trainer import accuracy
 from ddsweep.evaluate.training import Score
 from ddsweep.numerics import Numerics
-from ddsweep.plugins import resolve
-from ddsweep.plugins.told import told
+from ddsweep.plugins import guards, resolve
+from ddsweep.plugins.blame import blamed
 
 if TYPE_CHECKING:
     from ddsweep.data import Dataset
@@ -50,7 +50,7 @@ class OwnTrainer:
         """Train a freshly initialized network, and return the test after the last epoch; see ``Trainer.train``.
 
         Raises:
-            UserError: the function raises an error, or returns something; the line names the rule.
+            PluginError: the function raises an error, or returns something; the line names the rule.
             Interrupted: the slot was asked to stop.
         """
         ((net,), (generator,)), slot = (nets, generators), slot or Slot()
@@ -63,18 +63,13 @@ class OwnTrainer:
             "progress": boundaries.passed,
         }  # fmt: skip
         body = partial(resolve(row.source), **{name: available[name] for name in row.takes})
-        try:
-            with rng.seeded_globals(generator.initial_seed(), "evaluation", self.rule.own):
-                returned = self._numerics.function(body)()
-        except UserError:
-            raise
-        except Exception as error:
-            raise UserError(f"eval_rule: {self.rule.own}: {told(error)}") from error
+        what, code = f"evaluation rule {self.rule.own!r}", RULES.code(self.rule.own)
+        seeded = rng.seeded_globals(generator.initial_seed(), "evaluation", self.rule.own)
+        with blamed(what, code.path if code else None), guards.calling(what), seeded:
+            returned = self._numerics.function(body)()
         if returned is not None and returned is not net:
-            raise UserError(
-                f"eval_rule: {self.rule.own}: its function returns {type(returned).__name__}; it must train net in "
-                "place and return nothing"
-            )
+            found = f"returns {type(returned).__name__}; it must train net in place and return nothing"
+            raise PluginError(f"{what}: its function {found}", final=True)
         boundaries.end()
         score = accuracy(net, self._dataset)
         slot.save(State({}, {"done": self.rule.epochs, "best": [asdict(score)]}))

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from ddsweep import augment
 from ddsweep.augment import combined, cutmix
-from ddsweep.errors import UserError
-from ddsweep.plugins import resolve
-from ddsweep.plugins.told import told
+from ddsweep.errors import PluginError, UserError
+from ddsweep.plugins import guards, resolve
+from ddsweep.plugins.blame import blamed
 from ddsweep.registry.rules import RULES as RULES
 
 DECAY = {"once": 0.1, "twice": 0.2, "never": 1.0}
@@ -154,15 +154,12 @@ def named(name: str, strategy: str = "none", dataset: str = "", arch: str = "") 
 
 def _returned(name: str, available: dict[str, str]) -> Rule:
     """The ``Rule`` that a plugin's function returns."""
-    info = RULES[name]
-    try:
+    info, what, code = RULES[name], f"evaluation rule {name!r}", RULES.code(name)
+    with blamed(what, code.path if code else None), guards.calling(what):
         rule = resolve(info.source)(**{one: available[one] for one in info.takes})
-    except Exception as error:
-        raise UserError(f"eval_rule: {name}: {told(error)}") from error
     if not isinstance(rule, Rule):
-        raise UserError(
-            f"eval_rule: {name}: returns {type(rule).__name__}, not a ddsweep.evaluate.Rule; a function that trains "
-            "takes net"
+        raise PluginError(
+            f"{what}: returns {type(rule).__name__}, not a ddsweep.evaluate.Rule; a function that trains takes net"
         )
     return rule
 

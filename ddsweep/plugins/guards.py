@@ -58,6 +58,13 @@ def kept(who: str) -> Iterator[None]:
 
 
 @contextmanager
+def calling(who: str) -> Iterator[None]:
+    """Guard a call into a plugin: ``kept``, and what it prints goes to standard error, not into our tables and JSON."""
+    with kept(who), redirect_stdout(sys.stderr):
+        yield
+
+
+@contextmanager
 def importing(who: str) -> Iterator[None]:
     """Guard the import of a plugin: ``kept``, and what it prints goes to standard error."""
     out, err, here = sys.stdout, sys.stderr, Path.cwd()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from ddsweep import data, files
 from ddsweep.data.decoders import decode
@@ -65,6 +66,7 @@ RETURN = "return images(12), np.arange(12) % 3, images(6), np.arange(6) % 3"
         ("images(12),", "images(12)[:1].repeat(12, 0),", "it has only equal images"),
         ("size=8,", "size=8, mean=(0.2,) * 3, std=(0.29,) * 3,", "it has a mean of (0."),
         ("return images(12)", "return [][0], images(12)", "IndexError: list index out of range (mine.py line 7)"),
+        ("return images(12)", "raise SystemExit(3)\n    return images(12)", "calls sys.exit(3) (mine.py line 7)"),
         (
             RETURN,
             "from ddsweep.data.raw import Raw\n    t = [torch.as_tensor(one) for one in (images(12), "
@@ -91,6 +93,18 @@ def test_images_of_the_native_or_of_the_requested_size_are_taken(plug: Plug) -> 
     resized = decode(at_size(data.info("noise"), 16)).images.float().mean((2, 3))
     native = decode(data.info("noise")).images.float().mean((2, 3))
     assert np.allclose(resized, native, atol=8.0), "the whole image, enlarged"
+
+
+def test_what_a_function_prints_and_sets_reaches_nobody(plug: Plug, capsys: pytest.CaptureFixture[str]) -> None:
+    plug(
+        mine=NOISE.replace(
+            "    return images(12)", "    print('hello')\n    torch.set_grad_enabled(False)\n    return images(12)"
+        )
+    )
+    data.load("noise")
+    assert torch.is_grad_enabled()
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err.splitlines()[0]) == ("", "hello")
 
 
 def test_training_and_test_images_may_be_parts_of_one_tensor(plug: Plug) -> None:

@@ -97,6 +97,18 @@ def test_what_it_draws_from_global_generators_is_drawn_again(plug: Plug) -> None
     assert evaluated() == first
 
 
+def test_what_it_prints_and_sets_reaches_nobody(plug: Plug, capsys: pytest.CaptureFixture[str]) -> None:
+    plug(mine=SGD, loud=SGD.replace('"plain"', '"loud"').replace(
+        "    CALLS", "    print('hello')\n    torch.set_default_dtype(torch.float64)\n    CALLS"))  # fmt: skip
+    quiet = evaluated()
+    loud = evaluated(rule="loud")
+    assert torch.get_default_dtype() == torch.float32
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err.count("hello")) == ("", 2)
+    assert "evaluation rule 'loud': changed torch's default type (torch.float64); restored" in shown.err
+    assert loud == quiet
+
+
 def test_each_network_gets_the_set_as_it_was(plug: Plug) -> None:
     plug(mine=SGD.replace("        progress", "        synthetic.images.zero_()\n        progress"))
     evaluated(3)
@@ -145,13 +157,18 @@ def test_progress_is_told_by_the_function_and_at_the_end(plug: Plug) -> None:
             "its function returns int; it must train",
         ),
         ("lr * slope", "lr * slope.flatten()[:2, None]", "RuntimeError: "),
+        (
+            "    CALLS.append",
+            "    raise SystemExit('enough')\n    CALLS.append",
+            "SystemExit: enough (mine.py line 10)",
+        ),
     ],
 )
 def test_a_function_that_fails_is_one_line_that_names_the_rule(good: str, bad: str, line: str, plug: Plug) -> None:
     plug(mine=SGD.replace(good, bad))
     with pytest.raises(UserError) as error:
         evaluated()
-    assert str(error.value).startswith("eval_rule: plain: ")
+    assert str(error.value).startswith("evaluation rule 'plain': ")
     assert line in str(error.value)
 
 
@@ -195,7 +212,7 @@ def test_a_function_without_a_net_chooses_the_form_of_our_training(plug: Plug) -
     recipe = make({"eval_rule": "form", "eval_epochs": 5, "eval_strategy": "crop"})
     assert trial.rule_for(recipe, "convnet3") == Rule(5, 8, 0.01, "crop", cutmix=True, decays="never", checks=2)
     plug(other=FORM.replace('"form"', '"unformed"').replace("return Rule", "return dict"))
-    with pytest.raises(UserError, match=r"^eval_rule: unformed: returns dict, not a ddsweep\.evaluate\.Rule"):
+    with pytest.raises(UserError, match=r"^evaluation rule 'unformed': returns dict, not a ddsweep\.evaluate\.Rule"):
         named("unformed")
 
 
