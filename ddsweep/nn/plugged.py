@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import inspect
 import math
+import random  # noqa: TID251  (its state is read)
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from ddsweep.errors import UserError
+from ddsweep.errors import PluginError, UserError
 from ddsweep.nn.layers import Body
 from ddsweep.plugins import resolve
+from ddsweep.plugins.blame import blamed
 from ddsweep.plugins.told import told as in_one_line
 from ddsweep.registry import networks
 from ddsweep.rng import seeded_globals
@@ -151,12 +154,34 @@ def _values(net: nn.Module) -> dict[str, Tensor]:
     return dict(net.named_parameters()) | dict(net.named_buffers())
 
 
-def guarded(net: nn.Module, seed: int, *names: str | int) -> AbstractContextManager[None]:
+@contextmanager
+def guarded(net: nn.Module, seed: int, *names: str | int) -> Iterator[None]:
     """Seed the global generators while a plugin's network is used, because its layers may draw from them (dropout).
 
     For ddsweep's own networks, which draw nothing, this does nothing. Arguments as in ``rng.seeded_globals``.
+
+    Raises:
+        PluginError: the code of the network raises an exception.
     """
-    return seeded_globals(seed, *names) if is_plugin(net) else nullcontext()
+    if not is_plugin(net):
+        yield
+        return
+    row: Any = net.architecture
+    with seeded_globals(seed, *names), blamed(f"network {row.name!r}"):
+        yield
+
+
+def draws(net: nn.Module, images: Tensor) -> bool:
+    """Return whether a forward pass draws from a global generator of Python, NumPy or torch (on the CPU)."""
+    with guarded(net, 0, "draws"):
+        before = _states()
+        net(images)
+        return _states() != before
+
+
+def _states() -> tuple[object, ...]:
+    numbers = str(np.random.get_state())  # noqa: TID251, NPY002  (shortened in its middle; its place counts)
+    return random.getstate(), numbers, torch.get_rng_state().tolist()
 
 
 def takes_generator(method: object) -> bool:
@@ -182,14 +207,14 @@ def told(row: networks.Architecture, what: str) -> Iterator[None]:
     """Turn an error in the code of a plugin's network into one line.
 
     Raises:
-        UserError: the line.
+        PluginError: the line.
     """
     try:
         yield
     except UserError:
         raise
-    except Exception as error:
-        raise UserError(f"{whose(row)}: {what} ({in_one_line(error)})") from error
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"{whose(row)}: {what} ({in_one_line(error)})") from error
 
 
 def whose(row: networks.Architecture) -> str:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import copy
-import random  # noqa: TID251  (its state is read)
-import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -71,22 +69,29 @@ def can_be_stacked(net: nn.Module) -> bool:
     if not plugged.is_plugin(net):
         return True
     shape: Any = net.shape
-    example = next(net.parameters())
+    example, net = next(net.parameters()), copy.deepcopy(net).train()
     images = torch.zeros(2, 2, shape.channels, shape.size, shape.size, device=example.device, dtype=example.dtype)
     try:
-        with seeded_globals(0, "stacked"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # operations that torch.func runs one by one
+        with seeded_globals(0, "stacked"), torch.enable_grad(), _no_fallback():
+            if plugged.draws(net, images[0]):
+                return False
             together = StackedNetworks([net, net]).train()
-            trained, before = [one for one in together.parameters() if one.requires_grad], _states()
+            trained = [parameter for parameter in together.parameters() if parameter.requires_grad]
             torch.autograd.grad(together(images).sum(), trained, allow_unused=True)
-            return _states() == before  # what draws from torch's generator is refused by vmap
     except Exception:
         return False
+    return True
 
 
-def _states() -> tuple[object, str]:
-    """The states of Python's and NumPy's global generators."""
-    return random.getstate(), str(np.random.get_state())  # noqa: TID251, NPY002
+@contextmanager
+def _no_fallback() -> Iterator[None]:
+    """Let vmap fail at operations that it cannot vectorize, instead of running them one by one."""
+    before = torch._C._functorch._is_vmap_fallback_enabled()
+    torch._C._functorch._set_vmap_fallback_enabled(False)
+    try:
+        yield
+    finally:
+        torch._C._functorch._set_vmap_fallback_enabled(before)
 
 
 def _flat(name: str) -> str:

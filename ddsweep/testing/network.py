@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import random  # noqa: TID251  (its state is read)
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.func import functional_call, grad
@@ -13,6 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from ddsweep import nn, rng
 from ddsweep.errors import UserError
+from ddsweep.nn import plugged
 from ddsweep.plugins.told import told
 from ddsweep.registry.networks import Architecture
 from ddsweep.testing.judging import own_randomness, require
@@ -96,7 +95,7 @@ def _check_outputs(net: nn.Network, size: int, what: str) -> None:
     if not net.architecture.plugin:
         with own_randomness(what):
             net(batch)
-    state, draws = net.train().state_dict(), _draws(net, batch)
+    state, draws = net.train().state_dict(), plugged.draws(net, batch)
     before = {name: value.clone() for name, value in state.items()}
     runs = []
     for _ in range(2):
@@ -109,7 +108,7 @@ def _check_outputs(net: nn.Network, size: int, what: str) -> None:
     require(list(logits.shape) == [len(batch), CLASSES], what, f"has logits of shape {list(logits.shape)}")
     require(bool(logits.isfinite().all()), what, "has logits that are inf or nan")
     net.eval()
-    require(not _draws(net, batch), what, "draws random numbers in eval mode")
+    require(not plugged.draws(net, batch), what, "draws random numbers in eval mode")
     evaluated, alone = net(batch), torch.cat([net(image[None]) for image in batch])
     others = "gives a different output for an image in a batch"
     require(_close(alone, evaluated), what, f"{others}, in eval mode")
@@ -118,19 +117,6 @@ def _check_outputs(net: nn.Network, size: int, what: str) -> None:
     net.train()
     require(_close(torch.cat([net(image[None]) for image in batch]), logits), what, others)
     require(_close(evaluated, logits), what, "gives a different output in eval mode, without batch norm or dropout")
-
-
-def _draws(net: nn.Network, images: Tensor) -> bool:
-    """Return whether a forward pass draws from a global generator of Python, NumPy or torch."""
-    with nn.guarded(net, 1, "draws"):
-        before = _states()
-        net(images)
-        return _states() != before
-
-
-def _states() -> tuple[object, ...]:
-    numbers = str(np.random.get_state())  # noqa: TID251, NPY002  (shortened in its middle; its place counts)
-    return random.getstate(), numbers, torch.get_rng_state().tolist()
 
 
 def _check_gradients(net: nn.Network, size: int, what: str) -> None:
