@@ -25,6 +25,7 @@ def forward(arch: str, channels: int, classes: int, size: int, width: int) -> fl
     from torch.utils.flop_counter import FlopCounterMode
 
     net = nn.build(arch, channels=channels, classes=classes, size=size, width=width, generator=torch.Generator())
+    net.eval()  # a batch norm in train mode can refuse a single image
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         net(torch.zeros(1, channels, size, size))
     return float(counter.get_total_flops())

@@ -86,12 +86,13 @@ def can_be_stacked(net: nn.Module) -> bool:
 @contextmanager
 def _no_fallback() -> Iterator[None]:
     """Let vmap fail at operations that it cannot vectorize, instead of running them one by one."""
-    before = torch._C._functorch._is_vmap_fallback_enabled()
-    torch._C._functorch._set_vmap_fallback_enabled(False)
+    functorch: Any = torch._C._functorch
+    before = functorch._is_vmap_fallback_enabled()
+    functorch._set_vmap_fallback_enabled(False)
     try:
         yield
     finally:
-        torch._C._functorch._set_vmap_fallback_enabled(before)
+        functorch._set_vmap_fallback_enabled(before)
 
 
 def _flat(name: str) -> str:
