@@ -159,8 +159,8 @@ def test_progress_is_told_by_the_function_and_at_the_end(plug: Plug) -> None:
         ("lr * slope", "lr * slope.flatten()[:2, None]", "RuntimeError: "),
         (
             "    CALLS.append",
-            "    raise SystemExit('enough')\n    CALLS.append",
-            "SystemExit: enough (mine.py line 10)",
+            "    raise SystemExit(3)\n    CALLS.append",
+            "calls sys.exit(3) (mine.py line 10)",
         ),
     ],
 )
