@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from ddsweep.api import results as results
     from ddsweep.api import run as run
     from ddsweep.checkpoints import State as State
+    from ddsweep.debugging import debug as debug
     from ddsweep.distill.matching import Match as Match
     from ddsweep.distill.sets import LearnedSet as LearnedSet
     from ddsweep.distill.synthetic import Synthetic as Synthetic
@@ -66,6 +67,7 @@ _HOMES = {
     "load_set": "ddsweep.api",
     "load_dataset": "ddsweep.api",
     "evaluate": "ddsweep.api",
+    "debug": "ddsweep.debugging",
     "Recipe": "ddsweep.recipe",
     "Result": "ddsweep.results.result",
     "SyntheticSet": "ddsweep.exchange.synthetic_set",

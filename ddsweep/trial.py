@@ -29,6 +29,7 @@ from ddsweep.checkpoints import Checkpoints, FileSlot, Slot
 from ddsweep.clock import Clock
 from ddsweep.data.dataset import Dataset
 from ddsweep.data.progress import Listener, reported_to
+from ddsweep.distill.guards import Guard
 from ddsweep.distill.loop import distill
 from ddsweep.distill.sets import LearnedSet
 from ddsweep.distill.synthetic import Synthetic
@@ -299,9 +300,19 @@ class _Trial:
 
     def _trained(self, dataset: Dataset) -> dict[str, object]:
         """Train or load what the method needs besides PTMs, by the name of the argument that takes it."""
-        sources = METHODS[self.recipe.method].trains
-        context = Preparation(self.tracker.progress, self.checkpoints, self.choice)
-        return {name: plugins.resolve(source)(self.recipe, dataset, context) for name, source in sources.items()}
+        context, guard = Preparation(self.tracker.progress, self.checkpoints, self.choice), Guard(self.recipe, dataset)
+        trained = {}
+        for name, source in METHODS[self.recipe.method].trains.items():
+            with guard.calling("before", name):
+                trained[name] = plugins.resolve(source)(self.recipe, dataset, context)
+        return trained
+
+    def prepare(self) -> Prepared:
+        """What the distillation starts from, for who looks at its steps."""
+        self.choice.set_up()
+        dataset = data.load(self.recipe.dataset, self.recipe.size, self.choice.device, self.recipe.zca)
+        pool, trained = self._pool(dataset, spec.needs([self.recipe])), self._trained(dataset)
+        return Prepared(dataset, pool, {"numerics": self.choice.of(0), **trained})
 
     def _evaluate(self, synthetic: Synthetic, dataset: Dataset, generator: torch.Generator) -> dict[str, Evaluation]:
         recipe = self.recipe
@@ -316,6 +327,35 @@ class _Trial:
                 numerics=self.choice.of(flops.evaluation(recipe, arch, rule, dataset)),
             )  # fmt: skip
         return evaluations
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a distillation starts from.
+
+    Attributes:
+        dataset: the real images.
+        pool: the PTMs; None: no guidance.
+        provided: what the method gets besides recipe fields and options (``methods.PROVIDED``).
+    """
+
+    dataset: Dataset
+    pool: ptm_pool.Pool | None
+    provided: dict[str, object]
+
+
+def prepare(recipe: Recipe, device: str, folder: Path, tracker: Tracker | None = None) -> Prepared:
+    """Train or load all that a distillation starts from, without a run folder; see ``run`` for the errors.
+
+    Args:
+        recipe: the experiment.
+        device: the device, as torch spells it.
+        folder: for temporary files.
+        tracker: follows it.
+    """
+    verify([recipe])
+    choice = Choice(recipe.precision, device, numerics.compile_choice())
+    return _Trial.of(recipe, tracker or Tracker(), choice, folder, Checkpoints()).prepare()
 
 
 def rule_for(recipe: Recipe, arch: str) -> Rule:

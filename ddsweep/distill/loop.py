@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from ddsweep import nn
 from ddsweep.checkpoints import Slot
@@ -81,7 +82,7 @@ def distill(
                 state.begin_iteration(dataset)
         for match in guard.matches(state, dataset):
             with guard.calling(state.iteration, state.step, "update"):
-                _step(match, state, guiding)
+                step(match, state, guiding)
             if state.step > state.steps:
                 break
             if state.step < state.steps:
@@ -126,19 +127,20 @@ def _finished(learned: LearnedSet) -> LearnedSet:
     return learned
 
 
-def _step(match: Match, state: DistillationState, guiding: Guiding | None) -> None:
-    """Take one step on the learned set."""
+def step(match: Match, state: DistillationState, guiding: Guiding | None) -> tuple[Tensor, ...]:
+    """Take one step on the learned set; return the matching loss and, with guidance, its term without α."""
     loss, seen, scalars = match
     state.metrics.add_scalars(scalars)
-    if guiding is None:
-        state.metrics.add(loss)
-    else:
+    terms: tuple[Tensor, ...] = (loss.detach(),)
+    if guiding is not None:
         term, alpha = guiding.term(seen or state.learned.decode(), state.all_steps)
-        state.metrics.add(loss, term)
+        terms = (*terms, term.detach())
         loss = loss + alpha * term
+    state.metrics.add(*terms)
     parameters = list(state.learned.parameters().values())
     # a set of one's own may have parameters that not every step uses; the guard checks that some step does
     for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters, allow_unused=True), strict=True):
         parameter.grad = gradient
     state.optimizer.step()
     state.step += 1
+    return terms

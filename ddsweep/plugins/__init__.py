@@ -23,3 +23,4 @@ from ddsweep.plugins.pins import verify as verify
 from ddsweep.plugins.pins import verify_files as verify_files
 from ddsweep.plugins.pins import versions as versions
 from ddsweep.plugins.registry import Registry as Registry
+from ddsweep.plugins.reloading import reload as reload

@@ -39,7 +39,7 @@ def test_a_trial_goes_on(ddsweep: Run, tmp_path: Path, monkeypatch: pytest.Monke
     words = ["run", "ablation-alpha", "--profile", "demo", "alpha=0", *TINY[1:], "iterations=6", "--json"]
     undisturbed = ddsweep(*words, "--runs", str(tmp_path / "calm"))
     assert undisturbed.exit_code == 0
-    step, steps = loop._step, list[int]()
+    step, steps = loop.step, list[int]()
 
     def counted(*arguments: Any) -> None:
         step(*arguments)
@@ -47,7 +47,7 @@ def test_a_trial_goes_on(ddsweep: Run, tmp_path: Path, monkeypatch: pytest.Monke
         if len(steps) == 4:
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(loop, "_step", counted)
+    monkeypatch.setattr(loop, "step", counted)
     struck = ddsweep(*words, "--runs", str(tmp_path / "struck"))
     assert (struck.exit_code, len(steps)) == (130, 4)
     assert (

@@ -41,7 +41,7 @@ def strike(monkeypatch: pytest.MonkeyPatch) -> Strike:
     """Send this process a signal after the fourth distillation step of all; the steps are counted."""
 
     def begin(number: signal.Signals) -> list[int]:
-        step, steps = loop._step, list[int]()
+        step, steps = loop.step, list[int]()
 
         def counted(*arguments: Any) -> None:
             step(*arguments)
@@ -49,7 +49,7 @@ def strike(monkeypatch: pytest.MonkeyPatch) -> Strike:
             if len(steps) == 4:
                 signal.raise_signal(number)
 
-        monkeypatch.setattr(loop, "_step", counted)
+        monkeypatch.setattr(loop, "step", counted)
         return steps
 
     return begin
