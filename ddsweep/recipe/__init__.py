@@ -23,6 +23,7 @@ from ddsweep.recipe.checks import verify_images as verify_images
 from ddsweep.recipe.fields import Recipe as Recipe
 from ddsweep.recipe.making import RENAMED as RENAMED
 from ddsweep.recipe.making import make as make
+from ddsweep.recipe.making import stored as stored
 from ddsweep.recipe.making import unknown_parameter as unknown_parameter
 from ddsweep.recipe.parts import verify as verify
 from ddsweep.registry.methods import LOOPS as LOOPS

@@ -7,7 +7,7 @@ from typing import Any
 from ddsweep import data
 from ddsweep.errors import UserError
 from ddsweep.recipe import parts, spelling
-from ddsweep.registry import bias, datasets, ptms
+from ddsweep.registry import bias, datasets, options, ptms
 from ddsweep.registry.datasets import DatasetInfo
 from ddsweep.registry.guidance import GUIDANCE, NONE, Guidance
 from ddsweep.registry.methods import METHODS, TAKEN
@@ -55,7 +55,7 @@ def resolve(given: dict[str, Any]) -> dict[str, Any]:
         chosen["init"] = "first"
     if isinstance(chosen.get("options", ""), str):  # options of another method of the sweep have no effect
         text = chosen.get("options", "") if method.options else ""
-        chosen["options"] = spelling.spell_options(spelling.parse_options(text, method.options))
+        chosen["options"] = options.spell(options.parse(text, method.options))
     for field in ("ptm_archs", "eval_archs", "match_archs"):
         chosen[field] = _canonical_archs(chosen.get(field))
     chosen = _resolve_guidance(_resolve_evaluation(chosen))
@@ -138,8 +138,7 @@ def _resolve_guidance(chosen: dict[str, Any]) -> dict[str, Any]:
     chosen = defaults | {name: value for name, value in chosen.items() if value is not None} | {"source": source}
     if isinstance(chosen.get("guidance_options", ""), str):  # those of another guidance of the sweep have no effect
         text = chosen.get("guidance_options", "") if guidance.options else ""
-        options = spelling.parse_options(text, guidance.options, "guidance_options")
-        chosen["guidance_options"] = spelling.spell_options(options)
+        chosen["guidance_options"] = options.spell(options.parse(text, guidance.options, "guidance_options"))
     if foundation:  # as it is: one model, trained once, with its own preprocessing
         chosen |= dict.fromkeys(TRAINING, 0) | {"n_models": 1, "ptm_statistics": "source"}
     if source == "target" and chosen["ptm_statistics"] == "source":  # they are the same

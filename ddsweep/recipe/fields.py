@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
-from ddsweep.recipe import spelling
+from ddsweep.recipe import by_name, spelling
 from ddsweep.recipe.checks import check
 from ddsweep.recipe.defaults import NEUTRAL, resolve
+from ddsweep.registry import options
 from ddsweep.registry.datasets import full_name
 from ddsweep.registry.guidance import GUIDANCE, NONE
 from ddsweep.registry.methods import METHODS, TAKEN
+from ddsweep.registry.options import Declared
 
 SCHEMA = 1  # part of every key: increase it when the meaning of a field changes
 AUTO: Any = None  # a default that depends on other fields
@@ -24,6 +27,8 @@ LATER = (
     "match_archs", "match_weight", "gan_epochs", "gan_batch", "gan_lr", "gan_width", "align", "severity",
 )  # fmt: skip
 """Fields that are not in the key if they are empty, 0 or false, which keeps the keys from before they existed."""
+
+AS_WRITTEN = "as written"  # the context of a recipe that is read: nothing is resolved
 
 Count = Annotated[int, Field(ge=1)]
 CountOrNone = Annotated[int, Field(ge=0)]
@@ -204,13 +209,60 @@ class Recipe(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _resolve(cls, given: dict[str, Any]) -> dict[str, Any]:
-        return resolve({name: value for name, value in given.items() if value is not None})
+    def _resolve(cls, given: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        if info.context == AS_WRITTEN:
+            return given
+        chosen = {name: value for name, value in given.items() if value is not None}
+        return resolve(by_name.folded(chosen, cls.model_fields))
 
     @model_validator(mode="after")
-    def _agree(self) -> Self:
-        check(self)
+    def _agree(self, info: ValidationInfo) -> Self:
+        if info.context != AS_WRITTEN:
+            check(self)
         return self
+
+    @classmethod
+    def stored(cls, fields: Mapping[str, Any]) -> Self:
+        """A recipe as it was written to a file or a storage: its key is that of the fields, whatever has changed since.
+
+        No default is resolved and no table is looked up, so that results stay readable after a plugin has changed, or
+        without it. Fields that did not exist then are empty.
+
+        Args:
+            fields: what ``written`` or ``model_dump`` returned.
+
+        Raises:
+            ValidationError: a field is missing or unknown, or has the wrong type (``recipe.stored`` says so in a line).
+        """
+        return cls.model_validate(_empty() | dict(fields), context=AS_WRITTEN)
+
+    def written(self) -> dict[str, Any]:
+        """The fields without those in ``LATER`` that are empty, from which ``stored`` makes the same recipe."""
+        return {name: value for name, value in self.model_dump().items() if value or name not in LATER}
+
+    def value(self, name: str) -> bool | int | float | str | None:
+        """The value of a field, or of an option by its name; None: its method has no such option."""
+        if name in type(self).model_fields or name == "n_archs":
+            found: bool | int | float | str = getattr(self, name)
+            return found
+        part, _, option = name.rpartition(".")
+        for field, owner, declared in self._options():
+            if part in ("", owner) and option in (texts := options.written(getattr(self, field))):
+                return options.value_of(texts[option], declared.get(option))
+        return None
+
+    @property
+    def option_names(self) -> list[str]:
+        """The names of the options that it has."""
+        return [name for field, _, _ in self._options() for name in options.written(getattr(self, field))]
+
+    def _options(self) -> list[tuple[str, str, Declared]]:
+        """The fields with options, each with the part whose options they are and, if it is known here, these."""
+        method, guidance = METHODS.rows.get(self.method), GUIDANCE.rows.get(self.regularizer)
+        return [
+            ("options", self.method, method.options if method else {}),
+            ("guidance_options", self.regularizer, guidance.options if guidance else {}),
+        ]
 
     @property
     def ptm_arch_list(self) -> list[str]:
@@ -249,10 +301,10 @@ class Recipe(BaseModel):
         parts = []
         if self.factor > 1:
             parts.append(f"{self.decoded_ipc} images per class, decoded from {self.ipc} (factor {self.factor})")
-        method = METHODS[self.method]
-        if method.about:
+        method = METHODS.rows.get(self.method)  # None: of a plugin that is not here
+        if method and method.about:
             parts.append(method.about)
-        elif method.samples:
+        elif method and method.samples:
             parts.append("images sampled from the learned generator")
         if self.zca:
             parts.append("learned in whitened space (ZCA), shown as pixels")
@@ -263,19 +315,18 @@ class Recipe(BaseModel):
         """The arguments of the matching loss: fields of this recipe, and the method's own options."""
         method = METHODS[self.method]
         fields = {name: getattr(self, name) for name in method.takes if name in TAKEN}
-        return fields | spelling.parse_options(self.options, method.options)
+        return fields | options.parse(self.options, method.options)
 
     @property
     def guidance_numbers(self) -> dict[str, Any]:
         """The options of the guidance; empty for the baseline."""
         if self.regularizer == NONE:
             return {}
-        return spelling.parse_options(self.guidance_options, GUIDANCE[self.regularizer].options, "guidance_options")
+        return options.parse(self.guidance_options, GUIDANCE[self.regularizer].options, "guidance_options")
 
     def key(self) -> str:
         """The hash of the fields as 16 hex digits, which identifies the experiment: same key, same experiment."""
-        fields = {name: value for name, value in self.model_dump().items() if value or name not in LATER}
-        text = json.dumps({"schema": SCHEMA, **fields}, sort_keys=True)
+        text = json.dumps({"schema": SCHEMA, **self.written()}, sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
     def title(self, fields: Iterable[str] = (), baseline: bool = False) -> str:
@@ -286,7 +337,7 @@ class Recipe(BaseModel):
             baseline: say that it is the baseline of its sweep.
         """
         fields = list(fields)
-        parts = [self.method, *([_spaced(self.options)] if self.options else []), f"ipc {self.ipc}"]
+        parts = [self.method, *_spaced_options(self.options), f"ipc {self.ipc}"]
         silent = TITLED
         if self.regularizer == "none":
             parts += [] if baseline else ["α 0"]
@@ -294,13 +345,14 @@ class Recipe(BaseModel):
         else:
             own = self.regularizer not in PAPERS and "regularizer" not in fields
             guided = [self.regularizer] if own else []
-            guided += [_spaced(self.guidance_options)] if self.guidance_options else []
+            guided += _spaced_options(self.guidance_options)
             by_arch = f" ({_spaced(self.alpha_by_arch)})" if self.alpha_by_arch else ""
             parts += [*guided, f"α {_exact(self.alpha)}{by_arch}", self.ptm_archs]
             parts += [f"N_m {self.n_models}", f"epoch {self.ptm_epoch}"] if self.ptm_epoch else []
         if self.source not in ("target", ""):
             parts.append(f"from {self.source}")
-        parts += [f"{name} {_exact(getattr(self, name))}" for name in fields if name not in silent]
+        known = (name for name in fields if name in type(self).model_fields)  # options are named in any case
+        parts += [f"{name} {_exact(getattr(self, name))}" for name in known if name not in silent]
         parts += ["baseline"] if baseline else []
         return " · ".join([*parts, f"seed {self.seed}"])
 
@@ -316,9 +368,22 @@ TITLED = frozenset(
 """The fields that every title names, if they have an effect."""
 
 
+@cache
+def _empty() -> dict[str, Any]:
+    """The value in a recipe of each field in ``LATER``, from before it existed."""
+    kinds = {name: field.annotation for name, field in Recipe.model_fields.items() if name in LATER}
+    return {name: kind() if isinstance(kind, type) else "" for name, kind in kinds.items()}
+
+
 def _exact(value: object) -> str:
     """A value with the fewest digits that identify it: ``1000``, ``0.1``, ``1234567.5``; ``none`` for nothing."""
     return repr(value).removesuffix(".0") if isinstance(value, float) else str(value) or "none"
+
+
+def _spaced_options(text: str) -> list[str]:
+    """``steps:5+width:2`` as ``steps 5, width 2``; nothing if there are none."""
+    own = ", ".join(f"{name} {value}" for name, value in options.written(text).items())
+    return [own] if own else []
 
 
 def _spaced(entries: str) -> str:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, get_args
 
 from pydantic import ValidationError
 
 from ddsweep.errors import UserError, closest
+from ddsweep.recipe import by_name
+from ddsweep.recipe.by_name import RENAMED as RENAMED
 from ddsweep.recipe.fields import Recipe
 from ddsweep.registry.methods import LOOPS
-
-RENAMED = {"archs": "ptm_archs", "ptm_epochs": "ptm_train_epochs"}
-"""Former names of fields, by which errors name the present ones."""
 
 
 def unknown_parameter(field: str, allowed: Iterable[str] | None = None) -> str:
@@ -27,17 +26,30 @@ def unknown_parameter(field: str, allowed: Iterable[str] | None = None) -> str:
     return f"{field}: unknown parameter; {closest(field, Recipe.model_fields if allowed is None else allowed)}"
 
 
-def make(choices: dict[str, Any]) -> Recipe:
+def make(choices: Mapping[str, Any], among: Collection[str] = ()) -> Recipe:
     """Make a recipe; fields that are not in ``choices`` get their defaults.
+
+    Args:
+        choices: values of fields, and of options of the method by name.
+        among: the methods and guidances of the sweep that it is part of: an option of one has no effect on the others.
 
     Raises:
         UserError: a field is unknown, a value has the wrong type or is out of range, or choices contradict each other.
     """
-    for field in choices:
-        if field not in Recipe.model_fields:
-            raise UserError(unknown_parameter(field))
     try:
-        return Recipe(**choices)
+        return Recipe(**by_name.folded(choices, Recipe.model_fields, among))
+    except ValidationError as error:
+        raise UserError(_one_line(error)) from None
+
+
+def stored(fields: Mapping[str, Any]) -> Recipe:
+    """A recipe as it was written (``Recipe.stored``).
+
+    Raises:
+        UserError: a field is missing or unknown, or has the wrong type.
+    """
+    try:
+        return Recipe.stored(fields)
     except ValidationError as error:
         raise UserError(_one_line(error)) from None
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ddsweep import plugins
-from ddsweep.recipe import spelling
 from ddsweep.recipe.checks import verify_images
+from ddsweep.registry import options as own_options
 from ddsweep.registry.datasets import TABLE as DATASETS
 from ddsweep.registry.guidance import GUIDANCE
 from ddsweep.registry.methods import METHODS
@@ -64,7 +64,7 @@ def _option_files(chosen: Mapping[str, Any]) -> dict[str, Path]:
             continue
         if (origin := table.origin(name)) is None or not origin.options:
             continue
-        values = spelling.parse_options(text, table.rows[name].options, options)
+        values = own_options.parse(text, table.rows[name].options, options)
         for value in (str(values[option]) for option in origin.options if values[option]):
             files[plugins.name_of_file(origin.plugin, value)] = origin.folder / Path(value).expanduser()
     return files

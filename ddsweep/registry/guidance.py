@@ -15,6 +15,8 @@ from typing import Any, TypeVar, cast
 from ddsweep.errors import UserError
 from ddsweep.plugins import Registry, Source, resolve
 from ddsweep.plugins.code import name_of
+from ddsweep.registry import options as own_options
+from ddsweep.registry.methods import LOOP, TAKEN
 
 Maker = TypeVar("Maker", bound=Callable[..., Any])
 Scalar = bool | int | float | str
@@ -85,8 +87,8 @@ def guidance(
     ``ptm.embed(images)`` are the features of a PTM and ``ptm(images)`` its logits, both with a gradient to the images;
     ``synthetic.images`` and ``synthetic.labels`` are the images that are learned. A parameter called ``real`` is a
     batch of ``cclom_batch`` real images, drawn uniformly with replacement: ``real.images``, ``real.labels``, and
-    ``real.features``, which are computed once for each image. All further parameters need a default and are options,
-    set with ``guidance_options=NAME:VALUE+NAME:VALUE``.
+    ``real.features``, which are computed once for each image. All further parameters need a default and are options:
+    settings that only it has, of the type of the default, and with a name that no recipe field has.
 
     A class is called once for each distillation, with its options and, if it has a parameter ``dataset``, the dataset;
     the object is then called as the function is. What it keeps must follow from these alone, because a distillation
@@ -147,9 +149,7 @@ def _called(guide: Callable[..., Any]) -> Any:
 def _default(name: str, one: inspect.Parameter) -> Scalar:
     if one.kind in (one.VAR_KEYWORD, one.VAR_POSITIONAL) or one.default is one.empty:
         raise UserError(f"plugins: guidance {name!r}: takes {one}, which has no default; an option needs one")
-    if not isinstance(one.default, Scalar):
-        raise UserError(f"plugins: guidance {name!r}: the default of {one.name} is not a number, string or boolean")
-    return one.default
+    return own_options.check(f"guidance {name!r}", one.name, one.default, (*TAKEN, *LOOP))
 
 
 def paper_name(name: str) -> str:

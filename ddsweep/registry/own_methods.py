@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from ddsweep.errors import UserError, closest
 from ddsweep.plugins import Source, resolve
 from ddsweep.plugins.code import name_of
+from ddsweep.registry import options as own_options
 from ddsweep.registry import trajectories
 from ddsweep.registry.methods import (
     COMMON,
@@ -59,7 +60,7 @@ def method(
 
     It is called with the network and, as keyword arguments, the parameters in its signature: recipe fields (those of
     ``TAKEN`` and ``SHARED``), ``numerics`` (how the trial computes), what ``trains`` makes, and the method's options.
-    An option is any other parameter; it needs a default, and is set like a recipe field.
+    An option is any other parameter; it needs a default, whose type it has, and is set like a recipe field.
 
     Args:
         name: the name in a recipe.
@@ -166,10 +167,8 @@ def signature(
         elif one.kind in (one.VAR_KEYWORD, one.VAR_POSITIONAL) or one.default is one.empty:
             hint = closest(one.name, [*TAKEN, *SHARED, *provided])
             raise UserError(f"{what}: takes {one}, which has no default and is not a field; {hint}")
-        elif not isinstance(one.default, Scalar):
-            raise UserError(f"{what}: the default of {one.name} is not a number, string or boolean")
         else:
-            options[one.name] = one.default
+            options[one.name] = own_options.check(f"method {name!r}", one.name, one.default, LOOP)
     return tuple(takes), options, own
 
 

@@ -9,9 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from ddsweep import checked_files, plugins
+from ddsweep import checked_files
 from ddsweep.errors import Damaged, UserError
-from ddsweep.recipe import Recipe, make
+from ddsweep.recipe import Recipe, stored
 from ddsweep.results import run_files
 from ddsweep.results.run_files import RESULT
 
@@ -114,7 +114,7 @@ def read(folder: Path) -> Result | None:
 
     Raises:
         Damaged: the file is damaged, was written by another version of ddsweep, or belongs to another folder.
-        UserError: it cannot be read, or was computed with a plugin that is not installed.
+        UserError: it cannot be read.
     """
     try:
         stat = (folder / RESULT).stat()
@@ -138,12 +138,10 @@ def parse(values: Any, folder: Path) -> Result:
     """
     place = folder / RESULT
     try:
-        recipe = make(values["recipe"])
+        recipe = stored(values["recipe"])
         wanted = [name for name in Result.__dataclass_fields__ if name != "recipe"]
         fields = {name: values[name] for name in wanted if name in values or name not in LATER}
         result = Result(recipe=recipe, **fields)
-    except plugins.Missing as error:
-        raise UserError(f"{folder}: {error}") from None
     except (KeyError, TypeError, UserError) as error:
         raise Damaged(f"{place} is damaged, or was written by another version of ddsweep ({error})") from None
     if recipe.key() != values.get("key") or recipe.key() != folder.name:
