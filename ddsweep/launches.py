@@ -269,7 +269,8 @@ def restored(store: Store, name: str) -> Sweep:
     from ddsweep.sweep import Sweep
 
     definition = store.load_definition(name)
-    return Sweep.from_definition(definition.definition).with_points(point.params for point in definition.points)
+    sweep = Sweep.from_definition(definition.definition).knowing(definition.points)
+    return sweep.with_points(point.params for point in definition.points)
 
 
 def run_folder(name: str, profile: str | None, set_: list[str] | None, runs: Path, storage: str | None) -> Path:
@@ -288,13 +289,14 @@ def _key(name: str, profile: str | None, pairs: list[str], runs: Path, storage: 
     from ddsweep.settings import settings
 
     sweep, wanted = finished(name, profile, runs, storage), settings(pairs)
-    fields = sweep.cells[0].recipe.model_dump()
+    fields = dict.fromkeys((*sweep.cells[0].recipe.model_dump(), *sweep.swept))
+    fields |= dict.fromkeys(name for cell in sweep.cells for name in cell.recipe.option_names)
     for field in wanted:
         if field not in fields:
             raise UserError(unknown_parameter(field, fields))
     wanted = {field: _meant(sweep, field, value) for field, value in wanted.items()}
     matches = [
-        cell for cell in sweep.cells if all(getattr(cell.recipe, field) == value for field, value in wanted.items())
+        cell for cell in sweep.cells if all(cell.recipe.value(field) == value for field, value in wanted.items())
     ]
     if len(matches) == 1:
         return matches[0].key
@@ -302,9 +304,9 @@ def _key(name: str, profile: str | None, pairs: list[str], runs: Path, storage: 
     if not matches:
         axes = "; ".join(f"{field}: {_values(sweep, field)}" for field in sweep.swept)
         raise UserError(f"cell: {cells} has these choices ({axes})")
-    differ = [field for field in sweep.swept if len({getattr(cell.recipe, field) for cell in matches}) > 1]
+    differ = [field for field in sweep.swept if len({cell.recipe.value(field) for cell in matches}) > 1]
     chosen = dict.fromkeys((*wanted, *differ))
-    example = ",".join(f"{field}={exactly(getattr(matches[-1].recipe, field))}" for field in chosen)
+    example = ",".join(f"{field}={exactly(matches[-1].recipe.value(field))}" for field in chosen)
     raise UserError(f"cell: {cells} have these choices; choose one, for example: {sweep.full_name}:{example}")
 
 
@@ -313,7 +315,7 @@ def _meant(sweep: Sweep, field: str, value: Any) -> Any:
     from ddsweep.results.tables.naming import Labels
     from ddsweep.settings import scalar
 
-    values = dict.fromkeys(getattr(cell.recipe, field) for cell in sweep.cells)
+    values = dict.fromkeys(cell.recipe.value(field) for cell in sweep.cells)
     labels = Labels.of_sweep(sweep)
     alike = [one for one in values if scalar(labels.text(field, one)) == value]
     return alike[0] if value not in values and len(alike) == 1 else value
@@ -323,7 +325,7 @@ def _values(sweep: Sweep, field: str) -> str:
     """The values of a field among the cells, in full."""
     from ddsweep.results.tables.naming import exactly
 
-    return ", ".join(dict.fromkeys(exactly(getattr(cell.recipe, field)) for cell in sweep.cells))
+    return ", ".join(dict.fromkeys(exactly(cell.recipe.value(field)) for cell in sweep.cells))
 
 
 def _echo(line: str) -> None:

@@ -45,7 +45,9 @@ class Overview:
         """One record per cell."""
         labels = Labels.of_sweep(self.sweep)
         for cell in self.sweep.cells:
-            point = {name: labels.text(name, value) if value != "" else "–" for name, value in cell.point.items()}
+            point = {
+                name: labels.text(name, value) if value not in ("", None) else "–" for name, value in cell.point.items()
+            }
             state = self.states[cell.key]
             if self.sweep.is_baseline(cell.recipe):
                 state += " (baseline)"

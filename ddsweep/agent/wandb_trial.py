@@ -241,8 +241,9 @@ class SearchTrial:
         self._store, self._name, self._point = FolderStore(runs), name, None
         early = None
         if sweep is not None and sweep.search is not None:
-            params = {name: getattr(recipe, name) for name in sweep.swept}
-            self._point = Point(recipe.key(), params, recipe.key(), sweep.cell_title(recipe))
+            params = {name: recipe.value(name) for name in sweep.swept}
+            fields = recipe.written() if recipe.plugins else {}
+            self._point = Point(recipe.key(), params, recipe.key(), sweep.cell_title(recipe), fields)
             self._store.note(self._name, self._point)
             early = sweep.search.early
         numbers = range(1, max(early.bands) + 2) if early else ()

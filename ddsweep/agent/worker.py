@@ -25,7 +25,6 @@ from ddsweep.errors import PluginError, UserError, in_one_line
 from ddsweep.pretrained import spec
 from ddsweep.pretrained.spec import Spec
 from ddsweep.pruning import Pruned, Pruning
-from ddsweep.recipe import make
 from ddsweep.results import image_checksums, transfer
 from ddsweep.sweep import Sweep
 from ddsweep.trackers import FanOut, Tracker
@@ -289,7 +288,7 @@ class Agent:
             self.__dict__.pop("_ptm_epochs_needed", None)
             choices = self.sweep.choices_of(params, key)
         if choices is not None:
-            return make(choices)
+            return self.sweep.make(choices)
         try:
             self.sweep.recipe(params)
         except UserError as error:

@@ -48,6 +48,7 @@ class FolderStore:
             return known
         keys, sweep = {point.key for point in known.points}, Sweep.from_definition(known.definition)
         noted = [point for point, _ in self.noted(name) if point.key not in keys]
+        sweep = sweep.knowing(noted)
         own = [point for point in noted if sweep.choices_of(point.params, point.key) is not None]
         return replace(known, points=[*known.points, *own])
 

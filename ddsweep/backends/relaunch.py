@@ -17,6 +17,8 @@ from ddsweep.backends.values import Definition, Point, Registered, Row, State
 from ddsweep.errors import UserError
 from ddsweep.recipe import make
 from ddsweep.sweep import Sweep
+from ddsweep.sweep.made import found as found_in
+from ddsweep.sweep.made import identity
 
 ENDED = (State.COMPLETE, State.FAILED, State.PRUNED)
 
@@ -67,7 +69,7 @@ def relaunch(
 def _joined(wanted: Definition, before: Definition | None, stay: Sequence[Row], waiting: Sequence[Row]) -> Relaunch:
     """The definition with the points that stay; those without a recipe in this version of ddsweep are left out."""
     try:
-        earlier = Sweep.from_definition(before.definition if before else {})
+        earlier = Sweep.from_definition(before.definition if before else {}).knowing(before.points if before else ())
     except UserError:
         return Relaunch(wanted, _counts(waiting=waiting, unreadable=stay))
     sweep = Sweep.from_definition(wanted.definition)
@@ -78,7 +80,9 @@ def _joined(wanted: Definition, before: Definition | None, stay: Sequence[Row], 
     unreadable = [row for row in stay if row.point.key not in choices and not is_invalid(row.point)]
     newer = [row for row in stay if row.point.key in replaced]
     data = {**earlier.data, **sweep.data}
-    union = replace(sweep, kept=(*sweep.kept, *(choices[row.point.key] for row in kept)), data=data)
+    stay_as = [choices[row.point.key] for row in kept]
+    made = {identity(one): recipe for one in stay_as if (recipe := found_in(earlier.made, one))}
+    union = replace(sweep, kept=(*sweep.kept, *stay_as), data=data, made={**made, **sweep.made})
     whole = Definition.of(union)
     known = {point.id for point in whole.points}
     drawn = [point for point in wanted.points if point.id not in known]
@@ -96,7 +100,7 @@ def _other_plugins(sweep: Sweep, points: Sequence[Point], choices: dict[str, Any
         for key, one in others.items():
             without = {name: value for name, value in one.items() if name != "plugins"}
             try:
-                if make(without | ({"plugins": own} if own else {})).key() in present:
+                if make(without | ({"plugins": own} if own else {}), sweep.parts).key() in present:
                     yield key
             except UserError:
                 continue

@@ -38,7 +38,7 @@ def continued(definition: Definition, before: Definition | None) -> Definition:
     if before is None or before.cap is None or definition.cap is None:
         return definition
     try:
-        earlier = Sweep.from_definition(before.definition)
+        earlier = Sweep.from_definition(before.definition).knowing(before.points)
     except UserError:
         return definition
     space, known = Space.of(definition.definition), {point.id for point in definition.points}
@@ -70,7 +70,7 @@ def sketch(sweep: Sweep) -> Sweep:
     definition = Definition.of(replace(sweep, search=replace(sweep.search, method="random")))
     while definition.to_draw:
         definition, _ = extended(definition, ())
-    return sweep.with_points(point.params for point in definition.points)
+    return sweep.knowing(definition.points).with_points(point.params for point in definition.points)
 
 
 def _draw(space: Space, definition: Definition, attempts: Sequence[Attempt]) -> list[Point]:

@@ -92,7 +92,8 @@ class Space:
             digest = hashlib.blake2b(json.dumps(plain, sort_keys=True).encode(), digest_size=8).hexdigest()
             title = " · ".join(f"{name} {value}" for name, value in plain.items())
             return Point(f"{INVALID}{digest}", plain, f"{INVALID}{digest}", title)
-        return Point(recipe.key(), plain, recipe.key(), self.sweep.cell_title(recipe))
+        fields = recipe.written() if recipe.plugins else {}
+        return Point(recipe.key(), plain, recipe.key(), self.sweep.cell_title(recipe), fields)
 
     def readable(self, drawn: Mapping[str, Any]) -> Place:
         """The place of the values that a sampler drew, rounded to few digits within their range."""

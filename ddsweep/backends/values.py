@@ -30,12 +30,14 @@ class Point:
         params: the swept parameters and their values.
         key: the recipe's key.
         title: a short description of the cell.
+        fields: of a point that a search has drawn, the fields of its recipe if a plugin is part of it.
     """
 
     id: str
     params: dict[str, Scalar]
     key: str
     title: str = ""
+    fields: dict[str, Any] = field(default_factory=dict)
 
     @property
     def identity(self) -> tuple[str, str]:

@@ -259,7 +259,8 @@ class Session:
 
         status = self._backend.status()
         self._follow_others(status)
-        self._sweep = self._sweep.with_points(row.point.params for row in status.rows)
+        drawn = [row.point for row in status.rows]
+        self._sweep = self._sweep.knowing(drawn).with_points(point.params for point in drawn)
         self._sweep = replace(self._sweep, progress=status.progress)
         with self._optional("files", again.other("results", self._sweep.full_name)):
             launches.gather(self._store, self._sweep, self._job.runs)

@@ -49,7 +49,7 @@ def trial(
 
     processes.end_with(os.getppid())
     console.log_to_stderr()
-    chosen = recipe.make(wandb_sweep.choices(fields(point)))
+    chosen = recipe.make(wandb_sweep.choices(fields(point)), recipe.by_name.every())
     placement = wandb_trial.TrialPlacement(
         name, runs.absolute(), devices.resolve(device)[0], device_label, agent, failures
     )

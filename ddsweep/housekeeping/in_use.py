@@ -12,7 +12,7 @@ from ddsweep.errors import UserError
 from ddsweep.housekeeping import walk
 from ddsweep.housekeeping.items import Item, Kind, Uses
 from ddsweep.pretrained import spec
-from ddsweep.recipe import Recipe, make
+from ddsweep.recipe import Recipe, stored
 from ddsweep.registry import datasets
 from ddsweep.trackers import status
 
@@ -69,7 +69,7 @@ def at_work(runs: Path, uses: Uses) -> Work:
 def _recipe(folder: Path) -> Recipe | None:
     """The recipe that a trial wrote at its start; None: not written yet, or by another version."""
     try:
-        return make(files.read_json(folder / "recipe.json"))
+        return stored(files.read_json(folder / "recipe.json"))
     except (UserError, TypeError):
         return None
 

@@ -15,7 +15,7 @@ from ddsweep.housekeeping.in_use import LOCKS, Work
 from ddsweep.housekeeping.items import Item, Kind, Uses
 from ddsweep.housekeeping.walk import Extent
 from ddsweep.pretrained import inventory
-from ddsweep.recipe import make
+from ddsweep.recipe import stored
 
 KEY = re.compile(r"[0-9a-f]{16}")  # Recipe.key
 CHECKPOINT = "checkpoint"  # trial.CHECKPOINT, without importing torch
@@ -180,7 +180,7 @@ def _lock(path: Path, runs: Path | None, cache: Path) -> Path | None:
 
 def _title(folder: Path) -> str:
     try:
-        return make(files.read_json(folder / "recipe.json")).title()
+        return stored(files.read_json(folder / "recipe.json")).title()
     except (UserError, TypeError):
         return folder.name
 

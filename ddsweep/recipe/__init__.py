@@ -19,6 +19,7 @@ source domain     ``source``; ``target`` is the dataset being distilled, ``image
 
 from __future__ import annotations
 
+from ddsweep.recipe import by_name as by_name
 from ddsweep.recipe.checks import verify_images as verify_images
 from ddsweep.recipe.fields import Recipe as Recipe
 from ddsweep.recipe.making import RENAMED as RENAMED

@@ -100,6 +100,16 @@ def names(parts: Collection[str]) -> Iterator[str]:
             yield from (option, f"{part}.{option}")
 
 
+def every() -> list[str]:
+    """All methods and guidances: W&B gives each run every parameter of its sweep, also the options of other parts."""
+    return [*METHODS, *GUIDANCE]
+
+
+def is_option(name: str) -> bool:
+    """Whether a name is that of an option of any method or guidance."""
+    return _is_of(name, every())
+
+
 def _having(name: str, parts: Collection[Owner]) -> list[Owner]:
     owner, _, option = name.rpartition(".")
     return [one for one in parts if owner in ("", one.name) and option in one.declared]

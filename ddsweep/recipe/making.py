@@ -8,7 +8,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from ddsweep.errors import UserError, closest
-from ddsweep.recipe import by_name
+from ddsweep.recipe import absent, by_name
 from ddsweep.recipe.by_name import RENAMED as RENAMED
 from ddsweep.recipe.fields import Recipe
 from ddsweep.registry.methods import LOOPS
@@ -48,6 +48,10 @@ def stored(fields: Mapping[str, Any]) -> Recipe:
     Raises:
         UserError: a field is missing or unknown, or has the wrong type.
     """
+    if not isinstance(fields, Mapping):
+        raise UserError(f"recipe: {fields!r} is not a mapping of fields")
+    if fields.get("plugins"):
+        absent.load()
     try:
         return Recipe.stored(fields)
     except ValidationError as error:

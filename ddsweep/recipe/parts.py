@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ddsweep import plugins
 from ddsweep.recipe.checks import verify_images
 from ddsweep.registry import options as own_options
+from ddsweep.registry.datasets import FOLDER_PREFIX as FOLDER_PREFIX
 from ddsweep.registry.datasets import TABLE as DATASETS
 from ddsweep.registry.guidance import GUIDANCE
 from ddsweep.registry.methods import METHODS

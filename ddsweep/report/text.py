@@ -125,7 +125,9 @@ def settings(material: Material) -> tuple[list[Setting], list[Setting]]:
     labels = Labels.of(recipes)
     varied: list[Setting] = []
     rest: list[Setting] = []
-    for name in type(recipes[0]).model_fields:
+    named = dict.fromkeys(name for recipe in recipes for name in recipe.option_names)
+    fields = (name for name in type(recipes[0]).model_fields if name not in ("options", "guidance_options"))
+    for name in (*fields, *named):
         own = [naming.shown(recipe, name) for recipe in guided]
         own += [value for value in (naming.shown(recipe, name) for recipe in recipes) if value]
         values = list(dict.fromkeys(labels.text(name, value) or "–" for value in own))

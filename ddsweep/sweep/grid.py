@@ -10,9 +10,11 @@ from functools import cached_property
 from typing import Any
 
 from ddsweep.errors import UserError
-from ddsweep.recipe import Recipe, make
+from ddsweep.recipe import Recipe, absent, make, stored
+from ddsweep.sweep import made as registered
 from ddsweep.sweep.document import Picture, Rule, Scalar
 from ddsweep.sweep.expression import Expression
+from ddsweep.sweep.made import Made
 from ddsweep.sweep.origin import Origin
 from ddsweep.sweep.search import Search
 
@@ -22,12 +24,13 @@ class Cell:
     """One experiment of a sweep.
 
     Attributes:
-        point: the swept parameters and their values in the recipe, as a backend stores them.
+        point: the swept parameters and their values in the recipe, as a backend stores them; None for an option that
+            its method does not have.
         recipe: the recipe.
         key: the recipe's key, which names the run folder.
     """
 
-    point: dict[str, Scalar]
+    point: dict[str, Any]
     recipe: Recipe
     key: str
 
@@ -66,6 +69,7 @@ class Sweep:
             earlier launches under this name that stay in the table, and the trials of a confirmation.
         data: the checksums of the images that its launch registered (``results.image_checksums``); empty before.
         source: its file and the settings of its question (``Origin.source``); empty: not recorded by earlier versions.
+        made: the recipes with plugins as they were made at its launch; empty if it was not launched.
         progress: what the queue says about the cells at present, by key; not part of the definition.
         origin: where the values come from; None: the sweep was restored, not loaded from a file.
     """
@@ -85,6 +89,7 @@ class Sweep:
     kept: tuple[dict[str, Scalar], ...] = ()
     data: Mapping[str, str] = field(default_factory=dict)
     source: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    made: Made = field(default_factory=dict, compare=False, repr=False)
     progress: Mapping[str, QueueState] = field(default_factory=dict, compare=False)
     origin: Origin | None = field(default=None, compare=False, repr=False)
 
@@ -111,8 +116,23 @@ class Sweep:
             return self.varied
         written = [name for name in self._named if any(one.get(name) != self.fixed.get(name) for one in self.kept)]
         recipes = [recipe for _, recipe, _ in self._expanded]
-        differ = {name for name in written if len({getattr(recipe, name) for recipe in recipes}) > 1}
+        differ = {name for name in written if len({recipe.value(name) for recipe in recipes}) > 1}
         return tuple(name for name in self._named if name in differ or name in self.varied)
+
+    @cached_property
+    def parts(self) -> tuple[str, ...]:
+        """The methods and guidances that its cells may have: an option of one of them has no effect on the others."""
+        choices = (*({name: one} for name, values in self.parameters.items() for one in values), self.baseline)
+        values = (one.get(name) for one in (*choices, *self.kept) for name in ("method", "regularizer"))
+        return tuple(dict.fromkeys(["dm", *(value for value in values if isinstance(value, str))]))
+
+    def make(self, choices: Mapping[str, Scalar | None]) -> Recipe:
+        """The recipe of these choices: as it was registered, or else with the defaults and options of today.
+
+        Raises:
+            UserError: they contradict each other, or a plugin is not available.
+        """
+        return registered.found(self.made, choices) or make(choices, self.parts)
 
     @property
     def _named(self) -> dict[str, None]:
@@ -149,21 +169,24 @@ class Sweep:
             raise UserError(f"exclude: excludes every cell of {self.name}")
         return tuple(cells.values())
 
-    def _point(self, choices: Mapping[str, Scalar], recipe: Recipe, key: str) -> dict[str, Scalar]:
+    def _point(self, choices: Mapping[str, Scalar], recipe: Recipe, key: str) -> dict[str, Any]:
         """The point of a cell: the values of its recipe, unless these, with what is fixed, are of another recipe."""
         pinned = self.baseline if self.search and self.is_baseline(recipe) else {}  # they may be fixed in the search
-        resolved = {name: getattr(recipe, name) for name in self.swept} | pinned
-        if self._key_at(resolved) == key:
+        resolved: dict[str, Any] = {name: recipe.value(name) for name in self.swept} | pinned
+        if (recipe.plugins and self.made) or self._key_at(resolved) == key:
             return resolved
         # a swept choice was resolved into a fixed field: alpha_by_arch that covers all PTMs becomes alpha
-        return {name: choices.get(name, getattr(recipe, name)) for name in self.swept} | pinned
+        return {name: choices.get(name, recipe.value(name)) for name in self.swept} | pinned
 
     @cached_property
     def _expanded(self) -> list[tuple[dict[str, Scalar], Recipe, str]]:
         """All choices with their recipes and keys; several choices can lead to the same recipe."""
-        choices = self._product(self.parameters) if self.search is None else self._search_choices()
-        recipes = ((one, make(one)) for one in (*choices, *self.kept))
+        recipes = ((one, self.make(one)) for one in (*self._chosen(), *self.kept))
         return [(one, recipe, recipe.key()) for one, recipe in recipes]
+
+    def _chosen(self) -> Iterator[dict[str, Scalar]]:
+        """All choices of this launch."""
+        return self._product(self.parameters) if self.search is None else self._search_choices()
 
     @cached_property
     def baselines(self) -> dict[str, str]:
@@ -177,11 +200,11 @@ class Sweep:
         keys = {key for _, _, key in self._expanded}
         found: dict[str, set[str]] = defaultdict(set)
         known: dict[frozenset[tuple[str, Scalar]], str] = {}
-        for choices, _, key in self._expanded:
+        for choices, recipe, key in self._expanded:
             replaced = choices | self.baseline
             items = frozenset(replaced.items())
             if items not in known:
-                known[items] = self.key(replaced)
+                known[items] = self._key_of(replaced, recipe, self.baseline)
             found[key].add(known[items])
         single = {key: next(iter(several)) for key, several in found.items() if len(several) == 1}
         return {key: baseline for key, baseline in single.items() if baseline in keys}
@@ -189,9 +212,20 @@ class Sweep:
     def key(self, choices: Mapping[str, Scalar | None]) -> str:
         """The key of the recipe with these choices; empty if they contradict each other."""
         try:
-            return make(dict(choices)).key()
+            return self.make(choices).key()
         except UserError:
             return ""
+
+    def key_with(self, recipe: Recipe, changes: Mapping[str, Any]) -> str:
+        """The key of the recipe of a cell with other values; empty if they contradict each other."""
+        return self._key_of(recipe.model_dump() | dict(changes), recipe, changes)
+
+    def _key_of(self, choices: Mapping[str, Any], recipe: Recipe, changes: Mapping[str, Any]) -> str:
+        """The key of ``choices``, which are those of ``recipe`` but for ``changes``."""
+        if not recipe.plugins or registered.found(self.made, choices):
+            return self.key(choices)
+        as_today = self.key(recipe.model_dump()) == recipe.key()  # its plugins are here and declare the same
+        return self.key(choices) if as_today else registered.changed(recipe, changes)
 
     def _product(self, parameters: Mapping[str, Iterable[Scalar]]) -> Iterator[dict[str, Scalar]]:
         """The choices of a grid, without the excluded ones."""
@@ -255,7 +289,7 @@ class Sweep:
         }
         for choices in self._product(self.parameters | ends):
             try:
-                yield choices, make(choices)
+                yield choices, self.make(choices)
             except UserError as error:
                 yield choices, error
 
@@ -270,6 +304,13 @@ class Sweep:
             if self._key_at(point) not in (*known, "")
         ]
         return replace(self, sampled=tuple(valid)) if valid else self
+
+    def knowing(self, points: Iterable[Any]) -> Sweep:
+        """The sweep with the recipes of points that a search has drawn (``backends.Point``), as they were drawn."""
+        drawn = {
+            registered.identity(self.fixed | point.params): stored(point.fields) for point in points if point.fields
+        }
+        return replace(self, made={**self.made, **drawn}) if drawn else self
 
     def _key_at(self, point: Mapping[str, Scalar | None]) -> str:
         """The key of the recipe at ``point``; empty if it is not valid."""
@@ -288,7 +329,7 @@ class Sweep:
 
     def recipe(self, point: Mapping[str, Scalar | None]) -> Recipe:
         """The recipe at ``point``: the swept values and the fixed ones."""
-        return make(self.fixed | dict(point))
+        return self.make(self.fixed | dict(point))
 
     def choices_of(self, point: Mapping[str, Scalar | None], key: str) -> dict[str, Any] | None:
         """All choices of a registered point, whichever launch added it; None if no launch that is known here did.
@@ -298,7 +339,14 @@ class Sweep:
             key: the key of its recipe.
         """
         choices = self.fixed | dict(point)
-        return choices if self.key(choices) == key else self.kept_choices.get(key)
+        if self.key(choices) == key:
+            return choices
+        return self.kept_choices.get(key) or (self._choices.get(key) if self.made else None)
+
+    @cached_property
+    def _choices(self) -> dict[str, dict[str, Scalar]]:
+        """The first choices of each cell."""
+        return {key: choices for choices, _, key in reversed(self._expanded)}
 
     @cached_property
     def kept_choices(self) -> dict[str, dict[str, Scalar]]:
@@ -309,14 +357,14 @@ class Sweep:
         """Whether a recipe has the values of ``baseline``, which makes it one that others are compared with."""
         if not self.baseline:
             return False
-        values = recipe.model_dump()
-        return all(values[name] == value or self._spelled(values, name, value) for name, value in self.baseline.items())
+        pairs = self.baseline.items()
+        return all(recipe.value(name) == value or self._spelled(recipe, name, value) for name, value in pairs)
 
-    def _spelled(self, values: Mapping[str, Any], name: str, value: Scalar) -> bool:
+    def _spelled(self, recipe: Recipe, name: str, value: Scalar) -> bool:
         """Whether a text is another spelling of a recipe's: ``vgg11+convnet3``, or the target's name as a source."""
         # a recipe without guidance has α 0, with which any loss means no guidance
-        written = isinstance(value, str) and name != "regularizer" and bool(values[name])
-        return written and self.key({**values, name: value}) == self.key(values)
+        written = isinstance(value, str) and name != "regularizer" and bool(recipe.value(name))
+        return written and self.key_with(recipe, {name: value}) == recipe.key()
 
     def cell_title(self, recipe: Recipe) -> str:
         """The title of a cell of this sweep: with every value that varies, and ``baseline`` if it is one."""
@@ -339,7 +387,9 @@ class Sweep:
         """The values of a parameter without a range: those of this launch, then those of kept cells."""
         own = self.parameters.get(name, ())
         kept = [cell.point[name] for cell in self.cells if cell.key in self.kept_choices] if self.kept else []
-        present = [getattr(self.recipe({}), name)] if not own else []  # the default, from which kept cells differ
+        present: list[Any] = (
+            [self.recipe({}).value(name)] if not own else []
+        )  # the default, from which kept cells differ
         return (*own, *dict.fromkeys(value for value in (*present, *kept) if value not in own))
 
     def example(self, name: str) -> Scalar:
@@ -367,7 +417,14 @@ class Sweep:
             **kept,
             **data,
             **source,
+            **self._recipes(),
         }
+
+    def _recipes(self) -> dict[str, Any]:
+        """The recipes with plugins, and the names of their parts in tables, for who does not have the plugins."""
+        recipes = [recipe for _, recipe, _ in (replace(self, sampled=()) if self.sampled else self)._expanded]
+        names = absent.paper_names(recipes)
+        return registered.written(recipes) | ({"names": names} if names else {})
 
     @classmethod
     def from_definition(cls, definition: Mapping[str, Any]) -> Sweep:
@@ -381,8 +438,13 @@ class Sweep:
             lists = ("axis", "exclude", "pictures", "kept")
             tuples = {field: tuple(definition[field]) for field in lists if field in definition}
             search = Search.from_definition(definition["search"]) if "search" in definition else None
-            return cls(**{**definition, **tuples, "parameters": values, "search": search})
-        except (KeyError, TypeError, AttributeError) as error:
+            own = {name: one for name, one in definition.items() if name not in ("recipes", "names")}
+            sweep = cls(**{**own, **tuples, "parameters": values, "search": search})
+            absent.remember(definition.get("names", {}))
+            if not (recipes := definition.get("recipes")):
+                return sweep
+            return replace(sweep, made=registered.read(recipes, (*sweep._chosen(), *sweep.kept)))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(f"the registered sweep was written by another version of ddsweep ({error})") from None
 
 

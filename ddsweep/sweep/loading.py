@@ -9,7 +9,6 @@ from typing import Any
 
 from ddsweep import data, plugins
 from ddsweep.errors import UserError, closest
-from ddsweep.recipe import Recipe, unknown_parameter
 from ddsweep.sweep import naming, refusals
 from ddsweep.sweep.document import Extra, Parameter, Profile, Scalar, SweepFile, read, validate
 from ddsweep.sweep.grid import Sweep
@@ -43,14 +42,15 @@ def load(
     scale = validate(Profile, read(find_profile(profile)), find_profile(profile))
     extra = document.extra
     overrides = _profile_overrides(extra, profile, path)
-    points = (rule for rule in (extra.baseline, *extra.exclude) if isinstance(rule, dict))
+    points = [rule for rule in (extra.baseline, *extra.exclude) if isinstance(rule, dict)]
     rules = (field for rule in points for field in rule)
-    _check_fields((*document.parameters, *scale.fields, *scale.axes, *overrides, *given, *extra.axis, *rules), path)
     refusals.check_axis(document, path)
     ranges, shipped = parse_ranges(document, path), is_shipped(path)
     file = _absolute(_file_values(document, ranges, path))
     from_profile = _absolute(_profile_values(document, scale, shipped) | overrides)
     parameters = {**file, **from_profile, **given}
+    fields = (*document.parameters, *scale.fields, *scale.axes, *overrides, *given, *extra.axis, *rules)
+    refusals.check_fields(fields, parameters, points, path)
     varied = {*ranges, *_varied(document), *(field for field, values in from_profile.items() if len(values) > 1)}
     question = {field: values for field, values in given.items() if field not in {*varied, "seed"}}
     searched = _search(document, ranges, {**file, **from_profile}, path)
@@ -209,9 +209,3 @@ def _values(field: str, parameter: Parameter, path: Path) -> tuple[Scalar, ...]:
     if (parameter.value is None) == (parameter.values is None):
         raise UserError(f"{path}: parameters.{field}: needs exactly one of value and values")
     return (parameter.value,) if parameter.value is not None else tuple(parameter.values or ())
-
-
-def _check_fields(fields: Iterable[str], path: Path) -> None:
-    for field in fields:
-        if field not in Recipe.model_fields:
-            raise UserError(f"{path}: {unknown_parameter(field)}")

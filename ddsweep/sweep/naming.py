@@ -24,7 +24,7 @@ LONGEST_VALUE = 40
 ALLOWED = re.compile(r"[A-Za-z0-9_.,=+-]+")
 _PLAIN = re.compile(r"[A-Za-z0-9_.+-]+")
 _SHORTENED = re.compile(r".+-[0-9a-f]{6}")
-_SETTING = re.compile(r",(?=[a-z_]+=)")
+_SETTING = re.compile(r",(?=[A-Za-z_][\w.-]*=)")
 
 
 def derived(base: str, settings: Mapping[str, Sequence[Scalar]]) -> str:
@@ -74,8 +74,10 @@ def check(name: str) -> str:
     return name
 
 
-def written(field: str, value: Scalar) -> str:
+def written(field: str, value: Scalar | None) -> str:
     """A value with the fewest digits that are read back as the same one: ``100`` for 100.0, ``true``, ``1e-5``."""
+    if value is None:  # the option of another method
+        return "none"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int) and not (field in Recipe.model_fields and Recipe.model_fields[field].annotation is float):

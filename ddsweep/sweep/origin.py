@@ -96,7 +96,8 @@ def without_profile(sweep: Sweep, origin: Origin, fields: Collection[str]) -> Sw
 def _used(sweep: Sweep, field: str) -> tuple[Scalar, ...]:
     """The values of a field in the cells for which it means something; none if there is no valid cell."""
     try:
-        values = dict.fromkeys(getattr(recipe, field) for recipe in sweep.recipes)
+        found = (recipe.value(field) for recipe in sweep.recipes)
+        values = dict.fromkeys(value for value in found if value is not None)
     except UserError:
         return ()
     if field in NEUTRAL:

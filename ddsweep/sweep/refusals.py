@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from ddsweep.errors import UserError, closest
+from ddsweep.recipe import Recipe, by_name, unknown_parameter
+from ddsweep.registry.methods import METHODS
 from ddsweep.sweep import naming
-from ddsweep.sweep.document import Extra, Scalar, SweepFile
+from ddsweep.sweep.document import Extra, Rule, Scalar, SweepFile
 from ddsweep.sweep.grid import Sweep
 from ddsweep.sweep.naming import written
 from ddsweep.sweep.origin import Origin, without_profile
@@ -29,6 +31,28 @@ def check_values(values: Values, where: str = "") -> None:
             if (isinstance(value, bool), value) in seen:
                 raise UserError(f"{where}{field}: lists {written(field, value)!s} twice")
             seen.add((isinstance(value, bool), value))
+
+
+def check_fields(fields: Iterable[str], parameters: Values, rules: Iterable[Rule], path: Path) -> None:
+    """Check that every name is a recipe field, or an option of a method or guidance of the sweep.
+
+    Raises:
+        UserError: one is neither, or a method is unknown; the line names the closest field or option.
+    """
+    unknown = [field for field in dict.fromkeys(fields) if field not in Recipe.model_fields]
+    if not unknown:
+        return
+    choices: list[Mapping[str, Scalar]] = [{name: one} for name, values in parameters.items() for one in values]
+    choices += [rule for rule in rules if isinstance(rule, dict)]
+    methods = dict.fromkeys(str(one["method"]) for one in choices if "method" in one) or {"dm": None}
+    for method in methods:
+        METHODS.take(method, "method")
+    options = [*by_name.names([*methods, *(str(one["regularizer"]) for one in choices if "regularizer" in one)])]
+    for field in unknown:
+        if field not in options:
+            own = [name for name in options if "." not in name]
+            line = unknown_parameter(field, (*Recipe.model_fields, *own))
+            raise UserError(f"{path}: {line}")
 
 
 def check_axis(document: SweepFile, path: Path) -> None:
@@ -83,7 +107,7 @@ def check_cells(sweep: Sweep, origin: Origin) -> None:
     ):
         choices = ", ".join(f"{field}: {written(field, value)}" for field, value in sweep.baseline.items())
         missing = next(field for field in sweep.baseline if _lacks(sweep, field))
-        have = ", ".join(dict.fromkeys(written(missing, getattr(cell.recipe, missing)) for cell in sweep.cells))
+        have = ", ".join(dict.fromkeys(written(missing, cell.recipe.value(missing)) for cell in sweep.cells))
         raise UserError(f"{origin.path}: x-ddsweep.baseline: no cell is {{{choices}}}; the cells have {missing} {have}")
 
 
@@ -93,7 +117,7 @@ def _has_baseline(sweep: Sweep) -> bool:
 
 def _lacks(sweep: Sweep, field: str) -> bool:
     """Whether no cell has the baseline's value of a field."""
-    return all(getattr(cell.recipe, field) != sweep.baseline[field] for cell in sweep.cells)
+    return all(cell.recipe.value(field) != sweep.baseline[field] for cell in sweep.cells)
 
 
 def _baseline_is_left_out(sweep: Sweep, origin: Origin) -> bool:

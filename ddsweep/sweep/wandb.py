@@ -159,23 +159,40 @@ def _plain(sweep: Sweep) -> dict[str, dict[str, Any]]:
 
 def _spell(point: Mapping[str, Any]) -> str:
     """A point as text, the inverse of ``_parse``: ``method=dm alpha=100.0``, quoted as for a shell."""
-    return shlex.join(
-        f"{field}={value if isinstance(value, str) else json.dumps(value)}" for field, value in point.items()
-    )
+    return shlex.join(f"{field}={_word(field, value)}" for field, value in point.items())
+
+
+def _word(field: str, value: Any) -> str:
+    """A value as text; that of an option is in quotes if it is text that looks like a number."""
+    plain = isinstance(value, str) and (field in Recipe.model_fields or _loaded(value) == value)
+    return str(value) if plain else json.dumps(value)
+
+
+def _loaded(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _parse(text: Any) -> dict[str, Any]:
     """A point from its text; the type of the recipe's field tells text from numbers."""
     try:
         pairs = [word.partition("=") for word in shlex.split(str(text))]
-        return {field: value if _type(field) is str else json.loads(value) for field, _, value in pairs}
+        return {field: _value(field, value) for field, _, value in pairs}
     except ValueError:
         raise UserError(f"{CELL}: {text!r} cannot be parsed; write FIELD=VALUE FIELD=VALUE …") from None
 
 
+def _value(field: str, text: str) -> Any:
+    if field not in Recipe.model_fields:
+        return _loaded(text)
+    return text if _type(field) is str else json.loads(text)
+
+
 def _type(field: str) -> type:
-    """``int``, ``float`` or ``str``, also for a name that is not a recipe field."""
-    annotation = Recipe.model_fields[field].annotation if field in Recipe.model_fields else str
+    """``int``, ``float`` or ``str`` for a recipe field; ``int`` for an option, which takes 1 for 1.0."""
+    annotation = Recipe.model_fields[field].annotation if field in Recipe.model_fields else int
     if annotation is int:
         return int
     return float if annotation is float else str

@@ -169,6 +169,7 @@ def enqueue(session: orm.Session, study: int, wanted: Sequence[tuple[Point, int]
         words = {"point": point.id, "key": point.key, "title": point.title, "attempt": attempt}
         shown += [{"trial_id": identifier, "key": key, "value_json": json.dumps(word)} for key, word in words.items()]
         travels = {"id": point.id, "params": point.params, "key": point.key, "title": point.title}
+        travels |= {"fields": point.fields} if point.fields else {}
         whole.append({"trial_id": identifier, "key": tables.POINT, "value_json": json.dumps(travels)})
         params += [
             {

@@ -23,7 +23,8 @@ def sweep_of(status: Status, definition: Mapping[str, Any]) -> Sweep:
     Raises:
         UserError: another version of ddsweep wrote the definition.
     """
-    sweep = Sweep.from_definition(definition).with_points(row.point.params for row in status.rows)
+    sweep = Sweep.from_definition(definition).knowing(row.point for row in status.rows)
+    sweep = sweep.with_points(row.point.params for row in status.rows)
     return replace(sweep, progress=status.progress)
 
 

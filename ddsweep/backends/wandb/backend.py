@@ -338,6 +338,8 @@ def points_of(plan: Sweep, trials: Iterable[Trial], book: Book) -> list[Point]:
     for trial in trials:
         recipe = book.recipe(trial)
         if recipe is not None and not plan.is_baseline(recipe):
-            params = {name: getattr(recipe, name) for name in plan.varied}
-            points.setdefault(recipe.key(), Point(recipe.key(), params, recipe.key(), plan.cell_title(recipe)))
+            params = {name: recipe.value(name) for name in plan.varied}
+            fields = recipe.written() if recipe.plugins else {}
+            point = Point(recipe.key(), params, recipe.key(), plan.cell_title(recipe), fields)
+            points.setdefault(recipe.key(), point)
     return list(points.values())

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from ddsweep.backends import Point, Row, State
 from ddsweep.backends.wandb.client import Trial
 from ddsweep.errors import UserError
-from ddsweep.recipe import Recipe, make
+from ddsweep.recipe import Recipe, by_name, make
+from ddsweep.sweep import made
 from ddsweep.sweep import wandb as configurations
 
 RUNNING, WAITING = ("running", "preempting"), ("preempted", "pending")
@@ -43,23 +46,45 @@ class Book:
             trials: their runs in this sweep and earlier ones, oldest first; other runs are ignored.
             current: id of the current sweep.
         """
+        points = list(points)
+        keys = {point.key for point in points}
         by_key: dict[str, list[Trial]] = defaultdict(list)
         for trial in trials:
-            recipe = self.recipe(trial)
+            recipe = self.recipe(trial, keys)
             by_key[recipe.key() if recipe else ""].append(trial)
         return {point.key: row(point, by_key[point.key], current) for point in points}
 
-    def recipe(self, trial: Trial) -> Recipe | None:
-        """The recipe of a run; None if its config has not arrived yet, or is not a valid recipe."""
+    def recipe(self, trial: Trial, keys: Collection[str] = ()) -> Recipe | None:
+        """The recipe of a run; None if its config has not arrived yet, or is not a valid recipe.
+
+        Args:
+            trial: the run.
+            keys: the cells of its sweep: if a plugin has changed since, its recipe is the one that is one of them.
+        """
         if trial.id not in self._recipes:
-            fields = {name: value for name, value in trial.config.items() if name in KNOWN}
-            try:
-                if not fields:
-                    return None
-                self._recipes[trial.id] = make(configurations.choices(fields))
-            except UserError:
+            own = {name for name in trial.config if name not in Recipe.model_fields and by_name.is_option(name)}
+            fields = {name: value for name, value in trial.config.items() if name in KNOWN | own}
+            found = _recipes(fields) if fields else []
+            if not found:
                 return None
+            self._recipes[trial.id] = next((recipe for recipe in found if recipe.key() in keys), found[0])
         return self._recipes[trial.id]
+
+
+def _recipes(config: Mapping[str, Any]) -> list[Recipe]:
+    """A run's recipe as it was written when it began, if a plugin is part of it, and as it would be made today."""
+    found: list[Recipe] = []
+    try:
+        choices = configurations.choices(config)
+    except UserError:
+        return found
+    if choices.get("plugins"):
+        fields = {name: one for name, one in choices.items() if name in Recipe.model_fields}
+        with suppress(UserError):
+            found.append(made.restated(fields))
+    with suppress(UserError):
+        found.append(make(choices, by_name.every()))
+    return found
 
 
 def row(point: Point, trials: list[Trial], current: str) -> Row:

@@ -148,7 +148,7 @@ def axis_of(table: Table, *, sampled: bool = False) -> Axis:
 
 
 def _value(table: Table, entry: Entry) -> Any:
-    return getattr(entry.recipe, table.axes[0]) if len(table.axes) == 1 and entry.column != BASELINE else None
+    return entry.recipe.value(table.axes[0]) if len(table.axes) == 1 and entry.column != BASELINE else None
 
 
 def _series(table: Table, axis: Axis, name: str, row: Row, comparison: Comparison | None) -> Series:

@@ -146,13 +146,13 @@ def _places(axes: Axes, ranking: Ranking, name: str) -> Callable[[Ranked], Any]:
         one = ranges[name]
         if one.log:
             axes.set_xscale("log")
-            tried = [getattr(trial.cell.recipe, name) for trial in ranking.trials if not trial.baseline]
+            tried = [_number(trial, name) for trial in ranking.trials if not trial.baseline]
             shown = [one.min, one.max, *(value for value in tried if value > 0)]
             margin = (max(shown) / min(shown)) ** MARGIN
             axes.set_xlim(min(shown) / margin, max(shown) * margin)
             axes.xaxis.set_major_formatter("{x:g}")
             axes.xaxis.set_minor_formatter(_plain_logarithms())
-        return lambda trial: getattr(trial.cell.recipe, name)
+        return lambda trial: _number(trial, name)
     values = list(dict.fromkeys(naming.shown(one.cell.recipe, name) for one in ranking.trials if not one.baseline))
     axes.set_xticks(range(len(values)), fonts.names(ranking.labels.paper(name, value) for value in values))
     return lambda trial: values.index(naming.shown(trial.cell.recipe, name))
@@ -190,3 +190,9 @@ def _front(axes: Axes, ranking: Ranking, index: int) -> None:
 
 def _percent(trials: Sequence[Ranked], index: int) -> list[float]:
     return [100 * one.values[index] for one in trials]
+
+
+def _number(trial: Ranked, name: str) -> float:
+    """The value of a range in a trial; that of an option is missing where another method was drawn."""
+    value = naming.shown(trial.cell.recipe, name)
+    return float(value) if value != "" else math.nan

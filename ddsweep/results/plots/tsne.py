@@ -314,7 +314,7 @@ def _settings(sweep: Sweep, runs: Path) -> dict[str, _Setting]:
         apart = {name: setting[name] for name in setting if name in SCENE or name not in (*sweep.baseline, "method")}
         beside = {name: value for name, value in setting.items() if name != "method" and name not in apart}
         for column, entry in ((one, row[one]) for one in table.columns if one in row):
-            values = [*apart.values(), *(getattr(entry.recipe, name) for name in on_axis)]
+            values = [*apart.values(), *(naming.shown(entry.recipe, name) for name in on_axis)]
             picture = found.setdefault("-".join(map(str, values)), _Setting(entry.recipe))
             head, method = _place(sweep, column, entry.recipe)
             place = joined(naming.setting(beside, labels=table.labels), head), method

@@ -146,7 +146,7 @@ def _agree(ours: Recipe, theirs: Recipe, fields: Iterable[str]) -> bool:
 def _value(recipe: Recipe, field: str) -> object:
     """The last epoch of a shorter training counts as the last epoch of a longer one: both are well-trained PTMs."""
     last = field == "ptm_epoch" and recipe.ptm_epoch == recipe.ptm_train_epochs
-    return paper.LAST if last else getattr(recipe, field)
+    return paper.LAST if last else recipe.value(field)
 
 
 def _differing(pairs: list[tuple[Recipe, Recipe]], fields: Iterable[str]) -> Iterable[str]:

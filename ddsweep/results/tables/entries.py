@@ -118,9 +118,16 @@ def identifying(sweep: Sweep, found: Sequence[Group]) -> tuple[str, ...]:
     for group in found:
         alike.setdefault(tuple(naming.shown(group[0].recipe, name) for name in names), []).append(group[0].recipe)
     for recipes in alike.values():
-        dumps = [recipe.model_dump(exclude={"seed"}) for recipe in recipes]
+        dumps = [_settings(recipe, recipes) for recipe in recipes]
         names += [name for name in dumps[0] if name not in names and any(one[name] != dumps[0][name] for one in dumps)]
     return tuple(names)
+
+
+def _settings(recipe: Recipe, others: Iterable[Recipe]) -> dict[str, Any]:
+    """The fields of a recipe without its seed, with options by name instead of as one text."""
+    names = dict.fromkeys(name for one in others for name in one.option_names)
+    own = recipe.model_dump(exclude={"seed", "options", "guidance_options"})
+    return own | {name: naming.shown(recipe, name) for name in names}
 
 
 def baseline_of(group: Group, sweep: Sweep, by_key: Mapping[str, Group]) -> Group | None:

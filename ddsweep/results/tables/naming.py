@@ -13,6 +13,7 @@ from dataclasses import field as attribute
 from typing import Any
 
 from ddsweep.recipe import Recipe
+from ddsweep.recipe.absent import remembered
 from ddsweep.registry.datasets import paper_name as dataset
 from ddsweep.registry.guidance import paper_name as guidance
 from ddsweep.registry.methods import METHODS
@@ -40,11 +41,11 @@ def field(name: str) -> str:
 def value(name: str, text: str) -> str:
     """The value of a field, as the paper writes it; a label of several axes part by part."""
     if name == "method":
-        return METHODS.rows[text].paper if text in METHODS.rows else text.upper()
+        return METHODS.rows[text].paper if text in METHODS.rows else remembered("method", text) or text.upper()
     if name == "regularizer":
-        return guidance(text)
+        return remembered("guidance", text) or guidance(text)
     if name in ("target", "source"):
-        return domain(text) or dataset(text)
+        return remembered("PTM", text) or domain(text) or remembered("dataset", text) or dataset(text)
     if name in ("ptm_archs", "arch", "eval_archs", "eval_arch"):
         return ", ".join(network(part) for part in text.split("+"))
     return text
@@ -70,6 +71,8 @@ def _text(one: Any, digits: int | None = None) -> str:
     """A value with the given significant digits, or with the fewest that read back as the same number."""
     if isinstance(one, bool):
         return str(one).lower()
+    if one is None:  # the option of another method
+        return EMPTY
     if not isinstance(one, float):
         return str(one) or EMPTY
     if one.is_integer() and abs(one) < WHOLE:
@@ -91,7 +94,8 @@ class Labels:
     def of(cls, recipes: Iterable[Recipe], fields: Iterable[str] = tuple(Recipe.model_fields)) -> Labels:
         """The labels of the values that some recipes have."""
         every = list(recipes)
-        return cls({name: texts(shown(recipe, name) for recipe in every) for name in fields})
+        names = dict.fromkeys((*fields, *(name for recipe in every for name in recipe.option_names)))
+        return cls({name: texts(shown(recipe, name) for recipe in every) for name in names})
 
     @classmethod
     def of_sweep(cls, sweep: Sweep) -> Labels:
@@ -111,7 +115,10 @@ class Labels:
 
 def shown(recipe: Recipe, name: str) -> Any:
     """The value of a field that tables show: the dataset that ``source: target`` stands for."""
-    return recipe.source_dataset if name == "source" else getattr(recipe, name)
+    if name == "source":
+        return recipe.source_dataset
+    found = recipe.value(name)
+    return "" if found is None else found  # the option of another method
 
 
 def setting(values: Mapping[str, Any], *, as_paper: bool = True, labels: Labels = Labels()) -> str:
@@ -129,7 +136,7 @@ def setting(values: Mapping[str, Any], *, as_paper: bool = True, labels: Labels 
 
 def network(name: str) -> str:
     """An architecture."""
-    return paper_name(name)
+    return remembered("network", name) or paper_name(name)
 
 
 def label(axis: str, text: str) -> str:

@@ -257,9 +257,9 @@ class _Arranger:
 
     def _has_effect(self, baseline: Group, other: Group, names: Iterable[str]) -> bool:
         """Whether the baseline would be another experiment with those of these settings in which the other differs."""
-        theirs = {name: getattr(other[0].recipe, name) for name in names if not self._agree(baseline, other, [name])}
-        own = baseline[0].recipe.model_dump()
-        return all(self.sweep.key(own | {name: value}) != baseline[0].key for name, value in theirs.items())
+        theirs = {name: other[0].recipe.value(name) for name in names if not self._agree(baseline, other, [name])}
+        own = baseline[0].recipe
+        return all(self.sweep.key_with(own, {name: value}) != own.key() for name, value in theirs.items())
 
 
 class _Order:
@@ -300,15 +300,16 @@ def where(sweep: Sweep, text: str) -> tuple[Cell, ...]:
 
     Args:
         sweep: the sweep.
-        text: about the fields of the recipe, and ``n_archs`` (N_a). ``source`` is the dataset's own name, as tables
-            show it.
+        text: about the fields of the recipe, options by name, and ``n_archs`` (N_a). ``source`` is the dataset's own
+            name, as tables show it.
 
     Raises:
         UserError: it is not a valid condition, or holds for no cell.
     """
     try:
-        condition = Expression.parse(text, CONDITION_NAMES)
-        chosen = {cell.key for cell in sweep.cells if condition.holds(_choices(cell.recipe))}
+        own = dict.fromkeys(name for cell in sweep.cells for name in cell.recipe.option_names)
+        condition = Expression.parse(text, (*CONDITION_NAMES, *own))
+        chosen = {cell.key for cell in sweep.cells if condition.holds(_choices(cell.recipe, own))}
     except UserError as error:
         raise UserError(f"--where: {error}") from None
     if not chosen:
@@ -325,10 +326,12 @@ def _their_baselines(sweep: Sweep, chosen: set[str], condition: Expression) -> s
     for group in found:
         base = entries.baseline_of(group, sweep, by_key)
         for cell in (cell for cell in group if base and cell.key in chosen):
-            choices = _choices(cell.recipe)
+            choices = _choices(cell.recipe, condition.fields)
             kept |= {one.key for one in base or () if condition.holds({**choices, "seed": one.recipe.seed})}
     return kept
 
 
-def _choices(recipe: Recipe) -> Mapping[str, Any]:
-    return recipe.model_dump() | {"source": recipe.source_dataset if recipe.source else "", "n_archs": recipe.n_archs}
+def _choices(recipe: Recipe, options: Iterable[str]) -> Mapping[str, Any]:
+    own = {name: recipe.value(name) for name in options}
+    source = recipe.source_dataset if recipe.source else ""
+    return own | recipe.model_dump() | {"source": source, "n_archs": recipe.n_archs}
