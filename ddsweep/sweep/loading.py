@@ -44,13 +44,13 @@ def load(
     overrides = _profile_overrides(extra, profile, path)
     points = [rule for rule in (extra.baseline, *extra.exclude) if isinstance(rule, dict)]
     rules = (field for rule in points for field in rule)
+    fields = (*document.parameters, *scale.fields, *scale.axes, *overrides, *given, *extra.axis, *rules)
+    refusals.check_fields(fields, _parts(document, scale, overrides, given, points), path)
     refusals.check_axis(document, path)
     ranges, shipped = parse_ranges(document, path), is_shipped(path)
     file = _absolute(_file_values(document, ranges, path))
     from_profile = _absolute(_profile_values(document, scale, shipped) | overrides)
     parameters = {**file, **from_profile, **given}
-    fields = (*document.parameters, *scale.fields, *scale.axes, *overrides, *given, *extra.axis, *rules)
-    refusals.check_fields(fields, parameters, points, path)
     varied = {*ranges, *_varied(document), *(field for field, values in from_profile.items() if len(values) > 1)}
     question = {field: values for field, values in given.items() if field not in {*varied, "seed"}}
     searched = _search(document, ranges, {**file, **from_profile}, path)
@@ -80,6 +80,19 @@ def load(
     used = plugins.union(recipe.plugins for recipe in sweep.recipes)
     # agents on other hosts run the same code, or refuse
     return replace(sweep, parameters=parameters | {"plugins": (used,)}) if used else sweep
+
+
+def _parts(
+    document: SweepFile, scale: Profile, overrides: Values, given: Values, rules: Iterable[Mapping[str, Scalar]]
+) -> dict[str, list[Scalar]]:
+    """The methods and guidances that cells can have, before the layers of the sweep are merged."""
+    file = {name: (one.value, *(one.values or ())) for name, one in document.parameters.items()}
+    fixed = {name: (one,) for name, one in scale.fields.items()}
+    found: dict[str, list[Scalar]] = {}
+    for field in ("method", "regularizer"):
+        layer = next((one[field] for one in (given, overrides, file, fixed) if field in one), ())
+        found[field] = [one for one in (*layer, *(rule[field] for rule in rules if field in rule)) if one is not None]
+    return found
 
 
 def narrowed(sweep: Sweep, settings: Mapping[str, Any]) -> Sweep:

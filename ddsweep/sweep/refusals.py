@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from ddsweep.errors import UserError, closest
 from ddsweep.recipe import Recipe, by_name, unknown_parameter
 from ddsweep.registry.methods import METHODS
 from ddsweep.sweep import naming
-from ddsweep.sweep.document import Extra, Rule, Scalar, SweepFile
+from ddsweep.sweep.document import Extra, Scalar, SweepFile
 from ddsweep.sweep.grid import Sweep
 from ddsweep.sweep.naming import written
 from ddsweep.sweep.origin import Origin, without_profile
@@ -33,8 +33,13 @@ def check_values(values: Values, where: str = "") -> None:
             seen.add((isinstance(value, bool), value))
 
 
-def check_fields(fields: Iterable[str], parameters: Values, rules: Iterable[Rule], path: Path) -> None:
+def check_fields(fields: Iterable[str], parts: Mapping[str, Sequence[Scalar]], path: Path) -> None:
     """Check that every name is a recipe field, or an option of a method or guidance of the sweep.
+
+    Args:
+        fields: the names.
+        parts: the values of ``method`` and ``regularizer``.
+        path: the sweep file.
 
     Raises:
         UserError: one is neither, or a method is unknown; the line names the closest field or option.
@@ -42,14 +47,12 @@ def check_fields(fields: Iterable[str], parameters: Values, rules: Iterable[Rule
     unknown = [field for field in dict.fromkeys(fields) if field not in Recipe.model_fields]
     if not unknown:
         return
-    choices: list[Mapping[str, Scalar]] = [{name: one} for name, values in parameters.items() for one in values]
-    choices += [rule for rule in rules if isinstance(rule, dict)]
-    methods = dict.fromkeys(str(one["method"]) for one in choices if "method" in one) or {"dm": None}
-    for method in methods:
-        METHODS.take(method, "method")
-    options = [*by_name.names([*methods, *(str(one["regularizer"]) for one in choices if "regularizer" in one)])]
+    methods = [str(one) for one in parts["method"]] or ["dm"]
+    options = [*by_name.names([*methods, *map(str, parts["regularizer"])])]
     for field in unknown:
         if field not in options:
+            for method in methods:  # if one is misspelled, so its options are unknown
+                METHODS.take(method, "method")
             own = [name for name in options if "." not in name]
             line = unknown_parameter(field, (*Recipe.model_fields, *own))
             raise UserError(f"{path}: {line}")

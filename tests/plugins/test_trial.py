@@ -14,7 +14,8 @@ from ddsweep.data import paths, store
 from ddsweep.data.decoders import decode
 from ddsweep.errors import UserError
 from ddsweep.plugins import loading
-from ddsweep.recipe import make
+from ddsweep.recipe import absent, make
+from ddsweep.recipe import stored as make_stored
 from ddsweep.registry.methods import METHODS
 from ddsweep.results import result as results
 from ddsweep.results.tables import naming
@@ -61,16 +62,18 @@ def test_a_trial_records_its_code_and_refuses_other_code(plug: Plug, tmp_path: P
         trial.run(make(recipe.model_dump() | {"seed": 1}), Tracker(), "cpu", tmp_path)
 
 
-def test_a_result_without_its_plugin_names_it(plug: Plug, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_result_is_read_without_its_plugin(plug: Plug, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plug(mine=HALF)
     recipe = make(TINY)
-    results.Result(recipe).write(tmp_path / recipe.key())
+    written = results.Result(recipe, {"convnet1": [0.5]}).write(tmp_path / recipe.key())
     monkeypatch.setenv(loading.VARIABLE, "")
     forget("mine")
-    with pytest.raises(
-        UserError, match=rf"^{tmp_path / recipe.key()}: plugins: mine is not available on this host; add the file"
-    ):
-        results.read(tmp_path / recipe.key())
+    assert results.read(tmp_path / recipe.key()) == written
+    assert absent.lines([recipe]) == [
+        "method half is not available on this host: add the file to $DDSWEEP_PLUGINS, or install the package"
+    ]
+    with pytest.raises(UserError, match="plugins: mine is not available on this host; add the file"):
+        trial.run(make_stored(recipe.model_dump() | {"seed": 1}), Tracker(), "cpu", tmp_path)
 
 
 def test_an_agent_with_other_code_takes_no_cell(plug: Plug, tmp_path: Path) -> None:
