@@ -233,6 +233,11 @@ class Status:
         """The points that were given up and may succeed if they are tried again."""
         return [row for row in self.rows if row.state is State.FAILED and not row.final]
 
+    @property
+    def retrying(self) -> list[Row]:
+        """The points that wait for another attempt after one that failed; ``Row.reasons`` say why."""
+        return [row for row in self.rows if row.state is State.WAITING and row.reasons]
+
     def count(self, state: State) -> int:
         """The number of points in ``state``."""
         return sum(row.state is state for row in self.rows)

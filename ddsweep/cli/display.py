@@ -35,10 +35,11 @@ def table(rows: Sequence[dict[str, Any]], heads: Sequence[str]) -> None:
 
 
 def counts(status: Status) -> str:
-    """``done 4/9   running 1   failed 0``."""
+    """``done 4/9   running 1   failed 0``, and how many cells wait for another attempt after one that failed."""
     done, failed = status.count(State.COMPLETE), status.count(State.FAILED)
     pruned = f"pruned {status.count(State.PRUNED)}   " if status.count(State.PRUNED) else ""
-    return f"done {done}/{status.size}   {pruned}running {status.count(State.RUNNING)}   failed {failed}"
+    waiting = f"   failed, to be retried {len(status.retrying)}" if status.retrying else ""
+    return f"done {done}/{status.size}   {pruned}running {status.count(State.RUNNING)}   failed {failed}{waiting}"
 
 
 def time_left(status: Status, began: float, done_before: int) -> str:
@@ -103,8 +104,9 @@ def screen(
     lines += [Text(line, no_wrap=True, overflow="ellipsis") for line in agent_lines(agents, width)]
     bar = Text("  ").append("█" * filled, style="green").append("░" * (BAR - filled), style="dim")
     lines.append(bar.append(f"  {done}/{status.size}"))
-    for row in status.rows:
-        if row.state is State.FAILED:
-            failed = characters.one_line(f"  failed: {row.point.title}: {row.reason}")
-            lines.append(Text(failed, "red", no_wrap=not whole, overflow="fold" if whole else "ellipsis"))
+    failures = [(row, "failed", row.reason, "red") for row in status.rows if row.state is State.FAILED]
+    failures += [(row, "failed, to be retried", row.reasons[-1], "yellow") for row in status.retrying]
+    for row, state, reason, color in failures:
+        failed = characters.one_line(f"  {state}: {row.point.title}: {reason}")
+        lines.append(Text(failed, color, no_wrap=not whole, overflow="fold" if whole else "ellipsis"))
     return Group(*lines, *(Text(characters.one_line(f"  {note}")) for note in notes))

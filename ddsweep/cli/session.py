@@ -286,6 +286,8 @@ class Session:
         for row in status.rows:
             if row.state is State.FAILED:
                 self._out.say(f"failed  {advice.failure(row)}")
+        for row in status.retrying:
+            self._out.say(f"failed  {advice.failure(replace(row, reason=row.reasons[-1]))}; waits for another attempt")
         for line in advice.on_failures(status, self._retry_command()):
             self._out.say(line)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shlex
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import sqlalchemy as sa
 from ddsweep import trial
 from ddsweep.backends import Queue, State, connect, rules
 from ddsweep.backends.optuna.backend import OptunaStore
+from ddsweep.errors import PluginError
 from ddsweep.recipe import Recipe
 from ddsweep.results.result import Result
 from tests.cli.conftest import Run
@@ -187,3 +189,46 @@ def test_a_storage_in_the_environment_is_found_there_again(
     words: list[Any] = launch[:-2]
     said = ddsweep(*words)
     assert command(said.stdout) == [*words, "--retry-failed"]
+
+
+def test_cells_whose_attempts_have_failed_are_told_before_they_are_given_up(
+    ddsweep: Run, launch: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After three different cells an agent ends; none of them has used up its attempts."""
+
+    def broken(recipe: Recipe) -> Result:
+        raise OSError(f"no disk for alpha {recipe.alpha:g}")
+
+    trials(monkeypatch, broken)
+    said = ddsweep(*launch)
+    assert said.exit_code == 1
+    assert [row.state for row in queue().status().rows] == [State.WAITING] * 3
+    assert "done 0/3   running 0   failed 0   failed, to be retried 3" in said.stdout
+    for title, alpha in (("dm · ipc 5 · baseline", 0), ("α 1 ·", 1), ("α 10 ·", 10)):
+        line = rf"failed  .*{title}.*: OSError: no disk for alpha {alpha} \(1 attempt\); waits for another attempt"
+        assert re.search(line, said.stdout), said.stdout
+    status = " ".join(ddsweep("status", NAME, *PLACE).stdout.split())
+    assert "failed 0 failed, to be retried 3" in status
+    assert all(f"OSError: no disk for alpha {alpha}" in status for alpha in (0, 1, 10))
+
+
+def test_failures_of_a_plugin_do_not_close_a_device(
+    ddsweep: Run, launch: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mistake that would be made again ends its cell at once, other errors after three attempts; the rest runs."""
+
+    def broken(recipe: Recipe) -> Result:
+        if recipe.alpha == 10:
+            return good(recipe)
+        line = "method 'mine': TypeError: not a number (mine.py line 12)"
+        raise PluginError(line, final=recipe.alpha == 1)
+
+    trials(monkeypatch, broken)
+    said = ddsweep(*launch)
+    rows = queue().status().rows
+    assert [(row.state, row.attempts, row.final) for row in rows] == [
+        (State.FAILED, 3, False), (State.FAILED, 1, True), (State.COMPLETE, 1, False),
+    ]  # fmt: skip
+    assert all(row.reason == "method 'mine': TypeError: not a number (mine.py line 12)" for row in rows[:2])
+    assert "done 1/3   running 0   failed 2" in said.stdout
+    assert "closed" not in said.stdout
