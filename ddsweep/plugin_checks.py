@@ -20,6 +20,7 @@ from ddsweep import data, files
 from ddsweep.errors import UserError
 from ddsweep.plugins import pins
 from ddsweep.recipe import Recipe, parts
+from ddsweep.registry.ptms import PTMS
 
 SECONDS = 180.0  # a check takes 2 to 10 s on a busy laptop
 FOLDER = "checked"  # within the cache
@@ -32,7 +33,7 @@ class Check:
     Attributes:
         kind: the kind of part, ``method``.
         name: its name.
-        options: its options, as the recipe spells them.
+        options: its options, as the recipe spells them; of a PTM, the size of the images in pixels.
         plugins: the pins of the code and files that it is.
     """
 
@@ -60,8 +61,9 @@ def of(recipes: Iterable[Recipe]) -> list[Check]:
     for recipe in recipes:
         if not recipe.plugins:
             continue
-        for field, table in parts.FIELDS.items():
+        for field, table in parts.USES:
             options = str(getattr(recipe, parts.OPTIONS[field])) if field in parts.OPTIONS else ""
+            options = str(recipe.size) if table is PTMS else options
             for name in str(getattr(recipe, field)).split("+"):
                 if code := table.code(name):
                     found.add(Check(table.kind, name, options, _pins(recipe.plugins, code.name)))

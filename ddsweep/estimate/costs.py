@@ -89,8 +89,11 @@ class Prices:
         return [self._of(work.Distilling.of(recipe, arch), Distilled) for arch in recipe.ptm_arch_list or [""]]
 
     def looking(self, recipe: Recipe) -> tuple[float, float]:
-        """Return the seconds of the PTMs for features of real images (CCLoM), with and without keeping them."""
-        if recipe.regularizer != "cclom":
+        """Return the seconds of the PTMs for features of real images, with and without keeping them.
+
+        A guidance that takes real images is assumed to read their features, as CCLoM does.
+        """
+        if not recipe.cclom_batch:
             return 0.0, 0.0
         images = self.read(recipe.dataset, recipe.size).images
         steps = METHODS[recipe.method].steps(recipe.outer_loops, len(data.info(recipe.dataset).classes))

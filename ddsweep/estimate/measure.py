@@ -233,7 +233,7 @@ class Distillation:
     @classmethod
     def of(cls, recipe: Recipe, data: Dataset, source: Dataset | None, sync: Callable[[], object]) -> Distillation:
         """Return the distillation of a recipe."""
-        if recipe.regularizer == "cclom":  # fewer images: all have features after one or two steps, as in most of a run
+        if recipe.cclom_batch:  # fewer images: all have features after one or two steps, as in most of a run
             data = fixtures.part(data, len(data.classes), max(recipe.batch_real, recipe.decoded_ipc))
         chooses = recipe.select_every > 0
         changed = {"outer_loops": min(3 if chooses else 2, recipe.outer_loops), "select_every": 2 if chooses else 0}
@@ -273,13 +273,13 @@ class Distillation:
         return watch.pace
 
     def look(self, timed: Callable[[Callable[[], object]], float], seconds: float) -> tuple[float, float]:
-        """Return the seconds in which a PTM computes the features of one image (CCLoM), and the bytes of the features.
+        """Return the seconds in which a PTM computes the features of one real image, and the bytes of the features.
 
         Args:
             timed: returns the seconds that a function takes.
             seconds: measuring time.
         """
-        if self.recipe.regularizer != "cclom":
+        if not self.recipe.cclom_batch:
             return 0.0, 0.0
         whole, size = min(LOOKS, len(self.data.labels)), 0
 

@@ -32,7 +32,8 @@ _METHOD: dict[str, Any] = {
     "method": "dm", "options": "", "lr_img": 1.0, "init": "real", "iterations": 1, "batch_real": 1,
     "net_images": 0, "select_every": 0, "dream_plus": False, "match_archs": "", "match_weight": 0.0,
     "dsa_strategy": "none", "outer_loops": 1, "inner_epochs": 0, "batch_train": 0, "distance": "none",
-    "regularizer": "none", "source": "", "ptm_archs": "", "ptm_statistics": "target", "cclom_batch": 0,
+    "regularizer": "none", "guidance_options": "", "source": "", "ptm_archs": "", "ptm_statistics": "target",
+    "cclom_batch": 0,
 }  # fmt: skip
 
 
@@ -228,7 +229,7 @@ class Distilled:
         step: seconds of each later outer loop, with the training of the network before it; DM: as ``first``.
         warm_up: extra seconds of the first steps of each distillation.
         cold: extra seconds of the very first steps.
-        look: seconds in which a PTM computes the features of one real image (CCLoM).
+        look: seconds in which a PTM computes the features of one real image (as in CCLoM).
         features: bytes of these features.
         room: bytes of features that one trial keeps at most.
         start: seconds before the first step.

@@ -72,6 +72,16 @@ def load(row: Foundation, target: Dataset) -> Pool:
     Raises:
         UserError: the file is damaged, or the library is not installed.
     """
+    net = build(row).to(target.labels.device)
+    return Pool([[PretrainedModel(row.name, net, renormalize.to_pixels(target), canvas=row.size)]])
+
+
+def build(row: Foundation) -> foundation.FoundationModel:
+    """Return the model with the weights in the pool, on the CPU, frozen, in eval mode.
+
+    Raises:
+        UserError: the file is damaged, or the library is not installed.
+    """
     path = spec.published(row).weights(0)
     try:
         weights = load_file(path)
@@ -80,8 +90,7 @@ def load(row: Foundation, target: Dataset) -> Pool:
         intact = False
     if not intact:
         raise UserError(f"{path} is damaged; remove it, then run: ddsweep pretrain {row.source}")
-    net = foundation.build(row, weights).to(target.labels.device)
-    return Pool([[PretrainedModel(row.name, net, renormalize.to_pixels(target), canvas=row.size)]])
+    return foundation.build(row, weights)
 
 
 def checksum(tensors: Mapping[str, Tensor]) -> str:

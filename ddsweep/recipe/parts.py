@@ -32,6 +32,8 @@ FIELDS: dict[str, plugins.Registry[Any]] = {
     "regularizer": GUIDANCE,
     "eval_rule": RULES,
 }
+USES = (*FIELDS.items(), ("source", PTMS))
+"""Every field with the table of the parts that it names; ``source`` names a dataset or a PTM."""
 OPTIONS = {"method": "options", "regularizer": "guidance_options"}
 """The fields whose parts have options, and the fields with these options."""
 
@@ -49,8 +51,7 @@ def check(text: Any) -> None:
 def pinned(chosen: Mapping[str, Any]) -> str:
     """The plugins that the parts of a recipe come from; empty if all parts are ddsweep's own."""
     given = chosen.get("plugins")
-    fields = [*FIELDS.items(), ("source", PTMS)]  # the name of a dataset or of a PTM
-    texts = ((table, text) for field, table in fields if isinstance(text := chosen.get(field), str))
+    texts = ((table, text) for field, table in USES if isinstance(text := chosen.get(field), str))
     # the name of a dataset may be a path that contains a plus
     codes = {table.code(part) for table, text in texts for part in (text.split("+") if table is NETWORKS else [text])}
     return plugins.pinned(given if isinstance(given, str) else "", codes, _option_files(chosen))

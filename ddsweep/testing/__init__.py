@@ -29,8 +29,10 @@ from typing import TYPE_CHECKING, Any
 
 from ddsweep.testing.dataset import check_dataset as check_dataset
 from ddsweep.testing.evaluation import check_evaluation as check_evaluation
+from ddsweep.testing.guidance import check_guidance as check_guidance
 from ddsweep.testing.method import check_method as check_method
 from ddsweep.testing.network import check_network as check_network
+from ddsweep.testing.ptm import check_ptm as check_ptm
 
 if TYPE_CHECKING:
     from ddsweep.testing.backend import BackendContract as BackendContract

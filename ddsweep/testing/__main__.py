@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from typing import Any
 
 from ddsweep import testing
 from ddsweep.errors import UserError
@@ -19,7 +20,11 @@ def main(kind: str, name: str, options: str = "") -> int:
     if check is None:
         return 0
     takes = inspect.signature(check).parameters
-    choices = {"options": options} if options and ("options" in takes or "choices" in takes) else {}
+    choices: dict[str, Any] = {}
+    if kind == "PTM":
+        choices = {"size": int(options or 0)}
+    elif options and ("options" in takes or "choices" in takes):
+        choices = {"guidance_options" if kind == "guidance" else "options": options}
     try:
         check(name, **choices)
     except AssertionError as violation:

@@ -61,7 +61,7 @@ def check_method(name: str, **choices: Any) -> None:
         UserError: an unknown method, or choices that it does not accept.
     """
     recipe, what = make(SMALL | choices | {"method": name}), f"method {name!r}"
-    dataset = _dataset(recipe.size)
+    dataset = noise(recipe.size)
     before = dataset.images.split(len(dataset.labels)), dataset.labels.clone()
     kept = [part.clone() for part in before[0]]
     with tempfile.TemporaryDirectory() as folder, _cache(folder):
@@ -104,8 +104,8 @@ def _check(recipe: Recipe, dataset: Dataset, what: str) -> None:
     _check_resuming(recipe, dataset, whole, what)
 
 
-def _dataset(size: int) -> Dataset:
-    """Each class is noise around its own pattern."""
+def noise(size: int) -> Dataset:
+    """A dataset of two classes, each of which is noise around its own pattern."""
     generator = rng.generator(0, "testing")
     patterns = torch.randn(CLASSES, 3, size, size, generator=generator)
 

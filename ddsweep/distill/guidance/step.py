@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,13 +12,13 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from ddsweep.distill.synthetic import Synthetic
-from ddsweep.errors import UserError
+from ddsweep.errors import PluginError
+from ddsweep.plugins.blame import blamed
 from ddsweep.registry.guidance import GUIDANCE
+from ddsweep.registry.ptms import PTMS
 from ddsweep.rng import copy_to, seeded_globals
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from ddsweep.data.dataset import Dataset
     from ddsweep.pretrained.pool import Pool, PretrainedModel
     from ddsweep.recipe import Recipe
@@ -83,8 +83,9 @@ class Guiding:
     def __init__(self, recipe: Recipe, pool: Pool, dataset: Dataset, generator: torch.Generator) -> None:
         self._recipe, self._pool, self._dataset, self._generator = recipe, pool, dataset, generator
         self._row = GUIDANCE[recipe.regularizer]
-        self._plugged = GUIDANCE.code(recipe.regularizer) is not None
-        with self._seeded("start"):
+        self._code = GUIDANCE.code(recipe.regularizer)
+        self._seeds = self._code is not None or PTMS.code(recipe.source) is not None
+        with self._calling("start"):
             self._guide: Any = self._row.make(dataset, recipe.guidance_numbers)
         self._alphas = recipe.ptm_alphas
         self._behind, self._state = 0, generator.get_state()  # draws without features, and the state before the first
@@ -101,22 +102,37 @@ class Guiding:
             step: the steps before it, over all iterations.
 
         Raises:
-            UserError: the guide of a plugin returns something else than a scalar with a gradient to the images.
+            PluginError: the guide of a plugin fails, or returns something else than a scalar with a gradient to the
+                images.
         """
         if not self._behind:
             self._state = self._generator.get_state()
         model, indices = self._draw(self._generator)
         self._behind += 1
         more = {} if indices is None else {"real": Real(self._dataset, indices, lambda: self._features(model, indices))}
-        with self._seeded(step):
+        with self._calling(step):
             term = self._guide(model, synthetic, **more)
-        if self._plugged:
+        if self._code is not None:
             self._check(term)
         return term, self._alphas[model.arch]
 
-    def _seeded(self, step: str | int) -> AbstractContextManager[None]:
-        """Around calls into a plugin, which may draw from the global generators."""
-        return seeded_globals(self._recipe.seed, "guidance", step) if self._plugged else nullcontext()
+    @contextmanager
+    def _calling(self, step: str | int) -> Iterator[None]:
+        """Call the guide: that of a plugin, or one with a plugin's PTM, may draw from the global generators and fail.
+
+        Raises:
+            PluginError: it raises an exception.
+        """
+        if not self._seeds:
+            yield
+            return
+        what = f"PTM {self._recipe.source!r}" if self._code is None else self._what
+        with seeded_globals(self._recipe.seed, "guidance", step), blamed(what, self._code.path if self._code else None):
+            yield
+
+    @property
+    def _what(self) -> str:
+        return f"guidance {self._row.name!r}"
 
     def _draw(self, generator: torch.Generator) -> tuple[PretrainedModel, Int64[Tensor, " k"] | None]:
         """Draw the PTM of one step and the indices of its real images, if the guide takes some."""
@@ -137,9 +153,8 @@ class Guiding:
         return model.features(self._dataset, indices)
 
     def _check(self, term: object) -> None:
-        what = f"regularizer: the guide of {self._row.name} returns"
         if not isinstance(term, Tensor) or term.ndim:
             shape = f"a tensor of shape {list(term.shape)}" if isinstance(term, Tensor) else type(term).__name__
-            raise UserError(f"{what} {shape}, not a scalar tensor")
+            raise PluginError(f"{self._what}: returns {shape}, not a scalar tensor", final=True)
         if not term.requires_grad:
-            raise UserError(f"{what} a term without a gradient to the synthetic images")
+            raise PluginError(f"{self._what}: returns a term without a gradient to the synthetic images", final=True)

@@ -20,6 +20,8 @@ from ddsweep.percent import percent
 from ddsweep.pretrained import inventory, pool, spec, training
 from ddsweep.pretrained.pool import PretrainedModel
 from ddsweep.recipe import Recipe
+from ddsweep.registry.guidance import NONE
+from ddsweep.registry.guidance import paper_name as guidance_name
 from ddsweep.registry.networks import paper_name
 from ddsweep.results import stored
 from ddsweep.results.plots import style
@@ -54,7 +56,6 @@ REAL, SYNTHETIC = 2000, 500  # at most this many points per panel, equally many 
 PERPLEXITY = 30.0
 SCENE = ("target", "align", "severity", "size", "arch")
 """What the panels of one picture have in common: its real images and its network."""
-SIDES = {"none": "without CLoM", "clom": "with CLoM", "cclom": "with CCLoM"}
 
 Say = Callable[[str], object]
 
@@ -326,8 +327,12 @@ def _settings(sweep: Sweep, runs: Path) -> dict[str, _Setting]:
 def _place(sweep: Sweep, column: str, recipe: Recipe) -> Key:
     """Row and column of a panel."""
     if sweep.axis == ("regularizer",):
-        return SIDES.get(column, column), recipe.method.upper()
+        return _side(column), recipe.method.upper()
     return heading(sweep, column), "" if "method" in sweep.axis else recipe.method.upper()
+
+
+def _side(regularizer: str) -> str:
+    return "without CLoM" if regularizer == NONE else f"with {guidance_name(regularizer)}"
 
 
 def _scene(dataset: Dataset, lens: Lens, setting: _Setting) -> Scene:
