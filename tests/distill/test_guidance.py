@@ -93,7 +93,7 @@ def means_by_hand(one: Recipe, ptm: Any, images: Tensor, data: Dataset, drawn: l
         theirs = [ptm.net.embed(data.images[i][None])[0] for i in drawn if int(data.labels[i]) == label]
         ours = [ptm.net.embed(images[i][None])[0] for i in range(len(images)) if i // one.ipc == label]
         if theirs:
-            apart = sum(ours) / len(ours) - (sum(theirs) / len(theirs)).detach()  # type: ignore[operator]
+            apart = sum(ours) / len(ours) - (sum(theirs) / len(theirs)).detach()
             total = total + apart.square().sum().sqrt() ** power
     return total
 

@@ -94,3 +94,19 @@ def test_a_launch_with_a_broken_method_registers_nothing(plug: Plug, ddsweep: Ru
     assert not (isolated / "runs").exists()
     unchecked = ddsweep("launch", *words, "--workers", "0", "--device", "cpu", "--no-check")
     assert unchecked.exit_code == 0, unchecked.output
+
+
+@pytest.mark.slow
+def test_guidance_and_ptms_are_checked_too(plug: Plug) -> None:
+    plug(
+        guided="import ddsweep\n@ddsweep.guidance('mine', alpha=1)\n"
+        "def guide(ptm, synthetic, *, power=1): return ptm(synthetic.images).square().sum() / (power - 2)\n",
+        backbone="import ddsweep\nfrom torch import nn\n@ddsweep.ptm('small')\ndef make(): return nn.Conv2d(3, 4, 9)\n",
+    )
+    one = make({"target": "digits", "ipc": 1, "source": "small", "regularizer": "mine"})
+    assert [check.title for check in plugin_checks.of([one])] == ["PTM 'small'", "guidance 'mine'"]
+    assert checked(one) == ["checking PTM 'small' …", "checking guidance 'mine' …"]
+    with pytest.raises(UserError, match=r"^guidance 'mine': .*; to launch it anyway, add --no-check$"):
+        checked(make(one.model_dump() | {"guidance_options": "power:2"}))
+    with pytest.raises(UserError, match=r"^PTM 'small': fails on images of 8 pixels: .*; to launch it anyway, add "):
+        checked(make({**one.model_dump(), "size": 8}))
