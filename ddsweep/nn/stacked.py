@@ -57,7 +57,9 @@ class StackedNetworks(nn.Module):
         """Copy the state of every network into ``networks``."""
         state = self._values(self._names) | self._values(self._buffer_names)
         for index, network in enumerate(networks):
-            network.load_state_dict({name: value[index] for name, value in state.items()})
+            places = dict(network.named_parameters()) | dict(network.named_buffers())
+            for name, value in state.items():
+                places[name].copy_(value[index])
 
 
 def can_be_stacked(net: nn.Module) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ddsweep import plugins
+from ddsweep.recipe import networks
 from ddsweep.recipe.checks import verify_images
 from ddsweep.registry import options as own_options
 from ddsweep.registry.datasets import FOLDER_PREFIX as FOLDER_PREFIX
@@ -89,8 +90,10 @@ def plugged() -> dict[plugins.Code, list[str]]:
 def verify(recipes: Iterable[Recipe]) -> None:
     """Check that this host has the plugin code and valid image folders that the recipes name.
 
+    The networks of plugins are tried with images of the size that they will get.
+
     Raises:
-        UserError: it has not; the line names the plugin or the folder.
+        UserError: it has not, or a network cannot be used; the line names the plugin, the folder or the network.
     """
     recipes = list(recipes)
     for text in sorted({recipe.plugins for recipe in recipes}):
@@ -99,3 +102,4 @@ def verify(recipes: Iterable[Recipe]) -> None:
     for recipe in chosen.values():
         plugins.verify_files(recipe.plugins, _option_files(recipe.model_dump()))
     verify_images(recipes)
+    networks.verify(recipes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import torch
 from torch import Tensor
@@ -33,20 +34,37 @@ def check_network(name: str, size: int = 0) -> None:
 
     Args:
         name: the network.
-        size: height and width of the images in pixels; default: 16, or the smallest that it accepts.
+        size: height and width of the images in pixels; default: the smallest of 16, 28, 32, 64 … that it accepts.
 
     Raises:
         AssertionError: a check fails; the message names it.
         UserError: an unknown network, or one that cannot be built.
     """
-    row = nn.info(name)
-    size, what = size or min(row.sizes, default=max(LEAST, row.smallest)), f"network {name!r}"
+    row, what = nn.info(name), f"network {name!r}"
     channels = sorted(row.channels or (1, 3))
+    size = size or _size(row, channels[-1])
     for each in channels:
-        _check_outputs(_built(row, size, each, 1), size, what)
+        try:
+            net = _built(row, size, each, 1)
+        except UserError as error:
+            if row.channels or each == channels[-1]:
+                raise
+            hint = f"does not take gray images; if it is for color images only, say channels=(3,) ({error})"
+            raise AssertionError(f"{what}: {hint}") from error
+        _check_outputs(net, size, what)
     _check_drawing(row, size, channels[-1], what)
     _check_gradients(_built(row, size, channels[-1], 1), size, what)
     _check_together(row, size, channels[-1], what)
+
+
+def _size(row: Architecture, channels: int) -> int:
+    """Return the first of the usual sizes that the network takes."""
+    usual = [size for size in (LEAST, 28, 32, 64, 96, 128, 224) if size >= row.smallest]
+    for size in sorted(row.sizes) or usual:
+        with suppress(UserError):
+            _built(row, size, channels, 1)
+            return size
+    return min(row.sizes, default=max(LEAST, row.smallest))
 
 
 def _built(row: Architecture, size: int, channels: int, seed: int) -> nn.Network:

@@ -188,6 +188,12 @@ def test_a_broken_set_or_state_is_found_out(
             "",  # torch.func.vmap cannot do this: such networks are trained one by one
         ),
         ("nn.AvgPool2d(4)", "nn.BatchNorm2d(width)", ""),
+        ("nn.AvgPool2d(4)", "nn.AvgPool2d(30)", ""),
+        (
+            "nn.Conv2d(channels",
+            "nn.Conv2d(3",
+            "does not take gray images; if it is for color images only, say",
+        ),
     ],
 )
 def test_a_broken_network_is_found_out(good: str, bad: str, line: str, plug: Plug) -> None:
