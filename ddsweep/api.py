@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ddsweep import characters
+from ddsweep import characters, processes
 from ddsweep.errors import UserError
 
 if TYPE_CHECKING:
@@ -67,11 +67,12 @@ def run(
         UserError: an unknown sweep or field, choices that leave several cells, or data that cannot be read.
     """
     from ddsweep import device as devices
+    from ddsweep import plugins, trial
     from ddsweep import sweep as sweeps
-    from ddsweep import trial
     from ddsweep.recipe import Recipe
     from ddsweep.trackers import Tracker
 
+    plugins.load()
     if isinstance(sweep, Recipe):
         if choices or profile:
             given = ", ".join(["profile"] * bool(profile) + list(choices))
@@ -314,11 +315,12 @@ def evaluate(
         UserError: an unknown dataset, network, rule or choice, or a set that does not fit the dataset.
     """
     from ddsweep import device as devices
-    from ddsweep import judging
+    from ddsweep import judging, plugins
     from ddsweep.exchange.image_set import target_dataset
     from ddsweep.exchange.prepare import Choices
     from ddsweep.trackers import Tracker
 
+    plugins.load()
     names = tuple(classes)
     if isinstance(synthetic, str | Path):  # a set that was loaded for a dataset has the names of its classes
         synthetic, names = load_set(synthetic, dataset=dataset, classes=names, space=space, runs=runs), ()
@@ -350,7 +352,7 @@ def _command_line(*words: str) -> None:
     Raises:
         UserError: the exit status is not 0; the message is the last line of the command.
     """
-    command = [sys.executable, "-m", "ddsweep", *words]
+    command = [*processes.command(processes.sees_working_folder()), *words]
     # Jupyter sets these for its kernels, and with them the screen would be redrawn twice a second, line after line
     forced = ("FORCE_COLOR", "CLICOLOR_FORCE", "CLICOLOR")
     environment = {name: value for name, value in os.environ.items() if name not in forced}

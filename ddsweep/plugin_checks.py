@@ -10,13 +10,12 @@ import hashlib
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import ddsweep
-from ddsweep import data, files
+from ddsweep import data, files, processes
 from ddsweep.errors import UserError
 from ddsweep.plugins import pins
 from ddsweep.recipe import Recipe, parts
@@ -93,7 +92,7 @@ def run(recipes: Iterable[Recipe], say: Callable[[str], None], seconds: float = 
 
 def _pins(text: str, plugin: str) -> str:
     """Of the plugins of a recipe, the code of one and the files that its options name."""
-    own = {name: digest for name, digest in pins.parse(text).items() if name.split(".")[0] == plugin.split(".")[0]}
+    own = {name: digest for name, digest in pins.parse(text).items() if name.partition(":")[0] == plugin}
     return pins.spell(own)
 
 
@@ -107,7 +106,12 @@ def _lacks_archives(check: Check) -> bool:
 
 def _violation(check: Check, seconds: float) -> str:
     """Run a check in a process of its own; return what it found, or an empty text."""
-    command = [sys.executable, "-m", "ddsweep.testing", check.kind, check.name, check.options]
+    command = [
+        *processes.command(processes.sees_working_folder(), "ddsweep.testing"),
+        check.kind,
+        check.name,
+        check.options,
+    ]
     environment = os.environ | {"PYTHONIOENCODING": "utf-8", "CUDA_VISIBLE_DEVICES": ""}
     try:
         done = subprocess.run(

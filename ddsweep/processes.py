@@ -27,6 +27,22 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM, for a command that ends on it as it does on Ctrl-C."""
 
 
+def sees_working_folder() -> bool:
+    """Whether this process imports modules from its working folder, as ``python -m`` and notebooks do."""
+    here = Path.cwd().resolve()
+    return any(Path(entry or ".").resolve() == here for entry in sys.path)
+
+
+def command(sees_folder: bool, module: str = "ddsweep") -> list[str]:
+    """Return the words that run a module of ddsweep in another process, with the same modules as here.
+
+    Args:
+        sees_folder: whether it imports modules from its working folder, too, where a copy of a plugin may lie.
+        module: the module that is run.
+    """
+    return [sys.executable, *([] if sees_folder else ["-P"]), "-m", module]
+
+
 def end_with(parent: int) -> None:
     """Send this process SIGTERM when its parent ``parent`` has ended, and end it ``EXIT_SECONDS`` later.
 

@@ -71,6 +71,8 @@ class WandbAgent:
         }
         if self.placement.threads:
             own["OMP_NUM_THREADS"] = str(self.placement.threads)
+        if processes.sees_working_folder():  # its trials are started without it
+            own["PYTHONPATH"] = os.pathsep.join(filter(None, (str(Path.cwd()), os.environ.get("PYTHONPATH"))))
         inherited = {name: value for name, value in os.environ.items() if name != SERVICE}
         return inherited | own | only_device(self.placement.device)
 

@@ -46,10 +46,11 @@ def agents(
 
     Ctrl-C and SIGTERM return their cells to the queue.
     """
-    from ddsweep import launches
+    from ddsweep import launches, plugins
     from ddsweep.cli.account import Account
     from ddsweep.launchers import plan
 
+    plugins.load()
     account = Account("optuna", tuple(track or ()), project or "", entity or "")
     sweep = launches.load(name, profile, runs, storage)
     slots = plan.slots(device, workers, gpus, per_gpu)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -57,7 +58,13 @@ def register(
     """
     paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
     text = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
-    group.command(name, help=text, rich_help_panel=panel, hidden=hidden)(function)
+
+    @functools.wraps(function)
+    def command(*args: Any, **kwargs: Any) -> None:
+        with console.only_ours():
+            function(*args, **kwargs)
+
+    group.command(name, help=text, rich_help_panel=panel, hidden=hidden)(command)
 
 
 def _version(show: bool) -> None:

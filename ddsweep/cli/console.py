@@ -10,7 +10,9 @@ import json
 import logging
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ddsweep import characters
 
@@ -22,12 +24,33 @@ LOG_FORMAT = "%(asctime)s %(name)s %(message)s"
 LOG_DATES = "%Y-%m-%d %H:%M:%S UTC"
 
 
+_output: TextIO | None = None  # standard output, while ``sys.stdout`` is what code of plugins prints to
+
+
+@contextmanager
+def only_ours() -> Iterator[None]:
+    """Keep what the code of plugins prints out of the output of a command, which a program may read (CSV, JSON).
+
+    It goes to standard error. On a terminal, where nothing is read by a program, it stays where it is.
+    """
+    global _output
+    if sys.stdout.isatty():
+        yield
+        return
+    before, _output = _output, sys.stdout
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _output = before
+
+
 def stdout() -> Console:
     """The console for data: plain and 100 columns wide if there is no terminal."""
     from ddsweep.cli.screen import Console
 
-    console = Console()
-    return console if console.is_terminal else Console(width=WIDTH_WITHOUT_TERMINAL)
+    console = Console(file=_output)
+    return console if console.is_terminal else Console(file=_output, width=WIDTH_WITHOUT_TERMINAL)
 
 
 def stderr() -> Console:
@@ -39,7 +62,7 @@ def stderr() -> Console:
 
 def echo(text: str) -> None:
     """Print a text of one or several lines on standard output."""
-    print(characters.printable(text))  # noqa: T201
+    print(characters.printable(text), file=_output)
 
 
 def note(text: str) -> None:
@@ -49,17 +72,17 @@ def note(text: str) -> None:
 
 def write(text: str) -> None:
     """Print a text in a format of its own (CSV, LaTeX, YAML) on standard output, unchanged."""
-    print(text)  # noqa: T201
+    print(text, file=_output)
 
 
 def write_json(value: Any, indent: int | None = 2) -> None:
     r"""Print JSON on standard output, with letters as they are where the encoding has them, otherwise as ``\u4e2d``."""
     text = json.dumps(value, indent=indent, ensure_ascii=False, default=str)
     try:
-        text.encode(sys.stdout.encoding or "utf-8")
+        text.encode((_output or sys.stdout).encoding or "utf-8")
     except UnicodeEncodeError:
         text = json.dumps(value, indent=indent, default=str)
-    print(text)  # noqa: T201
+    print(text, file=_output)
 
 
 def as_help(text: str) -> str:

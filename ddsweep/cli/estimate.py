@@ -68,10 +68,11 @@ def estimate(
 
     Finished cells and trained PTMs are not counted. Nothing is written to disk.
     """
-    from ddsweep import launches, recipe
+    from ddsweep import launches, plugins, recipe
     from ddsweep.estimate import forecast, work
     from ddsweep.estimate.costs import Prices
 
+    plugins.load()
     loaded = launches.planned(name, profile, settings(set_), runs, storage)
     recipe.verify(loaded.recipes)
     left = forecast.Left.of(loaded, runs)

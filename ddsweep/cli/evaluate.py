@@ -118,12 +118,13 @@ def evaluate(
     and ddsweep's own. Classes are matched by name; for labels without names, it says which order it assumes.
     """
     from ddsweep import device as devices
-    from ddsweep import exchange, judging
+    from ddsweep import exchange, judging, plugins
     from ddsweep.cli import progress, reading
     from ddsweep.exchange import names
     from ddsweep.exchange.image_set import target_dataset
     from ddsweep.exchange.prepare import Choices
 
+    plugins.load()
     options = {"eval_archs": arch, "eval_rule": rule, "eval_nets": nets, "seed": seed}
     asked = {name: value for name, value in options.items() if value is not None}
     choices = once(asked, judging.checked(settings(set_)))

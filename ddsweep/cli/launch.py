@@ -103,10 +103,11 @@ def launch(
     Launching a sweep again resumes it; finished cells are not repeated, and those of earlier launches stay in the
     table. Ctrl-C and SIGTERM stop cleanly.
     """
-    from ddsweep import again, launches, plugin_checks, recipe, sweep
+    from ddsweep import again, launches, plugin_checks, plugins, recipe, sweep
     from ddsweep.cli.account import Account
     from ddsweep.launchers import plan
 
+    plugins.load()
     if as_ is not None:
         sweep.naming.check(as_)
     repeat = again.Repeat(failed=retry_failed, unusable=recompute)

@@ -70,8 +70,10 @@ def pretrain(
     device: Device = "auto",
 ) -> None:
     """Train PTMs or experts for the pool, or download the weights of a published PTM, before a sweep needs them."""
+    from ddsweep import plugins
     from ddsweep.registry import ptms
 
+    plugins.load()
     if experts is not None:
         if models is not None or weights is not None:
             raise UserError(f"experts: cannot be combined with --{'models' if weights is None else 'weights'}")

@@ -35,12 +35,13 @@ def run(
     from dataclasses import asdict
 
     from ddsweep import device as devices
-    from ddsweep import launches, plugin_checks
+    from ddsweep import launches, plugin_checks, plugins
     from ddsweep.api import single_recipe
     from ddsweep.cli import display, interrupt, progress
     from ddsweep.recipe import verify
     from ddsweep.results.tables import by_group
 
+    plugins.load()
     loaded = launches.planned(name, profile, settings([*(choices or []), *(set_ or [])]), runs, storage)
     recipe = single_recipe(loaded)
     verify([recipe])

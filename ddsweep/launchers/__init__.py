@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from ddsweep import processes
 from ddsweep.trackers import status
 
 
@@ -23,6 +23,7 @@ class Job:
         track: further trackers to log trials to; ``wandb`` is the only one.
         project: the W&B project, if W&B is the backend or a tracker.
         entity: the owner of the project on W&B; empty for the account's default.
+        sees_folder: whether agents import modules from the working folder; default: if this process does.
     """
 
     sweep: str
@@ -33,6 +34,7 @@ class Job:
     track: tuple[str, ...] = ()
     project: str = ""
     entity: str = ""
+    sees_folder: bool = field(default_factory=processes.sees_working_folder)
 
     @property
     def folder(self) -> Path:
@@ -41,7 +43,7 @@ class Job:
 
     def command(self) -> list[str]:
         """The ``ddsweep agent`` command, without the device and without the storage (which may be secret)."""
-        words = [sys.executable, "-m", "ddsweep", "agent", self.sweep, "--runs", str(self.runs)]
+        words = [*processes.command(self.sees_folder), "agent", self.sweep, "--runs", str(self.runs)]
         words += ["--threads", str(self.threads), "--backend", self.backend]
         words += [f"--track={tracker}" for tracker in self.track]
         return words + [f"--{name}={value}" for name in ("project", "entity") if (value := getattr(self, name))]

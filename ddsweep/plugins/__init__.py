@@ -6,7 +6,8 @@ group ``ddsweep.plugins`` and through ``$DDSWEEP_PLUGINS``, which lists files an
 source code that a part comes from: different source may give different numbers, so its digest is in the key of every
 recipe that uses the part. ``registry`` is the table, ``pins`` the ``plugins`` field of a recipe.
 
-No plugin is imported before a name is looked up that ddsweep itself does not have, or all names are listed.
+Commands that make recipes load all plugins first (``load``), so that a name that ddsweep has, too, is an error and not
+ddsweep's. Elsewhere, no plugin is imported before a name is looked up that ddsweep itself does not have.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 from ddsweep.plugins.code import Code as Code
 from ddsweep.plugins.code import Source as Source
 from ddsweep.plugins.code import resolve as resolve
+from ddsweep.plugins.loading import load as load
 from ddsweep.plugins.pins import Missing as Missing
 from ddsweep.plugins.pins import check as check
 from ddsweep.plugins.pins import name_of_file as name_of_file

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ddsweep import launchers, sweep
+from ddsweep import processes, sweep
 from ddsweep.backends import Backend, Definition, Point, State, connect
 from ddsweep.device import Slot
 from ddsweep.errors import UserError
@@ -77,7 +77,7 @@ def script(path: Path, body: str) -> str:
 
 def test_a_slot_whose_agents_keep_dying_is_closed(job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(
-        launchers.sys, "executable", script(tmp_path / "agent", 'echo "$@" >> started; echo broken >&2; exit 3')
+        processes.sys, "executable", script(tmp_path / "agent", 'echo "$@" >> started; echo broken >&2; exit 3')
     )
     launcher = LocalLauncher(job, [Slot("cuda:0", "gpu 3", "3")])
     launcher.start()
@@ -93,7 +93,7 @@ def test_a_slot_on_which_different_cells_fail_is_closed_at_once(
 ) -> None:
     told = '{"ended": 0, "failed": {"a": "no disk", "b": "no disk", "c": "no such folder"}}'
     body = f"echo x >> started; mkdir -p {job.folder}; echo '{told}' > {job.folder}/agent-0.failures; exit 76"
-    monkeypatch.setattr(launchers.sys, "executable", script(tmp_path / "agent", body))
+    monkeypatch.setattr(processes.sys, "executable", script(tmp_path / "agent", body))
     launcher = LocalLauncher(job, [Slot("cpu")])
     launcher.start()
     wait(launcher)
@@ -109,7 +109,7 @@ def test_deaths_are_counted_from_the_last_cell_that_ended(
     body = f"""echo x >> started
     [ $(wc -l < started) = 3 ] && echo '{{"ended": 1, "failed": {{}}}}' > {job.folder}/agent-0.failures
     exit 9"""
-    monkeypatch.setattr(launchers.sys, "executable", script(tmp_path / "agent", body))
+    monkeypatch.setattr(processes.sys, "executable", script(tmp_path / "agent", body))
     launcher = LocalLauncher(job, [Slot("cpu")])
     launcher.start()
     wait(launcher)
@@ -121,7 +121,7 @@ def test_an_agent_that_asks_for_a_fresh_process_gets_one(
     job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     body = "echo x >> started; [ $(wc -l < started) = 6 ] && exit 0; exit 75"
-    monkeypatch.setattr(launchers.sys, "executable", script(tmp_path / "agent", body))
+    monkeypatch.setattr(processes.sys, "executable", script(tmp_path / "agent", body))
     launcher = LocalLauncher(job, [Slot("cpu")])
     launcher.start()
     wait(launcher)
@@ -134,7 +134,7 @@ def test_what_a_killed_agent_was_writing_does_not_stay(
     body = (
         f"echo x >> started; [ $(wc -l < started) = 2 ] && exit 0; touch {job.folder}/.agent-0.failures.01.tmp; exit 9"
     )
-    monkeypatch.setattr(launchers.sys, "executable", script(tmp_path / "agent", body))
+    monkeypatch.setattr(processes.sys, "executable", script(tmp_path / "agent", body))
     launcher = LocalLauncher(job, [Slot("cpu")])
     launcher.start()
     wait(launcher)
@@ -145,7 +145,7 @@ def test_agents_are_told_their_job_and_no_password(job: Job, monkeypatch: pytest
     from dataclasses import replace
 
     secret = replace(job, storage="postgresql://me:secret@host/db")
-    monkeypatch.setattr(launchers.sys, "executable", script(tmp_path / "agent", 'echo "$@" > words; env > environment'))
+    monkeypatch.setattr(processes.sys, "executable", script(tmp_path / "agent", 'echo "$@" > words; env > environment'))
     launcher = LocalLauncher(secret, [Slot("cuda:0", "gpu 1 · 2", "GPU-5d5b")])
     launcher.start()
     wait(launcher)
@@ -164,7 +164,7 @@ def test_an_agent_that_will_not_leave_is_ended_with_its_children(
 ) -> None:
     monkeypatch.setattr(local, "PATIENCE", 0.5)
     body = "trap '' TERM; sleep 60 & echo $! > child; echo $$ > parent; wait; sleep 60"
-    monkeypatch.setattr(launchers.sys, "executable", script(tmp_path / "agent", body))
+    monkeypatch.setattr(processes.sys, "executable", script(tmp_path / "agent", body))
     launcher = LocalLauncher(job, [Slot("cpu")])
     launcher.start()
     while not (Path("parent").exists() and Path("parent").read_text().strip()):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ddsweep import agent, launchers
+from ddsweep import agent, processes
 from ddsweep.device import Slot
 from ddsweep.launchers import Job, local
 from ddsweep.launchers.local import LocalLauncher
@@ -23,7 +23,7 @@ def test_agents_that_are_killed_while_they_start_are_replaced(
     """Memory was short for a while: that closes no slot."""
     monkeypatch.setattr(local, "PAUSES", (0.0, 0.01))
     body = f"echo x >> started; [ $(wc -l < started) = {local.MAX_KILLS} ] && exit 0; {how}"
-    monkeypatch.setattr(launchers.sys, "executable", script(tmp_path / "agent", body))
+    monkeypatch.setattr(processes.sys, "executable", script(tmp_path / "agent", body))
     launcher = LocalLauncher(job, [Slot("cpu")])
     launcher.start()
     wait(launcher)
@@ -34,7 +34,7 @@ def test_a_slot_whose_agents_are_killed_again_and_again_is_closed(
     job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(local, "PAUSES", (0.0,))
-    monkeypatch.setattr(launchers.sys, "executable", script(tmp_path / "agent", "echo x >> started; exec kill -9 $$"))
+    monkeypatch.setattr(processes.sys, "executable", script(tmp_path / "agent", "echo x >> started; exec kill -9 $$"))
     launcher = LocalLauncher(job, [Slot("cpu")])
     launcher.start()
     wait(launcher)
@@ -47,7 +47,7 @@ def test_an_error_that_repeats_is_not_forgiven_between_kills(
 ) -> None:
     body = "echo x >> started; [ $(( $(wc -l < started) % 2 )) = 0 ] && kill -9 $$; exit 1"
     monkeypatch.setattr(local, "PAUSES", (0.0,))
-    monkeypatch.setattr(launchers.sys, "executable", script(tmp_path / "agent", body))
+    monkeypatch.setattr(processes.sys, "executable", script(tmp_path / "agent", body))
     launcher = LocalLauncher(job, [Slot("cpu")])
     launcher.start()
     wait(launcher)
@@ -63,7 +63,7 @@ def test_a_crash_before_the_first_claim_is_an_error_and_one_in_a_trial_is_the_ce
     printf '{{"claimed": %s}}' {claimed} > {job.folder}/agent-0.failures
     kill -SEGV $$"""
     monkeypatch.setattr(local, "PAUSES", (0.0,))
-    monkeypatch.setattr(launchers.sys, "executable", script(tmp_path / "agent", body))
+    monkeypatch.setattr(processes.sys, "executable", script(tmp_path / "agent", body))
     launcher = LocalLauncher(job, [Slot("cpu")])
     launcher.start()
     wait(launcher)
@@ -76,7 +76,7 @@ def test_a_checkpoint_starts_the_count_again(job: Job, monkeypatch: pytest.Monke
     [ $(wc -l < started) = 10 ] && echo '{{"saved": 1}}' > {job.folder}/agent-0.failures
     kill -9 $$"""
     monkeypatch.setattr(local, "PAUSES", (0.0,))
-    monkeypatch.setattr(launchers.sys, "executable", script(tmp_path / "agent", body))
+    monkeypatch.setattr(processes.sys, "executable", script(tmp_path / "agent", body))
     launcher = LocalLauncher(job, [Slot("cpu")])
     launcher.start()
     wait(launcher)
@@ -87,7 +87,7 @@ def test_killed_agents_are_replaced_later_and_later_and_stopping_ends_that(
     job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(local, "PAUSES", (0.0, 3600.0))
-    monkeypatch.setattr(launchers.sys, "executable", script(tmp_path / "agent", "echo x >> started; exec kill -9 $$"))
+    monkeypatch.setattr(processes.sys, "executable", script(tmp_path / "agent", "echo x >> started; exec kill -9 $$"))
     launcher = LocalLauncher(job, [Slot("cpu")])
     launcher.start()
     deadline = time.monotonic() + 1.0
@@ -104,7 +104,7 @@ def test_an_agent_that_was_stopped_by_a_signal_is_not_replaced(
     status: int, job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     body = f"echo x >> started; exit {status}"
-    monkeypatch.setattr(launchers.sys, "executable", script(tmp_path / "agent", body))
+    monkeypatch.setattr(processes.sys, "executable", script(tmp_path / "agent", body))
     launcher = LocalLauncher(job, [Slot("cpu")])
     launcher.start()
     wait(launcher)
@@ -119,7 +119,7 @@ def test_an_agent_that_refuses_the_images_of_this_host_is_not_replaced(
         'echo x >> started; while [ "$1" != --failures ]; do shift; done; '
         f'echo \'{{"failed": {{"cell": "{reason}"}}, "ended": 0}}\' > "$2"; exit {agent.OTHER_IMAGES}'
     )
-    monkeypatch.setattr(launchers.sys, "executable", script(tmp_path / "agent", body))
+    monkeypatch.setattr(processes.sys, "executable", script(tmp_path / "agent", body))
     launcher = LocalLauncher(job, [Slot("cpu")])
     launcher.start()
     wait(launcher)
