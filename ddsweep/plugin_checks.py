@@ -106,12 +106,8 @@ def _lacks_archives(check: Check) -> bool:
 
 def _violation(check: Check, seconds: float) -> str:
     """Run a check in a process of its own; return what it found, or an empty text."""
-    command = [
-        *processes.command(processes.sees_working_folder(), "ddsweep.testing"),
-        check.kind,
-        check.name,
-        check.options,
-    ]
+    python = processes.command(processes.sees_working_folder(), "ddsweep.testing")
+    command = [*python, check.kind, check.name, check.options]
     environment = os.environ | {"PYTHONIOENCODING": "utf-8", "CUDA_VISIBLE_DEVICES": ""}
     try:
         done = subprocess.run(

@@ -66,7 +66,7 @@ def canonical_source(source: Any, target: str) -> Any:
         return "target"
     if not isinstance(source, str) or source == "target" or ptms.find(source):
         return source
-    if not (source.startswith(FOLDER_PREFIX) or data.is_biased(source)):
+    if not (source in TABLE or source.startswith(FOLDER_PREFIX) or data.is_biased(source)):
         TABLE.take(source, "source", also=[*ptms.PTMS, "target", "imagefolder:PATH"])
     name = data.facts(source).name
     return "target" if name == target else name
