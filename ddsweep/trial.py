@@ -300,8 +300,8 @@ class _Trial:
 
     def _trained(self, dataset: Dataset) -> dict[str, object]:
         """Train or load what the method needs besides PTMs, by the name of the argument that takes it."""
-        context, guard = Preparation(self.tracker.progress, self.checkpoints, self.choice), Guard(self.recipe, dataset)
-        trained = {}
+        context = Preparation(self.tracker.progress, self.checkpoints, self.choice, self.recipe.plugins)
+        trained, guard = {}, Guard(self.recipe, dataset)
         for name, source in METHODS[self.recipe.method].trains.items():
             with guard.calling("before", name):
                 trained[name] = plugins.resolve(source)(self.recipe, dataset, context)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from ddsweep import data, nn, rng
+from ddsweep import data, nn, plugins, rng
+from ddsweep.checkpoints import Checkpoints
 from ddsweep.data import Dataset
 from ddsweep.data.dataset import on_device
 from ddsweep.data.paths import decoded
@@ -17,14 +19,17 @@ from ddsweep.distill.sets.pixels import initial
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.estimate.work import is_at_hand
 from ddsweep.nn import foundation
+from ddsweep.numerics import Choice
 from ddsweep.pretrained import made, spec
 from ddsweep.pretrained.gan import Gan
 from ddsweep.pretrained.pool import Pool, PretrainedModel
+from ddsweep.pretrained.preparation import Preparation
 from ddsweep.pretrained.renormalize import to_pixels, view
 from ddsweep.recipe import Recipe
 from ddsweep.registry import ptms
 from ddsweep.registry.datasets import FOLDER_PREFIX, at_size, info
 from ddsweep.registry.image_folders import folder_tree, held_out
+from ddsweep.registry.methods import METHODS
 from ddsweep.registry.ptms import Foundation
 
 TESTED = 4096  # maximum number of generated test images
@@ -165,9 +170,23 @@ def guide(recipe: Recipe, target: Dataset, source: Dataset | None) -> Pool | Non
 
 def trained(recipe: Recipe, dataset: Dataset) -> dict[str, object]:
     """Return what the method of a recipe needs besides PTMs, untrained; it costs as much to use."""
+    found: dict[str, object] = {}
     if recipe.gan_epochs:
-        return {"gan": gan(recipe, dataset)}
-    return {"experts": UntrainedExperts(recipe, dataset)} if recipe.n_experts else {}
+        found["gan"] = gan(recipe, dataset)
+    if recipe.n_experts:
+        found["experts"] = UntrainedExperts(recipe, dataset)
+    # what a method of one's own trains has no untrained stand-in
+    own = {name: source for name, source in METHODS[recipe.method].trains.items() if name not in found}
+    context = _Unstored(lambda phase, done, total: None, Checkpoints(), Choice(), recipe.plugins)
+    return found | {name: plugins.resolve(source)(recipe, dataset, context) for name, source in own.items()}
+
+
+class _Unstored(Preparation):
+    """Trains for a measurement, whose images may be noise."""
+
+    def once(self, name: str, train: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
+        """Return what ``train`` makes."""
+        return dict(train())
 
 
 class UntrainedExperts:

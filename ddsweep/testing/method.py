@@ -88,9 +88,12 @@ def _cache(folder: str) -> Iterator[None]:
 
 def _trained(recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
     """Train or load what the method needs before its distillation, which may change it (``Method.trains``)."""
-    context = Preparation(lambda phase, done, total: None, Checkpoints(), Choice())
-    sources = METHODS[recipe.method].trains
-    return {name: resolve(source)(recipe, dataset, context) for name, source in sources.items()}
+    context = Preparation(lambda phase, done, total: None, Checkpoints(), Choice(), recipe.plugins)
+    guard, trained = Guard(recipe, dataset), {}
+    for name, source in METHODS[recipe.method].trains.items():
+        with guard.calling("before", name):
+            trained[name] = resolve(source)(recipe, dataset, context)
+    return trained
 
 
 def _check(recipe: Recipe, dataset: Dataset, what: str) -> None:
