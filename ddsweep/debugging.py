@@ -183,7 +183,6 @@ def debug(
     guiding = None if prepared.pool is None else Guiding(recipe, prepared.pool, dataset, streams.ptm)
     with guard.calling("start"):
         state = loop.initial_state(recipe, dataset, streams, Tracker(), prepared.provided)
-    guard.seed_for(state.net)
     with guard.calling("debug"):
         first = state.learned.decode().detached()
     images = first.images.clone()

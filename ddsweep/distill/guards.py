@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from ddsweep import nn, rng
+from ddsweep import rng
 from ddsweep.distill.matching import Match, as_match
 from ddsweep.errors import PluginError
+from ddsweep.plugins import guards
 from ddsweep.plugins.blame import blamed
 from ddsweep.registry.methods import METHODS
 
@@ -26,7 +27,8 @@ class Guard:
     """Runs the code of a recipe's plugins in a distillation.
 
     The global generators are seeded around every call of it, by the step and not by the number of calls, so that code
-    which draws from them draws the same in every run, and after an interruption. Without plugins nothing is seeded.
+    which draws from them (a network's dropout, too) draws the same in every run, and after an interruption. What it
+    changes in the process is restored. Without plugins, nothing of that is done.
 
     Args:
         recipe: the experiment.
@@ -36,7 +38,7 @@ class Guard:
     def __init__(self, recipe: Recipe, dataset: Dataset) -> None:
         code = METHODS.code(recipe.method)
         self._seed, self._name = recipe.seed, f"method {recipe.method!r}"
-        self._own, self._seeds = code is not None, bool(recipe.plugins)
+        self._own, self._plugged = code is not None, bool(recipe.plugins)
         self._path = code.path if code else None
         real = {"images": dataset.images, "labels": dataset.labels}
         self._real = {name: values for name, values in real.items() if isinstance(values, Tensor)}  # others are copies
@@ -44,11 +46,6 @@ class Guard:
         # parameters that no loss of the first whole iteration has reached; None: it is over, or has not begun
         self._unreached: set[str] | None = None
         self._began = False
-
-    def seed_for(self, net: nn.Network) -> None:
-        """Seed the global generators also for a network that draws from them, as dropout does."""
-        draws = getattr(nn, "draws", None)
-        self._seeds = self._seeds or bool(draws and draws(net))
 
     @contextmanager
     def calling(self, *names: str | int) -> Iterator[None]:
@@ -61,11 +58,10 @@ class Guard:
             PluginError: it raises an exception.
         """
         with ExitStack() as stack:
-            contexts: list[AbstractContextManager[None]] = [blamed(self._name, self._path)]
-            if self._seeds:
-                contexts.append(rng.seeded_globals(self._seed, "distill", *names))
-            for context in contexts:
-                stack.enter_context(context)
+            stack.enter_context(blamed(self._name, self._path))
+            if self._plugged:
+                stack.enter_context(guards.calling(self._name))
+                stack.enter_context(rng.seeded_globals(self._seed, "distill", *names))
             yield
 
     def matches(self, state: DistillationState, dataset: Dataset) -> Iterator[Match]:

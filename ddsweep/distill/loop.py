@@ -68,7 +68,6 @@ def distill(
     guard = Guard(recipe, dataset)
     with guard.calling("start"):
         state = initial_state(recipe, dataset, streams, tracker, provided)
-    guard.seed_for(state.net)
     with guard.calling("resume"):
         resumed = slot.resume(state.restore) is not None
         state.announce()

@@ -131,7 +131,6 @@ def _made(recipe: Recipe, dataset: Dataset, seed: int | None = None) -> tuple[Di
     provided = {"numerics": Numerics(), **_trained(recipe, dataset)}
     with guard.calling("start"):
         state = initial_state(recipe, dataset, Streams(recipe.seed if seed is None else seed), Tracker(), provided)
-    guard.seed_for(state.net)
     return state, guard
 
 

@@ -232,3 +232,16 @@ def test_a_set_that_is_none(plug: Plug, data: Dataset) -> None:
     plug(mine=HALF.replace("alpha=7.0", "alpha=7.0, learned=lambda dataset, net, streams: {}"))
     with pytest.raises(Exception, match=r"^method: half learns dict, which is not a ddsweep\.LearnedSet$"):
         learn(recipe(), data)
+
+
+def test_what_a_method_prints_and_sets_reaches_nobody_else(
+    plug: Plug, data: Dataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    setting = "torch.set_default_dtype(torch.float64); torch.set_grad_enabled(False); print('step'); yield total"
+    plug(mine=HALF.replace("import ddsweep", "import ddsweep, torch").replace("yield total", setting))
+    learn(recipe(iterations=1), data)
+    assert torch.get_default_dtype() == torch.float32
+    assert torch.is_grad_enabled()
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "step\nplugins: method 'half': changed torch's default type (torch.float64)" in captured.err
