@@ -142,9 +142,12 @@ def launch(
         UserError: the sweep could not be launched, or not every cell is complete; ``ddsweep.results`` still has the
             others.
     """
-    from ddsweep import launches
+    from ddsweep import launches, plugins
     from ddsweep.sweep.confirming import SUFFIX
 
+    if confirm is None and plugins.has_notebook_parts():
+        planned = launches.planned(str(sweep), profile, choices, Path(runs), storage, name or "")
+        plugins.check_launch(recipe.plugins for recipe in planned.recipes)
     options = {
         "profile": profile, "device": device, "workers": workers, "gpus": gpus, "per-gpu": per_gpu, "runs": runs,
         "storage": storage, "compile": compile, "confirm": confirm, "as": name,

@@ -14,10 +14,12 @@ from __future__ import annotations
 
 from ddsweep.plugins.code import Code as Code
 from ddsweep.plugins.code import Source as Source
+from ddsweep.plugins.code import has_notebook_parts as has_notebook_parts
 from ddsweep.plugins.code import resolve as resolve
 from ddsweep.plugins.loading import load as load
 from ddsweep.plugins.pins import Missing as Missing
 from ddsweep.plugins.pins import check as check
+from ddsweep.plugins.pins import check_launch as check_launch
 from ddsweep.plugins.pins import name_of_file as name_of_file
 from ddsweep.plugins.pins import pinned as pinned
 from ddsweep.plugins.pins import union as union

@@ -16,10 +16,10 @@ from types import FrameType
 from typing import Any
 
 from ddsweep.errors import UserError
-from ddsweep.plugins import declared, importing, imports, own
+from ddsweep.plugins import declared, importing, imports, notebook, own
+from ddsweep.plugins.notebook import MAIN
 from ddsweep.plugins.own import OURS
 
-MAIN = "__main__"
 Source = Callable[..., Any] | str
 """A function or class, or the ``module:name`` of one, which is imported when it is first needed."""
 
@@ -55,12 +55,13 @@ class Origin:
     """Where a part of a plugin comes from.
 
     Attributes:
-        plugin: the top-level module.
+        plugin: the top-level module; for a part of a notebook, the name of its pin, ``__main__.Mine``.
         modules: the module that registers it, and the one that defines its function or class.
         folder: the folder of the registering module's file.
         files: the declared files, relative to that folder.
         options: the options whose values are files.
         run: how often the registering module had been executed.
+        source: the function or class, if it is defined in a notebook or script.
     """
 
     plugin: str
@@ -69,6 +70,7 @@ class Origin:
     files: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     run: int = field(default=0, compare=False)
+    source: Source | None = field(default=None, compare=False)
 
 
 _parts: dict[str, dict[tuple[str, str], Origin]] = {}
@@ -84,25 +86,22 @@ def origin(source: Source, files: Iterable[str] = (), options: Iterable[str] = (
         options: the names of its options.
 
     Raises:
-        UserError: the part is defined in a script or a notebook, or a file does not exist.
+        UserError: a file does not exist, or the list of files is invalid.
     """
     defining, registering = module_of(source), _registering(sys._getframe(1))
     module = registering or defining
     if module.partition(".")[0] == OURS:
         return None
-    if module == MAIN:
-        raise UserError(
-            f"plugins: {name_of(source)} is defined in a script or notebook; move it to a file that agents can import"
-        )
+    main = module == MAIN
     listed = declared.check(files, options)
-    plugin, _ = _root(module)
     one = Origin(
-        plugin,
+        notebook.name_of(source) if main else _root(module)[0],
         tuple(dict.fromkeys((module, defining))),
-        _file(module).parent,
+        Path.cwd() if main else _file(module).parent,
         tuple(name for name in listed if not name.startswith(declared.OPTION)),
         tuple(name.removeprefix(declared.OPTION) for name in listed if name.startswith(declared.OPTION)),
         importing.runs(module),
+        source if main else None,
     )
     for name in one.files:
         declared.find(one.folder, name)
@@ -114,12 +113,17 @@ def register(kind: str, name: str, one: Origin) -> None:
     _parts.setdefault(one.plugin, {})[kind, name] = one
 
 
-def code(plugin: str) -> Code:
-    """Return the code of a plugin that has registered a part: what was executed, and what its files contain now.
+def code(one: Origin) -> Code:
+    """Return the code of the plugin of a part: what was executed, and what its files contain now.
 
     Raises:
         UserError: a declared file no longer exists.
     """
+    plugin = one.plugin
+    if one.source is not None:
+        found = {declared.shown(name): declared.find(one.folder, name) for name in one.files}
+        digest, modules = notebook.digest(resolve(one.source), found.values())
+        return Code(plugin, digest, Path(MAIN), modules, tuple(sorted(found)))
     parts = tuple(_parts[plugin].values())
     files = {declared.shown(name): declared.find(one.folder, name) for one in parts for name in one.files}
     state = (importing.runs(), parts, tuple((name, declared.version(path)) for name, path in files.items()))
@@ -139,6 +143,11 @@ def _read(plugin: str, parts: Iterable[Origin], files: dict[str, Path]) -> Code:
     lines += [f"file {name} {declared.digest(files[name])}" for name in sorted(files)]
     digest = hashlib.blake2b("\n".join(lines).encode(), digest_size=6).hexdigest()
     return Code(plugin, digest, path, tuple(sorted(modules)), tuple(sorted(files)), tuple(sorted(libraries)))
+
+
+def has_notebook_parts() -> bool:
+    """Return whether a part of a notebook or script is registered."""
+    return any(one.source is not None for parts in _parts.values() for one in parts.values())
 
 
 def name_of(source: Source) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from ddsweep.errors import UserError
 from ddsweep.plugins import declared, loading
 from ddsweep.plugins.code import Code
+from ddsweep.plugins.notebook import MAIN
 from ddsweep.plugins.registry import Registry
 
 PIN = re.compile(r"(?P<name>\w+(\.\w+)*(:[\w./~-]+)?)@(?P<digest>[0-9a-f]{12})")
@@ -65,6 +66,20 @@ def check(text: str, *tables: Registry) -> None:
     if missing := sorted({name.partition(":")[0] for name in digests} - _available(tables).keys()):
         names = f"{missing[0]} is" if len(missing) == 1 else f"{', '.join(missing)} are"
         raise Missing(f"plugins: {names} not available on this host; {HINT}")
+
+
+def check_launch(texts: Iterable[str]) -> None:
+    """Check that agents can import the plugins of recipes.
+
+    Raises:
+        UserError: a part is defined in a notebook or a script; the line names it.
+    """
+    for name in parse(union(texts)):
+        if name.startswith(f"{MAIN}."):
+            raise UserError(
+                f"plugins: {name.removeprefix(f'{MAIN}.')} is defined in a notebook or script, which agents cannot "
+                f"import; move it to a file, and name the file in ${loading.VARIABLE}"
+            )
 
 
 def pinned(text: str, codes: Iterable[Code | None], files: Mapping[str, Path] | None = None) -> str:

@@ -65,9 +65,10 @@ class Registry(Mapping[str, Row], Generic[Row]):
         if other is None:
             raise UserError(f"plugins: {source}: {self.kind} {name!r} is ddsweep's own; choose another name")
         registering = origin.modules[0] if origin else ""
-        reloaded = origin is not None and registering == other.modules[0] and origin.run > other.run
+        again = origin is not None and (origin.run > other.run or origin.source is not None)
+        reloaded = again and registering == other.modules[0]
         if not reloaded and (registering, source) != (other.modules[0], self._source[name]):
-            there = codes.code(other.plugin).path
+            there = codes.code(other).path
             raise UserError(
                 f"plugins: {source}: {self.kind} {name!r} is already registered by {other.plugin} ({there}); "
                 "choose another name"
@@ -114,7 +115,7 @@ class Registry(Mapping[str, Row], Generic[Row]):
     def code(self, name: str) -> Code | None:
         """The plugin that a part comes from; None for ddsweep's own and unknown parts."""
         origin = self._origin.get(name)
-        return None if origin is None else codes.code(origin.plugin)
+        return None if origin is None else codes.code(origin)
 
     def origin(self, name: str) -> Origin | None:
         """Where a part of a plugin comes from; None for ddsweep's own and unknown parts."""
@@ -122,4 +123,4 @@ class Registry(Mapping[str, Row], Generic[Row]):
 
     def codes(self) -> dict[str, Code]:
         """The plugin of each part that plugins have registered so far."""
-        return {name: codes.code(origin.plugin) for name, origin in self._origin.items() if origin is not None}
+        return {name: codes.code(origin) for name, origin in self._origin.items() if origin is not None}

@@ -61,13 +61,6 @@ def test_parts_of_ddsweep_come_from_no_plugin() -> None:
     assert code.origin("ddsweep.nn.convnet:body") is None
 
 
-def test_a_part_of_a_script_is_refused() -> None:
-    namespace = {"__name__": "__main__"}
-    exec("def body(): ...", namespace)
-    with pytest.raises(UserError, match="plugins: __main__:body is defined in a script or notebook; move it to a file"):
-        code.origin(namespace["body"])
-
-
 def test_a_name_that_cannot_be_imported() -> None:
     for name in ("json:lods", "jsn:loads"):
         with pytest.raises(UserError, match=f"^plugins: {name}: cannot be imported"):

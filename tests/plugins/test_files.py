@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ from ddsweep.errors import UserError
 from ddsweep.plugins import declared, pins
 from ddsweep.recipe import Recipe, make, verify
 from ddsweep.registry.methods import METHODS
+from tests.cli.conftest import Run, ddsweep
 from tests.plugins.plugged import HALF, Plug, forget, half, plug
 
-__all__ = ["plug"]
+__all__ = ["ddsweep", "plug"]
 READS = HALF.replace("alpha=7.0", 'files=("table.csv",), alpha=7.0')
 OPTION = HALF.replace("alpha=7.0", 'files=["option:kind"], alpha=7.0').replace('kind="plain"', 'kind="a.txt"')
 
@@ -106,3 +108,12 @@ def test_the_name_of_a_pin_can_be_parsed() -> None:
         text = pins.spell({pins.name_of_file("mine", value): "0123456789ab", "lab.inner": "0123456789ab"})
         assert len(pins.parse(text)) == 2
     assert pins.name_of_file("mine", "a b.pt") != pins.name_of_file("mine", "a_b.pt")
+
+
+def test_the_plugins_command_lists_what_the_digest_covers(plug: Plug, ddsweep: Run) -> None:
+    put(plug, table__csv="1", helper__py="X = 1")
+    plug(mine=f"import helper\n{READS}")
+    (one,) = json.loads(ddsweep("plugins", "--json").stdout)
+    assert (one["modules"], one["files"]) == (["helper", "mine"], ["table.csv"])
+    line = "mine: the digest covers 2 modules: helper, mine; 1 file: table.csv\n"
+    assert line in ddsweep("plugins").stdout

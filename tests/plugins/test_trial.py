@@ -173,4 +173,5 @@ def test_the_plugins_command(plug: Plug, ddsweep: Run) -> None:
     (one,) = json.loads(ddsweep("plugins", "--json").stdout)
     assert (one["name"], one["adds"]) == ("mine", ["method half", "dataset spots"])
     assert f"mine    {one['digest']}  method half, dataset spots" in ddsweep("plugins").stdout
+    assert "mine: the digest covers 1 module: mine\n" in ddsweep("plugins").stdout
     assert any(line.startswith("spots ") for line in ddsweep("data", "list").stdout.splitlines())
