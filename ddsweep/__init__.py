@@ -58,6 +58,8 @@ if TYPE_CHECKING:
     from ddsweep.registry.rules import evaluation as evaluation
     from ddsweep.results.result import Result as Result
     from ddsweep.rng import Streams as Streams
+    from ddsweep.trackers import Tracker as Tracker
+    from ddsweep.trackers.register import tracker as tracker
 
 __version__ = "0.1.0"
 _HOMES = {
@@ -86,6 +88,8 @@ _HOMES = {
     "State": "ddsweep.checkpoints",
     "Preparation": "ddsweep.pretrained.preparation",
     "evaluation": "ddsweep.registry.rules",
+    "tracker": "ddsweep.trackers.register",
+    "Tracker": "ddsweep.trackers",
 }
 """Public names and the modules that define them, imported when a name is first used."""
 _MODULES = ("augment", "nn", "sets", "testing")

@@ -40,12 +40,14 @@ class WandbAgent:
         path: the sweep on W&B, ``ENTITY/PROJECT/ID``.
         runs: the folder of all runs, absolute.
         placement: its device.
+        track: further trackers of its trials; ``wandb`` is one in any case.
     """
 
     sweep: str
     path: str
     runs: Path
     placement: Placement
+    track: tuple[str, ...] = ()
 
     @property
     def failures(self) -> Path:
@@ -68,6 +70,7 @@ class WandbAgent:
             "DDSWEEP_DEVICE_LABEL": self.placement.label,
             "DDSWEEP_AGENT": agent.name(),
             "DDSWEEP_FAILURES": str(self.failures),
+            "DDSWEEP_TRACK": ",".join(self.track),
         }
         if self.placement.threads:
             own["OMP_NUM_THREADS"] = str(self.placement.threads)

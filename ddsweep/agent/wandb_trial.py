@@ -109,8 +109,8 @@ class TrialRecord:
         return len(reasons) - (reasons[-1:] == [DIED]) >= MAX_FAILURES
 
 
-def main(recipe: Recipe, placement: TrialPlacement, tracker: WandbTracker) -> int:
-    """Run ``ddsweep trial``; returns the exit status.
+def main(recipe: Recipe, placement: TrialPlacement, tracker: WandbTracker, further: Sequence[Tracker] = ()) -> int:
+    """Run ``ddsweep trial``, which W&B's tracker and ``further`` ones follow; returns the exit status.
 
     On SIGTERM the trial saves and exits, and W&B requeues the point if it can. On SIGINT, which W&B's Stop button
     sends, the trial exits and the run stays stopped.
@@ -119,25 +119,26 @@ def main(recipe: Recipe, placement: TrialPlacement, tracker: WandbTracker) -> in
     cell = known.cell_title(recipe) if known else recipe.title()
     record, shutdown = TrialRecord(placement.failures), Shutdown()
     search = SearchTrial(recipe, placement.sweep, placement.runs, known)
-    before = signal.signal(signal.SIGTERM, shutdown.handle_signal)
+    before, own = signal.signal(signal.SIGTERM, shutdown.handle_signal), FanOut(tracker, *further)
     record.start(cell)
     try:
         with placement.shown() as shown, shutdown.interruptible():
-            trackers = FanOut(shown, tracker)
+            trackers = FanOut(shown, tracker, *further)
             trackers.describe(recipe, cell)
             result = run_attempts(recipe, placement, trackers, shutdown.checkpoints, search.pruning)
     except (Stopped, KeyboardInterrupt) as interruption:
         if search.last and tracker.stopped():
             record.end()
             tracker.prune(search.prune())
+            FanOut(*further).abort("pruned")
             return 0
         record.discard(cell)
         stopped = isinstance(interruption, KeyboardInterrupt)
-        tracker.abort("stopped" if stopped else "")
+        own.abort("stopped" if stopped else "")
         return STOPPED if stopped else TERMINATED
     except AttemptsFailed as reasons:
         record.fail(cell, str(reasons))
-        tracker.abort(str(reasons))
+        own.abort(str(reasons))
         return failed(cell, str(reasons))
     else:
         record.end()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ddsweep.backends.wandb.backend import WandbStore
     from ddsweep.launchers import Job
 
-ALLOWED = {"backend": ("optuna", "wandb"), "track": choice.NAMES}
+BACKENDS = ("optuna", "wandb")
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Account:
 
     Attributes:
         backend: whose queue assigns the cells, ``optuna`` or ``wandb``.
-        track: further trackers of the trials, ``wandb`` or none.
+        track: further trackers of the trials, ``wandb`` or those of plugins, as ``--track`` has them.
         project: the W&B project; empty: ``ddsweep``.
         entity: its owner; empty: the account's default.
 
@@ -39,10 +39,9 @@ class Account:
     entity: str = ""
 
     def __post_init__(self) -> None:
-        for option, noun, names in (("backend", "backend", (self.backend,)), ("track", "tracker", self.track)):
-            for name in names:
-                if name not in ALLOWED[option]:
-                    raise UserError(f"{option}: unknown {noun} {name!r}; {closest(name, ALLOWED[option])}")
+        if self.backend not in BACKENDS:
+            raise UserError(f"backend: unknown backend {self.backend!r}; {closest(self.backend, BACKENDS)}")
+        object.__setattr__(self, "track", choice.names(self.track))
 
     def available(self, report: Callable[[str], None]) -> Account:
         """The same account if W&B is available or not needed; otherwise a fallback, reported in one line.
@@ -60,11 +59,16 @@ class Account:
             return self
         if wandb_service.offline_mode() == "disabled":
             report(f"W&B is unavailable ({problem}): the local queue runs the grid")
-            return replace(self, backend="optuna", track=())
+            return replace(self, backend="optuna", track=self._others)
         os.environ["WANDB_MODE"] = "offline"
         later = f"upload its runs later: {again.other('sync')}"
         report(f"W&B is unavailable ({problem}): the local queue runs the grid; {later}")
-        return replace(self, backend="optuna", track=("wandb",))
+        return replace(self, backend="optuna", track=("wandb", *self._others))
+
+    @property
+    def _others(self) -> tuple[str, ...]:
+        """The trackers that do not need W&B."""
+        return tuple(name for name in self.track if name != "wandb")
 
     def store(self) -> WandbStore:
         """The project's sweeps."""

@@ -52,7 +52,8 @@ def agent(
     placement = agents.Placement(devices.resolve(device)[0], device_label, threads, failures)
     if account.backend == "wandb":
         path = account.path(full_name)
-        raise typer.Exit(wandb_agent.main(wandb_agent.WandbAgent(full_name, path, runs.absolute(), placement)))
+        own = wandb_agent.WandbAgent(full_name, path, runs.absolute(), placement, account.track)
+        raise typer.Exit(wandb_agent.main(own))
     launches.load(name, profile, runs, storage)
     trackers = choice.further(account.track, full_name, runs.absolute(), account.project, account.entity)
     raise typer.Exit(agents.main(full_name, launches.url(runs, storage), runs, placement, trackers))

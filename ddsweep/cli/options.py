@@ -108,7 +108,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text."
 Backend = Annotated[str, typer.Option("--backend", "-b", help="Backend that holds the queue: optuna or wandb.")]
 Track = Annotated[
     list[str] | None,
-    typer.Option("--track", metavar="wandb", help="Also log trials to W&B. Works with either backend."),
+    typer.Option(
+        "--track",
+        metavar="NAME,…",
+        help="Also log trials with these trackers: wandb, or a plugin's. Works with either backend.",
+    ),
 ]
 Project = Annotated[
     str | None, typer.Option("--project", envvar="WANDB_PROJECT", help="W&B project (default: ddsweep).")

@@ -7,7 +7,23 @@ from typing import Annotated
 import typer
 
 from ddsweep.cli import console
-from ddsweep.cli.options import RUNS, Compile, Device, Json, Name, NoCheck, Profile, Runs, Settings, Storage, settings
+from ddsweep.cli.options import (
+    RUNS,
+    Compile,
+    Device,
+    Entity,
+    Json,
+    Name,
+    NoCheck,
+    Profile,
+    Project,
+    Runs,
+    Settings,
+    Storage,
+    Track,
+    settings,
+)
+from ddsweep.errors import in_one_line
 from ddsweep.percent import mean_std
 from ddsweep.text import plural
 
@@ -29,6 +45,9 @@ def run(
         bool, typer.Option("--recompute", help="Compute it again if it is from other images, or its files are damaged.")
     ] = False,
     no_check: NoCheck = False,
+    track: Track = None,
+    project: Project = None,
+    entity: Entity = None,
     as_json: Json = False,
 ) -> None:
     """Run one trial of a sweep in this process: `ddsweep run ablation-alpha alpha=100 -p demo`."""
@@ -37,11 +56,15 @@ def run(
     from ddsweep import device as devices
     from ddsweep import launches, plugin_checks, plugins
     from ddsweep.api import single_recipe
+    from ddsweep.checkpoints import Interrupted
     from ddsweep.cli import display, interrupt, progress
+    from ddsweep.cli.account import Account
     from ddsweep.recipe import verify
     from ddsweep.results.tables import by_group
+    from ddsweep.trackers import FanOut, choice
 
     plugins.load()
+    account = Account(track=tuple(track or ()), project=project or "", entity=entity or "")
     loaded = launches.planned(name, profile, settings([*(choices or []), *(set_ or [])]), runs, storage)
     recipe = single_recipe(loaded)
     verify([recipe])
@@ -50,8 +73,17 @@ def run(
     device, title = devices.resolve(device)[0], loaded.cell_title(recipe)
     from ddsweep import trial
 
-    with interrupt.saving() as checkpoints, progress.one_trial(title, data=as_json) as tracker:
-        result = trial.run(recipe, tracker, device, runs, checkpoints=checkpoints, recompute=recompute)
+    account = account.available(console.note)
+    further = FanOut(*choice.further(account.track, loaded.full_name, runs.absolute(), account.project, account.entity))
+    with interrupt.saving() as checkpoints, progress.one_trial(title, data=as_json) as shown:
+        further.describe(recipe, title)
+        try:
+            result = trial.run(
+                recipe, FanOut(shown, further), device, runs, checkpoints=checkpoints, recompute=recompute
+            )
+        except BaseException as error:
+            further.abort("" if isinstance(error, KeyboardInterrupt | Interrupted) else in_one_line(error))
+            raise
     if as_json:
         console.write_json({"key": recipe.key(), **asdict(result), "recipe": recipe.model_dump()}, indent=None)
         return

@@ -34,6 +34,9 @@ def trial(
         Path | None,
         typer.Option(hidden=True, envvar="DDSWEEP_FAILURES", help="File of the consecutive failures on this device."),
     ] = None,
+    track: Annotated[
+        str, typer.Option("--track", envvar="DDSWEEP_TRACK", metavar="NAME,…", help="Further trackers, of plugins.")
+    ] = "",
 ) -> None:
     """Run one cell of a W&B sweep and log it to W&B. `wandb agent` runs this command; you do not need to.
 
@@ -45,6 +48,7 @@ def trial(
     from ddsweep import processes, recipe
     from ddsweep.agent import wandb_trial
     from ddsweep.sweep import wandb as wandb_sweep
+    from ddsweep.trackers import choice
     from ddsweep.trackers.wandb import WandbTracker
 
     processes.end_with(os.getppid())
@@ -53,8 +57,13 @@ def trial(
     placement = wandb_trial.TrialPlacement(
         name, runs.absolute(), devices.resolve(device)[0], device_label, agent, failures
     )
-    tracker = WandbTracker(name, placement.runs, project or "", entity or "")
-    raise typer.Exit(wandb_trial.main(chosen, placement, tracker))
+    others = [one for one in choice.names([track] if track else []) if one != "wandb"]
+    account = (project or "", entity or "")
+    tracker, further = (
+        WandbTracker(name, placement.runs, *account),
+        choice.further(others, name, placement.runs, *account),
+    )
+    raise typer.Exit(wandb_trial.main(chosen, placement, tracker, further))
 
 
 def fields(text: str) -> dict[str, Any]:

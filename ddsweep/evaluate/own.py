@@ -63,7 +63,7 @@ class OwnTrainer:
             "progress": boundaries.passed,
         }  # fmt: skip
         body = partial(resolve(row.source), **{name: available[name] for name in row.takes})
-        what, code = f"evaluation rule {self.rule.own!r}", RULES.code(self.rule.own)
+        what, code = f"evaluation {self.rule.own!r}", RULES.code(self.rule.own)
         seeded = rng.seeded_globals(generator.initial_seed(), "evaluation", self.rule.own)
         with blamed(what, code.path if code else None), guards.calling(what), seeded:
             returned = self._numerics.function(body)()

@@ -154,7 +154,7 @@ def named(name: str, strategy: str = "none", dataset: str = "", arch: str = "") 
 
 def _returned(name: str, available: dict[str, str]) -> Rule:
     """The ``Rule`` that a plugin's function returns."""
-    info, what, code = RULES[name], f"evaluation rule {name!r}", RULES.code(name)
+    info, what, code = RULES[name], f"evaluation {name!r}", RULES.code(name)
     with blamed(what, code.path if code else None), guards.calling(what):
         rule = resolve(info.source)(**{one: available[one] for one in info.takes})
     if not isinstance(rule, Rule):

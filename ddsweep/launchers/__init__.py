@@ -20,7 +20,7 @@ class Job:
         storage: the storage URL, passed in the environment because it may contain a password.
         threads: CPU threads per agent; 0 for those of the process.
         backend: the backend that holds the queue, ``optuna`` or ``wandb``.
-        track: further trackers to log trials to; ``wandb`` is the only one.
+        track: further trackers to log trials to: ``wandb``, and those of plugins.
         project: the W&B project, if W&B is the backend or a tracker.
         entity: the owner of the project on W&B; empty for the account's default.
         sees_folder: whether agents import modules from the working folder; default: if this process does.

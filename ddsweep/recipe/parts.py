@@ -17,11 +17,14 @@ from ddsweep.registry.methods import METHODS
 from ddsweep.registry.networks import TABLE as NETWORKS
 from ddsweep.registry.ptms import PTMS
 from ddsweep.registry.rules import RULES
+from ddsweep.registry.trackers import TRACKERS
 
 if TYPE_CHECKING:
     from ddsweep.recipe import Recipe
 
 TABLES: tuple[plugins.Registry[Any], ...] = (METHODS, DATASETS, NETWORKS, GUIDANCE, PTMS, RULES)
+EVERY = (*TABLES, TRACKERS)
+"""All tables; a tracker is no part of a recipe."""
 FIELDS: dict[str, plugins.Registry[Any]] = {
     "method": METHODS,
     "target": DATASETS,
@@ -80,7 +83,7 @@ def plugged() -> dict[plugins.Code, list[str]]:
         UserError: a plugin cannot be imported.
     """
     parts: dict[plugins.Code, list[str]] = {}
-    for table in TABLES:
+    for table in EVERY:
         for name in table:
             if code := table.code(name):
                 parts.setdefault(code, []).append(f"{table.kind} {name}")

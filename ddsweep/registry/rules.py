@@ -66,7 +66,7 @@ class RuleInfo:
         return "_".join(name for name in strategy.split("_") if name not in self.without) or "none"
 
 
-RULES: Registry[RuleInfo] = Registry("evaluation rule")
+RULES: Registry[RuleInfo] = Registry("evaluation")
 _IDC = RuleInfo(batch=64, without=("cutout",), counts="best of 4 tests")  # CutMix takes the place of cutout
 for _name, _row in {
     "paper": RuleInfo(),
@@ -131,10 +131,10 @@ def evaluation(
             ("lr", lr, isinstance(lr, int | float) and not isinstance(lr, bool) and 0 <= lr < float("inf")),
         ):
             if not valid:
-                raise UserError(f"plugins: evaluation rule {name!r}: {field}: {value!r} is out of range")
+                raise UserError(f"plugins: evaluation {name!r}: {field}: {value!r} is out of range")
         for one in row.without:
             if one not in OPERATIONS:
-                raise UserError(f"plugins: evaluation rule {name!r}: without: {one!r}; {closest(one, OPERATIONS)}")
+                raise UserError(f"plugins: evaluation {name!r}: without: {one!r}; {closest(one, OPERATIONS)}")
         RULES.add(name, row, function, files)
         return function
 
@@ -150,17 +150,17 @@ def _taken(name: str, function: Callable[..., Any]) -> tuple[str, ...]:
     try:
         parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):
-        raise UserError(f"plugins: evaluation rule {name!r}: {function!r} is not a function") from None
+        raise UserError(f"plugins: evaluation {name!r}: {function!r} is not a function") from None
     known = GIVEN if "net" in parameters else ASKED
     for one in parameters.values():
         if one.name not in known or one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD, one.POSITIONAL_ONLY):
             hint = closest(one.name, GIVEN if "net" in parameters else {*GIVEN, *ASKED})
             raise UserError(
-                f"plugins: evaluation rule {name!r}: {name_of(function)} takes {one.name}, which ddsweep does not "
+                f"plugins: evaluation {name!r}: {name_of(function)} takes {one.name}, which ddsweep does not "
                 f"give; {hint}"
             )
     if "net" in parameters and "synthetic" not in parameters:
-        raise UserError(f"plugins: evaluation rule {name!r}: {name_of(function)} trains net, but not on synthetic")
+        raise UserError(f"plugins: evaluation {name!r}: {name_of(function)} trains net, but not on synthetic")
     return tuple(parameters)
 
 

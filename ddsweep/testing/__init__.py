@@ -1,6 +1,6 @@
 """Checks for authors of plugins, backends and trackers: what ddsweep relies on, tested on the CPU in seconds.
 
-A method, a dataset or a network is checked by name::
+A part of any kind is checked by name, by ``check_method``, ``check_network``, ``check_dataset`` and so on::
 
     from ddsweep.testing import check_method
 
@@ -10,7 +10,7 @@ A method, a dataset or a network is checked by name::
 The name is looked up as everywhere: in an installed package, in ``$DDSWEEP_PLUGINS``, or in a module that the test has
 imported. A violation is an ``AssertionError`` that names it. ddsweep's own parts pass the same checks.
 
-A backend, a queue or a tracker inherits the tests that ddsweep's own pass (pytest is needed for these)::
+A backend, a queue or a tracker may inherit the tests that ddsweep's own pass (pytest is needed for these)::
 
     from ddsweep.testing import TrackerContract
 
@@ -33,6 +33,7 @@ from ddsweep.testing.guidance import check_guidance as check_guidance
 from ddsweep.testing.method import check_method as check_method
 from ddsweep.testing.network import check_network as check_network
 from ddsweep.testing.ptm import check_ptm as check_ptm
+from ddsweep.testing.tracked import check_tracker as check_tracker
 
 if TYPE_CHECKING:
     from ddsweep.testing.backend import BackendContract as BackendContract

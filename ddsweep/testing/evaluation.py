@@ -36,7 +36,7 @@ def check_evaluation(name: str) -> None:
         AssertionError: a check fails; the message names it.
         UserError: an unknown rule, or one whose function fails.
     """
-    row, what = RULES.take(name, "eval_rule"), f"evaluation rule {name!r}"
+    row, what = RULES.take(name, "eval_rule"), f"evaluation {name!r}"
     recipe = make({"target": "shapes", "ipc": IPC, "alpha": 0, "eval_rule": name, "eval_lr": row.lr or LR})
     dataset = data.load("shapes")
     images = torch.cat([dataset.images[dataset.first(label, IPC)] for label in range(len(dataset.classes))])

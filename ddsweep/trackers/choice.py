@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from ddsweep.errors import UserError, closest
+from ddsweep.plugins import resolve
+from ddsweep.registry.trackers import TRACKERS
 from ddsweep.trackers import Tracker
 
-NAMES = ("wandb",)
+
+def names(given: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the trackers of ``--track A,B --track C``, each once.
+
+    Raises:
+        UserError: an unknown name, or a plugin that cannot be imported.
+    """
+    found = [name.strip() for text in given or () for name in text.split(",")]
+    for name in found:
+        TRACKERS.take(name, "track")
+    return tuple(dict.fromkeys(found))
 
 
 def further(track: Sequence[str], sweep: str, runs: Path, project: str, entity: str) -> list[Tracker]:
     """The trackers of trials beside the queue and the run folder.
 
     Args:
-        track: names, of ``NAMES``.
+        track: names, as of ``names``.
         sweep: ``NAME@PROFILE``.
         runs: the folder of all runs.
         project: W&B project; empty: ``ddsweep``.
@@ -24,11 +36,20 @@ def further(track: Sequence[str], sweep: str, runs: Path, project: str, entity: 
     Raises:
         UserError: an unknown name.
     """
-    for name in track:
-        if name not in NAMES:
-            raise UserError(f"track: unknown tracker {name!r}; {closest(name, NAMES)}")
-    if not track:
-        return []
-    from ddsweep.trackers.wandb import WandbTracker
+    available = {"sweep": sweep, "runs": runs, "project": project, "entity": entity}
+    made: list[Tracker] = []
+    for name in names(track):
+        row = TRACKERS[name]
+        make = partial(_made, name, {one: available[one] for one in row.takes})
+        if TRACKERS.code(name) is None:
+            made.append(make())
+        else:
+            from ddsweep.trackers.own import OwnTracker
 
-    return [WandbTracker(sweep, runs, project, entity)]
+            made.append(OwnTracker(name, make))
+    return made
+
+
+def _made(name: str, given: dict[str, object]) -> Tracker:
+    tracker: Tracker = resolve(TRACKERS[name].source)(**given)
+    return tracker

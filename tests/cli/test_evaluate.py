@@ -171,7 +171,7 @@ MISTAKES = [
     (["export", f"{SWEEP}@demo:alpha=3", "--to", "pt"], "cell: none of the 2 cells of ablation-alpha,ipc=2@demo has"),
     (["export", f"{SWEEP}@demo:alpa=3", "--to", "pt"], "alpa: unknown parameter; did you mean alpha?"),
     (["evaluate", "runs/KEY", "--arch", "convnet9"], "arch: unknown network 'convnet9'"),
-    (["evaluate", "runs/KEY", "--rule", "best1"], "eval_rule: unknown evaluation rule 'best1'; did you mean best?"),
+    (["evaluate", "runs/KEY", "--rule", "best1"], "eval_rule: unknown evaluation 'best1'; did you mean best?"),
     (["evaluate", "runs/KEY", "--dataset", "digts"], "unknown dataset 'digts'; did you mean digits?"),
     (["evaluate", "runs/KEY", "--ipc", "3"], "ipc: runs/KEY has 2 images per class, not 3"),
     (["evaluate", "runs/KEY", "--set", "alpha=3"], "alpha: not a setting of an evaluation"),

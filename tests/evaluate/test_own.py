@@ -105,7 +105,7 @@ def test_what_it_prints_and_sets_reaches_nobody(plug: Plug, capsys: pytest.Captu
     assert torch.get_default_dtype() == torch.float32
     shown = capsys.readouterr()
     assert (shown.out, shown.err.count("hello")) == ("", 2)
-    assert "evaluation rule 'loud': changed torch's default type (torch.float64); restored" in shown.err
+    assert "evaluation 'loud': changed torch's default type (torch.float64); restored" in shown.err
     assert loud == quiet
 
 
@@ -168,7 +168,7 @@ def test_a_function_that_fails_is_one_line_that_names_the_rule(good: str, bad: s
     plug(mine=SGD.replace(good, bad))
     with pytest.raises(UserError) as error:
         evaluated()
-    assert str(error.value).startswith("evaluation rule 'plain': ")
+    assert str(error.value).startswith("evaluation 'plain': ")
     assert line in str(error.value)
 
 
@@ -181,12 +181,12 @@ def test_a_function_that_fails_is_one_line_that_names_the_rule(good: str, bad: s
         ("epochs=7", "epochs=0", "epochs: 0 is out of range"),
         ("lr=0.5", "lr=-1", "lr: -1 is out of range"),
         ("lr=0.5", "lr=0.5, without=('cutuot',)", "without: 'cutuot'; did you mean cutout?"),
-        ('"plain"', '"idc"', "evaluation rule 'idc' is ddsweep's own; choose another name"),
+        ('"plain"', '"idc"', "evaluation 'idc' is ddsweep's own; choose another name"),
     ],
 )
 def test_a_rule_that_is_impossible_is_refused_by_the_decorator(good: str, bad: str, line: str, plug: Plug) -> None:
     plug(mine=SGD.replace(good, bad))
-    with pytest.raises(UserError, match="evaluation rule '") as error:
+    with pytest.raises(UserError, match="evaluation '") as error:
         make({"eval_rule": "plain"})
     assert line in str(error.value)
 
@@ -201,7 +201,7 @@ def test_a_recipe_has_its_numbers_and_its_code(plug: Plug) -> None:
     assert make({"eval_rule": "plain", "eval_batch": 5}).key() != plain
     rule = Rule(7, 4, 0.25, decays="never", own="plain")
     assert trial.rule_for(recipe, "convnet3") == rule
-    with pytest.raises(UserError, match="eval_rule: unknown evaluation rule 'plane'; did you mean plain\\?"):
+    with pytest.raises(UserError, match="eval_rule: unknown evaluation 'plane'; did you mean plain\\?"):
         make({"eval_rule": "plane"})
 
 
@@ -212,7 +212,7 @@ def test_a_function_without_a_net_chooses_the_form_of_our_training(plug: Plug) -
     recipe = make({"eval_rule": "form", "eval_epochs": 5, "eval_strategy": "crop"})
     assert trial.rule_for(recipe, "convnet3") == Rule(5, 8, 0.01, "crop", cutmix=True, decays="never", checks=2)
     plug(other=FORM.replace('"form"', '"unformed"').replace("return Rule", "return dict"))
-    with pytest.raises(UserError, match=r"^evaluation rule 'unformed': returns dict, not a ddsweep\.evaluate\.Rule"):
+    with pytest.raises(UserError, match=r"^evaluation 'unformed': returns dict, not a ddsweep\.evaluate\.Rule"):
         named("unformed")
 
 
@@ -224,7 +224,7 @@ def test_a_trial_with_it_and_a_table(plug: Plug, ddsweep: Run) -> None:
     found = json.loads(done.stdout)
     assert (found["recipe"]["eval_rule"], len(found["accuracies"]["convnet1"])) == ("plain", 2)
     shown = ddsweep("plugins")
-    assert "evaluation rule plain" in shown.output
+    assert "evaluation plain" in shown.output
 
 
 def test_any_set_is_evaluated_by_it(plug: Plug, tmp_path: Path, ddsweep: Run) -> None:

@@ -102,7 +102,7 @@ def test_dc_augments_digits_and_convnets_with_batch_norm(dataset, arch, strategy
 
 
 def test_an_unknown_rule_is_named():
-    with pytest.raises(UserError, match="rule: unknown evaluation rule 'papre'; did you mean paper"):
+    with pytest.raises(UserError, match="rule: unknown evaluation 'papre'; did you mean paper"):
         named("papre")
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from ddsweep.plugins import code, importing, loading, own
 from ddsweep.recipe import Recipe, make
-from ddsweep.recipe.parts import TABLES
+from ddsweep.recipe.parts import EVERY
 
 Plug = Callable[..., Path]
 
@@ -48,7 +48,7 @@ def half(**choices: Any) -> Recipe:
 @pytest.fixture
 def plug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plug]:
     """``plug(name="source", …)`` writes ``name.py`` files and lists them in the variable; returns the last path."""
-    rows = [(table, dict(table.rows), dict(table._origin), dict(table._source)) for table in TABLES]
+    rows = [(table, dict(table.rows), dict(table._origin), dict(table._source)) for table in EVERY]
     parts = {plugin: dict(known) for plugin, known in code._parts.items()}
     folders, claimed = set(importing._beside), set(own._plugins)
     loaded, modules = set(loading._loaded), set(sys.modules)
@@ -88,6 +88,6 @@ def forget(plugin: str, *modules: str) -> None:
         sys.modules.pop(name)
     loading._loaded.clear()
     code._parts.pop(plugin)
-    for table in TABLES:
+    for table in EVERY:
         for name in [name for name, origin in table._origin.items() if origin and origin.plugin == plugin]:
             del table.rows[name], table._origin[name]

@@ -83,7 +83,7 @@ def test_any_choices_make_a_recipe_or_one_line(choices: dict[str, Any]) -> None:
         ({"eval_archs": "resnet18-imagenet"}, "eval_archs: unknown network 'resnet18-imagenet'"),
         (
             {"eval_rule": "beste"},
-            "eval_rule: unknown evaluation rule 'beste'; did you mean best? (allowed: best, dc, ",
+            "eval_rule: unknown evaluation 'beste'; did you mean best? (allowed: best, dc, ",
         ),
         ({"ptm_statistics": "own"}, "ptm_statistics: unknown value 'own'; allowed: source, target"),
         ({"alpha_by_arch": 100}, "alpha_by_arch: 100 is not allowed; input should be a valid string"),

@@ -57,7 +57,7 @@ def test_a_broken_rule_is_found_out(good: str, bad: str, line: str, plug: Plug) 
         return
     with pytest.raises(AssertionError) as error:
         check_evaluation("plain")
-    assert str(error.value).startswith("evaluation rule 'plain': ")
+    assert str(error.value).startswith("evaluation 'plain': ")
     assert line in str(error.value)
 
 
