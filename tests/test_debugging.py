@@ -109,3 +109,36 @@ def test_a_mistake_names_the_method(plug: Plug) -> None:
     with pytest.raises(PluginError, match=r"^method 'half': yields a loss without a gradient to what is learned"):
         ddsweep.debug("half", **CHOICES)
     assert not list(Path().iterdir()), "nothing is stored"
+
+
+CELL = """
+import ddsweep
+
+{decorator}
+class Cell:
+    def __init__(self, net, *, scale={scale}):
+        self.scale = scale
+
+    def episode(self, synthetic, dataset, streams, done=0):
+        if not done:
+            yield self.scale * synthetic.images.square().sum(){end}
+"""
+
+
+@pytest.mark.parametrize("decorator", ["", '@ddsweep.method("cell", alpha=0.0)'])
+def test_a_class_of_a_notebook_cell(decorator: str, plug: Plug) -> None:
+    """With and without the decorator; running the cell again replaces the class."""
+    images = 0.0
+    for scale, end in ((1.0, ""), (3.0, ""), (2.0, ".missing")):
+        scope: dict[str, Any] = {"__name__": "__main__"}
+        source = CELL.format(decorator=decorator, scale=scale, end=end)
+        exec(compile(source, "<ipython-input-7-0123>", "exec"), scope)
+        if end:
+            with pytest.raises(
+                PluginError, match=r"^method '[cC]ell': AttributeError: .* \(<ipython-input-.* line 11\)$"
+            ):
+                ddsweep.debug(scope["Cell"], **CHOICES)
+            return
+        found = ddsweep.debug(scope["Cell"], **CHOICES)
+        images = images or found.loss
+        assert found.loss == pytest.approx(scale * images)

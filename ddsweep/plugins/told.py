@@ -41,6 +41,8 @@ def _is_own(filename: str, plugin: Path | None) -> bool:
     path = Path(filename)
     if plugin is not None and path.is_relative_to(plugin):
         return True
+    if filename.startswith("<ipython"):  # a cell of a notebook
+        return True
     if not path.is_absolute() or any(part in INSTALLED for part in path.parts):
         return False
     return not any(path.is_relative_to(folder) for folder in _others())
