@@ -77,7 +77,7 @@ def test_what_a_notebook_shows(plug: Plug) -> None:
 
 def test_a_sweep_gives_the_choices(plug: Plug) -> None:
     plug(mine=HALF)
-    found = ddsweep.debug("half", "ablation-alpha", profile="demo", alpha=0, width=4, options="rate:0.25")
+    found = ddsweep.debug("half", "ablation-alpha", profile="demo", alpha=0, width=4, rate=0.25)
     assert (found.recipe.ipc, found.recipe.width, found.recipe.alpha) == (5, 4, 0)
     assert "rate:0.25" in found.recipe.options
     with pytest.raises(UserError, match=r"^steps: 0 is out of range; at least 1$"):
