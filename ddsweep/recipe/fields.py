@@ -349,7 +349,7 @@ class Recipe(BaseModel):
             by_arch = f" ({_spaced(self.alpha_by_arch)})" if self.alpha_by_arch else ""
             parts += [*guided, f"α {_exact(self.alpha)}{by_arch}", self.ptm_archs]
             parts += [f"N_m {self.n_models}", f"epoch {self.ptm_epoch}"] if self.ptm_epoch else []
-        if self.source not in ("target", ""):
+        if self.source not in ("target", "", self.ptm_archs):  # a PTM of one's own has one name
             parts.append(f"from {self.source}")
         known = (name for name in fields if name in type(self).model_fields)  # options are named in any case
         parts += [f"{name} {_exact(getattr(self, name))}" for name in known if name not in silent]
