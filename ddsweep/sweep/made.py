@@ -1,8 +1,8 @@
 """The recipes of a registered sweep as they were made at its launch.
 
 A recipe with a plugin has defaults and options that the plugin declares. They may be others later, or the plugin may be
-missing; results are read with the recipes that were registered. Recipes of ddsweep's own parts are not stored: they are
-made of the choices again, because their keys never change.
+missing; results are read with the recipes that were registered. Guided recipes of ddsweep's own parts are not stored:
+they are made of the choices again, because their keys never change.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 from ddsweep.errors import UserError
 from ddsweep.recipe import Recipe, stored
 from ddsweep.recipe.defaults import NEUTRAL
+from ddsweep.registry.guidance import NONE
 from ddsweep.registry.methods import TAKEN
 
 Choices = Mapping[str, Any]
@@ -38,9 +39,10 @@ def written(recipes: Sequence[Recipe]) -> dict[str, Any]:
         The fields of the first one (``common``), of each one those that differ (``cells``), and for each of the
         choices the place of its recipe there (``order``; -1: it is not stored).
     """
-    kept = {recipe.key(): recipe.model_dump() for recipe in recipes if recipe.plugins}
-    if not kept:
+    if not any(recipe.plugins for recipe in recipes):
         return {}
+    # the choices of a baseline may name a guidance of a plugin, which is no part of its recipe
+    kept = {one.key(): one.model_dump() for one in recipes if one.plugins or one.regularizer == NONE}
     common, places = next(iter(kept.values())), {key: place for place, key in enumerate(kept)}
     cells = [{name: one for name, one in fields.items() if one != common[name]} for fields in kept.values()]
     order = [places.get(recipe.key(), -1) for recipe in recipes]
@@ -81,5 +83,5 @@ def restated(fields: Choices) -> Recipe:
     Raises:
         UserError: a field is missing or unknown, or has the wrong type.
     """
-    alone = fields.get("regularizer") == "none" or fields.get("alpha") == 0
+    alone = fields.get("regularizer") == NONE or fields.get("alpha") == 0
     return stored({**fields, **(NEUTRAL if alone else {})})
