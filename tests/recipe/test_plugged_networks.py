@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from ddsweep.errors import UserError
 from ddsweep.nn import trying
 from ddsweep.recipe import make, verify
 from tests.cli.conftest import Run, ddsweep
+from tests.docs.extending import EXAMPLES
+from tests.docs.page import page
 from tests.nn.authors import DATASET, RESNET, VIT, source
 from tests.plugins.plugged import Plug, plug
 
@@ -64,6 +67,17 @@ def test_a_ptm_of_another_size_has_to_embed_the_target(plug: Plug) -> None:
     assert str(error.value).startswith(
         "ptm_archs: vit of the plugin vit: is built for 24×24 images, and cannot embed 16×16 (RuntimeError: The size of"
     )
+
+
+def test_the_lines_of_the_page_are_those_that_are_said(plug: Plug, ddsweep: Run) -> None:
+    plug(**{name: EXAMPLES[name] for name in ("vit", "tv_resnet")})
+    text = page("docs/extending/networks.md").text
+    show = ["show", "ablation-alpha", "--profile", "demo", "--set"]
+    done = ddsweep(*show, "arch=vit2", "--set", "ptm_archs=vit2", "--set", "source=shapes", "--set", "size=32")
+    assert f"```\n{done.stderr}```" in text
+    done = ddsweep(*show, "eval_archs=tv-resnet18")
+    (said,) = re.findall(r"`(eval_archs: .*?)`", text)
+    assert done.stderr.startswith(f"error: {said}; ")
 
 
 def test_a_network_is_tried_once(plug: Plug, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,8 +83,11 @@ def test_every_dataset_that_needs_no_download(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("check", "name"),
-    [(check_method, "mtt-lite"), (check_dataset, "stripes"), (check_network, "mixer2"), (check_network, "mixer4")],
-)
+    [
+        (check_method, "mtt-lite"), (check_dataset, "stripes"), (check_network, "mixer2"), (check_network, "mixer4"),
+        (check_network, "vit2"), (check_network, "vit4"), (check_network, "tv-resnet18"),
+    ],
+)  # fmt: skip
 def test_the_examples_of_the_page(check: Callable[[str], None], name: str, plug: Plug) -> None:
     plug(**EXAMPLES)
     check(name)
