@@ -87,10 +87,22 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str,
         temporary.touch()
         mode = temporary.stat().st_mode  # safetensors creates files that only their owner can read
         try:
-            save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, temporary, metadata)
+            save_file(_apart(tensors), temporary, metadata)
         except SafetensorError as error:  # how safetensors reports a full disk
             raise OSError(str(error)) from error
         temporary.chmod(mode)
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors on the CPU, each with memory of its own: safetensors refuses weights that are tied."""
+    found: dict[str, Tensor] = {}
+    places = set()
+    for name, value in tensors.items():
+        there = value.detach().cpu().contiguous()
+        place = there.untyped_storage().data_ptr()
+        found[name] = there.clone() if place in places else there
+        places.add(place)
+    return found
 
 
 def read_json(path: Path) -> Any:

@@ -25,7 +25,8 @@ def of_training(net: nn.Module, optimizer: Optimizer, generator: Drawing) -> dic
     """Return the tensors of a training that has taken a step: weights, buffers, momenta (if any), generator."""
     tensors = {f"net.{name}": value for name, value in net.state_dict().items()}
     for name, parameter in _with_momentum(net, optimizer).items():
-        tensors[f"momentum.{name}"] = optimizer.state[parameter]["momentum_buffer"]
+        momentum = optimizer.state[parameter].get("momentum_buffer")  # None: the loss does not depend on it
+        tensors[f"momentum.{name}"] = parameter.new_zeros(parameter.shape) if momentum is None else momentum
     return tensors | {"generator": generator.get_state()}
 
 
@@ -45,4 +46,7 @@ def into_training(state: State, net: nn.Module, optimizer: Optimizer, generator:
 
 
 def _with_momentum(net: nn.Module, optimizer: Optimizer) -> dict[str, nn.Parameter]:
-    return dict(net.named_parameters()) if optimizer.param_groups[0]["momentum"] else {}
+    """The parameters that are trained (a network of a plugin can have frozen ones), if the optimizer has momentum."""
+    if not optimizer.param_groups[0]["momentum"]:
+        return {}
+    return {name: parameter for name, parameter in net.named_parameters() if parameter.requires_grad}

@@ -66,6 +66,7 @@ def make(
         elif not isinstance(made, Body):
             raise UserError(f"{whose(row)}: its function returns {type(made).__name__}, not a torch module")
         _check_parameters(row, made.layers)
+        _own_memory(made.layers)
         net = made.layers.eval()  # a norm in train mode would move its running statistics
         if again and not _is_lazy(net):
             return _trained(_beheaded(row, net) if row.head else made)
@@ -102,6 +103,16 @@ def _check_parameters(row: networks.Architecture, net: nn.Module) -> None:
     for name, held in _values(net).items():
         if held.device.type != "cpu":
             raise UserError(f"{whose(row)}: {name} is on {held.device}; its function must make it on the CPU")
+
+
+@torch.no_grad()
+def _own_memory(net: nn.Module) -> None:
+    """Give memory of their own to tensors that repeat elements, as of ``expand``: they are written to."""
+    for layer in net.modules():
+        for held in (layer._parameters, layer._buffers):
+            for value in held.values():
+                if value is not None and not nn.parameter.is_lazy(value) and 0 in value.stride():
+                    value.data = value.data.contiguous()
 
 
 def _with_head(row: networks.Architecture, net: nn.Module, images: Tensor, logits: Tensor) -> Body:

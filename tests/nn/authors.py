@@ -67,6 +67,33 @@ def tiles(row, paths):
     return *split(12), *split(5)
 """
 
+TIED = '''
+import torch
+from torch import nn
+
+import ddsweep
+
+
+class Tied(nn.Module):
+    """A frozen layer, two convolutions with one weight, a buffer that repeats its numbers, an unused parameter."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.first, self.one, self.two = nn.Conv2d(channels, 8, 3), nn.Conv2d(8, 8, 3), nn.Conv2d(8, 8, 3)
+        self.first.requires_grad_(False)
+        self.two.weight = self.one.weight
+        self.register_buffer("gain", torch.ones(1).expand(8)[:, None, None])
+        self.unused = nn.Parameter(torch.randn(3))
+
+    def forward(self, x):
+        return self.two(self.one(self.first(x).relu() * self.gain).relu()).relu().mean((2, 3))
+
+
+@ddsweep.network("tied")
+def tied(channels, size, width):
+    return Tied(channels)
+'''
+
 HEAD = """
 import torch
 from torch import nn

@@ -13,7 +13,7 @@ from ddsweep.pretrained import spec
 from ddsweep.recipe import make
 from ddsweep.results.result import Result
 from ddsweep.trackers import Tracker
-from tests.nn.authors import DATASET, RESNET, VIT
+from tests.nn.authors import DATASET, RESNET, TIED, VIT
 from tests.plugins.plugged import Plug, plug
 from tests.test_resume import AskedAt, CutOffAt, pieces
 
@@ -26,10 +26,12 @@ TINY: dict[str, Any] = {
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "vit, dm, clom": ("vit", {"method": "dm", "regularizer": "clom"}),
     "vit, dc, cclom": ("vit", {"method": "dc", "regularizer": "cclom"}),
+    "tied and frozen, dm, clom": ("tied", {"method": "dm", "regularizer": "clom"}),
+    "tied and frozen, dc, clom": ("tied", {"method": "dc", "regularizer": "clom"}),
     "resnet, dm, cclom": ("tv-resnet18", {"method": "dm", "regularizer": "cclom", "iterations": 1}),
     "resnet, dc, clom": ("tv-resnet18", {"method": "dc", "regularizer": "clom", "iterations": 1}),
 }
-SOURCES = {"vit": VIT, "resnet": RESNET, "tiles": DATASET}
+SOURCES = {"tied": TIED, "vit": VIT, "resnet": RESNET, "tiles": DATASET}
 SLOW = pytest.mark.slow
 
 
@@ -43,6 +45,8 @@ def run(case: str, checkpoints: Checkpoints | None, runs: str) -> Result:
     ("case", "cut"),
     [
         ("vit, dm, clom", CutOffAt),
+        ("tied and frozen, dm, clom", CutOffAt),
+        pytest.param("tied and frozen, dc, clom", AskedAt, marks=SLOW),
         pytest.param("vit, dm, clom", AskedAt, marks=SLOW),
         pytest.param("vit, dc, cclom", CutOffAt, marks=SLOW),
         pytest.param("vit, dc, cclom", AskedAt, marks=SLOW),

@@ -76,9 +76,14 @@ class ClassGradients:
         return _WithGradient.apply(synthetic, values, gradient).sum()
 
     def _parameters(self) -> tuple[Parameters, Parameters]:
-        """Return the parameters whose gradients are compared, and the others."""
+        """Return the parameters whose gradients are compared, and the others, with those that are frozen."""
         every = {name: value.detach() for name, value in self._net.named_parameters()}
-        compared = {name: value for name, value in every.items() if value.ndim == 4 or not self._convolutions}
+        trained = {name for name, value in self._net.named_parameters() if value.requires_grad}
+        compared = {
+            name: value
+            for name, value in every.items()
+            if name in trained and (value.ndim == 4 or not self._convolutions)
+        }
         return compared, {name: value for name, value in every.items() if name not in compared}
 
     def _target(self, compared: Parameters, fixed: Parameters, real: Tensor, label: Tensor) -> list[Tensor]:

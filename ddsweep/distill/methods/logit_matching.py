@@ -256,7 +256,7 @@ def _weights(prefix: str, net: torch.nn.Module) -> dict[str, Tensor]:
 
 
 def _parameters(prefix: str, net: torch.nn.Module) -> dict[str, Tensor]:
-    return {f"{prefix}.{name}": value for name, value in net.named_parameters()}
+    return {f"{prefix}.{name}": value for name, value in net.named_parameters() if value.requires_grad}
 
 
 def _for_networks(images: Float[Tensor, "n c h w"], dataset: Dataset) -> Float[Tensor, "n c h w"]:

@@ -54,18 +54,18 @@ class UnrolledLoss:
 class Student:
     """SGD of one network on a synthetic set, as a function of the images and the rate.
 
-    Parameters are one flat vector θ [P], in the order of ``net.named_parameters()``.
+    Parameters are one flat vector θ [P], in the order of ``net.named_parameters()``, without those that are frozen.
 
     Args:
-        net: the network; its parameters are not used. A batch norm has no running statistics here: it always uses those
-            of the batch.
+        net: the network; its parameters are not used unless they are frozen. A batch norm has no running statistics
+            here: it always uses those of the batch.
         numerics: precision and compilation.
     """
 
     def __init__(self, net: nn.Module, numerics: Numerics | None = None) -> None:
         numerics = numerics or Numerics()
         self._net = net.train()
-        self._shapes = {name: value.shape for name, value in net.named_parameters()}
+        self._shapes = {name: value.shape for name, value in net.named_parameters() if value.requires_grad}
         statistics.forget(net)
         self._gradient = numerics.function(grad(self._loss))
         self._reverse = numerics.function(grad_and_value(self._product, argnums=(0, 1)))
