@@ -244,7 +244,7 @@ def test_a_loss_that_diverges_names_the_rate(data: Dataset) -> None:
         ({"net_images": 0}, "net_images: 0 is out of range; at least 1"),
         ({"gan_lr": 0}, "gan_lr: 0 is out of range; the GAN would not be trained"),
         ({"match_archs": "convnet3+resnet"}, "match_archs: unknown network 'resnet'"),
-        ({"match_archs": "convnet4", "size": 8}, "arch: convnet4 needs images of at least 16 pixels, not 8"),
+        ({"match_archs": "convnet4", "size": 8}, "match_archs: convnet4 needs images of at least 16 pixels, not 8"),
         ({"init": "real"}, "init: real is not supported by dim (allowed: noise)"),
     ],
 )
