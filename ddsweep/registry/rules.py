@@ -164,7 +164,18 @@ def _taken(name: str, function: Callable[..., Any]) -> tuple[str, ...]:
     return tuple(parameters)
 
 
-def title(name: str) -> str:
-    """The name of a rule in tables, with the test that counts: ``idc (best of 4 tests)``; if unknown, the name."""
+def paper_name(name: str) -> str:
+    """The name of a rule in tables; if unknown, the name itself."""
     row = RULES.rows.get(name)
-    return f"{row.paper or name} ({row.counts})" if row else name
+    return (row and row.paper) or name
+
+
+def title(name: str, shown: str = "") -> str:
+    """A rule as tables explain it, with the test that counts, if that is known: ``idc (best of 4 tests)``.
+
+    Args:
+        name: the rule.
+        shown: its name in tables; default: ``paper_name``.
+    """
+    row = RULES.rows.get(name)
+    return (shown or paper_name(name)) + (f" ({row.counts})" if row else "")

@@ -61,4 +61,4 @@ def _told(what: str, step: Callable[[], Result]) -> Result:
     try:
         return step()
     except (UserError, ValueError) as error:
-        raise AssertionError(f"{what}: {error}") from error
+        raise AssertionError(f"{what}: {error}") from None  # the line names file and line of the plugin

@@ -18,7 +18,7 @@ from ddsweep.estimate.measure import Bench
 from ddsweep.evaluate import Evaluation, Rule, evaluate, named
 from ddsweep.recipe import make
 from ddsweep.registry.datasets import FULL_STRATEGY
-from ddsweep.results.tables import layout
+from ddsweep.results.tables import layout, naming
 from ddsweep.trackers import Tracker
 from tests import toys
 from tests.cli.conftest import Run, ddsweep
@@ -245,6 +245,7 @@ def test_tables_name_it_where_the_plugin_is_and_where_it_is_not(plug: Plug) -> N
     make({"eval_rule": "plain"})
     assert layout.title("plain") == "Plain SGD (last epoch)"
     assert layout.title("idc") == "idc (best of 4 tests)"
+    assert (naming.value("eval_rule", "plain"), naming.value("eval_rule", "idc")) == ("Plain SGD", "idc")
 
 
 def test_its_epochs_are_measured_for_an_estimate(plug: Plug) -> None:

@@ -146,7 +146,7 @@ def rules(shown: Sequence[Entry]) -> str:
         methods.setdefault(entry.recipe.eval_rule, {})[own] = None
     if set(methods) <= {"paper"}:
         return ""
-    named = {name: title(name) for name in methods}
+    named = {name: title(name, naming.value("eval_rule", name)) for name in methods}
     if len(named) == 1:
         return f"evaluation rule {named.popitem()[1]}"
     apart = sum(map(len, methods.values())) == len({one for some in methods.values() for one in some})

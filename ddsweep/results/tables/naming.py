@@ -19,6 +19,7 @@ from ddsweep.registry.guidance import paper_name as guidance
 from ddsweep.registry.methods import METHODS
 from ddsweep.registry.networks import paper_name
 from ddsweep.registry.ptms import domain
+from ddsweep.registry.rules import paper_name as rule
 from ddsweep.sweep import Sweep
 
 FIELDS = {
@@ -44,6 +45,8 @@ def value(name: str, text: str) -> str:
         return METHODS.rows[text].paper if text in METHODS.rows else remembered("method", text) or text.upper()
     if name == "regularizer":
         return remembered("guidance", text) or guidance(text)
+    if name == "eval_rule":
+        return remembered("evaluation", text) or rule(text)
     if name in ("target", "source"):
         return remembered("PTM", text) or domain(text) or remembered("dataset", text) or dataset(text)
     if name in ("ptm_archs", "arch", "eval_archs", "eval_arch"):
