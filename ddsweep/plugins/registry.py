@@ -22,13 +22,17 @@ class Registry(Mapping[str, Row], Generic[Row]):
 
     Args:
         kind: the name of a part in errors, such as ``method``.
+        reserved: names that stand for something else where a recipe names a part.
+        has_options: whether recipes have options for these parts, which may name files.
 
     Attributes:
         rows: the parts registered so far, without those of plugins that are not loaded yet.
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, *, reserved: Iterable[str] = (), has_options: bool = False) -> None:
         self.kind = kind
+        self._reserved = frozenset(reserved)
+        self._has_options = has_options
         self.rows: dict[str, Row] = {}
         self._origin: dict[str, Origin | None] = {}
         self._source: dict[str, str] = {}
@@ -48,9 +52,11 @@ class Registry(Mapping[str, Row], Generic[Row]):
         """
         if not name or RESERVED & set(name) or not name.isprintable():
             raise UserError(f"plugins: {self.kind} {name!r}: invalid name; spaces and + @ : , are not allowed")
+        if name in self._reserved:
+            raise UserError(f"plugins: {self.kind} {name!r}: stands for something else in recipes; choose another name")
         source_name = codes.name_of(source)
         try:
-            origin = codes.origin(source, files, getattr(row, "options", ()))
+            origin = codes.origin(source, files, getattr(row, "options", ()) if self._has_options else ())
         except UserError as error:
             raise UserError(f"plugins: {self.kind} {name!r}: {str(error).removeprefix('plugins: ')}") from error
         if name in self.rows and (self._source[name], self._origin[name]) != (source_name, origin):

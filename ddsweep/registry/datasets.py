@@ -98,7 +98,7 @@ def _file(base: str, name: str, md5: str, sign: str = "") -> Archive:
 
 
 _folder_rows: dict[str, tuple[FolderTree, DatasetInfo]] = {}
-TABLE: Registry[DatasetInfo] = Registry("dataset")
+TABLE: Registry[DatasetInfo] = Registry("dataset", reserved=("target", "imagefolder", "imagenet", "internet"))
 """The datasets that have a name; an image folder is identified by its path."""
 
 # The CIFAR standard deviations are those customary in the field, with which published numbers were computed; the

@@ -70,7 +70,7 @@ class Guidance:
         return cast("Callable[..., Any]", maker(**own, **options))
 
 
-GUIDANCE: Registry[Guidance] = Registry("guidance")
+GUIDANCE: Registry[Guidance] = Registry("guidance", has_options=True)
 
 for _row in (
     Guidance("clom", "CLoM", "ddsweep.distill.guidance.clom:guide_within", logits=True, published=True),

@@ -137,7 +137,7 @@ def _named(maker: Callable[..., Any], skipped: int, available: Mapping[str, Any]
     return {name: available[name] for name in names if name in available}
 
 
-METHODS: Registry[Method] = Registry("method")
+METHODS: Registry[Method] = Registry("method", has_options=True)
 PREPARATIONS: dict[str, dict[str, Source]] = {
     "experts": {"experts": "ddsweep.pretrained.experts:prepare"},
     "gan": {"gan": "ddsweep.pretrained.gan:prepare"},

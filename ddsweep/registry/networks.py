@@ -104,7 +104,7 @@ _VGG11 = {"padded": BELOW_32}
 _RESNET18 = {"padded": BELOW_32 - {28}}  # the reference does not pad 28 pixels: 28 → 28 → 14 → 7 → 4
 
 
-TABLE: Registry[Architecture] = Registry("network")
+TABLE: Registry[Architecture] = Registry("network", reserved=("resnet18-imagenet", "clip-rn50"))
 """The networks that ``build`` makes."""
 
 for _one in (

@@ -17,7 +17,15 @@ from tests.plugins.plugged import METHOD, Plug, plug
 
 __all__ = ["plug"]
 EPISODE = "    def episode(self, synthetic, dataset, streams, done=0): ..."
+RESERVED = "stands for something else in recipes; choose another name"
 MISTAKES = {
+    '@ddsweep.dataset("target", classes=("a", "b"), size=16, smallest_class=1)\ndef d(row, paths): ...': (
+        f"dataset 'target': {RESERVED}"
+    ),
+    '@ddsweep.network("clip-rn50")\ndef body(channels, size, width): ...': f"network 'clip-rn50': {RESERVED}",
+    '@ddsweep.network("n", options={"w": "x"}, files="option:w")\ndef body(channels, size, width, *, w): ...': (
+        "network 'n': files: option:w: has no option 'w' (options: none)"
+    ),
     "import nowhere": "cannot be imported (ModuleNotFoundError: No module named 'nowhere', mine.py line 2)",
     "def broken(:": "cannot be imported (SyntaxError: invalid syntax (mine.py, line 2))",
     f'@ddsweep.method("dm")\nclass A:\n    def __init__(self, net): ...\n{EPISODE}': (
