@@ -73,9 +73,50 @@ def finished(name: str, profile: str | None, runs: Path, storage: str | None) ->
         sweep = replace(sweep, progress=store.sweep(sweep.full_name).status().progress)
     finally:
         store.close()
-    for line in left_out(sweep, runs):
+    for line in (*absent_parts(sweep), *left_out(sweep, runs)):
         _echo(line)
     return sweep
+
+
+def absent_parts(sweep: Sweep) -> list[str]:
+    """The parts of plugins that the cells of a sweep have and this host does not, in a line each."""
+    from ddsweep.recipe import absent
+
+    return absent.lines(cell.recipe for cell in sweep.cells)
+
+
+def shown(name: str, profile: str | None, settings: Mapping[str, Any], runs: Path, storage: str | None) -> Sweep:
+    """A sweep to show: as it would be launched, or as it was launched if this host lacks the plugins of its file.
+
+    What it lacks is reported, and whether it has other code than a sweep without a file was launched with.
+
+    Raises:
+        UserError: as for ``planned``, or it was not launched.
+    """
+    from ddsweep import plugins
+    from ddsweep.recipe import verify
+
+    try:
+        plugins.load()
+        loaded = planned(name, profile, settings, runs, storage)
+        if loaded.origin:
+            verify(loaded.recipes)
+            return loaded
+    except UserError:
+        full_name = registered_name(name, profile)
+        if settings or full_name not in known_names(runs, storage):
+            raise
+        loaded = replace(load(name, profile, runs, storage), progress={})
+        if not absent_parts(loaded):
+            raise
+    lines = absent_parts(loaded)
+    try:
+        verify([] if lines else loaded.launched.recipes)
+    except UserError as error:
+        lines = [str(error)]
+    for line in lines:
+        _echo(line)
+    return loaded
 
 
 def gather(store: Store, sweep: Sweep, runs: Path) -> None:

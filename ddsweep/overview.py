@@ -11,6 +11,7 @@ from typing import Any
 from ddsweep import again, data, sweep, text
 from ddsweep.errors import UserError
 from ddsweep.pretrained import spec
+from ddsweep.recipe import absent
 from ddsweep.registry.image_folders import notes
 from ddsweep.registry.ptms import describe
 from ddsweep.results import stored
@@ -156,9 +157,10 @@ def of(loaded: Sweep, runs: Path, before: Sweep | None = None) -> Overview:
     states |= {key: "missing" if queue[key] == "complete" else queue[key] for key in states.keys() & queue.keys()}
     states |= {key: "done" if result.state == "complete" else "failed" for key, result in found.results.items()}
     states |= {key: one.fault.value for key, one in found.left_out.items()}
-    needs = spec.needs(loaded.recipes)
+    here = [recipe for recipe in loaded.recipes if not absent.lines([recipe])]  # not those of missing plugins
+    needs = spec.needs(here)
     ptms = {ptm: (sorted(epochs), sorted(epochs & ptm.saved())) for ptm, epochs in needs.items()}
-    wanted = spec.datasets(loaded.recipes)
+    wanted = spec.datasets(here)
     datasets = {name: data.is_prepared(name, size) for name, size in wanted}
     return Overview(loaded, states, _shared(loaded), ptms, datasets, tuple(found.lines()), _earlier(states, before))
 

@@ -243,7 +243,7 @@ class SearchTrial:
         early = None
         if sweep is not None and sweep.search is not None:
             params = {name: recipe.value(name) for name in sweep.swept}
-            fields = recipe.written() if recipe.plugins else {}
+            fields = sweep.drawn_fields(recipe)
             self._point = Point(recipe.key(), params, recipe.key(), sweep.cell_title(recipe), fields)
             self._store.note(self._name, self._point)
             early = sweep.search.early

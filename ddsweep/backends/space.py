@@ -92,7 +92,7 @@ class Space:
             digest = hashlib.blake2b(json.dumps(plain, sort_keys=True).encode(), digest_size=8).hexdigest()
             title = " · ".join(f"{name} {value}" for name, value in plain.items())
             return Point(f"{INVALID}{digest}", plain, f"{INVALID}{digest}", title)
-        fields = recipe.written() if recipe.plugins else {}
+        fields = self.sweep.drawn_fields(recipe)
         return Point(recipe.key(), plain, recipe.key(), self.sweep.cell_title(recipe), fields)
 
     def readable(self, drawn: Mapping[str, Any]) -> Place:

@@ -30,7 +30,7 @@ class Point:
         params: the swept parameters and their values.
         key: the recipe's key.
         title: a short description of the cell.
-        fields: of a point that a search has drawn, the fields of its recipe if a plugin is part of it.
+        fields: of a point that a search has drawn, the fields of its recipe if the sweep has a plugin.
     """
 
     id: str

@@ -17,12 +17,10 @@ def show(
     """Show the cells of a sweep, the PTMs and datasets that they need, and which of these already exist."""
     from rich.text import Text
 
-    from ddsweep import launches, overview, plugins, recipe, sweep, text
+    from ddsweep import launches, overview, sweep, text
     from ddsweep.cli import display
 
-    plugins.load()
-    loaded = launches.planned(name, profile, settings(set_), runs, storage)
-    recipe.verify(loaded.recipes)
+    loaded = launches.shown(name, profile, settings(set_), runs, storage)
     before = launches.registered(loaded, runs, storage)
     view = overview.of(loaded, runs, before)
     if as_json:

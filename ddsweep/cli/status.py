@@ -10,6 +10,7 @@ import typer
 from ddsweep import text
 from ddsweep.cli import console
 from ddsweep.cli.options import RUNS, Json, Profile, Runs, Storage, complete_sweep
+from ddsweep.errors import UserError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,6 +45,8 @@ def status(
             console.write_json([record(store, sweep, runs) for sweep in names])
             return
         out = display.stdout()
+        for line in dict.fromkeys(line for sweep in names for line in _absent_parts(store, sweep)):
+            console.note(line)
         while True:
             views = [view_of(store, sweep, runs, out.width) for sweep in names]
             if watch and out.is_terminal:
@@ -59,6 +62,16 @@ def status(
         raise typer.Exit(interrupt.status(error)) from None
     finally:
         store.close()
+
+
+def _absent_parts(store: Store, name: str) -> list[str]:
+    """What this host lacks of the plugins of a sweep."""
+    from ddsweep import launches
+
+    try:
+        return launches.absent_parts(launches.restored(store, name))
+    except UserError:  # of another version; its screen says so
+        return []
 
 
 def view_of(store: Store, name: str, runs: Path, width: int) -> tuple[Group, list[str], bool]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
-from ddsweep.recipe import by_name, spelling
+from ddsweep.recipe import by_name
 from ddsweep.recipe.checks import check
 from ddsweep.recipe.defaults import NEUTRAL, resolve
 from ddsweep.registry import options
@@ -287,8 +287,8 @@ class Recipe(BaseModel):
     @property
     def ptm_alphas(self) -> dict[str, float]:
         """α for each architecture of the PTMs."""
-        by_arch = spelling.parse_alphas(self.alpha_by_arch) or {}
-        return {arch: by_arch.get(arch, self.alpha) for arch in self.ptm_arch_list}
+        by_arch = dict(part.split(":") for part in self.alpha_by_arch.split("+") if part)
+        return {arch: float(by_arch.get(arch, self.alpha)) for arch in self.ptm_arch_list}
 
     @property
     def decoded_ipc(self) -> int:

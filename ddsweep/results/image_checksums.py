@@ -24,7 +24,11 @@ Checksums = Mapping[str, str]
 def user_datasets(recipes: Iterable[Recipe]) -> list[tuple[str, int]]:
     """Return the datasets of the recipes, each with its size in pixels, whose images are the user's own."""
     with_own = [one for one in recipes if data.is_user_data(one.dataset) or data.is_user_data(one.source_dataset)]
-    return [(name, size) for name, size in spec.datasets(with_own) if data.is_user_data(name)]
+    found: set[tuple[str, int]] = set()
+    for one in dict.fromkeys(recipe.model_copy(update={"seed": 0}) for recipe in with_own):
+        with suppress(UserError):  # its PTMs' dataset is that of a plugin that this host lacks
+            found.update((name, size) for name, size in spec.datasets([one]) if data.is_user_data(name))
+    return sorted(found)
 
 
 def compute(recipes: Iterable[Recipe]) -> dict[str, str]:

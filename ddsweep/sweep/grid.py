@@ -173,7 +173,7 @@ class Sweep:
         """The point of a cell: the values of its recipe, unless these, with what is fixed, are of another recipe."""
         pinned = self.baseline if self.search and self.is_baseline(recipe) else {}  # they may be fixed in the search
         resolved: dict[str, Any] = {name: recipe.value(name) for name in self.swept} | pinned
-        if (recipe.plugins and self.made) or self._key_at(resolved) == key:
+        if self.made or self._key_at(resolved) == key:
             return resolved
         # a swept choice was resolved into a fixed field: alpha_by_arch that covers all PTMs becomes alpha
         return {name: choices.get(name, recipe.value(name)) for name in self.swept} | pinned
@@ -222,10 +222,10 @@ class Sweep:
 
     def _key_of(self, choices: Mapping[str, Any], recipe: Recipe, changes: Mapping[str, Any]) -> str:
         """The key of ``choices``, which are those of ``recipe`` but for ``changes``."""
-        if not recipe.plugins or registered.found(self.made, choices):
+        if not (self.made or recipe.plugins) or registered.found(self.made, choices):
             return self.key(choices)
         as_today = self.key(recipe.model_dump()) == recipe.key()  # its plugins are here and declare the same
-        return self.key(choices) if as_today else registered.changed(recipe, changes)
+        return (self.key(choices) if as_today else "") or registered.changed(recipe, changes)
 
     def _product(self, parameters: Mapping[str, Iterable[Scalar]]) -> Iterator[dict[str, Scalar]]:
         """The choices of a grid, without the excluded ones."""
@@ -311,6 +311,10 @@ class Sweep:
             registered.identity(self.fixed | point.params): stored(point.fields) for point in points if point.fields
         }
         return replace(self, made={**self.made, **drawn}) if drawn else self
+
+    def drawn_fields(self, recipe: Recipe) -> dict[str, Any]:
+        """The fields of a recipe that a search has drawn, for its point; none are needed if the sweep has no plugin."""
+        return recipe.written() if recipe.plugins or any(self.parameters.get("plugins", ())) else {}
 
     def _key_at(self, point: Mapping[str, Scalar | None]) -> str:
         """The key of the recipe at ``point``; empty if it is not valid."""

@@ -1,7 +1,7 @@
 """The recipes of a registered sweep as they were made at its launch.
 
 A recipe with a plugin has defaults and options that the plugin declares. They may be others later, or the plugin may be
-missing; results are read with the recipes that were registered. Guided recipes of ddsweep's own parts are not stored:
+missing; results are read with the recipes that were registered. Sweeps of ddsweep's own parts only do not store them:
 they are made of the choices again, because their keys never change.
 """
 
@@ -37,15 +37,14 @@ def written(recipes: Sequence[Recipe]) -> dict[str, Any]:
 
     Returns:
         The fields of the first one (``common``), of each one those that differ (``cells``), and for each of the
-        choices the place of its recipe there (``order``; -1: it is not stored).
+        choices the place of its recipe there (``order``).
     """
     if not any(recipe.plugins for recipe in recipes):
         return {}
-    # the choices of a baseline may name a guidance of a plugin, which is no part of its recipe
-    kept = {one.key(): one.model_dump() for one in recipes if one.plugins or one.regularizer == NONE}
+    kept = {recipe.key(): recipe.model_dump() for recipe in recipes}
     common, places = next(iter(kept.values())), {key: place for place, key in enumerate(kept)}
     cells = [{name: one for name, one in fields.items() if one != common[name]} for fields in kept.values()]
-    order = [places.get(recipe.key(), -1) for recipe in recipes]
+    order = [places[recipe.key()] for recipe in recipes]
     return {"recipes": {"common": common, "cells": cells, "order": order}}
 
 
@@ -57,7 +56,7 @@ def read(document: Mapping[str, Any], choices: Iterable[Choices]) -> Made:
     """
     recipes = [stored(document["common"] | cell) for cell in document["cells"]]
     pairs = zip(choices, document["order"], strict=True)
-    return {identity(one): recipes[place] for one, place in pairs if place >= 0}
+    return {identity(one): recipes[place] for one, place in pairs}
 
 
 def changed(recipe: Recipe, changes: Choices) -> str:

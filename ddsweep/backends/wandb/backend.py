@@ -339,7 +339,7 @@ def points_of(plan: Sweep, trials: Iterable[Trial], book: Book) -> list[Point]:
         recipe = book.recipe(trial)
         if recipe is not None and not plan.is_baseline(recipe):
             params = {name: recipe.value(name) for name in plan.varied}
-            fields = recipe.written() if recipe.plugins else {}
+            fields = plan.drawn_fields(recipe)
             point = Point(recipe.key(), params, recipe.key(), plan.cell_title(recipe), fields)
             points.setdefault(recipe.key(), point)
     return list(points.values())

@@ -80,8 +80,9 @@ def _recipes(config: Mapping[str, Any]) -> list[Recipe]:
         return found
     if choices.get("plugins"):
         fields = {name: one for name, one in choices.items() if name in Recipe.model_fields}
-        with suppress(UserError):
-            found.append(made.restated(fields))
+        for plugins in (fields["plugins"], ""):  # W&B gives those of the sweep to every run
+            with suppress(UserError):
+                found.append(made.restated({**fields, "plugins": plugins}))
     with suppress(UserError):
         found.append(make(choices, by_name.every()))
     return found

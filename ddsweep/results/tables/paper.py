@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from ddsweep.errors import UserError
 from ddsweep.recipe import Recipe, make
+from ddsweep.registry.methods import METHODS
 from ddsweep.registry.networks import paper_name
 
 LAST, SUB_OPTIMAL = -1, 4
@@ -110,6 +111,8 @@ def experiment(recipe: Recipe, eval_arch: str) -> Experiment:
 
 def twin(recipe: Recipe) -> Recipe | None:
     """The same experiment with the paper's settings (Sec. 3.2; for Table 3, Sec. 5.3); None if it has none."""
+    if METHODS.code(recipe.method) or recipe.method not in METHODS.rows:  # of a plugin, present or not
+        return None
     choices = {name: getattr(recipe, name) for name in NAMED if name != "ptm_epoch"}
     if plain(recipe.target) in ("imagenette", "imagefruit"):
         choices |= {"arch": "convnet6", "batch_real": 512}
