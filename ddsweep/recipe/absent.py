@@ -49,13 +49,15 @@ def remembered(kind: str, name: str) -> str:
 
 
 def lines(recipes: Iterable[Recipe]) -> list[str]:
-    """The parts of recipes that this host does not have, one per line, each with the reason."""
+    """The parts of recipes that this host does not have, one per line, each with the reason; or why a plugin failed."""
     with_plugins = [recipe for recipe in recipes if recipe.plugins]
     if not with_plugins:
         return []
-    reason = load() or pins.HINT
+    failed = load()
     missing = dict.fromkeys((table.kind, name) for table, name in _parts(with_plugins) if _is_missing(table, name))
-    return [f"{kind} {name} is not available on this host: {reason}" for kind, name in missing]
+    reason = failed or pins.HINT
+    found = [f"{kind} {name} is not available on this host: {reason}" for kind, name in missing]
+    return found or ([f"plugins: {failed}"] if failed else [])  # its parts may be registered before it failed
 
 
 def load() -> str:

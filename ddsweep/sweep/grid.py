@@ -314,7 +314,7 @@ class Sweep:
 
     def drawn_fields(self, recipe: Recipe) -> dict[str, Any]:
         """The fields of a recipe that a search has drawn, for its point; none are needed if the sweep has no plugin."""
-        return recipe.written() if recipe.plugins or any(self.parameters.get("plugins", ())) else {}
+        return recipe.written() if recipe.plugins or self._has_plugins else {}
 
     def _key_at(self, point: Mapping[str, Scalar | None]) -> str:
         """The key of the recipe at ``point``; empty if it is not valid."""
@@ -426,9 +426,15 @@ class Sweep:
 
     def _recipes(self) -> dict[str, Any]:
         """The recipes with plugins, and the names of their parts in tables, for who does not have the plugins."""
-        recipes = [recipe for _, recipe, _ in (replace(self, sampled=()) if self.sampled else self)._expanded]
-        names = absent.paper_names(recipes)
-        return registered.written(recipes) | ({"names": names} if names else {})
+        expanded = (replace(self, sampled=()) if self.sampled else self)._expanded
+        if not (self.made or self._has_plugins or any(recipe.plugins for _, recipe, _ in expanded)):
+            return {}
+        names = absent.paper_names(self.recipes)
+        return registered.written([recipe for _, recipe, _ in expanded]) | ({"names": names} if names else {})
+
+    @property
+    def _has_plugins(self) -> bool:
+        return any(self.parameters.get("plugins", ()))
 
     @classmethod
     def from_definition(cls, definition: Mapping[str, Any]) -> Sweep:

@@ -33,15 +33,15 @@ def found(made: Made, choices: Choices) -> Recipe | None:
 
 
 def written(recipes: Sequence[Recipe]) -> dict[str, Any]:
-    """The recipes of all choices of a sweep, in their order, for its definition; empty if no plugin is part of any.
+    """The recipes of all choices of a sweep, in their order, for its definition; empty if there are none.
 
     Returns:
         The fields of the first one (``common``), of each one those that differ (``cells``), and for each of the
         choices the place of its recipe there (``order``).
     """
-    if not any(recipe.plugins for recipe in recipes):
-        return {}
     kept = {recipe.key(): recipe.model_dump() for recipe in recipes}
+    if not kept:
+        return {}
     common, places = next(iter(kept.values())), {key: place for place, key in enumerate(kept)}
     cells = [{name: one for name, one in fields.items() if one != common[name]} for fields in kept.values()]
     order = [places[recipe.key()] for recipe in recipes]
