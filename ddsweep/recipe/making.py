@@ -69,6 +69,8 @@ def _one_line(error: ValidationError) -> str:
         return f"{field}: has no published default for this ipc (known: {known}); set outer_loops and inner_epochs"
     if value is None and field == "alpha":
         return "alpha: has no default for this method and guidance; set it (0: no guidance)"
+    if kind == "extra_forbidden":
+        return unknown_parameter(field)
     if kind in ("float_type", "int_type") and isinstance(value, str):
         number = "a whole number" if kind == "int_type" else "a number"
         return f"{field}: {value!r} is text, not {number}{_number_hint(value)}"

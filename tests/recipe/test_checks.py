@@ -21,7 +21,7 @@ from ddsweep.recipe import make
         ({"source": "imagenet", "regularizer": "clom"}, "source is imagenet; use cclom, or source: target"),
         (
             {"source": "imagenet", "ptm_archs": "convnet3"},
-            "ptm_archs: convnet3 is not published for imagenet (allowed: resnet18-",
+            "ptm_archs: convnet3 is not the PTM of imagenet (allowed: resnet18-",
         ),
         ({"eval_epochs": 0}, "eval_epochs: 0 is out of range; at least 1"),
         (

@@ -50,7 +50,7 @@ def test_nothing_is_looked_up() -> None:
     [
         ({"ipc": "1"}, "ipc: '1' is text, not a whole number"),
         ({"alpha": -1.0}, "alpha: -1.0 is not allowed"),
-        ({"rate": 1.0}, "rate: 1.0 is not allowed; extra inputs are not permitted"),
+        ({"rate": 1.0}, "rate: unknown parameter"),
         ({"lr_img": None}, "lr_img: "),
         ({"plugins": 3}, "plugins: 3 is not allowed"),
     ],
