@@ -70,6 +70,7 @@ class LeaveAt(Checkpoints):
         self.leave = lambda: next(asks) == self.boundary
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("choices", [{}, {"regularizer": "clom"}, {"regularizer": "cclom"}, {"source": "shapes"}])
 def test_a_trial_with_guidance_and_a_ptm_of_ones_own(plug: Plug, choices: dict[str, Any]) -> None:
     """It is interrupted after every other step, and resumes to the same bits."""
