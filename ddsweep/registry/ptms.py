@@ -105,7 +105,7 @@ def ptm(
     classes: str | tuple[str, ...] = (),
     files: Iterable[str] = (),
 ) -> Callable[[Maker], Maker]:
-    """Register a PTM: a function without arguments that returns a ``torch.nn.Module`` with its own weights.
+    """Register a PTM: a function without arguments, or a class, that makes a ``torch.nn.Module`` with its own weights.
 
     The module maps images [n, channels, h, w] to features [n, …], which are flattened; if it has a method ``embed``,
     that does so instead. With ``classes``, calling the module gives logits [n, classes], and ``embed`` is needed. The
