@@ -18,7 +18,11 @@ from ddsweep.cli import app
 from ddsweep.recipe import Recipe
 from ddsweep.sweep.document import Extra, Profile, SweepFile, validate
 from tests.docs import hooks
+from tests.docs.extending import EXAMPLES
 from tests.docs.page import ROOT, Block, Command, Page, page, pages
+from tests.plugins.plugged import Plug, plug
+
+__all__ = ["plug"]
 
 PAGES = pages()
 BLOCKS = [block for one in PAGES for block in one.blocks]
@@ -67,8 +71,10 @@ def understood(group: Any, words: list[str], command: Command) -> None:
 
 
 @pytest.mark.parametrize("block", [one for one in BLOCKS if one.language == "yaml"], ids=where)
-def test_every_file_is_valid(block: Block, isolated: Path) -> None:
+def test_every_file_is_valid(block: Block, isolated: Path, plug: Plug) -> None:
     """By the real parser, with all its cells; what is only a part of a sweep file is put into one."""
+    if "mtt-lite" in block.text:
+        plug(mtt_lite=EXAMPLES["mtt_lite"])
     document = yaml.safe_load(block.text)
     if "fields" in document or "axes" in document:
         assert validate(Profile, document, Path(block.where)).title
