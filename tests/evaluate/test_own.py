@@ -227,6 +227,30 @@ def test_a_trial_with_it_and_a_table(plug: Plug, ddsweep: Run) -> None:
     assert "evaluation plain" in shown.output
 
 
+def test_a_trial_that_is_stopped_and_resumed_ends_in_the_same_numbers(plug: Plug, tmp_path: Path) -> None:
+    """Stopped at a later boundary each time: in the distillation, and in the networks of the evaluation."""
+    plug(mine=SGD.replace("images[index])", "images[index] + torch.randn(1) * np.random.rand())"))
+    recipe, stops = make(TINY), 0
+    whole = trial.run(recipe, Tracker(), "cpu", tmp_path / "whole")
+    while True:
+        left = iter(range(stops + 1))
+        try:
+            found = trial.run(
+                recipe,
+                Tracker(),
+                "cpu",
+                tmp_path / "resumed",
+                checkpoints=Checkpoints(leave=lambda left=left: next(left, None) is None),  # type: ignore[misc]
+            )
+        except Interrupted:
+            stops += 2
+            continue
+        break
+    assert stops > 2
+    assert found.accuracies == whole.accuracies
+    assert found.class_accuracy == whole.class_accuracy
+
+
 def test_any_set_is_evaluated_by_it(plug: Plug, tmp_path: Path, ddsweep: Run) -> None:
     plug(mine=SGD)
     recipe = make({**TINY, "eval_rule": "paper"})
