@@ -227,6 +227,7 @@ def test_a_trial_with_it_and_a_table(plug: Plug, ddsweep: Run) -> None:
     assert "evaluation plain" in shown.output
 
 
+@pytest.mark.slow
 def test_a_trial_that_is_stopped_and_resumed_ends_in_the_same_numbers(plug: Plug, tmp_path: Path) -> None:
     """Stopped at a later boundary each time: in the distillation, and in the networks of the evaluation."""
     plug(mine=SGD.replace("images[index])", "images[index] + torch.randn(1) * np.random.rand())"))
