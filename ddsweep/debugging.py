@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,12 +13,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ddsweep import pictures, plugins, trial
+from ddsweep import pictures, plugins
 from ddsweep.distill import loop
 from ddsweep.distill.guards import Guard
 from ddsweep.distill.guidance import Guiding
 from ddsweep.errors import UserError
 from ddsweep.grids import Grid
+from ddsweep.prerequisites import prepare
 from ddsweep.recipe import Recipe, make
 from ddsweep.registry.methods import METHODS
 from ddsweep.registry.own_methods import method as register
@@ -177,8 +177,7 @@ def debug(
     recipe = _recipe(_name(method), sweep, profile, choices)
     if steps < 1:
         raise UserError(f"steps: {steps} is out of range; at least 1")
-    with tempfile.TemporaryDirectory() as folder:
-        prepared = trial.prepare(recipe, devices.resolve(device)[0], Path(folder))
+    prepared = prepare(recipe, devices.resolve(device)[0])
     dataset, streams, guard = prepared.dataset, Streams(recipe.seed), Guard(recipe, prepared.dataset)
     guiding = None if prepared.pool is None else Guiding(recipe, prepared.pool, dataset, streams.ptm)
     with guard.calling("start"):

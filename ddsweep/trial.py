@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,6 @@ import torch
 
 from ddsweep import (
     checked_files,
-    data,
     device,
     files,
     flops,
@@ -29,7 +27,6 @@ from ddsweep.checkpoints import Checkpoints, FileSlot, Slot
 from ddsweep.clock import Clock
 from ddsweep.data.dataset import Dataset
 from ddsweep.data.progress import Listener, reported_to
-from ddsweep.distill.guards import Guard
 from ddsweep.distill.loop import distill
 from ddsweep.distill.sets import LearnedSet
 from ddsweep.distill.synthetic import Synthetic
@@ -37,13 +34,11 @@ from ddsweep.errors import Damaged, Diverged, UserError
 from ddsweep.evaluate import Evaluation, Rule, evaluate, named
 from ddsweep.numerics import Choice, Compile
 from ddsweep.plugins.guards import keeps_settings
-from ddsweep.pretrained import made, published, renormalize, spec, training
-from ddsweep.pretrained import pool as ptm_pool
-from ddsweep.pretrained.preparation import Preparation
+from ddsweep.prerequisites import Prerequisites, PtmEpochs
+from ddsweep.pretrained import spec
 from ddsweep.pruning import Pruned as Pruned
 from ddsweep.pruning import Pruning, PruningSlot
 from ddsweep.recipe import Recipe, verify
-from ddsweep.registry.methods import METHODS
 from ddsweep.results import image_checksums, stored
 from ddsweep.results.result import Result
 from ddsweep.results.run_files import SET
@@ -52,7 +47,6 @@ from ddsweep.trackers.disk import DiskTracker, replay
 
 logger = logging.getLogger(__name__)
 
-PtmEpochs = Mapping[spec.Spec, set[int]]
 CHECKPOINT = "checkpoint"  # folder within that of a run, until the run has finished
 
 
@@ -165,7 +159,7 @@ class _Trial:
         folder: the run folder.
         checkpoints: when to save.
         clock: how long it has taken.
-        checksums: of the data read so far.
+        needed: makes what the distillation starts from, and knows the checksums of the data read so far.
         pruning: when the synthetic set is evaluated during the distillation, and who may end the trial then.
     """
 
@@ -175,7 +169,7 @@ class _Trial:
     folder: Path
     checkpoints: Checkpoints
     clock: Clock
-    checksums: dict[str, str]
+    needed: Prerequisites
     pruning: Pruning | None = None
 
     @classmethod
@@ -189,31 +183,31 @@ class _Trial:
             clock.write()
             tell()
 
-        return cls(recipe, tracker, choice, folder, replace(checkpoints, saved=saved), clock, {})
+        checkpoints = replace(checkpoints, saved=saved)
+        needed = Prerequisites.of(recipe, tracker, checkpoints, choice)
+        return cls(recipe, tracker, choice, folder, checkpoints, clock, needed)
 
     def run(self, ptm_epochs_needed: PtmEpochs) -> Result:
         """PTMs, distillation, evaluation."""
         recipe, clock = self.recipe, self.clock
         self.choice.set_up()
         streams = rng.Streams(recipe.seed)
-        with reported_to(self._reading):
-            dataset = data.load(recipe.dataset, recipe.size, self.choice.device, recipe.zca)
-        self.checksums[recipe.dataset] = dataset.checksum
+        dataset = self.needed.dataset()
         _show_real(dataset, recipe.ipc, self.tracker)
         with clock("pretrain"):
-            pool = self._pool(dataset, ptm_epochs_needed)
+            pool = self.needed.pool(dataset, ptm_epochs_needed)
         result = Result(
             recipe,
             device=device.describe(self.choice.device),
             versions=provenance.versions() | plugins.versions(recipe.plugins),
             git=provenance.git(),
-            data=self.checksums,
+            data=self.needed.checksums,
             made=dataset.made,
             classes=list(dataset.classes),
         )
         try:
             with clock("pretrain"):
-                trained = self._trained(dataset)
+                trained = self.needed.of_method(dataset)
             with clock("distill"):
                 numbers = self.choice.of(flops.distillation(recipe, dataset))
                 slot = self._distill_slot(dataset)
@@ -231,14 +225,9 @@ class _Trial:
             group_accuracy={arch: found.group_accuracy for arch, found in evaluations.items() if found.group_accuracy},
         )
 
-    @property
-    def _reading(self) -> Listener:
-        """Passes the progress of reading a dataset to the tracker."""
-        return Listener.of_phases(self.tracker.progress)
-
     def _slot(self, name: str, **further: str) -> FileSlot:
         """Where a part of the trial keeps its checkpoints; they are valid for this recipe and these data only."""
-        owner = {"key": self.recipe.key(), "data": json.dumps(self.checksums, sort_keys=True), **further}
+        owner = {"key": self.recipe.key(), "data": json.dumps(self.needed.checksums, sort_keys=True), **further}
         return FileSlot(self.folder / CHECKPOINT / f"{name}.safetensors", owner, self.checkpoints)
 
     def _distill_slot(self, dataset: Dataset) -> Slot:
@@ -273,47 +262,6 @@ class _Trial:
     def _network_slot(self, arch: str, judged: str, index: int) -> FileSlot:
         return self._slot(f"evaluate-{arch}-{index}", judged=judged)
 
-    def _pool(self, dataset: Dataset, ptm_epochs_needed: PtmEpochs) -> ptm_pool.Pool | None:
-        recipe, specs = self.recipe, spec.of(self.recipe)
-        if not specs:
-            return None
-        if foundation := specs[0][0].foundation:
-            self.tracker.progress(f"pretrained {foundation.name}", 0, 1)
-            if foundation.maker:
-                pool, net = made.load(foundation, dataset)
-                self.checksums[recipe.source] = published.checksum(net.state_dict())
-            else:
-                self.checksums[recipe.source] = published.ensure(foundation)
-                pool = published.load(foundation, dataset)
-            self.tracker.progress(f"pretrained {foundation.name}", 1, 1)
-            return pool
-        with reported_to(self._reading):
-            source = dataset if recipe.source == "target" else data.load(recipe.source, device=self.choice.device)
-        self.checksums[recipe.source_dataset] = source.checksum
-        for ptm in training.free_first(ptm for seeds in specs for ptm in seeds):
-            progress = partial(self.tracker.progress, f"pretrain {ptm.arch} {ptm.seed}")
-            progress(0, recipe.ptm_epoch)
-            epochs = {recipe.ptm_epoch, *ptm_epochs_needed.get(ptm, ())}
-            numbers = self.choice.of(flops.training(ptm, max(epochs), source))
-            training.ensure(ptm, epochs, source, progress, self.checkpoints, numbers)
-        return ptm_pool.load(specs, recipe.ptm_epoch, source, renormalize.view(recipe.ptm_statistics, dataset, source))
-
-    def _trained(self, dataset: Dataset) -> dict[str, object]:
-        """Train or load what the method needs besides PTMs, by the name of the argument that takes it."""
-        context = Preparation(self.tracker.progress, self.checkpoints, self.choice, self.recipe.plugins)
-        trained, guard = {}, Guard(self.recipe, dataset)
-        for name, source in METHODS[self.recipe.method].trains.items():
-            with guard.calling("before", name):
-                trained[name] = plugins.resolve(source)(self.recipe, dataset, context)
-        return trained
-
-    def prepare(self) -> Prepared:
-        """What the distillation starts from, for who looks at its steps."""
-        self.choice.set_up()
-        dataset = data.load(self.recipe.dataset, self.recipe.size, self.choice.device, self.recipe.zca)
-        pool, trained = self._pool(dataset, spec.needs([self.recipe])), self._trained(dataset)
-        return Prepared(dataset, pool, {"numerics": self.choice.of(0), **trained})
-
     def _evaluate(self, synthetic: Synthetic, dataset: Dataset, generator: torch.Generator) -> dict[str, Evaluation]:
         recipe = self.recipe
         judged = hashlib.sha256(synthetic.images.cpu().numpy().tobytes()).hexdigest()[:16]
@@ -327,35 +275,6 @@ class _Trial:
                 numerics=self.choice.of(flops.evaluation(recipe, arch, rule, dataset)),
             )  # fmt: skip
         return evaluations
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What a distillation starts from.
-
-    Attributes:
-        dataset: the real images.
-        pool: the PTMs; None: no guidance.
-        provided: what the method gets besides recipe fields and options (``methods.PROVIDED``).
-    """
-
-    dataset: Dataset
-    pool: ptm_pool.Pool | None
-    provided: dict[str, object]
-
-
-def prepare(recipe: Recipe, device: str, folder: Path, tracker: Tracker | None = None) -> Prepared:
-    """Train or load all that a distillation starts from, without a run folder; see ``run`` for the errors.
-
-    Args:
-        recipe: the experiment.
-        device: the device, as torch spells it.
-        folder: for temporary files.
-        tracker: follows it.
-    """
-    verify([recipe])
-    choice = Choice(recipe.precision, device, numerics.compile_choice())
-    return _Trial.of(recipe, tracker or Tracker(), choice, folder, Checkpoints()).prepare()
 
 
 def rule_for(recipe: Recipe, arch: str) -> Rule:
