@@ -145,8 +145,8 @@ def _blame(sweep: Sweep, origin: Origin) -> str:
         except UserError:
             continue
         values = ", ".join(f"{field} to {written(field, origin.profile[field][0])}" for field in suspects)
-        there = f"x-ddsweep.profiles.{sweep.profile} of {origin.path}, or " if not origin.shipped else ""
-        return f"; profile {sweep.profile} sets {values}: change it in {there}with --set {suspects[0]}=VALUE"
+        there = f"in x-ddsweep.profiles.{sweep.profile} of {origin.path}, or " if not origin.shipped else ""
+        return f"; profile {sweep.profile} sets {values}: change it {there}with --set {suspects[0]}=VALUE"
     return ""
 
 

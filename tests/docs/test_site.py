@@ -37,7 +37,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.mark.parametrize("width", [1400, 390])
 def test_every_page_is_whole_and_fetches_nothing(chrome: Chrome, site: Path, width: int) -> None:
     resize(chrome, width)
-    for path in sorted(site.glob("*.html")):
+    for path in sorted(site.rglob("*.html")):
         if path.name == "404.html":  # it is for a server: its links start at the top of the host
             continue
         chrome.get_log("performance")

@@ -77,11 +77,12 @@ def settled(chrome: Chrome, script: str, wanted: Any) -> None:
 
 
 def requests(chrome: Chrome) -> list[str]:
-    """What was asked for and not held back by the page's policy."""
+    """What pages asked for, not held back by their policy; the browser's own start page is none of ours."""
     events = [json.loads(line["message"])["message"] for line in chrome.get_log("performance")]
     blocked = {event["params"]["requestId"] for event in events if event["params"].get("blockedReason") == "csp"}
     sent = [event["params"] for event in events if event["method"] == "Network.requestWillBeSent"]
-    return [one["request"]["url"] for one in sent if one["requestId"] not in blocked]
+    urls = [one["request"]["url"] for one in sent if one["requestId"] not in blocked]
+    return [url for url in urls if not url.startswith(("chrome:", "chrome-untrusted:"))]
 
 
 def test_pictures_are_there_and_nothing_is_fetched(chrome: Chrome, finished: Finished) -> None:
