@@ -14,9 +14,11 @@ Checkpoints are safetensors files with JSON metadata: nothing is ever unpickled.
 
 from __future__ import annotations
 
+from ddsweep.checkpoints.optimizer import facts_of_optimizer as facts_of_optimizer
 from ddsweep.checkpoints.optimizer import into_optimizer as into_optimizer
 from ddsweep.checkpoints.optimizer import of_optimizer as of_optimizer
 from ddsweep.checkpoints.optimizer import optimizer_state as optimizer_state
+from ddsweep.checkpoints.optimizer import settings_into_optimizer as settings_into_optimizer
 from ddsweep.checkpoints.slot import Checkpoints as Checkpoints
 from ddsweep.checkpoints.slot import FileSlot as FileSlot
 from ddsweep.checkpoints.slot import Interrupted as Interrupted

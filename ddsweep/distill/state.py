@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import no_grad
 from torch.optim import Optimizer
 
 from ddsweep import nn
-from ddsweep.checkpoints import Damaged, State, into_optimizer, of_optimizer, optimizer_state
+from ddsweep.checkpoints import (
+    Damaged,
+    State,
+    facts_of_optimizer,
+    into_optimizer,
+    of_optimizer,
+    optimizer_state,
+    settings_into_optimizer,
+)
 from ddsweep.distill.matching import Matching, Preparing, Stateful
 from ddsweep.distill.metrics import MetricsLog
 from ddsweep.distill.sets import LearnedSet
@@ -92,6 +100,7 @@ class DistillationState:
         if self.step:
             tensors |= {f"net.{name}": value for name, value in self.net.state_dict().items()}
         facts = {"step": self.iteration, "inside": self.step, **metrics.facts}
+        facts["optimizer"] = facts_of_optimizer(self.optimizer, self.learned.parameters())
         if isinstance(self.matching, Stateful):
             kept = self.matching.state()
             tensors |= {f"matching.{name}": value for name, value in kept.tensors.items()}
@@ -110,7 +119,8 @@ class DistillationState:
         """
         parameters = self.learned.parameters()
         saved = state.part("set", self.learned.state())
-        momenta = optimizer_state(state, parameters)
+        settings = _of_optimizer(state, self.optimizer)
+        momenta = optimizer_state(state, parameters, settings)
         generators = state.part("generator", self.streams.states())
         iteration, step = state.progress("step", "inside")
         weights = state.part("net", self.net.state_dict()) if step else {}
@@ -119,6 +129,8 @@ class DistillationState:
         self.metrics.restore(state)
         self.learned.restore(saved)
         into_optimizer(self.optimizer, parameters, momenta)
+        if settings:
+            settings_into_optimizer(self.optimizer, parameters, settings)
         if weights:
             self.net.load_state_dict(weights)
         self.streams.set_states(generators)
@@ -137,3 +149,13 @@ def _of_matching(state: State) -> State:
     if not isinstance(facts, dict):
         raise Damaged("it does not record the state of the matching loss")
     return State(state.under("matching").tensors, facts)
+
+
+def _of_optimizer(state: State, optimizer: Optimizer) -> dict[str, Any] | None:
+    """The settings of the optimizer in a checkpoint; None in one of an earlier version, in which they are constant."""
+    facts = state.facts.get("optimizer")
+    if facts is None:
+        return None
+    if not isinstance(facts, dict) or len(facts.get("groups", ())) != len(optimizer.param_groups):
+        raise Damaged("it records another optimizer")
+    return facts
