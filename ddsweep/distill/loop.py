@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -108,10 +109,26 @@ def initial_state(
     if keeps_first_network(matching) and isinstance(matching, Preparing):
         matching.prepare(dataset, streams)
     learned = make_set(recipe, dataset, net, streams, provided)
-    optimizer = learned.optimizer(recipe.lr_img)
+    optimizer = _optimizer(recipe, learned)
     steps = METHODS[recipe.method].steps(recipe.outer_loops, len(dataset.classes))
     metrics = MetricsLog(recipe, dataset, tracker, steps)
     return DistillationState(learned, optimizer, net, matching, streams, metrics, steps)
+
+
+def _optimizer(recipe: Recipe, learned: LearnedSet) -> torch.optim.Optimizer:
+    """Return the optimizer of the set.
+
+    Raises:
+        PluginError: it is none, or needs more than gradients.
+    """
+    made: object = learned.optimizer(recipe.lr_img)
+    what = f"method {recipe.method!r}: the optimizer() of its set"
+    if not isinstance(made, torch.optim.Optimizer):
+        raise PluginError(f"{what} returns {type(made).__name__}, not a torch.optim.Optimizer", final=True)
+    closure = list(inspect.signature(made.step).parameters.values())[:1]
+    if closure and closure[0].default is closure[0].empty and closure[0].kind in (0, 1):
+        raise PluginError(f"{what} returns {type(made).__name__}, whose step() needs a closure", final=True)
+    return made
 
 
 def _finished(learned: LearnedSet) -> LearnedSet:

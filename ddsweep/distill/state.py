@@ -23,6 +23,7 @@ from ddsweep.distill.matching import Matching, Preparing, Stateful
 from ddsweep.distill.metrics import MetricsLog
 from ddsweep.distill.sets import LearnedSet
 from ddsweep.distill.synthetic import Synthetic
+from ddsweep.errors import PluginError
 from ddsweep.rng import Streams
 
 if TYPE_CHECKING:
@@ -102,7 +103,10 @@ class DistillationState:
         facts = {"step": self.iteration, "inside": self.step, **metrics.facts}
         facts["optimizer"] = facts_of_optimizer(self.optimizer, self.learned.parameters())
         if isinstance(self.matching, Stateful):
-            kept = self.matching.state()
+            kept: object = self.matching.state()
+            if not isinstance(kept, State):
+                kind = type(self.matching).__name__
+                raise PluginError(f"{kind}.state() returns {type(kept).__name__}, not a ddsweep.State", final=True)
             tensors |= {f"matching.{name}": value for name, value in kept.tensors.items()}
             facts["matching"] = dict(kept.facts)
         return Snapshot(tensors, facts, self._decoded)

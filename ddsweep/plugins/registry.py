@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
 
-from ddsweep.errors import UserError, closest
+from ddsweep.errors import UserError, closest, near
 from ddsweep.plugins import code as codes
 from ddsweep.plugins import loading
 from ddsweep.plugins.code import Code, Origin, Source
@@ -111,7 +111,9 @@ class Registry(Mapping[str, Row], Generic[Row]):
         """
         if name in self:
             return self.rows[name]
-        raise UserError(f"{field}{': ' * bool(field)}unknown {self.kind} {name!r}; {closest(name, [*self, *also])}")
+        known = [*self, *also]
+        hint = "" if near(name, known) else f"; if it is a plugin's, add its file to ${loading.VARIABLE}"
+        raise UserError(f"{field}{': ' * bool(field)}unknown {self.kind} {name!r}; {closest(name, known)}{hint}")
 
     def place(self, name: str) -> tuple[int, str]:
         """The sort key of a name; plugins' and unknown names come after ddsweep's own."""

@@ -224,3 +224,11 @@ def _check(row: Method, defaults: Mapping[str, Default]) -> None:
 def _has_episode(name: str, maker: Callable[..., Any]) -> None:
     if inspect.isclass(maker) and not callable(getattr(maker, "episode", None)):
         raise UserError(f"plugins: method {name!r}: {name_of(maker)} has no episode(synthetic, dataset, streams, done)")
+    if inspect.isclass(maker):
+        kept = [one for one in ("state", "restore") if callable(getattr(maker, one, None))]
+        if len(kept) == 1:
+            missing = "restore" if kept == ["state"] else "state"
+            raise UserError(
+                f"plugins: method {name!r}: {name_of(maker)} has {kept[0]}() without {missing}(); what it keeps from "
+                "step to step needs both"
+            )

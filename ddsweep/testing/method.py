@@ -224,5 +224,15 @@ def _check_resuming(recipe: Recipe, dataset: Dataset, whole: Tensor, what: str) 
                 _distilled(recipe, dataset, FileSlot(path, {}, Checkpoints(leave=partial(next, asks))))
             except Interrupted:
                 resumed = _distilled(recipe, dataset, FileSlot(path, {}, Checkpoints()))
-                message = f"gives different bits when it is interrupted after step {boundary} and resumes"
-                require(torch.equal(whole, resumed), what, message)
+                interrupted = f"when it is interrupted after step {boundary} and resumes"
+                unreadable = path.with_suffix(".damaged").exists()
+                require(not unreadable, what, f"cannot read its checkpoint {interrupted}, and starts again")
+                require(torch.equal(whole, resumed), what, f"gives different bits {interrupted}{_kept(recipe)}")
+
+
+def _kept(recipe: Recipe) -> str:
+    """What the cause of other bits may be."""
+    maker = resolve(METHODS[recipe.method].source)
+    if hasattr(maker, "restore"):
+        return ": state() leaves something out, or restore() does not restore it"
+    return ": it keeps something from step to step; save it in state(), restore it in restore()"

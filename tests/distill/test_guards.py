@@ -219,6 +219,60 @@ def test_scalars_are_logged_as_means_and_outlive_an_interruption(plug: Plug, dat
     }
 
 
+SCHEDULED = RATE.replace(
+    "    def optimizer(self, lr):",
+    """    def begin_iteration(self):
+        self.count += 1
+        if self.count == 2:
+            for group in self.sgd.param_groups:
+                group["lr"] /= 4
+
+    def state(self):
+        return self.parameters() | {"count": self.count}
+
+    def optimizer(self, lr):""",
+)
+SCHEDULED = SCHEDULED.replace("        return torch.optim.SGD(", "        self.sgd = torch.optim.SGD(").replace(
+    "self.rate_lr}])", "self.rate_lr}])\n        return self.sgd"
+)
+SCHEDULED = SCHEDULED.replace("        self.rate = ", "        self.count = torch.tensor(0)\n        self.rate = ")
+
+
+@pytest.mark.parametrize("boundary", [1, 3, 5])
+def test_a_learning_rate_that_was_lowered_stays_lowered(boundary: int, plug: Plug, data: Dataset) -> None:
+    plug(mine=SCHEDULED)
+    one = recipe(method="rated", iterations=3, batch_real=1)
+    whole, constant = learn(one, data), by_hand(torch.ones(1), 6)[1]
+    assert whole.decode().lr != pytest.approx(constant[-1])
+    resumed = stopped_and_resumed(one, data, boundary, Recorder())
+    assert {name: value.tolist() for name, value in resumed.state().items()} == {
+        name: value.tolist() for name, value in whole.state().items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "line"),
+    [
+        ("return torch.optim.SGD(", "return list(", "the optimizer() of its set returns list, not a torch.optim.Opti"),
+        (
+            "return torch.optim.SGD([{", "return torch.optim.LBFGS([self.images]) or ([{",
+            "the optimizer() of its set returns LBFGS, whose step() needs a closure",
+        ),
+    ],
+)  # fmt: skip
+def test_an_optimizer_that_cannot_be_used(good: str, bad: str, line: str, plug: Plug, data: Dataset) -> None:
+    plug(mine=RATE.replace(good, bad))
+    with pytest.raises(PluginError, match=rf"^method 'rated': {re.escape(line)}"):
+        learn(recipe(method="rated", batch_real=1), data)
+
+
+def test_a_state_that_is_none(plug: Plug, data: Dataset) -> None:
+    kept = "\n    def state(self):\n        return {}\n\n    def restore(self, state):\n        pass\n"
+    plug(mine=RATE.rstrip() + kept)
+    with pytest.raises(PluginError, match=r"^Rated\.state\(\) returns dict, not a ddsweep\.State$"):
+        stopped_and_resumed(recipe(method="rated", batch_real=1), data, 1, Recorder())
+
+
 UNUSED = RATE.replace("+ (learned.rate - 2).square()", "")
 
 

@@ -10,7 +10,7 @@ import pytest
 from ddsweep.errors import UserError
 from ddsweep.recipe import Recipe, make
 from ddsweep.registry.methods import INITS, METHODS, SHARED, TAKEN
-from tests.plugins.plugged import Plug, plug
+from tests.plugins.plugged import HALF, Plug, plug
 
 __all__ = ["plug"]
 METHOD = """
@@ -102,3 +102,10 @@ def test_a_row_that_contradicts_itself(parameters: str, arguments: str, line: st
     path = plug(mine=written(parameters, arguments))
     with pytest.raises(UserError, match=rf"^plugins: {path}: method 'mine': .*{re.escape(line)}"):
         METHODS["mine"]
+
+
+@pytest.mark.parametrize(("kept", "missing"), [("state", "restore"), ("restore", "state")])
+def test_what_is_saved_is_restored(kept: str, missing: str, plug: Plug) -> None:
+    plug(mine=HALF.rstrip() + f"\n\n    def {kept}(self, *state):\n        return None\n")
+    with pytest.raises(UserError, match=rf"method 'half': .* has {kept}\(\) without {missing}\(\)"):
+        METHODS["half"]
