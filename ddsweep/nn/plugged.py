@@ -19,6 +19,7 @@ from torch import Generator, Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ddsweep.errors import PluginError, UserError
+from ddsweep.nn import unregistered
 from ddsweep.nn.layers import Body
 from ddsweep.plugins import resolve
 from ddsweep.plugins.blame import blamed
@@ -67,6 +68,7 @@ def make(
             raise UserError(f"{whose(row)}: its function returns {type(made).__name__}, not a torch module")
         _check_parameters(row, made.layers)
         _own_memory(made.layers)
+        _check_registered(row, made.layers)
         net = made.layers.eval()  # a norm in train mode would move its running statistics
         if again and not _is_lazy(net):
             return _trained(_beheaded(row, net) if row.head else made)
@@ -103,6 +105,12 @@ def _check_parameters(row: networks.Architecture, net: nn.Module) -> None:
     for name, held in _values(net).items():
         if held.device.type != "cpu":
             raise UserError(f"{whose(row)}: {name} is on {held.device}; its function must make it on the CPU")
+
+
+def _check_registered(row: networks.Architecture, net: nn.Module) -> None:
+    """Check that all tensors are parameters or buffers: others would be drawn anew when a PTM is read from its file."""
+    if loose := unregistered.first(net):
+        raise UserError(f"{whose(row)}: {loose} is a tensor that is no parameter and no buffer; use register_buffer")
 
 
 @torch.no_grad()

@@ -156,7 +156,7 @@ def network(
         sizes: the only sizes that the network accepts, after padding; default: all.
         channels: the only numbers of channels that it accepts, such as ``(3,)``; default: all.
         head: dotted name of the last submodule, which makes the logits; default: ddsweep appends a linear classifier.
-        pretrained: all weights, with those of the head, come with the network, so that every draw is the same one.
+        pretrained: all weights that the function makes are fixed, so that every draw is the same network.
         options: further keyword arguments for the function.
         files: files that it reads, such as weights, relative to the file with its source: their content is part of the
             key, like the code's.

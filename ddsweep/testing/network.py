@@ -14,7 +14,7 @@ from ddsweep import nn, rng
 from ddsweep.errors import UserError
 from ddsweep.nn import plugged
 from ddsweep.plugins.told import told
-from ddsweep.registry.networks import Architecture
+from ddsweep.registry.networks import TABLE, Architecture
 from ddsweep.testing.judging import own_randomness, require
 
 CLASSES, WIDTH, LEAST, IMAGES = 5, 4, 16, 3
@@ -24,8 +24,8 @@ def check_network(name: str, size: int = 0) -> None:
     """Check that a network can be trained, used for matching losses, and used as a PTM.
 
     - It is drawn from the generator that it is given: the same network from the same, another one from another (unless
-      it is ``pretrained``); and drawing it again leaves nothing of the old one.
-    - Its state can be saved and loaded: it consists of parameters and buffers.
+      it is ``pretrained``, or its weights come from ``files``); and drawing it again leaves nothing of the old one.
+    - Its state can be saved and loaded: it consists of parameters and buffers, and nothing else is drawn.
     - It maps images of its size and channels to features and logits; in eval mode each image by itself and without
       random numbers, in train mode each image by itself unless it has batch norm or draws random numbers (dropout).
     - What it draws in train mode comes from the global generators, so that it draws the same when they are seeded.
@@ -49,6 +49,7 @@ def check_network(name: str, size: int = 0) -> None:
         except UserError as error:
             if row.channels or each == channels[-1]:
                 raise
+            _built(row, size, channels[-1], 1)  # raises if the fault is another one
             hint = f"does not take gray images; if it is for color images only, say channels=(3,) ({error})"
             raise AssertionError(f"{what}: {hint}") from error
         _check_outputs(net, size, what)
@@ -86,17 +87,33 @@ def _check_drawing(row: Architecture, size: int, channels: int, what: str) -> No
         all(value.isfinite().all() for value in states[0].values()), what, "has parameters or buffers of inf or nan"
     )
     require(_same(states[0], states[1]), what, "differs when it is initialized twice from the same generator")
-    drawn = [key for key, value in net.named_parameters() if not torch.equal(value, states[2][key])]
-    fixed = "is the same network for every generator; if it has to be, say pretrained=True"
-    require(bool(drawn) or row.pretrained, what, fixed)
+    _check_drawn(row, net, states[2], what)
     nn.initialize(net, rng.generator(3, "testing"))
     nn.initialize(other, rng.generator(3, "testing"))
     require(_same(_values(net), _values(other)), what, "keeps some of its old values when it is initialized again")
-    again.load_state_dict(net.state_dict())
+    loaded = _built(row, size, channels, 4)
+    loaded.load_state_dict(net.state_dict())
     with torch.no_grad():
-        same = torch.equal(again.eval()(_images(net, size)), net.eval()(_images(net, size)))
+        same = torch.equal(loaded.eval()(_images(net, size)), net.eval()(_images(net, size)))
     kept = "changes when its state is saved and loaded: some state is not a parameter or a persistent buffer"
     require(same, what, kept)
+
+
+def _check_drawn(row: Architecture, net: nn.Network, other: dict[str, Tensor], what: str) -> None:
+    """Check that another generator has drawn other parameters, also apart from the classifier.
+
+    Parameters that repeat one number (the ones of a norm) need not be drawn.
+    """
+    if row.pretrained:
+        return
+    drawn = [key for key, value in net.named_parameters() if not torch.equal(value, other[key])]
+    require(bool(drawn), what, "is the same network for every generator; if it has to be, say pretrained=True")
+    body = {f"layers.{key}": value for key, value in net.layers.named_parameters()}
+    varied = any(value.numel() and value.min() != value.max() for value in body.values())
+    origin = TABLE.origin(row.name)
+    own = "has the same weights for every generator, all but the classifier's (does its function call"
+    own += " torch.manual_seed?); if they have to be, name their files=, or say pretrained=True"
+    require(not varied or not body.keys().isdisjoint(drawn) or bool(origin and origin.files), what, own)
 
 
 def _values(net: nn.Network) -> dict[str, Tensor]:

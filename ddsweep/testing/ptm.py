@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ddsweep import rng
 from ddsweep.errors import PluginError
+from ddsweep.nn import unregistered
 from ddsweep.nn.foundation import FoundationModel
 from ddsweep.pretrained import made, published
 from ddsweep.registry.ptms import PTMS, Foundation
 from ddsweep.testing.judging import own_randomness, require
 from ddsweep.testing.method import noise
 
-SIZE = 32
+SIZE, CELLS = 32, 4
 NEAR = 1e-3
 
 
@@ -24,7 +25,7 @@ def check_ptm(name: str, size: int = 0) -> None:
     - It is the same whenever it is made, and has no tensors besides parameters and buffers, which a GPU would miss.
     - It maps each image by itself to features and, with classes, to logits; always to the same, without random numbers,
       and without changing.
-    - It has a finite gradient to every image, also outside of the range of its pixels.
+    - It has a finite gradient to every image, also to pixels outside of [0, 1]: it does not clamp them.
 
     Args:
         name: its source in a recipe.
@@ -69,25 +70,47 @@ def _made(row: Foundation, what: str) -> FoundationModel:
     ours, theirs = net.state_dict(), again.state_dict()
     same = ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
     require(same, what, "has other weights the second time that it is made")
-    for where, module in net.named_modules():
-        loose = [name for name, value in vars(module).items() if isinstance(value, Tensor)]
-        at = f"{where.removeprefix('trunk').removeprefix('.')}." if where not in ("", "trunk") else ""
-        require(not loose, what, f"has a tensor {at}{''.join(loose[:1])} that is no buffer; use register_buffer")
+    assert isinstance(net.trunk, nn.Module)
+    loose = unregistered.first(net.trunk)
+    require(not loose, what, f"has a tensor {loose} that is no parameter and no buffer; use register_buffer")
     return net
 
 
 def _check_gradient(net: FoundationModel, row: Foundation, images: Tensor, what: str) -> None:
-    outside = (2 * images - 0.5).requires_grad_()
-    terms = {"features": F.normalize(net.embed(outside), dim=1)[:, ::2].sum()}
+    seen, beyond = _beyond(images, row.size or images.shape[-1])
+    seen.requires_grad_()
+    terms = {"features": F.normalize(net.embed(seen), dim=1)[:, ::2].sum()}
     if row.classes:
         labels = torch.zeros(len(images), dtype=torch.long)
-        terms["logits"] = F.cross_entropy(net(outside), labels)
+        terms["logits"] = F.cross_entropy(net(seen), labels)
     for kind, term in terms.items():
         require(term.requires_grad, what, f"has no gradient from its {kind} to the images")
-        (slope,) = torch.autograd.grad(term, [outside], allow_unused=True)
+        (slope,) = torch.autograd.grad(term, [seen], allow_unused=True)
         require(slope is not None and bool(slope.isfinite().all()), what, f"has {kind} with a gradient of inf or nan")
         reached = slope.flatten(1).any(1)
         require(bool(reached.all()), what, f"has no gradient from its {kind} to image {int(reached.int().argmin())}")
+        for where, pixels in beyond.items():
+            clamps = f"has no gradient from its {kind} to pixels {where} (does it clamp its input?)"
+            require(bool(slope[pixels].any()), what, clamps)
+
+
+def _beyond(images: Tensor, size: int) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return as many images with cells of pixels below 0 and above 1, and where those pixels are.
+
+    In each color, each of 4 × 4 cells is in [0, 1], below -0.2, or above 1.2, at random. The pixels returned are the
+    inner ones of their cells, so that they are out of range, too, when the PTM itself enlarges the images.
+    """
+    generator = rng.generator(0, "testing", "beyond")
+    inside = torch.rand((*images.shape[:2], size, size), generator=generator)
+    cells = torch.randint(3, (*images.shape[:2], CELLS, CELLS), generator=generator).float()
+    cells = F.interpolate(cells, (size, size))
+    edge = size // CELLS // 3
+    seen, found = inside, {}
+    for kind, where, low in ((1, "below 0", -0.3), (2, "above 1", 1.2)):
+        chosen = cells == kind
+        seen = torch.where(chosen, low + inside / 10, seen)
+        found[where] = F.max_pool2d((~chosen).float(), 2 * edge + 1, stride=1, padding=edge) == 0
+    return seen, found
 
 
 def _state(net: FoundationModel) -> dict[str, Tensor]:

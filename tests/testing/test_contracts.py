@@ -174,7 +174,7 @@ def test_a_broken_set_or_state_is_found_out(
         ),
         ("return x * self.scale", "return x * self.scale + self.training", "gives a different output in eval mode"),
         ("torch.ones(maps, 1, 1)", "torch.full((maps, 1, 1), torch.inf)", ""),
-        ("self.unused = nn.Identity()", "self.shift = torch.rand(maps, 1, 1)", ""),
+        ("self.unused = nn.Identity()", "self.shift = nn.Buffer(torch.rand(maps, 1, 1))", ""),
         ("self.unused = nn.Identity()", "self.unused = nn.PReLU()", "does not depend on layers.2.unused.weight"),
         ("nn.ReLU()", "nn.Softplus()", ""),
         ("nn.AvgPool2d(4)", "nn.BatchNorm2d(width, track_running_stats=False)", "image in a batch, in eval mode"),

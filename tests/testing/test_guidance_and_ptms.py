@@ -93,6 +93,14 @@ def test_the_examples_of_the_pages(plug: Plug) -> None:
         check_ptm(name)
 
 
+@pytest.mark.parametrize("size", [8, 32, 50])
+def test_a_clamp_is_found_out_with_images_of_any_size(size: int, plug: Plug) -> None:
+    plug(mine=PTM)
+    check_ptm("mine", size)
+    plug(other=PTM.replace("self.conv(x)", "self.conv(x.clamp(-2, 2))").replace('"mine"', '"other"'))
+    assert "has no gradient from its features to pixels below 0" in violation(check_ptm, "other", size=size)
+
+
 def violation(check: Any, name: str, **choices: Any) -> str:
     with pytest.raises(AssertionError) as error:
         check(name, **choices)
@@ -149,7 +157,31 @@ def test_a_guide_that_counts_its_calls_is_found_out(plug: Plug) -> None:
         ("return Net()", "return torch.nn.Linear", "its function returns type, not a torch.nn.Module"),
         ("nn.Linear(4, 2)", "nn.Linear(4, 3)", "returns logits of shape [2, 3], not [2, 2]"),
         ("torch.randn(4)", "torch.full((4,), float(__import__('os').urandom(1)[0]))", "has other weights the second"),
-        ("nn.Buffer(torch.randn(4))", "torch.randn(4)", "has a tensor shift that is no buffer; use register_buffer"),
+        (
+            "nn.Buffer(torch.randn(4))",
+            "torch.randn(4)",
+            "has a tensor shift of its module (Net) that is no parameter and",
+        ),
+        (
+            "nn.Buffer(torch.randn(4))",
+            "torch.randn(4); self.all = [self.shift]",
+            "shift of its module (Net) that is no",
+        ),
+        (
+            "self.shift = nn.Buffer(torch.randn(4))",
+            "self.some = {'a': [torch.randn(4)]}; self.shift = self.some['a'][0]",
+            "has a tensor some['a'][0] of its module (Net) that is no parameter and no buffer; use register_buffer",
+        ),
+        ("self.conv(x)", "self.conv(x.clamp(-2, 2))", "has no gradient from its features to pixels below 0"),
+        (
+            "self.conv(x)",
+            "self.conv(x.clamp(min=-2))",
+            "no gradient from its features to pixels below 0 (does it clamp",
+        ),
+        ("self.conv(x)", "self.conv(x.clamp(max=2))", "has no gradient from its features to pixels above 1"),
+        ("self.conv(x)", "self.conv(x.clamp(-4, 4))", ""),
+        ("self.head(self.embed(x))", "self.head(self.embed(x.clamp(-2, 2)))", "from its logits to pixels below 0"),
+        ("self.conv(x)", "self.conv(nn.functional.interpolate(x, (24, 24), mode='bilinear').clamp(-2, 2))", "below 0"),
         ("+ self.shift", "+ torch.rand(4)", "draws from torch's global generator"),
         ("+ self.shift", "+ self.shift.add_(1)", "gives other features of the same images the second time"),
         ("+ self.shift", "+ x.mean()", "gives other features of an image when other images are in the batch"),
