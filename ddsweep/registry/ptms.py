@@ -6,6 +6,7 @@ makes another one, which ``ptm`` registers.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -128,7 +129,7 @@ def ptm(
             part of the key, like the code's.
 
     Raises:
-        UserError: the name is invalid or taken, or a number is out of range.
+        UserError: the name is invalid or taken, a number is out of range, or the function needs an argument.
     """
 
     def register(maker: Maker) -> Maker:
@@ -138,8 +139,11 @@ def ptm(
         if channels not in (1, 3) or size < 0:
             raise UserError(f"{where}: needs 1 or 3 channels and a size of at least 0; it has {channels} and {size}")
         means, stds = _per_channel(where, "mean", mean, channels), _per_channel(where, "std", std, channels)
-        if not all(value > 0 for value in stds):
-            raise UserError(f"{where}: std: {std} is out of range; more than 0")
+        if not all(0 <= value <= 1 for value in means):
+            raise UserError(f"{where}: mean: {mean} is out of range; 0 to 1, as images are in [0, 1]")
+        if not all(0 < value <= 1 for value in stds):
+            raise UserError(f"{where}: std: {std} is out of range; more than 0, up to 1, as images are in [0, 1]")
+        _check_signature(where, maker)
         shown = paper or name
         known = classes if isinstance(classes, str) else tuple(classes)
         row = Foundation(
@@ -150,6 +154,15 @@ def ptm(
         return maker
 
     return register
+
+
+def _check_signature(where: str, maker: Callable[..., Any]) -> None:
+    try:
+        inspect.signature(maker).bind()
+    except TypeError as error:
+        raise UserError(f"{where}: its function is called without arguments: {error}") from None
+    except ValueError:  # a signature that Python cannot read
+        return
 
 
 def _per_channel(where: str, what: str, value: float | tuple[float, ...], channels: int) -> tuple[float, ...]:

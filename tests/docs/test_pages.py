@@ -73,8 +73,9 @@ def understood(group: Any, words: list[str], command: Command) -> None:
 @pytest.mark.parametrize("block", [one for one in BLOCKS if one.language == "yaml"], ids=where)
 def test_every_file_is_valid(block: Block, isolated: Path, plug: Plug) -> None:
     """By the real parser, with all its cells; what is only a part of a sweep file is put into one."""
-    if "mtt-lite" in block.text:
-        plug(mtt_lite=EXAMPLES["mtt_lite"])
+    for part, file in {"mtt-lite": "mtt_lite", "random-dct": "dct"}.items():
+        if part in block.text:
+            plug(**{file: EXAMPLES[file]})
     document = yaml.safe_load(block.text)
     if "fields" in document or "axes" in document:
         assert validate(Profile, document, Path(block.where)).title

@@ -64,11 +64,34 @@ def test_another_source_is_looked_for_among_plugins(plug: Plug) -> None:
         ('"imagenet"', "PTM 'imagenet' is ddsweep's own; choose another name"),
         ('"x", channels=2', "PTM 'x': needs 1 or 3 channels and a size of at least 0; it has 2 and 0"),
         ('"x", size=-1', "PTM 'x': needs 1 or 3 channels and a size of at least 0; it has 3 and -1"),
-        ('"x", std=0', "PTM 'x': std: 0 is out of range; more than 0"),
+        ('"x", std=0', "PTM 'x': std: 0 is out of range; more than 0, up to 1, as images are in [0, 1]"),
+        ('"x", mean=127.5, std=64', "PTM 'x': mean: 127.5 is out of range; 0 to 1, as images are in [0, 1]"),
+        ('"x", mean=(0.5, 0.5, -0.1)', "PTM 'x': mean: (0.5, 0.5, -0.1) is out of range; 0 to 1"),
+        ('"x", std=(1, 1, 64)', "PTM 'x': std: (1, 1, 64) is out of range; more than 0, up to 1, as"),
+        ('"x", std=float("nan")', "PTM 'x': std: nan is out of range"),
         ('"x", mean=(0.5, 0.5)', "PTM 'x': mean: 2 numbers for 3 channels"),
     ],
 )
 def test_what_does_not_fit_is_one_line(plug: Plug, arguments: str, said: str) -> None:
     path = plug(mine=PTM.format(arguments=arguments))
     with pytest.raises(UserError, match=rf"^plugins: {re.escape(str(path))}: .*{re.escape(said)}"):
+        list(PTMS)
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        ("def make(width): ...", "missing a required argument: 'width'"),
+        ("def make(*, depth, width=3): ...", "missing a required argument: 'depth'"),
+        ("class Net:\n    def __init__(self, maps): ...", "missing a required argument: 'maps'"),
+        ("def make(width=4, *more, **others): ...", ""),
+    ],
+)
+def test_its_function_is_called_without_arguments(plug: Plug, function: str, said: str) -> None:
+    path = plug(mine=PTM.format(arguments='"mine"').replace("def make(): ...", function))
+    if not said:
+        assert "mine" in PTMS
+        return
+    line = f"plugins: {path}: PTM 'mine': its function is called without arguments: {said}"
+    with pytest.raises(UserError, match=rf"^{re.escape(line)}"):
         list(PTMS)
