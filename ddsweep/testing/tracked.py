@@ -53,7 +53,7 @@ def track_cell(tracker: Tracker) -> None:
 
 def track_repetition(tracker: Tracker) -> None:
     """Call a tracker as for a trial that is aborted, and repeated."""
-    tracker.abort()
+    tracker.abort("")
     tracker.start(RECIPE)
     tracker.abort("out of memory")
     track_trial(tracker)
@@ -66,7 +66,7 @@ def track_resumption(tracker: Tracker) -> None:
     for step in (1, 2, 3):
         tracker.log({"loss/match": 1.0}, step)
         tracker.image("synthetic", png(), step)
-    tracker.abort()
+    tracker.abort("")
     tracker.start(RECIPE)
     tracker.rewind(2)
     tracker.log({"loss/match": 1.0}, 3)

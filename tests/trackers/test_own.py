@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from itertools import chain
 from pathlib import Path
@@ -21,6 +22,7 @@ from ddsweep.testing.tracked import RECIPE, RESULT, track_trial
 from ddsweep.trackers import FanOut, choice
 from tests.cli.conftest import TINY, Run, ddsweep
 from tests.docs.extending import EXAMPLES
+from tests.docs.page import ROOT
 from tests.plugins.plugged import Plug, plug
 
 __all__ = ["ddsweep", "plug"]
@@ -164,6 +166,26 @@ def test_the_contract(plug: Plug, monkeypatch: pytest.MonkeyPatch) -> None:
     sys.modules["mine"].ListTracker.finish = lambda self, result: self.missing
     with pytest.raises(AssertionError, match=r"^tracker 'list': after a trial: AttributeError: 'ListTracker'"):
         check_tracker("list")
+
+
+def test_a_trial_says_why_it_was_aborted(plug: Plug, tmp_path: Path) -> None:
+    """``abort(reason)``, as on the page, without a default; the reason is empty after an interruption."""
+    plug(mine=LIST + '\n    def abort(self, reason):\n        CALLS.append(("abort", reason))\n')
+    check_tracker("list")
+    aborted = [call for call in sys.modules["mine"].CALLS if call[0] == "abort"]
+    assert aborted == [("abort", ""), ("abort", "out of memory"), ("abort", "")]
+
+
+def test_the_page_names_the_scalars_that_trials_log(plug: Plug, tmp_path: Path) -> None:
+    """In the row of ``log``; the others on the page are of a GPU, a search, and methods of one's own."""
+    plug(mine=LIST)
+    watched = FanOut(*choice.further(["list"], "one@demo", tmp_path, "", ""))
+    trial.run(make(SMALL | {"alpha": 1, "ptm_train_epochs": 1}), watched, "cpu", tmp_path)
+    logged = {name for call in sys.modules["mine"].CALLS if call[0] == "log" for name in call[1]}
+    page = (ROOT / "docs/extending/trackers.md").read_text()
+    (row,) = [line for line in page.splitlines() if line.startswith("| `log(")]
+    named = set(re.findall(r"`([^`]+)`", row)) - {"log(metrics, step)"}
+    assert named == logged | {"gpu_memory_gb", "method/NAME", "accuracy_so_far"}
 
 
 def test_a_cell_is_described_by_its_recipe(plug: Plug, tmp_path: Path) -> None:
