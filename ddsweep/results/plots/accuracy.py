@@ -39,7 +39,7 @@ FILLED = 0.84  # of the height of a category
 TICK: dict[str, Any] = {"color": style.INK, "linestyle": (0, (1.2, 0.8)), "linewidth": 1.3}  # of the baseline
 DASH: dict[str, Any] = {"linestyle": "none", "marker": "_", "markersize": 9, "markeredgewidth": 1.4}  # of one value
 LEAST = 2.0  # percentage points that an axis spans at least: noise must not look like a finding
-PADDING = 0.05, 0.3  # of what the dots span: left and right of them, where their numbers are written
+EDGE, WRITTEN = 0.05, 0.3  # of what the dots span: a margin, and one in which their numbers are written
 
 
 def lines_size(chart: Chart) -> tuple[float, float]:
@@ -190,14 +190,21 @@ def draw_dots(figure: Figure, chart: Chart) -> None:
 def _span(panel: Panel) -> tuple[float, float]:
     """The limits of a panel's accuracies, with padding."""
     points = [point for series in panel.series for point in series.points]
+    left = WRITTEN if any(_is_below(point) for point in points) else EDGE
+    right = EDGE if all(_is_below(point) for point in points) else WRITTEN
     ends = [end for point in points for end in (point.mean - point.std, point.mean + point.std, *_references(point))]
     low, high = min(ends), max(ends)
     half, middle = max(high - low, LEAST) / 2, (low + high) / 2
-    return middle - half * (1 + 2 * PADDING[0]), middle + half * (1 + 2 * PADDING[1])
+    return middle - half * (1 + 2 * left), middle + half * (1 + 2 * right)
 
 
 def _references(point: Point) -> list[float]:
     return [] if point.reference is None else [point.reference]
+
+
+def _is_below(point: Point) -> bool:
+    """Whether the baseline's tick is to the right of a dot, whose number is to the left of it then."""
+    return point.reference is not None and point.reference > point.mean + point.std
 
 
 def _dots(axes: Axes, series: Series, index: int, kinds: int) -> None:
@@ -210,9 +217,10 @@ def _dots(axes: Axes, series: Series, index: int, kinds: int) -> None:
         axes.errorbar(point.mean, middle, xerr=point.std, elinewidth=0.8, capsize=1.5, zorder=3, **look)
         if point.reference is not None:
             axes.plot([baseline, baseline], [middle - thick / 2, middle + thick / 2], **TICK)
-        end = max(point.mean + point.std, baseline)
-        offset: dict[str, Any] = {"xytext": (3, 0), "textcoords": "offset points", "va": "center"}
-        axes.annotate(percent(point.mean / 100), (end, middle), **offset, fontsize=style.SMALL)
+        side, towards = (-1, "right") if _is_below(point) else (1, "left")
+        end = (point.mean + side * point.std, middle)
+        offset: dict[str, Any] = {"xytext": (3 * side, 0), "textcoords": "offset points", "va": "center"}
+        axes.annotate(percent(point.mean / 100), end, **offset, ha=towards, fontsize=style.SMALL)
 
 
 def _labels(axis: Axis) -> list[str]:

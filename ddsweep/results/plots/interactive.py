@@ -18,7 +18,8 @@ from ddsweep.results.plots import panels, style
 from ddsweep.results.plots.axis import Axis, is_logarithmic
 from ddsweep.results.plots.panels import Chart, Panel, Point, Series
 
-SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross")  # as style.MARKERS
+# as style.MARKERS
+SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x", "triangle-left")
 BAND = 0.18  # opacity of mean ± std
 DIGITS = 3  # of a percentage, after the point
 APART = 0.05  # of the axis of accuracy: labels of dotted lines that lie closer would cover each other
@@ -30,7 +31,7 @@ class Palette:
     """Colors of a figure: names that CSS knows, or ``var(--name)`` for a page that fills them in.
 
     Attributes:
-        series: of the series, in order; a seventh looks like the first.
+        series: of the series, in order; a seventh has the color of the first, with another marker.
         ink: of text.
         soft: of ticks.
         line: of the grid.
@@ -96,7 +97,7 @@ def _series(
                 "x": [positions[point.index] for point in beside],
                 "y": [round(point.other or 0.0, DIGITS) for point in beside],
                 "mode": "markers",
-                "marker": {"color": color, "symbol": f"{SYMBOLS[index % len(SYMBOLS)]}-open", "size": 9},
+                "marker": {"color": color, "symbol": f"{SYMBOLS[style.turns(index)[1]]}-open", "size": 9},
             }
         )
     return traces
@@ -154,7 +155,7 @@ def _points(
         "type": "scatter", "x": x, "y": y, "mode": "lines+markers" if line else "markers",
         "name": markup.plotly(series.name or panel.title or "accuracy"), "legendgroup": group,
         "line": {"color": color, "width": 2},
-        "marker": {"color": color, "symbol": SYMBOLS[index % len(SYMBOLS)], "size": 8},
+        "marker": {"color": color, "symbol": SYMBOLS[style.turns(index)[1]], "size": 8},
         "error_y": {"type": "data", "array": bars, "visible": not banded and any(bars), "color": color,
                     "thickness": 1.2, "width": 3},
         "customdata": [point.index for point in series.points],

@@ -30,7 +30,7 @@ KEY, LETTER = 0.5, 0.062  # inches: width of a key of the legend with its gaps; 
 INK, FAINT = "#282828", "#d5d5d5"
 # Okabe and Ito's colors, without yellow, which is hard to see on paper
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-MARKERS = ("o", "s", "^", "D", "v", "P")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (3, 1, 1, 1)), (0, (7, 2)), (0, (4, 1, 1, 1, 1, 1)), (0, (2, 1)))
 HATCHES = ("", "////", "....", "\\\\\\\\", "xxxx", "----")
 
@@ -84,16 +84,27 @@ def _make_drawable(figure: Figure) -> None:
             formatter.seq = [fonts.drawable(label) for label in formatter.seq]
 
 
+def turns(index: int) -> tuple[int, int, int]:
+    """Return which color, marker and dash line ``index`` has.
+
+    The first six lines differ in each of them. With every six more, the markers move on by one: color and marker
+    together, and marker and dash together, are different for 48 lines, and all three for 288.
+    """
+    color, again = index % len(COLORS), index // len(COLORS)
+    return color, (color + again) % len(MARKERS), (color + again // len(MARKERS)) % len(DASHES)
+
+
 def look(index: int) -> dict[str, Any]:
     """Return color, marker and dash of a line."""
-    turn = index % len(COLORS)
-    return {"color": COLORS[turn], "marker": MARKERS[turn], "linestyle": DASHES[turn]}
+    color, marker, dash = turns(index)
+    return {"color": COLORS[color], "marker": MARKERS[marker], "linestyle": DASHES[dash]}
 
 
 def fill(index: int) -> dict[str, Any]:
-    """Return color and hatch of a bar."""
-    turn = index % len(COLORS)
-    return {"facecolor": COLORS[turn], "hatch": HATCHES[turn], "edgecolor": "white", "linewidth": 0.4}
+    """Return color and hatch of a bar, which together are different for 36 bars."""
+    color, again = index % len(COLORS), index // len(COLORS)
+    hatch = HATCHES[(color + again) % len(HATCHES)]
+    return {"facecolor": COLORS[color], "hatch": hatch, "edgecolor": "white", "linewidth": 0.4}
 
 
 def legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str]) -> None:

@@ -16,6 +16,8 @@ from matplotlib.text import Text
 from ddsweep import sweep
 from ddsweep.results import stored
 from ddsweep.results.plots import accuracy, panels, style
+from ddsweep.results.plots.axis import Axis
+from ddsweep.results.plots.panels import Chart, Panel, Point, Series
 from ddsweep.results.plots.style import Output
 from ddsweep.results.result import Result
 from ddsweep.results.tables import table
@@ -130,6 +132,27 @@ def test_words_are_dots_with_their_numbers(figures: list[Figure]) -> None:
     low, high = axes.get_xlim()
     ends = [mean + sign * std for mean, std in wanted.values() for sign in (-1, 1)]
     assert low < min(ends) < max(ends) < high
+
+
+def test_a_number_stands_beside_its_own_dot(figures: list[Figure]) -> None:
+    means = {"DM": [(50.0, 51.2), (51.0, 50.4)], "DC": [(50.2, 51.4), (50.9, 51.0)]}
+    series = [
+        Series(name, [Point(at, mean, 0.2, reference=other) for at, (mean, other) in enumerate(both)])
+        for name, both in means.items()
+    ]
+    chart = Chart(Axis.of("loss", ["CLoM", "CCLoM"], ["clom", "cclom"]), [Panel("", series)])
+    with style.page(Path("dots.png"), *accuracy.dots_size(chart)) as figure:
+        accuracy.draw_dots(figure, chart)
+    (axes,) = figures[0].axes
+    numbers = [text.get_window_extent() for text in axes.texts]
+    everything = [pair for both in means.values() for pair in both]
+    assert [text.get_text() for text in axes.texts] == [f"{mean:.1f}" for mean, _ in everything]
+    for box, (mean, reference) in zip(numbers, everything, strict=True):
+        ends = [axes.transData.transform((mean + sign * 0.2, 0))[0] for sign in (-1, 1)]
+        dash, apart = axes.transData.transform((reference, 0))[0], 5 / 72 * figure.dpi  # five points
+        assert 0 < box.x0 - ends[1] < apart or 0 < ends[0] - box.x1 < apart
+        assert not box.x0 <= dash <= box.x1
+        assert axes.get_window_extent().x0 <= box.x0 < box.x1 <= axes.get_window_extent().x1
 
 
 def test_table_4_has_a_kind_of_dot_for_each_network(figures: list[Figure]) -> None:

@@ -42,6 +42,11 @@ def test_values_with_different_baselines_have_a_dash_each_and_no_common_line() -
     assert (dashes["x"], dashes["y"]) == ([1.0, 4.0], [44.5, 8.4])
 
 
+def test_every_series_has_a_color_and_marker_of_its_own() -> None:
+    markers = [one["marker"] for one in traces(*(line(f"width {index}") for index in range(48)))]
+    assert len({(one["color"], one["symbol"]) for one in markers}) == 48
+
+
 def test_all_that_is_drawn_is_in_view() -> None:
     low, high = interactive.figure(CHART, Panel("", [line("noise", 10.0, 99.0)]))["layout"]["yaxis"]["range"]
     assert low < 10.0 < 99.0 < high

@@ -83,6 +83,14 @@ def test_nothing_is_left_where_drawing_fails() -> None:
     assert list(Path().iterdir()) == []
 
 
+def test_every_line_and_every_bar_has_a_look_of_its_own() -> None:
+    lines, bars = [style.look(index) for index in range(288)], [style.fill(index) for index in range(36)]
+    assert len({str(one) for one in lines}) == 288
+    for pair in (("color", "marker"), ("marker", "linestyle")):  # dots have no dash, and print has no color
+        assert len({str([one[field] for field in pair]) for one in lines[:48]}) == 48
+    assert len({str(one) for one in bars}) == 36
+
+
 def test_either_color_or_form_is_enough() -> None:
     for kind in (style.look, style.fill):
         for field in kind(0):
