@@ -52,6 +52,7 @@ def run(
 ) -> None:
     """Run one trial of a sweep in this process: `ddsweep run ablation-alpha alpha=100 -p demo`."""
     from dataclasses import asdict
+    from statistics import fmean, pstdev
 
     from ddsweep import device as devices
     from ddsweep import launches, plugin_checks, plugins
@@ -88,13 +89,15 @@ def run(
         console.write_json({"key": recipe.key(), **asdict(result), "recipe": recipe.model_dump()}, indent=None)
         return
     out = display.stdout()
-    if result.accuracy is None or result.accuracy_std is None:
+    if result.accuracy is None:
         out.say(f"{title}: failed: {result.reason}")
         raise typer.Exit(1)
-    accuracy = mean_std(result.accuracy, result.accuracy_std)
-    out.print(f"accuracy  {accuracy}  ({plural(len(result.headline), 'network')})")
-    if result.groups:
-        out.print(f"groups    {by_group.sentence(result.groups)}")
+    width = max(map(len, result.accuracies)) + 2 if len(result.accuracies) > 1 else 0  # one needs no name
+    for arch, values in result.accuracies.items():
+        accuracy = mean_std(fmean(values), pstdev(values))
+        out.print(f"accuracy  {arch if width else '':{width}}{accuracy}  ({plural(len(values), 'network')})")
+    for arch, groups in result.group_accuracy.items():
+        out.print(f"groups    {arch if width else '':{width}}{by_group.sentence(groups)}")
     if recipe.about_images:
         out.print(f"images    {recipe.about_images}")
     out.say(f"files     {runs / recipe.key()}")

@@ -25,7 +25,7 @@ class Result:
 
     Attributes:
         recipe: the experiment.
-        accuracies: one per evaluated network, by architecture.
+        accuracies: one per evaluated network, by architecture, in the order of ``eval_archs``.
         class_accuracy: per class, averaged over the networks, by architecture.
         seconds: duration of ``pretrain``, ``distill`` and ``evaluate``.
         device: a readable name of the device.
@@ -58,17 +58,20 @@ class Result:
 
     @property
     def headline(self) -> list[float]:
-        """The accuracies that are reported: those of the distillation network, or else of the first architecture."""
+        """The accuracies of the distillation's own network (``arch``) if it is evaluated, else of the first one."""
         return self.accuracies.get(self.recipe.arch) or next(iter(self.accuracies.values()), [])
 
     @property
     def accuracy(self) -> float | None:
-        """Mean of ``headline``; None for a failed trial."""
+        """Mean accuracy of the distillation's own network (``arch``), else of the first; None for a failed trial.
+
+        ``accuracies`` has those of all evaluated networks.
+        """
         return statistics.fmean(self.headline) if self.headline else None
 
     @property
     def accuracy_std(self) -> float | None:
-        """Standard deviation of ``headline``, ddof 0 as in the field's published tables."""
+        """Standard deviation of what ``accuracy`` is the mean of, ddof 0 as in the field's published tables."""
         return statistics.pstdev(self.headline) if self.headline else None
 
     def summary(self, classes: tuple[str, ...] = ()) -> dict[str, float]:

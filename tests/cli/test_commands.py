@@ -9,11 +9,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from statistics import fmean, pstdev
 from typing import Any
 
 import pytest
 import yaml
 
+from ddsweep.percent import mean_std
 from tests.cli.conftest import Run
 
 
@@ -83,6 +85,19 @@ def test_run_one_trial_here(ddsweep: Run, tiny: list[str]) -> None:
     again = json.loads(ddsweep("run", "ablation-alpha", "--set", "alpha=10", *settings, "-p", "demo", "--json").stdout)
     assert again["state"] == "complete"
     assert (Path("runs") / again["key"] / "synthetic.png").is_file()
+
+
+def test_run_says_whose_accuracy_it_is(ddsweep: Run, tiny: list[str]) -> None:
+    settings = [setting for setting in tiny if setting != "--set"]
+    command = ["run", "ablation-alpha", "alpha=10", *settings, "eval_archs=convnet1+convnet2", "arch=convnet2"]
+    result = ddsweep(*command, "-p", "demo", "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    found = json.loads(ddsweep(*command, "-p", "demo", "--json").stdout)["accuracies"]
+    said = [line for line in result.stdout.splitlines() if line.startswith("accuracy")]
+    assert said == [
+        f"accuracy  {arch}  {mean_std(fmean(found[arch]), pstdev(found[arch]))}  (2 networks)"
+        for arch in ("convnet1", "convnet2")
+    ]
 
 
 @pytest.fixture
