@@ -42,8 +42,8 @@ def check_guidance(name: str, **choices: Any) -> None:
 
     Args:
         name: the guidance.
-        choices: recipe fields for the check: ``guidance_options``, or ``method`` for one that shows the guide a few of
-            the images at each step; default: DM with a ConvNet-1 on noise.
+        choices: options, and recipe fields for the check, such as ``method`` for one that shows the guide a few of the
+            images at each step; default: DM with a ConvNet-1 on noise.
 
     Raises:
         AssertionError: a check fails; the message names it.

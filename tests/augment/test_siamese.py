@@ -1,4 +1,5 @@
 import math
+import pydoc
 from collections import Counter
 from collections.abc import Callable
 
@@ -276,3 +277,11 @@ def test_an_epoch_shows_every_image_once_with_its_label():
     order = torch.cat([part for _, part in seen])
     assert sorted(order.tolist()) == list(range(10)) != order.tolist()
     assert torch.equal(torch.cat([part for part, _ in seen]), -images[order])
+
+
+def test_help_says_how_an_augmentation_is_drawn_and_applied() -> None:
+    text = pydoc.plain(pydoc.render_doc(augment))
+    functions = text.partition("\nFUNCTIONS")[2]
+    for name in ("draw", "apply"):
+        assert f"\n    {name}(" in functions
+        assert f"ddsweep.augment.{name}(" in text
