@@ -100,6 +100,11 @@ def names(parts: Collection[str]) -> Iterator[str]:
             yield from (option, f"{part}.{option}")
 
 
+def having(name: str) -> list[str]:
+    """The methods and guidances that have an option, whichever a sweep uses."""
+    return [part for part in dict.fromkeys(every()) if _is_of(name, [part])]
+
+
 def every() -> list[str]:
     """All methods and guidances: W&B gives each run every parameter of its sweep, also the options of other parts."""
     return [*METHODS, *GUIDANCE]

@@ -9,7 +9,7 @@ from typing import Any
 
 from ddsweep import data, plugins
 from ddsweep.errors import UserError, closest
-from ddsweep.sweep import naming, refusals
+from ddsweep.sweep import naming, refusals, settled
 from ddsweep.sweep.document import Extra, Parameter, Profile, Scalar, SweepFile, read, validate
 from ddsweep.sweep.grid import Sweep
 from ddsweep.sweep.origin import Origin
@@ -45,8 +45,11 @@ def load(
     points = [rule for rule in (extra.baseline, *extra.exclude) if isinstance(rule, dict)]
     rules = (field for rule in points for field in rule)
     fields = (*document.parameters, *scale.fields, *scale.axes, *overrides, *given, *extra.axis, *rules)
-    refusals.check_fields(fields, _parts(document, scale, overrides, given, points), path)
+    layers = _layers(document, scale, overrides)
+    parts = settled.parts([given, *layers], points)
+    refusals.check_fields(fields, parts, path, file=settled.every_part(layers), given=given)
     refusals.check_axis(document, path)
+    idle = settled.without_effect(fields, parts)
     ranges, shipped = parse_ranges(document, path), is_shipped(path)
     file = _absolute(_file_values(document, ranges, path))
     from_profile = _absolute(_profile_values(document, scale, shipped) | overrides)
@@ -57,7 +60,9 @@ def load(
     origin = Origin(path, file, from_profile, given, question, searched, shipped)
     if name:
         refusals.check_chosen_name(naming.check(name), origin)
-    search = _search(document, ranges, parameters, path)
+    parameters = {field: values for field, values in parameters.items() if field not in idle}
+    search = _search(document, {field: ranges[field] for field in ranges if field not in idle}, parameters, path)
+    extra = settled.without(extra, idle, (*fields, *parameters), {*parts} & {*given, *overrides})
     refusals.check_rules(extra, parameters, path)
     sweep = Sweep(
         name=name or naming.derived(path.stem, question),
@@ -82,17 +87,10 @@ def load(
     return replace(sweep, parameters=parameters | {"plugins": (used,)}) if used else sweep
 
 
-def _parts(
-    document: SweepFile, scale: Profile, overrides: Values, given: Values, rules: Iterable[Mapping[str, Scalar]]
-) -> dict[str, list[Scalar]]:
-    """The methods and guidances that cells can have, before the layers of the sweep are merged."""
+def _layers(document: SweepFile, scale: Profile, overrides: Values) -> list[Mapping[str, Sequence[Scalar | None]]]:
+    """What the file and the profile say, before they are merged; an earlier layer counts more."""
     file = {name: (one.value, *(one.values or ())) for name, one in document.parameters.items()}
-    fixed = {name: (one,) for name, one in scale.fields.items()}
-    found: dict[str, list[Scalar]] = {}
-    for field in ("method", "regularizer"):
-        layer = next((one[field] for one in (given, overrides, file, fixed) if field in one), ())
-        found[field] = [one for one in (*layer, *(rule[field] for rule in rules if field in rule)) if one is not None]
-    return found
+    return [overrides, file, {name: (one,) for name, one in scale.fields.items()}]
 
 
 def narrowed(sweep: Sweep, settings: Mapping[str, Any]) -> Sweep:

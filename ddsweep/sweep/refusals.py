@@ -17,6 +17,7 @@ from ddsweep.sweep.origin import Origin, without_profile
 from ddsweep.sweep.registry import resolve
 
 Values = Mapping[str, tuple[Scalar, ...]]
+Parts = Mapping[str, Sequence[Scalar]]
 
 
 def check_values(values: Values, where: str = "") -> None:
@@ -33,26 +34,37 @@ def check_values(values: Values, where: str = "") -> None:
             seen.add((isinstance(value, bool), value))
 
 
-def check_fields(fields: Iterable[str], parts: Mapping[str, Sequence[Scalar]], path: Path) -> None:
+def check_fields(
+    fields: Iterable[str], parts: Parts, path: Path, *, file: Parts | None = None, given: Collection[str] = ()
+) -> None:
     """Check that every name is a recipe field, or an option of a method or guidance of the sweep.
 
     Args:
         fields: the names.
         parts: the values of ``method`` and ``regularizer``.
         path: the sweep file.
+        file: those of the file without settings: it may have the options of a method that settings replace.
+        given: the names in settings.
 
     Raises:
-        UserError: one is neither, or a method is unknown; the line names the closest field or option.
+        UserError: one is neither, or a method is unknown; the line names the closest field or option, or the methods
+            that have the option.
     """
     unknown = [field for field in dict.fromkeys(fields) if field not in Recipe.model_fields]
     if not unknown:
         return
     methods = [str(one) for one in parts["method"]] or ["dm"]
     options = [*by_name.names([*methods, *map(str, parts["regularizer"])])]
+    replaced = [*by_name.names([str(one) for values in (file or {}).values() for one in values])]
     for field in unknown:
-        if field not in options:
+        if field not in options and (field in given or field not in replaced):
             for method in methods:  # if one is misspelled, so its options are unknown
                 METHODS.take(method, "method")
+            if owners := by_name.having(field):
+                where = "" if field in given else f"{path}: "
+                raise UserError(
+                    f"{where}{field}: is an option of {' and '.join(owners)}, which this sweep does not use"
+                )
             own = [name for name in options if "." not in name]
             line = unknown_parameter(field, (*Recipe.model_fields, *own))
             raise UserError(f"{path}: {line}")

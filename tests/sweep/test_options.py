@@ -21,6 +21,13 @@ from tests.sweep.examples import minimal, write
 
 __all__ = ["plug"]
 OTHER = HALF.replace('"half"', '"other"').replace("rate=0.5, steps=2", "rate=1.5, depth=3")
+GUIDE = """
+import ddsweep
+
+@ddsweep.guidance("near", alpha=5.0)
+def near(ptm, synthetic, *, power=1.0):
+    return ptm.embed(synthetic.images).square().mean() ** power
+"""
 FIXED: dict[str, Any] = {"target": {"value": "digits"}, "ipc": {"value": 1}, "alpha": {"value": 0}}
 
 
@@ -98,11 +105,16 @@ def test_baseline_and_conditions(plug: Plug) -> None:
     ("parameters", "settings", "line"),
     [
         ({"ratte": {"values": [1, 2]}}, {}, "ratte: unknown parameter; did you mean rate?"),
-        ({"rate": {"values": [1, 2]}, "depth": {"value": 3}}, {}, "depth: unknown parameter"),
+        ({"rate": {"values": [1, 2]}, "depth": {"value": 3}}, {}, "mine.yaml: depth: is an option of other, which"),
+        ({"rate": {"values": [1, 2]}}, {"depth": 3}, "depth: is an option of other, which this sweep does not"),
+        ({"rate": {"value": 1}}, {"half.steps": 3, "method": "dm"}, "half.steps: is an option of half, which this"),
+        ({"rate": {"values": [1, 2]}}, {"rate": 1, "method": "dm"}, "rate: is an option of half and other, which this"),
+        ({"rate": {"values": [1, 2]}}, {"depht": 3, "method": "dm"}, "depht: unknown parameter"),
+        ({"rate": {"values": [1, 2]}}, {"method": "halff"}, "unknown method 'halff'; did you mean half"),
         ({"rate": {"values": [0.5, "fast"]}}, {}, "rate: must be a number, not 'fast'"),
         ({"rate": {"values": [0.5]}}, {"steps": [1, 1.5]}, "steps: must be a whole number, not 1.5"),
         ({"rate": {"values": [0.5]}, "options": {"value": "rate:2"}}, {}, "rate: is given twice"),
-        ({"rate": {"values": [0.5]}, "method": {"value": "dm"}}, {}, "rate: unknown parameter"),
+        ({"rate": {"values": [0.5]}, "method": {"value": "dm"}}, {}, "mine.yaml: rate: is an option of half and other"),
         ({"rate": {"values": [0.5]}, "method": {"value": "halff"}}, {}, "unknown method 'halff'; did you mean half"),
         ({"rate": {"values": [0.5]}, "halff.steps": {"value": 1}}, {}, "halff.steps: unknown parameter"),
     ],
@@ -115,6 +127,45 @@ def test_wrong_options_are_refused_before_anything_runs(
         load(parameters, settings)
     assert line in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_another_method_than_that_of_the_file(plug: Plug) -> None:
+    plug(mine=HALF, second=OTHER)
+    own = {"baseline": {"rate": 1, "alpha": 0}, "exclude": ["rate > 0.5 and alpha > 5", {"rate": 0.25, "alpha": 5}]}
+    parameters = {"rate": {"values": [0.25, 1]}, "half.steps": {"value": 2}, "alpha": {"values": [0, 5, 9]}}
+    both = load(parameters, {"method": ["half", "dm"]}, extra={})
+    assert len(load(parameters, extra=own).cells) == 4
+    loaded = load(parameters, {"method": "dm"}, extra=own)
+    wanted = [cell.key for cell in both.cells if cell.recipe.method == "dm"]
+    assert [cell.key for cell in loaded.cells] == wanted
+    assert [cell.point for cell in loaded.cells] == [{"method": "dm", "alpha": alpha} for alpha in (0.0, 5.0, 9.0)]
+    assert (loaded.axis, loaded.baseline, loaded.name) == (("method",), {"alpha": 0}, "mine,method=dm")
+    assert set(loaded.baselines.values()) == {wanted[0]}
+    assert sweep.load(loaded.full_name) == loaded
+    assert Sweep.from_definition(json.loads(json.dumps(loaded.definition()))) == loaded
+    other = load(parameters, {"method": "other"}, extra={})
+    assert [cell.recipe.value("rate") for cell in other.cells] == 3 * [0.25, 1.0], "it has this option, too"
+    assert other.axis == ("rate",)
+
+
+def test_another_guidance_than_that_of_the_file(plug: Plug) -> None:
+    plug(guide=GUIDE)
+    parameters = {"method": {"value": "dm"}, "regularizer": {"value": "near"}, "power": {"values": [1, 2]}}
+    own = {**parameters, "alpha": {"values": [0, 5]}}
+    assert len(load(own, axis="power").cells) == 3
+    loaded = load(own, {"regularizer": "clom"}, axis="power")
+    assert [(cell.recipe.alpha, cell.recipe.regularizer) for cell in loaded.cells] == [(0.0, "none"), (5.0, "clom")]
+    assert loaded.axis == ("regularizer",)
+    with pytest.raises(UserError, match=r"^power: is an option of near, which this sweep does not use$"):
+        load({"method": {"value": "dm"}}, {"power": 2}, axis="alpha")
+
+
+def test_a_search_with_another_method_than_that_of_the_file(plug: Plug) -> None:
+    plug(mine=HALF)
+    ranges = {"rate": {"min": 0.1, "max": 1.0}, "alpha": {"min": 1.0, "max": 9.0}}
+    loaded = load(ranges, {"method": "dm"}, method="random", run_cap=6)
+    assert loaded.search is not None
+    assert (list(loaded.search.ranges), loaded.axis) == (["alpha"], ("method",))
 
 
 def searched(**changes: Any) -> Sweep:
