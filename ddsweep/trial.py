@@ -39,6 +39,7 @@ from ddsweep.pretrained import spec
 from ddsweep.pruning import Pruned as Pruned
 from ddsweep.pruning import Pruning, PruningSlot
 from ddsweep.recipe import Recipe, verify
+from ddsweep.registry.methods import METHODS
 from ddsweep.results import image_checksums, stored
 from ddsweep.results.result import Result
 from ddsweep.results.run_files import SET
@@ -295,13 +296,16 @@ def save(learned: LearnedSet, recipe: Recipe, dataset: Dataset, folder: Path) ->
     """Write ``synthetic.safetensors``: decoded images in normalized space, labels, and the metadata a reader needs.
 
     If the images are decoded from something else, its tensors are in the file too, as ``set.NAME``. If they are
-    whitened, so are ``pixels``, the images in units of [0, 1]: the whitening itself would be far larger.
+    whitened, so are ``pixels``, the images in units of [0, 1]: the whitening itself would be far larger. What a
+    plugin says of its images (``about``) is in the metadata.
     """
     synthetic = learned.decode()
     metadata = {
         "dataset": recipe.dataset, "classes": "\n".join(dataset.classes), "mean": str(list(dataset.mean)),
         "std": str(list(dataset.std)), "ipc": str(synthetic.ipc), "method": recipe.method, "key": recipe.key(),
     }  # fmt: skip
+    if METHODS.origin(recipe.method) and (about := METHODS[recipe.method].about or learned.about):
+        metadata |= {"about": about}
     tensors = {"images": synthetic.images, "labels": synthetic.labels}
     if dataset.whitening is not None:
         metadata |= {"zca": "true"}

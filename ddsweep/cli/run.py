@@ -61,6 +61,7 @@ def run(
     from ddsweep.cli import display, interrupt, progress
     from ddsweep.cli.account import Account
     from ddsweep.recipe import verify
+    from ddsweep.results import about
     from ddsweep.results.tables import by_group
     from ddsweep.trackers import FanOut, choice
 
@@ -98,6 +99,6 @@ def run(
         out.print(f"accuracy  {arch if width else '':{width}}{accuracy}  ({plural(len(values), 'network')})")
     for arch, groups in result.group_accuracy.items():
         out.print(f"groups    {arch if width else '':{width}}{by_group.sentence(groups)}")
-    if recipe.about_images:
-        out.print(f"images    {recipe.about_images}")
+    if said := about.images(recipe, runs / recipe.key()):
+        out.print(f"images    {said}")
     out.say(f"files     {runs / recipe.key()}")

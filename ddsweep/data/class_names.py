@@ -40,7 +40,7 @@ def of_run(folder: Path, target: str) -> tuple[str, ...]:
 
 def of_set(path: Path) -> tuple[str, ...]:
     """Return the class names in a file of a synthetic set (``trial.save``); none if it does not exist or has none."""
-    text = _metadata(path).get("classes", "")
+    text = metadata(path).get("classes", "")
     return tuple(text.split("\n")) if text else ()
 
 
@@ -57,12 +57,12 @@ def _decoded(target: str) -> tuple[str, ...]:
     if target.startswith(FOLDER_PREFIX):
         return ()
     for path in paths.all_decoded(info(target)):
-        if text := _metadata(path).get("classes"):
+        if text := metadata(path).get("classes"):
             return tuple(json.loads(text))
     return ()
 
 
-def _metadata(path: Path) -> dict[str, str]:
+def metadata(path: Path) -> dict[str, str]:
     """The metadata of a safetensors file; empty if it cannot be read, which is reported where its tensors are read."""
     try:
         with safe_open(path, "np") as file:

@@ -298,12 +298,16 @@ class Recipe(BaseModel):
     @property
     def about_images(self) -> str:
         """How the images that are shown and evaluated come from what is learned; empty if they are what is learned."""
+        return self.described()
+
+    def described(self, recorded: str = "") -> str:
+        """``about_images``, with the phrase that the file of a set has recorded in place of the method's."""
         parts = []
         if self.factor > 1:
             parts.append(f"{self.decoded_ipc} images per class, decoded from {self.ipc} (factor {self.factor})")
         method = METHODS.rows.get(self.method)  # None: of a plugin that is not here
-        if method and method.about:
-            parts.append(method.about)
+        if about := recorded or (method.about if method else ""):
+            parts.append(about)
         elif method and method.samples:
             parts.append("images sampled from the learned generator")
         if self.zca:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ddsweep.data import class_names
 from ddsweep.grids import Tiles, read_tiles
-from ddsweep.results import run_files
+from ddsweep.results import about, run_files
 from ddsweep.results.plots.seeds import Seeds
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Gallery:
             seed; the latter is None without such a baseline.
         steps: iterations with saved images, ascending; the last is the end of the run.
         reduced: the original size of the images in pixels if they are reduced, else 0.
-        about: how the synthetic images come from what is learned (``Recipe.about_images``); empty if nothing is to say.
+        about: how the synthetic images come from what is learned (``results.about``); empty if nothing is to say.
     """
 
     group: int
@@ -179,6 +179,7 @@ def _gallery(material: Material, group: int, label: str, runs: dict[int, _Run]) 
     ends = [run.steps[max(run.steps)] for run in runs.values()]
     strip = [[tiles[row][0] for tiles in ends] for row in range(min(len(names), CLASSES))]
     target = first.cell.recipe.dataset
+    said = (about.images(run.cell.recipe, material.runs / run.cell.key) for run in runs.values())
     return Gallery(
         group=group, label=label, classes=names[:CLASSES], more=max(0, len(names) - CLASSES),
         real=_sheet(first.real, f"Real images of {target}, a row for each class") if first.real else None,
@@ -187,7 +188,7 @@ def _gallery(material: Material, group: int, label: str, runs: dict[int, _Run]) 
         steps=sorted({step for run in runs.values() for step in run.steps}),
         strip=_sheet(strip, f"The first image of each class along {naming.field(table.axis)}", across=760),
         reduced=first.cell.recipe.size if first.cell.recipe.size > THUMB else 0,
-        about="; ".join(dict.fromkeys(filter(None, (run.cell.recipe.about_images for run in runs.values())))),
+        about="; ".join(dict.fromkeys(filter(None, said))),
     )  # fmt: skip
 
 

@@ -256,7 +256,7 @@ def output(result: Result, folder: Path) -> wandb.Artifact:
         "accuracy_std": result.accuracy_std,
     }
     name = _collection("synthetic", Path(recipe.target).name, recipe.method, f"ipc{recipe.ipc}")
-    description = "; ".join(filter(None, [recipe.title(), recipe.about_images]))
+    description = "; ".join(filter(None, [recipe.title(), recipe.described(stored.get("about", ""))]))
     artifact = wandb.Artifact(name, type="dataset", description=description, metadata=metadata)
     for path in (folder / SET, folder / "synthetic.png", folder / "recipe.json"):
         if path.is_file():  # immutable: uploaded from its place, now or by a later sync, without a copy

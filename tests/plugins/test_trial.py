@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors import safe_open
 
 from ddsweep import agent, backends, data, nn, sweep, trial
 from ddsweep.backends import Definition
@@ -21,6 +23,7 @@ from ddsweep.results import result as results
 from ddsweep.results.tables import naming
 from ddsweep.trackers import Tracker
 from tests.cli.conftest import Run, ddsweep
+from tests.distill.test_guards import RATE
 from tests.plugins.plugged import HALF, Plug, forget, plug
 
 __all__ = ["ddsweep", "plug"]
@@ -151,6 +154,42 @@ def test_an_invalid_network_names_its_plugin(body: str, line: str, plug: Plug) -
     plug(mine=f'import ddsweep\nfrom torch import nn\n@ddsweep.network("mine")\ndef f(channels, size, width): {body}\n')
     with pytest.raises(UserError, match=f"^arch: mine of the plugin mine: .*(?:{line})"):
         nn.build("mine", size=16)
+
+
+BY_A_FUNCTION = """def make(dataset, net, streams, *, ipc, init):
+    return ImagesAndRate(dataset, net, streams, ipc=ipc, init=init)
+
+@ddsweep.method("rated", learned=make"""
+
+
+@pytest.mark.parametrize("function", [False, True])
+def test_what_a_set_says_of_its_images_is_in_its_file_and_in_the_report(
+    plug: Plug, ddsweep: Run, monkeypatch: pytest.MonkeyPatch, function: bool
+) -> None:
+    plug(mine=RATE.replace('@ddsweep.method("rated", learned=ImagesAndRate', BY_A_FUNCTION) if function else RATE)
+    tiny = {**TINY, "method": "rated", "arch": "convnet3", "init": "noise", "batch_real": 1, "outer_loops": 1}
+    chosen = [f"--set={name}={value}" for name, value in {**tiny, "alpha": "0,1"}.items()]
+    done = ddsweep("launch", "ablation-alpha", "-p", "demo", "--as", "mine", *chosen, "--workers", "0", "-d", "cpu")
+    assert done.exit_code == 0, done.output
+    said = []
+    for path in Path("runs").glob("*/synthetic.safetensors"):
+        with safe_open(path, "np") as file:
+            said.append(file.metadata().get("about"))
+    assert said == 2 * ["images with a learned rate"]
+    for _ in range(2):
+        done = ddsweep("report", "mine", "-p", "demo", "-o", "report.html")
+        assert done.exit_code == 0, done.output
+        assert "(images with a learned rate)" in Path("report.html").read_text(encoding="utf-8")
+        monkeypatch.setenv(loading.VARIABLE, "")  # a host without the plugin
+        if "mine" in sys.modules:
+            forget("mine")
+
+
+def test_the_file_of_a_built_in_set_has_no_phrase(tmp_path: Path) -> None:
+    recipe = make({**TINY, "method": "dm"})
+    trial.run(recipe, Tracker(), "cpu", tmp_path)
+    with safe_open(tmp_path / recipe.key() / "synthetic.safetensors", "np") as file:
+        assert file.metadata().keys() - {"checksum"} == {"dataset", "classes", "mean", "std", "ipc", "method", "key"}
 
 
 def test_tables_use_the_names_from_plugins(plug: Plug) -> None:

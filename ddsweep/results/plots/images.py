@@ -13,7 +13,7 @@ from torch import Tensor
 from ddsweep import files, fonts, pictures
 from ddsweep.data.pixels import denormalized
 from ddsweep.distill.synthetic import read_normalized, statistics
-from ddsweep.results import stored
+from ddsweep.results import about, stored
 from ddsweep.results.plots import style
 from ddsweep.results.plots.class_order import places
 from ddsweep.results.plots.seeds import Seeds
@@ -58,8 +58,8 @@ def along_axis(sweep: Sweep, runs: Path, output: Output | None = None) -> list[P
         heads = [heading(sweep, column).replace("+", "+\n") for column in shown]
         named = ["\n".join(filter(None, [head, seeds.note(one)])) for head, one in zip(heads, shown, strict=True)]
         path = output.path("-".join(sweep.axis), slug(row))
-        about = dict.fromkeys(row[column].cells[0].recipe.about_images for column in shown)
-        _grid(path, images, classes, named, "; ".join(filter(None, [seeds.caption, *about])))
+        said = dict.fromkeys(about.images(row[column].cells[0].recipe, sets[column].parent) for column in shown)
+        _grid(path, images, classes, named, "; ".join(filter(None, [seeds.caption, *said])))
         written.append(path)
     return written
 
