@@ -117,7 +117,7 @@ def _resolve_guidance(chosen: dict[str, Any]) -> dict[str, Any]:
         return chosen | NEUTRAL
     foundation = ptms.find(source)
     within = source == "target" or (foundation is not None and foundation.classifies(chosen["target"]))
-    regularizer = chosen.get("regularizer") or ("clom" if within else "cclom")
+    regularizer = chosen.get("regularizer", "clom" if within else "cclom")
     if not isinstance(regularizer, str):
         return chosen
     guidance = GUIDANCE.take(regularizer, "regularizer", also=[NONE])

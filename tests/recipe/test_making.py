@@ -58,6 +58,7 @@ def test_any_choices_make_a_recipe_or_one_line(choices: dict[str, Any]) -> None:
     ("choices", "line"),
     [
         ({"alhpa": 1}, "alhpa: unknown parameter; did you mean alpha?"),
+        ({"regularizer": ""}, "regularizer: unknown guidance ''; allowed: cclom, clom, none"),
         ({"alpha": "1e-3"}, "alpha: '1e-3' is text, not a number; write 0.001"),
         ({"lr_img": "1e-7"}, "write 1.0e-07"),
         ({"ipc": "ten"}, "ipc: 'ten' is text, not a whole number"),
