@@ -16,7 +16,11 @@ from tests.cli.conftest import Run
     ("words", "line"),
     [
         (["--backend=wanb"], "backend: unknown backend 'wanb'; did you mean wandb? (allowed: optuna, wandb)"),
-        (["--track=tensorboard"], "track: unknown tracker 'tensorboard'; allowed: wandb"),
+        (
+            ["--track=tensorboard"],
+            "track: unknown tracker 'tensorboard'; allowed: wandb; if it is a plugin's, add its file to "
+            "$DDSWEEP_PLUGINS",
+        ),
     ],
 )
 @pytest.mark.parametrize("command", ["launch", "agent"])
