@@ -22,7 +22,7 @@ from ddsweep.data.pixels import resized
 from ddsweep.data.raw import PARTS, Parts, Raw, assembled
 from ddsweep.errors import UserError
 from ddsweep.plugins import Code, guards, resolve
-from ddsweep.plugins.told import told
+from ddsweep.plugins.failure import describe
 from ddsweep.registry.datasets import TABLE, DatasetInfo
 
 Decoder = Callable[[DatasetInfo, Sequence[Path]], Raw | Parts]
@@ -51,7 +51,7 @@ def decode(row: DatasetInfo) -> Raw:
         raise
     except (Exception, SystemExit) as error:
         if code:
-            raise UserError(f"{row.name} of the plugin {code.name}: {told(error, code.path)}") from error
+            raise UserError(f"{row.name} of the plugin {code.name}: {describe(error, code.path)}") from error
         if not (paths and isinstance(error, DAMAGE)):
             raise
         where = paths[0] if len(paths) == 1 else paths[0].parent

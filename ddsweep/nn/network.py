@@ -195,7 +195,7 @@ def _draw_rest(net: Network, generator: Generator | None, seed: int) -> None:
         if plugged.takes_generator(own):
             with (
                 plugged.guarded(net, seed, "initialize"),
-                plugged.told(net.architecture, f"{type(layer).__name__}.initialize fails"),
+                plugged.blaming(net.architecture, f"{type(layer).__name__}.initialize fails"),
             ):
                 own(generator)
     if isinstance(net.classifier, nn.Linear) and not net.architecture.head:

@@ -23,7 +23,7 @@ from ddsweep.nn import unregistered
 from ddsweep.nn.layers import Body
 from ddsweep.plugins import resolve
 from ddsweep.plugins.blame import blamed
-from ddsweep.plugins.told import told as in_one_line
+from ddsweep.plugins.failure import describe
 from ddsweep.registry import networks
 from ddsweep.rng import seeded_globals
 
@@ -60,7 +60,7 @@ def make(
     images = torch.zeros(IMAGES, channels, size, size)
     torch.backends.mha.set_fastpath_enabled(False)  # other bits where no gradient is needed, and no vmap
     with seeded_globals(seed, "network", row.name), torch.device("cpu"), torch.enable_grad():
-        with told(row, "its function fails"):
+        with blaming(row, "its function fails"):
             made = resolve(row.source)(channels, size, width, **given)
         if isinstance(made, nn.Module):
             made = Body(made, 0)
@@ -72,7 +72,7 @@ def make(
         net = made.layers.eval()  # a norm in train mode would move its running statistics
         if again and not _is_lazy(net):
             return _trained(_beheaded(row, net) if row.head else made)
-        with told(row, f"cannot take {channels}×{size}×{size} images"), torch.no_grad(), differentiable():
+        with blaming(row, f"cannot take {channels}×{size}×{size} images"), torch.no_grad(), differentiable():
             found = net(images)
         shape = _shape(row, found)
         if _is_lazy(net):
@@ -126,7 +126,7 @@ def _own_memory(net: nn.Module) -> None:
 def _with_head(row: networks.Architecture, net: nn.Module, images: Tensor, logits: Tensor) -> Body:
     """Cut the head off, and check that it makes the logits of what the rest makes."""
     body, found, features = _beheaded(row, net), None, None
-    with told(row, f"head: {row.head} cannot be cut off"), torch.no_grad(), differentiable():
+    with blaming(row, f"head: {row.head} cannot be cut off"), torch.no_grad(), differentiable():
         features = body.layers(images)
         shape = _shape(row, features)
         found = body.head(features) if body.head is not None else None
@@ -222,7 +222,7 @@ def differentiable() -> AbstractContextManager[None]:
 
 
 @contextmanager
-def told(row: networks.Architecture, what: str) -> Iterator[None]:
+def blaming(row: networks.Architecture, what: str) -> Iterator[None]:
     """Turn an error in the code of a plugin's network into one line.
 
     Raises:
@@ -233,7 +233,7 @@ def told(row: networks.Architecture, what: str) -> Iterator[None]:
     except UserError:
         raise
     except (Exception, SystemExit) as error:
-        raise PluginError(f"{whose(row)}: {what} ({in_one_line(error)})") from error
+        raise PluginError(f"{whose(row)}: {what} ({describe(error)})") from error
 
 
 def whose(row: networks.Architecture) -> str:

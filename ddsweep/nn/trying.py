@@ -62,13 +62,13 @@ def _tried(
     try:
         shape = {"channels": channels, "size": size, "classes": classes, "width": width}
         net = build(row.name, **shape, generator=rng.generator(0, "try", row.name))
-        with plugged.told(row, f"cannot be trained on {channels}×{size}×{size} images"), plugged.guarded(net, 0):
+        with plugged.blaming(row, f"cannot be trained on {channels}×{size}×{size} images"), plugged.guarded(net, 0):
             images = _images(channels, size)
             loss = F.cross_entropy(net(images.requires_grad_()), torch.arange(len(images)) % classes)
             torch.autograd.grad(loss, [images])
         net.eval()
         for other in also:
-            with plugged.told(row, f"is built for {size}×{size} images, and cannot embed {other}×{other}"):
+            with plugged.blaming(row, f"is built for {size}×{size} images, and cannot embed {other}×{other}"):
                 net.embed(_images(channels, other))
     except UserError as error:
         return str(error).removeprefix("arch: ")

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ddsweep.errors import Diverged, PluginError, UserError
-from ddsweep.plugins.told import told, where
+from ddsweep.plugins.failure import describe, where
 
 
 @contextmanager
@@ -30,4 +30,4 @@ def blamed(what: str, path: Path | None = None) -> Iterator[None]:
     except (Exception, SystemExit) as error:
         if not where(error, path):
             raise
-        raise PluginError(f"{what}: {told(error, path)}") from error
+        raise PluginError(f"{what}: {describe(error, path)}") from error

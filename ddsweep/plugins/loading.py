@@ -14,7 +14,7 @@ from types import ModuleType
 
 from ddsweep.errors import UserError
 from ddsweep.plugins import guards, importing, imports, own
-from ddsweep.plugins.told import told
+from ddsweep.plugins.failure import describe
 
 VARIABLE = "DDSWEEP_PLUGINS"
 GROUP = "ddsweep.plugins"
@@ -82,7 +82,7 @@ def _import(plugin: str) -> None:
         with guards.importing(path.name):
             _import_file(path) if _is_file(plugin) else importlib.import_module(plugin)
     except SystemExit as error:
-        raise UserError(_message(plugin, told(error))) from error
+        raise UserError(_message(plugin, describe(error))) from error
     except UserError as error:
         raise UserError(_message(plugin, str(error).removeprefix("plugins: "))) from error
     except Exception as error:

@@ -23,11 +23,12 @@ def claim(plugin: str) -> None:
 def is_own(name: str, path: str | Path) -> bool:
     """Return whether a module with this name and source file is the user's own."""
     top = name.partition(".")[0]
-    return top != OURS and (top in _plugins or _is_outside(str(path)))
+    return top != OURS and (top in _plugins or is_own_file(str(path)))
 
 
 @cache
-def _is_outside(path: str) -> bool:
+def is_own_file(path: str) -> bool:
+    """Return whether a source file is the user's own, whatever module it is; an installed plugin's is not."""
     resolved = Path(path).resolve()
     if resolved.suffix != ".py" or _INSTALLED & set(resolved.parts) or _INSTALLED & set(Path(path).parts):
         return False

@@ -9,7 +9,7 @@ from pathlib import Path
 from ddsweep.errors import UserError
 from ddsweep.plugins import guards, importing
 from ddsweep.plugins.code import Code
-from ddsweep.plugins.told import told
+from ddsweep.plugins.failure import describe
 
 
 def reload(code: Code) -> bool:
@@ -32,5 +32,5 @@ def reload(code: Code) -> bool:
         except UserError:
             raise
         except (Exception, SystemExit) as error:
-            raise UserError(f"plugins: {paths[name]}: cannot be imported again ({told(error)})") from error
+            raise UserError(f"plugins: {paths[name]}: cannot be imported again ({describe(error)})") from error
     return True

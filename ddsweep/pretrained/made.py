@@ -11,7 +11,7 @@ from ddsweep.errors import PluginError
 from ddsweep.nn.foundation import FoundationModel
 from ddsweep.plugins import resolve
 from ddsweep.plugins.blame import blamed
-from ddsweep.plugins.told import told
+from ddsweep.plugins.failure import describe
 from ddsweep.pretrained import renormalize
 from ddsweep.pretrained.pool import Pool, PretrainedModel
 from ddsweep.registry.ptms import PTMS
@@ -68,7 +68,7 @@ def check(row: Foundation, model: PretrainedModel, images: Tensor) -> None:
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # of a library's module, there is no line of the user's own
-        fails = told(error, code.path if code else None)
+        fails = describe(error, code.path if code else None)
         raise PluginError(f"{what}: fails on images of {images.shape[-1]} pixels: {fails}", final=True) from error
     if len(features) != count:
         raise PluginError(f"{what}: returns features of {len(features)} images for {count}", final=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from ddsweep import testing
 from ddsweep.errors import UserError
-from ddsweep.plugins.told import told
+from ddsweep.plugins.failure import describe
 
 
 def main(kind: str, name: str, options: str = "") -> int:
@@ -28,9 +28,9 @@ def main(kind: str, name: str, options: str = "") -> int:
     try:
         check(name, **choices)
     except AssertionError as violation:
-        line = " ".join(str(violation).split()) or told(violation)
+        line = " ".join(str(violation).split()) or describe(violation)
     except Exception as error:
-        line = f"{kind} {name!r}: {error if isinstance(error, UserError) else told(error)}"
+        line = f"{kind} {name!r}: {error if isinstance(error, UserError) else describe(error)}"
     else:
         return 0
     sys.stderr.write(f"{line}\n")

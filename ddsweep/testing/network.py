@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from ddsweep import nn, rng
 from ddsweep.errors import UserError
 from ddsweep.nn import plugged
-from ddsweep.plugins.told import told
+from ddsweep.plugins.failure import describe
 from ddsweep.registry.networks import TABLE, Architecture
 from ddsweep.testing.judging import own_randomness, require
 
@@ -190,7 +190,7 @@ def _attempt(function: Callable[[], Tensor | None], what: str, failure: str) -> 
     except UserError:
         raise
     except Exception as error:
-        raise AssertionError(f"{what}: {failure}: {told(error)}") from error
+        raise AssertionError(f"{what}: {failure}: {describe(error)}") from error
 
 
 def _check_together(row: Architecture, size: int, channels: int, what: str) -> None:

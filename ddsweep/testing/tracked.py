@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from ddsweep.plugins import resolve
-from ddsweep.plugins.told import told
+from ddsweep.plugins.failure import describe
 from ddsweep.recipe import make
 from ddsweep.registry.trackers import TRACKERS
 from ddsweep.results.result import Result
@@ -115,4 +115,4 @@ def check_tracker(name: str) -> None:
                 track(tracker)
                 track_trial(tracker)
             except (Exception, SystemExit) as error:
-                raise AssertionError(f"tracker {name!r}: after {order}: {told(error)}") from error
+                raise AssertionError(f"tracker {name!r}: after {order}: {describe(error)}") from error

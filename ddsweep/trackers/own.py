@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Concatenate, ParamSpec
 
 from ddsweep.plugins import guards
-from ddsweep.plugins.told import told
+from ddsweep.plugins.failure import describe
 from ddsweep.trackers import Tracker
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ def _guarded(method: Callable[Concatenate[Tracker, P], None]) -> Callable[Concat
             with guards.calling(self._what):
                 getattr(self._tracker, method.__name__)(*own, **given)
         except (Exception, SystemExit) as error:
-            logger.warning("%s stopped: %s", self._what, told(error))
+            logger.warning("%s stopped: %s", self._what, describe(error))
             self._tracker = None
 
     return call
@@ -51,7 +51,7 @@ class OwnTracker(Tracker):
             with guards.calling(self._what):
                 self._tracker = make()
         except (Exception, SystemExit) as error:
-            logger.warning("%s was not made: %s", self._what, told(error))
+            logger.warning("%s was not made: %s", self._what, describe(error))
 
     describe = _guarded(Tracker.describe)
     start = _guarded(Tracker.start)

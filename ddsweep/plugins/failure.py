@@ -1,19 +1,14 @@
-"""An error in a plugin, told in one line."""
+"""An error in the code of a plugin, in one line."""
 
 from __future__ import annotations
 
-import site
-import sysconfig
 import traceback
-from functools import cache
 from pathlib import Path
 
-import ddsweep
-
-INSTALLED = ("site-packages", "dist-packages")  # also those of a folder that a .pth file names
+from ddsweep.plugins import own
 
 
-def told(error: BaseException, plugin: Path | None = None) -> str:
+def describe(error: BaseException, plugin: Path | None = None) -> str:
     """Return ``TypeError: … (mine.py line 12)``: the error, with the innermost line of the user's own code, if any.
 
     The user's own code is neither ddsweep's, nor the standard library's, nor that of an installed package. The type of
@@ -43,14 +38,4 @@ def _is_own(filename: str, plugin: Path | None) -> bool:
         return True
     if filename.startswith("<ipython"):  # a cell of a notebook
         return True
-    if not path.is_absolute() or any(part in INSTALLED for part in path.parts):
-        return False
-    return not any(path.is_relative_to(folder) for folder in _others())
-
-
-@cache
-def _others() -> tuple[Path, ...]:
-    paths = sysconfig.get_paths()
-    libraries = {paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    found = [Path(ddsweep.__file__).parent, *map(Path, libraries), *map(Path, site.getsitepackages())]
-    return tuple(found)
+    return path.is_absolute() and own.is_own_file(filename)
