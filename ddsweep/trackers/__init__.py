@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Concatenate, ParamSpec
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ddsweep import files
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from ddsweep.results.result import Result
 
 logger = logging.getLogger(__name__)
-P = ParamSpec("P")
 
 
 class Tracker:
@@ -57,14 +56,28 @@ class Tracker:
         """The trial ended without a result and may be repeated; ``reason`` is empty if it was interrupted."""
 
 
-def _for_each(method: Callable[Concatenate[Tracker, P], None]) -> Callable[Concatenate[FanOut, P], None]:
-    """A method of ``FanOut`` that calls the method of the same name on each of its trackers."""
+C = TypeVar("C", bound=type[Tracker])
 
-    @functools.wraps(method)
-    def call_each(self: FanOut, *args: P.args, **kwargs: P.kwargs) -> None:
+
+def forwarding(forward: Callable[[str], Callable[..., None]]) -> Callable[[C], C]:
+    """Decorate a tracker that passes every call on: each method of ``Tracker`` becomes ``forward(NAME)``."""
+
+    def decorate(kind: C) -> C:
+        for name, method in vars(Tracker).items():
+            if not name.startswith("_"):
+                setattr(kind, name, functools.wraps(method)(forward(name)))
+        return kind
+
+    return decorate
+
+
+def _to_each(name: str) -> Callable[..., None]:
+    """A method of ``FanOut`` that calls the method of this name on each of its trackers."""
+
+    def call_each(self: FanOut, *args: Any, **kwargs: Any) -> None:
         for tracker in tuple(self._trackers):
             try:
-                getattr(tracker, method.__name__)(*args, **kwargs)
+                getattr(tracker, name)(*args, **kwargs)
             except Exception as error:
                 if files.is_full(error):
                     raise
@@ -74,6 +87,7 @@ def _for_each(method: Callable[Concatenate[Tracker, P], None]) -> Callable[Conca
     return call_each
 
 
+@forwarding(_to_each)
 class FanOut(Tracker):
     """Passes every call on to several trackers. One that raises is reported once and gets no further calls.
 
@@ -82,12 +96,3 @@ class FanOut(Tracker):
 
     def __init__(self, *trackers: Tracker) -> None:
         self._trackers = list(trackers)
-
-    describe = _for_each(Tracker.describe)
-    start = _for_each(Tracker.start)
-    progress = _for_each(Tracker.progress)
-    rewind = _for_each(Tracker.rewind)
-    log = _for_each(Tracker.log)
-    image = _for_each(Tracker.image)
-    finish = _for_each(Tracker.finish)
-    abort = _for_each(Tracker.abort)

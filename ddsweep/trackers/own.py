@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import copy
-import functools
 import logging
 from collections.abc import Callable
-from typing import Concatenate, ParamSpec
+from typing import Any
 
 from ddsweep.plugins import guards
 from ddsweep.plugins.failure import describe
-from ddsweep.trackers import Tracker
+from ddsweep.trackers import Tracker, forwarding
 
 logger = logging.getLogger(__name__)
-P = ParamSpec("P")
 
 
-def _guarded(method: Callable[Concatenate[Tracker, P], None]) -> Callable[Concatenate[OwnTracker, P], None]:
-    """A method of ``OwnTracker`` that calls the method of the same name of its tracker."""
+def _guarded(name: str) -> Callable[..., None]:
+    """A method of ``OwnTracker`` that calls the method of this name of its tracker."""
 
-    @functools.wraps(method)
-    def call(self: OwnTracker, *args: P.args, **kwargs: P.kwargs) -> None:
+    def call(self: OwnTracker, *args: Any, **kwargs: Any) -> None:
         if self._tracker is None:
             return
         own, given = copy.deepcopy((args, kwargs))
         try:
             with guards.calling(self._what):
-                getattr(self._tracker, method.__name__)(*own, **given)
+                getattr(self._tracker, name)(*own, **given)
         except (Exception, SystemExit) as error:
             logger.warning("%s stopped: %s", self._what, describe(error))
             self._tracker = None
@@ -34,6 +31,7 @@ def _guarded(method: Callable[Concatenate[Tracker, P], None]) -> Callable[Concat
     return call
 
 
+@forwarding(_guarded)
 class OwnTracker(Tracker):
     """Passes calls on to a plugin's tracker, with copies of what the trial itself still needs.
 
@@ -52,12 +50,3 @@ class OwnTracker(Tracker):
                 self._tracker = make()
         except (Exception, SystemExit) as error:
             logger.warning("%s was not made: %s", self._what, describe(error))
-
-    describe = _guarded(Tracker.describe)
-    start = _guarded(Tracker.start)
-    progress = _guarded(Tracker.progress)
-    rewind = _guarded(Tracker.rewind)
-    log = _guarded(Tracker.log)
-    image = _guarded(Tracker.image)
-    finish = _guarded(Tracker.finish)
-    abort = _guarded(Tracker.abort)
