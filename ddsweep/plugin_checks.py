@@ -60,12 +60,11 @@ def of(recipes: Iterable[Recipe]) -> list[Check]:
     for recipe in recipes:
         if not recipe.plugins:
             continue
-        for field, table in parts.USES:
-            options = str(getattr(recipe, parts.OPTIONS[field])) if field in parts.OPTIONS else ""
-            options = str(recipe.size) if table is PTMS else options
-            for name in str(getattr(recipe, field)).split("+"):
-                if code := table.code(name):
-                    found.add(Check(table.kind, name, options, _pins(recipe.plugins, code.name)))
+        for field, table, name in parts.used(recipe.model_dump()):
+            if code := table.code(name):
+                options = str(getattr(recipe, parts.OPTIONS[field])) if field in parts.OPTIONS else ""
+                options = str(recipe.size) if table is PTMS else options
+                found.add(Check(table.kind, name, options, _pins(recipe.plugins, code.name)))
     return sorted(found)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,12 +52,17 @@ def check(text: Any) -> None:
         plugins.check(text, *TABLES)
 
 
+def used(chosen: Mapping[str, Any]) -> Iterator[tuple[str, plugins.Registry[Any], str]]:
+    """The parts that choices name, each with its field and the table that it may be in."""
+    for field, table in USES:
+        if isinstance(text := chosen.get(field), str):  # the name of a dataset may be a path that contains a plus
+            yield from ((field, table, part) for part in (text.split("+") if table is NETWORKS else [text]))
+
+
 def pinned(chosen: Mapping[str, Any]) -> str:
     """The plugins that the parts of a recipe come from; empty if all parts are ddsweep's own."""
     given = chosen.get("plugins")
-    texts = ((table, text) for field, table in USES if isinstance(text := chosen.get(field), str))
-    # the name of a dataset may be a path that contains a plus
-    codes = {table.code(part) for table, text in texts for part in (text.split("+") if table is NETWORKS else [text])}
+    codes = {table.code(part) for _, table, part in used(chosen)}
     return plugins.pinned(given if isinstance(given, str) else "", codes, _option_files(chosen))
 
 

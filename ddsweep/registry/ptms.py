@@ -175,7 +175,7 @@ def _per_channel(where: str, what: str, value: float | tuple[float, ...], channe
 def find(source: object) -> Foundation | None:
     """The PTM of a source; None for the target and other datasets, on which ddsweep trains PTMs.
 
-    Plugins are loaded only if the source is no dataset that is known without them.
+    Plugins are loaded only if the source is not the name of one of ddsweep's own datasets.
     """
     if not isinstance(source, str):
         return None

@@ -60,7 +60,7 @@ def read(document: Mapping[str, Any], choices: Iterable[Choices]) -> Made:
 
 
 def changed(recipe: Recipe, changes: Choices) -> str:
-    """The key of a recipe with other values of fields, as far as that can be told without its plugin.
+    """The key of a recipe with other values of fields, as far as that can be known without its plugin.
 
     Fields that have no effect in the recipe keep their values: those of its guidance if it has none, and those that its
     method does not take. Empty if a value is not allowed, or an option is changed.

@@ -19,7 +19,7 @@ def tracker(name: str, *, files: Iterable[str] = ()) -> Callable[[Class], Class]
 
     Each agent makes one, with what its ``__init__`` names of ``runs`` (the folder of all runs) and ``sweep``
     (``NAME@PROFILE``); other parameters need a default. It follows one trial after the other. If it raises, that is
-    reported once, and it gets no further calls; the trial goes on.
+    reported once, and it gets no further calls; the trial continues.
 
     Args:
         name: as in ``--track NAME``.
