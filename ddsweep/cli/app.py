@@ -1,17 +1,15 @@
-"""The Typer application, the registration of commands, and the place where errors become exit codes."""
+"""The Typer application, and the place where errors become exit codes."""
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable
+import copy
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from ddsweep import again
-from ddsweep.cli import console, interrupt
+from ddsweep.cli import commands, console, interrupt
 from ddsweep.errors import UserError
 
 
@@ -19,8 +17,26 @@ class Commands(TyperGroup):
     """A command group in which no error that the user can fix, and no signal, ends in a traceback.
 
     A UserError is one line on stderr and exit status 2. Ctrl-C and SIGTERM are one line too, unless the command handles
-    them itself (``interrupt``).
+    them itself (``interrupt``). Commands are imported when they are used.
     """
+
+    def __init__(self, **attrs: Any) -> None:
+        super().__init__(**attrs)
+        self.commands = commands.Modules()  # type: ignore[assignment]  # a Mapping is enough: nothing is added
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Show the summaries of the commands, without importing them."""
+        super(Commands, self._summarized()).format_help(ctx, formatter)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Complete the name of a command or of an option, likewise."""
+        ctx.command = summarized = self._summarized()
+        return super(Commands, summarized).shell_complete(ctx, incomplete)
+
+    def _summarized(self) -> Commands:
+        summarized = copy.copy(self)
+        summarized.commands = commands.summaries()
+        return summarized
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Keep what was typed, for messages that say how to go on."""
@@ -47,24 +63,6 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-def register(
-    group: typer.Typer, function: Callable[..., None], name: str, panel: str | None = None, hidden: bool = False
-) -> None:
-    """Add a command whose help is the function's docstring, with paragraphs that wrap at the terminal's width.
-
-    Typer keeps the line breaks of the source in every paragraph but the first.
-    """
-    paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
-    text = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
-
-    @functools.wraps(function)
-    def command(*args: Any, **kwargs: Any) -> None:
-        with console.only_ours():
-            function(*args, **kwargs)
-
-    group.command(name, help=text, rich_help_panel=panel, hidden=hidden)(command)
 
 
 def _version(show: bool) -> None:

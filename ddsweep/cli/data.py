@@ -9,13 +9,15 @@ import typer
 
 from ddsweep import again, text
 from ddsweep.cli import console, reading
-from ddsweep.cli.app import register
 from ddsweep.cli.options import Json
+from ddsweep.cli.register import register
 
 if TYPE_CHECKING:
     from ddsweep.data.paths import Holding
 
-data = typer.Typer(no_args_is_help=True, help="List, fetch, and verify datasets.")
+group = typer.Typer(
+    add_completion=False, no_args_is_help=True, rich_markup_mode="rich", help="List, fetch, and verify datasets."
+)
 
 
 def complete_dataset(incomplete: str) -> list[tuple[str, str]]:
@@ -122,4 +124,4 @@ def verify(name: Dataset) -> None:
 
 
 for function in (list_, fetch, verify):
-    register(data, function, function.__name__.rstrip("_"))
+    register(group, function, function.__name__.rstrip("_"))

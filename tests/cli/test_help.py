@@ -11,7 +11,8 @@ import typer
 from rich.cells import cell_len
 from typer.testing import CliRunner
 
-from ddsweep.cli import PANELS, app
+from ddsweep.cli import app
+from ddsweep.cli.commands import PANELS, SUMMARIES
 
 INTERNAL = {"agent", "trial"}
 ROOT: Any = typer.main.get_command(app)
@@ -82,6 +83,11 @@ def test_every_command_is_in_a_panel() -> None:
     panels = {name: command.rich_help_panel for name, command in commands.items() if not command.hidden}
     assert {name for name, command in commands.items() if command.hidden} == INTERNAL
     assert set(panels.values()) == set(PANELS) == {"Run", "Inspect", "Data and PTMs", "W&B", "Maintenance"}
+
+
+@pytest.mark.parametrize("name", SUMMARIES)
+def test_the_help_screen_has_the_summary_of_each_command(name: str) -> None:
+    assert SUMMARIES[name] == COMMANDS[name,].help.split("\n\n")[0]
 
 
 def test_panels_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
