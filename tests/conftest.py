@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch: threads that wait sleep, see docs/measurements.md
@@ -20,6 +21,12 @@ settings.register_profile(
 )
 settings.load_profile("ddsweep")
 torch.set_num_threads(1)  # two workers share two cores; the networks here are too small to gain from more
+
+# SQLite and checkpoints wait for the disk at every commit (7 ms each on the disk of a virtual machine), and no test is
+# about power cuts: the folders of the tests lie in memory where there is room
+MEMORY = Path("/dev/shm")
+if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 4e9:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 ROOT = Path(__file__).parents[1]
 CACHES = {".hypothesis", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
