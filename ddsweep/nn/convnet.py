@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from ddsweep.nn.layers import Body, Norm, norm_layers
+from ddsweep.nn.layers import AveragePool, Body, Norm, norm_layers
 
 
 def body(channels: int, size: int, width: int, *, depth: int, norm: Norm = "instance") -> Body:
@@ -19,6 +19,6 @@ def body(channels: int, size: int, width: int, *, depth: int, norm: Norm = "inst
     """
     layers: list[nn.Module] = []
     for _ in range(depth):
-        layers += [nn.Conv2d(channels, width, 3, padding=1), *norm_layers(norm, width), nn.ReLU(), nn.AvgPool2d(2)]
+        layers += [nn.Conv2d(channels, width, 3, padding=1), *norm_layers(norm, width), nn.ReLU(), AveragePool(2)]
         channels = width
     return Body(nn.Sequential(*layers), width * (size // 2**depth) ** 2)

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Generator, nn
 
-from ddsweep.nn.layers import Body, norm_layers, scaled
+from ddsweep.nn.layers import AveragePool, Body, norm_layers, scaled
 from ddsweep.nn.resnet import BasicBlock, Downsample
 
 # (channels of all blocks of a stage, factor by which the first block shrinks the maps)
@@ -49,4 +49,4 @@ def body(channels: int, size: int, width: int, *, depth: int, downsample: Downsa
             )
     if downsample == "pool":
         return Body(nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1)), maps)
-    return Body(nn.Sequential(*layers, nn.AvgPool2d(4)), maps * (math.ceil(size / 8) // 4) ** 2)
+    return Body(nn.Sequential(*layers, AveragePool(4)), maps * (math.ceil(size / 8) // 4) ** 2)

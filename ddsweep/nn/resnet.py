@@ -8,7 +8,7 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ddsweep.nn.layers import Body, Norm, norm_layers, scaled
+from ddsweep.nn.layers import AveragePool, Body, Norm, norm_layers, scaled
 
 Downsample = Literal["stride", "pool"]
 
@@ -43,7 +43,7 @@ class BasicBlock(nn.Module):
     ) -> None:
         super().__init__()
         stride = shrink if downsample == "stride" else 1
-        pool = [nn.AvgPool2d(shrink)] if shrink != stride else []
+        pool = [AveragePool(shrink)] if shrink != stride else []
         self.residual = nn.Sequential(
             convolution(channels, maps, 3, stride, padding=1, bias=False),
             *norm_layers(norm, maps),
@@ -90,4 +90,4 @@ def body(channels: int, size: int, width: int, *, norm: Norm = "instance", downs
         ]
     if downsample == "pool":
         return Body(nn.Sequential(*layers), maps * (size // 8) ** 2)
-    return Body(nn.Sequential(*layers, nn.AvgPool2d(4)), maps * (ceil(size / 8) // 4) ** 2)
+    return Body(nn.Sequential(*layers, AveragePool(4)), maps * (ceil(size / 8) // 4) ** 2)

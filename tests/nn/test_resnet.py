@@ -46,10 +46,10 @@ def test_average_pooling_downsamples_where_the_reference_does():
     block = list(small("resnet18-ap").layers.children())[5]
     assert isinstance(block, BasicBlock)
     assert [type(layer).__name__ for layer in block.residual] == [
-        *("Conv2d", "GroupNorm", "ReLU", "AvgPool2d"),
+        *("Conv2d", "GroupNorm", "ReLU", "AveragePool"),
         *("Conv2d", "GroupNorm"),
     ]
-    assert [type(layer).__name__ for layer in block.shortcut] == ["Conv2d", "AvgPool2d", "GroupNorm"]
+    assert [type(layer).__name__ for layer in block.shortcut] == ["Conv2d", "AveragePool", "GroupNorm"]
     assert {layer.stride for layer in block.modules() if isinstance(layer, layers.Conv2d)} == {(1, 1)}
 
 
