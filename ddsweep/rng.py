@@ -88,6 +88,19 @@ class Streams:
         self.ptm = generator(seed, "ptm")
         self.evaluation = generator(seed, "evaluation")
 
+    def digest(self, *names: str) -> bytes:
+        """Return a digest of the states of some generators, which identifies all that they will draw."""
+        digest = hashlib.sha256()
+        for name in names:
+            digest.update(f"{name}\n".encode() + getattr(self, name).get_state().numpy().tobytes())
+        return digest.digest()
+
+    def copy(self) -> Streams:
+        """Return generators in the same states; drawing from them does not move these."""
+        other = Streams(0)
+        other.set_states(self.states())
+        return other
+
     def states(self) -> dict[str, torch.Tensor]:
         """Return the state of every generator, by name."""
         return {name: getattr(self, name).get_state() for name in self.names}

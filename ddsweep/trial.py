@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import shutil
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -32,7 +33,7 @@ from ddsweep.distill.sets import LearnedSet
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.errors import Damaged, Diverged, UserError
 from ddsweep.evaluate import Evaluation, Rule, evaluate, named
-from ddsweep.numerics import Choice, Compile
+from ddsweep.numerics import Choice, Compile, Numerics
 from ddsweep.plugins.guards import keeps_settings
 from ddsweep.prerequisites import Prerequisites, PtmEpochs
 from ddsweep.pretrained import spec
@@ -40,9 +41,11 @@ from ddsweep.pruning import Pruned as Pruned
 from ddsweep.pruning import Pruning, PruningSlot
 from ddsweep.recipe import Recipe, verify
 from ddsweep.registry.methods import METHODS
+from ddsweep.registry.networks import TABLE as NETWORKS
 from ddsweep.results import image_checksums, stored
 from ddsweep.results.result import Result
 from ddsweep.results.run_files import SET
+from ddsweep.shared.sharing import Sharing
 from ddsweep.trackers import FanOut, Tracker
 from ddsweep.trackers.disk import DiskTracker, replay
 
@@ -212,7 +215,9 @@ class _Trial:
             with clock("distill"):
                 numbers = self.choice.of(flops.distillation(recipe, dataset))
                 slot = self._distill_slot(dataset)
-                learned = distill(recipe, dataset, pool, streams, self.tracker, slot, numbers, trained)
+                with closing(self._sharing(dataset, numbers)) as shared:
+                    provided = {**trained, "shared": shared}
+                    learned = distill(recipe, dataset, pool, streams, self.tracker, slot, numbers, provided)
         except Diverged as reason:
             return replace(result, seconds=clock.seconds, state="failed", reason=str(reason))
         save(learned, recipe, dataset, self.folder)
@@ -225,6 +230,13 @@ class _Trial:
             class_accuracy={arch: evaluation.class_accuracy for arch, evaluation in evaluations.items()},
             group_accuracy={arch: found.group_accuracy for arch, found in evaluations.items() if found.group_accuracy},
         )
+
+    def _sharing(self, dataset: Dataset, numerics: Numerics) -> Sharing:
+        """What this cell has in common with others."""
+        recipe = self.recipe
+        own = METHODS.code(recipe.method) or NETWORKS.code(recipe.arch)
+        plugins = recipe.plugins if own else ""
+        return Sharing.of(dataset, numerics, seed=recipe.seed, arch=recipe.arch, width=recipe.width, plugins=plugins)
 
     def _slot(self, name: str, **further: str) -> FileSlot:
         """Where a part of the trial keeps its checkpoints; they are valid for this recipe and these data only."""

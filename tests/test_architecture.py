@@ -18,7 +18,7 @@ FLOORS = {
     "device": 1, "provenance": 1, "processes": 1, "plugins": 1,
     "registry": 2, "nn": 3, "numerics": 3, "data": 3, "distill.synthetic": 4, "augment": 3, "pictures": 3,
     "checkpoints": 3, "checked_files": 2, "results.run_files": 3, "clock": 3,
-    "recipe": 4,
+    "recipe": 4, "shared": 4,
     "sweep": 5, "distill": 5, "evaluate": 5, "pretrained": 5, "pretrained.experts": 7, "results.result": 5,
     "results": 6, "trackers": 6,
     "sets": 6, "prerequisites": 7, "plugin_checks": 8, "debugging": 9,
@@ -44,6 +44,7 @@ DATA = (
     "prerequisites",
     "trial",
     "rng",
+    "shared",
     "numerics",
     "pictures",
 )

@@ -54,7 +54,8 @@ def distill(
         slot: stores the checkpoints from which an interrupted distillation resumes. Every step can be one, because one
             iteration of DC can take half an hour on a CPU. At the end it holds the finished set. None: no checkpoints.
         numerics: precision and compilation; default: float32, not compiled.
-        trained: what the method needs besides the PTMs, by the name of the argument that takes it (``Method.trains``).
+        trained: what the method needs besides the PTMs, by the name of the argument that takes it (``Method.trains``),
+            and ``shared``, what it has in common with other cells (``Sharing``).
 
     Returns:
         The learned set, whose parameters no longer require a gradient.

@@ -33,8 +33,8 @@ TAKEN: dict[str, Scalar] = {
     "gan_width": 0,
 }  # fmt: skip
 """The recipe fields that a method may take, each with its value in recipes of methods that do not take it."""
-PROVIDED = ("numerics", "experts", "gan")
-"""What a method may take that is not in the recipe: how to compute, and what was trained before the distillation."""
+PROVIDED = ("numerics", "shared", "experts", "gan")
+"""What a method may take that is not in the recipe: how to compute, what cells share, what was trained before."""
 LOOP = ("init", "iterations", "lr_img", "alpha")
 """The recipe fields that the distillation loop needs for every method, with defaults set by the method."""
 SHARED = (*LOOP, "target", "size", "ipc", "seed", "arch", "width", "precision")
@@ -164,7 +164,7 @@ def _loops_per_epoch(target: str, ipc: int) -> int:
     return max(1, images // 64) if images else 781
 
 
-_TAKEN_BY_DC = ("batch_real", "outer_loops", "inner_epochs", "batch_train", "lr_net", "distance", "numerics")
+_TAKEN_BY_DC = ("batch_real", "outer_loops", "inner_epochs", "batch_train", "lr_net", "distance", "numerics", "shared")
 _GRADIENTS = "ddsweep.distill.methods.gradient_matching:make"
 _FEATURES = "ddsweep.distill.methods.distribution_matching:make"
 _CONDENSATION = "ddsweep.distill.methods.condensation:make"
@@ -204,7 +204,7 @@ for _row in (
         },
     ),
     Method(
-        "dm", "DM", _FEATURES, ("batch_real", "dsa_strategy", "numerics"),
+        "dm", "DM", _FEATURES, ("batch_real", "dsa_strategy", "numerics", "shared"),
         defaults={
             "iterations": 20000, "lr_img": lambda target, ipc: 10.0 if ipc > 125 else 1.0,
             "alpha": _alpha(cifar10=(2000.0, 1000.0), cifar100=(500.0, 1.0), fashionmnist=(100.0, 100.0)),

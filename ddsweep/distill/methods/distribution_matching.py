@@ -8,17 +8,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
-from ddsweep.distill.methods.batches import draw
+from ddsweep.distill.methods.batches import ClassBatches, draw
+from ddsweep.distill.methods.following import following_networks, lent
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.nn import microbatches
 from ddsweep.numerics import Numerics
 from ddsweep.rng import Streams
+from ddsweep.shared.records import Following
+from ddsweep.shared.sharing import Sharing
 
 if TYPE_CHECKING:
     from ddsweep.data.dataset import Dataset
@@ -45,11 +49,18 @@ class DistributionMatching:
         net: the network; its owner draws its parameters again before each episode. They are frozen here.
         settings: the settings of the protocol.
         numerics: precision and compilation.
+        shared: where the mean features of real images are read and kept, which do not depend on the synthetic set;
+            default: nowhere.
     """
 
-    def __init__(self, net: Network, settings: Settings, numerics: Numerics | None = None) -> None:
+    def __init__(
+        self, net: Network, settings: Settings, numerics: Numerics | None = None, shared: Sharing | None = None
+    ) -> None:
         numerics = numerics or Numerics()
         self._net, self._settings = net.requires_grad_(False), settings
+        self._means = (shared or Sharing.off()).records(
+            "dm-means", self._net, batch_real=settings.batch_real, strategy=settings.strategy
+        )
         self._embed = numerics.function(net.embed)
 
     def episode(
@@ -76,14 +87,34 @@ class DistributionMatching:
         if done:
             return
         self._net.train()
-        most = microbatches.microbatch_size(dataset.size, synthetic.images.device)
+        key, batches = self._draw(dataset, streams)
+        ahead = partial(self._following, dataset, streams.copy())
+        targets = self._means.get(key, partial(self._targets, batches, dataset), ahead)
+        means = self._class_means(batches.synthetic(synthetic), [synthetic.ipc] * synthetic.classes)
+        yield (targets - means).square().sum()
+
+    def _draw(self, dataset: Dataset, streams: Streams) -> tuple[bytes, ClassBatches]:
+        """Return the batches of a step with a freshly drawn network, and what identifies network and batches."""
+        key, classes = streams.digest("network", "batch", "augment"), range(len(dataset.classes))
+        return key, draw(dataset, classes, self._settings.batch_real, self._settings.strategy, streams)
+
+    @torch.no_grad()
+    def _targets(self, batches: ClassBatches, dataset: Dataset) -> Float[Tensor, "classes d"]:
+        """Return the mean features of the real images; large images of only a few classes are in memory at a time."""
+        most = microbatches.microbatch_size(dataset.size, dataset.labels.device)
         if microbatches.uses_batch_statistics(self._net):
             most = sys.maxsize
-        batches = draw(dataset, range(synthetic.classes), self._settings.batch_real, self._settings.strategy, streams)
-        with torch.no_grad():  # large images of only a few classes are in memory at a time
-            targets = [self._class_means(part.real(dataset), part.counts) for part in batches.split(most)]
-        means = self._class_means(batches.synthetic(synthetic), [synthetic.ipc] * synthetic.classes)
-        yield (torch.cat(targets) - means).square().sum()
+        return torch.cat([self._class_means(part.real(dataset), part.counts) for part in batches.split(most)])
+
+    def _following(self, dataset: Dataset, streams: Streams) -> Following:
+        """Yield the mean features of the next steps, computed with their networks (``Records.get``)."""
+        for net in following_networks(self._net, streams):
+            key, batches = self._draw(dataset, streams)
+            yield key, partial(self._targets_of, net, batches, dataset)
+
+    def _targets_of(self, net: nn.Module, batches: ClassBatches, dataset: Dataset) -> Float[Tensor, "classes d"]:
+        with lent(self._net, net):
+            return self._targets(batches, dataset)
 
     def _class_means(self, images: Float[Tensor, "n c h w"], counts: Sequence[int]) -> Float[Tensor, "classes d"]:
         """Return the mean features of each class, in the dtype of the images, which are in class order."""
@@ -95,6 +126,8 @@ class DistributionMatching:
         return torch.stack([part.mean(dim=0) for part in features.split(list(counts))])
 
 
-def make(net: Network, *, batch_real: int, dsa_strategy: str, numerics: Numerics) -> DistributionMatching:
+def make(
+    net: Network, *, batch_real: int, dsa_strategy: str, numerics: Numerics, shared: Sharing | None = None
+) -> DistributionMatching:
     """Return the matching loss of DM from the numbers of a recipe."""
-    return DistributionMatching(net, Settings(batch_real, dsa_strategy), numerics)
+    return DistributionMatching(net, Settings(batch_real, dsa_strategy), numerics, shared)
