@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from ddsweep import data, exchange, judging, trial
-from ddsweep.data import store
+from ddsweep.data import fingerprints
 from ddsweep.data.bias import colors
 from ddsweep.distill.synthetic import read
 from ddsweep.errors import UserError
@@ -75,7 +75,7 @@ def test_a_set_is_evaluated_as_in_its_trial_under_every_spelling_of_its_dataset(
 def test_a_result_of_other_images_is_not_returned(monkeypatch: pytest.MonkeyPatch) -> None:
     """They are made on each host, perhaps by another version of ddsweep."""
     recipe, _ = run(alpha=0)
-    monkeypatch.setattr(store, "MADE", store.MADE + 1)
+    monkeypatch.setattr(fingerprints, "MADE", fingerprints.MADE + 1)
     monkeypatch.setitem(colors.NOISE, 4, 0.3)
     with pytest.raises(UserError, match=r"cdigits:align=0.95,severity=4.*to compute it again from the present images"):
         trial.run(recipe, Tracker(), "cpu", Path("runs"))

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from ddsweep import data, exchange, flops, judging, overview, sweep, trial
-from ddsweep.data import paths, store
+from ddsweep.data import decoded, paths
 from ddsweep.distill.synthetic import read, read_normalized
 from ddsweep.exchange import collect, synthetic_set
 from ddsweep.exchange import space as spaces
@@ -141,7 +141,7 @@ def test_a_sweep_says_which_experts_it_needs_and_a_running_cell_keeps_them() -> 
     one = loaded.cells[0].recipe
     kept = in_use._needs(one)
     assert {expert.folder for expert in spec.experts(one)} < kept
-    assert paths.whitening(store.row("digits", None)) in kept
+    assert paths.whitening(decoded.row("digits", None)) in kept
 
 
 def test_the_floating_point_operations_count_the_steps_of_the_student() -> None:

@@ -9,6 +9,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from ddsweep.data.decoded import checksum as checksum
+from ddsweep.data.decoded import known_checksum as known_checksum
+from ddsweep.data.decoded import prepare as prepare
 from ddsweep.data.paths import Holding as Holding
 from ddsweep.data.paths import holdings as holdings
 from ddsweep.data.paths import is_prepared as is_prepared
@@ -27,10 +30,7 @@ if TYPE_CHECKING:
     from ddsweep.data.dataset import PackedImages as PackedImages
     from ddsweep.data.dataset import load as load
     from ddsweep.data.pixels import as_channels as as_channels
-    from ddsweep.data.store import checksum as checksum
     from ddsweep.data.store import fetch as fetch
-    from ddsweep.data.store import known_checksum as known_checksum
-    from ddsweep.data.store import prepare as prepare
     from ddsweep.data.store import verify as verify
 
 _NEEDS_TORCH = {
@@ -39,10 +39,7 @@ _NEEDS_TORCH = {
     "Images": "dataset",
     "PackedImages": "dataset",
     "as_channels": "pixels",
-    "checksum": "store",
     "fetch": "store",
-    "known_checksum": "store",
-    "prepare": "store",
     "verify": "store",
 }
 

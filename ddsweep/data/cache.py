@@ -15,11 +15,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ddsweep import files
+from ddsweep.data.headers import ATTRIBUTES, TENSORS
 from ddsweep.data.raw import Raw
 from ddsweep.errors import UserError
-
-TENSORS = ("images", "labels", "test_images", "test_labels")
-ATTRIBUTES = ("attributes", "test_attributes")  # of biased datasets only: other files do not have them
 
 
 class Damaged(Exception):
@@ -105,19 +103,6 @@ def read(path: Path, fingerprint: str) -> Stored | None:
     if _checksum(raw, header) != expected:
         raise Damaged("its content does not match its checksum")
     return Stored(raw, header, expected)
-
-
-def read_checksum(path: Path, fingerprint: str) -> str | None:
-    """Return the checksum that the file states; None if it is damaged, missing, or was decoded from other files.
-
-    Only the header is read: ``read`` verifies the content when the images are used.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            facts = file.metadata() or {}
-    except (OSError, SafetensorError):
-        return None
-    return facts.get("checksum") if facts.get("fingerprint") == fingerprint else None
 
 
 def _checksum(raw: Raw, header: Header) -> str:

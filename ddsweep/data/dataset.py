@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
-from ddsweep.data import store
+from ddsweep.data import decoded, store
 from ddsweep.data import zca as zca_whitening
 from ddsweep.data.bias.attributes import usual
 from ddsweep.data.pixels import denormalized
@@ -142,7 +142,7 @@ def load(spec: str, size: int | None = None, device: str | torch.device = "cpu",
         UserError: unknown dataset, a folder that is not a valid image folder, a size below 4, no network connection, or
             not enough disk space.
     """
-    row = store.row(spec, size)
+    row = decoded.row(spec, size)
     stored = store.stored(row)
     raw, header = stored.raw, stored.header
     whitening = zca_whitening.of(row, stored).to(device) if zca else None

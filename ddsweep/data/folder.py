@@ -1,16 +1,11 @@
-"""Image folders: decoding a tree of files to raw pixels, and a fingerprint that detects a changed tree."""
+"""Image folders: decoding a tree of files to raw pixels."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import os
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Int64, UInt8
@@ -26,23 +21,8 @@ from ddsweep.registry.image_folders import FolderTree, folder_tree, held_out
 log = logging.getLogger(__name__)
 
 BATCH = 256  # files per task of the thread pool
-VERSION = 2  # of the decoder; increase it when the pixels of a file or the files of a class change
-SLOW = 1.0  # seconds that a hash may take without being remembered
-PATIENCE = 10  # a slow hash is remembered for this multiple of the time that it took
 
 Files = dict[str, tuple[str, ...]]
-
-
-@dataclass(frozen=True)
-class _Hash:
-    """The fingerprint of a folder, when it was computed, and how long that took (both in seconds)."""
-
-    value: str
-    when: float
-    seconds: float
-
-
-_hashed: WeakKeyDictionary[FolderTree, _Hash] = WeakKeyDictionary()
 
 
 def decode_folder(row: DatasetInfo, paths: Sequence[Path] = ()) -> Raw:
@@ -68,34 +48,6 @@ def decode_folder(row: DatasetInfo, paths: Sequence[Path] = ()) -> Raw:
     for remark in duplicates.remarks(raw, *([path for one in part.values() for path in one] for part in (train, test))):
         log.warning("%s: %s", row.name, remark)
     return raw
-
-
-def fingerprint(spec: str) -> str:
-    """Hash of the folder's listing: split, class, name, size, modification time and attribute of every image file.
-
-    A hash that took long, because there are very many files, is not computed again at once.
-
-    Raises:
-        UserError: as for ``folder_tree``, or if a file disappears meanwhile or is a broken link.
-    """
-    tree, began = folder_tree(spec), time.monotonic()
-    known = _hashed.get(tree)
-    if known and known.seconds > SLOW and began - known.when < PATIENCE * known.seconds:
-        return known.value
-    digest = hashlib.sha256(f"{VERSION}\0".encode())
-    for part in (tree.train, tree.test or {}):
-        for path in (path for paths in part.values() for path in paths):
-            try:
-                stat = os.stat(path)
-            except OSError as error:
-                raise _unreadable(path, error) from error
-            digest.update(os.fsencode(path) + f"\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
-        digest.update(b"\0")
-    if tree.attributes is not None:  # nothing is added for a folder without them, whose cache stays valid
-        digest.update(ascii(sorted(tree.attributes.items())).encode())
-    now = time.monotonic()
-    _hashed[tree] = _Hash(digest.hexdigest(), now, now - began)
-    return digest.hexdigest()
 
 
 def _parts(tree: FolderTree) -> tuple[Files, Files]:

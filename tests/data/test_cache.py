@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 
 from ddsweep import data
 from ddsweep.data import cache as files
+from ddsweep.data import fingerprints
 from ddsweep.data import store as loader
 from ddsweep.data.raw import Raw
 from ddsweep.errors import UserError
@@ -157,7 +158,7 @@ def test_each_size_is_kept(counted):
 
 def test_new_decoders_do_not_take_old_files(counted, monkeypatch):
     data.prepare("digits")
-    monkeypatch.setattr(loader, "VERSION", loader.VERSION + 1)
+    monkeypatch.setattr(fingerprints, "DECODERS", fingerprints.DECODERS + 1)
     data.prepare("digits")
     assert counted() == 2
 

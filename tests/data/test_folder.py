@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ddsweep import data
-from ddsweep.data import folder
+from ddsweep.data import fingerprints, folder
 from ddsweep.data.decoders import decode
 from ddsweep.data.progress import Listener, reported_to
 from ddsweep.errors import UserError
@@ -206,14 +206,14 @@ def test_a_changed_folder_is_decoded_anew_and_an_unchanged_one_is_not(tree, chan
     root, _ = tree
     caplog.set_level(logging.INFO, "ddsweep")
     spec = spec_of(root)
-    before = folder.fingerprint(spec)
+    before = fingerprints.of_folder(spec)
     path = data.prepare(spec, 8)
     change_nothing(root)
     assert data.prepare(spec, 8) == path
-    assert (folder.fingerprint(spec), len(caplog.messages)) == (before, 1)
+    assert (fingerprints.of_folder(spec), len(caplog.messages)) == (before, 1)
     change(root)
     assert data.prepare(spec, 8) == path, "the old copy is replaced, not kept beside the new one"
-    assert (folder.fingerprint(spec) != before, len(caplog.messages)) == (True, 2)
+    assert (fingerprints.of_folder(spec) != before, len(caplog.messages)) == (True, 2)
 
 
 def test_a_changed_image_changes_the_dataset(tree):
@@ -265,13 +265,13 @@ def test_a_hash_that_took_long_is_not_computed_again_at_once(tree, monkeypatch):
         return stat(path, **more)
 
     monkeypatch.setattr(os, "stat", counted)
-    monkeypatch.setattr(folder, "SLOW", -1.0)
-    monkeypatch.setattr(folder, "PATIENCE", 1e9)
-    first = folder.fingerprint(spec_of(root))
-    assert [folder.fingerprint(spec_of(root)) for _ in range(3)] == [first] * 3
+    monkeypatch.setattr(fingerprints, "SLOW", -1.0)
+    monkeypatch.setattr(fingerprints, "PATIENCE", 1e9)
+    first = fingerprints.of_folder(spec_of(root))
+    assert [fingerprints.of_folder(spec_of(root)) for _ in range(3)] == [first] * 3
     assert len([look for look in looks if look.endswith("train/cat/1.png")]) == 1
-    monkeypatch.setattr(folder, "PATIENCE", 0)
-    folder.fingerprint(spec_of(root))
+    monkeypatch.setattr(fingerprints, "PATIENCE", 0)
+    fingerprints.of_folder(spec_of(root))
     assert len([look for look in looks if look.endswith("train/cat/1.png")]) == 2
 
 
@@ -279,7 +279,7 @@ def test_what_an_older_version_decoded_is_decoded_again_and_other_datasets_are_n
     root, _ = tree
     for spec in (spec_of(root), "digits"):
         data.prepare(spec, 8)
-    monkeypatch.setattr(folder, "VERSION", folder.VERSION + 1)
+    monkeypatch.setattr(fingerprints, "FOLDERS", fingerprints.FOLDERS + 1)
     states = {spec: [one.state for one in data.verify(spec)] for spec in (spec_of(root), "digits")}
     assert states == {spec_of(root): ["outdated"], "digits": ["intact"]}
 

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from ddsweep import data
-from ddsweep.data import archives, paths, store
+from ddsweep.data import archives, fingerprints, paths, store
 from ddsweep.errors import UserError
 from tests.data import official
 
@@ -163,7 +163,7 @@ def test_verifying_says_what_it_cannot_know(root, monkeypatch):
     official.write("imagenet32", root)
     official.unpack(root / "Imagenet32_val.zip", root / "val")
     store.fetch("imagenet32", root)
-    monkeypatch.setattr(store, "VERSION", 2)
+    monkeypatch.setattr(fingerprints, "DECODERS", 2)
     assert [one.state for one in store.verify("imagenet32")] == ["unchecked", "unpacked", "outdated"]
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ddsweep import data
-from ddsweep.data import cache, dataset, paths, store, zca
+from ddsweep.data import cache, dataset, decoded, paths, store, zca
 
 
 def pixels(count: int, channels: int, size: int) -> Tensor:
@@ -92,7 +92,7 @@ def test_computed_once_and_again_for_other_images(
     one, two = data.load("digits", zca=True), data.load("digits", zca=True)
     assert len(fits) == 1
     assert torch.equal(one.images[:], two.images[:])
-    row = store.row("digits", None)
+    row = decoded.row("digits", None)
     path, stored = paths.whitening(row), store.stored(row)
     other = cache.Stored(replace(stored.raw, images=stored.raw.images[:500]), stored.header, "other")
     zca.of(row, other)
@@ -109,4 +109,4 @@ def test_the_listing_counts_the_file() -> None:
     before = next(one for one in data.holdings() if one.row.name == "digits").disk
     data.load("digits", zca=True)
     after = next(one for one in data.holdings() if one.row.name == "digits").disk
-    assert after - before == paths.whitening(store.row("digits", None)).stat().st_size > 0
+    assert after - before == paths.whitening(decoded.row("digits", None)).stat().st_size > 0

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from ddsweep import again, files
 from ddsweep.data import archives, paths
-from ddsweep.data.bias import authors
 from ddsweep.errors import UserError
 from ddsweep.registry import datasets
 from ddsweep.registry.bias import PHOTOS, Bias
@@ -91,6 +90,8 @@ def _adopt_file(row: DatasetInfo, source: Path) -> None:
     match = AUTHORS_NAME.fullmatch(source.name)
     if match and (float(match[1]), int(match[2])) != (row.bias.align, row.bias.severity):
         raise UserError(f"{row.name}: {str(source)!r} is, by its name, that of align={match[1]},severity={match[2]}")
+    from ddsweep.data.bias import authors  # imports torch
+
     authors.read(row, source)
     _link(_authors_link(row), source)
 

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from ddsweep import data
-from ddsweep.data import cache, paths, store
+from ddsweep.data import cache, fingerprints, paths, store
 from ddsweep.data.bias import colors
 from ddsweep.data.bias.corruptions import corrupted
 from ddsweep.data.bias.draws import Draws
@@ -188,7 +188,7 @@ def test_a_damaged_attribute_is_noticed_and_made_again():
 
 def _place(name):
     row = data.info(name)
-    return paths.decoded(row), store._fingerprint(row)
+    return paths.decoded(row), fingerprints.of(row)
 
 
 def test_the_checksums_and_files_of_other_datasets_are_those_of_before():
@@ -201,7 +201,7 @@ def test_the_checksums_and_files_of_other_datasets_are_those_of_before():
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode() + tensor.numpy().tobytes())
     assert dataset.checksum == digest.hexdigest()
     facts = [1, "'mnist'", 28, [0.1307], [0.3081], None]
-    assert store._fingerprint(data.info("mnist")) == hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+    assert fingerprints.of(data.info("mnist")) == hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
 @pytest.fixture
