@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -65,39 +66,100 @@ def distill(
         Interrupted: the slot was asked to stop.
         PluginError: code of a plugin fails or breaks its contract (``guards``).
     """
-    slot, provided = slot or Slot(), {"numerics": numerics or Numerics(), **(trained or {})}
-    guiding = None if pool is None else Guiding(recipe, pool, dataset, streams.ptm)
-    guard = Guard(recipe, dataset)
-    with guard.calling("start"):
-        state = initial_state(recipe, dataset, streams, tracker, provided)
-    with guard.calling("resume"):
-        resumed = slot.resume(state.restore) is not None
-        state.announce()
-    if state.iteration == recipe.iterations:
-        return _finished(state.learned)
-    if resumed and guiding is not None:
-        guiding.resume(state.all_steps)
-    while state.iteration < recipe.iterations:
+    one = Distillation.start(recipe, dataset, pool, streams, tracker, slot, numerics, trained)
+    while not one.done:
+        one.advance()
+    return one.finish()
+
+
+@dataclass(eq=False)
+class Distillation:
+    """A distillation between two of its iterations; ``distill`` advances one, ``travel`` several together.
+
+    Attributes:
+        recipe: the experiment.
+        dataset: the real images.
+        state: everything that the next step depends on.
+        guiding: its guidance; None: there is none.
+        guard: calls code that may be a plugin's.
+        slot: stores the checkpoints.
+        numerics: precision and compilation.
+    """
+
+    recipe: Recipe
+    dataset: Dataset
+    state: DistillationState
+    guiding: Guiding | None
+    guard: Guard
+    slot: Slot
+    numerics: Numerics
+    _saved: bool = False
+
+    @classmethod
+    def start(
+        cls,
+        recipe: Recipe,
+        dataset: Dataset,
+        pool: Pool | None,
+        streams: Streams,
+        tracker: Tracker,
+        slot: Slot | None = None,
+        numerics: Numerics | None = None,
+        trained: Mapping[str, Any] | None = None,
+    ) -> Distillation:
+        """Return a distillation before its first iteration, or where its last checkpoint is; see ``distill``."""
+        slot, numerics = slot or Slot(), numerics or Numerics()
+        provided = {"numerics": numerics, **(trained or {})}
+        guiding = None if pool is None else Guiding(recipe, pool, dataset, streams.ptm)
+        guard = Guard(recipe, dataset)
+        with guard.calling("start"):
+            state = initial_state(recipe, dataset, streams, tracker, provided)
+        with guard.calling("resume"):
+            resumed = slot.resume(state.restore) is not None
+            state.announce()
+        one = cls(recipe, dataset, state, guiding, guard, slot, numerics)
+        if resumed and guiding is not None:
+            guiding.resume(state.all_steps)
+        one._saved = one.done
+        return one
+
+    @property
+    def done(self) -> bool:
+        """Whether all iterations are done."""
+        return self.state.iteration == self.recipe.iterations
+
+    def advance(self) -> None:
+        """Take the steps of the next iteration, or those that are left of an interrupted one."""
+        state, guard = self.state, self.guard
         if not state.step:
             with guard.calling(state.iteration, "network"):
-                state.begin_iteration(dataset)
-        for match in guard.matches(state, dataset):
+                state.begin_iteration(self.dataset)
+        for match in guard.matches(state, self.dataset):
             with guard.calling(state.iteration, state.step, "update"):
-                step(match, state, guiding)
+                step(match, state, self.guiding)
             if state.step > state.steps:
                 break
             if state.step < state.steps:
-                slot.offer(state.checkpoint)
+                self.slot.offer(state.checkpoint)
         if state.step != state.steps:
-            line = f"method: {recipe.method} does not yield {state.steps} losses per network (outer_loops)"
+            line = f"method: {self.recipe.method} does not yield {state.steps} losses per network (outer_loops)"
             raise PluginError(line, final=True)
+        self.end_iteration()
+
+    def end_iteration(self) -> None:
+        """Count the iteration as done, report it, and save a checkpoint if one is due."""
+        state, guard = self.state, self.guard
         guard.end_iteration()
         with guard.calling(state.iteration, "end"):
             state.end_iteration()
-        if state.iteration < recipe.iterations:
-            slot.offer(state.checkpoint)
-    slot.save(state.checkpoint())
-    return _finished(state.learned)
+        if not self.done:
+            self.slot.offer(state.checkpoint)
+
+    def finish(self) -> LearnedSet:
+        """Save the finished set, and return it."""
+        if not self._saved:
+            self.slot.save(self.state.checkpoint())
+        return _finished(self.state.learned)
 
 
 def initial_state(

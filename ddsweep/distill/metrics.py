@@ -75,7 +75,11 @@ class MetricsLog:
 
     def add(self, *terms: Tensor) -> None:
         """Record one step: the matching loss and, with a PTM, its unweighted term."""
-        self._terms.append(torch.stack([term.detach() for term in terms]))
+        self.add_row(torch.stack([term.detach() for term in terms]))
+
+    def add_row(self, terms: Tensor) -> None:
+        """Record the terms of one step, as one tensor without a graph."""
+        self._terms.append(terms)
 
     def add_scalars(self, scalars: Mapping[str, float | Tensor]) -> None:
         """Record further numbers of a step, by name."""

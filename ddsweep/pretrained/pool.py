@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -71,6 +71,7 @@ class PretrainedModel:
             as in the paper's code, not even for a PTM of another domain (protocols 6.5).
         canvas: height and width to which ``net`` resizes images; 0: it does not.
         budget: bytes of features that may still be kept.
+        identity: equal for models with the same weights and transform; None: not known.
     """
 
     arch: str
@@ -78,6 +79,7 @@ class PretrainedModel:
     transform: InputTransform
     canvas: int = 0
     budget: FeatureBudget = field(default_factory=FeatureBudget)
+    identity: Hashable = None
     _caches: dict[str, _FeatureCache] = field(default_factory=dict)
 
     def __call__(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n classes"]:
@@ -181,9 +183,12 @@ def load(specs: Sequence[Sequence[Spec]], epoch: int, source: Dataset, transform
         transform: their view of the target; None: as in the paper's code, see ``PretrainedModel``.
     """
     transform = transform or InputTransform(source.channels)
-    return Pool(
-        [[PretrainedModel(spec.arch, _load(spec, epoch, source), transform) for spec in seeds] for seeds in specs]
-    )
+
+    def model(spec: Spec) -> PretrainedModel:
+        identity = None if transform.whitening else (spec.weights(epoch), transform)
+        return PretrainedModel(spec.arch, _load(spec, epoch, source), transform, identity=identity)
+
+    return Pool([[model(spec) for spec in seeds] for seeds in specs])
 
 
 def _load(spec: Spec, epoch: int, source: Dataset) -> nn.Network:

@@ -41,6 +41,8 @@ class Guidance:
         options: its own parameters (the recipe's ``guidance_options``), with their defaults.
         alpha: the default of α; None: none.
         published: whether the weights that the methods' authors published are of this guidance.
+        each: the guide of several sets and one PTM, ``guide(ptm, sets, real=[…])``, which returns a term for each set;
+            None: they are computed one after the other.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Guidance:
     options: Mapping[str, Scalar] = field(default_factory=dict)
     alpha: Weight | None = None
     published: bool = False
+    each: Source | None = None
 
     def default_alpha(self, target: str, ipc: int) -> float | int | None:
         """The default of α for a dataset and an ipc; None if there is none."""
@@ -73,9 +76,15 @@ class Guidance:
 GUIDANCE: Registry[Guidance] = Registry("guidance", has_options=True)
 
 for _row in (
-    Guidance("clom", "CLoM", "ddsweep.distill.guidance.clom:guide_within", logits=True, published=True),
-    Guidance("cclom", "CCLoM", "ddsweep.distill.guidance.clom:guide_across", real=True, alpha=1000.0),
-):
+    Guidance(
+        "clom", "CLoM", "ddsweep.distill.guidance.clom:guide_within", logits=True, published=True,
+        each="ddsweep.distill.guidance.clom:guide_each_within",
+    ),
+    Guidance(
+        "cclom", "CCLoM", "ddsweep.distill.guidance.clom:guide_across", real=True, alpha=1000.0,
+        each="ddsweep.distill.guidance.clom:guide_each_across",
+    ),
+):  # fmt: skip
     GUIDANCE.add(_row.name, _row, _row.source)
 
 

@@ -36,6 +36,7 @@ class Architecture:
         head: dotted name of the submodule of its function's network that makes the logits; empty: ddsweep appends one.
         pretrained: all its weights come with it, so that every draw is the same network.
         plugin: whether a plugin registered it: what its function makes is the network, with all its values.
+        batch_norm: whether ddsweep's own network normalizes by the statistics of a whole batch.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Architecture:
     head: str = ""
     pretrained: bool = False
     plugin: bool = False
+    batch_norm: bool = False
 
     def canvas(self, size: int, field: str = "arch") -> int:
         """Height and width, in pixels, of the first convolution's input for an image of ``size`` pixels.
@@ -84,6 +86,7 @@ def _listed(numbers: Collection[int]) -> str:
 def _row(name: str, paper: str, family: str, **facts: Any) -> Architecture:
     """A row of the table; its network uses batch norm if the name ends in ``-bn``."""
     options = facts.pop("options", {}) | ({"norm": "batch"} if name.endswith("-bn") else {})
+    facts["batch_norm"] = name.endswith("-bn") or family == "narrow_resnet"
     return Architecture(name, paper, f"ddsweep.nn.{family}:body", options, **facts)
 
 

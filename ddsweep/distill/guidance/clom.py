@@ -6,9 +6,10 @@ and nowhere else. Both use clean images (no augmentation) of all classes at once
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
@@ -76,3 +77,20 @@ def guide_across(ptm: PretrainedModel, synthetic: Synthetic, *, real: Real) -> F
     """The guide of CCLoM."""
     features = real.features
     return cclom(ptm.embed(synthetic.images), synthetic.labels, features, real.labels)
+
+
+def guide_each_within(ptm: PretrainedModel, sets: Sequence[Synthetic]) -> Float[Tensor, " sets"]:
+    """CLoM of several sets, whose images go through the PTM as one batch."""
+    logits = ptm(torch.cat([one.images for one in sets]))
+    losses = F.cross_entropy(logits, torch.cat([one.labels for one in sets]), reduction="none")
+    sizes = [len(one.labels) for one in sets]
+    if len(set(sizes)) == 1:
+        return losses.unflatten(0, (len(sets), -1)).mean(dim=1)
+    return torch.stack([part.mean() for part in losses.split(sizes)])
+
+
+def guide_each_across(ptm: PretrainedModel, sets: Sequence[Synthetic], *, real: Sequence[Real]) -> list[Tensor]:
+    """CCLoM of several sets, whose images go through the PTM as one batch, each with its own real images."""
+    features = ptm.embed(torch.cat([one.images for one in sets])).split([len(one.labels) for one in sets])
+    parts = zip(features, sets, real, strict=True)
+    return [cclom(own, one.labels, drawn.features, drawn.labels) for own, one, drawn in parts]

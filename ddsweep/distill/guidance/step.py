@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,6 +21,7 @@ from ddsweep.rng import copy_to, seeded_globals
 
 if TYPE_CHECKING:
     from ddsweep.data.dataset import Dataset
+    from ddsweep.plugins import Source
     from ddsweep.pretrained.pool import Pool, PretrainedModel
     from ddsweep.recipe import Recipe
 
@@ -65,6 +67,25 @@ class Guide(Protocol):
         """
 
 
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """What one step has drawn.
+
+    Attributes:
+        model: the PTM.
+        alpha: its weight α.
+        further: the real images, if the guide takes some, by the name of its parameter.
+        guide: the guide.
+        each: the same guide for several sets, where the guidance has one (``Guidance.each``).
+    """
+
+    model: PretrainedModel
+    alpha: float
+    further: dict[str, Real]
+    guide: Any
+    each: Source | None
+
+
 class Guiding:
     """The guidance of one distillation.
 
@@ -105,16 +126,24 @@ class Guiding:
             PluginError: the guide of a plugin fails, or returns something else than a scalar with a gradient to the
                 images.
         """
+        drawn = self.draw()
+        with self._calling(step):
+            term = self._guide(drawn.model, synthetic, **drawn.further)
+        if self._code is not None:
+            self._check(term)
+        return term, drawn.alpha
+
+    def draw(self) -> Drawn:
+        """Draw the PTM of the next step and its real images, if the guide takes some."""
         if not self._behind:
             self._state = self._generator.get_state()
         model, indices = self._draw(self._generator)
         self._behind += 1
-        more = {} if indices is None else {"real": Real(self._dataset, indices, lambda: self._features(model, indices))}
-        with self._calling(step):
-            term = self._guide(model, synthetic, **more)
-        if self._code is not None:
-            self._check(term)
-        return term, self._alphas[model.arch]
+        further = {}
+        if indices is not None:
+            further["real"] = Real(self._dataset, indices, lambda: self._features(model, indices))
+        each = None if self._seeds or self._recipe.guidance_numbers else self._row.each
+        return Drawn(model, self._alphas[model.arch], further, self._guide, each)
 
     @contextmanager
     def _calling(self, step: str | int) -> Iterator[None]:

@@ -15,10 +15,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ddsweep import augment
 from ddsweep.distill.methods.batches import ClassBatches, draw
 from ddsweep.distill.methods.following import following_networks, lent
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.nn import microbatches
+from ddsweep.nn.statistics import has_batch_norm
 from ddsweep.numerics import Numerics
 from ddsweep.rng import Streams
 from ddsweep.shared.records import Following
@@ -48,9 +50,12 @@ class DistributionMatching:
     Args:
         net: the network; its owner draws its parameters again before each episode. They are frozen here.
         settings: the settings of the protocol.
-        numerics: precision and compilation.
+        numerics: precision, compilation, and whether several sets are one batch.
         shared: where the mean features of real images are read and kept, which do not depend on the synthetic set;
             default: nowhere.
+
+    Attributes:
+        batches_sets: whether ``episodes`` puts the images of all sets into one batch.
     """
 
     def __init__(
@@ -62,6 +67,7 @@ class DistributionMatching:
             "dm-means", self._net, batch_real=settings.batch_real, strategy=settings.strategy
         )
         self._embed = numerics.function(net.embed)
+        self.batches_sets = numerics.vectorized and not has_batch_norm(net)
 
     def episode(
         self, synthetic: Synthetic, dataset: Dataset, streams: Streams, done: int = 0
@@ -84,14 +90,46 @@ class DistributionMatching:
         Raises:
             UserError: the strategy has an unknown operation.
         """
-        if done:
-            return
+        if not done:
+            for losses in self.episodes([synthetic], dataset, streams):
+                yield losses[0]
+
+    def episodes(
+        self, sets: Sequence[Synthetic], dataset: Dataset, streams: Streams
+    ) -> Iterator[Float[Tensor, " sets"] | Sequence[Float[Tensor, ""]]]:
+        """Yield the one loss of each of several sets for the same network, draws and real images.
+
+        Each loss is that of ``episode``; of vectorized numerics, the synthetic images of all sets go through the
+        network as one batch, which changes the last bits.
+
+        Args:
+            sets: sets of the same classes, whose images per class may differ.
+            dataset: as in ``episode``.
+            streams: as in ``episode``; each draw is made once.
+        """
         self._net.train()
         key, batches = self._draw(dataset, streams)
         ahead = partial(self._following, dataset, streams.copy())
         targets = self._means.get(key, partial(self._targets, batches, dataset), ahead)
-        means = self._class_means(batches.synthetic(synthetic), [synthetic.ipc] * synthetic.classes)
-        yield (targets - means).square().sum()
+        if self.batches_sets and len(sets) > 1:
+            yield self._losses_as_one_batch(targets, batches, sets)
+        else:
+            means = (self._class_means(batches.synthetic(one), [one.ipc] * one.classes) for one in sets)
+            yield [(targets - mean).square().sum() for mean in means]
+
+    def _losses_as_one_batch(
+        self, targets: Float[Tensor, "classes d"], batches: ClassBatches, sets: Sequence[Synthetic]
+    ) -> Float[Tensor, " sets"]:
+        """Return the losses of several sets, class by class: the images of a class of all sets are neighbors."""
+        by_class = torch.cat([one.images.unflatten(0, (one.classes, one.ipc)) for one in sets], dim=1)
+        ipc = [one.ipc for one in sets]
+        augmented = augment.apply_by_class(by_class.flatten(0, 1), [sum(ipc)] * len(targets), batches.augmentations)
+        features = self._features(augmented).unflatten(0, (len(targets), -1))
+        if len(set(ipc)) == 1:
+            means = features.unflatten(1, (len(sets), -1)).mean(dim=2)
+        else:
+            means = torch.stack([part.mean(dim=1) for part in features.split(ipc, dim=1)], dim=1)
+        return (targets[:, None] - means).square().sum(dim=(0, 2))
 
     def _draw(self, dataset: Dataset, streams: Streams) -> tuple[bytes, ClassBatches]:
         """Return the batches of a step with a freshly drawn network, and what identifies network and batches."""
@@ -118,12 +156,14 @@ class DistributionMatching:
 
     def _class_means(self, images: Float[Tensor, "n c h w"], counts: Sequence[int]) -> Float[Tensor, "classes d"]:
         """Return the mean features of each class, in the dtype of the images, which are in class order."""
-        features = microbatches.apply(self._embed, images, whole=microbatches.uses_batch_statistics(self._net)).to(
-            images.dtype
-        )
+        features = self._features(images)
         if len(set(counts)) == 1:
             return features.unflatten(0, (len(counts), -1)).mean(dim=1)
         return torch.stack([part.mean(dim=0) for part in features.split(list(counts))])
+
+    def _features(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
+        whole = microbatches.uses_batch_statistics(self._net)
+        return microbatches.apply(self._embed, images, whole=whole).to(images.dtype)
 
 
 def make(
