@@ -115,11 +115,9 @@ class Distillation:
         with guard.calling("start"):
             state = initial_state(recipe, dataset, streams, tracker, provided)
         with guard.calling("resume"):
-            resumed = slot.resume(state.restore) is not None
+            slot.resume(state.restore)
             state.announce()
         one = cls(recipe, dataset, state, guiding, guard, slot, numerics)
-        if resumed and guiding is not None:
-            guiding.resume(state.all_steps)
         one._saved = one.done
         return one
 

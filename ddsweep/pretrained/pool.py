@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from ddsweep import checked_files, nn
 from ddsweep.data.dataset import Dataset
 from ddsweep.nn.microbatches import apply, microbatch_size
+from ddsweep.pretrained.features import FeatureBudget, FeatureTable
 from ddsweep.pretrained.renormalize import InputTransform
 from ddsweep.pretrained.spec import Spec
 from ddsweep.rng import copy_to
@@ -32,34 +34,6 @@ class Embedding(Protocol):
         """Logits [n, classes]."""
 
 
-class FeatureBudget:
-    """How many more bytes of features may be kept; all PTMs of a trial share one budget."""
-
-    def __init__(self, left: int = FEATURE_BYTES) -> None:
-        self.left = left
-
-    def take(self, size: int) -> bool:
-        """Reserve ``size`` bytes, and return whether that many were left."""
-        if size > self.left:
-            return False
-        self.left -= size
-        return True
-
-
-@dataclass
-class _FeatureCache:
-    """Features of the training images of one dataset.
-
-    Attributes:
-        computed: which images' features are computed; on the CPU, like the indices that are drawn, because reading it
-            from a GPU would make the host wait.
-        features: the features of all images; None if the budget does not allow keeping them.
-    """
-
-    computed: Tensor
-    features: Tensor | None
-
-
 @dataclass(eq=False)
 class PretrainedModel:
     """One PTM, frozen and in eval mode, whose input are images of the target.
@@ -70,7 +44,7 @@ class PretrainedModel:
         transform: maps the target's normalized space to the input of ``net``. By default images are not renormalized,
             as in the paper's code, not even for a PTM of another domain (protocols 6.5).
         canvas: height and width to which ``net`` resizes images; 0: it does not.
-        budget: bytes of features that may still be kept.
+        budget: whether the features of real images are kept.
         identity: equal for models with the same weights and transform; None: not known.
     """
 
@@ -78,9 +52,9 @@ class PretrainedModel:
     net: Embedding
     transform: InputTransform
     canvas: int = 0
-    budget: FeatureBudget = field(default_factory=FeatureBudget)
+    budget: FeatureBudget = field(default_factory=lambda: FeatureBudget(FEATURE_BYTES))
     identity: Hashable = None
-    _caches: dict[str, _FeatureCache] = field(default_factory=dict)
+    _tables: dict[str, FeatureTable] = field(default_factory=dict)
 
     def __call__(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n classes"]:
         """Return the logits for the classes of the PTM's own domain."""
@@ -98,73 +72,45 @@ class PretrainedModel:
     def features(self, dataset: Dataset, indices: Int64[Tensor, " k"]) -> Float[Tensor, "k d"]:
         """Return the features of training images: ``embed(dataset.images[indices])``.
 
-        Real images are not augmented, so that their features never change: they are computed on first use and kept.
-        If the budget does not allow that, they are computed each time.
+        Real images are not augmented, so that their features never change: they are computed on first use and kept
+        (``FeatureTable``). If the budget does not allow that, they are computed each time, all of ``indices`` together.
 
         Args:
             dataset: the target.
             indices: indices of its training images, on the CPU; they may repeat.
         """
-        if self._cannot_keep(dataset):
-            return self._compute(dataset, indices)
-        new, features = self._compute_new(dataset, indices)
-        kept = self._caches[dataset.checksum].features
-        if kept is None:
-            return features[copy_to(torch.searchsorted(new, indices), features.device)]
-        return kept[copy_to(indices, kept.device)]
+        if self.budget.keeps(self, dataset):
+            return self.table(dataset)[indices]
+        return torch.cat([self._embed_real(dataset, part) for part in indices.split(self._most(dataset))])
 
-    @torch.no_grad()
-    def cache_features(self, dataset: Dataset, indices: Int64[Tensor, " k"]) -> None:
-        """Compute and keep the features that ``features`` would keep.
+    def table(self, dataset: Dataset) -> FeatureTable:
+        """The features of all training images of a dataset, of which none is computed before it is needed."""
+        if dataset.checksum not in self._tables:
+            self._tables[dataset.checksum] = FeatureTable(
+                partial(self._embed_real, dataset), len(dataset.labels), self._most(dataset)
+            )
+        return self._tables[dataset.checksum]
 
-        The last bits of an image's features depend on the other images of its batch. To get the same bits again, the
-        same indices have to be passed in the same order.
-        """
-        if not self._cannot_keep(dataset):
-            self._compute_new(dataset, indices)
+    def _embed_real(self, dataset: Dataset, indices: Tensor) -> Tensor:
+        return self.embed(dataset.images[copy_to(indices, dataset.labels.device)])
 
-    def _cannot_keep(self, dataset: Dataset) -> bool:
-        cache = self._caches.get(dataset.checksum)
-        return cache is not None and cache.features is None
-
-    def _compute_new(self, dataset: Dataset, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Return those of ``indices`` that were not computed before, and their features, which are kept if possible."""
-        cache = self._caches.get(dataset.checksum)
-        new = indices.unique() if cache is None else indices[~cache.computed[indices]].unique()
-        if cache is not None and not len(new):
-            return new, torch.empty(0)
-        features = self._compute(dataset, new)
-        cache = cache or self._new_cache(dataset, features)
-        if cache.features is not None:
-            cache.features[copy_to(new, features.device)] = features
-            cache.computed[new] = True
-        return new, features
-
-    def _compute(self, dataset: Dataset, indices: Tensor) -> Tensor:
-        device = dataset.labels.device
-        most = microbatch_size(max(dataset.size, self.canvas), device, PIXELS)
-        return torch.cat([self.embed(dataset.images[copy_to(part, device)]) for part in indices.split(most)])
-
-    def _new_cache(self, dataset: Dataset, features: Tensor) -> _FeatureCache:
-        shape = (len(dataset.labels), features.shape[1])
-        size = shape[0] * shape[1] * features.element_size()
-        kept = features.new_empty(shape) if self.budget.take(size) else None
-        cache = _FeatureCache(torch.zeros(shape[0], dtype=torch.bool), kept)
-        self._caches[dataset.checksum] = cache
-        return cache
+    def _most(self, dataset: Dataset) -> int:
+        """How many real images are embedded at once."""
+        return microbatch_size(max(dataset.size, self.canvas), dataset.labels.device, PIXELS)
 
 
 class Pool:
-    """The PTMs of a trial, by architecture and seed; they share one budget for features.
+    """The PTMs of a trial, by architecture and seed; they share one budget for features, in this order.
 
     Attributes:
         models: for each architecture, its models in the order of their seeds.
     """
 
-    def __init__(self, models: Sequence[Sequence[PretrainedModel]], budget: FeatureBudget | None = None) -> None:
+    def __init__(self, models: Sequence[Sequence[PretrainedModel]], feature_bytes: int | None = None) -> None:
         self.models = [list(seeds) for seeds in models]
-        budget = budget or FeatureBudget()
-        for model in (model for seeds in self.models for model in seeds):
+        every = [model for seeds in self.models for model in seeds]
+        budget = FeatureBudget(FEATURE_BYTES if feature_bytes is None else feature_bytes, every)
+        for model in every:
             model.budget = budget
 
     def draw(self, generator: torch.Generator) -> PretrainedModel:

@@ -100,7 +100,7 @@ def _check_term(recipe: Recipe, dataset: Dataset, pool: Pool, what: str) -> None
 
 
 def _check_bits(recipe: Recipe, dataset: Dataset, pool: Pool, what: str) -> None:
-    """Each distillation has PTMs without features of real images: their bits depend on what was computed with them."""
+    """Each distillation has PTMs of its own, as in a process of its own."""
     whole, unguided = (_distilled(recipe, dataset, ptms) for ptms in (pool, None))
     require(not torch.equal(whole, unguided), what, "does not change what is distilled")
     again = _distilled(recipe, dataset, _pool(recipe))

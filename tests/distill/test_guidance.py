@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from torch import Tensor
 from ddsweep import nn, rng
 from ddsweep.checkpoints import Checkpoints, FileSlot, Interrupted, Slot
 from ddsweep.data import Dataset
-from ddsweep.distill.guidance import Guiding
+from ddsweep.distill.guidance import Guiding, Real
 from ddsweep.distill.loop import distill
+from ddsweep.distill.synthetic import Synthetic
 from ddsweep.errors import PluginError
-from ddsweep.pretrained.pool import FeatureBudget, Pool, PretrainedModel
+from ddsweep.pretrained.pool import Pool, PretrainedModel
 from ddsweep.pretrained.renormalize import InputTransform
 from ddsweep.recipe import Recipe, make
 from ddsweep.rng import Streams
@@ -79,7 +81,7 @@ def pool(budget: int = 1 << 30) -> Pool:
     shape: dict[str, Any] = {"channels": 3, "classes": 3, "size": 8, "width": 3}
     nets = [nn.build("convnet1", **shape, generator=rng.generator(9, "ptm", index)) for index in range(2)]
     models = [PretrainedModel("convnet1", net.requires_grad_(False).eval(), InputTransform(3)) for net in nets]
-    return Pool([models], FeatureBudget(budget))
+    return Pool([models], budget)
 
 
 def run(one: Recipe, data: Dataset, slot: Slot | None = None, budget: int = 1 << 30) -> Tensor:
@@ -140,35 +142,28 @@ def test_a_resumed_distillation_ends_in_the_same_bits(plug: Plug, data: Dataset,
         assert torch.equal(run(one, data, FileSlot(path, {}, Checkpoints()), budget), whole), boundary
 
 
-def test_features_are_computed_in_the_order_of_the_draws_whenever_they_are_read(
-    plug: Plug, data: Dataset, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("read", [range(4), [3], [2, 3]], ids=["always", "last", "late"])
+def test_features_do_not_depend_on_which_steps_read_them(
+    plug: Plug, data: Dataset, monkeypatch: pytest.MonkeyPatch, read: Collection[int]
 ) -> None:
-    """A guide that reads them at the third step only, and one that is resumed there, compute the same batches."""
+    """A guide that reads them at some steps only, as one that is resumed does, gets the bits of one that always did."""
     plug(mine=MEANS)
-    one, batches = recipe(), list[list[int]]()
-    toys.spy(monkeypatch, PretrainedModel, "_compute", lambda self, dataset, part: batches.append(part.tolist()))
-    synthetic = toys.synthetic(dtype=torch.float32)
-    generator = rng.generator(1, "ptm")
-    every = Guiding(one, pool(), data, generator)
-    for step in range(3):
-        every.term(synthetic, step)
-    expected, late = list(batches), Guiding(one, pool(), data, rng.generator(1, "ptm"))
-    batches.clear()
-    late._guide = lambda ptm, synthetic, real: synthetic.images.sum()
-    for step in range(2):
-        late.term(synthetic, step)
-    assert batches == []
-    late._guide = lambda ptm, synthetic, real: real.features.sum() * synthetic.images.sum()
-    late.term(synthetic, 2)
-    assert batches == expected
-    batches.clear()
-    stream = rng.generator(1, "ptm")
-    resumed = Guiding(one, pool(), data, stream)
-    for _ in range(2):
-        resumed._draw(stream)
-    resumed.resume(2)
-    resumed.term(synthetic, 2)
-    assert batches == expected
+    toys.bound_passes(monkeypatch, 7)
+    found: list[tuple[PretrainedModel, Tensor, Tensor]] = []
+    guiding = Guiding(recipe(), pool(), data, rng.generator(1, "ptm"))
+
+    def guide(ptm: PretrainedModel, synthetic: Synthetic, real: Real) -> Tensor:
+        if step in read:
+            found.append((ptm, real._indices, real.features))
+        return synthetic.images.sum()
+
+    guiding._guide = guide
+    for step in range(4):
+        guiding.term(toys.synthetic(dtype=torch.float32), step)
+    for ptm, indices, features in found:
+        for index, feature in zip(indices.tolist(), features, strict=True):
+            block = ptm.embed(data.images[index // 7 * 7 : index // 7 * 7 + 7])
+            assert torch.equal(feature, block[index % 7])
 
 
 def test_the_same_seed_draws_the_same_and_another_does_not(plug: Plug, data: Dataset) -> None:

@@ -17,7 +17,7 @@ from ddsweep import augment, nn, rng
 from ddsweep.checkpoints import Checkpoints, FileSlot, Interrupted
 from ddsweep.data import Dataset
 from ddsweep.distill.loop import Diverged, distill
-from ddsweep.pretrained.pool import FeatureBudget, Pool, PretrainedModel
+from ddsweep.pretrained.pool import Pool, PretrainedModel
 from ddsweep.pretrained.renormalize import InputTransform
 from ddsweep.recipe import Recipe, make
 from ddsweep.rng import Streams
@@ -199,15 +199,16 @@ class BatchDependent:
 @pytest.mark.parametrize("budget", [10**6, 12_000, 0])
 @pytest.mark.parametrize("boundary", [1, 2, 3, 4])
 def test_a_resumed_distillation_computes_real_features_in_the_same_batches(
-    data: Dataset, boundary: int, budget: int
+    data: Dataset, monkeypatch: pytest.MonkeyPatch, boundary: int, budget: int
 ) -> None:
-    """With a budget for the features of both PTMs, of the one that is drawn first, and of none."""
+    """With a budget for the features of both PTMs, of the first, and of none; in several blocks."""
+    toys.bound_passes(monkeypatch, 16)
     one = recipe(method="dm", regularizer="cclom", alpha=50.0, n_models=2, seed=3)
 
     def run(checkpoints: Checkpoints) -> Tensor:
         nets = [nn.build("convnet1", **SHAPE, generator=rng.generator(9, "ptm", index)) for index in range(2)]
         frozen = [BatchDependent(net.requires_grad_(False).eval()) for net in nets]
-        pool = Pool([[PretrainedModel("convnet1", net, InputTransform(3)) for net in frozen]], FeatureBudget(budget))
+        pool = Pool([[PretrainedModel("convnet1", net, InputTransform(3)) for net in frozen]], budget)
         slot = FileSlot(Path("distill.safetensors"), {}, checkpoints)
         return distill(one, data, pool, Streams(one.seed), Tracker(), slot).decode().images
 

@@ -13,7 +13,8 @@ from ddsweep import data, nn, rng
 from ddsweep.data.dataset import Dataset
 from ddsweep.distill.guidance.clom import cclom
 from ddsweep.pretrained import pool, renormalize, training
-from ddsweep.pretrained.pool import FeatureBudget, Pool, PretrainedModel
+from ddsweep.pretrained.features import FeatureBudget
+from ddsweep.pretrained.pool import Pool, PretrainedModel
 from ddsweep.pretrained.renormalize import InputTransform
 from ddsweep.pretrained.spec import Spec
 from tests import toys
@@ -55,32 +56,67 @@ def test_kept_features_give_the_loss_and_gradient_of_computing_them_again(budget
         assert not real.requires_grad
 
 
-def test_every_image_is_looked_at_once_and_none_before_it_is_drawn() -> None:
+@pytest.mark.parametrize("block", [1, 7, 16, 60])
+def test_every_block_is_computed_once_and_none_before_an_image_of_it_is_drawn(
+    monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
     dataset, net = toys.dataset(), Counting()
+    toys.bound_passes(monkeypatch, block)
     one, drawn = model(net=net), set[int]()
     for seed in range(8):
-        chosen = draw(20, seed, dataset)
+        chosen = draw(5, seed, dataset)
         one.features(dataset, chosen)
-        drawn |= set(chosen.tolist())
-        assert net.looked == len(drawn)
+        drawn |= {image for index in chosen.tolist() for image in range(60) if image // block == index // block}
+        assert net.looked == 1 + len(drawn)  # the size of the features is that of the first image's
 
 
-@pytest.mark.parametrize(("missing", "looked"), [(0, [60, 60, 180]), (1, [60, 180, 180])])
-def test_features_are_kept_only_as_long_as_there_is_room(missing: int, looked: list[int]) -> None:
-    """Three PTMs of 60 × 64 float64 features, and room for two of them, or for a byte less."""
+class BatchDependent(toys.Net):
+    """Its features of an image depend on the other images of the batch, as the last bits of any network's do."""
+
+    def embed(self, x: Tensor) -> Tensor:
+        return super().embed(x) * (1 + x.mean())
+
+
+@pytest.mark.parametrize("block", [1, 7, 16, 64])
+def test_features_are_the_same_bits_whatever_was_drawn_before(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    """Of a network whose batches matter, against blocks that are computed here."""
+    dataset, net = toys.dataset(), BatchDependent()
+    toys.bound_passes(monkeypatch, block)
+    expected = torch.cat([net.embed(part).detach() for part in dataset.images.split(block)])
+    for first in ([], [draw(3, 1, dataset)], [draw(20, 2, dataset), draw(50, 3, dataset)]):
+        one = model(net=net)
+        for chosen in (*first, draw(40, 4, dataset), torch.tensor([59, 0, 59])):
+            assert torch.equal(one.features(dataset, chosen), expected[chosen])
+
+
+SIZE = 60 * 64 * 8  # bytes of the features of a PTM
+
+
+@pytest.mark.parametrize(
+    ("budget", "kept"), [(3 * SIZE, [0, 1, 2]), (3 * SIZE - 1, [0, 1]), (SIZE, [0]), (SIZE - 1, []), (0, [])]
+)
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1], [1, 2, 0]])
+def test_features_are_kept_as_long_as_there_is_room_whichever_ptm_is_drawn_first(
+    budget: int, kept: list[int], order: list[int]
+) -> None:
+    """Three PTMs of 60 × 64 float64 features; each also looks at one image, to know their size."""
     dataset, nets = toys.dataset(), [Counting(seed=seed) for seed in range(3)]
-    size = 60 * 64 * 8
-    shared = Pool([[model(net=net) for net in nets]], FeatureBudget(2 * size - missing))
-    (models,) = shared.models
+    (models,) = Pool([[model(net=net) for net in nets]], budget).models
     for _ in range(3):
-        for one in models:
-            one.features(dataset, torch.arange(60))
-    assert [net.looked for net in nets] == looked
-    assert models[0].budget.left == (size - 1 if missing else 0)
+        for place in order:
+            models[place].features(dataset, torch.arange(60))
+    assert [net.looked for net in nets] == [1 + 60 if place in kept else 1 + 3 * 60 for place in range(3)]
+
+
+def test_small_features_find_room_after_large_ones_that_do_not() -> None:
+    dataset, nets = toys.dataset(), [Counting(), Counting(), Counting()]
+    nets[0].embed = lambda x: toys.Net.embed(nets[0], x).repeat(1, 5)  # type: ignore[method-assign]
+    (models,) = Pool([[model(net=net) for net in nets]], 2 * SIZE).models
+    assert [one.budget.keeps(one, dataset) for one in models] == [False, True, True]
 
 
 def test_one_trial_keeps_no_more_than_four_gibibytes() -> None:
-    assert Pool([[model()]]).models[0][0].budget.left == 4 * 1024**3
+    assert Pool([[model()]]).models[0][0].budget.size == 4 * 1024**3
 
 
 @pytest.mark.parametrize("bound", ["device", "pool"])
@@ -92,11 +128,11 @@ def test_large_images_are_looked_at_a_few_at_a_time(monkeypatch: pytest.MonkeyPa
     else:
         toys.bound_passes(monkeypatch, 7)
     one.features(dataset, torch.arange(20))
-    assert sizes == [7, 7, 6]
+    assert sizes == [1, 7, 7, 7]
     one.canvas = 16  # what the network makes of them is what takes memory
     sizes.clear()
     one.features(replace(dataset, checksum="other"), torch.arange(3))
-    assert sizes == [1, 1, 1]
+    assert sizes == [1, 1, 1, 1]
 
 
 def test_drawing_is_uniform_over_architectures_then_indices() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -89,16 +89,11 @@ class Drawn:
 class Guiding:
     """The guidance of one distillation.
 
-    Features of real images are computed for the draws of all steps in their order, whether or not a step's guide reads
-    them, but not before a guide does. They are not in a checkpoint, because they can take gigabytes, and the last bits
-    of the features of an image depend on the other images of its batch: a distillation that is resumed computes the
-    same batches again.
-
     Args:
         recipe: the experiment, which has guidance.
         pool: its PTMs.
         dataset: the target.
-        generator: draws the PTM and the real images of each step; in its state before the first step.
+        generator: draws the PTM and the real images of each step.
     """
 
     def __init__(self, recipe: Recipe, pool: Pool, dataset: Dataset, generator: torch.Generator) -> None:
@@ -109,11 +104,6 @@ class Guiding:
         with self._calling("start"):
             self._guide: Any = self._row.make(dataset, recipe.guidance_numbers)
         self._alphas = recipe.ptm_alphas
-        self._behind, self._state = 0, generator.get_state()  # draws without features, and the state before the first
-
-    def resume(self, steps: int) -> None:
-        """Continue after ``steps`` steps, whose draws the generator has already made."""
-        self._behind = steps
 
     def term(self, synthetic: Synthetic, step: int) -> tuple[Float[Tensor, ""], float]:
         """Return the term of one step, and its weight α.
@@ -135,13 +125,8 @@ class Guiding:
 
     def draw(self) -> Drawn:
         """Draw the PTM of the next step and its real images, if the guide takes some."""
-        if not self._behind:
-            self._state = self._generator.get_state()
-        model, indices = self._draw(self._generator)
-        self._behind += 1
-        further = {}
-        if indices is not None:
-            further["real"] = Real(self._dataset, indices, lambda: self._features(model, indices))
+        model = self._pool.draw(self._generator)
+        further = {"real": self._real(model)} if self._row.real else {}
         each = None if self._seeds or self._recipe.guidance_numbers else self._row.each
         return Drawn(model, self._alphas[model.arch], further, self._guide, each)
 
@@ -163,23 +148,11 @@ class Guiding:
     def _what(self) -> str:
         return f"guidance {self._row.name!r}"
 
-    def _draw(self, generator: torch.Generator) -> tuple[PretrainedModel, Int64[Tensor, " k"] | None]:
-        """Draw the PTM of one step and the indices of its real images, if the guide takes some."""
-        model = self._pool.draw(generator)
-        if not self._row.real:
-            return model, None
-        return model, torch.randint(len(self._dataset.labels), (self._recipe.cclom_batch,), generator=generator)
-
-    def _features(self, model: PretrainedModel, indices: Int64[Tensor, " k"]) -> Float[Tensor, "k d"]:
-        """Return the features of the present draw, after those of the draws before it that are due."""
-        again = torch.Generator()
-        again.set_state(self._state)
-        for _ in range(self._behind - 1):
-            earlier, drawn = self._draw(again)
-            assert drawn is not None
-            earlier.cache_features(self._dataset, drawn)
-        self._behind = 0
-        return model.features(self._dataset, indices)
+    def _real(self, model: PretrainedModel) -> Real:
+        """Draw the real images of one step."""
+        count = (self._recipe.cclom_batch,)
+        indices = torch.randint(len(self._dataset.labels), count, generator=self._generator)
+        return Real(self._dataset, indices, partial(model.features, self._dataset, indices))
 
     def _check(self, term: object) -> None:
         if not isinstance(term, Tensor) or term.ndim:
