@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ddsweep import nn
 from ddsweep.distill.methods.condensation import MOST
 from ddsweep.registry.methods import METHODS
 
 if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
     from ddsweep.data.dataset import Dataset
     from ddsweep.evaluate import Rule
     from ddsweep.pretrained.spec import Spec
@@ -18,17 +21,45 @@ if TYPE_CHECKING:
 BACKWARD = 2  # a backward pass takes about twice the operations of its forward pass
 
 
+def counted(net: torch.nn.Module, given: Tensor) -> float:
+    """Return the operations of a forward pass by torch's own formulas (a multiply-add is two)."""
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils.flop_counter import flop_registry
+
+    total = 0.0
+
+    class Counting(TorchDispatchMode):
+        """As ``torch.utils.flop_counter.FlopCounterMode``, which imports the compiler (2 s of CPU time)."""
+
+        @classmethod
+        def _should_skip_dynamo(cls) -> bool:
+            return False
+
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            nonlocal total
+            kwargs = kwargs or {}
+            with self:
+                parts = func.decompose(*args, **kwargs)  # counts the operations that it consists of
+            if parts is not NotImplemented:
+                return parts
+            result, formula = func(*args, **kwargs), flop_registry.get(func.overloadpacket)
+            total += formula(*args, **kwargs, out_val=result) if formula else 0
+            return result
+
+    with Counting(), torch.no_grad():
+        net(given)
+    return float(total)
+
+
 @lru_cache(maxsize=64)
 def forward(arch: str, channels: int, classes: int, size: int, width: int) -> float:
     """Return the operations of one image through a network, counted by torch (a multiply-add is two)."""
     import torch
-    from torch.utils.flop_counter import FlopCounterMode
 
     net = nn.build(arch, channels=channels, classes=classes, size=size, width=width, generator=torch.Generator())
     net.eval()  # a batch norm in train mode can refuse a single image
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        net(torch.zeros(1, channels, size, size))
-    return float(counter.get_total_flops())
+    return counted(net, torch.zeros(1, channels, size, size))
 
 
 @lru_cache(maxsize=64)
@@ -40,20 +71,12 @@ def adversarial(channels: int, classes: int, size: int, width: int) -> tuple[flo
     gradient at a point between them again.
     """
     import torch
-    from torch.utils.flop_counter import FlopCounterMode
 
     from ddsweep.nn import gan
 
     generator, discriminator = (net.eval() for net in gan.build(classes, channels, size, width, torch.Generator()))
-    counts = []
-    for net, given in (
-        (generator, torch.zeros(1, gan.FREE + classes)),
-        (discriminator, torch.zeros(1, channels, size, size)),
-    ):
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
-            net(given)
-        counts.append(float(counter.get_total_flops()))
-    ours, theirs = counts
+    ours = counted(generator, torch.zeros(1, gan.FREE + classes))
+    theirs = counted(discriminator, torch.zeros(1, channels, size, size))
     first, second = (1 + BACKWARD) * ours + 2 * theirs, ours + (2 * (1 + BACKWARD) + 2 + 2 * BACKWARD) * theirs
     return ours, first + second
 

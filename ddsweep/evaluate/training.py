@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ddsweep.checkpoints import Damaged, State, into_training, of_training
 from ddsweep.evaluate.rules import Rule
+from ddsweep.nn import optimizers
 
 MOMENTUM, WEIGHT_DECAY = 0.9, 5e-4
 
@@ -62,7 +63,7 @@ class Training:
     """
 
     net: torch.nn.Module
-    optimizer: torch.optim.SGD
+    optimizer: optimizers.SGD
     generators: Generators
     rule: Rule
     done: int = 0
@@ -116,5 +117,5 @@ class Training:
         return self
 
 
-def _optimizer(net: torch.nn.Module, lr: float) -> torch.optim.SGD:
-    return torch.optim.SGD(net.parameters(), lr=lr, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
+def _optimizer(net: torch.nn.Module, lr: float) -> optimizers.SGD:
+    return optimizers.SGD(net.parameters(), lr=lr, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ddsweep.nn import optimizers
 from ddsweep.nn.gan import Discriminator, Generator, noise
 from ddsweep.rng import copy_to
 
@@ -21,9 +22,9 @@ PENALTY = 10.0  # weight of the gradient penalty
 BETAS = (0.0, 0.9)
 
 
-def optimizer(net: nn.Module, lr: float) -> torch.optim.Adam:
+def optimizer(net: nn.Module, lr: float) -> optimizers.Adam:
     """Return Adam with β = (0, 0.9), for the generator or the discriminator."""
-    return torch.optim.Adam(net.parameters(), lr=lr, betas=BETAS)
+    return optimizers.Adam(net.parameters(), lr=lr, betas=BETAS)
 
 
 def generator_loss(

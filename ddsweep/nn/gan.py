@@ -18,6 +18,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from ddsweep.nn.layers import REFERENCE_WIDTH, scaled
+from ddsweep.nn.memory import allocate
 from ddsweep.nn.network import initialize
 from ddsweep.rng import copy_to
 
@@ -99,7 +100,7 @@ def build(
     with torch.device("meta"):  # layers draw parameters when they are made; on "meta" no random number is drawn
         nets = Generator(*shape), Discriminator(*shape)
     for net in nets:
-        net.to_empty(device="cpu")
+        allocate(net)
         initialize(net, generator)
     return nets
 

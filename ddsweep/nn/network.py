@@ -12,6 +12,7 @@ from torch import Generator, Tensor, nn
 
 from ddsweep.nn import plugged
 from ddsweep.nn.layers import REFERENCE_WIDTH, Body
+from ddsweep.nn.memory import allocate
 from ddsweep.plugins import resolve
 from ddsweep.registry import networks
 
@@ -136,12 +137,12 @@ def build(
         with torch.device("meta"):
             net = Network(row, body, shape)
         if body.head is None:
-            net.classifier.to_empty(device="cpu")
+            allocate(net.classifier)
         _draw_rest(net, generator, seed)
         return net
     with torch.device("meta"):  # layers draw parameters when they are made; on "meta" the global generator is not moved
         net = Network(row, resolve(row.source)(channels, canvas, width, **row.options), shape)
-    net.to_empty(device="cpu")
+    allocate(net)
     initialize(net, generator)
     return net
 

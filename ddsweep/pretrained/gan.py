@@ -26,7 +26,7 @@ from ddsweep.checkpoints import (
 )
 from ddsweep.data.pixels import to_symmetric
 from ddsweep.errors import Diverged
-from ddsweep.nn import adversarial
+from ddsweep.nn import adversarial, optimizers
 from ddsweep.nn.gan import Discriminator, Generator, build
 from ddsweep.numerics import Numerics
 from ddsweep.pretrained import epochs, spec, training
@@ -52,8 +52,8 @@ class Gan:
 
     generator: Generator
     discriminator: Discriminator
-    adam: torch.optim.Adam
-    adam_discriminator: torch.optim.Adam
+    adam: optimizers.Adam
+    adam_discriminator: optimizers.Adam
 
     @classmethod
     def initial(cls, spec: Spec, dataset: Dataset, generator: torch.Generator) -> Gan:
@@ -68,14 +68,14 @@ class Gan:
         return self.generator, self.discriminator
 
     @property
-    def _parts(self) -> list[tuple[str, torch.nn.Module, torch.optim.Adam]]:
+    def _parts(self) -> list[tuple[str, torch.nn.Module, optimizers.Adam]]:
         ours, theirs = self.nets
         return [("generator", ours, self.adam), ("discriminator", theirs, self.adam_discriminator)]
 
     def _weights(self) -> dict[str, Tensor]:
         return {f"{name}.{key}": value for name, net, _ in self._parts for key, value in net.state_dict().items()}
 
-    def _optimized(self) -> list[tuple[torch.optim.Adam, dict[str, Tensor]]]:
+    def _optimized(self) -> list[tuple[optimizers.Adam, dict[str, Tensor]]]:
         """Each optimizer with its parameters by name."""
         return [
             (adam, {f"{name}.{key}": value for key, value in net.named_parameters()}) for name, net, adam in self._parts

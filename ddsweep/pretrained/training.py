@@ -20,7 +20,7 @@ from torch import Tensor
 from ddsweep import augment, checked_files, errors, files, nn, rng
 from ddsweep.checkpoints import Checkpoints, FileSlot, Slot, State, into_training, of_training
 from ddsweep.data.dataset import Dataset
-from ddsweep.nn import microbatches
+from ddsweep.nn import microbatches, optimizers
 from ddsweep.nn.measure import class_accuracy, cross_entropy
 from ddsweep.numerics import Numerics
 from ddsweep.pretrained import epochs as epochs_of
@@ -125,7 +125,7 @@ class Training:
     last: int
     net: torch.nn.Module
     loss: Callable[[Tensor, Tensor], Tensor]
-    optimizer: torch.optim.SGD
+    optimizer: optimizers.SGD
     generator: torch.Generator
     epoch: int = 0
     batches: int = 0
@@ -137,9 +137,7 @@ class Training:
         generator = torch.Generator().manual_seed(_seed(spec))
         shape = {"channels": dataset.channels, "classes": len(dataset.classes), "size": dataset.size}
         net = nn.build(spec.arch, **shape, width=spec.width, generator=generator).to(dataset.images.device)
-        optimizer = torch.optim.SGD(
-            net.parameters(), lr=spec.lr, momentum=spec.momentum, weight_decay=spec.weight_decay
-        )
+        optimizer = optimizers.SGD(net.parameters(), lr=spec.lr, momentum=spec.momentum, weight_decay=spec.weight_decay)
         loss = numerics.function(partial(cross_entropy, net))
         return cls(spec, dataset, last, net, loss, optimizer, generator)
 

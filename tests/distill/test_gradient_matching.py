@@ -13,6 +13,7 @@ from ddsweep.distill.methods.gradient_matching import GradientMatching, Settings
 from ddsweep.distill.methods.gradients import ClassGradients, distance
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.errors import UserError
+from ddsweep.nn import optimizers
 from ddsweep.numerics import Numerics
 from ddsweep.registry.datasets import FULL_STRATEGY
 from ddsweep.rng import Streams
@@ -215,7 +216,7 @@ def test_the_gradient_is_the_slope_of_the_loss():
 
 @pytest.mark.parametrize(("steps", "epochs", "trained"), [(1, 3, 0), (3, 2, 2 * 2 * 2), (2, 0, 0)])
 def test_the_net_is_trained_between_losses_but_not_after_the_last(monkeypatch, steps, epochs, trained):
-    taken = toys.spy(monkeypatch, torch.optim.SGD, "step", lambda self: self.param_groups[0])
+    taken = toys.spy(monkeypatch, optimizers.SGD, "step", lambda self: self.param_groups[0])
     settings = Settings(batch_real=5, outer_loops=steps, inner_epochs=epochs, batch_train=4)
     losses = list(episode(toys.Net(), toys.synthetic(), toys.dataset(), Streams(0), settings))
     assert len(losses) == steps

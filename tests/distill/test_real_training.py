@@ -10,6 +10,7 @@ import torch
 from ddsweep.augment import combined, cutmix
 from ddsweep.checkpoints import State
 from ddsweep.distill.methods.real_training import RealTraining
+from ddsweep.nn import optimizers
 from ddsweep.numerics import Numerics
 from ddsweep.rng import Streams
 from tests import toys
@@ -37,7 +38,7 @@ def test_the_batch_that_reaches_the_number_is_the_last(
     calls: list[int], sizes: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = toys.spy(monkeypatch, cutmix, "apply", lambda images, *_: len(images))
-    steps = toys.spy(monkeypatch, torch.optim.SGD, "step", lambda self: self.param_groups[0])
+    steps = toys.spy(monkeypatch, optimizers.SGD, "step", lambda self: self.param_groups[0])
     trained(*calls)
     assert seen == sizes
     assert len(steps) == len(sizes)

@@ -10,6 +10,7 @@ from ddsweep import augment, nn
 from ddsweep.augment import siamese
 from ddsweep.evaluate import Rule, Score, named, trainer
 from ddsweep.evaluate.trainer import Trainer
+from ddsweep.nn import optimizers
 from ddsweep.registry.datasets import FULL_STRATEGY
 from tests import toys
 
@@ -22,16 +23,16 @@ def seeded(seed: int = 0) -> torch.Generator:
 def rates(monkeypatch) -> list[tuple[int, float]]:
     """(optimizer, learning rate) of every step that is taken; optimizers are numbered as they appear."""
     taken: list[tuple[int, float]] = []
-    optimizers: list[torch.optim.SGD] = []
-    step = torch.optim.SGD.step
+    known: list[optimizers.SGD] = []
+    step = optimizers.SGD.step
 
-    def recorded(self: torch.optim.SGD) -> None:
-        if self not in optimizers:
-            optimizers.append(self)
-        taken.append((optimizers.index(self), self.param_groups[0]["lr"]))
+    def recorded(self: optimizers.SGD) -> None:
+        if self not in known:
+            known.append(self)
+        taken.append((known.index(self), self.param_groups[0]["lr"]))
         step(self)
 
-    monkeypatch.setattr(torch.optim.SGD, "step", recorded)
+    monkeypatch.setattr(optimizers.SGD, "step", recorded)
     return taken
 
 

@@ -20,7 +20,7 @@ from ddsweep.distill.methods import running_statistics
 from ddsweep.distill.methods.batches import ClassBatches, draw
 from ddsweep.distill.methods.gradients import ClassGradients, Metric
 from ddsweep.distill.synthetic import Synthetic
-from ddsweep.nn import can_be_stacked, microbatches
+from ddsweep.nn import can_be_stacked, microbatches, optimizers
 from ddsweep.nn.measure import cross_entropy
 from ddsweep.numerics import Numerics
 from ddsweep.rng import Streams
@@ -95,7 +95,7 @@ class GradientMatching:
         Raises:
             UserError: the strategy has an unknown operation.
         """
-        optimizer = torch.optim.SGD(self._net.parameters(), lr=self._settings.lr_net)
+        optimizer = optimizers.SGD(self._net.parameters(), lr=self._settings.lr_net)
         self._net.train()
         for loop in range(done, self._settings.outer_loops):
             if loop:

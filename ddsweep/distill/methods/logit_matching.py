@@ -22,7 +22,7 @@ from ddsweep.checkpoints import Damaged, State, into_optimizer, of_optimizer, op
 from ddsweep.data.pixels import from_symmetric, standardized, to_symmetric
 from ddsweep.distill.matching import Match
 from ddsweep.distill.synthetic import Synthetic
-from ddsweep.nn import adversarial, microbatches
+from ddsweep.nn import adversarial, microbatches, optimizers
 from ddsweep.nn.gan import noise
 from ddsweep.nn.measure import cross_entropy
 from ddsweep.numerics import Numerics
@@ -83,7 +83,7 @@ class _Episode:
     """
 
     arch: int
-    optimizer: torch.optim.SGD
+    optimizer: optimizers.SGD
     order: Int64[Tensor, " n"]
 
 
@@ -158,9 +158,9 @@ class LogitMatching:
         nn.initialize(self._nets[arch].train(), streams.network)
         return _Episode(arch, self._sgd(arch), torch.empty(0, dtype=torch.int64))
 
-    def _sgd(self, arch: int) -> torch.optim.SGD:
+    def _sgd(self, arch: int) -> optimizers.SGD:
         parameters = self._nets[arch].parameters()
-        return torch.optim.SGD(parameters, lr=self._settings.lr_net, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
+        return optimizers.SGD(parameters, lr=self._settings.lr_net, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
 
     def _size(self, dataset: Dataset) -> int:
         """Images per batch."""

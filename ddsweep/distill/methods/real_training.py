@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor, nn
 
 from ddsweep.augment import combined, cutmix
 from ddsweep.checkpoints import Damaged, State
 from ddsweep.distill.methods.passes import Passes
-from ddsweep.nn import microbatches
+from ddsweep.nn import microbatches, optimizers
 from ddsweep.nn.measure import cross_entropy
 from ddsweep.numerics import Numerics
 from ddsweep.rng import Streams, copy_to
@@ -45,8 +44,8 @@ class RealTraining:
         self._passes = Passes(batch, drop_last=False)
         self._optimizer = self._new_optimizer()
 
-    def _new_optimizer(self) -> torch.optim.SGD:
-        return torch.optim.SGD(self._net.parameters(), lr=self._lr, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
+    def _new_optimizer(self) -> optimizers.SGD:
+        return optimizers.SGD(self._net.parameters(), lr=self._lr, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
 
     def begin(self) -> None:
         """Forget the momentum: the parameters of the network were drawn again."""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
+from ddsweep.nn import optimizers
+
 if TYPE_CHECKING:
     from ddsweep.distill.synthetic import Synthetic
 
@@ -43,7 +45,7 @@ class LearnedSet(ABC):
 
     def optimizer(self, lr: float) -> torch.optim.Optimizer:
         """A new optimizer of the parameters: SGD with momentum 0.5 and the learning rate ``lr_img``."""
-        return torch.optim.SGD(list(self.parameters().values()), lr=lr, momentum=MOMENTUM)
+        return optimizers.SGD(list(self.parameters().values()), lr=lr, momentum=MOMENTUM)
 
     def begin_iteration(self) -> None:
         """Called before each outer iteration, for example to clamp the parameters; by default nothing."""

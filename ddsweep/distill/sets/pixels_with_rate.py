@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ddsweep.distill.sets import MOMENTUM, LearnedSet, pixels
 from ddsweep.distill.synthetic import Synthetic
+from ddsweep.nn import optimizers
 
 if TYPE_CHECKING:
     from ddsweep.data.dataset import Dataset
@@ -53,7 +54,7 @@ class PixelsWithRate(LearnedSet):
     def optimizer(self, lr: float) -> torch.optim.Optimizer:
         """SGD with momentum 0.5: ``lr_img`` for the images, ``lr_lr`` for the rate."""
         groups = [{"params": [self.images], "lr": lr}, {"params": [self.rate], "lr": self._lr_lr}]
-        return torch.optim.SGD(groups, momentum=MOMENTUM)
+        return optimizers.SGD(groups, momentum=MOMENTUM)
 
     def facts(self) -> dict[str, str]:
         """The learned rate."""
