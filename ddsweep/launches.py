@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -185,6 +185,21 @@ def report_missing_images(sweep: Sweep, runs: Path) -> None:
         cells = text.plural(len(bare), "finished cell")
         why = f"without {run_files.SET} in {runs} (above {limit} MB, it stays on the host that made it)"
         _echo(f"left out of the figures: {cells} {why}")
+
+
+def check_precisions(sweep: Sweep, runs: Path, devices: Iterable[str]) -> None:
+    """Refuse to launch cells whose precision one of the devices does not have; finished cells need no device.
+
+    Raises:
+        UserError: see ``precision.check``.
+    """
+    from ddsweep import precision
+    from ddsweep.results.run_files import RESULT
+
+    rest = [one for one in sweep.recipes if one.precision != "float32" and not (runs / one.key() / RESULT).is_file()]
+    for name in {one.precision for one in rest}:
+        for device in devices:
+            precision.check(name, device)
 
 
 def registered_name(name: str, profile: str | None) -> str:

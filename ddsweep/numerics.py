@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar, cast, get_args
 
 import torch
 
-from ddsweep import files
+from ddsweep import files, precision
 from ddsweep.errors import UserError, closest
 
 Precision = Literal["float32", "tf32", "bf16"]
@@ -127,14 +127,14 @@ class Choice:
         """Set torch's float32 precision, and the cache of compiled kernels that all agents share; once per trial.
 
         Raises:
-            UserError: the device does not support the precision, or there is no compiler.
+            UserError: the device does not have the precision (``precision.check``), or there is no compiler.
         """
         if self.compile == "on" and compiler() is None:
             raise UserError("compile: on needs a C++ compiler, g++ or clang++; choose auto or off, or install one")
-        on_gpu = self.device.startswith("cuda")
-        if self.precision == "tf32" and not on_gpu:
-            raise UserError(f"precision: tf32 needs an NVIDIA GPU; choose float32 or bf16 on {self.device}")
-        if on_gpu:
+        precision.check(self.precision, self.device)
+        if self.device.startswith("cuda"):
+            if self.precision == "bf16" and not torch.cuda.is_bf16_supported(including_emulation=False):
+                precision.refuse(torch.cuda.get_device_name(self.device))
             torch.backends.cudnn.allow_tf32 = self.precision == "tf32"
             torch.backends.cuda.matmul.allow_tf32 = self.precision == "tf32"
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(files.cache_dir() / "compiled"))

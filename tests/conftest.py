@@ -43,6 +43,7 @@ def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("DDSWEEP_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("DDSWEEP_NO_CHECK", "1")  # of plugins: tests/plugins/test_checks.py
+    monkeypatch.setenv("DDSWEEP_BF16", "emulate")  # whatever this CPU has: tests/test_precision.py
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("TERM", "dumb")

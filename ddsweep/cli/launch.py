@@ -139,6 +139,7 @@ def launch(
             submission.dry_run(loaded, options) if dry_run else submission.launch(loaded, options, watch, _open_store)
         )
     slots = plan.slots(device, workers, gpus, per_gpu)
+    launches.check_precisions(loaded.launched, runs, {slot.device for slot in slots})
     _announce(loaded, before)
     raise typer.Exit(_run_locally(loaded, account, slots, runs, storage, workers == 0, repeat, replace))
 

@@ -20,7 +20,13 @@ from ddsweep.doctor.check import run
 
 CHECKS: tuple[Check, ...] = (
     Check("libraries", libraries.inspect, (libraries.python, libraries.versions, libraries.extras)),
-    Check("torch", torch.inspect, (torch.torch, torch.gpus, torch.threads, torch.compiler), seconds=60.0, vital=True),
+    Check(
+        "torch",
+        torch.inspect,
+        (torch.torch, torch.gpus, torch.threads, torch.instructions, torch.compiler),
+        seconds=60.0,
+        vital=True,
+    ),
     Check("disk", disk.inspect, (disk.judge,)),
     Check("storage", storage.inspect, (storage.reachable, storage.leases), seconds=25.0, vital=True),
     Check("cache", cache.inspect, (cache.sizes, cache.ptms, cache.locks, cache.leftovers)),

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ddsweep import device, text
+from ddsweep import device, precision, text
 from ddsweep.doctor.check import Finding, Place, error, ok, warning
 from ddsweep.launchers import plan
 
@@ -49,6 +49,8 @@ class Machine:
         cores: number of CPU cores that this process may use.
         quota: CPU limit of the container, in cores; None: no limit.
         omp: OMP_NUM_THREADS; empty: not set.
+        vectors: the widest vector instructions, such as ``AVX2``.
+        bf16: the instructions for bf16 (``precision.bf16``); None: unknown.
     """
 
     torch: Torch
@@ -59,6 +61,8 @@ class Machine:
     cores: int = 1
     quota: float | None = None
     omp: str = ""
+    vectors: str = "unknown"
+    bf16: tuple[str, ...] | None = None
 
 
 def inspect(place: Place) -> Machine:
@@ -74,6 +78,8 @@ def inspect(place: Place) -> Machine:
         plan.cores(),
         quota(),
         os.environ.get("OMP_NUM_THREADS", ""),
+        precision.vectors(),
+        precision.bf16(),
     )
 
 
@@ -118,6 +124,16 @@ def threads(facts: Machine) -> list[Finding]:
         return [warning("CPU", message, "unset OMP_NUM_THREADS: agents divide the cores among themselves")]
     threads = f", {text.plural(facts.torch.threads, 'thread')}" if facts.torch.threads else ""
     return [ok("CPU", f"{cores}{threads}")]
+
+
+def instructions(facts: Machine) -> list[Finding]:
+    """What the CPU can compute at speed."""
+    if facts.bf16 is None:
+        return [ok("precision", "float32; whether the CPU has instructions for bf16 is unknown")]
+    if facts.bf16:
+        return [ok("precision", f"float32 with {facts.vectors}, bf16 with {facts.bf16[0]}")]
+    message = f"float32 with {facts.vectors}; the CPU has no instructions for bf16, which is refused on it"
+    return [ok("precision", message)]
 
 
 def compiler(facts: Machine) -> list[Finding]:

@@ -106,6 +106,16 @@ def test_quota_of_a_container(tmp_path: Path, written: dict[str, str], expected:
     assert torch.quota([tmp_path / "elsewhere", tmp_path]) == expected
 
 
+@pytest.mark.parametrize(("bf16", "said"), [
+    (("amx_bf16", "avx512_bf16"), "float32 with AVX-512, bf16 with amx_bf16"),
+    ((), "float32 with AVX-512; the CPU has no instructions for bf16, which is refused on it"),
+    (None, "float32; whether the CPU has instructions for bf16 is unknown"),
+])  # fmt: skip
+def test_instructions(bf16: tuple[str, ...] | None, said: str) -> None:
+    (found,) = torch.instructions(replace(MACHINE, vectors="AVX-512", bf16=bf16))
+    assert (found.state, found.message) == (State.OK, said)
+
+
 def test_compiler() -> None:
     assert torch.compiler(MACHINE)[0].message == "/usr/bin/g++"
     none, bare = (torch.compiler(replace(MACHINE, torch=replace(TORCH, **change)))[0]
