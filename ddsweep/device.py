@@ -6,8 +6,10 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 
+from ddsweep import cuda_driver
 from ddsweep.errors import UserError
 
 FORMS = "auto, cpu, cuda, cuda:N or mps"
@@ -50,20 +52,29 @@ def resolve(device: str) -> list[str]:
     Raises:
         UserError: the device is unknown, or this machine does not have it.
     """
-    import torch
-
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
         raise UserError(f"unknown device {device!r}; choose {FORMS}")
-    gpus = [f"cuda:{index}" for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
-    if device == "cpu" or (device == "auto" and not gpus and not torch.backends.mps.is_available()):
+    if device == "cpu":
         return ["cpu"]
+    gpus = [f"cuda:{index}" for index in range(cuda_driver.count())]
     if device in ("auto", "cuda") and gpus:
         return gpus
     if device in gpus:
         return [device]
-    if device in ("auto", "mps") and torch.backends.mps.is_available():
+    if device in ("auto", "mps") and _has_mps():
         return ["mps"]
+    if device == "auto":
+        return ["cpu"]
     raise UserError(f"device: {device} is not available on this machine; available: {', '.join(['cpu', *gpus])}")
+
+
+def _has_mps() -> bool:
+    """Whether PyTorch can use Apple's GPU."""
+    if sys.platform != "darwin":
+        return False
+    import torch
+
+    return torch.backends.mps.is_available()
 
 
 def describe(device: str) -> str:
@@ -104,15 +115,14 @@ def visible() -> list[str]:
     That variable is respected: with ``4,5``, the first GPU is ``4``. PyTorch sees at most one MIG instance, because a
     process cannot use more; this list has all of them, because every agent is a process of its own.
     """
-    import torch
-
     named = [part.strip() for part in os.environ[VISIBLE].split(",")] if VISIBLE in os.environ else None
-    if named is None and any(name.startswith(MIG) for name in listed()):
-        return listed()
     if named and named[0].startswith(MIG):
         return named
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    return [str(index) for index in range(count)] if named is None else named[:count]
+    count = cuda_driver.count()
+    if named is not None:
+        return named[:count]
+    instances = listed() if count else []
+    return instances if any(name.startswith(MIG) for name in instances) else [str(index) for index in range(count)]
 
 
 def listed() -> list[str]:

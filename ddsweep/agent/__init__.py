@@ -19,6 +19,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ddsweep import device
 from ddsweep.agent.failures import ConsecutiveFailures
@@ -29,10 +30,6 @@ from ddsweep.agent.shutdown import Shutdown as Shutdown
 from ddsweep.agent.shutdown import Stopped as Stopped
 from ddsweep.agent.shutdown import name as name
 from ddsweep.agent.shutdown import reporting
-from ddsweep.agent.worker import Agent as Agent
-from ddsweep.agent.worker import BadDevice as BadDevice
-from ddsweep.agent.worker import OtherImages as OtherImages
-from ddsweep.agent.worker import RestartNeeded as RestartNeeded
 from ddsweep.backends import connect
 from ddsweep.recipe import verify
 from ddsweep.sweep import Sweep
@@ -40,12 +37,27 @@ from ddsweep.trackers import FanOut, Tracker
 from ddsweep.trackers.status import AgentStatus, StatusTracker, clear
 from ddsweep.trackers.status import folder as status_folder
 
+if TYPE_CHECKING:
+    from ddsweep.agent.worker import Agent as Agent
+    from ddsweep.agent.worker import BadDevice as BadDevice
+    from ddsweep.agent.worker import OtherImages as OtherImages
+    from ddsweep.agent.worker import RestartNeeded as RestartNeeded
+
 logger = logging.getLogger(__name__)
 REPORTS = 3  # status reports per heartbeat interval: whoever stops a sweep should not have to wait long
 RESTART_NEEDED = 75  # exit status: this process can no longer be trusted, start another one
 STOPPED = tuple(128 + number for number in SIGNALS)  # exit status after a signal, as in a shell
 OTHER_IMAGES = 77  # exit status: the images on this host are not those of the sweep, start no other agent
 BAD_DEVICE = 76  # exit status: different cells keep failing here, start no other agent
+
+
+def __getattr__(name: str) -> Any:
+    """Import ``worker``, and with it torch, when one of its names is used: launchers need only the exit statuses."""
+    if name not in ("Agent", "BadDevice", "OtherImages", "RestartNeeded"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from ddsweep.agent import worker
+
+    return getattr(worker, name)
 
 
 @dataclass(frozen=True)
@@ -80,6 +92,8 @@ def main(sweep_name: str, storage: str, runs: Path, placement: Placement, tracke
     Raises:
         UserError: the storage or the sweep does not exist, or this host lacks the plugins that the sweep needs.
     """
+    from ddsweep.agent.worker import Agent, BadDevice, OtherImages, RestartNeeded
+
     store = connect(storage, artifacts=runs / "artifacts", patient=True)
 
     def registered() -> Sweep:

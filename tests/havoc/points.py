@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 NAME = "ablation-alpha@demo"
-MODULES = ["tests.havoc.points", "ddsweep.trial", "ddsweep.agent", "ddsweep.backends.optuna.notes", "optuna_dashboard",
-           "torch._dynamo", "torch.utils.flop_counter", "torch.fx.experimental.symbolic_shapes"]  # fmt: skip
+MODULES = [
+    "tests.havoc.points", "ddsweep.trial", "ddsweep.agent.worker", "ddsweep.backends.optuna.notes", "optuna_dashboard",
+    "torch._dynamo", "torch.utils.flop_counter", "torch.fx.experimental.symbolic_shapes",
+]  # fmt: skip
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate")
 Moment = str
