@@ -4,9 +4,10 @@
 [--compile on,off] [--growth | --profile] [--json]``; ``--quick`` is small enough for a test. Images are noise.
 ``--busy --threads 1`` is for a CPU with other load: it measures CPU time, see ``machine.now``.
 
-Turns of ddsweep's loop alternate with turns of the plain loop (``benchmarks.plain``, eager and in float32), so that
-other load affects both; the ratio is the median of the turns' ratios. The first step of each, including compilation if
-it is enabled, is not counted but reported as warm-up; code that was compiled earlier comes from the disk cache.
+Turns of ddsweep's loop and of the plain loop (``benchmarks.plain``, eager and in float32) come in pairs, in random
+order, so that other load affects both; the ratio is the median of the pairs' ratios. The first step of each, including
+compilation if it is enabled, is not counted but reported as warm-up; code that was compiled earlier comes from the disk
+cache.
 """
 
 from __future__ import annotations

@@ -66,6 +66,9 @@ def run(
     Raises:
         UserError: an unknown sweep or field, choices that leave several cells, or data that cannot be read.
     """
+    from ddsweep import environment
+
+    environment.set_up()
     from ddsweep import device as devices
     from ddsweep import plugins, trial
     from ddsweep import sweep as sweeps
@@ -317,6 +320,9 @@ def evaluate(
     Raises:
         UserError: an unknown dataset, network, rule or choice, or a set that does not fit the dataset.
     """
+    from ddsweep import environment
+
+    environment.set_up()
     from ddsweep import device as devices
     from ddsweep import judging, plugins
     from ddsweep.exchange.image_set import target_dataset

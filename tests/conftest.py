@@ -6,7 +6,9 @@ import os
 import shutil
 import sys
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch: threads that wait sleep, see docs/measurements.md
+# before torch, as ddsweep.environment does: threads that wait sleep, see docs/measurements.md
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -57,18 +57,20 @@ def test_cclom_cache(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
 
 def test_a_turn_times_the_loop_whose_turn_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two loops on a clock that each of them moves by what its step is said to take."""
-    clock = Clock()
+    clock, order = Clock(), []
     slow = iter([3.0] * 2 + [3.0] * 3 + [6.0] * 3 + [3.0] * 3)  # the first step is taken twice: it is counted as well
     quick = iter([9.0] + [0.5] * 3 + [1.0] * 3 + [1.5] * 3)
 
     def plainly(work: Work) -> Iterator[None]:
         while True:
+            order.append("plain")
             clock.seconds += next(slow)
             yield
 
     def fast(work: Work, numerics: Numerics, boundary: Callable[[], bool]) -> None:
         left = False
         while not left:
+            order.append("fast")
             clock.seconds += next(quick)
             left = boundary()
 
@@ -81,6 +83,17 @@ def test_a_turn_times_the_loop_whose_turn_it_is(monkeypatch: pytest.MonkeyPatch)
     found = row.document()
     assert (found["plain_median_s"], found["fast_median_s"], found["ratio"]) == (3, 1, 6)
     assert found["images_per_s"] == row.work.images
+    assert order[:3] == ["fast", "plain", "plain"]
+    pairs = [order[3:][start : start + 6 : 3] for start in (0, 6, 12)]
+    assert all(sorted(pair) == ["fast", "plain"] for pair in pairs) and len({*map(tuple, pairs)}) == 2
+    assert order[3:] == [name for pair in pairs for name in pair for _ in range(3)], "turns of three steps"
+
+
+@pytest.mark.parametrize("pairs", [1, 2, 5, 8])
+def test_half_of_the_turns_come_first(pairs: int) -> None:
+    assert len(turns.orders(pairs)) == pairs
+    assert sum(turns.orders(pairs)) == (pairs + 1) // 2
+    assert turns.orders(8) not in ([True, False] * 4, [True] * 4 + [False] * 4)
 
 
 def test_queue(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -133,7 +146,8 @@ def test_surroundings(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
     monkeypatch.setattr(sys, "argv", ["surroundings", "--method", "dm", "--turns", "1"])
     surroundings.main()
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| dm")]
-    assert rows[0] == "| dm | float32 | off | 5e+03 | 2e+03 | 2.50 |" and len(rows) == 4
+    assert rows[0] == "| dm | plain | float32 | off | 5e+03 | 2e+03 | 2.50 |" and len(rows) == 5
+    assert rows[-1] == "| dm | fast | bf16 | on | 5e+03 | 2e+03 | 2.50 |"
 
 
 def test_operations_are_those_of_the_convolutions() -> None:

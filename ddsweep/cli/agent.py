@@ -32,6 +32,9 @@ def agent(
 
     Ctrl-C, SIGTERM and SIGUSR2 return its cell to the queue; the exit status is then 128 + the number of the signal.
     """
+    from ddsweep import environment
+
+    environment.set_up()
     import signal
     import sys
 

@@ -116,13 +116,12 @@ def order(slot: Slot, agents: Crew, seconds: float, in_process: bool) -> Order:
     from ddsweep import device as devices
     from ddsweep.estimate.workers import Order
     from ddsweep.launchers import plan
-    from ddsweep.launchers.local import SURROUNDINGS
 
     if in_process:
         return Order(slot.local or slot.device, seconds)
     local = min(agents.devices, len(devices.visible())) if slot.device.startswith("cuda") else 1
     threads = max(1, plan.cores() // (local * agents.per_device))
-    environment = {**SURROUNDINGS, "OMP_NUM_THREADS": str(threads), **slot.environment}
+    environment = {"OMP_NUM_THREADS": str(threads), **slot.environment}
     return Order(slot.device, seconds, agents.per_device, threads, environment)
 
 

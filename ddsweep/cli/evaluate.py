@@ -117,6 +117,9 @@ def evaluate(
     Reads the formats of DC, DSA, DM, DDInterpreter, MTT, IDC, DREAM, DC-bench, DD-Ranking, and KIP, folders of images,
     and ddsweep's own. Classes are matched by name; for labels without names, it says which order it assumes.
     """
+    from ddsweep import environment
+
+    environment.set_up()
     from ddsweep import device as devices
     from ddsweep import exchange, judging, plugins
     from ddsweep.cli import progress, reading

@@ -103,6 +103,10 @@ def launch(
     Launching a sweep again resumes it; finished cells are not repeated, and those of earlier launches stay in the
     table. Ctrl-C and SIGTERM stop cleanly.
     """
+    if workers == 0:
+        from ddsweep import environment
+
+        environment.set_up()
     from ddsweep import again, launches, plugin_checks, plugins, recipe, sweep
     from ddsweep.cli.account import Account
     from ddsweep.launchers import plan

@@ -70,6 +70,9 @@ def pretrain(
     device: Device = "auto",
 ) -> None:
     """Train PTMs or experts for the pool, or download the weights of a published PTM, before a sweep needs them."""
+    from ddsweep import environment
+
+    environment.set_up()
     from ddsweep import plugins
     from ddsweep.registry import ptms
 

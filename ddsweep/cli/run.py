@@ -51,6 +51,9 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run one trial of a sweep in this process: `ddsweep run ablation-alpha alpha=100 -p demo`."""
+    from ddsweep import environment
+
+    environment.set_up()
     from dataclasses import asdict
     from statistics import fmean, pstdev
 

@@ -42,6 +42,9 @@ def trial(
 
     The exit status is 0 if the cell completes, and 1 if it fails; the run on W&B gives the reason.
     """
+    from ddsweep import environment
+
+    environment.set_up()
     import os
 
     from ddsweep import device as devices

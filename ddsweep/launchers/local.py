@@ -16,16 +16,6 @@ from ddsweep.device import Slot
 from ddsweep.launchers import Job
 
 PATIENCE = 30.0  # seconds for an agent to return its cell to the queue; the longest known step takes a few
-# Threads that wait for work sleep instead of spinning: alone on two cores, a cell of the demo takes 2.7 s either way;
-# next to another job on the same cores, 4 s instead of 10. Feature maps use huge pages (torch's switch), and the memory
-# is not returned to the system between two steps (glibc's), which saves zeroing it again: `python -m
-# benchmarks.surroundings` measures this. A variable that is already set is kept.
-SURROUNDINGS = {
-    "OMP_WAIT_POLICY": "passive",
-    "THP_MEM_ALLOC_ENABLE": "1",
-    "MALLOC_MMAP_THRESHOLD_": str(2**25),
-    "MALLOC_TRIM_THRESHOLD_": str(2**30),
-}
 MAX_DEATHS = 3  # agents in a row that ended with an error, after which a slot is closed
 MAX_KILLS = 20  # the same for agents that were killed: memory may be short for a while
 PAUSES = (0.0, 0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 60.0)  # seconds until a killed agent is replaced; then the last
@@ -157,7 +147,7 @@ class LocalLauncher:
         command += ["--failures", str(slot.failures), "--parent", str(os.getpid())]
         own = {"DDSWEEP_STORAGE": job.storage, "OMP_NUM_THREADS": str(job.threads)}
         own |= {"PYTHONIOENCODING": "utf-8"}  # of the log, whatever the terminal has
-        environment = SURROUNDINGS | os.environ | own | slot.slot.environment
+        environment = os.environ | own | slot.slot.environment
         with slot.log.open("ab") as log:
             slot.process = subprocess.Popen(
                 command,
