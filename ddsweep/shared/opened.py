@@ -78,11 +78,11 @@ class OpenSet:
         with self._guarded("read"):
             if self._file is None:
                 self._open()
-            record = None if self._file is None else self._file.find(key)
-            if record is not None:
-                if not record.payload:
-                    return torch.empty(self._shape, dtype=self._dtype), record.seconds
-                return torch.frombuffer(record.payload, dtype=self._dtype).view(self._shape), record.seconds
+            if self._file is None or not self._file.has(key):
+                return None
+            value = torch.empty(self._shape, dtype=self._dtype)  # memory that is aligned like that of a computed tensor
+            seconds = self._file.find(key, _bytes(value))
+            return None if seconds is None else (value, seconds)
         return None
 
     @contextlib.contextmanager
@@ -108,8 +108,7 @@ class OpenSet:
             assert self._file is not None
             if list(there.shape) != self._shape or there.dtype != self._dtype or not self._may_write():
                 return
-            payload = there.flatten().view(torch.uint8).numpy().data
-            if not self._file.append(key, payload, seconds, self._locks):
+            if not self._file.append(key, _bytes(there), seconds, self._locks):
                 self._rest_until = time.monotonic() + REST
             self._granted -= self._file.record_bytes
 
@@ -157,6 +156,11 @@ class OpenSet:
         if self._file is not None:
             self._file.close()
         self._locks, self._file, self.readable = None, None, False
+
+
+def _bytes(value: Tensor) -> memoryview:
+    """Return the memory of a contiguous tensor."""
+    return value.flatten().view(torch.uint8).numpy().data
 
 
 def _lock(path: Path) -> Locks:

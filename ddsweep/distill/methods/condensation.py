@@ -131,7 +131,8 @@ class Condensation:
         changes = combined.draw(streams.augment, 1, dataset.size, self._settings.strategy, shared=True)
         theirs = combined.apply(dataset.images[copy_to(real, images.device)], changes)
         ours = combined.apply(images, changes)
-        loss = self._gradients.loss(ours, theirs, clean.labels[0])
+        target = self._gradients.target(theirs, clean.labels[0])
+        loss = self._gradients.loss(ours, target, clean.labels[0])
         if self._settings.plus:
             loss = loss + self._feature_distance(ours, theirs)
         return Match(loss, clean)

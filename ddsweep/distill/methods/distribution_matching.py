@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ddsweep import augment
 from ddsweep.distill.methods.batches import ClassBatches, draw
-from ddsweep.distill.methods.following import following_networks, lent
+from ddsweep.distill.methods.following import DRAWN, following_networks, lent
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.nn import microbatches
 from ddsweep.nn.statistics import has_batch_norm
@@ -133,7 +133,7 @@ class DistributionMatching:
 
     def _draw(self, dataset: Dataset, streams: Streams) -> tuple[bytes, ClassBatches]:
         """Return the batches of a step with a freshly drawn network, and what identifies network and batches."""
-        key, classes = streams.digest("network", "batch", "augment"), range(len(dataset.classes))
+        key, classes = streams.digest(*DRAWN), range(len(dataset.classes))
         return key, draw(dataset, classes, self._settings.batch_real, self._settings.strategy, streams)
 
     @torch.no_grad()

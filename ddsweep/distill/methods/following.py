@@ -12,6 +12,9 @@ from ddsweep.nn import initialize
 from ddsweep.nn.network import Network
 from ddsweep.rng import Streams
 
+DRAWN = ("network", "batch", "augment")
+"""The generators that the real side of a step with a freshly drawn network depends on."""
+
 
 def following_networks(net: nn.Module, streams: Streams) -> Iterator[nn.Module]:
     """Yield the network of every iteration that follows, on the CPU; each is the same object, drawn again.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
@@ -17,13 +17,17 @@ from torch import Tensor, nn
 
 from ddsweep import augment
 from ddsweep.distill.methods import running_statistics
-from ddsweep.distill.methods.batches import ClassBatches, draw
+from ddsweep.distill.methods.batches import draw
+from ddsweep.distill.methods.following import DRAWN, following_networks, lent
 from ddsweep.distill.methods.gradients import ClassGradients, Metric
+from ddsweep.distill.methods.real_gradients import Group, SharedGradients, grouped, key_of, target
 from ddsweep.distill.synthetic import Synthetic
-from ddsweep.nn import can_be_stacked, microbatches, optimizers
+from ddsweep.nn import can_be_stacked, microbatches, optimizers, statistics
 from ddsweep.nn.measure import cross_entropy
 from ddsweep.numerics import Numerics
 from ddsweep.rng import Streams
+from ddsweep.shared.records import Following
+from ddsweep.shared.sharing import Sharing
 
 if TYPE_CHECKING:
     from ddsweep.data.dataset import Dataset
@@ -62,16 +66,24 @@ class GradientMatching:
         net: the network; its owner draws its parameters again before each episode.
         settings: the settings of the protocol.
         numerics: precision, compilation, and whether classes are vectorized.
+        shared: where the real gradients of a network that was not trained yet are read and kept: those of its first
+            step, which do not depend on the synthetic set. Default: nowhere.
 
     Raises:
         UserError: an unknown metric.
     """
 
-    def __init__(self, net: nn.Module, settings: Settings, numerics: Numerics | None = None) -> None:
+    def __init__(
+        self, net: nn.Module, settings: Settings, numerics: Numerics | None = None, shared: Sharing | None = None
+    ) -> None:
         numerics = numerics or Numerics()
         self._net, self._settings = net, settings
         self._vectorized = numerics.vectorized and can_be_stacked(net)
         self._gradients = ClassGradients(net, settings.metric, numerics)
+        drawn = {"batch_real": settings.batch_real, "strategy": settings.strategy}
+        self._shared = SharedGradients(
+            self._gradients, (shared or Sharing.off()).records("first-gradients", net, **drawn)
+        )
         self._cross_entropy = numerics.function(partial(cross_entropy, net))
 
     def episode(
@@ -100,17 +112,42 @@ class GradientMatching:
         for loop in range(done, self._settings.outer_loops):
             if loop:
                 self._train(optimizer, synthetic.detached(), streams)
+            key = streams.digest(*DRAWN) if loop == 0 else b""
             running_statistics.settle(self._net, dataset, streams.batch)
-            yield self._loss(synthetic, dataset, streams)
+            yield self._loss(synthetic, dataset, streams, key)
 
-    def _loss(self, synthetic: Synthetic, dataset: Dataset, streams: Streams) -> Float[Tensor, ""]:
-        batches = draw(dataset, range(synthetic.classes), self._settings.batch_real, self._settings.strategy, streams)
-        if (group := self._classes_at_once(synthetic, dataset)) == 1:
-            pairs = (pair for part in batches.split(1) for pair in _pairs(part, synthetic, dataset))
-            return torch.stack([self._gradients.loss(*pair) for pair in pairs]).sum()
-        parts = batches.split(group * self._settings.batch_real)
-        stacks = (stack for part in parts for stack in _stacked(_pairs(part, synthetic, dataset)))
-        return torch.stack([self._gradients.losses(*stack) for stack in stacks]).sum()
+    def _loss(self, synthetic: Synthetic, dataset: Dataset, streams: Streams, key: bytes) -> Float[Tensor, ""]:
+        """Return the loss of one step; ``key`` identifies a network that is not trained and its draws, else empty."""
+        at_once, device = self._classes_at_once(synthetic, dataset), dataset.labels.device
+        groups = self._draw(dataset, streams, at_once)
+        targets: Iterable[list[Tensor]] = (target(self._gradients, dataset, group) for group in groups)
+        if key:
+            following = partial(self._following, dataset, streams.copy(), at_once)
+            targets = self._shared.get(key, groups, dataset, following if self._can_look_ahead else None)
+        find = self._gradients.loss if at_once == 1 else self._gradients.losses
+        sides = ((group.synthetic(synthetic), group.labels(device)) for group in groups)
+        return torch.stack([find(ours, one, label) for one, (ours, label) in zip(targets, sides, strict=True)]).sum()
+
+    def _draw(self, dataset: Dataset, streams: Streams, at_once: int) -> list[Group]:
+        number = self._settings.batch_real
+        batches = draw(dataset, range(len(dataset.classes)), number, self._settings.strategy, streams)
+        return grouped(batches, at_once, number)
+
+    @property
+    def _can_look_ahead(self) -> bool:
+        """Whether the draws of the next network follow at once: no step trains this one, and no norm is settled."""
+        return self._settings.outer_loops == 1 and not statistics.has_batch_norm(self._net)
+
+    def _following(self, dataset: Dataset, streams: Streams, at_once: int) -> Following:
+        """Yield the real gradients of the next networks (``Records.get``)."""
+        for net in following_networks(self._net, streams):
+            key = streams.digest(*DRAWN)
+            groups = self._draw(dataset, streams, at_once)
+            yield key_of(key, groups), partial(self._gradients_of, net, groups, dataset)
+
+    def _gradients_of(self, net: nn.Module, groups: list[Group], dataset: Dataset) -> Tensor:
+        with lent(self._net, net):
+            return self._shared.flat(groups, dataset)
 
     def _classes_at_once(self, synthetic: Synthetic, dataset: Dataset) -> int:
         """Return the number of classes per batch: as many as fit in memory, in groups of equal size."""
@@ -133,28 +170,6 @@ class GradientMatching:
                 optimizer.step()
 
 
-class _Pair(NamedTuple):
-    """The two sides of one class, with the same augmentation: synthetic images, real images, the label."""
-
-    synthetic: Tensor
-    real: Tensor
-    label: Tensor
-
-
-def _pairs(batches: ClassBatches, synthetic: Synthetic, dataset: Dataset) -> list[_Pair]:
-    real, ours = batches.real(dataset).split(batches.counts), batches.synthetic(synthetic).split(synthetic.ipc)
-    labels = torch.arange(batches.labels[0], batches.labels[-1] + 1, device=dataset.labels.device)
-    return [_Pair(*pair) for pair in zip(ours, real, labels, strict=True)]
-
-
-def _stacked(pairs: Iterable[_Pair]) -> list[_Pair]:
-    """Stack classes to [classes, n, c, h, w]; classes with different numbers of real images cannot be stacked."""
-    by_size: dict[int, list[_Pair]] = {}
-    for pair in pairs:
-        by_size.setdefault(len(pair.real), []).append(pair)
-    return [_Pair(*map(torch.stack, zip(*group, strict=True))) for group in by_size.values()]
-
-
 def make(
     net: nn.Module,
     *,
@@ -165,8 +180,9 @@ def make(
     lr_net: float,
     distance: Metric,
     numerics: Numerics,
+    shared: Sharing | None = None,
     dsa_strategy: str = "none",
 ) -> GradientMatching:
     """Return the matching loss of DSA, or of DC (the same without augmentation), from the numbers of a recipe."""
     settings = Settings(batch_real, dsa_strategy, outer_loops, inner_epochs, batch_train, lr_net, distance)
-    return GradientMatching(net, settings, numerics)
+    return GradientMatching(net, settings, numerics, shared)

@@ -48,32 +48,49 @@ class ClassGradients:
         self._targets = numerics.function(vmap(partial(_gradient, net), in_dims=(None, None, 0, 0)))
         self._matches = numerics.function(vmap(match, in_dims=(None, None, 0, 0, 0)))
 
+    def target(self, real: Float[Tensor, "n c h w"], label: Int64[Tensor, ""]) -> list[Tensor]:
+        """Return ∇θ CE(net(real), label), the mean over real images of one class, by parameter.
+
+        ``torch.func``, which a batch of classes needs, computes gradients that can be differentiated again, at a cost:
+        with 256 real images, 15% more time if not compiled and 35% if compiled (CPU).
+        """
+        compared, fixed = self._parameters()
+        leaves = {name: value.detach().requires_grad_() for name, value in compared.items()}
+
+        def loss(images: Tensor, labels: Tensor) -> Tensor:
+            return self._class_loss(leaves, fixed, images, labels)
+
+        microbatches.backward(self._net, loss, real, label.expand(len(real)))
+        return [leaf.grad if leaf.grad is not None else torch.zeros_like(leaf) for leaf in leaves.values()]
+
+    def targets(self, real: Float[Tensor, "classes n c h w"], labels: Int64[Tensor, " classes"]) -> list[Tensor]:
+        """Return ``target`` of some classes, computed as one batch: for each parameter [classes, …]."""
+        return self._targets(*self._parameters(), real, labels)
+
     def loss(
-        self, synthetic: Float[Tensor, "m c h w"], real: Float[Tensor, "n c h w"], label: Int64[Tensor, ""]
+        self, synthetic: Float[Tensor, "m c h w"], target: list[Tensor], label: Int64[Tensor, ""]
     ) -> Float[Tensor, ""]:
-        """Return the distance of ∇θ CE(net(synthetic), label) and ∇θ CE(net(real), label), with means over the images.
+        """Return the distance of ∇θ CE(net(synthetic), label), with a mean over the images, and a target.
 
         Args:
             synthetic: images of one class, augmented; the loss has a gradient to them.
-            real: real images of it, augmented alike.
+            target: the gradient on real images of it, augmented alike (``target``).
             label: the class, a scalar on the device.
         """
-        compared, fixed = self._parameters()
-        target = self._target(compared, fixed, real, label)
-        value, gradient = self._match(compared, fixed, synthetic.detach(), target, label)
+        value, gradient = self._match(*self._parameters(), synthetic.detach(), target, label)
         return _WithGradient.apply(synthetic, value, gradient)
 
     def losses(
-        self,
-        synthetic: Float[Tensor, "classes m c h w"],
-        real: Float[Tensor, "classes n c h w"],
-        labels: Int64[Tensor, " classes"],
+        self, synthetic: Float[Tensor, "classes m c h w"], targets: list[Tensor], labels: Int64[Tensor, " classes"]
     ) -> Float[Tensor, ""]:
         """Return the sum of ``loss`` over some classes, computed as one batch."""
-        compared, fixed = self._parameters()
-        targets = self._targets(compared, fixed, real, labels)
-        values, gradient = self._matches(compared, fixed, synthetic.detach(), targets, labels)
+        values, gradient = self._matches(*self._parameters(), synthetic.detach(), targets, labels)
         return _WithGradient.apply(synthetic, values, gradient).sum()
+
+    @property
+    def shapes(self) -> list[torch.Size]:
+        """The shapes of the gradients that are compared, by parameter."""
+        return [value.shape for value in self._parameters()[0].values()]
 
     def _parameters(self) -> tuple[Parameters, Parameters]:
         """Return the parameters whose gradients are compared, and the others, with those that are frozen."""
@@ -85,20 +102,6 @@ class ClassGradients:
             if name in trained and (value.ndim == 4 or not self._convolutions)
         }
         return compared, {name: value for name, value in every.items() if name not in compared}
-
-    def _target(self, compared: Parameters, fixed: Parameters, real: Tensor, label: Tensor) -> list[Tensor]:
-        """Return the gradient of the loss on the real images of one class, by parameter.
-
-        ``torch.func``, which a batch of classes needs, computes gradients that can be differentiated again, at a cost:
-        with 256 real images, 15% more time if not compiled and 35% if compiled (CPU).
-        """
-        leaves = {name: value.detach().requires_grad_() for name, value in compared.items()}
-
-        def loss(images: Tensor, labels: Tensor) -> Tensor:
-            return self._class_loss(leaves, fixed, images, labels)
-
-        microbatches.backward(self._net, loss, real, label.expand(len(real)))
-        return [leaf.grad if leaf.grad is not None else torch.zeros_like(leaf) for leaf in leaves.values()]
 
 
 class _WithGradient(torch.autograd.Function):
