@@ -265,7 +265,7 @@ def test_running_statistics_move_once_and_then_hold():
     net.conv.register_forward_hook(lambda module, inputs, output: maps.append(output.detach()))
     steps = episode(net, toys.synthetic(), data, streams, DC)
     next(steps)
-    assert [len(part) for part in maps] == [3 * 16, *[5, 2] * 3]  # 16 real images per class, as in DC's code
+    assert [len(part) for part in maps] == [3 * 16, *[5] * 3, *[2] * 3]  # 16 real images per class, as in DC's code
     settled = maps[0]
     torch.testing.assert_close(net.norm.running_mean, 0.1 * settled.mean(dim=(0, 2, 3)))
     torch.testing.assert_close(net.norm.running_var, 0.9 + 0.1 * settled.var(dim=(0, 2, 3)))
