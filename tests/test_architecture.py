@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "ddsweep"
 # Arrows point down only, and never sideways between two rooms of one floor.
 FLOORS = {
     "errors": 0, "again": 1, "characters": 0, "markup": 1, "fonts": 1,
-    "files": 1, "text": 0, "percent": 0, "grids": 1, "settings": 1, "rng": 1,
+    "files": 1, "tensor_files": 0, "text": 0, "percent": 0, "grids": 1, "settings": 1, "rng": 1,
     "cuda_driver": 0, "device": 1, "environment": 0, "precision": 1, "provenance": 1, "processes": 1, "plugins": 1,
     "registry": 2, "nn": 3, "numerics": 3, "data": 3, "distill.synthetic": 4, "augment": 3, "pictures": 3,
     "checkpoints": 3, "checked_files": 2, "results.run_files": 3, "clock": 3,
