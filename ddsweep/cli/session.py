@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ddsweep.backends import Registered, Status, Store
     from ddsweep.device import Slot
     from ddsweep.launchers import Job, Launcher
-    from ddsweep.sweep import Sweep
+    from ddsweep.sweep import Picture, Sweep
     from ddsweep.trackers.status import AgentStatus
 
 POLL = 0.5  # seconds between two checks of the agents
@@ -313,15 +313,27 @@ class Session:
     def _draw(self) -> None:
         """Draw the sweep's figures on a device that no agent uses any more."""
         from ddsweep import launches
-        from ddsweep.results.plots import gallery
 
         if self._sweep.pictures:
             with self._optional("images", again.other("plot", self._sweep.full_name)):
                 launches.report_missing_images(self._sweep, self._job.runs)
         for kind in self._sweep.pictures:
             with self._optional(HEADS[kind], again.other("plot", self._sweep.full_name, "--kind", kind)):
-                for path in gallery.write(kind, self._sweep, self._job.runs, device=self._device, say=self._out.say):
+                for path in self._drawn(kind):
                     self._out.say(f"{HEADS[kind]:8}{shown(path)}")
+
+    def _drawn(self, kind: Picture) -> list[Path]:
+        """The figures of one kind; those of a sweep whose results have not changed are not drawn again."""
+        from ddsweep.results.plots import drawn
+
+        folder, state = self._job.runs / self._sweep.full_name, drawn.state(self._sweep, self._job.runs)
+        if paths := drawn.known(kind, folder, state):
+            return paths
+        from ddsweep.results.plots import gallery
+
+        paths = gallery.write(kind, self._sweep, self._job.runs, device=self._device, say=self._out.say)
+        drawn.remember(kind, folder, state, paths)
+        return paths
 
     @contextlib.contextmanager
     def _optional(self, what: str, command: str) -> Iterator[None]:
