@@ -45,7 +45,8 @@ def test_what_was_drawn_is_known_by_kind() -> None:
 
 
 def another_result(one: Sweep, folder: Path) -> Sweep:
-    Result(one.cells[1].recipe, {"convnet3": [0.7]}).write(RUNS / one.cells[1].key)
+    path = RUNS / one.cells[1].key / run_files.RESULT
+    path.write_text(path.read_text().replace("0.51", "0.52"))
     return one
 
 
