@@ -126,7 +126,7 @@ def launch(
         sweep: the name of a sweep, with or without ``@PROFILE``, or the path of a sweep file.
         profile: ``demo``, ``quick`` or ``paper`` (the default).
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
-        workers: agents; default: one per GPU, or one per two CPU cores.
+        workers: agents; default: one per GPU; on a CPU, as many as a measurement of the machine recommends.
         gpus: which GPUs, as ``all``, ``0-3``, ``0,2``, or UUIDs.
         per_gpu: agents on each GPU; default: 1.
         runs: folder of all runs.

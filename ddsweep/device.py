@@ -28,12 +28,14 @@ class Slot:
         label: its name in the output: ``gpu 3``, or ``gpu 3 · 2`` for the second agent on it; empty for ``device``.
         gpu: the value of CUDA_VISIBLE_DEVICES that shows the process only this GPU; empty to leave it unchanged.
         local: the same device as the launching process names it; empty for ``device``.
+        threads: CPU threads of the agent; 0: the agents share the cores evenly.
     """
 
     device: str
     label: str = ""
     gpu: str = ""
     local: str = ""
+    threads: int = 0
 
     def __str__(self) -> str:
         return self.label or self.device

@@ -53,10 +53,10 @@ def agents(
     plugins.load()
     account = Account("optuna", tuple(track or ()), project or "", entity or "")
     sweep = launches.load(name, profile, runs, storage)
-    slots = plan.slots(device, workers, gpus, per_gpu)
+    slots = plan.slots(device, workers, gpus, per_gpu, sweep)
     account = account.available(console.note)
     in_process = workers == 0
-    job = account.configure(plan.job(sweep.full_name, runs, launches.url(runs, storage), len(slots), in_process))
+    job = account.configure(plan.job(sweep.full_name, runs, launches.url(runs, storage), slots, in_process))
     store = launches.connect(runs, storage)
     try:
         launcher = plan.launcher(job, slots, in_process, attached=True)

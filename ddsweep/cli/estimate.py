@@ -76,7 +76,7 @@ def estimate(
     loaded = launches.planned(name, profile, settings(set_), runs, storage)
     recipe.verify(loaded.recipes)
     left = forecast.Left.of(loaded, runs)
-    agents, slot = crew(device, workers, gpus, per_gpu)
+    agents, slot = crew(device, workers, gpus, per_gpu, loaded)
     wanted = left.kinds
     method = order(slot, agents, min(seconds, IN_ALL * seconds / max(1, len(wanted))), in_process=workers == 0)
     findings, start = _measured(wanted, method) if wanted else ({}, 0.0)
@@ -90,7 +90,9 @@ def estimate(
         console.echo(line)
 
 
-def crew(device: str, workers: int | None, gpus: str | None, per_gpu: int | None) -> tuple[Crew, Slot]:
+def crew(
+    device: str, workers: int | None, gpus: str | None, per_gpu: int | None, sweep: Sweep | None = None
+) -> tuple[Crew, Slot]:
     """The agents that would run, and the slot to measure on.
 
     Raises:
@@ -106,7 +108,7 @@ def crew(device: str, workers: int | None, gpus: str | None, per_gpu: int | None
         if int(gpus) < 1:
             raise UserError("gpus: must be at least 1, or a list as for launch, such as 0-3 or all")
         return Crew(int(gpus), per_gpu or 1), devices.gpus("all")[0]
-    slots = plan.slots(device, workers, gpus, per_gpu)
+    slots = plan.slots(device, workers, gpus, per_gpu, sweep)
     places = len(plan.summary(slots))
     return Crew(places, -(-len(slots) // places)), slots[0]
 
@@ -120,7 +122,7 @@ def order(slot: Slot, agents: Crew, seconds: float, in_process: bool) -> Order:
     if in_process:
         return Order(slot.local or slot.device, seconds)
     local = min(agents.devices, len(devices.visible())) if slot.device.startswith("cuda") else 1
-    threads = max(1, plan.cores() // (local * agents.per_device))
+    threads = slot.threads or max(1, plan.cores() // (local * agents.per_device))
     environment = {"OMP_NUM_THREADS": str(threads), **slot.environment}
     return Order(slot.device, seconds, agents.per_device, threads, environment)
 

@@ -142,7 +142,7 @@ def launch(
         raise typer.Exit(
             submission.dry_run(loaded, options) if dry_run else submission.launch(loaded, options, watch, _open_store)
         )
-    slots = plan.slots(device, workers, gpus, per_gpu)
+    slots = plan.slots(device, workers, gpus, per_gpu, loaded)
     launches.check_precisions(loaded.launched, runs, {slot.device for slot in slots})
     _announce(loaded, before)
     raise typer.Exit(_run_locally(loaded, account, slots, runs, storage, workers == 0, repeat, replace))
@@ -174,7 +174,7 @@ def _run_locally(
     if account.backend == "wandb" and in_process:
         raise UserError("workers: must be at least 1 with --backend wandb, whose agents start a process per trial")
     store, session = _open_store(account, sweep.full_name, runs, storage)
-    job = account.configure(plan.job(sweep.full_name, runs, launches.url(runs, storage), len(slots), in_process))
+    job = account.configure(plan.job(sweep.full_name, runs, launches.url(runs, storage), slots, in_process))
     launcher = plan.launcher(job, slots, in_process)
     try:
         return session(sweep, store, launcher, job, slots, repeat, alone).run()

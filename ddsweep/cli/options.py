@@ -91,7 +91,7 @@ Workers = Annotated[
         "--workers",
         "-w",
         min=0,
-        help="Number of agents (default: one per GPU, or one per two CPU cores). 0 runs the cells in this process.",
+        help="Number of agents (default: one per GPU; on a CPU, measured once). 0 runs the cells in this process.",
     ),
 ]
 Gpus = Annotated[

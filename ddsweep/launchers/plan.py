@@ -8,13 +8,17 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ddsweep import device
 from ddsweep.device import Slot
 from ddsweep.errors import UserError
-from ddsweep.launchers import Job, Launcher
+from ddsweep.launchers import Job, Launcher, calibration
 from ddsweep.launchers.inline import InlineLauncher
 from ddsweep.launchers.local import LocalLauncher
+
+if TYPE_CHECKING:
+    from ddsweep.sweep import Sweep
 
 
 def cores() -> int:
@@ -22,14 +26,21 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def slots(wanted: str, workers: int | None, gpus: str | None = None, per_gpu: int | None = None) -> list[Slot]:
-    """One slot per agent: by default one per GPU, or one per two CPU cores.
+def slots(
+    wanted: str,
+    workers: int | None,
+    gpus: str | None = None,
+    per_gpu: int | None = None,
+    sweep: Sweep | None = None,
+) -> list[Slot]:
+    """One slot per agent: by default, one per GPU; on a CPU, as many as a measurement of the machine recommends.
 
     Args:
         wanted: ``--device``.
         workers: ``--workers``: the total number of agents, spread over the devices in turn; 0 is one in this process.
         gpus: ``--gpus``: a list of GPUs instead of a device (``device.gpus``).
         per_gpu: ``--per-gpu``: the number of agents on each GPU.
+        sweep: for the measurement (``calibration``); None: a CPU gets one agent per two cores.
 
     Raises:
         UserError: a device does not exist, or two of these contradict each other.
@@ -46,6 +57,9 @@ def slots(wanted: str, workers: int | None, gpus: str | None = None, per_gpu: in
     on_gpus = devices[0].device.startswith("cuda")
     if per_gpu and not on_gpus:
         raise UserError(f"per-gpu: {devices[0]} is not a GPU; set the number of agents with --workers")
+    if sweep and workers is None and devices[0].device == "cpu":
+        found = calibration.sharing(sweep.recipes, sweep.size, cores())
+        workers, devices = found.agents, [replace(devices[0], threads=found.threads)]
     default = len(devices) * (per_gpu or 1) if on_gpus else max(1, cores() // 2)
     count = default if workers is None else max(1, workers)
     turns = [(devices[index % len(devices)], 1 + index // len(devices)) for index in range(count)]
@@ -66,9 +80,14 @@ def summary(slots: Sequence[Slot]) -> list[str]:
     return [name if count == 1 else f"{name} × {count}" for name, count in agents.items()]
 
 
-def job(sweep: str, runs: Path, storage: str, agents: int, in_process: bool = False) -> Job:
-    """The job of the agents, which share the cores evenly; an agent in this process keeps its number of threads."""
-    return Job(sweep, runs.absolute(), storage, 0 if in_process else max(1, cores() // agents))
+def job(sweep: str, runs: Path, storage: str, slots: Sequence[Slot], in_process: bool = False) -> Job:
+    """The job of the agents; an agent in this process keeps its number of threads."""
+    return Job(sweep, runs.absolute(), storage, 0 if in_process else threads(slots))
+
+
+def threads(slots: Sequence[Slot]) -> int:
+    """The CPU threads of each agent: those of its slot, or an even share of the cores."""
+    return slots[0].threads or max(1, cores() // len(slots))
 
 
 def launcher(job: Job, slots: Sequence[Slot], in_process: bool = False, attached: bool = False) -> Launcher:

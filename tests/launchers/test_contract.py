@@ -34,7 +34,7 @@ def one() -> Sweep:
 @pytest.fixture
 def job(one: Sweep) -> Job:
     Path("runs").mkdir()
-    return plan.job(one.full_name, Path("runs"), f"sqlite:///{Path('runs/ddsweep.db').absolute()}", 2)
+    return plan.job(one.full_name, Path("runs"), f"sqlite:///{Path('runs/ddsweep.db').absolute()}", 2 * [Slot("cpu")])
 
 
 @pytest.fixture
@@ -254,4 +254,6 @@ def test_contradictions(two_gpus: None, words: Any, line: str) -> None:
 
 def test_cores_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "cores", lambda: 8)
-    assert [plan.job("s", Path(), "x", agents).threads for agents in (1, 3, 16)] == [8, 2, 1]
+    jobs = [plan.job("s", Path(), "x", agents * [Slot("cpu")]) for agents in (1, 3, 16)]
+    assert [job.threads for job in jobs] == [8, 2, 1]
+    assert plan.job("s", Path(), "x", 2 * [Slot("cpu", threads=3)]).threads == 3, "as measured, whatever is left over"
