@@ -37,11 +37,14 @@ from ddsweep.numerics import Choice, Compile, Numerics
 from ddsweep.plugins.guards import keeps_settings
 from ddsweep.prerequisites import Prerequisites, PtmEpochs
 from ddsweep.pretrained import spec
+from ddsweep.pretrained.pool import Pool
 from ddsweep.pruning import Pruned as Pruned
 from ddsweep.pruning import Pruning, PruningSlot
 from ddsweep.recipe import Recipe, verify
+from ddsweep.recipe.real_branch import real_branch
 from ddsweep.registry.methods import METHODS
 from ddsweep.registry.networks import TABLE as NETWORKS
+from ddsweep.registry.ptms import PTMS
 from ddsweep.results import image_checksums, stored
 from ddsweep.results.result import Result
 from ddsweep.results.run_files import SET
@@ -215,7 +218,7 @@ class _Trial:
             with clock("distill"):
                 numbers = self.choice.of(flops.distillation(recipe, dataset))
                 slot = self._distill_slot(dataset)
-                with closing(self._sharing(dataset, numbers)) as shared:
+                with closing(self._sharing(dataset, numbers)) as shared, closing(self._of_ptms(dataset, pool)):
                     provided = {**trained, "shared": shared}
                     learned = distill(recipe, dataset, pool, streams, self.tracker, slot, numbers, provided)
         except Diverged as reason:
@@ -236,7 +239,18 @@ class _Trial:
         recipe = self.recipe
         own = METHODS.code(recipe.method) or NETWORKS.code(recipe.arch)
         plugins = recipe.plugins if own else ""
-        return Sharing.of(dataset, numerics, seed=recipe.seed, arch=recipe.arch, width=recipe.width, plugins=plugins)
+        return Sharing.of(dataset, numerics, real_branch(recipe), plugins)
+
+    def _of_ptms(self, dataset: Dataset, pool: Pool | None) -> Sharing:
+        """What the PTMs of this cell have in common with others: features of real images."""
+        if pool is None:
+            return Sharing.off()
+        recipe = self.recipe
+        own = PTMS.code(recipe.source) or any(map(NETWORKS.code, recipe.ptm_arch_list))
+        numbers = Numerics(recipe.precision, device=self.choice.device)  # they are never compiled
+        shared = Sharing.of(dataset, numbers, {}, recipe.plugins if own else "")
+        pool.share(shared)
+        return shared
 
     def _slot(self, name: str, **further: str) -> FileSlot:
         """Where a part of the trial keeps its checkpoints; they are valid for this recipe and these data only."""

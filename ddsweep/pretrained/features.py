@@ -1,20 +1,28 @@
-"""The features of real images by PTMs: computed once, in blocks, and kept as long as there is room."""
+"""The features of real images by PTMs: computed once, in blocks, and kept as long as there is room.
+
+Blocks are shared with other cells, too, as the kind ``ptm-features``: CCLoM of all seeds, methods, α and ipc, with the
+same PTM and the same real images.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float, Int64
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
 
+from ddsweep import checked_files
 from ddsweep.rng import copy_to
 
 if TYPE_CHECKING:
     from ddsweep.data.dataset import Dataset
     from ddsweep.pretrained.pool import PretrainedModel
+    from ddsweep.shared.records import Following, Records
 
 
 class FeatureTable:
@@ -29,10 +37,18 @@ class FeatureTable:
         count: the number of training images.
         block: the number of images in a block, n. Of 8 to 512 images, none was more than a tenth faster on a CPU than
             the number that goes through the network at once (``microbatch_size``).
+        records: opens the blocks that cells share.
     """
 
-    def __init__(self, embed: Callable[[Int64[Tensor, " k"]], Tensor], count: int, block: int) -> None:
+    def __init__(
+        self,
+        embed: Callable[[Int64[Tensor, " k"]], Tensor],
+        count: int,
+        block: int,
+        records: Callable[[], Records],
+    ) -> None:
         self._embed, self._count, self.block = embed, count, block
+        self._open = records
         self._missing = torch.ones(self.blocks, dtype=torch.bool)
         self._features: Tensor | None = None
 
@@ -51,6 +67,10 @@ class FeatureTable:
         """Bytes of the features of all images."""
         return self._count * self.row.nbytes
 
+    @cached_property
+    def _records(self) -> Records:
+        return self._open()
+
     def __getitem__(self, indices: Int64[Tensor, " k"]) -> Float[Tensor, "k d"]:
         """Return the features of images, after computing the blocks that are missing.
 
@@ -63,13 +83,46 @@ class FeatureTable:
             drawn = torch.zeros_like(self._missing)
             drawn[indices // self.block] = True
             for index in (drawn & self._missing).nonzero().flatten().tolist():
-                self._features[index * self.block : (index + 1) * self.block] = self.compute(index)
+                part = self._features[index * self.block : (index + 1) * self.block]
+                part.copy_(self._block(index)[: len(part)])
                 self._missing[index] = False
         return self._features[copy_to(indices, self._features.device)]
 
-    def compute(self, index: int) -> Float[Tensor, "n d"]:
-        """Compute the features of a block, of which the last may be shorter."""
-        return self._embed(torch.arange(index * self.block, min((index + 1) * self.block, self._count)))
+    def _block(self, index: int) -> Float[Tensor, "n d"]:
+        """Return the features of a block, read or computed."""
+        return self._records.get(_key(index), partial(self._compute, index), partial(self._following, index))
+
+    @torch.no_grad()
+    def _compute(self, index: int) -> Float[Tensor, "n d"]:
+        """Compute the features of a block; the last one is filled up with zeros, because all records have one size."""
+        found = self._embed(torch.arange(index * self.block, min((index + 1) * self.block, self._count)))
+        return F.pad(found, (0, 0, 0, self.block - len(found)))
+
+    def _following(self, index: int) -> Following:
+        """Yield the other blocks that are missing, those after ``index`` first (``Records.get``)."""
+        missing = self._missing.nonzero().flatten().tolist()
+        for other in sorted(missing, key=lambda one: (one < index, one)):
+            if other != index:
+                yield _key(other), partial(self._compute, other)
+
+
+def _key(index: int) -> bytes:
+    return f"block {index}".encode()
+
+
+def facts(model: PretrainedModel, net: nn.Module, dataset: Dataset, block: int) -> dict[str, Any]:
+    """Return what the features of a dataset by a PTM depend on, besides dataset, machine and versions of ddsweep."""
+    transform = model.transform
+    roots = {type(module).__module__.partition(".")[0] for module in net.modules()} - {"ddsweep", "torch"}
+    return {
+        "ptm": model.arch,
+        "weights": checked_files.of_tensors(net.state_dict(), {}),
+        "libraries": {root: str(getattr(sys.modules.get(root), "__version__", "")) for root in sorted(roots)},
+        "canvas": model.canvas,
+        "input": [transform.channels, transform.target, transform.source, transform.whitening is not None],
+        "images": len(dataset.labels),
+        "block": block,
+    }
 
 
 class FeatureBudget:

@@ -14,10 +14,12 @@ from torch import Tensor
 from ddsweep import checked_files, nn
 from ddsweep.data.dataset import Dataset
 from ddsweep.nn.microbatches import apply, microbatch_size
-from ddsweep.pretrained.features import FeatureBudget, FeatureTable
+from ddsweep.pretrained.features import FeatureBudget, FeatureTable, facts
 from ddsweep.pretrained.renormalize import InputTransform
 from ddsweep.pretrained.spec import Spec
 from ddsweep.rng import copy_to
+from ddsweep.shared.records import Records
+from ddsweep.shared.sharing import Sharing
 
 PIXELS = 1 << 20  # at most, per forward pass over real images: 1024 images of CIFAR, 20 of 224×224
 FEATURE_BYTES = 4 << 30  # of real features that one trial keeps; ten ConvNet-3 for CIFAR-10 need 4.1e9
@@ -46,6 +48,7 @@ class PretrainedModel:
         canvas: height and width to which ``net`` resizes images; 0: it does not.
         budget: whether the features of real images are kept.
         identity: equal for models with the same weights and transform; None: not known.
+        shared: where features of real images are read and kept that cells have in common; default: nowhere.
     """
 
     arch: str
@@ -54,6 +57,7 @@ class PretrainedModel:
     canvas: int = 0
     budget: FeatureBudget = field(default_factory=lambda: FeatureBudget(FEATURE_BYTES))
     identity: Hashable = None
+    shared: Sharing = field(default_factory=Sharing.off)
     _tables: dict[str, FeatureTable] = field(default_factory=dict)
 
     def __call__(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n classes"]:
@@ -86,10 +90,16 @@ class PretrainedModel:
     def table(self, dataset: Dataset) -> FeatureTable:
         """The features of all training images of a dataset, of which none is computed before it is needed."""
         if dataset.checksum not in self._tables:
-            self._tables[dataset.checksum] = FeatureTable(
-                partial(self._embed_real, dataset), len(dataset.labels), self._most(dataset)
-            )
+            count = len(dataset.labels)
+            block = min(self._most(dataset), count)
+            records = partial(self._records, dataset, block)
+            self._tables[dataset.checksum] = FeatureTable(partial(self._embed_real, dataset), count, block, records)
         return self._tables[dataset.checksum]
+
+    def _records(self, dataset: Dataset, block: int) -> Records:
+        if not isinstance(self.net, torch.nn.Module):  # its weights are not known
+            return Sharing.off().records("ptm-features")
+        return self.shared.records("ptm-features", self.net, **facts(self, self.net, dataset, block))
 
     def _embed_real(self, dataset: Dataset, indices: Tensor) -> Tensor:
         return self.embed(dataset.images[copy_to(indices, dataset.labels.device)])
@@ -112,6 +122,12 @@ class Pool:
         budget = FeatureBudget(FEATURE_BYTES if feature_bytes is None else feature_bytes, every)
         for model in every:
             model.budget = budget
+
+    def share(self, shared: Sharing) -> None:
+        """Let all PTMs share their features of real images with other cells."""
+        for seeds in self.models:
+            for model in seeds:
+                model.shared = shared
 
     def draw(self, generator: torch.Generator) -> PretrainedModel:
         """Draw a PTM: first an architecture, then one of its seeds, both uniformly (paper, Sec. 5.1)."""

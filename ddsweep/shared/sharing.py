@@ -52,17 +52,13 @@ class Sharing:
         return cls({}, torch.device("cpu"))
 
     @classmethod
-    def of(
-        cls, dataset: Dataset, numerics: Numerics, *, seed: int, arch: str, width: int, plugins: str = ""
-    ) -> Sharing:
+    def of(cls, dataset: Dataset, numerics: Numerics, cell: Mapping[str, Any], plugins: str = "") -> Sharing:
         """Return the sharing of a trial, within the budget of ``$DDSWEEP_SHARE``.
 
         Args:
             dataset: the real images.
             numerics: how the trial computes.
-            seed: the seed of its streams.
-            arch: its network.
-            width: the width of the network.
+            cell: the recipe fields that matter (``recipe.real_branch``).
             plugins: the pins of the plugins whose code can change what is shared; empty: none.
 
         Raises:
@@ -74,9 +70,7 @@ class Sharing:
             "checksum": dataset.checksum,
             "size": dataset.size,
             "zca": dataset.whitening is not None,
-            "seed": seed,
-            "arch": arch,
-            "width": width,
+            "cell": dict(cell),
             "plugins": plugins,
             "precision": numerics.precision,
             "compile": numerics.compile,
