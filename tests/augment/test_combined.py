@@ -20,9 +20,9 @@ def names(strategy: str, seed: int, shared: bool = True) -> list[str]:
 
 
 def test_every_listed_operation_is_applied_but_one_of_crop_scale_and_rotate() -> None:
-    seen = Counter(tuple(names(FULL_STRATEGY, seed)) for seed in range(900))
+    seen = Counter(tuple(names(FULL_STRATEGY, seed)) for seed in range(300))
     assert set(seen) == {("flip", "color", one, "cutout") for one in ("crop", "scale", "rotate")}
-    assert all(count == pytest.approx(300, abs=60) for count in seen.values())
+    assert all(count == pytest.approx(100, abs=33) for count in seen.values())
 
 
 @pytest.mark.parametrize(

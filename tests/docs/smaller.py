@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
+from ddsweep.sweep.registry import find, has_file
+from ddsweep.sweep.yaml_file import read
 from tests.cli.conftest import TINY, write_profile
 
 ON_A_CPU = ["--device=cpu"]
@@ -24,11 +27,17 @@ MADE = re.compile(r"\b(cmnist|ccifar10)(-dd)?\b")  # from images that are downlo
 TAKE_A_SWEEP = {
     "show", "estimate", "launch", "status", "agents", "stop", "results", "plot", "report", "run", "export", "agent",
 }  # fmt: skip
+CHEAP = dict(setting.split("=") for setting in TINY) | {"iterations": "2"}
+SEEDS = "0,1"  # of more than two
+OF_METHODS = [
+    "outer_loops=1", "inner_epochs=1", "net_images=32", "gan_epochs=2", "gan_batch=128", "syn_steps=2", "n_experts=2",
+    "expert_train_epochs=3", "expert_epochs=1", "max_start_epoch=1",
+]  # fmt: skip
 
 
 def profile() -> None:
     """Write the profile with tiny networks into this folder; two values of α and of the epoch are enough."""
-    write_profile(*TINY, alpha=[0, 100], ptm_epoch=[1, 2])
+    write_profile(*TINY, *OF_METHODS, alpha=[0, 100], ptm_epoch=[1, 2])
 
 
 def smaller(words: list[str]) -> list[str]:
@@ -45,7 +54,32 @@ def smaller(words: list[str]) -> list[str]:
     added = ADDED.get(verb, [])
     if any(word.startswith("--slurm") for word in rest):
         added = ["--dry-run"] if "--dry-run" not in rest else []
+    if verb in ("launch", "estimate", "show", "run"):
+        added = [*added, *_cheaper(verb, rest)]
     return [verb, *last_of_each([*rest, *added])]
+
+
+def _cheaper(verb: str, words: list[str]) -> list[str]:
+    """Settings of a page, or of a sweep's own demo, that only make a cell longer, with the values of the profile."""
+    named = dict(match.groups() for word in words if (match := re.fullmatch(r"(?:--set=)?([a-z_]+)=(.*)", word)))
+    values = _of_the_file(words) | {name: value.split(",") for name, value in named.items()}
+    less = {name: CHEAP[name] for name in values if name in CHEAP}
+    if len(values.get("ptm_epoch", [])) > 1:
+        less["ptm_epoch"] = "1,2"
+    if len(values.get("seed", [])) > 2:
+        less["seed"] = SEEDS
+    pairs = [f"{name}={value}" for name, value in less.items()]
+    return pairs if verb == "run" else [f"--set={pair}" for pair in pairs]
+
+
+def _of_the_file(words: list[str]) -> dict[str, list[Any]]:
+    """What the file of a sweep says at the scale of the demo, besides the profile."""
+    name = words[0].partition("@")[0]
+    if not has_file(name):
+        return {}
+    document = read(find(name))
+    seeds = {"seed": document["parameters"]["seed"].get("values", [])} if "seed" in document["parameters"] else {}
+    return seeds | document.get("x-ddsweep", {}).get("profiles", {}).get("demo", {})
 
 
 def last_of_each(words: list[str]) -> list[str]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 FOREIGN = {"pip", "python", "pytest"}
 BENCHMARKS = {
-    "speed": ["--quick", "--device=cpu", "--precision=float32", "--compile=off", "--method=dm"],
+    "speed": ["--quick", "--device=cpu", "--precision=float32", "--compile=off", "--method=dm", "--seconds=0.1"],
     "queue": ["--points=20", "--agents=2", "--processes=1", "--storage=sqlite"],
     "gpu": ["--quick", "--device=cpu"],
     "surroundings": ["--method=evaluation", "--precision=float32", "--compile=off", "--turns=1", "--width=4"],
