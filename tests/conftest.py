@@ -27,7 +27,7 @@ settings.load_profile("ddsweep")
 torch.set_num_threads(1)  # two workers share two cores; the networks here are too small to gain from more
 
 # Optuna executes its ten migration scripts whenever a storage is opened, 70 ms of the 100 that a new one takes
-pyfiles.load_module_py = cache(pyfiles.load_module_py)
+pyfiles.load_module_py = cache(pyfiles.load_module_py)  # type: ignore[assignment]
 
 # SQLite and checkpoints wait for the disk at every commit (7 ms each on the disk of a virtual machine), and no test is
 # about power cuts: the folders of the tests lie in memory where there is room

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +20,7 @@ from ddsweep.pretrained import spec
 from ddsweep.recipe import make
 from ddsweep.results.result import Result
 from ddsweep.trackers import Tracker
+from tests import forked
 
 TINY: dict[str, Any] = {
     "target": "digits", "ipc": 1, "width": 4, "iterations": 3, "batch_real": 8, "outer_loops": 2, "inner_epochs": 1,
@@ -253,19 +251,18 @@ def test_killed_outright_again_and_again(choices: dict[str, Any], monkeypatch: p
     choices = choices | {"eval_epochs": 30}
     expected = whole(choices, monkeypatch)
     program = (
-        "import sys, json; from pathlib import Path; import torch; torch.set_num_threads(1);"
-        "from tests import test_resume as t; from ddsweep.checkpoints import Checkpoints;"
+        "import sys, json; from tests import test_resume as t; from ddsweep.checkpoints import Checkpoints;"
         "t.run(json.loads(sys.argv[1]), Checkpoints(every=0))"
     )
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
     killed = 0
     for attempt in range(60):
-        process = subprocess.Popen([sys.executable, "-c", program, json.dumps(choices)], env=environment)
+        process = forked.start("-c", program, json.dumps(choices))
         wait_for_more(folder(choices), process, 1 + attempt % 4)
-        if process.poll() is None and killed < 8:
-            process.send_signal(signal.SIGKILL)
+        if process.is_alive() and killed < 8:
+            process.kill()
             killed += 1
-        if process.wait() == 0:
+        process.join()
+        if process.exitcode == 0:
             break
     assert killed >= 5
     found = pieces("runs")
@@ -273,11 +270,11 @@ def test_killed_outright_again_and_again(choices: dict[str, Any], monkeypatch: p
     assert [name for name in found if found[name] != expected[name]] == []
 
 
-def wait_for_more(place: Path, process: subprocess.Popen[bytes], times: int) -> None:
+def wait_for_more(place: Path, process: ForkServerProcess, times: int) -> None:
     """Wait until something was saved ``times`` times, here or in the pool, or the process is gone."""
     seen: set[tuple[str, int]] = set()
     first, deadline = True, time.monotonic() + 60
-    while process.poll() is None and time.monotonic() < deadline:
+    while process.is_alive() and time.monotonic() < deadline:
         now = set()
         for path in [*place.rglob("checkpoint/*.safetensors"), *spec.pool_dir().rglob("training.safetensors")]:
             try:

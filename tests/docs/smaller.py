@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
+from ddsweep.settings import scalar
+from ddsweep.sweep.loading import Values
 from ddsweep.sweep.registry import find, has_file
 from ddsweep.sweep.yaml_file import read
 from tests.cli.conftest import TINY, write_profile
@@ -40,6 +43,17 @@ def profile() -> None:
     write_profile(*TINY, *OF_METHODS, alpha=[0, 100], ptm_epoch=[1, 2])
 
 
+def demo(shipped: Callable[..., Values]) -> Callable[..., Values]:
+    """What a sweep file has for the demo instead of the profile, without what only makes a cell longer."""
+
+    def overrides(*arguments: Any) -> Values:
+        return {
+            name: (scalar(CHEAP[name]),) if name in CHEAP else values for name, values in shipped(*arguments).items()
+        }
+
+    return overrides
+
+
 def smaller(words: list[str]) -> list[str]:
     """``ddsweep WORDS`` as it is run here: at the demo's scale, with tiny networks, on no GPU, downloading nothing."""
     verb, rest = words[0], _without_machines(words[1:])
@@ -60,9 +74,9 @@ def smaller(words: list[str]) -> list[str]:
 
 
 def _cheaper(verb: str, words: list[str]) -> list[str]:
-    """Settings of a page, or of a sweep's own demo, that only make a cell longer, with the values of the profile."""
-    named = dict(match.groups() for word in words if (match := re.fullmatch(r"(?:--set=)?([a-z_]+)=(.*)", word)))
-    values = _of_the_file(words) | {name: value.split(",") for name, value in named.items()}
+    """Settings of a page that only make a cell longer, with the values of the profile; and two seeds of many."""
+    named = (re.fullmatch(r"(?:--set=)?([a-z_]+)=(.*)", word) for word in words)
+    values = _seeds_of_the_file(words) | {match[1]: match[2].split(",") for match in named if match}
     less = {name: CHEAP[name] for name in values if name in CHEAP}
     if len(values.get("ptm_epoch", [])) > 1:
         less["ptm_epoch"] = "1,2"
@@ -72,14 +86,10 @@ def _cheaper(verb: str, words: list[str]) -> list[str]:
     return pairs if verb == "run" else [f"--set={pair}" for pair in pairs]
 
 
-def _of_the_file(words: list[str]) -> dict[str, list[Any]]:
-    """What the file of a sweep says at the scale of the demo, besides the profile."""
+def _seeds_of_the_file(words: list[str]) -> dict[str, list[Any]]:
     name = words[0].partition("@")[0]
-    if not has_file(name):
-        return {}
-    document = read(find(name))
-    seeds = {"seed": document["parameters"]["seed"].get("values", [])} if "seed" in document["parameters"] else {}
-    return seeds | document.get("x-ddsweep", {}).get("profiles", {}).get("demo", {})
+    parameters = read(find(name))["parameters"] if has_file(name) else {}
+    return {"seed": parameters["seed"].get("values", [])} if "seed" in parameters else {}
 
 
 def last_of_each(words: list[str]) -> list[str]:

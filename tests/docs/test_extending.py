@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from ddsweep.plugins import loading, pins
+from tests import forked
 from tests.cli.conftest import TINY, Run, ddsweep
 from tests.docs.extending import EXAMPLES, PAGES, files
 from tests.docs.page import Page, page
@@ -73,7 +72,5 @@ def test_every_command(one: Page) -> None:
         else:
             assert words[0] == "python", line
             words = words[1:]
-        done = subprocess.run(
-            [sys.executable, *words], env=there, capture_output=True, text=True, timeout=300, check=False
-        )
+        done = forked.run(*words, environment=there)
         assert done.returncode == 0, f"{command.where}: {line}\n{done.stdout}\n{done.stderr}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -18,9 +17,11 @@ import torch
 from PIL import Image
 
 from ddsweep.backends.optuna import dashboard
+from ddsweep.sweep import loading
+from tests import forked
 from tests.cli.conftest import Run
 from tests.docs.page import ROOT, Command, Page
-from tests.docs.smaller import profile, smaller
+from tests.docs.smaller import demo, profile, smaller
 
 if TYPE_CHECKING:
     from typer.testing import Result
@@ -47,6 +48,7 @@ class Walk:
         self._ddsweep: Callable[..., Result | Ended] = ddsweep
         self._python: Callable[..., Ended] = partial(apart, {})
         patch.setattr(dashboard, "serve", _serve)
+        patch.setattr(loading, "_profile_overrides", demo(loading._profile_overrides))
         profile()
         photos(Path("birds"))
         photos(Path("cifar10"))
@@ -105,7 +107,7 @@ class Ended:
 def apart(exported: dict[str, str], *words: str) -> Ended:
     """An interpreter of its own, with what was exported: plugins would stay in this one."""
     there = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | exported
-    done = subprocess.run([sys.executable, *words], env=there, capture_output=True, text=True, timeout=300, check=False)
+    done = forked.run(*words, environment=there)
     return Ended(done.returncode, done.stderr, done.stdout + done.stderr)
 
 
