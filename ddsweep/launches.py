@@ -32,17 +32,25 @@ def connect(runs: Path, storage: str | None, create: bool = False) -> OptunaStor
     """
     from ddsweep import backends
 
-    start = again.other("launch", "ablation-alpha", "--profile", "demo")
-    if storage is None and not create and not (runs / "ddsweep.db").is_file():
-        raise UserError(f"nothing was launched in {runs.absolute()} yet; start with: {start}")
-    if storage is not None and not create and (file := backends.sqlite_file(storage)) and not file.is_file():
-        raise UserError(f"nothing was launched in {file} yet; is --storage (or $DDSWEEP_STORAGE) the right file?")
-    if create:
+    if not create:
+        _check_launched(runs, storage)
+    else:
         try:
             runs.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"runs: cannot write {runs} ({error.strerror})") from None
     return backends.connect(url(runs, storage), artifacts=runs / "artifacts")
+
+
+def _check_launched(runs: Path, storage: str | None) -> None:
+    """Raise UserError if nothing was launched in the runs folder, or in the storage."""
+    from ddsweep import backends
+
+    start = again.other("launch", "ablation-alpha", "--profile", "demo")
+    if storage is None and not (runs / "ddsweep.db").is_file():
+        raise UserError(f"nothing was launched in {runs.absolute()} yet; start with: {start}")
+    if storage is not None and (file := backends.sqlite_file(storage)) and not file.is_file():
+        raise UserError(f"nothing was launched in {file} yet; is --storage (or $DDSWEEP_STORAGE) the right file?")
 
 
 def reading(runs: Path, storage: str | None) -> Store:
@@ -51,12 +59,14 @@ def reading(runs: Path, storage: str | None) -> Store:
     Raises:
         UserError: the storage cannot be reached, or nothing was launched in the runs folder.
     """
+    from ddsweep import backends
     from ddsweep.backends.local import FolderStore, Library
 
     folder = FolderStore(runs)
     if storage is None and folder.names() and not (runs / "ddsweep.db").is_file():
         return folder
-    return Library(folder, connect(runs, storage))
+    _check_launched(runs, storage)
+    return Library(folder, backends.connect_to_read(url(runs, storage), runs / "artifacts"))
 
 
 def finished(name: str, profile: str | None, runs: Path, storage: str | None) -> Sweep:

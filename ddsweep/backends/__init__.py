@@ -49,6 +49,7 @@ from ddsweep.backends.values import Status as Status
 
 if TYPE_CHECKING:
     from ddsweep.backends.optuna.backend import OptunaStore
+    from ddsweep.backends.optuna.reading import ReadingStore
 
 logger = logging.getLogger(__name__)
 
@@ -161,12 +162,31 @@ def connect(
     return OptunaStore.open(str(storage), lease, artifacts, patient=patient)
 
 
+def connect_to_read(storage: str | Path, artifacts: Path | None = None) -> OptunaStore | ReadingStore:
+    """Open a storage, of which an SQLite file exists, mostly for reading: like ``connect``, and soon for a file.
+
+    Raises:
+        UserError: as ``connect``; for a file, when it is used.
+    """
+    from ddsweep.backends.optuna.reading import ReadingStore, sqlite_path
+
+    path = sqlite_path(str(storage))
+    if path is None:
+        return connect(storage, artifacts=artifacts)
+    lease = Lease.parse(os.environ.get("DDSWEEP_LEASE", ""))
+    return ReadingStore(path, lease, lambda: connect(storage, lease, artifacts))
+
+
 def sqlite_file(storage: str) -> Path | None:
     """The file of an SQLite storage; None for one on a server.
 
     Raises:
         UserError: it is neither a path nor the URL of a storage.
     """
+    from ddsweep.backends.optuna.reading import sqlite_path
+
+    if path := sqlite_path(storage):
+        return path
     from ddsweep.backends.optuna import database
 
     url = database.parse(storage)

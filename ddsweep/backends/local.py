@@ -20,6 +20,7 @@ from ddsweep.trackers import status as agents
 if TYPE_CHECKING:
     from ddsweep.backends import Backend, Store
     from ddsweep.backends.optuna.backend import OptunaStore
+    from ddsweep.backends.optuna.reading import ReadingStore
 
 FILE = "wandb.json"
 POINTS = "points"  # folder next to it: the points that W&B has drawn for trials of this runs folder
@@ -85,7 +86,7 @@ class FolderStore:
 class Library:
     """The saved sweeps of the runs folder and those of a storage, to read from as one (protocol ``backends.Store``)."""
 
-    def __init__(self, folder: FolderStore, storage: OptunaStore) -> None:
+    def __init__(self, folder: FolderStore, storage: OptunaStore | ReadingStore) -> None:
         self._folder, self._storage = folder, storage
 
     def names(self) -> list[str]:

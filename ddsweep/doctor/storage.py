@@ -120,7 +120,7 @@ def _on_network(facts: Storage) -> list[Finding]:
 
 
 def _file(address: sa.URL, known: Storage) -> Storage:
-    from ddsweep.backends.optuna.database import network_filesystem
+    from ddsweep.backends.optuna.mounts import network_filesystem
 
     path = Path(address.database or "")
     known = replace(known, network=network_filesystem(path) or "")

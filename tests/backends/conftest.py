@@ -10,12 +10,14 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ddsweep.backends import Lease, connect
 from ddsweep.backends.optuna.backend import OptunaStore
+from ddsweep.backends.optuna.reading import ReadingStore
 
 Opener = Callable[..., OptunaStore]
 
@@ -32,6 +34,33 @@ def open_store() -> Iterator[Opener]:
     yield one
     for store in opened:
         store.close()
+
+
+def assert_read_alike(path: Path, store: OptunaStore, lease: Lease) -> None:
+    """The reader without Optuna answers as Optuna's store does; ages may differ by the time between two questions."""
+
+    def never() -> OptunaStore:
+        raise AssertionError("it asked Optuna")
+
+    reader = ReadingStore(path, lease, never)
+    try:
+        assert reader.names() == store.names()
+        for name in store.names():
+            ours, theirs = reader.sweep(name), store.sweep(name)
+            assert reader.load_definition(name) == store.load_definition(name)
+            assert ours.status() == theirs.status()
+            assert ours.drained() == theirs.drained()
+            assert ours.stop_asked() == theirs.stop_asked()
+            for mine, other in zip(ours.held(), theirs.held(), strict=True):
+                assert abs(mine.silent - other.silent) <= 1
+                assert replace(mine, silent=0.0) == replace(other, silent=0.0)
+            for seen, expected in zip(ours.agents(), theirs.agents(), strict=True):
+                assert (seen.status, pytest.approx(expected.age, abs=1)) == (expected.status, seen.age)
+            keys = [point.key for point in store.load_definition(name).points]
+            assert reader.kept(keys) == store.kept(keys)
+            assert [reader.load(key) for key in keys[:5]] == [store.load(key) for key in keys[:5]]
+    finally:
+        reader.close()
 
 
 class Server:

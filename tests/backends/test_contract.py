@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import sqlalchemy as sa
 from ddsweep.backends.memory import MemoryStore
 from ddsweep.backends.optuna.backend import OptunaStore
 from ddsweep.testing.queue import LEASE, Age, QueueContract
-from tests.backends.conftest import Opener
+from tests.backends.conftest import Opener, assert_read_alike
 
 
 class TestMemory(QueueContract):
@@ -29,8 +30,12 @@ class TestMemory(QueueContract):
 
 class TestSqlite(QueueContract):
     @pytest.fixture
-    def store(self, open_store: Opener, tmp_path: Path) -> OptunaStore:
-        return open_store(tmp_path / "runs of {me} 100%?" / "sweeps.db", LEASE)
+    def store(self, open_store: Opener, tmp_path: Path) -> Iterator[OptunaStore]:
+        """A new store; what the reader without Optuna says of it after the test is the same."""
+        path = tmp_path / "runs of {me} 100%?#" / "sweeps.db"
+        store = open_store(path, LEASE)
+        yield store
+        assert_read_alike(path, store, LEASE)
 
     @pytest.fixture
     def age(self, store: OptunaStore) -> Age:

@@ -25,16 +25,13 @@ from sqlalchemy import orm
 
 from ddsweep import files
 from ddsweep.backends.optuna import tables
+from ddsweep.backends.optuna.mounts import network_filesystem
 from ddsweep.errors import UserError
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 Mode = Literal["read", "write"]
 
-NETWORK_FILESYSTEMS = {
-    "9p", "afs", "beegfs", "ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4",
-    "smb3", "smbfs",
-}  # fmt: skip
 BUSY_SECONDS = 60
 CONNECT_SECONDS = 10
 # A broken network link is not reported. By default, a transaction waits 15 minutes for a reply, and the server keeps
@@ -226,21 +223,6 @@ def _mutex(url: sa.URL, name: str) -> Iterator[None]:
             connection.execute(sa.text(setting))
         connection.execute(sa.select(sa.func.pg_advisory_lock(number)))
         yield  # the lock belongs to the session: it is released when the connection closes or the process dies
-
-
-def network_filesystem(path: Path, mounts: Path = Path("/proc/mounts")) -> str | None:
-    """The type of the network file system of ``path``; None on a local disk, or if the mounts cannot be read."""
-    try:
-        lines = mounts.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return None
-    best: tuple[int, str] = (-1, "")
-    for line in lines:
-        _, folder, kind, *_ = line.split(" ")
-        folder = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), folder)  # a space is \040 there
-        if path.resolve().is_relative_to(folder) and len(folder) >= best[0]:  # a later mount covers an earlier one
-            best = (len(folder), kind)
-    return best[1] if best[1] in NETWORK_FILESYSTEMS else None
 
 
 def retry(work: Callable[[], T], where: str) -> T:

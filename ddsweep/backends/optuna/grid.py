@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,8 +19,8 @@ from optuna.trial import TrialState
 from sqlalchemy import orm
 
 from ddsweep.backends import Definition, Point, Scalar
-from ddsweep.backends.optuna import tables
-from ddsweep.backends.rules import Attempt, Phase
+from ddsweep.backends.optuna import attributes, tables
+from ddsweep.backends.rules import Attempt
 from ddsweep.backends.space import Space, contains, is_search
 from ddsweep.errors import UserError
 from ddsweep.results.plots.axis import is_logarithmic
@@ -107,8 +106,10 @@ def attempts(session: orm.Session, study: int, *, details: bool = True) -> list[
     user = _user_attributes(session, study) if details else {}
     reported = intermediate_values(session, study)
     return [
-        _attempt(point, row[1:], user.get(row[1], {}), reported.get(row[1], {}))
-        for point, row in zip(points, rows, strict=True)
+        attributes.attempt(
+            attributes.Trial(one, number, state.name, *rest), point, user.get(one, {}), reported.get(one, {})
+        )
+        for point, (_, one, number, state, *rest) in zip(points, rows, strict=True)
     ]
 
 
@@ -126,31 +127,11 @@ def _user_attributes(session: orm.Session, study: int) -> dict[int, dict[str, An
     table = m.TrialUserAttributeModel
     query = sa.select(table.trial_id, table.key, table.value_json).join(m.TrialModel)
     # excludes attributes that repeat the point, a third of the rows
-    rows = session.execute(query.where(m.TrialModel.study_id == study, table.key.not_in(tables.OURS[:4]))).all()
+    rows = session.execute(query.where(m.TrialModel.study_id == study, table.key.not_in(tables.REPEATED))).all()
     found: dict[int, dict[str, Any]] = defaultdict(dict)
     for (trial, key, _), value in zip(rows, tables.loads(row[2] for row in rows), strict=True):
         found[trial][key] = value
     return found
-
-
-def _attempt(
-    point: Mapping[str, Any], row: Sequence[Any], user: Mapping[str, Any], values: dict[int, float]
-) -> Attempt:
-    identifier, number, state, started, finished, value = row
-    attributes = {key: value for key, value in user.items() if key not in tables.OURS}
-    marks = {key for key in tables.MARKS if key in point}
-    phase = Phase.PRUNED if tables.PRUNED in marks else tables.PHASES[state]
-    return Attempt(
-        identifier, number, point_of(point) if marks else Point(**point), phase, value, attributes,
-        user.get("agent", ""), user.get("reason", ""), started and started.replace(tzinfo=UTC),
-        finished and finished.replace(tzinfo=UTC), tables.FINAL in marks, tables.LOST in marks,
-        tables.PROGRESSED in marks, tables.FORGIVEN in marks, values,
-    )  # fmt: skip
-
-
-def point_of(stored: Mapping[str, Any]) -> Point:
-    """A stored point without the marks of its attempt."""
-    return Point(**{key: value for key, value in stored.items() if key not in tables.MARKS})
 
 
 def enqueue(session: orm.Session, study: int, wanted: Sequence[tuple[Point, int]], definition: Definition) -> None:

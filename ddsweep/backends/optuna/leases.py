@@ -99,7 +99,7 @@ def running(session: orm.Session, lease: Lease, study: int | None = None) -> lis
     assert now is not None
     return [
         Held(
-            name, grid.point_of(json.loads(where)), json.loads(who) if who else "",
+            name, tables.point_of(json.loads(where)), json.loads(who) if who else "",
             max(0.0, (now.replace(tzinfo=None) - beat).total_seconds()) if beat else 0.0,
             lease,
         )

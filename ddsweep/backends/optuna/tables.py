@@ -3,44 +3,36 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
-from optuna.trial import TrialState
 from sqlalchemy import orm
 
-from ddsweep.backends.rules import Phase
+from ddsweep.backends.optuna.attributes import AGENT as AGENT
+from ddsweep.backends.optuna.attributes import CHUNK as CHUNK
+from ddsweep.backends.optuna.attributes import DEFINITION as DEFINITION
+from ddsweep.backends.optuna.attributes import FINAL as FINAL
+from ddsweep.backends.optuna.attributes import FORGIVEN as FORGIVEN
+from ddsweep.backends.optuna.attributes import HOLDER as HOLDER
+from ddsweep.backends.optuna.attributes import LEASE as LEASE
+from ddsweep.backends.optuna.attributes import LOST as LOST
+from ddsweep.backends.optuna.attributes import MARKS as MARKS
+from ddsweep.backends.optuna.attributes import NOTE as NOTE
+from ddsweep.backends.optuna.attributes import OURS as OURS
+from ddsweep.backends.optuna.attributes import POINT as POINT
+from ddsweep.backends.optuna.attributes import PROGRESS as PROGRESS
+from ddsweep.backends.optuna.attributes import PROGRESSED as PROGRESSED
+from ddsweep.backends.optuna.attributes import PRUNED as PRUNED
+from ddsweep.backends.optuna.attributes import REPEATED as REPEATED
+from ddsweep.backends.optuna.attributes import SEARCH as SEARCH
+from ddsweep.backends.optuna.attributes import SETTLED as SETTLED
+from ddsweep.backends.optuna.attributes import STOP as STOP
+from ddsweep.backends.optuna.attributes import chunks as chunks
+from ddsweep.backends.optuna.attributes import loads as loads
+from ddsweep.backends.optuna.attributes import point_of as point_of
 
-T = TypeVar("T")
-
-DEFINITION = "ddsweep:definition"  # system attribute of a study
-POINT = "ddsweep:point"  # system attribute of a trial: the whole point
-LEASE = "ddsweep:lease"  # system attribute of a trial: the token of its current or last lease
-HOLDER = "ddsweep:holder"  # system attribute of a trial: the process that holds it (``processes.identity``)
-PROGRESS = "ddsweep:progress"  # system attribute of a trial: a checkpoint was saved since it was queued
-NOTE = "ddsweep:note"  # system attribute of a trial: what the agent that released it left for the next
-AGENT = "ddsweep:agent:"  # prefix of a study's system attributes: what an agent is doing
-STOP = "ddsweep:stop"  # system attribute of a study: drain or now
-FINAL = "final"  # in POINT: the attempt failed, and another one would fail the same way
-LOST = "lost"  # in POINT: the attempt failed because its agent was killed or became unreachable
-PROGRESSED = "progressed"  # in POINT, next to LOST: a checkpoint was saved during the attempt
-FORGIVEN = "forgiven"  # in POINT: the failed attempt does not count, because the user asked to retry the point
-SEARCH = "ddsweep:search"  # system attribute of a study: the number of points still to be drawn
-PRUNED = "pruned"  # in POINT: the attempt was pruned; Optuna's PRUNED without this mark means withdrawn
-SETTLED = "ddsweep:settled"  # system attribute of a trial: the sweep does not wait for it (``rules.settled``)
-MARKS = (FINAL, PRUNED, LOST, PROGRESSED, FORGIVEN)
-OURS = ("point", "key", "title", "attempt", "agent", "reason")  # user attributes: what people read in the dashboard
-
-PHASES = {
-    TrialState.WAITING: Phase.WAITING,
-    TrialState.RUNNING: Phase.RUNNING,
-    TrialState.COMPLETE: Phase.COMPLETE,
-    TrialState.FAIL: Phase.FAILED,
-    TrialState.PRUNED: Phase.WITHDRAWN,
-}
-CHUNK = 10_000  # values in one statement: SQLite takes 32766, PostgreSQL 65535
 INDEX = "ix_ddsweep_queue"
 
 
@@ -94,18 +86,6 @@ def drop(session: orm.Session, table: Any, trial: int, keys: Iterable[str]) -> N
 def dumps(value: Any) -> str:
     """JSON, with ``str`` for unknown types: an unusual attribute must not cost the result."""
     return json.dumps(value, default=str)
-
-
-def loads(texts: Iterable[str]) -> list[Any]:
-    """Parse many JSON texts as one, which takes a fifth of the time."""
-    return list(json.loads(f"[{','.join(texts)}]"))
-
-
-def chunks(values: Iterable[T]) -> Iterator[list[T]]:
-    """The values in lists short enough for one statement."""
-    rest = list(values)
-    for start in range(0, len(rest), CHUNK):
-        yield rest[start : start + CHUNK]
 
 
 def now() -> datetime:

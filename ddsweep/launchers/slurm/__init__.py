@@ -138,13 +138,13 @@ def advice(job: Job, request: Request) -> list[str]:
     Raises:
         UserError: the partition or nodes do not exist, Slurm is not installed, or it does not answer.
     """
-    from ddsweep.backends.optuna import database
+    from ddsweep.backends.optuna import mounts
 
     nodes = control.nodes(request.passed.get("partition", ""), request.passed.get("nodelist", ""))
     if nodes <= {os.uname().nodename.split(".")[0]}:
         return []
     lines = []
-    shared = database.network_filesystem(job.runs)
+    shared = mounts.network_filesystem(job.runs)
     if not shared:
         lines.append(
             f"{job.runs} is on a local disk of this machine; {len(nodes)} nodes must see it under the same path"

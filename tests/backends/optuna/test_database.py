@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from ddsweep.backends.optuna.database import ALLOWED, network_filesystem, open_database, parse
+from ddsweep.backends.optuna.database import ALLOWED, open_database, parse
+from ddsweep.backends.optuna.mounts import network_filesystem
 from ddsweep.errors import UserError
 
 
