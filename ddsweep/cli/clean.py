@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
 TARGETS = {
     "runs": "USED FREE OPEN REPLACED ORPHAN",
-    "pool": "PTM",
+    "pool": "PTM TRAINED",
+    "shared": "SHARED",
     "data": "DATASET ARCHIVE",
     "compiled": "COMPILED",
+    "checked": "CHECKED",
     "temporaries": "LEFTOVER ORPHAN",
-    "all": "LEFTOVER ORPHAN OPEN REPLACED FREE USED PTM DATASET ARCHIVE COMPILED",
+    "all": "LEFTOVER ORPHAN OPEN REPLACED FREE USED PTM TRAINED SHARED DATASET ARCHIVE COMPILED CHECKED",
 }
 UNITS = {"h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
 
@@ -37,7 +39,7 @@ def complete_target(incomplete: str) -> list[str]:
 Target = Annotated[
     str | None,
     typer.Argument(
-        metavar="[runs|pool|data|compiled|temporaries|all]",
+        metavar="[runs|pool|shared|data|compiled|checked|temporaries|all]",
         help="What to delete (default: nothing).",
         autocompletion=complete_target,
     ),
@@ -63,8 +65,9 @@ def clean(
 ) -> None:
     """Show disk usage, or delete cached files and runs.
 
-    Temporary files and unfinished runs that belong to no launched sweep are deleted without confirmation. Other runs,
-    PTMs, datasets, and compiled code are deleted only after you confirm. What an agent is using is never deleted.
+    Temporary files and unfinished runs that belong to no launched sweep are deleted without confirmation. Everything
+    else (other runs, PTMs, shared results, datasets, compiled code) is deleted only after you confirm. What an agent is
+    using is never deleted.
     """
     from ddsweep.cli import cleaning
 

@@ -26,9 +26,12 @@ TARGET_OF = {
     "REPLACED": "runs",
     "ORPHAN": "temporaries",
     "PTM": "pool",
+    "TRAINED": "pool",
+    "SHARED": "shared",
     "DATASET": "data",
     "ARCHIVE": "data",
     "COMPILED": "compiled",
+    "CHECKED": "checked",
     "LEFTOVER": "temporaries",
 }
 CONSEQUENCES = {
@@ -36,8 +39,11 @@ CONSEQUENCES = {
     "FREE": "no launched sweep contains them; a sweep that does will compute them again",
     "OPEN": "their sweeps resume from the checkpoints in them; without these, the cells start over",
     "PTM": "a sweep that needs one trains or downloads it again",
+    "TRAINED": "a cell that needs one trains it again",
+    "SHARED": "a cell that needs them computes them again, with the same bits",
     "DATASET": "decoded again from their archives or image folders when a trial needs them",
     "ARCHIVE": "downloaded again when a dataset has to be decoded, except those that need a login",
+    "CHECKED": "the next launch checks these plugins again",
     "COMPILED": "compiled again when a trial needs them, which takes 6 to 20 s per step",
 }
 MOST = 8  # items that a confirmation lists

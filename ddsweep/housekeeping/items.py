@@ -19,9 +19,12 @@ class Kind(StrEnum):
     ORPHAN = "unfinished runs of no launched sweep"
     REPLACED = "runs that were computed again"
     PTM = "PTMs"
+    TRAINED = "what methods of plugins have trained"
+    SHARED = "results that cells share"
     DATASET = "decoded datasets"
     ARCHIVE = "archives and downloads"
     COMPILED = "compiled steps"
+    CHECKED = "checks that plugins have passed"
     LEFTOVER = "temporary and set-aside files"
 
     @property

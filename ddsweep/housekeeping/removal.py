@@ -12,6 +12,7 @@ from ddsweep.errors import UserError
 from ddsweep.housekeeping import walk
 from ddsweep.housekeeping.in_use import Ask
 from ddsweep.housekeeping.items import Item, Kind
+from ddsweep.shared import sets
 
 SHARED = (Kind.PTM, Kind.DATASET, Kind.ARCHIVE, Kind.COMPILED)  # read by cells that do not hold its lock
 
@@ -41,6 +42,8 @@ def remove(item: Item, root: Path, ask: Ask) -> str:
         with _locked(item.lock):
             if reason := _changed(item, root) or (ask().holds(item) if item.kind in SHARED else ""):
                 return reason
+            if item.kind is Kind.SHARED:
+                return "" if sets.remove(sets.RecordSet(item.path, item.disk, item.touched)) else "a cell is using it"
             _delete(item)
     except FileNotFoundError:
         return ""  # removed with its parent folder

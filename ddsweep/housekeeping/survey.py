@@ -16,10 +16,13 @@ from ddsweep.housekeeping.items import Item, Kind, Uses
 from ddsweep.housekeeping.walk import Extent
 from ddsweep.pretrained import inventory
 from ddsweep.recipe import stored
+from ddsweep.shared import sets
 
 KEY = re.compile(r"[0-9a-f]{16}")  # Recipe.key
 CHECKPOINT = "checkpoint"  # trial.CHECKPOINT, without importing torch
 REPLACED = "replaced"  # results.stored.REPLACED
+TRAINED = "trained"  # pretrained.preparation.FOLDER, likewise
+CHECKED = "checked"  # plugin_checks.FOLDER
 CLIENT = "wandb"  # W&B's client cleans up its own folder
 ASIDE = (".damaged", ".foreign", ".other")
 FRESH = 900.0  # seconds: three times the interval of checkpoints; for hosts whose locks are not visible here
@@ -58,10 +61,13 @@ def survey(runs: Path, cache: Path, uses: Uses, work: Work) -> Survey:
         *_runs(runs, uses, now, certain=not strangers),
         *_replaced(runs / REPLACED),
         *_pool(cache / "pool"),
+        *_trained(cache / TRAINED),
+        *_shared(cache / "shared"),
         *_data(cache / "data"),
     ]
-    if (compiled := walk.extent(cache / "compiled")).files:
-        items.append(Item(Kind.COMPILED, cache / "compiled", compiled.disk, compiled.touched))
+    for kind, folder in ((Kind.COMPILED, cache / "compiled"), (Kind.CHECKED, cache / CHECKED)):
+        if (extent := walk.extent(folder)).files:
+            items.append(Item(kind, folder, extent.disk, extent.touched))
     items += _leftovers(runs, cache, now)
     items = [replace(item, held=item.held or work.holds(item)) for item in items]
     within = [*walk.links(runs), *walk.links(cache), *walk.links(cache / "pool"), *walk.links(cache / "data")]
@@ -111,6 +117,21 @@ def _pool(pool: Path) -> Iterator[Item]:
         yield Item(Kind.PTM, folder, extent.disk, extent.touched, folder / ".lock", ".lock", _ptm(folder, pool), held)
 
 
+def _trained(folder: Path) -> Iterator[Item]:
+    for path in map(Path, walk.entries(folder)):
+        if path.suffix == ".safetensors" and path.is_file() and not path.is_symlink() and not _is_leftover(path):
+            extent, lock = walk.extent(path), path.with_suffix(".lock")
+            held = "an agent is training it" if files.is_locked(lock) else ""
+            yield Item(Kind.TRAINED, path, extent.disk, extent.touched, lock, title=path.stem, held=held)
+
+
+def _shared(folder: Path) -> Iterator[Item]:
+    for one in sets.listed(folder):
+        extent = walk.extent(one.path)
+        held = "a cell is using it" if sets.in_use(one) else ""
+        yield Item(Kind.SHARED, one.path, extent.disk, extent.touched, title=one.title, held=held)
+
+
 def _data(data: Path) -> Iterator[Item]:
     for entry in walk.entries(data):
         path = Path(entry)
@@ -131,7 +152,7 @@ def _leftovers(runs: Path | None, cache: Path, now: float) -> Iterator[Item]:
     entries = walk.entries(runs) if runs else []
     folders = [Path(entry) for entry in entries if entry.is_dir(follow_symlinks=False) and entry.name != CLIENT]
     loose = [Path(entry) for entry in entries if entry.is_file(follow_symlinks=False)]
-    inside = [path for folder in (*folders, cache / "pool", cache / "data") for path in _files(folder)]
+    inside = [path for folder in (*folders, cache / "pool", cache / "data", cache / TRAINED) for path in _files(folder)]
     for path in (*loose, *inside):
         if not _is_leftover(path) and not walk.TEMPORARY.fullmatch(path.name):
             continue

@@ -15,6 +15,8 @@ from ddsweep.checkpoints import Checkpoints
 from ddsweep.errors import Damaged
 from ddsweep.numerics import Choice
 
+FOLDER = "trained"  # within the cache
+
 
 @dataclass(frozen=True)
 class Preparation:
@@ -60,4 +62,4 @@ class Preparation:
 
     def _path(self, name: str) -> Path:
         digest = hashlib.blake2b(json.dumps([name, self.plugins]).encode(), digest_size=8).hexdigest()
-        return files.cache_dir() / "trained" / f"{digest}.safetensors"
+        return files.cache_dir() / FOLDER / f"{digest}.safetensors"

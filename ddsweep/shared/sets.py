@@ -37,6 +37,17 @@ class RecordSet:
         """What its records are, such as ``dm-means``."""
         return self.path.name.rpartition("-")[0]
 
+    @property
+    def title(self) -> str:
+        """What its records are, and of which dataset and network: ``dm-means of cifar10, convnet3, seed 0``."""
+        facts = self.facts()
+        cell = facts.get("cell")
+        cell = cell if isinstance(cell, dict) else {}
+        parts = [facts.get("dataset"), cell.get("arch") or facts.get("ptm")]
+        parts += [f"seed {cell['seed']}"] if "seed" in cell else []
+        known = ", ".join(str(part) for part in parts if part)
+        return f"{self.kind} of {known}" if known else self.path.name
+
     def facts(self) -> dict[str, Any]:
         """What its records depend on; empty if the file is missing or damaged."""
         try:

@@ -63,6 +63,7 @@ def test_without_a_word_it_only_shows(ddsweep: Run, folders: dict[str, Path]) ->
     for line in (
         "finished runs of launched sweeps 1", "finished runs of no launched sweep 1",
         "unfinished runs of launched sweeps 1", "unfinished runs of no launched sweep 1", "PTMs 1 100 B 2 d ago",
+        "what methods of plugins have trained 1", "results that cells share 1", "checks that plugins have passed 1",
         "decoded datasets 1", "archives and downloads 1", "compiled steps 1", "temporary and set-aside files 1",
         "other files in runs",
     ):  # fmt: skip
@@ -97,7 +98,9 @@ def test_temporaries_and_orphans_go_without_a_question(ddsweep: Run, folders: di
     assert ddsweep("clean", "temporaries").stdout == "nothing was deleted\n"
 
 
-@pytest.mark.parametrize("words", [["runs"], ["pool"], ["data"], ["compiled"], ["all"], ["runs", "--json"]])
+@pytest.mark.parametrize(
+    "words", [["runs"], ["pool"], ["data"], ["compiled"], ["shared"], ["checked"], ["all"], ["runs", "--json"]]
+)
 def test_nobody_to_ask_is_one_line_and_nothing_goes(ddsweep: Run, folders: dict[str, Path], words: list[str]) -> None:
     before = sorted(files.cache_dir().rglob("*"))
     result = ddsweep("clean", *words)
@@ -122,7 +125,7 @@ def test_yes_answers_every_question(ddsweep: Run, folders: dict[str, Path]) -> N
     assert result.exit_code == 0, result.output
     record = json.loads(result.stdout)
     assert there(folders) == set()
-    assert (len(record["removed"]), record["kept"], record["failed"]) == (9, [], [])
+    assert (len(record["removed"]), record["kept"], record["failed"]) == (12, [], [])
     assert record["freed_bytes"] == sum(one["bytes"] for one in record["removed"])
     assert (RUNS / "ddsweep.db").is_file()
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import errno
+import multiprocessing
 import os
 import shutil
 import threading
 from pathlib import Path
 
 import pytest
+import torch
 
 from ddsweep import files
 from ddsweep.errors import UserError
 from ddsweep.housekeeping import Item, Kind, Uses, Work, at_work, remove
 from ddsweep.results.result import Result
+from ddsweep.shared.budget import Budget
+from ddsweep.shared.opened import OpenSet
+from ddsweep.shared.sharing import Sharing
 from tests.housekeeping.conftest import aged, cached, found, recipe, run
 
 
@@ -141,3 +146,43 @@ def test_a_refusal_of_the_system_is_a_one_line_error(
     monkeypatch.setattr(Path, "replace", forbidden)
     with pytest.raises(UserError, match=f"cannot remove {one.path}: Permission denied"):
         remove(one, runs, idle)
+
+
+def test_shared_results_that_a_cell_has_open_are_kept(places: tuple[Path, Path]) -> None:
+    """Also if it has opened them after they were listed; their title says what they are."""
+    _, cache = places
+    facts = {"dataset": "digits", "cell": {"arch": "convnet3", "seed": 3}}
+
+    def sharing() -> Sharing:
+        return Sharing(facts, torch.device("cpu"), Budget(1 << 20), folder=cache / "shared")
+
+    first = sharing()
+    first.records("dm-means").get(b"key", lambda: torch.zeros(3))
+    (one,) = found(places)
+    assert (one.kind, one.title, one.held) == (
+        Kind.SHARED,
+        "dm-means of digits, convnet3, seed 3",
+        "a cell is using it",
+    )
+    first.close()
+    (one,) = found(places)
+    assert one.held == ""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        pool.apply(_open, (one.path,))
+        assert remove(one, cache, idle) == "it has been written to since then"
+        (now,) = found(places)
+        assert now.held == remove(now, cache, idle) == "a cell is using it"
+        assert (one.path / "records.bin").is_file()
+    (one,) = found(places)
+    assert remove(one, cache, idle) == ""
+    assert not one.path.exists()
+
+
+_opened: list[OpenSet] = []
+
+
+def _open(path: Path) -> None:
+    """Open a set in another process, which keeps it open."""
+    stored = OpenSet(path, {}, Budget(1 << 20))
+    assert stored.writable
+    _opened.append(stored)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from ddsweep import files, trial
+from ddsweep import files, plugin_checks, trial
 from ddsweep.housekeeping import Item, Kind, Uses, Work, survey, walk
-from ddsweep.housekeeping.survey import CHECKPOINT
+from ddsweep.housekeeping.survey import CHECKED, CHECKPOINT, TRAINED
+from ddsweep.pretrained import preparation
 from tests.housekeeping.conftest import aged, cached, found, recipe, run
 
 
@@ -20,8 +21,8 @@ def test_folders_that_do_not_exist_are_not_created(places: tuple[Path, Path]) ->
     assert not any(place.exists() for place in places)
 
 
-def test_the_name_of_the_checkpoint_folder_is_the_trial_s() -> None:
-    assert CHECKPOINT == trial.CHECKPOINT
+def test_the_names_of_folders_are_those_of_their_writers() -> None:
+    assert (CHECKPOINT, TRAINED, CHECKED) == (trial.CHECKPOINT, preparation.FOLDER, plugin_checks.FOLDER)
 
 
 def test_runs_by_sweep(places: tuple[Path, Path]) -> None:
@@ -67,7 +68,9 @@ def test_the_cache(places: tuple[Path, Path]) -> None:
     (cache / "pool" / "digits" / "alexnet" / "seed0-gone").mkdir(parents=True)
     (cache / "pool" / "digits" / "alexnet" / "seed0-gone" / ".lock").touch()  # of a PTM that was removed
     items = found(places)
-    assert kinds(items) == {Kind.DATASET: 1, Kind.ARCHIVE: 1, Kind.PTM: 1, Kind.COMPILED: 1}
+    assert kinds(items) == dict.fromkeys(
+        [Kind.DATASET, Kind.ARCHIVE, Kind.PTM, Kind.TRAINED, Kind.SHARED, Kind.COMPILED, Kind.CHECKED], 1
+    )
     assert {one.disk for one in items} == {100}
 
 
