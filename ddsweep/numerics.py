@@ -60,17 +60,37 @@ class Numerics:
         return replace(self, compile=False)
 
     def function(self, body: Function) -> Function:
-        """Return ``body`` at this precision, compiled if chosen; it should see few different shapes."""
+        """Return ``body`` at this precision, compiled if chosen; it should see few different shapes.
+
+        A function is traced once per process for all networks and inputs of the same shapes: the next cell of a sweep
+        starts at once.
+        """
         if self.precision == "bf16":
             body = _autocast(body, self.kind)
         if not self.compile:
             return body
         global _compiled
         _compiled += 1
+        _allow_traces()
         return torch.compile(body, dynamic=False)  # type: ignore[return-value]
 
 
 _compiled = 0
+TRACES = 32  # of one function: batch sizes, train and eval mode, with and without gradients
+
+
+def _allow_traces() -> None:
+    """Let a new function be traced for other shapes, whatever this process has computed before.
+
+    Functions that only bind a network to a loss share their code, and torch counts traces by code: beyond eight in the
+    life of a process, it computes without compilation, and an agent's later cells would differ from the first by
+    rounding.
+    """
+    import torch._dynamo as dynamo
+
+    traced = dynamo.utils.counters["stats"]["unique_graphs"]
+    dynamo.config.recompile_limit = traced + TRACES
+    dynamo.config.accumulated_recompile_limit = traced + TRACES
 
 
 def compiled_functions() -> int:

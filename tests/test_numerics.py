@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -43,6 +46,31 @@ def test_auto_compiles_where_the_work_repays_it(
     assert Choice("float32", device).of(operations).compile is compiles
     assert Choice("float32", device, "on").of(0).compile
     assert not Choice("float32", device, "off").of(1e30).compile
+
+
+@pytest.mark.slow  # imports the compiler
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch's compiler looks at it
+def test_a_function_is_traced_once_for_all_networks_of_the_same_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in an agent that computes cell after cell: many shapes, each with new networks, in any order."""
+    graphs: list[object] = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> Callable[..., Any]:
+        graphs.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
+
+    def mean_square(net: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
+        return net(images).square().mean()
+
+    sizes = [(width, count) for width in (2, 3, 4, 5, 6) for count in (1, 2)]
+    for width, count in [*sizes, *reversed(sizes)]:
+        net = torch.nn.Sequential(torch.nn.Linear(5, width), torch.nn.ReLU(), torch.nn.Linear(width, 1))
+        loss = Numerics(compile=True).function(partial(mean_square, net))
+        images = toys.noise(count, 5, dtype=torch.float32)
+        for _ in range(2):
+            torch.testing.assert_close(loss(images), mean_square(net, images))
+    assert len(graphs) == len(sizes)
 
 
 def test_without_a_compiler_auto_does_without_and_on_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
