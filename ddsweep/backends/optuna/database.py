@@ -25,6 +25,7 @@ from sqlalchemy import orm
 
 from ddsweep import files
 from ddsweep.backends.optuna import tables
+from ddsweep.backends.optuna.current import CurrentStorage, is_current
 from ddsweep.backends.optuna.mounts import network_filesystem
 from ddsweep.errors import UserError
 
@@ -160,8 +161,12 @@ def _open_sqlite(url: sa.URL) -> Database:
         logger.warning("%s lies on %s: %s", path, network, advice)
     journal = "DELETE" if network else "WAL"  # WAL's index is shared memory, which no network file system shares
     with _mutex(url, "schema"):
-        rdb = RDBStorage(url.render_as_string(), engine_kwargs={"connect_args": {"timeout": BUSY_SECONDS}})
-        rdb.remove_session()
+        known = is_current(path)
+        if known:
+            rdb: RDBStorage = CurrentStorage(url, BUSY_SECONDS)
+        else:
+            rdb = RDBStorage(url.render_as_string(), engine_kwargs={"connect_args": {"timeout": BUSY_SECONDS}})
+            rdb.remove_session()
         # the mode is stored in the file and must not change while others write: set it here, not per connection
         with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
             connection.execute(f"PRAGMA journal_mode={journal}")
@@ -180,8 +185,9 @@ def _open_sqlite(url: sa.URL) -> Database:
         connection.exec_driver_sql("BEGIN" if read else "BEGIN IMMEDIATE")
 
     rdb.engine.dispose()  # close connections opened before the listeners
-    with _mutex(url, "schema"):
-        tables.create_index(rdb.engine)
+    if not known:
+        with _mutex(url, "schema"):
+            tables.create_index(rdb.engine)
     return Database(url, rdb)
 
 

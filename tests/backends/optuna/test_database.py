@@ -1,16 +1,24 @@
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import logging
 import multiprocessing
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
+import optuna
 import pytest
 import sqlalchemy as sa
+from optuna.storages import RDBStorage
 
+from ddsweep.backends.optuna import tables
+from ddsweep.backends.optuna.current import CurrentStorage, is_current
 from ddsweep.backends.optuna.database import ALLOWED, open_database, parse
 from ddsweep.backends.optuna.mounts import network_filesystem
+from ddsweep.backends.optuna.reading import SCHEMA
 from ddsweep.errors import UserError
 
 
@@ -170,3 +178,45 @@ def test_a_network_folder_is_warned_about(
     with database.transaction("read") as session:
         assert session.scalar(sa.text("PRAGMA journal_mode")) == "delete"
     database.close()
+
+
+def test_a_file_with_current_tables_is_opened_without_alembic(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    first, again = open_database(str(path)), open_database(str(path))
+    assert (type(first.rdb), type(again.rdb)) == (RDBStorage, CurrentStorage)
+    assert vars(again.rdb).keys() == vars(first.rdb).keys() - {"_version_manager"}
+    study = optuna.create_study(storage=again.rdb, study_name="mine")
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2)
+    assert len(optuna.load_study(study_name="mine", storage=first.rdb).trials) == 2
+    assert again.rdb.get_current_version() == again.rdb.get_head_version() == SCHEMA
+    for one in (first, again):
+        one.close()
+    code = f"import sys; from ddsweep.backends import connect; connect({str(path)!r}); print('alembic' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["UPDATE alembic_version SET version_num = 'v2.6.0.a'", "DELETE FROM alembic_version", "DELETE FROM version_info",
+     f"DROP INDEX {tables.INDEX}", "DROP TABLE alembic_version"],
+)  # fmt: skip
+def test_tables_in_another_state_are_left_to_optuna(statement: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    open_database(str(path)).close()
+    assert is_current(path)
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(statement)
+    assert not is_current(path)
+    assert not is_current(tmp_path / "none.db")
+
+
+def test_a_newer_optuna_compares_the_versions_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.db"
+    open_database(str(path)).close()
+    versions = tmp_path / "storages" / "_rdb" / "alembic" / "versions"
+    versions.mkdir(parents=True)
+    for name in ("v3.2.0.a_.py", "v5.1.0.a.py"):
+        (versions / name).touch()
+    monkeypatch.setattr(optuna, "__file__", str(tmp_path / "__init__.py"))
+    assert not is_current(path)
