@@ -11,11 +11,13 @@ from typing import Any
 from ddsweep import again, data, sweep, text
 from ddsweep.errors import UserError
 from ddsweep.pretrained import spec
-from ddsweep.recipe import absent
+from ddsweep.recipe import absent, real_branch
+from ddsweep.recipe.real_branch import Common
 from ddsweep.registry.image_folders import notes
 from ddsweep.registry.ptms import describe
 from ddsweep.results import stored
 from ddsweep.results.tables.naming import Labels
+from ddsweep.shared import budget
 from ddsweep.sweep import Sweep
 
 
@@ -32,6 +34,7 @@ class Overview:
         datasets: by dataset, whether it is decoded in the cache.
         left_out: why results are left out of the table, line by line.
         earlier: the keys of further cells of the table, which earlier launches have run.
+        common: how many cells read what another one computes of real images; None if sharing is off.
     """
 
     sweep: Sweep
@@ -41,6 +44,7 @@ class Overview:
     datasets: dict[str, bool]
     left_out: tuple[str, ...] = ()
     earlier: tuple[str, ...] = ()
+    common: Common | None = None
 
     def cell_rows(self) -> Iterator[dict[str, Any]]:
         """One record per cell."""
@@ -92,6 +96,11 @@ class Overview:
             yield f"data  {name}: {'decoded' if ready else f'not decoded yet ({data.info(name).origin})'}"
             yield from notes(name)
 
+    def common_lines(self) -> Iterator[str]:
+        """How many cells read the real branch that another one computes."""
+        if self.common is not None and (line := self.common.line()):
+            yield f"share {line}"
+
     def earlier_lines(self) -> Iterator[str]:
         """How to see the cells of earlier launches that the table has too."""
         if self.earlier:
@@ -124,6 +133,7 @@ class Overview:
                 for ptm, (needed, saved) in self.ptms.items()
             ],
             "datasets": self.datasets,
+            "readers": self.common.readers if self.common else 0,
             "left_out": list(self.left_out),
             "earlier": list(self.earlier),
         }
@@ -162,7 +172,9 @@ def of(loaded: Sweep, runs: Path, before: Sweep | None = None) -> Overview:
     ptms = {ptm: (sorted(epochs), sorted(epochs & ptm.saved())) for ptm, epochs in needs.items()}
     wanted = spec.datasets(here)
     datasets = {name: data.is_prepared(name, size) for name, size in wanted}
-    return Overview(loaded, states, _shared(loaded), ptms, datasets, tuple(found.lines()), _earlier(states, before))
+    common = real_branch.common(here) if budget.from_environment() else None
+    earlier = _earlier(states, before)
+    return Overview(loaded, states, _shared(loaded), ptms, datasets, tuple(found.lines()), earlier, common)
 
 
 def _earlier(states: Collection[str], before: Sweep | None) -> tuple[str, ...]:

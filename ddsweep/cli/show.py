@@ -41,5 +41,7 @@ def show(
         out.say(line, fold=True)
     for line in view.needs_lines():
         out.say(line, fold=True)
+    for line in view.common_lines():
+        out.say(line, fold=True)
     for line in view.left_out_lines():
         out.say(line)

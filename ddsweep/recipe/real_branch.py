@@ -53,8 +53,8 @@ class Common:
         """In words; empty if nothing is shared."""
         if not self.readers:
             return ""
-        part = " (in DC and DSA, that of the first loop with each network)" if self.first_loop_only else ""
-        return f"{self.readers} of {self.cells} cells read the real branch that another one computes{part}"
+        part = " (DC, DSA: in the first loop with each network)" if self.first_loop_only else ""
+        return f"{self.readers} of {self.cells} cells read what another one computes of the real images{part}"
 
 
 def shares(recipe: Recipe) -> bool:

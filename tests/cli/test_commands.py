@@ -48,6 +48,24 @@ def test_show_says_what_a_sweep_needs(ddsweep: Run) -> None:
     assert [cell["state"] for cell in record["cells"]] == ["not launched"] * 3
     assert "ablation-alpha" in record["cells"][0]["shared"]
     assert record["datasets"] == {"digits": False, "shapes": False}
+    assert "share 2 of 3 cells read what another one computes of the real images\n" in result.stdout
+    assert record["readers"] == 2
+
+
+@pytest.mark.parametrize(("value", "readers"), [("off", 0), ("1MB", 8), ("50%", 8), ("some", None)])
+def test_show_says_what_cells_share_if_they_do(
+    ddsweep: Run, monkeypatch: pytest.MonkeyPatch, value: str, readers: int | None
+) -> None:
+    monkeypatch.setenv("DDSWEEP_SHARE", value)
+    result = ddsweep("show", "ablation-alpha@demo", "--json")
+    if readers is not None:
+        assert json.loads(result.stdout)["readers"] == readers
+        return
+    assert result.exit_code == 2
+    assert result.stderr.splitlines() == [
+        "error: DDSWEEP_SHARE: unknown value 'some'; write off, a size such as 20GB, or a share of the free disk such "
+        "as 10%"
+    ]
 
 
 def test_show_lists_weights_that_differ_by_architecture(ddsweep: Run) -> None:

@@ -55,8 +55,8 @@ def found(places: tuple[Path, Path], uses: Uses | None = None) -> list[Item]:
 def cached(cache: Path) -> None:
     (cache / "data" / "archives" / "cifar10").mkdir(parents=True)
     for name in ("data/digits-16.safetensors", "data/archives/cifar10/cifar.tar.gz.part",
-                 "pool/digits/convnet3/seed0-abc/epoch0001.safetensors", "compiled/ab/kernel.so", "trained/0a.safetensors",
-                 "checked/0b.json", "shared/dm-means-0c/records.bin"):  # fmt: skip
+                 "pool/digits/convnet3/seed0-abc/epoch0001.safetensors", "compiled/ab/kernel.so",
+                 "trained/0a.safetensors", "checked/0b.json", "shared/dm-means-0c/records.bin"):  # fmt: skip
         (cache / name).parent.mkdir(parents=True, exist_ok=True)
         (cache / name).write_bytes(bytes(100))
     aged(cache)
