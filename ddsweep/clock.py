@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,11 +18,12 @@ class Clock:
         self._path = path
         self.seconds: dict[str, float] = _seconds(path)
         self._phase, self._began = "", 0.0
+        self._now: Callable[[], float] = time.monotonic
 
     @contextmanager
-    def __call__(self, phase: str) -> Iterator[None]:
-        """Count the time of the block as time of ``phase``."""
-        self._phase, self._began = phase, time.monotonic()
+    def __call__(self, phase: str, now: Callable[[], float] = time.monotonic) -> Iterator[None]:
+        """Count the time of the block, by the clock ``now``, as time of ``phase``."""
+        self._phase, self._now, self._began = phase, now, now()
         yield
         self._count()
 
@@ -32,7 +33,7 @@ class Clock:
         checked_files.write_json(self._path, self.seconds)
 
     def _count(self) -> None:
-        now = time.monotonic()
+        now = self._now()
         self.seconds[self._phase] = round(self.seconds.get(self._phase, 0.0) + now - self._began, 3)
         self._began = now
 

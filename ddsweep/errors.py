@@ -36,6 +36,13 @@ class Diverged(Exception):
     """A loss is infinite or not a number: a result of the recipe, not an error of the program."""
 
 
+class SharedStepFailed(Exception):
+    """A step of several distillations in lockstep failed, which says nothing about one of them.
+
+    ``__cause__`` is the error. Their states are no longer those between two iterations.
+    """
+
+
 class Damaged(UserError):
     """A file that ddsweep wrote no longer has the content that was written; the message names it."""
 

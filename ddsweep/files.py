@@ -113,15 +113,26 @@ def read_json(path: Path) -> Any:
         raise UserError(f"cannot read {path}: {error}") from error
 
 
+class Locked(Exception):
+    """Another process holds the lock."""
+
+
 @contextlib.contextmanager
-def lock(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on ``path``; the system releases it when the holder dies."""
-    from filelock import FileLock  # imported only when something is written
+def lock(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold an exclusive lock on ``path``; the system releases it when the holder dies.
+
+    Raises:
+        Locked: another process holds it, and ``wait`` is False.
+        UserError: its folder cannot be written.
+    """
+    from filelock import FileLock, Timeout  # imported only when something is written
 
     held = FileLock(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        held.acquire()
+        held.acquire(timeout=-1 if wait else 0)
+    except Timeout:
+        raise Locked(f"another process holds {path}") from None
     except OSError as error:
         raise UserError(f"cannot write {path.parent}: {error.strerror or error}") from error
     try:

@@ -24,6 +24,8 @@ from ddsweep.registry.methods import METHODS
 from ddsweep.trackers import Tracker
 
 PtmEpochs = Mapping[spec.Spec, set[int]]
+Datasets = dict[tuple[str, int | None, bool], Dataset]
+"""Datasets on one device by name, size and whether they are whitened."""
 
 
 @dataclass(frozen=True)
@@ -34,16 +36,26 @@ class Prerequisites:
         recipe: the experiment.
         context: how to train: the listener to progress, checkpoints, and the device.
         checksums: of the data read so far, by name; what is read is added.
+        loaded: the datasets that were read, here or for another trial that has them in common.
     """
 
     recipe: Recipe
     context: Preparation
     checksums: dict[str, str]
+    loaded: Datasets
 
     @classmethod
-    def of(cls, recipe: Recipe, tracker: Tracker, checkpoints: Checkpoints, choice: Choice) -> Prerequisites:
+    def of(
+        cls,
+        recipe: Recipe,
+        tracker: Tracker,
+        checkpoints: Checkpoints,
+        choice: Choice,
+        loaded: Datasets | None = None,
+    ) -> Prerequisites:
         """Those of a trial."""
-        return cls(recipe, Preparation(tracker.progress, checkpoints, choice, recipe.plugins), {})
+        context = Preparation(tracker.progress, checkpoints, choice, recipe.plugins)
+        return cls(recipe, context, {}, {} if loaded is None else loaded)
 
     def dataset(self) -> Dataset:
         """The real images, on the device.
@@ -52,8 +64,7 @@ class Prerequisites:
             UserError: they are missing or invalid.
         """
         recipe = self.recipe
-        with reported_to(self._reading):
-            dataset = data.load(recipe.dataset, recipe.size, self.context.choice.device, recipe.zca)
+        dataset = self._load(recipe.dataset, recipe.size, recipe.zca)
         self.checksums[recipe.dataset] = dataset.checksum
         return dataset
 
@@ -87,8 +98,7 @@ class Prerequisites:
 
     def _trained_pool(self, dataset: Dataset, specs: list[list[spec.Spec]], epochs_needed: PtmEpochs) -> Pool:
         recipe, context = self.recipe, self.context
-        with reported_to(self._reading):
-            source = dataset if recipe.source == "target" else data.load(recipe.source, device=context.choice.device)
+        source = dataset if recipe.source == "target" else self._load(recipe.source, None, zca=False)
         self.checksums[recipe.source_dataset] = source.checksum
         for ptm in training.free_first(ptm for seeds in specs for ptm in seeds):
             progress = partial(context.progress, f"pretrain {ptm.arch} {ptm.seed}")
@@ -106,10 +116,12 @@ class Prerequisites:
                 trained[name] = plugins.resolve(source)(self.recipe, dataset, self.context)
         return trained
 
-    @property
-    def _reading(self) -> Listener:
-        """Passes the progress of reading a dataset on."""
-        return Listener.of_phases(self.context.progress)
+    def _load(self, name: str, size: int | None, zca: bool) -> Dataset:
+        """The dataset on the device of this trial, from the file unless it is there."""
+        if (name, size, zca) not in self.loaded:
+            with reported_to(Listener.of_phases(self.context.progress)):
+                self.loaded[name, size, zca] = data.load(name, size, self.context.choice.device, zca)
+        return self.loaded[name, size, zca]
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,13 @@ import hashlib
 import json
 import logging
 import shutil
+import time
+from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -28,14 +31,14 @@ from ddsweep.checkpoints import Checkpoints, FileSlot, Slot
 from ddsweep.clock import Clock
 from ddsweep.data.dataset import Dataset
 from ddsweep.data.progress import Listener, reported_to
-from ddsweep.distill.loop import distill
+from ddsweep.distill.loop import Distillation
 from ddsweep.distill.sets import LearnedSet
 from ddsweep.distill.synthetic import Synthetic
 from ddsweep.errors import Damaged, Diverged, UserError
 from ddsweep.evaluate import Evaluation, Rule, evaluate, named
 from ddsweep.numerics import Choice, Compile, Numerics
 from ddsweep.plugins.guards import keeps_settings
-from ddsweep.prerequisites import Prerequisites, PtmEpochs
+from ddsweep.prerequisites import Datasets, Prerequisites, PtmEpochs
 from ddsweep.pretrained import spec
 from ddsweep.pretrained.pool import Pool
 from ddsweep.pruning import Pruned as Pruned
@@ -55,6 +58,17 @@ from ddsweep.trackers.disk import DiskTracker, replay
 logger = logging.getLogger(__name__)
 
 CHECKPOINT = "checkpoint"  # folder within that of a run, until the run has finished
+
+
+@dataclass(frozen=True)
+class Group:
+    """What trials have in common whose distillations are advanced in lockstep.
+
+    Attributes:
+        datasets: the real images that one of them has loaded, for the others.
+    """
+
+    datasets: Datasets = field(default_factory=dict)
 
 
 @keeps_settings
@@ -98,8 +112,45 @@ def run(
         Interrupted: asked to stop; the state is saved.
         Pruned: ended early by ``pruning``; the state is saved.
     """
+    trial = stages(
+        recipe, tracker, device, runs, ptm_epochs_needed, checkpoints, compile, pruning=pruning, recompute=recompute
+    )
+    while True:
+        try:
+            next(trial)  # the distillation, which the trial takes to its end
+        except StopIteration as end:
+            return cast(Result, end.value)
+
+
+Stages = Generator[Distillation, None, Result]
+
+
+def stages(
+    recipe: Recipe,
+    tracker: Tracker,
+    device: str,
+    runs: Path,
+    ptm_epochs_needed: PtmEpochs | None = None,
+    checkpoints: Checkpoints | None = None,
+    compile: Compile | None = None,
+    *,
+    pruning: Pruning | None = None,
+    recompute: bool = False,
+    group: Group | None = None,
+) -> Stages:
+    """What ``run`` does, with a stop before the distillation: it is yielded, and ends as ``Distillation.finish`` does.
+
+    The caller can advance it first, in lockstep with those of other trials. Arguments and exceptions are those of
+    ``run``.
+
+    Args:
+        group: what the trials of a group have in common; None: the trial is on its own.
+
+    Raises:
+        Locked: another process is computing the same recipe, and the trial is of a group, which does not wait.
+    """
     folder = runs / recipe.key()
-    with files.lock(runs / ".locks" / f"{recipe.key()}.lock"):
+    with files.lock(runs / ".locks" / f"{recipe.key()}.lock", wait=group is None):
         with reported_to(Listener.of_phases(tracker.progress)):
             finished = _finished(recipe, folder, recompute)
         if finished is not None:
@@ -113,8 +164,8 @@ def run(
         trackers.start(recipe)
         files.write_json(folder / "recipe.json", recipe.model_dump())
         choice = Choice(recipe.precision, device, compile or numerics.compile_choice())
-        trial = _Trial.of(recipe, trackers, choice, folder, checkpoints or Checkpoints())
-        result = replace(trial, pruning=pruning).run(ptm_epochs_needed or spec.needs([recipe]))
+        trial = _Trial.of(recipe, trackers, choice, folder, checkpoints or Checkpoints(), group)
+        result = yield from replace(trial, pruning=pruning).run(ptm_epochs_needed or spec.needs([recipe]))
         trackers.finish(result)
         result = result.write(folder)
         _clear(folder)
@@ -168,6 +219,7 @@ class _Trial:
         clock: how long it has taken.
         needed: makes what the distillation starts from, and knows the checksums of the data read so far.
         pruning: when the synthetic set is evaluated during the distillation, and who may end the trial then.
+        grouped: whether its steps are taken in lockstep with those of other trials, and their time is shared.
     """
 
     recipe: Recipe
@@ -178,9 +230,18 @@ class _Trial:
     clock: Clock
     needed: Prerequisites
     pruning: Pruning | None = None
+    grouped: bool = False
 
     @classmethod
-    def of(cls, recipe: Recipe, tracker: Tracker, choice: Choice, folder: Path, checkpoints: Checkpoints) -> _Trial:
+    def of(
+        cls,
+        recipe: Recipe,
+        tracker: Tracker,
+        choice: Choice,
+        folder: Path,
+        checkpoints: Checkpoints,
+        group: Group | None = None,
+    ) -> _Trial:
         """A trial that starts or resumes."""
         clock = Clock(folder / CHECKPOINT / "seconds.json")
         tell = checkpoints.saved
@@ -191,11 +252,11 @@ class _Trial:
             tell()
 
         checkpoints = replace(checkpoints, saved=saved)
-        needed = Prerequisites.of(recipe, tracker, checkpoints, choice)
-        return cls(recipe, tracker, choice, folder, checkpoints, clock, needed)
+        needed = Prerequisites.of(recipe, tracker, checkpoints, choice, group.datasets if group else None)
+        return cls(recipe, tracker, choice, folder, checkpoints, clock, needed, grouped=group is not None)
 
-    def run(self, ptm_epochs_needed: PtmEpochs) -> Result:
-        """PTMs, distillation, evaluation."""
+    def run(self, ptm_epochs_needed: PtmEpochs) -> Stages:
+        """PTMs, distillation, which is yielded before it is finished, and evaluation."""
         recipe, clock = self.recipe, self.clock
         self.choice.set_up()
         streams = rng.Streams(recipe.seed)
@@ -218,9 +279,13 @@ class _Trial:
             with clock("distill"):
                 numbers = self.choice.of(flops.distillation(recipe, dataset))
                 slot = self._distill_slot(dataset)
-                with closing(self._sharing(dataset, numbers)) as shared, closing(self._of_ptms(dataset, pool)):
-                    provided = {**trained, "shared": shared}
-                    learned = distill(recipe, dataset, pool, streams, self.tracker, slot, numbers, provided)
+            with closing(self._sharing(dataset, numbers)) as shared, closing(self._of_ptms(dataset, pool)):
+                provided = {**trained, "shared": shared}
+                with clock("distill"):
+                    one = Distillation.start(recipe, dataset, pool, streams, self.tracker, slot, numbers, provided)
+                with clock("distill", (lambda: one.seconds) if self.grouped else time.monotonic):
+                    yield one
+                    learned = one.finish()
         except Diverged as reason:
             return replace(result, seconds=clock.seconds, state="failed", reason=str(reason))
         save(learned, recipe, dataset, self.folder)

@@ -220,7 +220,7 @@ def test_a_tracker_hears_the_whole_story_in_order() -> None:
 
 def test_a_finished_run_is_returned_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     first = run()
-    monkeypatch.setattr(trial, "distill", lambda *_: pytest.fail("distilled again"))
+    monkeypatch.setattr(trial.Distillation, "start", lambda *_: pytest.fail("distilled again"))
     tracker = Recorder()
     assert run(tracker=tracker) == first
     assert [call[0] for call in tracker.calls if call[0] != "image"] == ["start", "log", "log", "log", "finish"]

@@ -6,6 +6,7 @@ The only package that imports both a backend and ``trial``. What happens to a tr
 - a diverged loss is a finding: the cell fails with its reason and is not retried;
 - if the GPU ran out of memory, the cell is released, once, and retried while no other trial uses the GPU
   (``gpu_lock``); the agent's process is replaced, as after every device error;
+- if a step of a group of cells failed, all of them are released, once, and retried each on its own (``group``);
 - if the images on this host are not those of the sweep, the cell is released, and the agent ends;
 - if the disk was full, the cell is released, and the agent waits for free disk space;
 - if three different cells failed one after the other, the device is bad, and its agent ends (``failures``).
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from ddsweep import device
 from ddsweep.agent.failures import ConsecutiveFailures
 from ddsweep.agent.failures import is_device_error as is_device_error
 from ddsweep.agent.gpu_lock import GpuLock
+from ddsweep.agent.group import Limits as Limits
 from ddsweep.agent.shutdown import SIGNALS as SIGNALS
 from ddsweep.agent.shutdown import Shutdown as Shutdown
 from ddsweep.agent.shutdown import Stopped as Stopped
@@ -69,12 +71,14 @@ class Placement:
         device_label: the device as people read it (``gpu 3 · 2``); empty: ``device``.
         threads: CPU threads; 0: torch's default.
         failures: file of the consecutive failures on this device; None: they are not kept across processes.
+        limits: how many cells it runs as a group.
     """
 
     device: str
     device_label: str = ""
     threads: int = 0
     failures: Path | None = None
+    limits: Limits = field(default_factory=Limits)
 
     @property
     def label(self) -> str:
@@ -119,6 +123,7 @@ def main(sweep_name: str, storage: str, runs: Path, placement: Placement, tracke
         store=None if store.lies_in(runs) else store,
         tracker=FanOut(*trackers),
         reload=registered,
+        limits=replace(placement.limits, most=1) if trackers else placement.limits,  # they follow one trial at a time
     )
     try:
         with agent.shutdown.handling(), reporting(backend, status.status, agent.shutdown, store.lease.beat / REPORTS):

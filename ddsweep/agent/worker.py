@@ -1,15 +1,20 @@
 """The agent's side of a claimed cell, from top to bottom: claim, run the trial, classify its outcome, record it.
 
-``Agent.work`` claims cells in a loop, ``Agent._run`` takes a cell through its life, ``classify`` has the outcomes.
+``Agent.work`` claims cells in a loop, ``Agent._life`` takes a cell through its life, ``classify`` has the outcomes.
 Heartbeats are sent by the claim itself (``backends.claim``) until the outcome is recorded.
+
+On a GPU, cells with the same real images and networks are run as a group, with their distillations in lockstep
+(``group``). The life of each is the same as alone, with a stop before its distillation.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import tempfile
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -18,28 +23,32 @@ from typing import TYPE_CHECKING
 from ddsweep import device, files
 from ddsweep.agent.failures import ConsecutiveFailures, is_device_error, out_of_memory
 from ddsweep.agent.gpu_lock import GpuLock
+from ddsweep.agent.group import Life, Limits, fitting, run_in_lockstep
 from ddsweep.agent.shutdown import Shutdown, Stopped, name
 from ddsweep.backends import Claim, Queue, attach_image
 from ddsweep.data.progress import Listener, reported_to
-from ddsweep.errors import PluginError, UserError, in_one_line
+from ddsweep.errors import PluginError, SharedStepFailed, UserError, in_one_line
 from ddsweep.pretrained import spec
 from ddsweep.pretrained.spec import Spec
 from ddsweep.pruning import Pruned, Pruning
+from ddsweep.recipe.grouping import group_key
 from ddsweep.results import image_checksums, transfer
 from ddsweep.sweep import Sweep
 from ddsweep.trackers import FanOut, Tracker
 from ddsweep.trackers.queue import QueueTracker
-from ddsweep.trackers.status import StatusTracker
+from ddsweep.trackers.status import CellTracker, StatusTracker
 
 if TYPE_CHECKING:
     from ddsweep.recipe import Recipe
     from ddsweep.results.result import Result
+    from ddsweep.trial import Group, Stages
 
 logger = logging.getLogger(__name__)
 IDLE_SECONDS = 1.0  # between two checks of an empty queue
 RECONCILE_SECONDS = 30.0  # between two checks for agents that died
 PAUSE_SECONDS = 15.0  # between two checks whether a full disk has free space again
 MEMORY = "out of memory"  # key in a claim's note: the GPU ran out of memory in this attempt before
+ALONE = "failed in a group"  # key in a claim's note: this attempt is not made in a group again
 
 
 class RestartNeeded(BaseException):
@@ -94,6 +103,11 @@ def classify(claim: Claim, error: BaseException, on_device: str) -> Outcome:
     disk full                              released               waits for free disk space
     GPU out of memory beside other trials  released, with a note  is replaced; the cell is retried alone
     GPU out of memory alone, CUDA error    failed                 is replaced
+    a step of a group failed               released, with a note  is replaced if the device failed; each cell is
+                                                                  retried outside of a group
+    computed by another process, in a      released, with a note  goes on with the group; the cell is retried outside
+    group                                                         of a group, where it waits for the other process
+    lease lost, in a group                 (not recorded)         goes on with the group
     any other exception                    failed                 claims the next cell
     =====================================  =====================  ==================================
 
@@ -110,6 +124,9 @@ def classify(claim: Claim, error: BaseException, on_device: str) -> Outcome:
     named = f"{type(error).__name__}: {error}".rstrip(": ")
     if isinstance(error, OtherImages):
         return Outcome(partial(claim.release, claim.note), reason=str(error), failure=str(error), error=error)
+    if isinstance(error, SharedStepFailed | files.Locked):
+        restart = RestartNeeded(named) if is_device_error(error.__cause__ or error) else None
+        return Outcome(partial(claim.release, {**claim.note, ALONE: named}), reason=named, error=restart)
     if files.is_full(error):
         return Outcome(partial(claim.release, claim.note), reason=named, error=error)
     failure = (isinstance(error, UserError) and str(error)) or named
@@ -150,6 +167,7 @@ class Agent:
         store: where results of other hosts are fetched from and its own are stored; None: all share the runs folder.
         tracker: follows the trials too (``--track``).
         reload: reads the sweep as it is registered at present: another launch may have added cells of its own.
+        limits: how many cells it runs as a group.
     """
 
     backend: Queue
@@ -163,6 +181,7 @@ class Agent:
     store: transfer.Shelf | None = None
     tracker: Tracker = field(default_factory=Tracker)
     reload: Callable[[], Sweep] | None = None
+    limits: Limits = field(default_factory=Limits)
 
     def work(self) -> None:
         """Run cells until every one is complete, pruned or given up, or until asked to stop.
@@ -190,37 +209,88 @@ class Agent:
             time.sleep(IDLE_SECONDS)
 
     def _work_on_next(self) -> bool:
-        """Claim the next cell and run it; False if none is waiting."""
-        claim = None
+        """Claim the next cell, or a group of cells, and run it; False if none is waiting."""
+        claims: list[Claim] = []
         with self.gpu_lock.shared(lambda: not self.shutdown.requested) as acquired:
             self.shutdown.request(self.backend.stop_asked())
-            if acquired and not self.shutdown.requested:
-                claim = self.backend.claim(name())
-            if claim is not None:
+            if acquired and not self.shutdown.requested and (claim := self.backend.claim(name())) is not None:
                 self.failures.claim()
-            if claim is not None and MEMORY not in claim.note:
-                with claim:
-                    self._run(claim)
-        if claim is not None and MEMORY in claim.note:
-            self._run_alone(claim)
-        if claim is not None:
+                claims = [claim]
+            if claims and MEMORY not in claims[0].note:
+                with contextlib.ExitStack() as held:
+                    held.enter_context(claims[0])
+                    claims += self._claim_group(claims[0], held)
+                    self._run(claims)
+        if claims and MEMORY in claims[0].note:
+            self._run_alone(claims[0])
+        for claim in claims:
             annotate(self.backend, claim.point.id)
-        return claim is not None
+        return bool(claims)
+
+    def _claim_group(self, first: Claim, held: contextlib.ExitStack) -> list[Claim]:
+        """Claim cells that can run as a group with the first one; ``held`` keeps them from now on."""
+        keys = self._group_of(first)
+        most = min(self.limits.on(self.device), len(keys) + 1)
+        if most <= 1 or ALONE in first.note or (most := min(most, self.limits.fair(self.backend))) <= 1:
+            return []
+        most = min(most, fitting(self._recipe(first), self.device))
+        found: list[Claim] = []
+        while len(found) < most - 1 and (claim := self.backend.claim_among(name(), keys)) is not None:
+            keys.discard(claim.point.key)
+            if MEMORY in claim.note or ALONE in claim.note:
+                claim.release(claim.note)
+            else:
+                self.failures.claim()
+                found.append(held.enter_context(claim))
+        return found
+
+    def _group_of(self, first: Claim) -> set[str]:
+        """The keys of the cells that can run as a group with the first one; none in a search, which may prune them."""
+        if self.sweep.search is not None or self.limits.on(self.device) <= 1:
+            return set()
+        return self._groups.get(first.point.key, set()) - {first.point.key}
+
+    @cached_property
+    def _groups(self) -> dict[str, set[str]]:
+        """For each cell that can be in a group, all cells that can be in the same one; cells by their keys."""
+        groups = defaultdict[object, set[str]](set)
+        for cell in self.sweep.cells:
+            if (common := group_key(cell.recipe)) is not None:
+                groups[common].add(cell.key)
+        return {key: keys for keys in groups.values() for key in keys}
 
     def _run_alone(self, claim: Claim) -> None:
         """Run a cell that ran out of memory, once no other trial uses the GPU."""
         self.status.show("waiting to be alone on the GPU", claim.point.title)
         with claim, self.gpu_lock.exclusive(lambda: not self.shutdown.now) as acquired:
             if acquired:
-                self._run(claim)
+                self._run([claim])
             else:
                 claim.release(claim.note)
 
-    def _run(self, claim: Claim) -> None:
-        """Take a claimed cell through its life: run the trial, classify its outcome, record it."""
-        self.status.show("starting", claim.point.title)
+    def _run(self, claims: Sequence[Claim]) -> None:
+        """Take claimed cells through their lives: one on its own, several in lockstep."""
+        if len(claims) == 1:
+            for _ in self._life(claims[0], self.status):
+                pass
+            return
+        from ddsweep.trial import Group
+
+        group = Group()
+        lives = {claim: self._life(claim, self.status.cell(claim.point.title), group) for claim in claims}
         try:
-            result = self._run_trial(claim)
+            run_in_lockstep(lives, self.shutdown)
+        finally:
+            self.status.status.group.clear()
+
+    def _life(self, claim: Claim, status: StatusTracker | CellTracker, group: Group | None = None) -> Life:
+        """Take a claimed cell through its life: run the trial, classify its outcome, record it.
+
+        In a group, it stops before the distillation, which it yields for others to advance.
+        """
+        status.show("starting", claim.point.title)
+        try:
+            result = yield from self._trial(claim, group, status)
         except (Exception, Stopped) as error:
             if not isinstance(error, Stopped | Pruned | InvalidRecipe):
                 logger.exception("%s failed", claim.point.title)
@@ -229,31 +299,41 @@ class Agent:
             self.failures.reset()
             if self._store_result(claim):
                 self._record(partial(record_result, claim, result))
+        finally:
+            if group is not None:
+                status.idle()
 
-    def _run_trial(self, claim: Claim) -> Result:
+    def _trial(self, claim: Claim, group: Group | None, status: Tracker) -> Stages:
         from ddsweep import trial
 
         recipe = self._recipe(claim)
-        tracker = FanOut(self.status, QueueTracker(partial(attach_image, claim)), self.tracker)
+        tracker = FanOut(status, QueueTracker(partial(attach_image, claim)), self.tracker)
         checkpoints = replace(self.shutdown.checkpoints, saved=partial(self._note_progress, claim))
         tracker.describe(recipe, claim.point.title)
         with self.shutdown.interruptible():
-            with reported_to(Listener.of_phases(self.status.progress)):  # this host may have to decode them
+            with reported_to(Listener.of_phases(status.progress)):  # this host may have to decode them
                 refusal = image_checksums.refusal(recipe, self.sweep.data)
             if refusal:
                 raise OtherImages(refusal)
             if self.store:
                 transfer.bring(self.store, [recipe.key()], self.runs)
-            return trial.run(
-                recipe,
-                tracker,
-                self.device,
-                self.runs,
-                self._ptm_epochs_needed,
-                checkpoints,
-                pruning=pruning_of(self.sweep, recipe, claim.report),
-                recompute=True,
-            )
+            arguments = (recipe, tracker, self.device, self.runs, self._ptm_epochs_needed)
+            if group is None:
+                pruning = pruning_of(self.sweep, recipe, claim.report)
+                return trial.run(*arguments, checkpoints, pruning=pruning, recompute=True)
+        checkpoints = replace(checkpoints, leave=lambda: self.shutdown.now or claim.lost)
+        return (yield from self._stages(trial.stages(*arguments, checkpoints, recompute=True, group=group)))
+
+    def _stages(self, stages: Stages) -> Stages:
+        """Compute the stages of a trial, each of which a request to stop may interrupt."""
+        with contextlib.closing(stages):
+            while True:
+                with self.shutdown.interruptible():
+                    try:
+                        one = next(stages)
+                    except StopIteration as end:
+                        return end.value
+                yield one
 
     def _note_progress(self, claim: Claim) -> None:
         """Record a checkpoint: for the queue, if the agent is killed later, and for the launcher."""
@@ -285,7 +365,8 @@ class Agent:
         choices = self.sweep.choices_of(params, key)
         if choices is None and self.reload is not None:
             self.sweep = self.reload()
-            self.__dict__.pop("_ptm_epochs_needed", None)
+            for kept in ("_ptm_epochs_needed", "_groups"):
+                self.__dict__.pop(kept, None)
             choices = self.sweep.choices_of(params, key)
         if choices is not None:
             return self.sweep.make(choices)

@@ -92,6 +92,12 @@ class Queue(Backend, Protocol):
     def claim(self, agent: str) -> Claim | None:
         """Claim the next waiting point atomically, or None. If none is waiting, a search draws its next point."""
 
+    def claim_among(self, agent: str, keys: Collection[str]) -> Claim | None:
+        """Claim the next waiting point with one of these keys atomically, or None. A search draws no point for it."""
+
+    def waiting(self) -> int:
+        """The number of points that wait for an agent."""
+
     def reconcile(self) -> None:
         """Fail attempts whose agent is dead, and queue failed points that have attempts left. Idempotent.
 

@@ -114,6 +114,19 @@ class MemoryBackend:
             attempt = _first_waiting(sweep) or (_first_waiting(sweep) if _draw(sweep) else None)
             return MemoryClaim(self._store, sweep, attempt, agent) if attempt is not None else None
 
+    def claim_among(self, agent: str, keys: Collection[str]) -> MemoryClaim | None:
+        """Claim the next waiting point with one of these keys, or None."""
+        with self._store.lock:
+            sweep = self._store.registration(self.name)
+            attempt = _first_waiting(sweep, keys)
+            return MemoryClaim(self._store, sweep, attempt, agent) if attempt is not None else None
+
+    def waiting(self) -> int:
+        """The number of points that wait for an agent."""
+        with self._store.lock:
+            attempts = self._store.registration(self.name).attempts.values()
+            return sum(attempt.phase is Phase.WAITING for attempt in attempts)
+
     def reconcile(self) -> None:
         """Fail attempts whose lease has expired, queue failed points that have attempts left."""
         with self._store.lock:
@@ -269,8 +282,12 @@ def _enqueue(sweep: Registration, point: Point) -> None:
     sweep.attempts[number] = Attempt(number, number, point, Phase.WAITING)
 
 
-def _first_waiting(sweep: Registration) -> Attempt | None:
-    waiting = (attempt for attempt in sweep.attempts.values() if attempt.phase is Phase.WAITING)
+def _first_waiting(sweep: Registration, keys: Collection[str] | None = None) -> Attempt | None:
+    waiting = (
+        attempt
+        for attempt in sweep.attempts.values()
+        if attempt.phase is Phase.WAITING and (keys is None or attempt.point.key in keys)
+    )
     return min(waiting, key=lambda attempt: attempt.number, default=None)
 
 

@@ -14,7 +14,9 @@ from ddsweep.cli.options import (
     Device,
     Entity,
     Gpus,
+    Group,
     Name,
+    NoGroup,
     PerGpu,
     Profile,
     Project,
@@ -23,6 +25,7 @@ from ddsweep.cli.options import (
     Storage,
     Track,
     Workers,
+    most_in_group,
 )
 from ddsweep.cli.session import Session
 
@@ -34,6 +37,8 @@ def agents(
     workers: Workers = None,
     gpus: Gpus = None,
     per_gpu: PerGpu = None,
+    group: Group = None,
+    no_group: NoGroup = False,
     retry_failed: RetryFailed = False,
     runs: Runs = RUNS,
     compile_: Compile = "auto",
@@ -53,10 +58,11 @@ def agents(
     plugins.load()
     account = Account("optuna", tuple(track or ()), project or "", entity or "")
     sweep = launches.load(name, profile, runs, storage)
+    most = most_in_group(group, no_group)
     slots = plan.slots(device, workers, gpus, per_gpu, sweep)
     account = account.available(console.note)
     in_process = workers == 0
-    job = account.configure(plan.job(sweep.full_name, runs, launches.url(runs, storage), slots, in_process))
+    job = account.configure(plan.job(sweep.full_name, runs, launches.url(runs, storage), slots, in_process, most))
     store = launches.connect(runs, storage)
     try:
         launcher = plan.launcher(job, slots, in_process, attached=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ddsweep import characters, text
@@ -56,7 +56,18 @@ def agent_lines(agents: Sequence[AgentStatus], width: int = 100) -> list[str]:
     names = [f"{agent.host} {agent.device}" if hosts else agent.device for agent in agents]
     names = [f"{name} · {agent.job}" if agent.job else name for agent, name in zip(agents, names, strict=True)]
     columns = min(MOST_NAME, max(map(len, names), default=0))
-    return [agent_line(agent, fitted(name, columns), width) for agent, name in zip(agents, names, strict=True)]
+    lines = []
+    for agent, name in zip(agents, names, strict=True):
+        lines.append(agent_line(agent, fitted(name, columns), width))
+        lines += [cell_line(one, columns, width) for one in agent.group]
+    return lines
+
+
+def cell_line(cell: Mapping[str, Any], indent: int = 0, width: int = 100) -> str:
+    """The line of one cell of a group, under that of its agent: ``· dm · ipc 10 · α 5…   distill 62/100``."""
+    work = f"{cell['phase']} {cell['done']}/{cell['total']}" if cell["total"] else str(cell["phase"])
+    columns = width - indent - len(work) - 10
+    return f"  {'':{indent}}   · {fitted(cell['cell'], min(columns, len(cell['cell'])))}   {work}"
 
 
 def agent_line(agent: AgentStatus, name: str = "", width: int = 100) -> str:

@@ -14,8 +14,10 @@ from ddsweep.cli.options import (
     Device,
     Entity,
     Gpus,
+    Group,
     Name,
     NoCheck,
+    NoGroup,
     PerGpu,
     Profile,
     Project,
@@ -25,6 +27,7 @@ from ddsweep.cli.options import (
     Storage,
     Track,
     Workers,
+    most_in_group,
     settings,
 )
 from ddsweep.errors import UserError
@@ -81,6 +84,8 @@ def launch(
     workers: Workers = None,
     gpus: Gpus = None,
     per_gpu: PerGpu = None,
+    group: Group = None,
+    no_group: NoGroup = False,
     retry_failed: RetryFailed = False,
     runs: Runs = RUNS,
     compile_: Compile = "auto",
@@ -114,6 +119,7 @@ def launch(
     plugins.load()
     if as_ is not None:
         sweep.naming.check(as_)
+    most = most_in_group(group, no_group)
     repeat = again.Repeat(failed=retry_failed, unusable=recompute)
     account = Account(backend, tuple(track or ()), project or "", entity or "")
     if confirm is None:
@@ -138,14 +144,14 @@ def launch(
             )
         if not dry_run:
             _announce(loaded, before)
-        options = submission.Options(slurm, runs, storage, device, account, repeat, replace)
+        options = submission.Options(slurm, runs, storage, device, account, repeat, replace, most)
         raise typer.Exit(
             submission.dry_run(loaded, options) if dry_run else submission.launch(loaded, options, watch, _open_store)
         )
     slots = plan.slots(device, workers, gpus, per_gpu, loaded)
     launches.check_precisions(loaded.launched, runs, {slot.device for slot in slots})
     _announce(loaded, before)
-    raise typer.Exit(_run_locally(loaded, account, slots, runs, storage, workers == 0, repeat, replace))
+    raise typer.Exit(_run_locally(loaded, account, slots, runs, storage, workers == 0, repeat, replace, most))
 
 
 def _announce(loaded: Sweep, before: Sweep | None) -> None:
@@ -165,6 +171,7 @@ def _run_locally(
     in_process: bool,
     repeat: Repeat,
     alone: bool,
+    group: int,
 ) -> int:
     """Run a sweep with agents on this machine; return the exit status."""
     from ddsweep import launches
@@ -174,7 +181,7 @@ def _run_locally(
     if account.backend == "wandb" and in_process:
         raise UserError("workers: must be at least 1 with --backend wandb, whose agents start a process per trial")
     store, session = _open_store(account, sweep.full_name, runs, storage)
-    job = account.configure(plan.job(sweep.full_name, runs, launches.url(runs, storage), slots, in_process))
+    job = account.configure(plan.job(sweep.full_name, runs, launches.url(runs, storage), slots, in_process, group))
     launcher = plan.launcher(job, slots, in_process)
     try:
         return session(sweep, store, launcher, job, slots, repeat, alone).run()

@@ -101,6 +101,16 @@ Gpus = Annotated[
     ),
 ]
 PerGpu = Annotated[int | None, typer.Option("--per-gpu", min=1, help="Agents per GPU (default: 1).")]
+Group = Annotated[
+    int | None,
+    typer.Option(
+        "--group",
+        metavar="N",
+        min=1,
+        help="Most cells that an agent computes in lockstep (default: what fits on a GPU, up to 16; 1 on a CPU).",
+    ),
+]
+NoGroup = Annotated[bool, typer.Option("--no-group", help="Compute one cell at a time: --group 1.")]
 RetryFailed = Annotated[
     bool, typer.Option("--retry-failed", help="Also retry the cells that were given up, unless that is in vain.")
 ]
@@ -123,6 +133,17 @@ Entity = Annotated[
         "--entity", envvar="WANDB_ENTITY", help="Owner of the W&B project (default: your account's default entity)."
     ),
 ]
+
+
+def most_in_group(group: int | None, no_group: bool) -> int:
+    """The most cells that an agent runs as a group; 0: the default of its device.
+
+    Raises:
+        UserError: both options are given.
+    """
+    if no_group and group is not None:
+        raise UserError("group: --group and --no-group contradict each other; give one of them")
+    return 1 if no_group else group or 0
 
 
 def _export_compile(value: str) -> str:

@@ -36,6 +36,7 @@ class Options:
         account: the use of W&B.
         repeat: which cells to compute again.
         alone: take the cells of earlier launches out of the sweep.
+        group: the most cells that an agent runs as a group; 0: the default of its device.
     """
 
     slurm: str | None
@@ -45,6 +46,7 @@ class Options:
     account: Account
     repeat: again.Repeat = again.NOTHING
     alone: bool = False
+    group: int = 0
 
     def request(self) -> Request:
         """The parsed request. Raises UserError if it is missing or invalid."""
@@ -62,7 +64,10 @@ class Options:
         from ddsweep.launchers import Job
 
         storage = launches.url(self.runs, self.storage)
-        return self.account.configure(Job(sweep.full_name, self.runs.absolute(), storage, 0))
+        request = self.request()
+        agents = request.tasks * request.agents
+        job = Job(sweep.full_name, self.runs.absolute(), storage, 0, group=self.group, agents=agents)
+        return self.account.configure(job)
 
 
 def dry_run(sweep: Sweep, options: Options) -> int:

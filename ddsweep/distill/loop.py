@@ -66,15 +66,12 @@ def distill(
         Interrupted: the slot was asked to stop.
         PluginError: code of a plugin fails or breaks its contract (``guards``).
     """
-    one = Distillation.start(recipe, dataset, pool, streams, tracker, slot, numerics, trained)
-    while not one.done:
-        one.advance()
-    return one.finish()
+    return Distillation.start(recipe, dataset, pool, streams, tracker, slot, numerics, trained).finish()
 
 
 @dataclass(eq=False)
 class Distillation:
-    """A distillation between two of its iterations; ``distill`` advances one, ``travel`` several together.
+    """A distillation between two of its iterations; ``lockstep`` advances several together.
 
     Attributes:
         recipe: the experiment.
@@ -84,6 +81,8 @@ class Distillation:
         guard: calls code that may be a plugin's.
         slot: stores the checkpoints.
         numerics: precision and compilation.
+        seconds: the time of its steps, as far as ``lockstep`` has taken them: of a shared step, its share.
+        error: what has ended it; None: nothing has.
     """
 
     recipe: Recipe
@@ -93,6 +92,8 @@ class Distillation:
     guard: Guard
     slot: Slot
     numerics: Numerics
+    seconds: float = 0.0
+    error: BaseException | None = None
     _saved: bool = False
 
     @classmethod
@@ -154,7 +155,15 @@ class Distillation:
             self.slot.offer(state.checkpoint)
 
     def finish(self) -> LearnedSet:
-        """Save the finished set, and return it."""
+        """Take the iterations that are left, save the finished set, and return it.
+
+        Raises:
+            BaseException: what has ended it before; and as ``distill``.
+        """
+        if self.error is not None:
+            raise self.error
+        while not self.done:
+            self.advance()
         if not self._saved:
             self.slot.save(self.state.checkpoint())
         return _finished(self.state.learned)

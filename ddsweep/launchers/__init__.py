@@ -23,6 +23,8 @@ class Job:
         track: further trackers to log trials to: ``wandb``, and those of plugins.
         project: the W&B project, if W&B is the backend or a tracker.
         entity: the owner of the project on W&B; empty for the account's default.
+        group: the most cells that an agent runs as a group; 0: the default of its device.
+        agents: the number of agents of the launch, which share the cells.
         sees_folder: whether agents import modules from the working folder; default: if this process does.
     """
 
@@ -34,6 +36,8 @@ class Job:
     track: tuple[str, ...] = ()
     project: str = ""
     entity: str = ""
+    group: int = 0
+    agents: int = 1
     sees_folder: bool = field(default_factory=processes.sees_working_folder)
 
     @property
@@ -46,6 +50,8 @@ class Job:
         words = [*processes.command(self.sees_folder), "agent", self.sweep, "--runs", str(self.runs)]
         words += ["--threads", str(self.threads), "--backend", self.backend]
         words += [f"--track={tracker}" for tracker in self.track]
+        words += [f"--group={self.group}"] if self.group else []
+        words += [f"--agents={self.agents}"] if self.agents > 1 else []
         return words + [f"--{name}={value}" for name in ("project", "entity") if (value := getattr(self, name))]
 
 

@@ -26,7 +26,12 @@ class InlineLauncher:
         from ddsweep import agent
         from ddsweep.trackers import choice
 
-        job, placement = self._job, agent.Placement(self._slot.device, str(self._slot), self._job.threads)
+        job, placement = (
+            self._job,
+            agent.Placement(
+                self._slot.device, str(self._slot), self._job.threads, limits=agent.Limits(self._job.group)
+            ),
+        )
         further = choice.further(job.track, job.sweep, job.runs, job.project, job.entity)
         status = agent.main(job.sweep, job.storage, job.runs, placement, further)
         if status in agent.STOPPED:  # the agent has returned its cell; now the launch ends too

@@ -80,9 +80,10 @@ def summary(slots: Sequence[Slot]) -> list[str]:
     return [name if count == 1 else f"{name} × {count}" for name, count in agents.items()]
 
 
-def job(sweep: str, runs: Path, storage: str, slots: Sequence[Slot], in_process: bool = False) -> Job:
+def job(sweep: str, runs: Path, storage: str, slots: Sequence[Slot], in_process: bool = False, group: int = 0) -> Job:
     """The job of the agents; an agent in this process keeps its number of threads."""
-    return Job(sweep, runs.absolute(), storage, 0 if in_process else threads(slots))
+    count = 0 if in_process else threads(slots)
+    return Job(sweep, runs.absolute(), storage, count, group=group, agents=len(slots))
 
 
 def threads(slots: Sequence[Slot]) -> int:

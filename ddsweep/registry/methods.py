@@ -81,7 +81,7 @@ class Method:
         about: how the images come from what is learned, as a phrase; empty if they are what is learned.
         lr_by_size: whether the default ``lr_img`` is that of images of 32×32 pixels, and scales with their number.
         mixed: whether ``batch_real`` counts images of all classes together, instead of each class.
-        several: whether recipes with the same real images and networks can be distilled together (``recipe.company``).
+        grouped: whether recipes with the same real images and networks can be distilled in lockstep (``group_key``).
     """
 
     name: str
@@ -101,7 +101,7 @@ class Method:
     about: str = ""
     lr_by_size: bool = False
     mixed: bool = False
-    several: bool = False
+    grouped: bool = False
 
     @property
     def neutral(self) -> dict[str, Scalar]:
@@ -206,7 +206,7 @@ for _row in (
         },
     ),
     Method(
-        "dm", "DM", _FEATURES, ("batch_real", "dsa_strategy", "numerics", "shared"), several=True,
+        "dm", "DM", _FEATURES, ("batch_real", "dsa_strategy", "numerics", "shared"), grouped=True,
         defaults={
             "iterations": 20000, "lr_img": lambda target, ipc: 10.0 if ipc > 125 else 1.0,
             "alpha": _alpha(cifar10=(2000.0, 1000.0), cifar100=(500.0, 1.0), fashionmnist=(100.0, 100.0)),

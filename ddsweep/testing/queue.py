@@ -127,6 +127,24 @@ class QueueContract(LossContract, RelaunchContract, SearchContract, BackendContr
             [type(value) for value in params.values()],
         )
 
+    def test_points_are_claimed_by_key_once_each(self, backend: Queue) -> None:
+        backend.register(grid(0, 1, 2, 3))
+        keys = [row.point.key for row in backend.status().rows]
+        assert backend.waiting() == 4
+        assert backend.claim_among("a", ["unknown"]) is None and backend.claim_among("a", []) is None
+        taken = [backend.claim_among(f"agent {number}", {keys[3], keys[1]}) for number in range(3)]
+        assert [claim and claim.point.key for claim in taken] == [keys[1], keys[3], None], "in their order"
+        assert backend.waiting() == 2
+        first = taken[0]
+        assert first is not None
+        with first:
+            first.release({"left": "for the next"})
+        assert backend.waiting() == 3
+        again = backend.claim_among("b", [keys[1]])
+        assert again is not None and again.note == {"left": "for the next"}
+        held = [row.point.key for row in backend.status().rows if row.state is State.RUNNING]
+        assert held == [keys[1], keys[3]]
+
     def test_a_raising_point_is_retried_and_does_not_stop_the_rest(self, backend: Queue) -> None:
         backend.register(grid(0, 1, 2, max_attempts=3))
         attempts, deadline = [], time.monotonic() + PATIENCE

@@ -58,6 +58,7 @@ class AgentStatus:
         images_per_second: real and synthetic images per second of the last logged steps; 0: unknown.
         gpu_memory_gb: peak GPU memory of this process, in 10⁹ bytes; 0: unknown, or no GPU.
         key: key of its current cell, as soon as the trial has begun.
+        group: the cells of a group, each as a dictionary of ``CellStatus``; empty: it runs one cell at a time.
         age: seconds since the last update; set by the reader, not by the agent.
     """
 
@@ -75,7 +76,27 @@ class AgentStatus:
     images_per_second: float = 0.0
     gpu_memory_gb: float = 0.0
     key: str = ""
+    group: list[dict[str, Any]] = field(default_factory=list)
     age: float = 0.0
+
+
+@dataclass
+class CellStatus:
+    """The status of one cell of a group.
+
+    Attributes:
+        cell: its title.
+        key: its key, as soon as its trial has begun.
+        phase: as of ``AgentStatus``; ``waiting`` while others of the group compute.
+        done: completed steps of the phase.
+        total: all steps of the phase.
+    """
+
+    cell: str
+    key: str = ""
+    phase: str = "waiting"
+    done: int = 0
+    total: int = 0
 
 
 class StatusTracker(Tracker):
@@ -104,6 +125,10 @@ class StatusTracker(Tracker):
         """Show the step; the rate is measured within the phase."""
         self._show(phase, done, total, cell=self.status.cell)
 
+    def show_step(self, phase: str, done: int, total: int, cell: str) -> None:
+        """Show the step of a cell of a group."""
+        self._show(phase, done, total, cell)
+
     def log(self, metrics: dict[str, float], step: int) -> None:
         """Keep the speed and the memory; they are written with the next step."""
         self.status.images_per_second = metrics.get("images_per_second", 0.0)
@@ -112,6 +137,10 @@ class StatusTracker(Tracker):
     def show(self, phase: str, cell: str = "") -> None:
         """Show what the agent is doing between two trials."""
         self._show(phase, 0, 0, cell)
+
+    def cell(self, title: str) -> CellTracker:
+        """A tracker of one cell of a group, which is shown from now on until it is idle."""
+        return CellTracker(self, CellStatus(title))
 
     def finish(self, result: Result) -> None:
         """Show that the agent is idle."""
@@ -140,6 +169,54 @@ class StatusTracker(Tracker):
         self._written, status.updated = now, time.time()
         with contextlib.suppress(UserError, OSError, ValueError):  # ValueError: a name that is not text
             files.write_json(self._path, asdict(status))
+
+
+class CellTracker(Tracker):
+    """Shows one cell of a group in the status of its agent.
+
+    What the agent itself is shown to do is what the last of its cells has reported; of the cells that are distilled in
+    lockstep, the first.
+
+    Args:
+        agent: the tracker of the agent.
+        status: the cell.
+    """
+
+    def __init__(self, agent: StatusTracker, status: CellStatus) -> None:
+        self._agent, self._shown = agent, asdict(status)
+        agent.status.group.append(self._shown)
+
+    def describe(self, recipe: Recipe, title: str) -> None:
+        """Show the title."""
+        self._shown["cell"] = title
+
+    def start(self, recipe: Recipe) -> None:
+        """Show that its trial begins."""
+        self._shown["key"] = recipe.key()
+        self.show("starting")
+
+    def progress(self, phase: str, done: int, total: int) -> None:
+        """Show the step."""
+        self._shown.update(phase=phase, done=done, total=total)
+        if phase != "distill" or self._leads():
+            self._agent.show_step(phase, done, total, self._shown["cell"])
+
+    def log(self, metrics: dict[str, float], step: int) -> None:
+        """Keep the speed and the memory."""
+        if self._leads():
+            self._agent.log(metrics, step)
+
+    def show(self, phase: str, cell: str = "") -> None:
+        """Show what becomes of the cell outside of its trial."""
+        self.progress(phase, 0, 0)
+
+    def idle(self) -> None:
+        """No longer show the cell."""
+        group = self._agent.status.group
+        group[:] = [one for one in group if one is not self._shown]
+
+    def _leads(self) -> bool:
+        return next((one for one in self._agent.status.group if one["phase"] == "distill"), None) is self._shown
 
 
 def clear(place: Path) -> None:

@@ -6,13 +6,15 @@ import itertools
 import time
 import uuid
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import optuna
+import sqlalchemy as sa
 from optuna.exceptions import ExperimentalWarning
+from optuna.storages._rdb import models as m
 from optuna.trial import TrialState
 from sqlalchemy import orm
 
@@ -25,6 +27,7 @@ from ddsweep.errors import UserError, closest
 
 METRIC = "test accuracy"
 ENDED = (TrialState.COMPLETE, TrialState.FAIL)
+Take = Callable[[orm.Session, int, str], claims.Taken | None]
 
 
 @dataclass(frozen=True)
@@ -126,14 +129,36 @@ class OptunaBackend:
 
     def claim(self, agent: str) -> claims.OptunaClaim | None:
         """Claim the next waiting point, or None. If none is waiting, a search draws its next point."""
+
+        def take(session: orm.Session, study: int, token: str) -> claims.Taken | None:
+            if taken := claims.take(session, study, agent, token):
+                return taken
+            return claims.take(session, study, agent, token) if _draw(session, study) else None
+
+        return self._claim(agent, take)
+
+    def claim_among(self, agent: str, keys: Collection[str]) -> claims.OptunaClaim | None:
+        """Claim the next waiting point with one of these keys, or None."""
+        return self._claim(agent, lambda session, study, token: claims.take(session, study, agent, token, keys))
+
+    def waiting(self) -> int:
+        """The number of points that wait for an agent."""
+
+        def count(session: orm.Session) -> int:
+            trial, study = m.TrialModel, self._study(session)
+            waits = (trial.study_id == study) & (trial.state == TrialState.WAITING)
+            return session.scalar(sa.select(sa.func.count()).where(waits)) or 0
+
+        return self.store.database.run(count, "read")
+
+    def _claim(self, agent: str, take: Take) -> claims.OptunaClaim | None:
+        """Claim what ``take`` takes, once, however often the connection breaks."""
         token, runs = f"{agent}:{uuid.uuid4().hex[:12]}", itertools.count()
 
         def transaction(session: orm.Session) -> claims.Taken | None:
             study = self._study(session)
             before = claims.taken(session, study, token) if next(runs) else None
-            if taken := before or claims.take(session, study, agent, token):
-                return taken
-            return claims.take(session, study, agent, token) if _draw(session, study) else None
+            return before or take(session, study, token)
 
         taken = self.store.database.run(transaction)
         if taken is None:

@@ -16,7 +16,7 @@ import itertools
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,10 +57,17 @@ class Taken:
     note: dict[str, Any]
 
 
-def take(session: orm.Session, study: int, agent: str, token: str) -> Taken | None:
-    """Waiting → running, with the first heartbeat and the token of the lease; None if no trial is waiting."""
+def take(session: orm.Session, study: int, agent: str, token: str, keys: Collection[str] | None = None) -> Taken | None:
+    """Waiting → running, with the first heartbeat and the token of the lease; None if no trial is waiting.
+
+    ``keys``: only a trial whose point has one of these keys; None: any.
+    """
     trial = m.TrialModel
     query = sa.select(trial.trial_id).where(trial.study_id == study, trial.state == TrialState.WAITING)
+    if keys is not None:
+        key = m.TrialUserAttributeModel
+        named = key.value_json.in_([json.dumps(one) for one in keys])
+        query = query.where(sa.exists().where(key.trial_id == trial.trial_id, key.key == "key", named))
     # skip_locked: while one agent takes the first trial, the others take the next ones instead of waiting
     first = session.scalar(query.order_by(trial.number).limit(1).with_for_update(skip_locked=True))
     if first is None:

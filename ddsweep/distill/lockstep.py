@@ -1,4 +1,4 @@
-"""Distillations that travel together: each step's network, draws and real images are computed once for all of them.
+"""Distillations in lockstep: each step's network, draws and real images are computed once for all of them.
 
 A GPU computes the small steps of a ConvNet faster than the host can start their kernels. Where the numerics are
 vectorized, the synthetic images of all sets therefore go through the network as one batch, and through each PTM that
@@ -7,6 +7,7 @@ several of them have drawn; elsewhere, and always on a CPU, they go one set afte
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import lru_cache
@@ -18,8 +19,9 @@ from torch import Tensor
 from ddsweep.checkpoints import Interrupted
 from ddsweep.distill.loop import Distillation, step
 from ddsweep.distill.matching import Match
+from ddsweep.errors import SharedStepFailed as SharedStepFailed
 from ddsweep.plugins import resolve
-from ddsweep.recipe.company import company
+from ddsweep.recipe.grouping import group_key
 
 if TYPE_CHECKING:
     from ddsweep.data.dataset import Dataset
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from ddsweep.rng import Streams
 
 SHARED = ("batch", "augment", "network")  # the generators that make the same draws in each of them
-Left = Callable[[Distillation, BaseException | None], None]
 Losses = Tensor | Sequence[Tensor]  # a loss for each set
 
 
@@ -46,53 +47,47 @@ class ForSeveral(Protocol):
         """Yield, for each step, the losses that ``episode`` yields for each of ``sets``."""
 
 
-class SharedStepFailed(Exception):
-    """A step of several distillations failed, which says nothing about one of them; ``__cause__`` is the error."""
-
-
-def travel(cells: Sequence[Distillation], left: Left) -> None:
-    """Advance distillations until each has left.
+def advance_until_one_ends(cells: Sequence[Distillation]) -> None:
+    """Advance distillations until one of them is done or has failed (``error``).
 
     Those that have done the fewest steps go first, so that distillations which resume from different checkpoints meet.
-    What fails in one of them between two steps (its tracker, its checkpoint, its loss) makes it leave; the others go
-    on.
+    What fails in one of them between two steps (its tracker, its checkpoint, its loss) ends that one only.
 
     Args:
-        cells: the distillations; those of one company (``recipe.company``) share steps.
-        left: called for each one that is done (None), or that an error has ended. What it raises ends this function.
+        cells: the distillations; those with one ``group_key`` share steps.
 
     Raises:
-        SharedStepFailed: a step of several failed. Their states are no longer those between two iterations.
+        SharedStepFailed: a step of several failed.
     """
-    going = list(cells)
-    while going:
-        for one in [one for one in going if one.done]:
-            going.remove(one)
-            left(one, None)
-        for one, error in advance(_least_advanced(going)).items() if going else ():
-            going.remove(one)
-            left(one, error)
+    while not any(one.done or one.error for one in cells):
+        some, began = _least_advanced(cells), time.monotonic()
+        advance(some)
+        for one in some:
+            one.seconds += (time.monotonic() - began) / len(some)
 
 
-def advance(cells: Sequence[Distillation]) -> dict[Distillation, BaseException]:
-    """Take one iteration of distillations that are equally far; return those that failed after it, with the errors."""
+def advance(cells: Sequence[Distillation]) -> None:
+    """Take one iteration of distillations that are equally far and share it.
+
+    Raises:
+        SharedStepFailed: it failed, and they are several.
+    """
     if len(cells) == 1:
-        return _errors(cells, Distillation.advance)
+        _each(cells, Distillation.advance)
+        return
     try:
         _steps(cells)
     except Exception as error:
         raise SharedStepFailed(f"{type(error).__name__}: {error}") from error
-    return _errors(cells, Distillation.end_iteration)
+    _each(cells, Distillation.end_iteration)
 
 
-def _errors(cells: Sequence[Distillation], action: Callable[[Distillation], None]) -> dict[Distillation, BaseException]:
-    errors: dict[Distillation, BaseException] = {}
+def _each(cells: Sequence[Distillation], action: Callable[[Distillation], None]) -> None:
     for one in cells:
         try:
             action(one)
         except (Exception, Interrupted) as error:
-            errors[one] = error
-    return errors
+            one.error = error
 
 
 def _least_advanced(cells: Sequence[Distillation]) -> list[Distillation]:
@@ -107,8 +102,8 @@ def _joined(lead: Distillation, other: Distillation) -> bool:
     mine, theirs = lead.state.streams, other.state.streams
     if all(getattr(mine, name) is getattr(theirs, name) for name in SHARED):
         return True
-    common = company(lead.recipe)
-    alike = common is not None and company(other.recipe) == common and lead.numerics == other.numerics
+    common = group_key(lead.recipe)
+    alike = common is not None and group_key(other.recipe) == common and lead.numerics == other.numerics
     if not alike or lead.state.steps != 1 or not isinstance(lead.state.matching, ForSeveral):
         return False
     drawn, expected = theirs.states(), mine.states()

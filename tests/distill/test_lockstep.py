@@ -1,4 +1,4 @@
-"""Distillations that travel together end as each of them would alone, whatever becomes of the others."""
+"""Distillations in lockstep end as each of them would alone, whatever becomes of the others."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from torch import Tensor
 from ddsweep import nn, rng
 from ddsweep.checkpoints import Checkpoints, FileSlot, Interrupted, Slot
 from ddsweep.data import Dataset
+from ddsweep.distill.lockstep import SharedStepFailed, advance_until_one_ends
 from ddsweep.distill.loop import Distillation, Diverged, distill
-from ddsweep.distill.travel import SharedStepFailed, travel
 from ddsweep.numerics import Numerics
 from ddsweep.pretrained.pool import Pool, PretrainedModel
 from ddsweep.pretrained.renormalize import InputTransform
@@ -59,12 +59,12 @@ def alone(recipe: Recipe, data: Dataset) -> Tensor:
 
 
 def together(cells: list[Distillation]) -> dict[int, Tensor | BaseException]:
+    """Where each has ended, in the order in which they did."""
     ended: dict[int, Tensor | BaseException] = {}
-
-    def left(one: Distillation, error: BaseException | None) -> None:
-        ended[cells.index(one)] = one.finish().decode().images if error is None else error
-
-    travel(cells, left)
+    while going := [one for one in cells if cells.index(one) not in ended]:
+        advance_until_one_ends(going)
+        for one in [one for one in going if one.done or one.error]:
+            ended[cells.index(one)] = one.error or one.finish().decode().images
     return ended
 
 
@@ -94,7 +94,7 @@ def test_one_batch_starts_fewer_operations(data: Dataset) -> None:
     for vectorize in (False, True):
         cells = [begun(recipe, data, vectorize=vectorize) for recipe in recipes(CELLS[1:3] * 3)]
         with toys.Kernels() as kernels:
-            travel(cells, lambda one, error: None)
+            advance_until_one_ends(cells)
         counts[vectorize] = kernels.number
     assert counts[True] < 0.5 * counts[False]
 
@@ -169,7 +169,7 @@ def test_a_failure_of_the_common_step_is_told_apart(data: Dataset, monkeypatch: 
 
     monkeypatch.setattr(cells[0].state.matching, "episodes", fail)
     with pytest.raises(SharedStepFailed) as failure:
-        travel(cells, lambda one, error: None)
+        advance_until_one_ends(cells)
     assert isinstance(failure.value.__cause__, torch.cuda.OutOfMemoryError)
 
 
@@ -178,7 +178,7 @@ DC = {"method": "dc", "outer_loops": 2, "inner_epochs": 1, "dsa_strategy": "none
 
 @pytest.mark.parametrize("other", [{"seed": 2}, {"batch_real": 6}, {"dsa_strategy": "color"}, DC])
 def test_those_that_would_draw_otherwise_do_not_share_steps(data: Dataset, other: dict[str, Any]) -> None:
-    """The caller chooses which travel together; a wrong choice must not change a result."""
+    """The caller chooses the group; a wrong choice must not change a result."""
     some = recipes([{"alpha": 0.0}, {"alpha": 2.0, **other}])
     ended = together([begun(recipe, data) for recipe in some])
     for index, recipe in enumerate(some):
