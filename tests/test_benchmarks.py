@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks import cclom_cache, checkpoints, crowd, gpu, growth, queue, speed, surroundings, turns
+from benchmarks import cclom_cache, checkpoints, crowd, gpu, growth, queue, speed, startup, surroundings, turns
 from benchmarks.steps import METHODS, Work
 from benchmarks.turns import Conditions, compare
 from ddsweep import rng
@@ -182,3 +182,37 @@ def test_agents_on_one_device() -> None:
     (both,) = crowd.rows(work, Numerics(), repeats=1, counts=[2])
     assert both["value"] == 2
     assert both["images_per_s"] == pytest.approx(work.images / both["step_s"])
+
+
+def test_startup_reads_what_python_says_of_its_imports() -> None:
+    text = """import time: self [us] | cumulative | imported package
+import time:      1500 |       1500 |   rich.segment
+import time:       500 |       9000 | rich.console
+import time:       200 |        200 | json
+a line of the program: 3 | 4 | 5"""
+    assert startup.imports(text, 2) == (3, {"rich.console": 9.0, "rich.segment": 1.5})
+
+
+def test_startup_prints_each_command_with_its_goal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of processes whose times are made up: the first of a command takes two seconds more."""
+    ran: list[list[str]] = []
+
+    def run(words: list[str], folder: Path, *python: str) -> tuple[float, float, str]:
+        ran.append([*python, *words])
+        return (3.0 if ran.count(ran[-1]) == 1 else 1.0), 0.5, "import time: 7 | 7000 | torch"
+
+    monkeypatch.setattr(startup, "run", run)
+    monkeypatch.setattr(sys, "argv", ["startup", "--json", "--repeat", "2", "--modules", "1"])
+    startup.main()
+    found = json.loads(capsys.readouterr().out)
+    assert {one["command"]: one["goal_s"] for one in found} == startup.COMMANDS
+    assert all(
+        sorted(one["seconds"]) == [1.0, 3.0] and one["cpu_s"] == [0.5, 0.5]
+        for one in found
+        if one["command"] != f"launch {startup.SWEEP} --workers 1"
+    )
+    assert all((one["modules"], one["costs"]) == (1, {"torch": 7.0}) for one in found)
+    assert ran[0] == ["launch", startup.SWEEP, "--workers", "1"], "the sweep is finished before anything is measured"
+    assert len(ran) == 1 + 3 * len(startup.COMMANDS)

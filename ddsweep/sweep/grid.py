@@ -173,7 +173,8 @@ class Sweep:
         """The point of a cell: the values of its recipe, unless these, with what is fixed, are of another recipe."""
         pinned = self.baseline if self.search and self.is_baseline(recipe) else {}  # they may be fixed in the search
         resolved: dict[str, Any] = {name: recipe.value(name) for name in self.swept} | pinned
-        if self.made or self._key_at(resolved) == key:
+        whole = self.fixed | resolved
+        if self.made or whole == choices or self.key(whole) == key:
             return resolved
         # a swept choice was resolved into a fixed field: alpha_by_arch that covers all PTMs becomes alpha
         return {name: choices.get(name, recipe.value(name)) for name in self.swept} | pinned

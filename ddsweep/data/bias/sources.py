@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from ddsweep import again, files
-from ddsweep.data import archives, paths
+from ddsweep.data import paths
 from ddsweep.errors import UserError
 from ddsweep.registry import datasets
 from ddsweep.registry.bias import PHOTOS, Bias
@@ -76,6 +76,8 @@ def adopt(row: DatasetInfo, source: Path) -> None:
         _check_classes(row, source)
         _link(paths.photos_link(), source)
     else:
+        from ddsweep.data import archives  # imports http.client, which most commands do not need
+
         archives.adopt(info(row.bias.base), source)
         paths.photos_link().unlink(missing_ok=True)
 
