@@ -52,6 +52,7 @@ from ddsweep.results import image_checksums, stored
 from ddsweep.results.result import Result
 from ddsweep.results.run_files import SET
 from ddsweep.shared.sharing import Sharing
+from ddsweep.shared.tally import Tally
 from ddsweep.trackers import FanOut, Tracker
 from ddsweep.trackers.disk import DiskTracker, replay
 
@@ -217,6 +218,7 @@ class _Trial:
         folder: the run folder.
         checkpoints: when to save.
         clock: how long it has taken.
+        tally: what it has read and computed of what cells share.
         needed: makes what the distillation starts from, and knows the checksums of the data read so far.
         pruning: when the synthetic set is evaluated during the distillation, and who may end the trial then.
         grouped: whether its steps are taken in lockstep with those of other trials, and their time is shared.
@@ -228,6 +230,7 @@ class _Trial:
     folder: Path
     checkpoints: Checkpoints
     clock: Clock
+    tally: Tally
     needed: Prerequisites
     pruning: Pruning | None = None
     grouped: bool = False
@@ -243,17 +246,18 @@ class _Trial:
         group: Group | None = None,
     ) -> _Trial:
         """A trial that starts or resumes."""
-        clock = Clock(folder / CHECKPOINT / "seconds.json")
+        clock, tally = Clock(folder / CHECKPOINT / "seconds.json"), Tally(folder / CHECKPOINT / "shared.json")
         tell = checkpoints.saved
 
         def saved() -> None:
             files.flush(folder / "metrics.jsonl")  # the checkpoint relies on what was logged before it
             clock.write()
+            tally.write()
             tell()
 
         checkpoints = replace(checkpoints, saved=saved)
         needed = Prerequisites.of(recipe, tracker, checkpoints, choice, group.datasets if group else None)
-        return cls(recipe, tracker, choice, folder, checkpoints, clock, needed, grouped=group is not None)
+        return cls(recipe, tracker, choice, folder, checkpoints, clock, tally, needed, grouped=group is not None)
 
     def run(self, ptm_epochs_needed: PtmEpochs) -> Stages:
         """PTMs, distillation, which is yielded before it is finished, and evaluation."""
@@ -287,13 +291,14 @@ class _Trial:
                     yield one
                     learned = one.finish()
         except Diverged as reason:
-            return replace(result, seconds=clock.seconds, state="failed", reason=str(reason))
+            return replace(result, seconds=clock.seconds, shared=self.tally.counts, state="failed", reason=str(reason))
         save(learned, recipe, dataset, self.folder)
         with clock("evaluate"):
             evaluations = self._evaluate(learned.decode().detached(), dataset, streams.evaluation)
         return replace(
             result,
             seconds=clock.seconds,
+            shared=self.tally.counts,
             accuracies={arch: evaluation.accuracies for arch, evaluation in evaluations.items()},
             class_accuracy={arch: evaluation.class_accuracy for arch, evaluation in evaluations.items()},
             group_accuracy={arch: found.group_accuracy for arch, found in evaluations.items() if found.group_accuracy},
@@ -304,7 +309,7 @@ class _Trial:
         recipe = self.recipe
         own = METHODS.code(recipe.method) or NETWORKS.code(recipe.arch)
         plugins = recipe.plugins if own else ""
-        return Sharing.of(dataset, numerics, real_branch(recipe), plugins)
+        return self.tally.add(Sharing.of(dataset, numerics, real_branch(recipe), plugins))
 
     def _of_ptms(self, dataset: Dataset, pool: Pool | None) -> Sharing:
         """What the PTMs of this cell have in common with others: features of real images."""
@@ -313,7 +318,7 @@ class _Trial:
         recipe = self.recipe
         own = PTMS.code(recipe.source) or any(map(NETWORKS.code, recipe.ptm_arch_list))
         numbers = Numerics(recipe.precision, device=self.choice.device)  # they are never compiled
-        shared = Sharing.of(dataset, numbers, {}, recipe.plugins if own else "")
+        shared = self.tally.add(Sharing.of(dataset, numbers, {}, recipe.plugins if own else ""))
         pool.share(shared)
         return shared
 

@@ -15,7 +15,7 @@ from ddsweep.recipe import Recipe, stored
 from ddsweep.results import run_files
 from ddsweep.results.run_files import RESULT
 
-LATER = ("classes", "files", "group_accuracy", "made")  # fields that results of older versions do not have
+LATER = ("classes", "files", "group_accuracy", "made", "shared")  # fields that results of older versions do not have
 ROUNDING = 1e-9
 
 
@@ -27,7 +27,9 @@ class Result:
         recipe: the experiment.
         accuracies: one per evaluated network, by architecture, in the order of ``eval_archs``.
         class_accuracy: per class, averaged over the networks, by architecture.
-        seconds: duration of ``pretrain``, ``distill`` and ``evaluate``.
+        seconds: duration of ``pretrain``, ``distill`` and ``evaluate``, as they were: shorter if another cell had
+            computed what cells share.
+        shared: how many tensors that cells share were ``read`` and ``computed``, by kind (``ddsweep.shared``).
         device: a readable name of the device.
         versions: of Python and the numerical libraries.
         git: commit of the code and whether it was modified; empty outside a checkout.
@@ -53,6 +55,7 @@ class Result:
     classes: list[str] = field(default_factory=list)
     group_accuracy: dict[str, dict[str, float | None]] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
+    shared: dict[str, dict[str, int]] = field(default_factory=dict)
     state: Literal["complete", "failed"] = "complete"
     reason: str | None = None
 

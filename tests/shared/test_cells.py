@@ -16,6 +16,8 @@ from torch import Tensor
 from ddsweep import trial
 from ddsweep.checkpoints import Checkpoints, Interrupted
 from ddsweep.recipe import Recipe, make
+from ddsweep.results import result as stored_results
+from ddsweep.results.result import Result
 from ddsweep.shared import sets
 from ddsweep.shared.opened import OpenSet
 from ddsweep.shared.sharing import Sharing
@@ -186,3 +188,24 @@ def test_a_bad_limit_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("DDSWEEP_SHARE", "plenty")
     with pytest.raises(UserError, match="DDSWEEP_SHARE: unknown value 'plenty'; write off, a size such as 20GB"):
         images(recipe("dm"), tmp_path / "runs")
+
+
+def test_a_result_says_what_was_read_and_computed_over_all_attempts(counts, tmp_path):
+    first, second = recipe("dm", alpha=0.0, iterations=6), recipe("dm", alpha=3.0, iterations=8)
+    assert result(first, tmp_path).shared == {"dm-means": {"read": 0, "computed": 6}}
+    asks = iter(range(1, 99))
+    with pytest.raises(Interrupted):
+        result(second, tmp_path, Checkpoints(leave=lambda: next(asks) == 5))
+    assert result(second, tmp_path).shared == {"dm-means": {"read": 6, "computed": 2}}
+    assert not (tmp_path / second.key() / "checkpoint").exists()
+
+
+def test_a_cell_that_shares_nothing_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("DDSWEEP_SHARE", "off")
+    assert result(recipe("dm"), tmp_path).shared == {"dm-means": {"read": 0, "computed": 4}}
+    stored = stored_results.read(tmp_path / recipe("dm").key())
+    assert stored is not None and stored.shared == {"dm-means": {"read": 0, "computed": 4}}
+
+
+def result(one: Recipe, runs: Path, checkpoints: Checkpoints | None = None) -> Result:
+    return trial.run(one, Tracker(), "cpu", runs, checkpoints=checkpoints)
