@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks import cclom_cache, checkpoints, crowd, gpu, growth, queue, speed, startup, surroundings, turns
+from benchmarks import cclom_cache, checkpoints, crowd, gpu, growth, queue, sharing, speed, startup, surroundings, turns
 from benchmarks.steps import METHODS, Work
 from benchmarks.turns import Conditions, compare
 from ddsweep import rng
@@ -53,6 +53,26 @@ def test_cclom_cache(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     assert (found["looking_again_s"], found["remembering_s"]) == (again[1], known[1])
     assert found["ratio"] == again[1] / known[1] > 1
     assert found["ratio_of_totals"] == pytest.approx(sum(again) / sum(known))
+
+
+def test_sharing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Three cells, two of which read: three iterations of DM, and of DSA the first step of each of two networks."""
+    monkeypatch.setattr("ddsweep.shared.records.PROBES", 10**9)  # at this size, reading does not pay off
+    tiny = ["ipc=1", "width=4", "batch_real=8", "iterations=3", "outer_loops=1"]
+    words = [word for pair in tiny for word in ("--set", pair)]
+    monkeypatch.setattr(
+        sys, "argv", ["sharing", "--method", "dm,dsa", "--alphas", "0,1,2", "--repeats", "2", "--json", *words]
+    )
+    sharing.main()
+    found = json.loads(capsys.readouterr().out)
+    for row in found["rows"]:
+        assert (row["cells"], row["read"]) == (3, 2 * 2 * 3)
+        assert row["written"] > 0
+        alone, shared = row["seconds"]["alone"], row["seconds"]["sharing"]
+        assert [len(cells) for cells in alone + shared] == [3] * 4
+        ratios = [sum(one) / sum(other) for one, other in zip(alone, shared, strict=True)]
+        assert row["ratio"] == pytest.approx(sum(ratios) / 2)
+    assert [line.split(" | ")[0] for line in sharing.table(found["rows"]).splitlines()[2:]] == ["| dm", "| dsa"]
 
 
 def test_a_turn_times_the_loop_whose_turn_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

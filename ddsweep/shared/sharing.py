@@ -52,14 +52,25 @@ class Sharing:
         return cls({}, torch.device("cpu"))
 
     @classmethod
-    def of(cls, dataset: Dataset, numerics: Numerics, cell: Mapping[str, Any], plugins: str = "") -> Sharing:
-        """Return the sharing of a trial, within the budget of ``$DDSWEEP_SHARE``.
+    def of(
+        cls,
+        dataset: Dataset,
+        numerics: Numerics,
+        cell: Mapping[str, Any],
+        plugins: str = "",
+        *,
+        budget: Budget | None = None,
+        folder: Path | None = None,
+    ) -> Sharing:
+        """Return the sharing of a trial.
 
         Args:
             dataset: the real images.
             numerics: how the trial computes.
             cell: the recipe fields that matter (``recipe.real_branch``).
             plugins: the pins of the plugins whose code can change what is shared; empty: none.
+            budget: what all sets together may take; default: ``$DDSWEEP_SHARE``.
+            folder: the folder of all sets; default: in the cache folder.
 
         Raises:
             UserError: the value of the variable is invalid.
@@ -78,7 +89,8 @@ class Sharing:
             **facts.of_code(),
             **facts.of_machine(device, numerics.compile),
         }
-        return cls(found, device, budgets.from_environment(), watches=bool(plugins))
+        budget = budgets.from_environment() if budget is None else budget
+        return cls(found, device, budget, watches=bool(plugins), folder=folder)
 
     def records(self, kind: str, net: nn.Module | None = None, **more: Any) -> Records:
         """Open a set of records; it is closed with this object.
