@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import tempfile
 
 # before torch, as ddsweep.environment does: threads that wait sleep, see docs/measurements.md
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -33,7 +34,9 @@ pyfiles.load_module_py = cache(pyfiles.load_module_py)  # type: ignore[assignmen
 # about power cuts: the folders of the tests lie in memory where there is room
 MEMORY = Path("/dev/shm")
 if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 4e9:
-    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+    for variable in ("PYTEST_DEBUG_TEMPROOT", "TMPDIR"):
+        os.environ.setdefault(variable, str(MEMORY))
+    tempfile.tempdir = None  # pytest has asked before; now the variable counts
 
 ROOT = Path(__file__).parents[1]
 CACHES = {".hypothesis", ".mypy_cache", ".pytest_cache", ".ruff_cache"}

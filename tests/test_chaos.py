@@ -20,6 +20,7 @@ from tests.havoc.disk import small_disk
 from tests.havoc.launch import LEASE, NAME, Launch
 
 __all__ = ["own_server"]
+pytestmark = pytest.mark.xdist_group("chaos")  # one process: they have the undisturbed sweep in common
 
 FIRST = "epoch*.safetensors"  # of a PTM: the first file that all others wait for
 BLOWS = [
