@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import time
@@ -22,6 +23,7 @@ from ddsweep.shared.record_file import RecordFile
 
 logger = logging.getLogger(__name__)
 
+LOCK_SECONDS = 1.0  # how long to wait for a process that is removing the set
 REST = 10.0  # seconds without writing after another process, perhaps a stopped one, kept the file locked
 
 
@@ -169,7 +171,8 @@ def _lock(path: Path) -> Locks:
     Raises:
         OSError: it cannot be locked.
     """
-    while True:
+    until = time.monotonic() + LOCK_SECONDS
+    while time.monotonic() < until:
         path.mkdir(parents=True, exist_ok=True)
         locks = Locks(path / sets.LOCK)
         try:
@@ -180,3 +183,4 @@ def _lock(path: Path) -> Locks:
             raise
         locks.close()  # another process is removing the set
         time.sleep(0.001)
+    raise OSError(errno.EAGAIN, "another process is removing it")

@@ -72,12 +72,12 @@ def alone(one: Recipe, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Tensor:
 
 @pytest.mark.parametrize("case", METHODS)
 def test_cells_that_differ_in_alpha_share_the_real_branch(case, counts, tmp_path, monkeypatch):
-    cells = [recipe(case, alpha=alpha) for alpha in (0.0, 3.0, 50.0)]
+    cells = [recipe(case, alpha=alpha) for alpha in (0.0, 3.0)]
     expected = [alone(one, tmp_path, monkeypatch) for one in cells]
     counts.clear()
     for one, right in zip(cells, expected, strict=True):
         assert torch.equal(images(one, tmp_path / "runs"), right)
-    assert counts == [(0, 4), (4, 0), (4, 0)]
+    assert counts == [(0, 4), (4, 0)]
     assert not torch.equal(expected[0], expected[1])
 
 
@@ -133,7 +133,7 @@ def test_another_number_of_threads_is_not_shared(counts, tmp_path, monkeypatch):
     images(recipe("dm"), tmp_path / "runs")
     torch.set_num_threads(2)
     try:
-        images(recipe("dm", alpha=1.0), tmp_path / "runs")
+        images(recipe("dm", lr_img=3.0), tmp_path / "runs")
     finally:
         torch.set_num_threads(1)
     assert counts == [(0, 4), (0, 4)]
@@ -167,7 +167,7 @@ class StopsAt(Checkpoints):
 @pytest.mark.parametrize("records", ["kept", "removed", "damaged"])
 def test_a_resumed_cell_ends_in_the_same_bits(case, records, counts, tmp_path, monkeypatch):
     """It resumes from the middle, with the records of its first part and of another cell, or without any."""
-    one = recipe(case, iterations=5, alpha=3.0)
+    one = recipe(case, iterations=5, lr_img=3.0)
     expected = alone(one, tmp_path, monkeypatch)
     images(recipe(case, iterations=5), tmp_path / "runs")
     with pytest.raises(Interrupted):

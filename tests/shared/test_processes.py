@@ -29,7 +29,7 @@ import sys, time
 from pathlib import Path
 from ddsweep.shared.locks import Locks
 locks = Locks(Path(sys.argv[1]))
-held = [locks.acquire(int(byte), shared=byte == "0") for byte in sys.argv[2:]]
+held = [locks.acquire(max(0, int(byte)), shared=byte == "0") for byte in sys.argv[2:]]  # -1: to remove the set
 print(all(held), flush=True)
 time.sleep(600)
 """
@@ -169,6 +169,16 @@ def test_a_set_that_another_process_uses_is_not_removed(holder, tmp_path):
     assert not sets.in_use(one)
     assert sets.remove(one)
     assert sets.listed(tmp_path / "shared") == []
+
+
+def test_a_process_that_is_stopped_while_it_removes_a_set_does_not_stop_others(holder, tmp_path, caplog):
+    process = holder(-1)
+    process.send_signal(signal.SIGSTOP)
+    found, one, seconds = computed_in_order(tmp_path, 3, ahead=True)
+    assert found == [0, 1, 2]
+    assert seconds < 10
+    assert one.counts() == {"means": {"read": 0, "computed": 3}}
+    assert "another process is removing it" in caplog.text
 
 
 def test_a_set_that_this_process_uses_is_not_removed(tmp_path):

@@ -109,7 +109,7 @@ class DistributionMatching:
         """
         self._net.train()
         key, batches = self._draw(dataset, streams)
-        ahead = partial(self._following, dataset, streams.copy())
+        ahead = partial(self._following, dataset, streams)
         targets = self._means.get(key, partial(self._targets, batches, dataset), ahead)
         if self.batches_sets and len(sets) > 1:
             yield self._losses_as_one_batch(targets, batches, sets)
@@ -146,6 +146,7 @@ class DistributionMatching:
 
     def _following(self, dataset: Dataset, streams: Streams) -> Following:
         """Yield the mean features of the next steps, computed with their networks (``Records.get``)."""
+        streams = streams.copy()
         for net in following_networks(self._net, streams):
             key, batches = self._draw(dataset, streams)
             yield key, partial(self._targets_of, net, batches, dataset)

@@ -122,7 +122,7 @@ class GradientMatching:
         groups = self._draw(dataset, streams, at_once)
         targets: Iterable[list[Tensor]] = (target(self._gradients, dataset, group) for group in groups)
         if key:
-            following = partial(self._following, dataset, streams.copy(), at_once)
+            following = partial(self._following, dataset, streams, at_once)
             targets = self._shared.get(key, groups, dataset, following if self._can_look_ahead else None)
         find = self._gradients.loss if at_once == 1 else self._gradients.losses
         sides = ((group.synthetic(synthetic), group.labels(device)) for group in groups)
@@ -140,6 +140,7 @@ class GradientMatching:
 
     def _following(self, dataset: Dataset, streams: Streams, at_once: int) -> Following:
         """Yield the real gradients of the next networks (``Records.get``)."""
+        streams = streams.copy()
         for net in following_networks(self._net, streams):
             key = streams.digest(*DRAWN)
             groups = self._draw(dataset, streams, at_once)
