@@ -13,6 +13,7 @@ from ddsweep.checkpoints import State
 from ddsweep.distill.sets import LearnedSet
 from ddsweep.errors import UserError
 from ddsweep.registry.methods import METHODS
+from ddsweep.shared.sharing import Sharing
 
 if TYPE_CHECKING:
     from ddsweep import nn
@@ -133,7 +134,7 @@ def make_matching(recipe: Recipe, net: nn.Network, provided: Mapping[str, Any]) 
 def _available(recipe: Recipe, provided: Mapping[str, Any]) -> dict[str, Any]:
     """What a matching loss and a set can name: the recipe's fields, the method's options, and what is provided."""
     fields = {name: getattr(recipe, name) for name in type(recipe).model_fields}
-    return fields | recipe.numbers | dict(provided)
+    return fields | recipe.numbers | {"shared": Sharing.off()} | dict(provided)
 
 
 def make_set(
