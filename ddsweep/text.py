@@ -55,6 +55,14 @@ def moment(when: datetime) -> str:
     return f"{aware.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
+def pace(seconds: float, unit: str) -> str:
+    """The time of a step: ``212 steps/s``, or ``3.5 s per step`` if it takes longer than a second."""
+    if seconds > 1:
+        return f"{number(seconds)} s per {unit}"
+    units = plural(2, unit).removeprefix("2 ")
+    return f"{number(1 / max(seconds, 1e-9))} {units}/s"
+
+
 def joined(*parts: str) -> str:
     """The parts that are not empty, as in a headline: ``mine@demo · My question · 4 cells``."""
     return " · ".join(filter(None, parts))

@@ -71,3 +71,13 @@ def test_plural() -> None:
 )
 def test_successive_numbers_are_a_range(numbers: Iterable[int], shown: str) -> None:
     assert text.ranges(numbers) == shown
+
+
+@pytest.mark.parametrize(
+    ("step", "unit", "said"),
+    [(0.005, "step", "200 steps/s"), (0.089, "iteration", "11.2 iterations/s"), (0.01, "pass", "100 passes/s"),
+     (0.01, "batch", "100 batches/s"), (3.5, "step", "3.5 s per step"), (1.0, "step", "1 steps/s"),
+     (250.0, "step", "250 s per step")],
+)  # fmt: skip
+def test_the_pace_of_steps_is_never_none(step: float, unit: str, said: str) -> None:
+    assert text.pace(step, unit) == said

@@ -77,7 +77,7 @@ def agent_line(agent: AgentStatus, name: str = "", width: int = 100) -> str:
     if agent.total:
         work += f" {agent.done}/{agent.total}"
     if agent.rate:
-        work += f" · {agent.rate:.1f} steps/s"
+        work += f" · {text.pace(1 / agent.rate, 'step')}"
     if agent.images_per_second and agent.phase == "distill":
         work += f" · {agent.images_per_second:.0f} img/s"
     if agent.gpu_memory_gb:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 
     from ddsweep.device import Slot
     from ddsweep.estimate.forecast import Crew, Outlook
-    from ddsweep.estimate.work import Kind
-    from ddsweep.estimate.workers import Found, Order
+    from ddsweep.estimate.work import Finding, Kind
+    from ddsweep.estimate.workers import Measured, Order
     from ddsweep.sweep import Sweep
 
 HowMany = Annotated[
@@ -44,9 +45,8 @@ HowMany = Annotated[
 ]
 Seconds = Annotated[
     float,
-    typer.Option("--seconds", min=0.01, help="Measuring time per kind of work (about 18 times this in total)."),
+    typer.Option("--seconds", min=0.01, help="Measuring time in all, shared by the kinds of work of the sweep."),
 ]
-IN_ALL = 18  # times the seconds per kind: the limit on measuring in total, except for single steps that take longer
 TOO_LONG = 30 * text.DAY  # on a CPU: the output then suggests another profile
 
 
@@ -61,7 +61,7 @@ def estimate(
     runs: Runs = RUNS,
     storage: Storage = None,
     compile_: Compile = "auto",
-    seconds: Seconds = 5.0,
+    seconds: Seconds = 60.0,
     as_json: Json = False,
 ) -> None:
     """Measure a few steps on this machine and forecast the whole sweep: hours, disk space, PTMs to train.
@@ -71,6 +71,7 @@ def estimate(
     from ddsweep import launches, plugins, recipe
     from ddsweep.estimate import forecast, work
     from ddsweep.estimate.costs import Prices
+    from ddsweep.estimate.workers import Measured
 
     plugins.load()
     loaded = launches.planned(name, profile, settings(set_), runs, storage)
@@ -78,11 +79,13 @@ def estimate(
     left = forecast.Left.of(loaded, runs)
     agents, slot = crew(device, workers, gpus, per_gpu, loaded)
     wanted = left.kinds
-    method = order(slot, agents, min(seconds, IN_ALL * seconds / max(1, len(wanted))), in_process=workers == 0)
-    findings, start = _measured(wanted, method) if wanted else ({}, 0.0)
-    outlook = forecast.outlook(left, runs, agents, Prices(findings), start)
+    found = _measured(wanted, order(slot, agents, seconds, in_process=workers == 0)) if wanted else Measured({}, 0.0)
+    outlook = forecast.outlook(left, runs, agents, Prices(found.found, found.guessed), found.start)
     if as_json:
-        measured = [{"title": kind.title, **work.finding_as_json(finding)} for kind, finding in findings.items()]
+        measured = [
+            {"title": kind.title, "measured": kind not in found.guessed, **work.finding_as_json(finding)}
+            for kind, finding in found.found.items()
+        ]
         record = {"sweep": loaded.full_name, "device": slot.device, "devices": agents.devices, "agents": agents.agents}
         console.write_json({**record, **outlook.as_dict(), "measured": measured})
         return
@@ -127,19 +130,26 @@ def order(slot: Slot, agents: Crew, seconds: float, in_process: bool) -> Order:
     return Order(slot.device, seconds, agents.per_device, threads, environment)
 
 
-def _measured(wanted: Sequence[Kind], order: Order) -> tuple[Found, float]:
-    """Measure, and show the current kind of work if there is a terminal."""
+def _measured(wanted: Sequence[Kind], order: Order) -> Measured:
+    """Measure, and print a line for each kind that was measured; on a terminal, also show the present one."""
     from rich.text import Text
 
-    from ddsweep.estimate.workers import measure
+    from ddsweep.estimate.forecast import pace
+    from ddsweep.estimate.workers import Report, measure
 
-    screen = console.stderr()
-    if not screen.is_terminal:
-        return measure(wanted, order)
-    with screen.status("starting") as status:
-        return measure(
-            wanted, order, lambda index, title: status.update(Text(f"measuring {index + 1}/{len(wanted)}: {title}"))
-        )
+    screen, total = console.stderr(), len(wanted)
+    status = screen.status("starting") if screen.is_terminal else None
+
+    class Lines(Report):
+        def begins(self, number: int, kind: Kind) -> None:
+            if status:
+                status.update(Text(f"measuring {number}/{total}: {kind.title}"))
+
+        def ended(self, number: int, kind: Kind, finding: Finding) -> None:
+            console.note(f"measured {number}/{total}  {kind.title[:50]:50}  {speed(*pace(kind, finding)):>22}")
+
+    with status or contextlib.nullcontext():
+        return measure(wanted, order, Lines())
 
 
 def lines(sweep: Sweep, outlook: Outlook, agents: Crew, slot: Slot) -> Iterator[str]:
@@ -157,14 +167,18 @@ def lines(sweep: Sweep, outlook: Outlook, agents: Crew, slot: Slot) -> Iterator[
         if share.unit == "reading" and share.seconds < 1:
             continue
         pace, seconds = speed(share.step, share.unit), text.duration(share.seconds)
-        yield f"  {share.title[:50]:50}  {pace:>22}   {seconds:>12} in total"
+        yield f"  {share.title[:50]:50}  {pace:>22}   {seconds:>12} in total{'' if share.measured else ' *'}"
+    if not all(share.measured for share in outlook.shares):
+        yield "  * no time to measure: from its operations, and accurate to a factor of three; try more --seconds"
     least, most = min(outlook.cells.values()), max(outlook.cells.values())
     yield f"per cell   {text.duration(least)} to {text.duration(most)}"
     on_gpu = slot.device.startswith("cuda")
     cells = text.plural(len(outlook.cells), "cell") + (f" + {outlook.ended} done" if outlook.ended else "")
     hours = f"{text.number(outlook.device_seconds / 3600)} {'GPU' if on_gpu else 'CPU'}-hours"
     place, disk = _where(agents, slot), text.data_size(outlook.disk)
-    yield f"{cells}, {hours} → about {text.duration(outlook.wall)} on {place}; disk {disk}"
+    low, high = map(text.duration, outlook.between)
+    between = f" ({low} to {high})" if outlook.between[1] else ""
+    yield f"{cells}, {hours} → about {text.duration(outlook.wall)}{between} on {place}; disk {disk}"
     if trainings := outlook.trainings:
         seconds = text.duration(sum(trainings.values()))
         yield f"training   {text.plural(len(trainings), 'PTM')} ({seconds}), included above"
@@ -194,8 +208,5 @@ def _saving(outlook: Outlook) -> str:
 
 
 def speed(step: float, unit: str) -> str:
-    """``212 steps/s``, or ``3.5 s per step``."""
-    if step >= 1 or unit == "reading":
-        return f"{text.number(step)} s per {unit}"
-    units = text.plural(2, unit).removeprefix("2 ")
-    return f"{text.number(1 / max(step, 1e-9))} {units}/s"
+    """``212 steps/s``, ``3.5 s per step``; a dataset is read once, ``0.2 s per reading``."""
+    return f"{text.number(step)} s per {unit}" if unit == "reading" else text.pace(step, unit)

@@ -155,7 +155,7 @@ class Lines:
                 parts.append(f"for {text.duration(now - self._began)}")
         elif self._done > self._first[1] and self._last > self._first[0]:
             rate = (self._done - self._first[1]) / (self._last - self._first[0])
-            parts.append(f"{text.number(rate)} steps/s")
+            parts.append(text.pace(1 / rate, "step"))
             if self._done < self._total:
                 parts.append(f"about {text.duration((self._total - self._done) / rate)} left")
         return f"  {' · '.join(parts)}"

@@ -1,4 +1,4 @@
-"""The main program of a measuring process, started by ``workers``."""
+"""The main program of a measuring process, started by ``workers``, whose inside is ``serving``."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from ddsweep import environment
 
 if __name__ == "__main__":
     environment.set_up()
-    from ddsweep.estimate import workers
+    from ddsweep.estimate import serving
 
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # output of libraries goes to stderr, because stdout carries the answers
-    workers.serve(sys.stdin, answers)
+    serving.serve(sys.stdin, answers)

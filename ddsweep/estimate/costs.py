@@ -39,9 +39,15 @@ class Prices:
 
     Attributes:
         found: the measurements.
+        guessed: the kinds that were not measured, whose seconds are computed from their operations.
     """
 
     found: Mapping[work.Kind, Finding]
+    guessed: frozenset[work.Kind] = frozenset()
+
+    def bound(self, which: int) -> Prices:
+        """Return the lowest (0) or the highest (1) prices that the uncertainty of the measurements allows."""
+        return Prices({kind: work.bounds(finding)[which] for kind, finding in self.found.items()}, self.guessed)
 
     def _of(self, kind: work.Kind, what: type[F]) -> F:
         finding = self.found[kind]

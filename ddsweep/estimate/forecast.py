@@ -12,7 +12,7 @@ from ddsweep.backends import sampler
 from ddsweep.estimate import costs, work
 from ddsweep.estimate.costs import Prices, trainings
 from ddsweep.estimate.schedule import Job, wall_clock
-from ddsweep.estimate.work import Distilled, Evaluated, Read, Trained
+from ddsweep.estimate.work import Distilled, Evaluated, Finding, Read, Trained
 from ddsweep.pretrained import spec
 from ddsweep.pretrained.spec import Spec
 from ddsweep.recipe import Recipe
@@ -64,11 +64,10 @@ def outlook(left: Left, runs: Path, crew: Crew, prices: Prices, start: float) ->
         prices: the cost of each part.
         start: seconds in which a process starts.
     """
-    training = {one: prices.training(one, *left.overview.ptms[one]) for one, gone in left.missing.items() if gone}
-    jobs, training = _begun(left, {key: prices.job(recipe) for key, recipe in left.recipes.items()}, training, prices)
+    jobs = {key: prices.job(recipe) for key, recipe in left.recipes.items()}
+    jobs, training = _begun(left, jobs, _training(left, prices), prices)
+    low, high = (_wall(left, crew, prices.bound(which), start) for which in (0, 1))
     busy = sum(job.before + job.after for job in jobs.values()) + sum(training.values())
-    reading = sum(one.seconds for one in prices.found.values() if isinstance(one, Read))  # the launch prepares the data
-    wall = 2 * start + reading + wall_clock(list(jobs.values()), training, crew.agents) + CLOSING if jobs else 0.0
     return Outlook(
         cells={key: job.before + job.after for key, job in jobs.items()},
         ended=len(left.overview.states) - len(jobs),
@@ -76,11 +75,26 @@ def outlook(left: Left, runs: Path, crew: Crew, prices: Prices, start: float) ->
         trainings={one.title: seconds for one, seconds in training.items()},
         shares=_shares(left, prices, training),
         device_seconds=busy / crew.per_device,
-        wall=wall,
+        wall=_wall(left, crew, prices, start),
         disk=_disk(left, runs, prices),
         saving=_saving(left, runs, prices, training),
         lacking=_lacking(left),
+        between=(low, high),
     )
+
+
+def _training(left: Left, prices: Prices) -> dict[Spec, float]:
+    return {one: prices.training(one, *left.overview.ptms[one]) for one, gone in left.missing.items() if gone}
+
+
+def _wall(left: Left, crew: Crew, prices: Prices, start: float) -> float:
+    """Return the seconds from the launch to its table."""
+    if not left.recipes:
+        return 0.0
+    jobs = {key: prices.job(recipe) for key, recipe in left.recipes.items()}
+    jobs, training = _begun(left, jobs, _training(left, prices), prices)
+    reading = sum(one.seconds for one in prices.found.values() if isinstance(one, Read))  # the launch prepares the data
+    return 2 * start + reading + wall_clock(list(jobs.values()), training, crew.agents) + CLOSING
 
 
 def _begun(
@@ -109,20 +123,31 @@ def _shares(left: Left, prices: Prices, training: Mapping[Spec, float]) -> list[
 
 
 def _share(kind: work.Kind, prices: Prices, recipes: Sequence[Recipe], training: Mapping[Spec, float]) -> Share:
-    match prices.found[kind], kind:
-        case Read(seconds=seconds), _:
-            return Share(kind.title, seconds, "reading", len(recipes) * seconds)
-        case Trained(step=step), _:
+    step, unit = pace(kind, prices.found[kind])
+    match kind:
+        case work.Loading():
+            total = len(recipes) * step
+        case work.Training():
             total = sum(seconds for one, seconds in training.items() if work.Training.of(one) == kind)
-            return Share(kind.title, step, "batch", total)
-        case Evaluated(step=step), work.Evaluating(recipe):
+        case work.Evaluating(recipe):
             total = sum(prices.evaluating(one, recipe.arch) for one in recipes)
-            return Share(kind.title, step, "pass", total)
-        case Distilled() as found, work.Distilling(recipe):
+        case work.Distilling():
             total = sum(prices.distilling(one) / max(1, one.n_archs) for one in recipes)
-            return Share(kind.title, found.iteration(recipe), "step" if recipe.outer_loops == 1 else "iteration", total)
-        case finding, _:
-            raise TypeError(f"{finding} is not of {kind}")
+    return Share(kind.title, step, unit, total, kind not in prices.guessed)
+
+
+def pace(kind: work.Kind, finding: Finding) -> tuple[float, str]:
+    """Return the seconds of a step of this kind, and the name of a step."""
+    match finding, kind:
+        case Read(seconds=seconds), _:
+            return seconds, "reading"
+        case Trained(step=step), _:
+            return step, "batch"
+        case Evaluated(step=step), _:
+            return step, "pass"
+        case Distilled() as found, work.Distilling(recipe):
+            return found.iteration(recipe), "step" if recipe.outer_loops == 1 else "iteration"
+    raise TypeError(f"{finding} is not of {kind}")
 
 
 def _disk(left: Left, runs: Path, prices: Prices) -> float:
@@ -208,12 +233,14 @@ class Share:
             data, the seconds to read the dataset.
         unit: name of a step.
         seconds: seconds over all cells.
+        measured: whether it was measured; False: there was no time, and it is computed from its operations.
     """
 
     title: str
     step: float
     unit: str
     seconds: float
+    measured: bool = True
 
 
 @dataclass(frozen=True)
@@ -231,6 +258,7 @@ class Outlook:
         disk: bytes in the runs folder and in the cache.
         saving: agent seconds that are saved by reuse.
         lacking: data that is not decoded and PTMs that are not in the pool; obtaining them takes an unknown time.
+        between: the shortest and the longest wall-clock time that the measurements allow.
     """
 
     cells: dict[str, float]
@@ -243,6 +271,7 @@ class Outlook:
     disk: float
     saving: Saving
     lacking: list[str]
+    between: tuple[float, float] = (0.0, 0.0)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the estimate as JSON values, for scripts."""

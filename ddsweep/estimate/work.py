@@ -211,6 +211,7 @@ class Trained:
         cold: extra seconds of the very first batches, when the cache of compiled kernels is empty.
         test: seconds of a test on the whole test set.
         weights: bytes of its weights.
+        doubt: relative uncertainty of the seconds.
     """
 
     step: float
@@ -218,6 +219,7 @@ class Trained:
     cold: float
     test: float
     weights: float
+    doubt: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -237,6 +239,7 @@ class Distilled:
         first_picture: bytes of the picture of the set before the first step, or of real images.
         later_picture: bytes of a picture after some steps, which compresses less.
         selecting: extra seconds of a later outer loop that chooses real images (DREAM).
+        doubt: relative uncertainty of the seconds.
     """
 
     first: float
@@ -251,6 +254,7 @@ class Distilled:
     first_picture: float
     later_picture: float
     selecting: float = 0.0
+    doubt: float = 0.1
 
     def iteration(self, recipe: Recipe) -> float:
         """Return the seconds of one iteration."""
@@ -268,6 +272,7 @@ class Evaluated:
         cold: extra seconds of the very first epochs.
         build: seconds to build a network.
         test: seconds of a test on the whole test set.
+        doubt: relative uncertainty of the seconds.
     """
 
     step: float
@@ -275,9 +280,12 @@ class Evaluated:
     cold: float
     build: float
     test: float
+    doubt: float = 0.1
 
 
 Finding = Read | Trained | Distilled | Evaluated
+_SECONDS = ("step", "first", "warm_up", "cold", "test", "look", "start", "picture", "selecting", "build")
+GUESSED = 2.0  # doubt of a kind that was not measured: its seconds may be three times as many, or a third
 _NAMES = {kind.__name__: kind for kind in (Read, Trained, Distilled, Evaluated)}
 
 
@@ -295,3 +303,17 @@ def mean(found: Sequence[Finding]) -> Finding:
     """Return the mean of each number over simultaneous measurements of one kind."""
     columns = [asdict(one) for one in found]
     return type(found[0])(**{name: statistics.fmean(column[name] for column in columns) for name in columns[0]})
+
+
+def times(finding: Finding, factor: float) -> Finding:
+    """Return a measurement with ``factor`` times the seconds; of a dataset, the same."""
+    if isinstance(finding, Read):
+        return finding
+    values = {name: value * factor for name, value in asdict(finding).items() if name in _SECONDS}
+    return replace(finding, **values)
+
+
+def bounds(finding: Finding) -> tuple[Finding, Finding]:
+    """Return the measurement with the fewest and with the most seconds that its doubt allows."""
+    doubt = 0.0 if isinstance(finding, Read) else finding.doubt
+    return times(finding, 1 / (1 + doubt)), times(finding, 1 + doubt)

@@ -9,7 +9,7 @@ import pytest
 
 from ddsweep import device, sweep
 from ddsweep.cli import estimate
-from ddsweep.estimate.forecast import Crew, Outlook, Saving
+from ddsweep.estimate.forecast import Crew, Outlook, Saving, Share
 from ddsweep.launchers import plan
 from tests.cli.conftest import Run
 
@@ -93,10 +93,20 @@ def test_gpus_that_are_here_stand_for_those_that_are_not(
     assert shared == "shared     2 cells with other sweeps"
 
 
-@pytest.mark.parametrize(
-    ("step", "unit", "said"),
-    [(0.005, "step", "200 steps/s"), (0.089, "iteration", "11.2 iterations/s"), (0.01, "pass", "100 passes/s"),
-     (0.01, "batch", "100 batches/s"), (3.5, "step", "3.5 s per step")],
-)  # fmt: skip
-def test_speeds(step: float, unit: str, said: str) -> None:
-    assert estimate.speed(step, unit) == said
+def test_what_was_not_measured_and_how_sure_the_estimate_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    shares = [Share("dm · cifar10", 12.5, "step", 7200.0), Share("evaluation", 0.02, "pass", 60.0, measured=False)]
+    view = Outlook(
+        {"key": 7260.0}, 0, 0, {}, shares, 7260.0, 7300.0, 1e6, Saving(0.0, 0.0, 0.0), [], (6000.0, 10_800.0)
+    )
+    lines = list(estimate.lines(sweep.load("ablation-alpha", "demo"), view, Crew(1, 1), device.Slot("cpu")))
+    assert "12.5 s per step" in lines[2] and not lines[2].endswith("*")
+    assert "50 passes/s" in lines[3] and lines[3].endswith("1 min in total *")
+    assert lines[4].startswith("  * no time to measure")
+    assert "→ about 2 h 2 min (1 h 40 min to 3 h) on cpu" in lines[-1]
+
+
+def test_each_kind_is_reported_when_it_is_measured(ddsweep: Run, tiny: list[str]) -> None:
+    result = ddsweep("estimate", "ablation-alpha", *QUICK, "--set", "alpha=0", *tiny)
+    said = result.stderr.splitlines()
+    assert [line.split("  ")[0] for line in said] == ["measured 1/3", "measured 2/3", "measured 3/3"]
+    assert "steps/s" in said[1] and "data digits" in said[0]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import astuple, replace
@@ -14,9 +16,9 @@ import pytest
 
 from ddsweep import flops, trial
 from ddsweep.errors import UserError
-from ddsweep.estimate import costs, timing, work, workers
+from ddsweep.estimate import costs, measure, serving, timing, work, workers
 from ddsweep.estimate.costs import Prices, trainings
-from ddsweep.estimate.measure import Distillation
+from ddsweep.estimate.distillation import Distillation
 from ddsweep.estimate.work import Distilled, Read
 from ddsweep.estimate.workers import Order
 from ddsweep.pretrained import spec
@@ -142,7 +144,7 @@ def test_the_operations_of_dim_written_out() -> None:
 )
 def test_bytes_are_those_of_real_files(choices: dict[str, Any], tmp_path: Path) -> None:
     recipe = tiny(**choices)
-    price = measured(recipe, seconds=0.3)  # enough for whole pictures
+    price = measured(recipe, seconds=4)  # enough for whole pictures
     trial.run(recipe, Tracker(), "cpu", tmp_path)
     folder = tmp_path / recipe.key()
     pictures = sum(path.stat().st_size for path in (folder / "images").iterdir())  # the dashboard has copies of them
@@ -172,6 +174,7 @@ def test_what_compiling_takes_is_not_part_of_a_step(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("torch.compile", compiler)
     monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=lambda: real() + late))
     monkeypatch.setenv("DDSWEEP_COMPILE", "on")
+    monkeypatch.setattr(measure, "COMPILING", 0.0)
     found = measured(recipe := tiny(regularizer="none")).found[work.Distilling.of(recipe, "")]
     assert isinstance(found, Distilled)
     assert found.step < 1_000
@@ -182,13 +185,104 @@ def test_what_compiling_takes_is_not_part_of_a_step(monkeypatch: pytest.MonkeyPa
 @pytest.mark.slow
 def test_agents_beside_each_other() -> None:
     recipe = tiny(regularizer="none")
-    wanted, told = work.of_all([recipe]), []
+    wanted, told = work.of_all([recipe]), list[Any]()
     order = Order("cpu", 0.01, agents=2, threads=1, environment={"OMP_NUM_THREADS": "1"})
-    found, start = workers.measure(wanted, order, lambda index, title: told.append((index, title)))
-    assert list(found) == wanted
-    assert told == [(index, kind.title) for index, kind in enumerate(wanted)]
-    assert start > 0
+    found, start, guessed = workers.measure(wanted, order, Told(told))
+    assert set(found) == set(wanted)
+    kinds = [what for _, what in told[::2]]
+    assert told[1::2] == [(number, found[kind]) for number, kind in enumerate(kinds, 1)] and set(kinds) == set(wanted)
+    assert start > 0 and not guessed
     assert Prices(found).distilling(recipe) > 0
+
+
+class Told(workers.Report):
+    """Notes what it is told."""
+
+    def __init__(self, told: list[Any]) -> None:
+        self.told = told
+
+    def begins(self, number: int, kind: work.Kind) -> None:
+        self.told.append((number, kind))
+
+    def ended(self, number: int, kind: work.Kind, finding: work.Finding) -> None:
+        self.told.append((number, finding))
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {"regularizer": "none"},
+        {"method": "dc", "cclom_batch": 32, "regularizer": "cclom"},
+        {"method": "idc", "net_images": 64, "eval_archs": "convnet2+alexnet"},
+        {"method": "tm"},
+        DIM,
+    ],
+)
+def test_what_there_is_no_time_for_is_computed_from_its_operations(choices: dict[str, Any]) -> None:
+    """At the rate of what was measured; a kind of ten times the operations takes ten times as long."""
+    recipe = tiny(**choices)
+    wanted = work.of_all([recipe])
+    bench = serving.bench(wanted, HERE)
+    counted = {kind: finding for kind in wanted if (finding := bench.operations(kind))}
+    assert all(isinstance(kind, work.Loading) for kind in set(wanted) - counted.keys())
+    loading = {kind: bench.measure(kind, 0.1) for kind in wanted if kind not in counted}
+    filled = Prices(workers.fill(loading, counted, 1e9))
+    assert filled.job(recipe).after > 0 and costs.cell(recipe, filled) > 0
+    (*_, last) = counted
+    known = {**loading, last: work.times(counted[last], 1 / 3e9)}
+    again = Prices(workers.fill(known, counted, 1e9))
+    for kind, finding in counted.items():
+        assert workers._step(filled.found[kind]) == pytest.approx(workers._step(finding) / 1e9)
+        assert workers._step(again.found[kind]) == pytest.approx(workers._step(finding) / 3e9)
+    assert {finding.doubt for kind, finding in filled.found.items() if kind in counted} == {work.GUESSED}  # type: ignore[union-attr]
+    low, usual, high = (prices.job(recipe).after - costs.DESK for prices in (filled.bound(0), filled, filled.bound(1)))
+    assert 3 * low == pytest.approx(usual) and high == pytest.approx(3 * usual)
+
+
+def test_a_kind_that_takes_too_long_ends_with_what_was_measured_before(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A process that answers for the data and one kind, and then computes for hours."""
+    recipe = tiny()
+    wanted, told = work.of_all([recipe]), list[Any]()
+    bench = serving.bench(wanted, HERE)
+    counted = [work.finding_as_json(one) if (one := bench.operations(kind)) else None for kind in wanted]
+    answers = [{"ready": True}, {"operations": counted, "rate": 1e9}]
+    ordered = workers.in_order(wanted, {kind: one for kind in wanted if (one := bench.operations(kind))})
+    assert isinstance(ordered[0], work.Loading) and set(ordered) == set(wanted)
+    answers += [work.finding_as_json(bench.measure(kind, 0.1)) for kind in ordered[:2]]
+    lines = "\n".join(json.dumps(answer) for answer in answers)
+    script = tmp_path / "slow.py"
+    script.write_text(f"import time\nprint({lines!r}, flush=True)\ntime.sleep(1000)\n", encoding="utf-8")
+    plain = subprocess.Popen
+
+    def slow(words: list[str], **options: Any) -> subprocess.Popen[str]:
+        return plain([words[0], str(script)], **options)
+
+    monkeypatch.setattr(subprocess, "Popen", slow)
+    monkeypatch.setattr(workers, "LEAST", 5.0)
+    began = time.perf_counter()
+    found, _, guessed = workers.measure(wanted, replace(HERE, agents=2), Told(told))
+    assert time.perf_counter() - began < 30
+    assert set(found) == set(wanted) and guessed == set(ordered[2:])
+    assert [number for number, _ in told] == [1, 1, 2, 2, 3]
+    monkeypatch.setattr(workers, "LEAST", 0.0)
+    with pytest.raises(UserError, match="nothing was measured within 0 s; try again with more --seconds"):
+        workers.measure(wanted, replace(HERE, agents=1))
+
+
+def test_steps_that_there_is_no_time_to_compile_are_measured_without_and_say_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("torch.compile", lambda *_, **__: pytest.fail("compiles"))
+    monkeypatch.setenv("DDSWEEP_COMPILE", "off")
+    recipe = tiny(regularizer="none")
+    kind = work.Distilling.of(recipe, "")
+    plain = measured(recipe).found[kind]
+    monkeypatch.setenv("DDSWEEP_COMPILE", "on")
+    compiled = measured(recipe).found[kind]
+    assert isinstance(plain, Distilled) and isinstance(compiled, Distilled)
+    assert compiled.doubt > plain.doubt and compiled.cold > 0 == plain.cold
 
 
 def test_what_is_wrong_with_the_data_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,5 +101,35 @@ def test_as_much_as_fits(whole: int, seconds: float, runs: list[tuple[int, float
         asked.append((size, wanted))
         return Pace((0.5 * size, 1.5 * size), 3.0)
 
-    assert affordable(run, whole, 2, seconds) == Pace((0.5 * whole, 1.5 * whole), 3.0)
+    found = affordable(run, whole, 2, seconds)
+    assert (found.steps, found.warm_up) == ((0.5 * whole, 1.5 * whole), 3.0)
     assert asked == runs
+    in_part = asked[-1][0] < whole
+    assert (found.doubt > Pace(()).doubt) == in_part, "what is extrapolated is less certain"
+
+
+def test_a_part_that_has_taken_too_long_already_is_not_run_again(clock: Clock) -> None:
+    asked = []
+
+    def run(size: int, wanted: float) -> Pace:
+        asked.append((size, wanted))
+        clock.now += 30.0
+        return Pace((15.0,))
+
+    assert affordable(run, 10, 2, 5.0).steps == (75.0,)
+    assert asked == [(2, 0.0)]
+
+
+def test_after_the_limit_one_interval_of_each_step_has_to_do(clock: Clock) -> None:
+    watch = Watch(1.0, lambda: None, cycle=2, limit=10.0)
+    assert clock.run(watch, [8.0, 3.0]) == [False, True]
+    assert watch.pace.steps == (8.0, 3.0) and watch.pace.doubt == module.FEW
+    quick = Watch(1.0, lambda: None, cycle=2, limit=10.0)
+    assert clock.run(quick, [0.1] * 12)[:3] == [False] * 3, "short steps settle first"
+
+
+def test_steps_that_scatter_are_less_certain() -> None:
+    even, uneven = ([(1, 1.0 + scatter * (index % 3)) for index in range(8)] for scatter in (0.0, 0.4))
+    assert module.USUAL == module.doubt(even) < module.doubt(uneven) <= module.MOST
+    assert module.doubt([(1, 1.0)]) == module.FEW
+    assert module.doubt(3 * uneven) < module.doubt(uneven), "and more of them are more certain"

@@ -280,5 +280,5 @@ def test_its_epochs_are_measured_for_an_estimate(plug: Plug) -> None:
     prices = []
     for cell in cells:
         kind = work.Evaluating.of(cell, "convnet1")
-        prices.append(Bench("cpu", 0.3, 20).measure(kind).step)  # type: ignore[union-attr]
+        prices.append(Bench("cpu", 20).measure(kind, 1.0).step)  # type: ignore[union-attr]
     assert 3 < prices[1] / prices[0] < 30
