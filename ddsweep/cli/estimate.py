@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -73,12 +74,14 @@ def estimate(
     from ddsweep.estimate.costs import Prices
     from ddsweep.estimate.workers import Measured
 
+    began = time.monotonic()
     plugins.load()
     loaded = launches.planned(name, profile, settings(set_), runs, storage)
     recipe.verify(loaded.recipes)
     left = forecast.Left.of(loaded, runs)
     agents, slot = crew(device, workers, gpus, per_gpu, loaded)
     wanted = left.kinds
+    seconds = max(seconds / 2, seconds - (time.monotonic() - began))  # choosing the number of agents may take a while
     found = _measured(wanted, order(slot, agents, seconds, in_process=workers == 0)) if wanted else Measured({}, 0.0)
     outlook = forecast.outlook(left, runs, agents, Prices(found.found, found.guessed), found.start)
     if as_json:
