@@ -16,7 +16,7 @@ from ddsweep.doctor.check import Check as Check
 from ddsweep.doctor.check import Finding as Finding
 from ddsweep.doctor.check import Place as Place
 from ddsweep.doctor.check import State as State
-from ddsweep.doctor.check import run
+from ddsweep.doctor.check import run, start
 
 CHECKS: tuple[Check, ...] = (
     Check("libraries", libraries.inspect, (libraries.python, libraries.versions, libraries.extras)),
@@ -26,6 +26,7 @@ CHECKS: tuple[Check, ...] = (
         (torch.torch, torch.gpus, torch.threads, torch.instructions, torch.compiler),
         seconds=60.0,
         vital=True,
+        ahead=True,
     ),
     Check("disk", disk.inspect, (disk.judge,)),
     Check("storage", storage.inspect, (storage.reachable, storage.leases), seconds=25.0, vital=True),
@@ -37,13 +38,23 @@ CHECKS: tuple[Check, ...] = (
 def examine(
     place: Place, announce: Callable[[str], None] = lambda name: None, checks: Sequence[Check] = CHECKS
 ) -> Iterator[Finding]:
-    """Yield the findings of all checks in order, each as soon as it is available.
+    """Yield the findings of all checks in order, each as soon as it and those before it are available.
+
+    Importing torch, in a process of its own, takes as long as everything else, which therefore runs meanwhile.
 
     Args:
         place: what to inspect.
         announce: called with the name of each check before it starts.
         checks: the checks to run.
     """
-    for check in checks:
+    ahead = [check for check in checks if check.ahead]
+    started = {check.name: start(check, place) for check in ahead}
+    first = checks.index(ahead[0]) if ahead else len(checks)
+    found: dict[str, list[Finding]] = {}
+    for check in (*checks[:first], *(one for one in checks[first:] if not one.ahead), *ahead):
         announce(check.name)
-        yield from run(check, place)
+        found[check.name] = started[check.name]() if check.ahead else run(check, place)
+        if check in checks[:first]:
+            yield from found[check.name]
+    for check in checks[first:]:
+        yield from found[check.name]

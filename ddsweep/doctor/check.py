@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -79,6 +80,7 @@ class Check:
         judges: each turns the facts of ``inspect`` into findings.
         seconds: time limit for all of it.
         vital: whether a timeout or an exception is an error rather than a warning.
+        ahead: whether it starts before all others and runs beside them, because it waits for another process.
     """
 
     name: str
@@ -86,21 +88,32 @@ class Check:
     judges: tuple[Judge, ...]
     seconds: float = 20.0
     vital: bool = False
+    ahead: bool = False
 
 
 def run(check: Check, place: Place) -> list[Finding]:
     """The findings of a check. A check that raises or exceeds its time limit is itself a finding."""
+    return start(check, place)()
+
+
+def start(check: Check, place: Place) -> Callable[[], list[Finding]]:
+    """Start a check; return a function that waits for its findings."""
+    began = time.monotonic()
     answer: queue.SimpleQueue[list[Finding]] = queue.SimpleQueue()
     # a system call that hangs cannot be interrupted; a daemon thread does not keep the process from exiting
     threading.Thread(
         target=lambda: answer.put(_findings(check, place)), name=f"check {check.name}", daemon=True
     ).start()
-    try:
-        return answer.get(timeout=check.seconds)
-    except queue.Empty:
-        message = f"no answer within {check.seconds:g} s"
-        fix = "look for a file system or server that hangs, or a machine under load; then run this again"
-        return [Finding(check.name, _severity(check), message, fix)]
+
+    def findings() -> list[Finding]:
+        try:
+            return answer.get(timeout=max(0.0, began + check.seconds - time.monotonic()))
+        except queue.Empty:
+            message = f"no answer within {check.seconds:g} s"
+            fix = "look for a file system or server that hangs, or a machine under load; then run this again"
+            return [Finding(check.name, _severity(check), message, fix)]
+
+    return findings
 
 
 def _findings(check: Check, place: Place) -> list[Finding]:

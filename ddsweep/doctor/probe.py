@@ -7,6 +7,8 @@ the doctor itself.
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
+import importlib.util
 import json
 import os
 import sys
@@ -39,10 +41,18 @@ def _built_for(torch: Any) -> str:
 
 
 def _vision(torch: Any) -> str:
-    """The version of torchvision, if its operators work: built for another torch, they are missing or crash."""
-    vision = importlib.import_module("torchvision")
-    vision.ops.nms(torch.zeros(1, 4), torch.zeros(1), 0.5)
-    return str(vision.__version__)
+    """The version of torchvision, if its operators work: built for another torch, they are missing or crash.
+
+    Only their library is loaded. Importing the package takes as long as importing torch.
+    """
+    found = importlib.util.find_spec("torchvision")
+    libraries = sorted(Path(found.origin).parent.glob("_C*.so")) if found and found.origin else []
+    for library in libraries:
+        torch.ops.load_library(library)
+    if not libraries:  # another system, or not installed
+        importlib.import_module("torchvision")
+    torch.ops.torchvision.nms(torch.zeros(1, 4), torch.zeros(1), 0.5)
+    return importlib.metadata.version("torchvision")
 
 
 def _gpu(torch: Any, index: int) -> dict[str, Any]:

@@ -56,6 +56,38 @@ def test_findings_come_in_order_and_each_check_is_announced_first() -> None:
     assert [finding.message for finding in found] == ["saw b"]
 
 
+def test_a_check_that_starts_ahead_runs_beside_the_others() -> None:
+    """Its findings keep their place; it ends only once a later check lets it."""
+    announced: list[str] = []
+    released = threading.Event()
+
+    def release(place: Place) -> str:
+        released.set()
+        return "c"
+
+    checks = [
+        Check("a", lambda place: "a", (fine,)),
+        Check("b", lambda place: "b" if released.wait(20) else "nothing", (fine,), ahead=True),
+        Check("c", release, (fine,)),
+    ]
+    found = [finding.message for finding in doctor.examine(PLACE, announced.append, checks)]
+    assert found == ["saw a", "saw b", "saw c"]
+    assert announced == ["a", "c", "b"]
+
+
+def test_the_time_limit_of_a_check_that_starts_ahead_is_its_own() -> None:
+    for_ever = threading.Event()
+    checks = [
+        Check("stuck", lambda place: for_ever.wait(), (fine,), seconds=0.05, ahead=True),
+        Check("c", lambda place: "c", (fine,)),
+    ]
+    try:
+        found = [finding.message for finding in doctor.examine(PLACE, checks=checks)]
+    finally:
+        for_ever.set()
+    assert found == ["no answer within 0.05 s", "saw c"]
+
+
 def test_only_an_ok_finding_has_no_fix() -> None:
     assert not check.ok("x", "y").fix
     assert check.warning("x", "y", "z").fix == check.error("x", "y", "z").fix == "z"
