@@ -82,6 +82,18 @@ def advance(cells: Sequence[Distillation]) -> None:
     _each(cells, Distillation.end_iteration)
 
 
+def advance_together(cells: Sequence[Distillation]) -> None:
+    """Take one iteration of all of them, in lockstep as far as they can share it; raise what ends one of them."""
+    left = list(cells)
+    while left:
+        some = _least_advanced(left)
+        advance(some)
+        left = [one for one in left if one not in some]
+    for one in cells:
+        if one.error is not None:
+            raise one.error
+
+
 def _each(cells: Sequence[Distillation], action: Callable[[Distillation], None]) -> None:
     for one in cells:
         try:
