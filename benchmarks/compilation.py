@@ -29,7 +29,7 @@ from ddsweep.numerics import PAYS_OFF, Numerics
 
 STEPS = 5  # per process, after the first one; the fastest counts
 METHODS = ("dm", "dc", "evaluation", "ptm")
-SHAPES: dict[str, dict[str, int]] = {
+SHAPES: dict[str, dict[str, Any]] = {
     "demo": {"ipc": 5, "classes": 10, "size": 16, "width": 32, "batch": 64},
     "paper": {"ipc": 10, "classes": 2, "size": 32, "width": 128, "batch": 256},
 }

@@ -20,9 +20,11 @@ Precision = Literal["float32", "tf32", "bf16"]
 Compile = Literal["auto", "on", "off"]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-# Compiling a function takes 6 to 20 s (two cores; a gradient matching step of ConvNet-3: 16 s) and saves about half of
-# a step. These are the floating-point operations of about five minutes, on two cores and on a large GPU.
-PAYS_OFF = {"cpu": 1e14, "cuda": 1e16}
+# Floating-point operations at which compiling pays off. On a CPU, by ``python -m benchmarks.compilation``: compiling a
+# step takes 30 s of CPU time (5 s if another process has compiled it before), which was saved again after 4e12
+# operations (DM, ConvNet-3 of width 32 on 16×16), 4e13 (evaluation, width 128 on 32×32) and 8e13 (DM, the same): narrow
+# networks wait for memory, which compilation saves. On a large GPU: about five minutes, not measured.
+PAYS_OFF = {"cpu": 3e13, "cuda": 1e16}
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,21 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks import cclom_cache, checkpoints, crowd, gpu, growth, queue, sharing, speed, startup, surroundings, turns
+from benchmarks import (
+    cclom_cache,
+    checkpoints,
+    compilation,
+    crowd,
+    gpu,
+    growth,
+    pool,
+    queue,
+    sharing,
+    speed,
+    startup,
+    surroundings,
+    turns,
+)
 from benchmarks.steps import METHODS, Work
 from benchmarks.turns import Conditions, compare
 from ddsweep import rng
@@ -168,6 +182,43 @@ def test_surroundings(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| dm")]
     assert rows[0] == "| dm | plain | float32 | off | 5e+03 | 2e+03 | 2.50 |" and len(rows) == 5
     assert rows[-1] == "| dm | fast | bf16 | on | 5e+03 | 2e+03 | 2.50 |"
+
+
+def test_pool(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["pool", "--width", "2", "--rounds", "2"])
+    threads = torch.get_num_threads()
+    pool.main()
+    torch.set_num_threads(threads)
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if ", width 2 |" in line]
+    assert [row[1] for row in rows] == ["forward", "forward and backward", "forward", "training", "second order"]
+
+
+def test_pool_compares_the_times_of_a_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a clock that each moves by what it is said to take, whichever is first."""
+    clock, theirs, ours = Clock(), iter([9.0, 6.0, 8.0, 2.0]), iter([9.0, 1.0, 2.0, 4.0])
+    monkeypatch.setattr(pool.time, "process_time", clock.perf_counter)
+
+    def moved(seconds: Iterator[float]) -> dict[str, pool.Run]:
+        return {"forward": lambda: setattr(clock, "seconds", clock.seconds + next(seconds))}
+
+    assert [*pool.compared(moved(theirs), moved(ours), 3)] == ["forward | 6e+03 | 2e+03 | 4.00"]
+
+
+def test_compilation(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A step of 3 s takes 2 s compiled: a compilation of 30 s is saved again after 30 steps."""
+    answers = iter([
+        {"first": 3.0, "step": 3.0, "again": 3.0}, {"first": 30.0, "step": 2.0, "again": 2.5},
+        {"first": 6.0, "step": 2.0, "again": 2.0},
+    ])  # fmt: skip
+    monkeypatch.setattr(compilation, "elsewhere", lambda words, compiled, cache: next(answers))
+    monkeypatch.setattr(sys, "argv", ["compilation", "--json", "--method", "evaluation", "--shape", "demo"])
+    threads = torch.get_num_threads()
+    compilation.main()
+    torch.set_num_threads(threads)
+    (row,) = json.loads(capsys.readouterr().out)["rows"]
+    of_a_step = 3 * 50 * 2.0 * 32 * (16**2 * 27 + 8**2 * 9 * 32 + 4**2 * 9 * 32 + 4 * 10)
+    assert row["operations"] == of_a_step
+    assert (row["even_cold"], row["even_warm"]) == (30 * of_a_step, 6 * of_a_step)
 
 
 def test_operations_are_those_of_the_convolutions() -> None:
