@@ -16,11 +16,14 @@ from torch import Tensor
 from benchmarks import (
     cclom_cache,
     checkpoints,
+from benchmarks import (
     compilation,
     crowd,
     gpu,
+    groups,
     growth,
     pool,
+)
     queue,
     sharing,
     speed,
@@ -173,6 +176,19 @@ def test_growth_measures_the_same_work_once(monkeypatch: pytest.MonkeyPatch) -> 
     assert said["ipc", 10] == said["classes", 10] == said["size", 32] == 0.1
     assert (said["ipc", 50], said["classes", 100]) == (0.5, 1.0)
     assert len(measured) == len(set(measured)) == len(found) - 2
+
+
+def test_groups(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Operations do not depend on the machine: those that the cells share are divided by their number."""
+    words = ["groups", "--cells", "1,3", "--width", "2", "--size", "8", "--ipc", "1", "--turns", "1", "--vectorize"]
+    monkeypatch.setattr(groups, "GRAIN", 0.0)
+    monkeypatch.setattr(sys, "argv", [*words, "--json"])
+    groups.main()
+    single, three = json.loads(capsys.readouterr().out)["rows"]
+    assert single["group_operations"] == single["alone_operations"] == pytest.approx(three["alone_operations"], rel=0.2)
+    assert three["group_operations"] < three["alone_operations"] / 2
+    assert [len(row["group_s"]) for row in (single, three)] == [1, 1]
+    assert min(single["ratio"], single["host_ratio"], three["ratio"], three["host_ratio"]) > 0
 
 
 def test_surroundings(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

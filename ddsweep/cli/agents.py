@@ -55,10 +55,10 @@ def agents(
     from ddsweep.cli.account import Account
     from ddsweep.launchers import plan
 
+    most = most_in_group(group, no_group)
     plugins.load()
     account = Account("optuna", tuple(track or ()), project or "", entity or "")
     sweep = launches.load(name, profile, runs, storage)
-    most = most_in_group(group, no_group)
     slots = plan.slots(device, workers, gpus, per_gpu, sweep)
     account = account.available(console.note)
     in_process = workers == 0

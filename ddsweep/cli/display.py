@@ -50,8 +50,8 @@ def time_left(status: Status, began: float, done_before: int) -> str:
     return f" · about {text.duration((time.monotonic() - began) / ended * rest)} left"
 
 
-def agent_lines(agents: Sequence[AgentStatus], width: int = 100) -> list[str]:
-    """One line per agent, with its host if there are several."""
+def agent_lines(agents: Sequence[AgentStatus], width: int = 100, *, cells: bool = False) -> list[str]:
+    """One line per agent, with its host if there are several; with ``cells``, also one per cell of a group."""
     hosts = {agent.host for agent in agents} if len({agent.host for agent in agents}) > 1 else set()
     names = [f"{agent.host} {agent.device}" if hosts else agent.device for agent in agents]
     names = [f"{name} · {agent.job}" if agent.job else name for agent, name in zip(agents, names, strict=True)]
@@ -59,7 +59,7 @@ def agent_lines(agents: Sequence[AgentStatus], width: int = 100) -> list[str]:
     lines = []
     for agent, name in zip(agents, names, strict=True):
         lines.append(agent_line(agent, fitted(name, columns), width))
-        lines += [cell_line(one, columns, width) for one in agent.group]
+        lines += [cell_line(one, columns, width) for one in agent.group if cells]
     return lines
 
 
@@ -88,8 +88,9 @@ def agent_line(agent: AgentStatus, name: str = "", width: int = 100) -> str:
         work += f" · {agent.age:.0f} s ago"
     work = fitted(work, width - len(name) - 5).rstrip()
     columns = width - len(work) - len(name) - 8
-    cell = fitted(agent.cell, min(columns, len(agent.cell)))
-    return f"  {name}   {cell}   {work}" if agent.cell and columns > 3 else f"  {name}   {work}"
+    cell = text.plural(len(agent.group), "cell") if agent.group else agent.cell
+    cell = fitted(cell, min(columns, len(cell)))
+    return f"  {name}   {cell}   {work}" if cell and columns > 3 else f"  {name}   {work}"
 
 
 def fitted(line: str, columns: int) -> str:
@@ -103,7 +104,7 @@ def screen(
 ) -> Group:  # fmt: skip
     """The live screen of a sweep: its progress, its agents, its failures, and notes that may wrap.
 
-    The reasons of failures are cut to one line each, unless ``whole``.
+    The reasons of failures are cut to one line each, and the cells of a group are not shown, unless ``whole``.
     """
     from rich.console import Group
     from rich.text import Text
@@ -112,7 +113,7 @@ def screen(
     filled = round(BAR * done / max(1, status.size))
     lines = [Text(head, style="bold", no_wrap=True, overflow="ellipsis")]
     lines.append(Text(f"agents {len(agents)}   {counts(status)}   {since}", no_wrap=True, overflow="ellipsis"))
-    lines += [Text(line, no_wrap=True, overflow="ellipsis") for line in agent_lines(agents, width)]
+    lines += [Text(line, no_wrap=True, overflow="ellipsis") for line in agent_lines(agents, width, cells=whole)]
     bar = Text("  ").append("█" * filled, style="green").append("░" * (BAR - filled), style="dim")
     lines.append(bar.append(f"  {done}/{status.size}"))
     failures = [(row, "failed", row.reason, "red") for row in status.rows if row.state is State.FAILED]

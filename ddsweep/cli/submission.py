@@ -65,7 +65,7 @@ class Options:
 
         storage = launches.url(self.runs, self.storage)
         request = self.request()
-        agents = request.tasks * request.agents
+        agents = (request.parallel or request.tasks) * request.agents
         job = Job(sweep.full_name, self.runs.absolute(), storage, 0, group=self.group, agents=agents)
         return self.account.configure(job)
 

@@ -12,7 +12,7 @@ import pytest
 from ddsweep import agent, trial
 from ddsweep.backends import Queue, State, connect
 from ddsweep.results.result import Result
-from ddsweep.trackers.status import AgentStatus
+from ddsweep.trackers.status import AgentStatus, CellStatus
 from tests.cli.conftest import Run
 
 NAME = "ablation-alpha@demo"
@@ -140,6 +140,28 @@ def test_an_agent_that_is_not_heard_of_looks_it() -> None:
     assert display.agent_line(one).endswith("distill 1/2 · no report for 2 min 5 s")
     one.phase = "paused: disk full at " + "/very/long" * 20
     assert len(display.agent_line(one)) <= 100
+
+
+def test_the_cells_of_a_group_have_a_line_each_in_status_and_none_in_launch() -> None:
+    from ddsweep.cli import display
+
+    group = [asdict(CellStatus(f"dm · α {alpha}", f"key{alpha}", "distill", 7, 9)) for alpha in (0, 1)]
+    group.append(asdict(CellStatus("dm · " + "very long " * 20)))
+    one = AgentStatus("a:1", "gpu 0", NAME, "dm · α 0", "distill", 7, 9, group=group)
+    (line,) = display.agent_lines([one])
+    assert line == "  gpu 0   3 cells   distill 7/9"
+    lines = display.agent_lines([one, one], 60, cells=True)
+    assert len(lines) == 8 and max(map(len, lines)) <= 60
+    assert lines[1:3] == ["          · dm · α 0   distill 7/9", "          · dm · α 1   distill 7/9"]
+    assert lines[3].endswith("…   waiting")
+
+
+@pytest.mark.parametrize("command", ["launch", "agents", "agent"])
+def test_group_and_no_group_contradict_each_other(ddsweep: Run, command: str) -> None:
+    done = ddsweep(command, NAME, "--group", "3", "--no-group")
+    assert done.exit_code == 2
+    assert "group: --group and --no-group contradict each other; give one of them" in done.output
+    assert ddsweep(command, NAME, "--group", "0").exit_code == 2
 
 
 def test_the_exit_status_of_a_bad_slot_differs_from_every_other() -> None:

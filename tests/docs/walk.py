@@ -31,6 +31,7 @@ BENCHMARKS = {
     "speed": ["--quick", "--device=cpu", "--precision=float32", "--compile=off", "--method=dm", "--seconds=0.1"],
     "queue": ["--points=20", "--agents=2", "--processes=1", "--storage=sqlite"],
     "gpu": ["--quick", "--device=cpu"],
+    "groups": ["--device=cpu", "--cells=2", "--width=4", "--ipc=1", "--turns=1"],
     "surroundings": ["--method=evaluation", "--precision=float32", "--compile=off", "--turns=1", "--width=4"],
 }
 BIRDS = "/data/birds"

@@ -252,6 +252,15 @@ def test_contradictions(two_gpus: None, words: Any, line: str) -> None:
     assert str(caught.value) == line
 
 
+def test_agents_are_told_about_groups_only_what_differs_from_their_default() -> None:
+    slots = 3 * [Slot("cpu")]
+    assert not {"--group", "--agents"} & {
+        word.partition("=")[0] for word in plan.job("s", Path(), "x", slots[:1]).command()
+    }
+    words = plan.job("s", Path(), "x", slots, group=2).command()
+    assert [word for word in words if word.startswith(("--group", "--agents"))] == ["--group=2", "--agents=3"]
+
+
 def test_cores_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "cores", lambda: 8)
     jobs = [plan.job("s", Path(), "x", agents * [Slot("cpu")]) for agents in (1, 3, 16)]
