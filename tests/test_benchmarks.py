@@ -16,14 +16,12 @@ from torch import Tensor
 from benchmarks import (
     cclom_cache,
     checkpoints,
-from benchmarks import (
     compilation,
     crowd,
     gpu,
     groups,
     growth,
     pool,
-)
     queue,
     sharing,
     speed,
