@@ -170,7 +170,7 @@ def lines(sweep: Sweep, outlook: Outlook, agents: Crew, slot: Slot) -> Iterator[
         if share.unit == "reading" and share.seconds < 1:
             continue
         pace, seconds = speed(share.step, share.unit), text.duration(share.seconds)
-        yield f"  {share.title[:50]:50}  {pace:>22}   {seconds:>12} in total{'' if share.measured else ' *'}"
+        yield f"  {share.title[:48]:48}  {pace:>22}   {seconds:>12} in total{'' if share.measured else ' *'}"
     if not all(share.measured for share in outlook.shares):
         yield "  * no time to measure: from its operations, and accurate to a factor of three; try more --seconds"
     least, most = min(outlook.cells.values()), max(outlook.cells.values())
@@ -179,9 +179,10 @@ def lines(sweep: Sweep, outlook: Outlook, agents: Crew, slot: Slot) -> Iterator[
     cells = text.plural(len(outlook.cells), "cell") + (f" + {outlook.ended} done" if outlook.ended else "")
     hours = f"{text.number(outlook.device_seconds / 3600)} {'GPU' if on_gpu else 'CPU'}-hours"
     place, disk = _where(agents, slot), text.data_size(outlook.disk)
-    low, high = map(text.duration, outlook.between)
-    between = f" ({low} to {high})" if outlook.between[1] else ""
-    yield f"{cells}, {hours} → about {text.duration(outlook.wall)}{between} on {place}; disk {disk}"
+    yield f"{cells}, {hours} → about {text.duration(outlook.wall)} on {place}; disk {disk}"
+    if outlook.between[1]:
+        low, high = map(text.duration, outlook.between)
+        yield f"range      {low} to {high}, as far as the measurements tell"
     if trainings := outlook.trainings:
         seconds = text.duration(sum(trainings.values()))
         yield f"training   {text.plural(len(trainings), 'PTM')} ({seconds}), included above"
