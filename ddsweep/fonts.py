@@ -7,6 +7,7 @@ written by its number (``\\u4e2d``), so that two names never look the same.
 from __future__ import annotations
 
 import functools
+import importlib.util
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
@@ -18,9 +19,16 @@ LONGEST = 40  # characters of a name beside an image or a bar; longer ones are s
 TITLE = 80  # characters of a title, or of a line of a legend
 
 
+COMMON = frozenset("\n" + "".join(map(chr, range(32, 127))) + "αβ×±–·…→")  # characters that the font certainly has
+
+
 @functools.cache
 def path() -> Path:
-    """The file of the font."""
+    """The file of the font. Matplotlib is imported only if its files lie in an unusual place: that takes 0.3 s."""
+    if (found := importlib.util.find_spec("matplotlib")) and found.origin:
+        usual = Path(found.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
+        if usual.is_file():
+            return usual
     import matplotlib
 
     return Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
@@ -36,6 +44,8 @@ def glyphs() -> Collection[int]:
 
 def drawable(text: str) -> str:
     """The text in letters of the font, its lines kept."""
+    if COMMON.issuperset(text):
+        return text
     return characters.with_glyphs(text, glyphs())
 
 

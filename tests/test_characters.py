@@ -80,6 +80,7 @@ def test_different_names_stay_different_in_pictures() -> None:
 
 
 def test_a_letter_with_a_combining_accent_is_one_letter() -> None:
+    assert {*map(chr, fonts.glyphs()), "\n"} >= fonts.COMMON
     assert fonts.drawable("e\u0301 α × – ü") == "é α × – ü"
 
 

@@ -109,7 +109,7 @@ def test_no_process_shows_it() -> None:
 def test_a_crash_shows_no_local_variables() -> None:
     """A traceback of Typer's pretty kind would print the storage among them."""
     assert app.pretty_exceptions_show_locals is False
-    code = "from ddsweep.cli import app; import ddsweep.launches as s; s.connect = lambda *a, **k: 1 / 0; app()"
+    code = "from ddsweep.cli import app; import ddsweep.launches as s; s.reading = lambda *a, **k: 1 / 0; app()"
     environment = os.environ | {"DDSWEEP_STORAGE": STORAGES[0]}
     done = subprocess.run(
         [sys.executable, "-c", code, "status"], capture_output=True, text=True, env=environment, check=False

@@ -62,9 +62,9 @@ def test_a_cell_that_another_host_has_computed_is_not_computed_again(
 def test_what_is_nowhere_is_one_line_and_no_failure(
     ddsweep: Run, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ddsweep.backends.optuna.backend import OptunaStore
+    from ddsweep.backends.optuna.reading import ReadingStore
 
-    monkeypatch.setattr(OptunaStore, "kept", lambda self, wanted: set())
+    monkeypatch.setattr(ReadingStore, "kept", lambda self, wanted: set())
     shown = ddsweep("results", NAME, "--runs", "here")
     assert (shown.exit_code, shown.stderr.count("\n")) == (0, 1)
     assert shown.stderr.startswith("2 complete cells without files in here or in the storage; computed on ")
@@ -76,12 +76,12 @@ def test_what_is_nowhere_is_one_line_and_no_failure(
 def test_what_is_damaged_in_the_storage_is_one_line(
     ddsweep: Run, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ddsweep.backends.optuna.backend import OptunaStore
+    from ddsweep.backends.optuna.reading import ReadingStore
 
-    def damaged(self: OptunaStore, key: str) -> dict[str, bytes]:
+    def damaged(self: ReadingStore, key: str) -> dict[str, bytes]:
         raise Damaged(f"{key}/result.json is damaged in the storage")
 
-    monkeypatch.setattr(OptunaStore, "load", damaged)
+    monkeypatch.setattr(ReadingStore, "load", damaged)
     shown = ddsweep("results", NAME, "--runs", "here")
     assert shown.exit_code == 0
     (line,) = shown.stderr.splitlines()
