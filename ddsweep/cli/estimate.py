@@ -188,6 +188,8 @@ def lines(sweep: Sweep, outlook: Outlook, agents: Crew, slot: Slot) -> Iterator[
         yield f"training   {text.plural(len(trainings), 'PTM')} ({seconds}), included above"
     if outlook.shared:
         yield f"shared     {text.plural(outlook.shared, 'cell')} with other sweeps"
+    if outlook.common:
+        yield f"common     {outlook.common}"
     if outlook.saving.total >= 1:
         yield f"saved      {text.duration(outlook.saving.total)}: {_saving(outlook)}"
     yield from (f"not counted: {line}" for line in outlook.lacking)
@@ -207,6 +209,7 @@ def _saving(outlook: Outlook) -> str:
         f"{text.plural(outlook.ended, 'cell')} done before": outlook.saving.done,
         "PTMs trained once for all cells": outlook.saving.ptms,
         "features computed once": outlook.saving.features,
+        "what cells have in common": outlook.saving.common,
     }
     return ", ".join(f"{what} {text.duration(seconds)}" for what, seconds in parts.items() if seconds >= 1)
 

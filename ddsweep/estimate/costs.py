@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from ddsweep import data, provenance
-from ddsweep.estimate import work
+from ddsweep.estimate import reads, work
+from ddsweep.estimate.reads import Reads
 from ddsweep.estimate.schedule import Job
 from ddsweep.estimate.work import Distilled, Evaluated, Finding, Read, Trained
 from ddsweep.pretrained import spec
 from ddsweep.pretrained.spec import Spec
 from ddsweep.recipe import Recipe
+from ddsweep.recipe.real_branch import real_branch
 from ddsweep.registry.methods import METHODS
 from ddsweep.results.result import Result
 
@@ -40,14 +42,16 @@ class Prices:
     Attributes:
         found: the measurements.
         guessed: the kinds that were not measured, whose seconds are computed from their operations.
+        reads: what cells read that others compute; a cell that is not in it computes everything itself.
     """
 
     found: Mapping[work.Kind, Finding]
     guessed: frozenset[work.Kind] = frozenset()
+    reads: Mapping[Recipe, Reads] = field(default_factory=dict)
 
     def bound(self, which: int) -> Prices:
         """Return the lowest (0) or the highest (1) prices that the uncertainty of the measurements allows."""
-        return Prices({kind: work.bounds(finding)[which] for kind, finding in self.found.items()}, self.guessed)
+        return replace(self, found={kind: work.bounds(finding)[which] for kind, finding in self.found.items()})
 
     def _of(self, kind: work.Kind, what: type[F]) -> F:
         finding = self.found[kind]
@@ -85,7 +89,25 @@ class Prices:
         found = self._guides(recipe)
         iteration = sum(one.iteration(recipe) for one in found) / len(found)
         drawn = sum(one.picture for one in found) / len(found) * pictures(recipe)
-        return found[0].start + found[0].warm_up + recipe.iterations * iteration + drawn + self.looking(recipe)[0]
+        alone = found[0].start + found[0].warm_up + recipe.iterations * iteration + drawn + self.looking(recipe)[0]
+        return alone - self.spared(recipe)
+
+    def spared(self, recipe: Recipe) -> float:
+        """Return the seconds of a distillation that reading saves; reading itself is taken to cost nothing."""
+        read = self.reads.get(recipe, Reads())
+        steps = read.iterations * self._real_branch(recipe) if read.iterations else 0.0
+        return steps + read.features * self.looking(recipe)[0]
+
+    def _real_branch(self, recipe: Recipe) -> float:
+        """Return the seconds of the real branch of one iteration: a share of a step, of the fastest that has it."""
+        images = self.read(recipe.dataset, recipe.size).images / len(data.info(recipe.dataset).classes)
+        branch = real_branch(work.Distilling.of(recipe, "").recipe)
+        steps = {kind: found for kind, found in self.found.items() if isinstance(kind, work.Distilling)}
+        return min(
+            reads.real_share(kind.recipe, images) * found.first
+            for kind, found in steps.items()
+            if isinstance(found, Distilled) and real_branch(kind.recipe) == branch
+        )
 
     def distilled(self, recipe: Recipe) -> Distilled:
         """Return the measurement of the distillation with the first PTM architecture."""

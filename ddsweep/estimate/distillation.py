@@ -110,8 +110,9 @@ class Distillation:
             assert pool is not None
             model, chosen = pool.models[0][0], torch.arange(count)
             model.embed(self.data.images[:1])
-            took = timed(lambda: model.features(self.data, chosen))
-            size = model.features(self.data, chosen[:1]).nbytes
+            with torch.no_grad():  # not by ``features``, which computes whole blocks
+                took = timed(lambda: model.embed(self.data.images[chosen]))
+                size = model.embed(self.data.images[:1]).nbytes
             return Pace((took,))
 
         return affordable(run, whole, min(FEWEST, whole), seconds).steps[0] / whole, float(size)

@@ -9,13 +9,14 @@ from typing import Any
 
 from ddsweep import data, overview
 from ddsweep.backends import sampler
-from ddsweep.estimate import costs, work
+from ddsweep.estimate import costs, reads, work
 from ddsweep.estimate.costs import Prices, trainings
 from ddsweep.estimate.schedule import Job, wall_clock
 from ddsweep.estimate.work import Distilled, Evaluated, Finding, Read, Trained
 from ddsweep.pretrained import spec
 from ddsweep.pretrained.spec import Spec
 from ddsweep.recipe import Recipe
+from ddsweep.recipe.real_branch import common
 from ddsweep.results import stored
 from ddsweep.sweep import Sweep
 
@@ -64,6 +65,7 @@ def outlook(left: Left, runs: Path, crew: Crew, prices: Prices, start: float) ->
         prices: the cost of each part.
         start: seconds in which a process starts.
     """
+    prices = replace(prices, reads=reads.of(left.recipes.values()))
     jobs = {key: prices.job(recipe) for key, recipe in left.recipes.items()}
     jobs, training = _begun(left, jobs, _training(left, prices), prices)
     low, high = (_wall(left, crew, prices.bound(which), start) for which in (0, 1))
@@ -80,6 +82,7 @@ def outlook(left: Left, runs: Path, crew: Crew, prices: Prices, start: float) ->
         saving=_saving(left, runs, prices, training),
         lacking=_lacking(left),
         between=(low, high),
+        common=common(left.recipes.values()).line() if prices.reads else "",
     )
 
 
@@ -174,7 +177,8 @@ def _saving(left: Left, runs: Path, prices: Prices, training: dict[Spec, float])
     )
     looks = [prices.looking(recipe) for recipe in left.recipes.values()]
     features = sum(forgetful - ours for ours, forgetful in looks)
-    return Saving(done, max(0.0, alone - sum(training.values())), features)
+    spared = sum(map(prices.spared, left.recipes.values()))
+    return Saving(done, max(0.0, alone - sum(training.values())), features, spared)
 
 
 def _lacking(left: Left) -> list[str]:
@@ -211,16 +215,18 @@ class Saving:
         done: seconds of cells that were computed before, by this sweep or by another that shares them.
         ptms: seconds of PTMs that are in the pool, or will be trained for one cell and used by all.
         features: seconds of features of real images, which CCLoM's PTMs compute once per image and keep.
+        common: seconds of what cells read because another one computes it (``reads``).
     """
 
     done: float
     ptms: float
     features: float
+    common: float = 0.0
 
     @property
     def total(self) -> float:
         """All saved seconds."""
-        return self.done + self.ptms + self.features
+        return self.done + self.ptms + self.features + self.common
 
 
 @dataclass(frozen=True)
@@ -259,6 +265,7 @@ class Outlook:
         saving: agent seconds that are saved by reuse.
         lacking: data that is not decoded and PTMs that are not in the pool; obtaining them takes an unknown time.
         between: the shortest and the longest wall-clock time that the measurements allow.
+        common: how many remaining cells read what another one computes, in words; empty if none do.
     """
 
     cells: dict[str, float]
@@ -272,6 +279,7 @@ class Outlook:
     saving: Saving
     lacking: list[str]
     between: tuple[float, float] = (0.0, 0.0)
+    common: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the estimate as JSON values, for scripts."""

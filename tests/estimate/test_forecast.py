@@ -22,6 +22,12 @@ EVALUATED = Evaluated(step=0.0625, warm_up=0.5, cold=3.0, build=0.125, test=1.0)
 START = 4.0
 
 
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each cell computes everything itself; see ``test_reads``."""
+    monkeypatch.setenv("DDSWEEP_SHARE", "off")
+
+
 def distilled(**changed: float) -> Distilled:
     values = {
         "first": 2.0, "step": 3.0, "warm_up": 7.0, "cold": 60.0, "look": 0.001, "features": 8.0, "room": 1e9,
