@@ -218,7 +218,7 @@ for _row in (
         defaults={**_DEFAULTS_OF_IDC, "init": "mix", "batch_real": 64},
     ),
     Method(
-        "dream", "DREAM", _CONDENSATION, (*_TAKEN_BY_IDC, "select_every", "dream_plus"),
+        "dream", "DREAM", _CONDENSATION, (*_TAKEN_BY_IDC, "select_every", "dream_plus", "shared"),
         passes=_SECOND_ORDER, learned=_GRIDS, per_class=True, lr_by_size=True, eval_rule="dream", inits=_INITS_OF_IDC,
         defaults={**_DEFAULTS_OF_IDC, "init": "kmeans", "batch_real": 128, "select_every": 10, "dream_plus": False},
     ),

@@ -46,6 +46,11 @@ class Records:
         self._seconds: list[float] = []  # of computing
         self.read = self.computed = 0
 
+    @property
+    def active(self) -> bool:
+        """Whether tensors may be read or kept, so that a key is worth computing."""
+        return self._stored is not None and self._stored.readable
+
     def get(self, key: bytes, compute: Compute, ahead: Callable[[], Following] | None = None) -> Tensor:
         """Return the tensor of ``key``: read, or the result of ``compute()``, which has the same bits.
 

@@ -103,6 +103,17 @@ def test_a_cell_that_works_ahead_of_another_process_ends_in_the_same_bits(case, 
     assert torch.equal(images(recipe(case, iterations=6, eval_epochs=2), tmp_path / "runs"), expected)
 
 
+def test_cells_of_dream_share_the_choice_of_real_images(counts, tmp_path, monkeypatch):
+    """Two networks, two rounds each: 40 choices for ten classes, half of them with a network that was trained."""
+    small = {"method": "dream", "iterations": 2, "outer_loops": 2, "select_every": 1, "net_images": 16, "init": "real"}
+    cells = [make({**TINY, **small, "batch_real": 4, "lr_img": rate}) for rate in (0.1, 0.5)]
+    expected = [alone(one, tmp_path, monkeypatch) for one in cells]
+    counts.clear()
+    assert all(torch.equal(images(one, tmp_path / "runs"), right) for one, right in zip(cells, expected, strict=True))
+    assert counts == [(0, 40), (40, 0)]
+    assert not torch.equal(*expected)
+
+
 def test_without_training_in_between_other_ipc_share_too(counts, tmp_path, monkeypatch):
     cells = [recipe("dm", ipc=ipc, init=init) for ipc, init in ((1, "real"), (3, "real"), (2, "noise"))]
     expected = [alone(one, tmp_path, monkeypatch) for one in cells]

@@ -25,6 +25,7 @@ from ddsweep.distill.methods.representatives import Representatives
 from ddsweep.nn import microbatches, statistics
 from ddsweep.numerics import Numerics
 from ddsweep.rng import Streams, copy_to
+from ddsweep.shared.sharing import Sharing
 
 if TYPE_CHECKING:
     from ddsweep.data.dataset import Dataset
@@ -168,10 +169,11 @@ def make(
     distance: Metric,
     net_images: int,
     numerics: Numerics,
+    shared: Sharing | None = None,
     select_every: int = 0,
     dream_plus: bool = False,
 ) -> Condensation:
     """Return the matching loss of IDC or, with ``select_every``, of DREAM and DREAM+, from the numbers of a recipe."""
     settings = Settings(batch_real, dsa_strategy, outer_loops, net_images, lr_net, distance, dream_plus)
-    batches = Representatives(net, batch_real, select_every, numerics) if select_every else None
+    batches = Representatives(net, batch_real, select_every, numerics, shared) if select_every else None
     return Condensation(net, settings, numerics, batches)

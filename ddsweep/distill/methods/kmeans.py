@@ -31,9 +31,22 @@ def representatives(
     Raises:
         UserError: there are more clusters than points.
     """
-    if clusters > len(points):
-        raise UserError(f"k-means needs a point per cluster: {clusters} clusters of {len(points)} images")
-    first = torch.randperm(len(points), generator=generator)[:clusters]
+    return representatives_from(points, draw(len(points), clusters, generator))
+
+
+def draw(count: int, clusters: int, generator: torch.Generator) -> Int64[Tensor, " clusters"]:
+    """Draw the points that are the initial centroids; arguments as in ``representatives``.
+
+    Raises:
+        UserError: there are more clusters than points.
+    """
+    if clusters > count:
+        raise UserError(f"k-means needs a point per cluster: {clusters} clusters of {count} images")
+    return torch.randperm(count, generator=generator)[:clusters]
+
+
+def representatives_from(points: Float[Tensor, "n d"], first: Int64[Tensor, " clusters"]) -> Int64[Tensor, " clusters"]:
+    """Return ``representatives`` from initial centroids that are drawn already (indices on the CPU)."""
     return nearest(points, centroids(points, points[copy_to(first, points.device)]))
 
 

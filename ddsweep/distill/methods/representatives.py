@@ -6,18 +6,21 @@ Liu et al., "DREAM: efficient dataset distillation by representative matching" (
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from ddsweep import checked_files
 from ddsweep.checkpoints import State
 from ddsweep.distill.methods import kmeans
 from ddsweep.errors import UserError
 from ddsweep.nn import microbatches
 from ddsweep.numerics import Numerics
 from ddsweep.rng import copy_to
+from ddsweep.shared.sharing import Sharing
 
 if TYPE_CHECKING:
     from ddsweep.data.dataset import Dataset
@@ -32,11 +35,16 @@ class Representatives:
         number: clusters, and images per step; two clusters can have the same image.
         every: steps of a class with the same images.
         numerics: precision and compilation.
+        shared: where the choices are read and kept, which depend on the network and not on the synthetic set; default:
+            nowhere.
     """
 
-    def __init__(self, net: Network, number: int, every: int, numerics: Numerics) -> None:
+    def __init__(
+        self, net: Network, number: int, every: int, numerics: Numerics, shared: Sharing | None = None
+    ) -> None:
         self._net, self._number, self._every = net, number, every
         self._embed = numerics.function(net.embed)
+        self._records = (shared or Sharing.off()).records("dream-images", net, clusters=number)
         self._chosen: dict[int, Tensor] = {}
 
     def draw(self, dataset: Dataset, label: int, loop: int, generator: torch.Generator) -> Int64[Tensor, " n"]:
@@ -48,8 +56,16 @@ class Representatives:
                     f"batch_real: {self._number} clusters cannot be made of the {count} images of "
                     f"{dataset.classes[label]}; at most {count}"
                 )
-            self._chosen[label] = choose(self._net, dataset, label, self._number, generator, self._embed)
+            self._chosen[label] = self._choose(dataset, label, generator)
         return self._chosen[label]
+
+    def _choose(self, dataset: Dataset, label: int, generator: torch.Generator) -> Int64[Tensor, " n"]:
+        first = kmeans.draw(len(dataset.per_class[label]), self._number, generator)
+        compute = partial(_represent, self._net, dataset, label, first, self._embed)
+        if not self._records.active:
+            return compute()
+        network = checked_files.of_tensors(self._net.state_dict(), {})  # it was trained: draws do not identify it
+        return self._records.get(f"{network} {label} {first.tolist()}".encode(), compute).cpu()
 
     def state(self) -> Mapping[str, Tensor]:
         """See ``real_batches.RealBatches``."""
@@ -60,7 +76,6 @@ class Representatives:
         self._chosen = {int(name): indices for name, indices in state.tensors.items()}
 
 
-@torch.no_grad()
 def choose(
     net: Network,
     dataset: Dataset,
@@ -82,10 +97,19 @@ def choose(
         generator: draws the initial centroids.
         embed: ``net.embed``, possibly compiled; default: as it is.
     """
+    first = kmeans.draw(len(dataset.per_class[label]), clusters, generator)
+    return _represent(net, dataset, label, first, embed or net.embed)
+
+
+@torch.no_grad()
+def _represent(
+    net: Network, dataset: Dataset, label: int, first: Int64[Tensor, " clusters"], embed: Callable[[Tensor], Tensor]
+) -> Int64[Tensor, " clusters"]:
+    """Return ``choose`` from initial centroids that are drawn already."""
     members, modes = dataset.per_class[label], [(module, module.training) for module in net.modules()]
     images = dataset.denormalize(dataset.images[copy_to(members, dataset.labels.device)])
     net.eval()
-    features = microbatches.apply(embed or net.embed, images).to(images.dtype)
+    features = microbatches.apply(embed, images).to(images.dtype)
     for module, training in modes:
         module.training = training
-    return members[kmeans.representatives(features, clusters, generator).cpu()]
+    return members[kmeans.representatives_from(features, first).cpu()]
