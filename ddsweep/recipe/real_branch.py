@@ -60,9 +60,9 @@ class Common:
 def shares(recipe: Recipe) -> bool:
     """Whether the method of a cell shares its real branch; what a plugin's method shares is not known beforehand.
 
-    DREAM shares its choice of real images only, not what it computes of them.
+    DREAM shares its choice of real images only, not what it computes of them, and IDC nothing.
     """
-    if recipe.select_every:
+    if recipe.factor:
         return False
     return "shared" in METHODS[recipe.method].takes and METHODS.code(recipe.method) is None
 

@@ -172,7 +172,7 @@ _FEATURES = "ddsweep.distill.methods.distribution_matching:make"
 _CONDENSATION = "ddsweep.distill.methods.condensation:make"
 _GRIDS = "ddsweep.distill.sets.multi_formation:make"
 _TAKEN_BY_IDC = (
-    "batch_real", "dsa_strategy", "outer_loops", "lr_net", "distance", "factor", "net_images", "numerics",
+    "batch_real", "dsa_strategy", "outer_loops", "lr_net", "distance", "factor", "net_images", "numerics", "shared",
 )  # fmt: skip
 _INITS_OF_IDC = ("noise", "real", "first", "mix", "kmeans")
 # No α was published for IDC, DREAM, TM and DiM. This one is ddsweep's, from short searches (docs/measurements.md).
@@ -218,7 +218,7 @@ for _row in (
         defaults={**_DEFAULTS_OF_IDC, "init": "mix", "batch_real": 64},
     ),
     Method(
-        "dream", "DREAM", _CONDENSATION, (*_TAKEN_BY_IDC, "select_every", "dream_plus", "shared"),
+        "dream", "DREAM", _CONDENSATION, (*_TAKEN_BY_IDC, "select_every", "dream_plus"),
         passes=_SECOND_ORDER, learned=_GRIDS, per_class=True, lr_by_size=True, eval_rule="dream", inits=_INITS_OF_IDC,
         defaults={**_DEFAULTS_OF_IDC, "init": "kmeans", "batch_real": 128, "select_every": 10, "dream_plus": False},
     ),
