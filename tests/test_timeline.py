@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -84,3 +85,12 @@ def test_it_launches_in_new_folders_and_prints_the_time_of_each_process(
     assert command[2:7] == ["ddsweep", "launch", "tableA1@demo", "--workers", "1"] and command[7] == "--runs"
     assert Path(cache).parent == Path(command[8]).parent and not Path(cache).exists()
     assert "1.5 s of CPU time in 1 processes" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("module", "functions"), timeline.FUNCTIONS.items())
+def test_the_functions_are_where_the_benchmark_looks_for_them(module: str, functions: dict[str, str]) -> None:
+    """In a process of an agent, one that is missing would end it."""
+    for dotted in functions:
+        owner, _, name = dotted.rpartition(".")
+        holder = importlib.import_module(module)
+        assert name in vars(getattr(holder, owner) if owner else holder), dotted
