@@ -53,7 +53,7 @@ class Common:
         """In words; empty if nothing is shared."""
         if not self.readers:
             return ""
-        part = " (DC, DSA: in the first loop with each network)" if self.first_loop_only else ""
+        part = " (DC, DSA: first loops)" if self.first_loop_only else ""
         return f"{self.readers} of {self.cells} cells read what another one computes of the real images{part}"
 
 

@@ -23,7 +23,7 @@ def test_it_says_everything_within_a_hundred_columns(ddsweep: Run, tiny: list[st
     assert lines[0] == "ablation-alpha@demo · How large should the weight of the CLoM term be? · 9 cells"
     assert any(line.startswith("9 cells, ") and "CPU-hours → about " in line and "; disk " in line for line in lines)
     assert any(line.startswith("training   1 PTM (") for line in lines)
-    assert any("steps/s" in line and "clom convnet3" in line for line in lines)
+    assert any("step" in line and "clom convnet3" in line for line in lines)
     assert max(map(len, lines)) <= 100
     assert not (isolated / "runs").exists()
 

@@ -84,6 +84,6 @@ def test_lines() -> None:
     said = "8 of 9 cells read what another one computes of the real images"
     assert common(alphas).line() == said
     loops = [recipe(alpha=float(alpha), method="dc") for alpha in range(9)]
-    assert common(loops).line() == f"{said} (DC, DSA: in the first loop with each network)"
+    assert common(loops).line() == f"{said} (DC, DSA: first loops)"
     assert common([recipe(alpha=float(alpha), method="dc", outer_loops=1) for alpha in range(9)]).line() == said
     assert common([recipe(seed=seed) for seed in range(9)]).line() == ""
