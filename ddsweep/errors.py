@@ -42,6 +42,13 @@ class SharedStepFailed(Exception):
     ``__cause__`` is the error. Their states are no longer those between two iterations.
     """
 
+    @classmethod
+    def of(cls, error: BaseException) -> SharedStepFailed:
+        """One that an error has caused."""
+        made = cls(f"{type(error).__name__}: {error}".rstrip(": "))
+        made.__cause__ = error
+        return made
+
 
 class Damaged(UserError):
     """A file that ddsweep wrote no longer has the content that was written; the message names it."""

@@ -26,6 +26,13 @@ logger = logging.getLogger(__name__)
 SILENT = 60  # seconds without a report after which an agent does not count: it reports every ten
 MOST = 16  # cells of a group: with nine, the part of a step that they share costs each a tenth of it
 
+ALONE = "failed in a group"  # key in a claim's note: this attempt is not made in a group again
+
+
+class RestartNeeded(BaseException):
+    """A device error after which nothing in this process can be trusted."""
+
+
 Life = Generator["Distillation", None, None]
 """A cell from its claim to its outcome, with a stop before its distillation."""
 
@@ -81,10 +88,12 @@ def run_in_lockstep(lives: Mapping[Claim, Life], shutdown: Shutdown) -> None:
         shutdown: whether the agent is asked to stop; then each cell has saved its state and is released.
 
     Raises:
-        BaseException: what a cell has raised. The cells that have not ended are back in the queue.
+        BaseException: what a cell has raised. The cells that have not ended are back in the queue; if the device failed
+            in one of them, each of the others is retried on its own.
     """
     from ddsweep.distill.lockstep import advance_until_one_ends
 
+    left: BaseException = Stopped()
     unbegun, going = dict(lives), dict[Claim, tuple[Life, "Distillation"]]()
     try:
         while unbegun:
@@ -101,11 +110,14 @@ def run_in_lockstep(lives: Mapping[Claim, Life], shutdown: Shutdown) -> None:
                 for one in cells:
                     one.error = one.error or error
             _end(going)
+    except RestartNeeded as error:
+        left = SharedStepFailed.of(error)
+        raise
     finally:
         for _, one in going.values():
-            one.error = one.error or Stopped()
+            one.error = one.error or left
         for claim in unbegun:
-            claim.release(claim.note)
+            claim.release(claim.note if isinstance(left, Stopped) else {**claim.note, ALONE: str(left)})
         _end(going)
 
 

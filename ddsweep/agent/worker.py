@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING
 from ddsweep import device, files
 from ddsweep.agent.failures import ConsecutiveFailures, is_device_error, out_of_memory
 from ddsweep.agent.gpu_lock import GpuLock
-from ddsweep.agent.group import Life, Limits, fitting, run_in_lockstep
+from ddsweep.agent.group import ALONE, Life, Limits, fitting, run_in_lockstep
+from ddsweep.agent.group import RestartNeeded as RestartNeeded
 from ddsweep.agent.shutdown import Shutdown, Stopped, name
 from ddsweep.backends import Claim, Queue, attach_image
 from ddsweep.data.progress import Listener, reported_to
@@ -48,11 +49,6 @@ IDLE_SECONDS = 1.0  # between two checks of an empty queue
 RECONCILE_SECONDS = 30.0  # between two checks for agents that died
 PAUSE_SECONDS = 15.0  # between two checks whether a full disk has free space again
 MEMORY = "out of memory"  # key in a claim's note: the GPU ran out of memory in this attempt before
-ALONE = "failed in a group"  # key in a claim's note: this attempt is not made in a group again
-
-
-class RestartNeeded(BaseException):
-    """A device error after which nothing in this process can be trusted."""
 
 
 class BadDevice(BaseException):
@@ -101,10 +97,11 @@ def classify(claim: Claim, error: BaseException, on_device: str) -> Outcome:
     asked to stop                          released               ends
     images of this host are others         released               ends for good (``OtherImages``)
     disk full                              released               waits for free disk space
+    GPU out of memory, in a group          released, with a note  is replaced; each cell is retried outside of a group
     GPU out of memory beside other trials  released, with a note  is replaced; the cell is retried alone
     GPU out of memory alone, CUDA error    failed                 is replaced
-    a step of a group failed               released, with a note  is replaced if the device failed; each cell is
-                                                                  retried outside of a group
+    a step of a group failed, or the       released, with a note  is replaced if the device failed; each cell is
+    device did in another of its cells                            retried outside of a group
     computed by another process, in a      released, with a note  goes on with the group; the cell is retried outside
     group                                                         of a group, where it waits for the other process
     lease lost, in a group                 (not recorded)         goes on with the group
@@ -228,21 +225,32 @@ class Agent:
         return bool(claims)
 
     def _claim_group(self, first: Claim, held: contextlib.ExitStack) -> list[Claim]:
-        """Claim cells that can run as a group with the first one; ``held`` keeps them from now on."""
-        keys = self._group_of(first)
-        most = min(self.limits.on(self.device), len(keys) + 1)
-        if most <= 1 or ALONE in first.note or (most := min(most, self.limits.fair(self.backend))) <= 1:
-            return []
-        most = min(most, fitting(self._recipe(first), self.device))
+        """Claim cells that can run as a group with the first one; ``held`` keeps them from now on.
+
+        If that fails, there are fewer: the first cell must not fail for it.
+        """
         found: list[Claim] = []
-        while len(found) < most - 1 and (claim := self.backend.claim_among(name(), keys)) is not None:
-            keys.discard(claim.point.key)
-            if MEMORY in claim.note or ALONE in claim.note:
-                claim.release(claim.note)
-            else:
-                self.failures.claim()
-                found.append(held.enter_context(claim))
+        try:
+            keys = self._group_of(first)
+            most = self._most_in_group(first, len(keys) + 1)
+            while len(found) < most - 1 and (claim := self.backend.claim_among(name(), keys)) is not None:
+                keys.discard(claim.point.key)
+                if MEMORY in claim.note or ALONE in claim.note:
+                    claim.release(claim.note)
+                else:
+                    found.append(held.enter_context(claim))
+                    self.failures.claim()
+        except Exception as error:
+            logger.warning("%s: no further cells for its group (%s)", first.point.title, in_one_line(error))
         return found
+
+    def _most_in_group(self, first: Claim, most: int) -> int:
+        """The most cells of a group with the first one, of which there are ``most``; the cheapest question first."""
+        most = min(most, self.limits.on(self.device))
+        if most <= 1 or ALONE in first.note:
+            return 1
+        most = min(most, self.limits.fair(self.backend))
+        return most if most <= 1 else min(most, fitting(self._recipe(first), self.device))
 
     def _group_of(self, first: Claim) -> set[str]:
         """The keys of the cells that can run as a group with the first one; none in a search, which may prune them."""
@@ -294,6 +302,8 @@ class Agent:
         except (Exception, Stopped) as error:
             if not isinstance(error, Stopped | Pruned | InvalidRecipe):
                 logger.exception("%s failed", claim.point.title)
+            if group is not None and out_of_memory(error):
+                error = SharedStepFailed.of(error)
             self._conclude(claim, classify(claim, error, self.device))
         else:
             self.failures.reset()

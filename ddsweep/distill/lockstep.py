@@ -78,7 +78,7 @@ def advance(cells: Sequence[Distillation]) -> None:
     try:
         _steps(cells)
     except Exception as error:
-        raise SharedStepFailed(f"{type(error).__name__}: {error}") from error
+        raise SharedStepFailed.of(error) from error
     _each(cells, Distillation.end_iteration)
 
 

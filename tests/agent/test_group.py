@@ -20,6 +20,7 @@ from ddsweep.distill import lockstep
 from ddsweep.distill.lockstep import advance
 from ddsweep.distill.methods.distribution_matching import DistributionMatching
 from ddsweep.distill.synthetic import read
+from ddsweep.errors import UserError
 from ddsweep.results.result import read as read_result
 from ddsweep.sweep import Sweep
 from ddsweep.trackers import Tracker, status
@@ -233,6 +234,50 @@ def test_a_device_error_in_one_evaluation_gives_the_others_back(
     assert sum(len(row.reasons) for row in rows(queue)) == 1
     assert [row.state for row in rows(queue)] == [State.COMPLETE] * 4
     are_as_alone(one)
+
+
+@pytest.mark.parametrize("cell", [0, 2])
+def test_out_of_memory_in_one_cell_sends_each_of_its_group_to_be_tried_alone(
+    queue: Queue, one: Sweep, monkeypatch: pytest.MonkeyPatch, grouped: list[int], cell: int
+) -> None:
+    """In its evaluation, or before the others have begun; it has the GPU to itself only if that is not enough."""
+    real, failed = trial.Distillation.start, list[float]()
+
+    def start(recipe: Any, *given: Any, **more: Any) -> Any:
+        if recipe == one.cells[cell].recipe and not failed:
+            failed.append(recipe.alpha)
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return real(recipe, *given, **more)
+
+    monkeypatch.setattr(trial.Distillation, "start", start)
+    with pytest.raises(worker.RestartNeeded):
+        work(queue, one)
+    assert queue.status().count(State.RUNNING) == 0
+    notes = [queue.claim("another") for _ in one.cells]
+    assert [claim and list(claim.note) for claim in notes] == [[group.ALONE]] * 4
+    for claim in notes:
+        assert claim is not None
+        claim.release(claim.note)
+    work(queue, one)
+    assert grouped == []
+    assert [(row.state, row.attempts, row.reasons) for row in rows(queue)] == [(State.COMPLETE, 1, ())] * 4
+
+
+def test_a_storage_that_fails_while_a_group_is_claimed_costs_no_cell(
+    queue: Queue, one: Sweep, monkeypatch: pytest.MonkeyPatch, grouped: list[int]
+) -> None:
+    real, calls = type(queue).claim_among, list[int]()
+
+    def claim_among(*given: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 2:
+            raise UserError("storage: database or disk is full")
+        return real(*given)
+
+    monkeypatch.setattr(type(queue), "claim_among", claim_among)
+    work(queue, one)
+    assert grouped == [2] * 12
+    assert [(row.state, row.attempts, row.reasons) for row in rows(queue)] == [(State.COMPLETE, 1, ())] * 4
 
 
 @pytest.mark.parametrize(
