@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 FOREIGN = {"pip", "python", "pytest"}
 BENCHMARKS = {
     "speed": ["--quick", "--device=cpu", "--precision=float32", "--compile=off", "--method=dm", "--seconds=0.1"],
+    "pool": ["--width=2", "--rounds=1"],
     "queue": ["--points=20", "--agents=2", "--processes=1", "--storage=sqlite"],
     "gpu": ["--quick", "--device=cpu"],
     "groups": ["--device=cpu", "--cells=2", "--width=4", "--ipc=1", "--turns=1"],
