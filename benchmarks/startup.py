@@ -68,7 +68,7 @@ class Measurement:
 
 def make_small(folder: Path) -> None:
     """Give a working folder a profile ``demo`` whose cells take a tenth of a second."""
-    (shipped,) = [one for one in folders() if is_shipped(one / "any")]
+    shipped = next(one for one in folders() if is_shipped(one / "any"))
     profile = yaml.safe_load((shipped / "profiles" / "demo.yaml").read_text(encoding="utf-8"))
     profile["fields"] |= SMALL
     profile["axes"] |= {name: [value] for name, value in SMALL.items()}
