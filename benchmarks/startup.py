@@ -1,7 +1,7 @@
 """What the command line costs before it does anything, and which imports cost it.
 
-``python -m benchmarks.startup [--runs FOLDER] [--repeat N] [--modules N] [--json]``. A small sweep is launched into
-FOLDER (default: a temporary one); then each command runs N times, in a new order each time, as a
+``python -m benchmarks.startup [--only list,status] [--runs FOLDER] [--repeat N] [--modules N] [--json]``. A small sweep
+is launched into FOLDER (default: a temporary one); then each command runs N times, in a new order each time, as a
 process of its own, with the files in the system's cache. The seconds are those of the wall clock; CPU seconds are
 printed beside them, because a busy machine changes them less.
 """
@@ -42,6 +42,7 @@ COMMANDS = {  # words → goal in seconds on two cores
     f"launch {SWEEP} --workers 1": 2.0,
     "doctor": 5.0,
 }
+UNLAUNCHED = {"--help", "list", "show", "doctor"}  # do not need the sweep to be launched
 LINE = re.compile(r"import time:\s*(\d+) \|\s*(\d+) \| ( *)(\S+)")
 
 
@@ -99,9 +100,9 @@ def imports(text: str, most: int) -> tuple[int, dict[str, float]]:
     return len(found), dict(sorted(found, key=lambda one: -one[1])[:most])
 
 
-def measure(folder: Path, repeat: int, most: int) -> list[Measurement]:
-    """Measure every command in a folder with a finished sweep, in random order."""
-    found = {words: Measurement(words, goal) for words, goal in COMMANDS.items()}
+def measure(folder: Path, commands: Sequence[str], repeat: int, most: int) -> list[Measurement]:
+    """Measure commands in a folder with a finished sweep, in random order."""
+    found = {words: Measurement(words, COMMANDS[words]) for words in commands}
     for turn in range(repeat):
         order = torch.randperm(len(found), generator=rng.generator(0, "startup", str(turn))).tolist()
         for words in (list(found)[index] for index in order):
@@ -126,6 +127,7 @@ def show(found: Sequence[Measurement]) -> None:
 def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", help="first words of the commands, separated by commas (default: all)")
     parser.add_argument("--runs", type=Path, help="a working folder that may have the sweep already")
     parser.add_argument("--repeat", type=int, default=5, help="runs of each command")
     parser.add_argument("--modules", type=int, default=0, help="show so many of the most expensive imports")
@@ -133,9 +135,11 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = given.runs or Path(temporary)
+        commands = [one for one in COMMANDS if not given.only or one.split()[0] in given.only.split(",")]
         make_small(folder)
-        run(["launch", SWEEP, "--workers", "1"], folder)
-        found = measure(folder, given.repeat, given.modules)
+        if {one.split()[0] for one in commands} - UNLAUNCHED:
+            run(["launch", SWEEP, "--workers", "1"], folder)
+        found = measure(folder, commands, given.repeat, given.modules)
     if given.json:
         print(json.dumps([asdict(one) for one in found], indent=2))
     else:

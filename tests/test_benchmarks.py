@@ -301,3 +301,19 @@ def test_startup_prints_each_command_with_its_goal(
     assert all((one["modules"], one["costs"]) == (1, {"torch": 7.0}) for one in found)
     assert ran[0] == ["launch", startup.SWEEP, "--workers", "1"], "the sweep is finished before anything is measured"
     assert len(ran) == 1 + 3 * len(startup.COMMANDS)
+
+
+def test_startup_measures_only_what_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran: list[str] = []
+
+    def run(words: list[str], folder: Path, *python: str) -> tuple[float, float, str]:
+        ran.append(words[0])
+        return 1.0, 0.5, ""
+
+    monkeypatch.setattr(startup, "run", run)
+    monkeypatch.setattr(sys, "argv", ["startup", "--only=list,--help", "--repeat=1"])
+    startup.main()
+    assert sorted(ran) == ["--help", "--help", "list", "list"], "nothing is launched for these"
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["command", "--help", "list"]

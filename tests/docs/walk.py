@@ -33,6 +33,7 @@ BENCHMARKS = {
     "queue": ["--points=20", "--agents=2", "--processes=1", "--storage=sqlite"],
     "gpu": ["--quick", "--device=cpu"],
     "groups": ["--device=cpu", "--cells=2", "--width=4", "--ipc=1", "--turns=1"],
+    "startup": ["--only=--help", "--repeat=1"],
     "surroundings": ["--method=evaluation", "--precision=float32", "--compile=off", "--turns=1", "--width=4"],
 }
 BIRDS = "/data/birds"
