@@ -1,5 +1,7 @@
 """The gain from caching features for CCLoM: seconds per step without and with the cache, on the same drawn images.
 
+And that from sharing them: seconds for the features of all images, computed by one cell and read by another.
+
 ``python -m benchmarks.cclom_cache [--json] [--steps N] [--width W]``. Runs on the CPU, with the bundled digits guided
 by a ConvNet-3 trained on shapes. The two variants alternate at every step, on one thread, so that other load affects
 both equally. Their losses are compared, so that both times measure the same function.
@@ -10,7 +12,10 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import tempfile
 import time
+from contextlib import closing
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -20,8 +25,10 @@ from ddsweep.data import Dataset
 from ddsweep.distill.guidance.clom import cclom
 from ddsweep.distill.sets.pixels import initial
 from ddsweep.distill.synthetic import Synthetic
-from ddsweep.pretrained.pool import PretrainedModel
+from ddsweep.pretrained.pool import Pool, PretrainedModel
 from ddsweep.pretrained.renormalize import InputTransform
+from ddsweep.shared.budget import Budget
+from ddsweep.shared.sharing import Sharing
 
 BATCH, IPC = 512, 5  # as in the demo profile
 
@@ -52,6 +59,27 @@ def measure(steps: int, width: int) -> dict[str, float]:
     }  # fmt: skip
 
 
+def shared(width: int, turns: int = 5) -> dict[str, float]:
+    """Median seconds for the features of all images: alone, as the first cell that shares, and as another one."""
+    digits = data.load("digits")
+    net = nn.build("convnet3", channels=3, size=16, width=width, generator=rng.generator(0, "net"))
+    every = torch.arange(len(digits.labels))
+    seconds: tuple[list[float], ...] = ([], [], [])
+    for _ in range(turns + 1):  # the first is a warm-up
+        with tempfile.TemporaryDirectory() as folder:
+            found = []
+            for taken, budget in zip(seconds, (Budget(), Budget(1 << 30), Budget(1 << 30)), strict=True):
+                model = PretrainedModel("convnet3", net.requires_grad_(False).eval(), InputTransform(3))
+                with closing(Sharing({}, torch.device("cpu"), budget, folder=Path(folder))) as sharing:
+                    Pool([[model]]).share(sharing)
+                    began = time.perf_counter()
+                    found.append(model.features(digits, every))
+                    taken.append(time.perf_counter() - began)
+            assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
+    alone, first, another = (statistics.median(taken[1:]) for taken in seconds)
+    return {"alone_s": alone, "first_s": first, "another_s": another, "shared_ratio": alone / another}
+
+
 def _again(model: PretrainedModel, synthetic: Synthetic, digits: Dataset, chosen: Tensor) -> Tensor:
     with torch.no_grad():
         real = model.embed(digits.images[chosen])
@@ -71,7 +99,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=32, help="channels of the ConvNet-3")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    found = measure(asked.steps, asked.width)
+    found = measure(asked.steps, asked.width) | shared(asked.width)
     if asked.json:
         print(json.dumps(found, indent=2))
         return
@@ -81,6 +109,9 @@ def main() -> None:
     print(f"ratio          {found['ratio']:8.1f}      (of medians; of the total over {asked.steps} steps, the first of")
     print(f"                             which compute every image once: {found['ratio_of_totals']:.1f})")
     print(f"difference     {found['difference']:8.0e}      (largest relative difference of the two losses of a step)")
+    alone, first, another = (1e3 * found[f"{who}_s"] for who in ("alone", "first", "another"))
+    print(f"all features   {alone:8.2f} ms   computed alone, {first:.2f} by the first cell that shares")
+    print(f"               {another:8.2f} ms   read by another cell, {found['shared_ratio']:.0f} times as fast")
 
 
 if __name__ == "__main__":

@@ -31,7 +31,6 @@ from benchmarks import (
 )
 from benchmarks.steps import METHODS, Work
 from benchmarks.turns import Conditions, compare
-from ddsweep import rng
 from ddsweep.nn import Network
 from ddsweep.numerics import Numerics
 from tests import toys
@@ -58,16 +57,12 @@ def test_cclom_cache(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     cclom_cache.main()
     found = json.loads(capsys.readouterr().out)
     assert found["difference"] < 1e-5
-    seen, new = set[int](), list[int]()
-    for chosen in torch.randint(1201, (3, 512), generator=rng.generator(0, "ptm")).tolist():
-        new.append(len({*chosen} - seen))
-        seen |= {*chosen}
     synthetic = 10 * 5
-    again, known = [512 + synthetic] * 3, [count + synthetic for count in new]
-    assert known == sorted(set(known), reverse=True)
+    again, known = [512 + synthetic] * 3, [1201 + 1 + synthetic, synthetic, synthetic]  # all blocks in the first step
     assert (found["looking_again_s"], found["remembering_s"]) == (again[1], known[1])
     assert found["ratio"] == again[1] / known[1] > 1
     assert found["ratio_of_totals"] == pytest.approx(sum(again) / sum(known))
+    assert (found["alone_s"], found["first_s"], found["another_s"]) == (1202, 1202, 1)  # one tells the size
 
 
 def test_sharing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
