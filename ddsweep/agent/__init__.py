@@ -11,7 +11,7 @@ The only package that imports both a backend and ``trial``. What happens to a tr
 - if the disk was full, the cell is released, and the agent waits for free disk space;
 - if three different cells failed one after the other, the device is bad, and its agent ends (``failures``).
 
-``worker.classify`` has the table.
+``outcomes.classify`` has the table.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ from ddsweep.trackers.status import AgentStatus, StatusTracker, clear
 from ddsweep.trackers.status import folder as status_folder
 
 if TYPE_CHECKING:
+    from ddsweep.agent.outcomes import BadDevice as BadDevice
+    from ddsweep.agent.outcomes import OtherImages as OtherImages
+    from ddsweep.agent.outcomes import RestartNeeded as RestartNeeded
     from ddsweep.agent.worker import Agent as Agent
-    from ddsweep.agent.worker import BadDevice as BadDevice
-    from ddsweep.agent.worker import OtherImages as OtherImages
-    from ddsweep.agent.worker import RestartNeeded as RestartNeeded
 
 logger = logging.getLogger(__name__)
 REPORTS = 3  # status reports per heartbeat interval: whoever stops a sweep should not have to wait long
@@ -57,9 +57,9 @@ def __getattr__(name: str) -> Any:
     """Import ``worker``, and with it torch, when one of its names is used: launchers need only the exit statuses."""
     if name not in ("Agent", "BadDevice", "OtherImages", "RestartNeeded"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from ddsweep.agent import worker
+    from ddsweep.agent import outcomes, worker
 
-    return getattr(worker, name)
+    return getattr(worker if name == "Agent" else outcomes, name)
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,8 @@ def main(sweep_name: str, storage: str, runs: Path, placement: Placement, tracke
     Raises:
         UserError: the storage or the sweep does not exist, or this host lacks the plugins that the sweep needs.
     """
-    from ddsweep.agent.worker import Agent, BadDevice, OtherImages, RestartNeeded
+    from ddsweep.agent.outcomes import BadDevice, OtherImages, RestartNeeded
+    from ddsweep.agent.worker import Agent
 
     store = connect(storage, artifacts=runs / "artifacts", patient=True)
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from ddsweep import agent, files, sweep, trial
-from ddsweep.agent import group, worker
+from ddsweep.agent import group, outcomes, worker
 from ddsweep.agent.gpu_lock import GpuLock
 from ddsweep.backends import Definition, Lease, Point, Queue, Row, State
 from ddsweep.backends.memory import MemoryStore
@@ -206,7 +206,7 @@ def test_a_failed_step_of_several_costs_no_attempt_and_each_is_tried_alone(
 
     monkeypatch.setattr(DistributionMatching, "episodes", episodes)
     for _ in range(restarts):
-        with pytest.raises(worker.RestartNeeded):
+        with pytest.raises(outcomes.RestartNeeded):
             work(queue, one)
     work(queue, one)
     assert sizes == [4] * 3 + [1] * 24
@@ -226,7 +226,7 @@ def test_a_device_error_in_one_evaluation_gives_the_others_back(
         return real(*given, **more)
 
     monkeypatch.setattr(trial, "evaluate", evaluate)
-    with pytest.raises(worker.RestartNeeded):
+    with pytest.raises(outcomes.RestartNeeded):
         work(queue, one)
     assert sorted(row.attempts for row in rows(queue)) in ([0, 0, 0, 1], [0, 1, 1, 1], [0, 0, 1, 1], [1, 1, 1, 1])
     assert queue.status().count(State.RUNNING) == 0
@@ -250,11 +250,11 @@ def test_out_of_memory_in_one_cell_sends_each_of_its_group_to_be_tried_alone(
         return real(recipe, *given, **more)
 
     monkeypatch.setattr(trial.Distillation, "start", start)
-    with pytest.raises(worker.RestartNeeded):
+    with pytest.raises(outcomes.RestartNeeded):
         work(queue, one)
     assert queue.status().count(State.RUNNING) == 0
     notes = [queue.claim("another") for _ in one.cells]
-    assert [claim and list(claim.note) for claim in notes] == [[group.ALONE]] * 4
+    assert [claim and list(claim.note) for claim in notes] == [[outcomes.ALONE]] * 4
     for claim in notes:
         assert claim is not None
         claim.release(claim.note)

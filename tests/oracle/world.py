@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from ddsweep import sweep as sweeps
-from ddsweep.agent.worker import record_result
+from ddsweep.agent.outcomes import record_result
 from ddsweep.backends import Definition, Point, State
 from ddsweep.backends.memory import MemoryStore
 from ddsweep.results.result import Result
