@@ -6,10 +6,14 @@ The texts and the figure are pure functions of a ``Status`` and the sweep's defi
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import optuna
@@ -46,8 +50,7 @@ def annotate(backend: OptunaBackend, point: str | None = None) -> None:
     so that all agents together spend a twentieth of the time on it, and when the sweep is drained.
     """
     try:
-        from optuna_dashboard import save_note  # 1.3 s, paid once and after the first result
-
+        save_note = _of_dashboard("_note").save_note
         status, study = backend.status(), backend.study()
         study.sampler = optuna.samplers.RandomSampler()  # it is never used, but a Trial object needs one
         for row in (row for row in status.rows if row.point.id == point and row.number is not None):
@@ -63,6 +66,23 @@ def annotate(backend: OptunaBackend, point: str | None = None) -> None:
         logger.warning("%s: the dashboard's notes were not written (%s)", backend.name, in_one_line(error))
 
 
+@cache
+def _of_dashboard(name: str) -> ModuleType:
+    """Load a module of optuna-dashboard that writes to a study, without its package.
+
+    The package imports the web server, scikit-learn and pandas, which takes every agent 1.3 s of CPU time.
+    """
+    package = importlib.util.find_spec("optuna_dashboard")
+    folders = (package and package.submodule_search_locations) or []
+    for path in (Path(folder) / f"{name}.py" for folder in folders):
+        found = importlib.util.spec_from_file_location(f"ddsweep_optuna_dashboard{name}", path)
+        if path.is_file() and found is not None and found.loader is not None:
+            module = importlib.util.module_from_spec(found)
+            found.loader.exec_module(module)
+            return module
+    return importlib.import_module("optuna_dashboard")  # a version with other files: both functions are public
+
+
 def _due(study: optuna.Study) -> bool:
     """Whether to write the study's note again. A wrong clock costs only an additional note."""
     written, took = study._storage.get_study_system_attrs(study._study_id).get(WRITTEN, (0.0, 0.0))
@@ -70,13 +90,15 @@ def _due(study: optuna.Study) -> bool:
 
 
 def _annotate_study(backend: OptunaBackend, study: optuna.Study) -> None:
-    from optuna_dashboard import save_note, save_plotly_graph_object
-
     began = time.monotonic()
     definition = backend.store.load_definition(backend.name)
     status = reported.without_other_images(backend.status(), definition.definition)
-    save_note(study, study_note(status, definition.title) + table_note(status, definition.definition))
-    save_plotly_graph_object(study, figure(status, definition.definition), graph_object_id=PLOT)
+    _of_dashboard("_note").save_note(
+        study, study_note(status, definition.title) + table_note(status, definition.definition)
+    )
+    _of_dashboard("_custom_plot_data").save_plotly_graph_object(
+        study, figure(status, definition.definition), graph_object_id=PLOT
+    )
     took = time.monotonic() - began
     study._storage.set_study_system_attr(study._study_id, WRITTEN, (time.time(), took))
 

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import importlib.util
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean, pstdev
 from typing import Any
 
+import optuna_dashboard
 import pytest
 from optuna_dashboard import get_note
 
@@ -247,3 +251,18 @@ def test_what_takes_long_is_not_written_after_every_result(
         notes.annotate(backend, claim.point.id)
     points = len(backend.status().rows)
     assert written == [before + 1, points], "at first, and when all is done"
+
+
+def test_the_package_of_the_dashboard_is_not_imported_by_agents() -> None:
+    asked = (
+        "import sys; from ddsweep.backends.optuna import notes; notes._of_dashboard('_note').save_note; "
+        "notes._of_dashboard('_custom_plot_data').save_plotly_graph_object; "
+        "print([name for name in ('optuna_dashboard', 'sklearn', 'pandas') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_a_dashboard_with_other_files_is_imported_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert notes._of_dashboard.__wrapped__("_note").save_note is optuna_dashboard.save_note
