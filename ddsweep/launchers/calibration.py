@@ -99,7 +99,7 @@ def sharing(recipes: Sequence[Recipe], cells: int, cores: int) -> Sharing:
         return ways[0]
     step, path = Counter(map(Step.of, recipes)).most_common(1)[0][0], files.cache_dir() / FILE
     key, known = _key(step, cores, most), _read(path)
-    if key not in known:
+    if {(threads, agents) for threads, agents, _ in known.get(key, ())} != {astuple(way) for way in ways}:
         rates = _measured(step, ways)
         if not rates:
             threads = min(USUAL, cores)

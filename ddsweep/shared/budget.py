@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
@@ -80,7 +81,7 @@ def parse(text: str) -> Budget:
     number = float(match["number"]) if match else -1.0
     if match and match["unit"] == "%" and number <= 100:
         return Budget(share=number / 100)
-    if match and match["unit"] != "%":
+    if match and match["unit"] != "%" and math.isfinite(number):
         return Budget(size=int(number * _BYTES[match["unit"].upper()]))
     raise UserError(
         f"{VARIABLE}: unknown value {text!r}; write off, a size such as 20GB, or a share of the free disk such as 10%"

@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ddsweep import files
 from ddsweep.errors import UserError
 from ddsweep.shared import sets
 from ddsweep.shared.budget import Budget
@@ -117,7 +116,7 @@ class OpenSet:
     def _begin(self, first: Tensor) -> None:
         """Begin the file of records; another process may do the same now, with the same content."""
         about = {**self._facts, "shape": list(first.shape), "dtype": str(first.dtype).removeprefix("torch.")}
-        files.write_json(self._path / sets.ABOUT, about)
+        sets.describe(self._path, about)
         self._open()
 
     def _may_write(self) -> bool:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ddsweep import files
+from ddsweep import checked_files, files
+from ddsweep.errors import UserError
 from ddsweep.shared import locks
 
 ABOUT, RECORDS, LOCK = "about.json", "records.bin", "lock"
@@ -51,10 +52,19 @@ class RecordSet:
     def facts(self) -> dict[str, Any]:
         """What its records depend on; empty if the file is missing or damaged."""
         try:
-            found = json.loads((self.path / ABOUT).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            found = checked_files.read_json(self.path / ABOUT).get("about")
+        except UserError:
             return {}
         return found if isinstance(found, dict) else {}
+
+
+def describe(path: Path, about: Mapping[str, Any]) -> None:
+    """Write what the records of the set in ``path`` depend on, and their shape and type, with a checksum.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    checked_files.write_json(path / ABOUT, {"about": dict(about)})
 
 
 def root() -> Path:

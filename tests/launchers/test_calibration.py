@@ -84,6 +84,17 @@ def test_more_agents_than_memory_has_room_for_are_not_tried(rates: list[Any], mo
     assert max(way.agents for way in rates[0][1]) == 2
 
 
+@pytest.mark.parametrize("kept", [0, 1])
+def test_measurements_of_only_some_ways_are_made_again(rates: list[Any], kept: int) -> None:
+    path = files.cache_dir() / calibration.FILE
+    loaded = sweep.load("ablation-alpha", "demo")
+    first = calibration.sharing(loaded.recipes, loaded.size, 12)
+    known = json.loads(path.read_text(encoding="utf-8"))
+    files.write_json(path, {key: measured[:kept] for key, measured in known.items()})
+    assert calibration.sharing(loaded.recipes, loaded.size, 12) == first
+    assert len(rates) == 2 and json.loads(path.read_text(encoding="utf-8")) == known
+
+
 @pytest.mark.parametrize("content", ["", "[1]", '{"a": [[0, 1, 2.0]]}', '{"a": 3}', '{"a": [["x", 1, 2.0]]}'])
 def test_a_damaged_file_is_measured_again(rates: list[Any], content: str) -> None:
     path = files.cache_dir() / calibration.FILE

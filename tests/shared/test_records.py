@@ -170,6 +170,22 @@ def test_a_damaged_description_is_written_again(tmp_path, content):
     assert_computed(tmp_path, range(4), 0)
 
 
+@pytest.mark.parametrize(
+    ("old", "new"), [('"float32"', '"int32"'), ("3,", "-3,"), ("3,", "15,"), ("5", '"x"'), ("5", "null")]
+)
+def test_a_description_that_does_not_match_its_checksum_is_written_again(tmp_path, old, new):
+    """The type and the shape are not in the checksums of the records: as integers, all records would seem intact."""
+    fill(tmp_path)
+    path = file_of(tmp_path).with_name("about.json")
+    text = path.read_text()
+    at = text.index("dtype" if "float32" in old else "shape")
+    path.write_text(text[:at] + text[at:].replace(old, new, 1))
+    assert path.read_text() != text
+    assert_computed(tmp_path, range(1), 1)
+    assert_computed(tmp_path, range(4), 0)
+    assert path.read_text() == text
+
+
 def test_the_description_says_what_the_records_depend_on(tmp_path):
     fill(tmp_path)
     (one,) = sets.listed(tmp_path / "shared")
