@@ -1,8 +1,8 @@
-"""How agents share the cores of a CPU: the number of agents and their threads, measured once per machine.
+"""How the cores of a CPU are divided among agents: the number of agents and their threads, measured once per machine.
 
 A step of a small network takes as long with one thread as with two, and a step of a large one half as long; which of
 both a sweep has, and how many cores this process really gets, is not known in advance. Before the first launch, agents
-are therefore imitated for a second: each way to share the cores runs training steps of the sweep's network in as many
+are therefore imitated for a second: each division of the cores runs training steps of the sweep's network in as many
 processes as it has agents, and the rates of all steps together are compared.
 """
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ddsweep.recipe import Recipe
 
 logger = logging.getLogger(__name__)
-SECONDS = 1.0  # of measuring, over all ways to share the cores
+SECONDS = 1.0  # of measuring, over all divisions
 ROUNDS = 3  # each way is measured as often, in turn, and its best rate counts: other load only makes it slower
 PATIENCE = 120.0  # seconds until the measuring process is given up, with the import of torch
 LEAST = 0.9  # fewer agents with more threads need less memory: they only have to reach this share of the best rate
@@ -42,8 +42,8 @@ FILE = "agents.json"
 
 
 @dataclass(frozen=True)
-class Sharing:
-    """A way to share the cores.
+class Division:
+    """A way to divide the cores among agents.
 
     Attributes:
         threads: threads of each agent.
@@ -83,8 +83,8 @@ class Step:
         return cls(arch, row.channels, len(row.classes), recipe.size, recipe.width, images)
 
 
-def sharing(recipes: Sequence[Recipe], cells: int, cores: int) -> Sharing:
-    """Return how agents share the cores for the cells of a sweep, from the cache or measured.
+def division(recipes: Sequence[Recipe], cells: int, cores: int) -> Division:
+    """Return how to divide the cores among agents for the cells of a sweep, from the cache or measured.
 
     The threads depend on the whole sweep, not on what is left of it: a cell that is resumed has as many as before.
 
@@ -103,26 +103,26 @@ def sharing(recipes: Sequence[Recipe], cells: int, cores: int) -> Sharing:
         rates = _measured(step, ways)
         if not rates:
             threads = min(USUAL, cores)
-            return Sharing(threads, min(most, cores // threads))
+            return Division(threads, min(most, cores // threads))
         known = _read(path) | {key: [[*astuple(way), rate] for way, rate in rates.items()]}
         try:
             files.write_json(path, known)
         except UserError as error:  # a full disk, or a folder that cannot be written: it is measured again
             logger.info("%s", error)
-    return choose({Sharing(threads, agents): rate for threads, agents, rate in known[key]})
+    return choose({Division(threads, agents): rate for threads, agents, rate in known[key]})
 
 
-def candidates(cores: int, most: int) -> list[Sharing]:
-    """Return the ways to share the cores among at most ``most`` agents, by their threads.
+def candidates(cores: int, most: int) -> list[Division]:
+    """Return the ways to divide the cores among at most ``most`` agents, by their threads.
 
     The numbers of threads are the powers of two, all cores, and the cores divided by the largest number of agents.
     """
     threads = {2**power for power in range(cores.bit_length())} | {cores, cores // most}
-    return [Sharing(each, min(most, cores // each)) for each in sorted(threads)]
+    return [Division(each, min(most, cores // each)) for each in sorted(threads)]
 
 
-def choose(rates: Mapping[Sharing, float]) -> Sharing:
-    """Return the sharing with the most threads whose rate is at least ``LEAST`` of the best."""
+def choose(rates: Mapping[Division, float]) -> Division:
+    """Return the division with the most threads whose rate is at least ``LEAST`` of the best."""
     best = max(rates.values())
     return max((way for way, rate in rates.items() if rate >= LEAST * best), key=lambda way: way.threads)
 
@@ -146,7 +146,7 @@ def _read(path: Path) -> dict[str, Any]:
         return {}
 
 
-def _measured(step: Step, ways: Sequence[Sharing]) -> dict[Sharing, float]:
+def _measured(step: Step, ways: Sequence[Division]) -> dict[Division, float]:
     """Measure in a process of its own; empty if it fails, which is no reason not to launch."""
     order = {"step": asdict(step), "ways": [astuple(way) for way in ways], "parent": os.getpid()}
     try:
@@ -163,11 +163,11 @@ def _measured(step: Step, ways: Sequence[Sharing]) -> dict[Sharing, float]:
             raise ValueError(f"the rates are {rates}")
         return dict(zip(ways, rates, strict=True))
     except (OSError, subprocess.SubprocessError, ValueError, IndexError, TypeError) as error:
-        logger.info("how to share the cores was not measured: %s", error)
+        logger.info("how to divide the cores was not measured: %s", error)
         return {}
 
 
-def measure(step: Step, way: Sharing, seconds: float) -> float:
+def measure(step: Step, way: Division, seconds: float) -> float:
     """Return the steps per second of all agents of ``way`` together, each imitated by a process.
 
     The processes are copies of this one (``fork``), which has imported torch but computed nothing yet: they start at
@@ -220,7 +220,7 @@ def main() -> None:
     environment.set_up()
     import torch  # noqa: F401 - before the processes are copied
 
-    step, ways = Step(**order["step"]), [Sharing(*way) for way in order["ways"]]
+    step, ways = Step(**order["step"]), [Division(*way) for way in order["ways"]]
     rounds = [[measure(step, way, SECONDS / len(ways) / ROUNDS) for way in ways] for _ in range(ROUNDS)]
     sys.stdout.write(json.dumps([max(rates) for rates in zip(*rounds, strict=True)]) + "\n")
 

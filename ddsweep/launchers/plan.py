@@ -58,7 +58,7 @@ def slots(
     if per_gpu and not on_gpus:
         raise UserError(f"per-gpu: {devices[0]} is not a GPU; set the number of agents with --workers")
     if sweep and workers is None and devices[0].device == "cpu":
-        found = calibration.sharing(sweep.recipes, sweep.size, cores())
+        found = calibration.division(sweep.recipes, sweep.size, cores())
         workers, devices = found.agents, [replace(devices[0], threads=found.threads)]
     default = len(devices) * (per_gpu or 1) if on_gpus else max(1, cores() // 2)
     count = default if workers is None else max(1, workers)

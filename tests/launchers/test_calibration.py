@@ -10,7 +10,7 @@ import pytest
 
 from ddsweep import device, files, sweep
 from ddsweep.launchers import calibration, plan
-from ddsweep.launchers.calibration import Sharing, Step
+from ddsweep.launchers.calibration import Division, Step
 
 SMALL = Step("convnet1", 1, 3, 8, 4, 6)
 
@@ -41,13 +41,13 @@ def test_no_way_has_more_threads_than_cores_or_more_agents_than_cells(cores, mos
     ],
 )
 def test_the_best_rate_wins_and_among_nearly_equal_ones_the_fewest_agents(rates, threads):
-    chosen = calibration.choose({Sharing(each, 8 // each): rate for each, rate in rates.items()})
-    assert chosen == Sharing(threads, 8 // threads)
+    chosen = calibration.choose({Division(each, 8 // each): rate for each, rate in rates.items()})
+    assert chosen == Division(threads, 8 // threads)
 
 
 def test_every_way_is_really_measured():
     rates = calibration._measured(SMALL, calibration.candidates(2, 2))
-    assert set(rates) == {Sharing(1, 2), Sharing(2, 1)} and min(rates.values()) > 0
+    assert set(rates) == {Division(1, 2), Division(2, 1)} and min(rates.values()) > 0
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def rates(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The measurements that are asked for; the one with three threads is the best."""
     asked: list[Any] = []
 
-    def measured(step: Step, ways: Any) -> dict[Sharing, float]:
+    def measured(step: Step, ways: Any) -> dict[Division, float]:
         asked.append((step, ways))
         return {way: 100.0 - abs(way.threads - 3) for way in ways} if step.size != 32 else {}
 
@@ -66,21 +66,21 @@ def rates(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 def test_a_machine_is_measured_once_for_a_kind_of_step(rates: list[Any]) -> None:
     loaded = sweep.load("ablation-alpha", "demo")
-    first = calibration.sharing(loaded.recipes, loaded.size, 12)
-    assert first == Sharing(4, 3) or first == Sharing(2, 6), "the nearest to three threads"
-    assert calibration.sharing(loaded.recipes, loaded.size, 12) == first
-    assert calibration.sharing(loaded.recipes[:1], loaded.size, 12) == first
+    first = calibration.division(loaded.recipes, loaded.size, 12)
+    assert first == Division(4, 3) or first == Division(2, 6), "the nearest to three threads"
+    assert calibration.division(loaded.recipes, loaded.size, 12) == first
+    assert calibration.division(loaded.recipes[:1], loaded.size, 12) == first
     assert len(rates) == 1 and rates[0][0] == Step("convnet3", 1, 10, 16, 32, 50)
-    calibration.sharing(loaded.recipes, loaded.size, 8)  # in a container with fewer cores
+    calibration.division(loaded.recipes, loaded.size, 8)  # in a container with fewer cores
     wide = sweep.load("ablation-alpha", "demo", {"width": 64})
-    calibration.sharing(wide.recipes, wide.size, 12)
+    calibration.division(wide.recipes, wide.size, 12)
     assert len(rates) == 3
 
 
 def test_more_agents_than_memory_has_room_for_are_not_tried(rates: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "memory", lambda: 5 << 30)
     loaded = sweep.load("ablation-alpha", "demo")
-    calibration.sharing(loaded.recipes, loaded.size, 12)
+    calibration.division(loaded.recipes, loaded.size, 12)
     assert max(way.agents for way in rates[0][1]) == 2
 
 
@@ -88,10 +88,10 @@ def test_more_agents_than_memory_has_room_for_are_not_tried(rates: list[Any], mo
 def test_measurements_of_only_some_ways_are_made_again(rates: list[Any], kept: int) -> None:
     path = files.cache_dir() / calibration.FILE
     loaded = sweep.load("ablation-alpha", "demo")
-    first = calibration.sharing(loaded.recipes, loaded.size, 12)
+    first = calibration.division(loaded.recipes, loaded.size, 12)
     known = json.loads(path.read_text(encoding="utf-8"))
     files.write_json(path, {key: measured[:kept] for key, measured in known.items()})
-    assert calibration.sharing(loaded.recipes, loaded.size, 12) == first
+    assert calibration.division(loaded.recipes, loaded.size, 12) == first
     assert len(rates) == 2 and json.loads(path.read_text(encoding="utf-8")) == known
 
 
@@ -101,15 +101,15 @@ def test_a_damaged_file_is_measured_again(rates: list[Any], content: str) -> Non
     path.parent.mkdir(parents=True)
     path.write_text(content, encoding="utf-8")
     loaded = sweep.load("ablation-alpha", "demo")
-    calibration.sharing(loaded.recipes, loaded.size, 12)
-    calibration.sharing(loaded.recipes, loaded.size, 12)
+    calibration.division(loaded.recipes, loaded.size, 12)
+    calibration.division(loaded.recipes, loaded.size, 12)
     assert len(rates) == 1 and len(json.loads(path.read_text(encoding="utf-8"))) == 1
 
 
 def test_what_cannot_be_measured_is_one_agent_per_two_cores_and_not_kept(rates: list[Any]) -> None:
     loaded = sweep.load("ablation-alpha", "quick")
-    assert calibration.sharing(loaded.recipes, loaded.size, 12) == Sharing(2, 6)
-    assert calibration.sharing(loaded.recipes, loaded.size, 1) == Sharing(1, 1), "nothing to choose"
+    assert calibration.division(loaded.recipes, loaded.size, 12) == Division(2, 6)
+    assert calibration.division(loaded.recipes, loaded.size, 1) == Division(1, 1), "nothing to choose"
     assert len(rates) == 1 and not (files.cache_dir() / calibration.FILE).exists()
 
 
@@ -128,7 +128,7 @@ def test_a_measuring_process_that_fails_is_no_reason_not_to_launch(
 ) -> None:
     monkeypatch.setattr(subprocess, "run", failing)
     loaded = sweep.load("ablation-alpha", "demo")
-    assert calibration.sharing(loaded.recipes, loaded.size, 8) == Sharing(2, 4)
+    assert calibration.division(loaded.recipes, loaded.size, 8) == Division(2, 4)
 
 
 def test_agents_get_the_threads_that_were_measured_and_options_still_count(
