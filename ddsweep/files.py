@@ -156,6 +156,11 @@ def is_locked(path: Path) -> bool:
     return False
 
 
+def is_read_only(folder: Path) -> bool:
+    """Whether a folder exists, but nothing can be written or locked in it, as in a cache that others have filled."""
+    return folder.is_dir() and not os.access(folder, os.W_OK)
+
+
 def cache_dir() -> Path:
     """The folder of decoded datasets and pre-trained models: ``$DDSWEEP_CACHE``, or the user's cache directory.
 

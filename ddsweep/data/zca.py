@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from jaxtyping import Float, UInt8
@@ -96,16 +97,27 @@ def of(row: DatasetInfo, decoded: Stored) -> Whitening:
         UserError: the file cannot be read or written.
     """
     path = paths.whitening(row)
+    if files.is_read_only(path.parent) and (kept := _read(path, decoded)):
+        return kept
     with files.lock(path.with_suffix(".lock")):
         files.clear_temporaries(path.parent, path.name)
-        if path.is_file():
-            try:
-                tensors, metadata = checked_files.read_tensors(path)
-                if metadata.get("data") == decoded.checksum:
-                    return Whitening(**tensors)
-            except Damaged as reason:
-                log.warning("%s; it is computed again", reason)
+        if kept := _read(path, decoded):
+            return kept
         found = fit(decoded.raw.images)
         tensors = {name: getattr(found, name) for name in ("mean", "matrix", "inverse")}
         checked_files.write_tensors(path, tensors, {"data": decoded.checksum})
         return found
+
+
+def _read(path: Path, decoded: Stored) -> Whitening | None:
+    """Return what is kept for these images; None if there is nothing, or it is damaged.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    try:
+        tensors, metadata = checked_files.read_tensors(path) if path.is_file() else ({}, {})
+    except Damaged as reason:
+        log.warning("%s; it is computed again", reason)
+        return None
+    return Whitening(**tensors) if metadata.get("data") == decoded.checksum else None

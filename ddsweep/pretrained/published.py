@@ -38,6 +38,8 @@ def ensure(row: Foundation) -> str:
         UserError: the download failed or the library is not installed; the error says how to proceed.
     """
     model = spec.published(row)
+    if files.is_read_only(model.folder) and model.saved():
+        return _metadata(model.weights(0))["data"]
     with files.lock(model.folder / ".lock"):
         if not model.saved():
             folder = model.folder / "download"

@@ -84,6 +84,8 @@ def ensure_by(
 
     Weights that are damaged, or of other images than those of ``dataset``, are set aside before.
     """
+    if files.is_read_only(spec.folder) and _is_complete(spec, epochs, dataset):
+        return
     with files.lock(spec.folder / ".lock"):
         files.clear_temporaries(spec.folder)
         _set_aside_other_data(spec, dataset)
@@ -219,6 +221,15 @@ def _set_aside_damaged(spec: Spec, epochs: Collection[int]) -> None:
         except errors.Damaged as reason:
             logger.warning("%s; it is kept as %s, and trained again", reason, path.with_suffix(".damaged").name)
             path.replace(path.with_suffix(".damaged"))
+
+
+def _is_complete(spec: Spec, epochs: Collection[int], dataset: Dataset) -> bool:
+    """Whether the pool has the weights of all epochs, intact and of these images."""
+    try:
+        found = [checked_files.read_tensors(spec.weights(epoch))[1].get("data") for epoch in epochs]
+    except errors.UserError:
+        return False
+    return all(checksum == dataset.checksum for checksum in found)
 
 
 def _set_aside_other_data(spec: Spec, dataset: Dataset) -> None:

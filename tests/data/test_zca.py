@@ -11,6 +11,8 @@ from torch import Tensor
 
 from ddsweep import data
 from ddsweep.data import cache, dataset, decoded, paths, store, zca
+from ddsweep.errors import UserError
+from tests.read_only import make_read_only
 
 
 def pixels(count: int, channels: int, size: int) -> Tensor:
@@ -102,6 +104,17 @@ def test_computed_once_and_again_for_other_images(
         three = data.load("digits", zca=True)
     assert "is damaged" in caplog.text
     assert torch.equal(one.images[:], three.images[:])
+
+
+def test_a_cache_that_cannot_be_written_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    data.load("digits")
+    row = decoded.row("digits", None)
+    digits = store.stored(row)
+    before = zca.of(row, digits)
+    make_read_only(monkeypatch)
+    assert torch.equal(zca.of(row, digits).matrix, before.matrix)
+    with pytest.raises(UserError, match=r"cannot write .*: Read-only file system"):
+        zca.of(row, cache.Stored(digits.raw, digits.header, "other"))
 
 
 def test_the_listing_counts_the_file() -> None:

@@ -10,13 +10,14 @@ import torch
 
 from ddsweep import trial
 from ddsweep.checkpoints import Checkpoints
-from ddsweep.errors import PluginError
+from ddsweep.errors import PluginError, UserError
 from ddsweep.numerics import Choice
 from ddsweep.pretrained.preparation import Preparation
 from ddsweep.recipe import Recipe, make
 from ddsweep.testing import check_method
 from ddsweep.trackers import Tracker
 from tests.plugins.plugged import Plug, forget, plug
+from tests.read_only import make_read_only
 
 __all__ = ["plug"]
 TAUGHT = '''
@@ -80,6 +81,15 @@ def test_the_contract_trains_in_a_cache_of_its_own(plug: Plug, isolated: Path) -
     plug(mine=TAUGHT)
     check_method("taught")
     assert not (isolated.parent / "cache" / "trained").exists()
+
+
+def test_a_cache_that_cannot_be_written_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    context = Preparation(lambda phase, done, total: None, Checkpoints(), Choice())
+    made = context.once("teacher", lambda: {"direction": torch.arange(3.0)})
+    make_read_only(monkeypatch)
+    assert torch.equal(context.once("teacher", dict)["direction"], made["direction"])
+    with pytest.raises(UserError, match=r"cannot write .*: Read-only file system"):
+        context.once("another teacher", dict)
 
 
 def test_an_error_in_the_training_names_the_method(plug: Plug, tmp_path: Path) -> None:

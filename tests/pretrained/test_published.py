@@ -18,6 +18,7 @@ from ddsweep.nn import foundation
 from ddsweep.pretrained import inventory, published, spec
 from ddsweep.registry.ptms import PTMS
 from tests import foundations
+from tests.read_only import make_read_only
 
 RESNET, CLIP = PTMS["imagenet"], PTMS["internet"]
 KEPT = spec.published(RESNET).weights
@@ -78,6 +79,15 @@ def test_the_same_numbers_in_another_format_are_the_same_model(tensors: dict[str
     save_file(tensors, "weights.safetensors")
     published.adopt(RESNET, Path("weights.safetensors"))
     assert published.ensure(RESNET) == before
+
+
+def test_a_pool_that_cannot_be_written_is_read(tensors: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch) -> None:
+    published.adopt(RESNET, written(tensors))
+    before = published.ensure(RESNET)
+    make_read_only(monkeypatch)
+    assert published.ensure(RESNET) == before
+    with pytest.raises(UserError, match=r"cannot write .*: Read-only file system"):
+        published.adopt(RESNET, Path("weights.pth"))
 
 
 def test_other_weights_do_not_replace_those_on_which_results_rest(tensors: dict[str, Tensor]) -> None:

@@ -20,6 +20,7 @@ from ddsweep.pretrained import inventory, spec, training
 from ddsweep.pretrained.spec import Spec
 from ddsweep.recipe import make
 from tests import toys
+from tests.read_only import make_read_only
 
 TINY = Spec("digits", 16, "convnet2", width=4, seed=0, epochs=6, lr=0.01, weight_decay=0.005, batch=256)
 
@@ -218,3 +219,28 @@ def test_datasets_are_those_of_targets_and_of_sources_that_are_datasets() -> Non
 def test_a_ptm_is_the_same_in_every_recipe_and_seed() -> None:
     few, many = make({"n_models": 1, "seed": 3}), make({"n_models": 4, "ipc": 10, "method": "dc"})
     assert spec.of(few)[0][0] == spec.of(many)[0][0]
+
+
+@pytest.mark.parametrize("epochs", [{2}, {2, 4}])
+def test_weights_in_a_cache_that_cannot_be_written_are_used(
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch, epochs: set[int]
+) -> None:
+    """A cluster's cache can be read-only on its nodes: what is complete needs no lock."""
+    training.ensure(TINY, {2, 4}, digits, quiet)
+    make_read_only(monkeypatch)
+    training.ensure(TINY, epochs, digits, quiet)
+
+
+@pytest.mark.parametrize("lack", ["epoch", "intact", "images"])
+def test_a_cache_that_cannot_be_written_is_named_if_something_is_missing(
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch, lack: str
+) -> None:
+    training.ensure(TINY, {2}, digits, quiet)
+    if lack == "intact":
+        content = bytearray(TINY.weights(2).read_bytes())
+        content[-1] ^= 1
+        TINY.weights(2).write_bytes(content)
+    make_read_only(monkeypatch)
+    images = replace(digits, checksum="other") if lack == "images" else digits
+    with pytest.raises(UserError, match=f"cannot write {TINY.folder}: Read-only file system"):
+        training.ensure(TINY, {2, 4} if lack == "epoch" else {2}, images, quiet)
