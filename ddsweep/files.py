@@ -165,10 +165,17 @@ def cache_dir() -> Path:
     """The folder of decoded datasets and pre-trained models: ``$DDSWEEP_CACHE``, or the user's cache directory.
 
     It never changes a result, so it may come from the environment.
+
+    Raises:
+        UserError: it is in the home folder of a user who has none.
     """
     import platformdirs
 
-    return Path(os.environ.get("DDSWEEP_CACHE") or platformdirs.user_cache_dir("ddsweep")).expanduser()
+    folder = Path(os.environ.get("DDSWEEP_CACHE") or platformdirs.user_cache_dir("ddsweep"))
+    try:
+        return folder.expanduser()
+    except RuntimeError as error:  # no such user, or no home folder
+        raise UserError(f"DDSWEEP_CACHE: {folder}: {str(error).rstrip('.')}") from None
 
 
 def is_full(error: BaseException | None) -> bool:

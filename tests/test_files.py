@@ -111,3 +111,10 @@ def test_free_space_counts_if_it_may_be_used(monkeypatch: pytest.MonkeyPatch) ->
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert not list(Path.cwd().iterdir())
+
+
+@pytest.mark.parametrize("folder", ["~nobody-has-this-name", "~nobody-has-this-name/ddsweep"])
+def test_a_cache_of_nobody_is_named(monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
+    monkeypatch.setenv("DDSWEEP_CACHE", folder)
+    with pytest.raises(UserError, match=f"^DDSWEEP_CACHE: {folder}: Could not determine home directory$"):
+        files.cache_dir()

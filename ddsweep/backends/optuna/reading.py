@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
+from ddsweep import files
 from ddsweep.backends import Definition, Held, Lease, Registered, Seen, Status, rules
 from ddsweep.backends.optuna import attributes
 from ddsweep.backends.optuna.attributes import AGENT, DEFINITION, POINT, STOP, Trial
@@ -203,7 +204,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     """Open an existing file. The journal stays as it is: readers of a WAL never wait for writers."""
     if network_filesystem(path):
         raise _Unknown
-    uri = f"file:{quote(str(path))}?mode=rw"
+    uri = f"file:{quote(str(path))}?{_mode(path)}"
     connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
     try:
         if connection.execute("SELECT version_num FROM alembic_version").fetchone() != (SCHEMA,):
@@ -212,6 +213,17 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _mode(path: Path) -> str:
+    """How to open a file: in a folder that cannot be written, SQLite can only read one of which it knows that.
+
+    Its WAL, if it has one, is then read as well, which SQLite refuses for a file that is said to be immutable.
+    """
+    if not files.is_read_only(path.parent):
+        return "mode=rw"
+    wal = path.with_name(f"{path.name}-wal")
+    return "mode=ro" if wal.is_file() and wal.stat().st_size else "mode=ro&immutable=1"
 
 
 def _names(connection: sqlite3.Connection) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -89,6 +90,34 @@ def test_a_writer_in_the_middle_of_a_transaction_does_not_keep_readers_waiting(
         writer.execute("ROLLBACK")
         writer.close()
     assert opened == []
+
+
+@pytest.mark.parametrize("journal", [False, True])
+def test_a_folder_that_cannot_be_written_is_read(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, journal: bool
+) -> None:
+    """Such as a copy of finished runs; with a journal, of runs whose machine has failed, or that go on elsewhere."""
+    writer = sqlite3.connect(path)
+    if journal:
+        writer.execute("UPDATE studies SET study_name = 'renamed@demo'")
+        writer.commit()
+        assert path.with_name(f"{path.name}-wal").stat().st_size
+    else:
+        writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        writer.close()
+    before = sorted(tmp_path.iterdir())
+    tmp_path.chmod(0o555)
+    monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK)
+    reader = ReadingStore(path, LEASE, pytest.fail)
+    try:
+        (name,) = reader.names()
+        assert name == ("renamed@demo" if journal else NAME)
+        assert [row.state for row in reader.sweep(name).status().rows] == [State.WAITING] * 3
+        assert sorted(tmp_path.iterdir()) == before
+    finally:
+        reader.close()
+        tmp_path.chmod(0o755)
+        writer.close()
 
 
 def test_what_writes_is_done_by_optuna(asked: tuple[ReadingStore, list[OptunaStore]]) -> None:
