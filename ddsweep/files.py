@@ -156,6 +156,18 @@ def is_locked(path: Path) -> bool:
     return False
 
 
+def expanded(path: str | Path) -> Path:
+    """Return a path with ``~`` and ``~USER`` replaced by home folders.
+
+    Raises:
+        UserError: there is no such user, or no home folder.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise UserError(f"{path}: there is no home folder of that name") from None
+
+
 def is_read_only(folder: Path) -> bool:
     """Whether a folder exists, but nothing can be written or locked in it, as in a cache that others have filled."""
     return folder.is_dir() and not os.access(folder, os.W_OK)
@@ -172,10 +184,7 @@ def cache_dir() -> Path:
     import platformdirs
 
     folder = Path(os.environ.get("DDSWEEP_CACHE") or platformdirs.user_cache_dir("ddsweep"))
-    try:
-        return folder.expanduser()
-    except RuntimeError as error:  # no such user, or no home folder
-        raise UserError(f"DDSWEEP_CACHE: {folder}: {str(error).rstrip('.')}") from None
+    return expanded(folder)
 
 
 def is_full(error: BaseException | None) -> bool:

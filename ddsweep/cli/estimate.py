@@ -46,7 +46,9 @@ HowMany = Annotated[
 ]
 Seconds = Annotated[
     float,
-    typer.Option("--seconds", min=0.01, help="Measuring time in all, shared by the kinds of work of the sweep."),
+    typer.Option(
+        "--seconds", min=0.01, max=86400.0, help="Measuring time in all, shared by the kinds of work of the sweep."
+    ),
 ]
 TOO_LONG = 30 * text.DAY  # on a CPU: the output then suggests another profile
 

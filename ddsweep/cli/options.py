@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ddsweep import files
 from ddsweep.cli import console
 from ddsweep.errors import UserError, closest
 from ddsweep.settings import settings as settings
@@ -17,7 +18,7 @@ def complete_sweep(incomplete: str) -> list[tuple[str, str]]:
     """Complete the name of a sweep, or of one that has files in the runs folder; the shell shows its title."""
     from ddsweep import sweep
 
-    runs = Path(os.environ.get("DDSWEEP_RUNS", RUNS)).expanduser()
+    runs = files.expanded(os.environ.get("DDSWEEP_RUNS", RUNS))
     launched = sorted(path.name for path in runs.glob("*@*") if path.is_dir())
     completions = [(name, "(launched)") for name in launched if incomplete and name.startswith(incomplete)]
     for name in sweep.names():
@@ -72,7 +73,7 @@ Runs = Annotated[
         help="Folder that holds all runs.",
         envvar="DDSWEEP_RUNS",
         show_default=True,
-        callback=Path.expanduser,  # of a variable, no shell does it
+        callback=files.expanded,  # of a variable, no shell does it
     ),
 ]
 Storage = Annotated[

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ddsweep import files
 from ddsweep.errors import UserError
 from ddsweep.registry import attributes_file
 from ddsweep.registry import folder_checks as checks
@@ -33,7 +34,7 @@ def canonical(spec: str) -> str:
     option, path = _parsed(spec)
     if not path:
         raise UserError("imagefolder: needs the path of a folder: imagefolder:PATH")
-    return FOLDER_PREFIX + option + str(Path(path).expanduser().absolute())
+    return FOLDER_PREFIX + option + str(files.expanded(path).absolute())
 
 
 def _parsed(spec: str) -> tuple[str, str]:

@@ -210,3 +210,27 @@ def test_a_port_in_use(ddsweep: Run, tiny: list[str]) -> None:
     assert ddsweep(*SET, "alpha=0", *tiny).exit_code == 0
     with socket.create_server(("127.0.0.1", 0)) as taken:
         refused(ddsweep("dashboard", "--port", str(taken.getsockname()[1])), "port")
+
+
+@pytest.mark.parametrize("variable", ["DDSWEEP_RUNS", "DDSWEEP_CACHE", "DDSWEEP_STORAGE"])
+def test_a_home_folder_of_nobody_in_a_variable(ddsweep: Run, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(variable, "~nobody-at-all/x")
+    refused(ddsweep("show", "ablation-alpha@demo"), "~nobody-at-all/x: there is no home folder of that name")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--runs", "~nobody-at-all/x"],
+        ["--storage", "sqlite:///~nobody-at-all/x"],
+        ["--set", "target=imagefolder:~nobody-at-all/x"],
+    ],
+)
+def test_a_home_folder_of_nobody_in_an_option(ddsweep: Run, words: list[str]) -> None:
+    refused(ddsweep("launch", "ablation-alpha@demo", *words), "~nobody-at-all/x: there is no home folder of that name")
+
+
+@pytest.mark.parametrize("seconds", ["inf", "nan", "1e11", "0", "-1", "1 m", ""])
+def test_a_measuring_time_that_no_clock_can_end(ddsweep: Run, seconds: str) -> None:
+    result = ddsweep("estimate", "ablation-alpha@demo", "--seconds", seconds)
+    assert result.exit_code == 2 and "Invalid value for '--seconds'" in result.stderr

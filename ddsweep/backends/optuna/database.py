@@ -271,7 +271,7 @@ def parse(storage: str) -> sa.URL:
     if "://" not in storage:
         if re.match(r"[\w+.-]{2,}:", storage):  # user:password@host or postgresql:/…, hardly a file name
             raise UserError(f"storage: not a URL; {ALLOWED}")
-        return sa.URL.create("sqlite", database=str(Path(storage).expanduser().absolute()))
+        return sa.URL.create("sqlite", database=str(files.expanded(storage).absolute()))
     try:
         url = sa.make_url(storage)
     except (sa.exc.ArgumentError, ValueError):
@@ -280,7 +280,7 @@ def parse(storage: str) -> sa.URL:
     if backend == "sqlite" and url.drivername == "sqlite" and url.database and url.database != ":memory:":
         if url.query:
             raise UserError(f"storage: {shown(url)}: SQLite takes no ?options here; {ALLOWED}")
-        return url.set(database=str(Path(url.database).expanduser().absolute()))
+        return url.set(database=str(files.expanded(url.database).absolute()))
     if url.drivername in ("postgresql", "postgres", "postgresql+psycopg"):
         if "@" in f"{url.host}{url.database}":  # a password with an unescaped / or @
             raise UserError(f"storage: not a URL; in a password write / as %2F and @ as %40; {ALLOWED}")

@@ -41,7 +41,7 @@ def sqlite_path(storage: str) -> Path | None:
         return None
     if rest == storage and re.match(r"[\w+.-]{2,}:", storage):
         return None
-    return Path(rest).expanduser().absolute()
+    return files.expanded(rest).absolute()
 
 
 class ReadingStore:
