@@ -53,8 +53,11 @@ def main() -> None:
     """Run the benchmark and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sweep", nargs="?", default="ablation-alpha@demo")
-    parser.add_argument("options", nargs="*", help="options of launch, after --")
-    asked = parser.parse_args()
+    parser.add_argument("options", nargs="*", metavar="-- OPTIONS", help="options of launch")
+    words = sys.argv[1:]
+    own = words.index("--") if "--" in words else len(words)
+    asked = parser.parse_args(words[:own])
+    asked.options = words[own + 1 :]
     with tempfile.TemporaryDirectory() as folder:
         began = time.time()
         seconds, processes = launch([asked.sweep, *asked.options], Path(folder))

@@ -48,7 +48,7 @@ FUNCTIONS: Mapping[str, Mapping[str, str]] = {
     "ddsweep.data.store": {"prepare": "read data"},
     "ddsweep.pretrained.training": {"ensure": "train PTMs and experts"},
     "ddsweep.pretrained.gan": {"ensure": "train GAN"},
-    "ddsweep.distill.loop": {"distill": "distill"},
+    "ddsweep.distill.loop": {"Distillation.finish": "distill"},
     "ddsweep.evaluate": {"evaluate": "evaluate"},
     "ddsweep.evaluate.trainer": {"accuracy": "evaluate: test"},
     "ddsweep.pictures": {"show": "pictures", "grid": "pictures"},

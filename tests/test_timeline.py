@@ -68,8 +68,9 @@ def test_the_rows_of_a_process_add_up_to_its_time() -> None:
     ]
 
 
+@pytest.mark.parametrize("sweep", [["tableA1@demo"], []])
 def test_it_launches_in_new_folders_and_prints_the_time_of_each_process(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    sweep: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked: list[tuple[list[str], str]] = []
 
@@ -79,10 +80,13 @@ def test_it_launches_in_new_folders_and_prints_the_time_of_each_process(
         Path(env[timeline.FOLDER], "1.json").write_text(json.dumps(values), encoding="utf-8")
 
     monkeypatch.setattr(subprocess, "run", run)
-    monkeypatch.setattr(sys, "argv", ["demo", "tableA1@demo", "--", "--workers", "1"])
+    monkeypatch.setattr(sys, "argv", ["demo", *sweep, "--", "--workers", "1"])
     demo.main()
     ((command, cache),) = asked
-    assert command[2:7] == ["ddsweep", "launch", "tableA1@demo", "--workers", "1"] and command[7] == "--runs"
+    assert (
+        command[2:7] == ["ddsweep", "launch", *(sweep or ["ablation-alpha@demo"]), "--workers", "1"]
+        and command[7] == "--runs"
+    )
     assert Path(cache).parent == Path(command[8]).parent and not Path(cache).exists()
     assert "1.5 s of CPU time in 1 processes" in capsys.readouterr().out
 

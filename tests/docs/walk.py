@@ -28,6 +28,17 @@ if TYPE_CHECKING:
 
 FOREIGN = {"pip", "python", "pytest"}
 BENCHMARKS = {
+    "demo": [
+        "--",
+        *(word for one in ("alpha=0", "iterations=1", "eval_epochs=1", "eval_nets=1") for word in ("--set", one)),
+    ],
+    "sharing": [
+        "--target=digits",
+        "--alphas=0,1",
+        "--repeats=1",
+        "--set=width=4",
+        "--set=batch_real=16",
+    ],
     "speed": ["--quick", "--device=cpu", "--precision=float32", "--compile=off", "--method=dm", "--seconds=0.1"],
     "pool": ["--width=2", "--rounds=1"],
     "queue": ["--points=20", "--agents=2", "--processes=1", "--storage=sqlite"],
