@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ddsweep import device
-from ddsweep.agent.outcomes import ALONE, RestartNeeded
 from ddsweep.agent.shutdown import Shutdown, Stopped
 from ddsweep.backends import Claim
 from ddsweep.errors import SharedStepFailed
@@ -26,10 +25,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 SILENT = 60  # seconds without a report after which an agent does not count: it reports every ten
 MOST = 16  # cells of a group: with nine, the part of a step that they share costs each a tenth of it
-
+ALONE = "failed in a group"  # key in a claim's note: this attempt is not made in a group again
 
 Life = Generator["Distillation", None, None]
 """A cell from its claim to its outcome, with a stop before its distillation."""
+
+
+class RestartNeeded(BaseException):
+    """A device error after which nothing in this process can be trusted."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from ddsweep import device, files
 from ddsweep.agent.failures import is_device_error, out_of_memory
+from ddsweep.agent.group import ALONE as ALONE
+from ddsweep.agent.group import RestartNeeded as RestartNeeded
 from ddsweep.agent.shutdown import Stopped
 from ddsweep.backends import Claim
 from ddsweep.errors import PluginError, SharedStepFailed, UserError
@@ -19,11 +21,6 @@ if TYPE_CHECKING:
     from ddsweep.results.result import Result
 
 MEMORY = "out of memory"  # key in a claim's note: the GPU ran out of memory in this attempt before
-ALONE = "failed in a group"  # key in a claim's note: this attempt is not made in a group again
-
-
-class RestartNeeded(BaseException):
-    """A device error after which nothing in this process can be trusted."""
 
 
 class BadDevice(BaseException):
