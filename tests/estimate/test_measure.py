@@ -267,6 +267,7 @@ def test_a_kind_that_takes_too_long_ends_with_what_was_measured_before(
     assert set(found) == set(wanted) and guessed == set(ordered[2:])
     assert [number for number, _ in told] == [1, 1, 2, 2, 3]
     monkeypatch.setattr(workers, "LEAST", 0.0)
+    script.write_text("import time\ntime.sleep(1000)\n", encoding="utf-8")
     with pytest.raises(UserError, match="nothing was measured within 0 s; try again with more --seconds"):
         workers.measure(wanted, replace(HERE, agents=1))
 
