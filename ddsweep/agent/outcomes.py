@@ -74,9 +74,9 @@ def classify(claim: Claim, error: BaseException, on_device: str) -> Outcome:
     GPU out of memory alone, CUDA error    failed                 is replaced
     a step of a group failed, or the       released, with a note  is replaced if the device failed; each cell is
     device did in another of its cells                            retried outside of a group
-    computed by another process, in a      released, with a note  goes on with the group; the cell is retried outside
+    computed by another process, in a      released, with a note  continues with the group; the cell is retried outside
     group                                                         of a group, where it waits for the other process
-    lease lost, in a group                 (not recorded)         goes on with the group
+    lease lost, in a group                 (not recorded)         continues with the group
     any other exception                    failed                 claims the next cell
     =====================================  =====================  ==================================
 

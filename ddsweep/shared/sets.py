@@ -102,40 +102,51 @@ def total(folder: Path) -> int:
 
 def in_use(one: RecordSet) -> bool:
     """Whether a process has the set open; one whose lock cannot be tested counts as in use."""
-    path = one.path / LOCK
-    if not path.exists():
+    if not (one.path / LOCK).exists():
         return False
-    if locks.open_here(path):
-        return True
     try:
-        lock = locks.Locks(path)
-    except OSError:
+        lock = _locked(one)
+    except FileNotFoundError:  # another process is removing it
         return True
-    try:
-        return not lock.acquire(locks.IN_USE)
-    except OSError:
-        return True
-    finally:
+    if lock is not None:
         lock.close()
+    return lock is None
 
 
 def remove(one: RecordSet) -> bool:
     """Remove a set of records that no process has open; return whether it is gone."""
-    path = one.path / LOCK
-    if locks.open_here(path):
-        return False
     try:
-        lock = locks.Locks(path)
+        lock = _locked(one)
     except FileNotFoundError:
         return True
-    except OSError:
+    if lock is None:
         return False
     try:
-        if not lock.acquire(locks.IN_USE):
-            return False
         shutil.rmtree(one.path, ignore_errors=True)
-    except OSError:
-        return False
     finally:
         lock.close()
     return not one.path.exists()
+
+
+def _locked(one: RecordSet) -> locks.Locks | None:
+    """Return the lock of a set, held; None if a process has the set open, or the lock cannot be tested.
+
+    Raises:
+        FileNotFoundError: the set is gone.
+    """
+    path = one.path / LOCK
+    if locks.open_here(path):
+        return None
+    try:
+        lock = locks.Locks(path)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        return None
+    try:
+        if lock.acquire(locks.IN_USE):
+            return lock
+    except OSError:
+        pass
+    lock.close()
+    return None
